@@ -38,6 +38,7 @@ mod request_path;
 mod scan;
 mod session;
 mod splice;
+pub mod state;
 mod text;
 mod text_scope;
 mod tolerant;

@@ -21,6 +21,7 @@ mod responses;
 mod sample;
 mod scan;
 mod sse;
+mod state;
 
 use serde_json::Value;
 
@@ -31,8 +32,11 @@ pub use self::opening::{AnswerError, AnswerOpening, OpeningVerdict};
 use self::sample::AnswerSample;
 use self::scan::{ChoicesState, DocumentScan};
 use self::sse::{EventLines, EventPiece};
+use self::state::AnswerNames;
+pub use self::state::StateScope;
 use crate::features::TokenCounter;
 use crate::prompt::Dialect;
+use crate::prompt::state::StateName;
 
 /// The form in which an API writes its answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,6 +150,18 @@ impl UsageReader {
             ended: false,
         };
         Self { framing, lines: EventLines::default(), state }
+    }
+
+    /// Looks for names of state too, in answers of this scope.
+    #[must_use]
+    pub fn naming(mut self, scope: StateScope) -> Self {
+        *self.state.scan.names_mut() = AnswerNames::new(scope);
+        self
+    }
+
+    /// Takes the names of state that were found since the last call.
+    pub fn take_names(&mut self) -> Vec<StateName> {
+        self.state.scan.names_mut().take()
     }
 
     /// Reads on.

@@ -50,13 +50,13 @@ pub(super) fn members(body: &[u8], open: usize) -> impl Iterator<Item = JsonMemb
     })
 }
 
-fn skip_space(body: &[u8], start: usize) -> usize {
+pub(super) fn skip_space(body: &[u8], start: usize) -> usize {
     let rest = body.get(start..).unwrap_or_default();
     start + rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count()
 }
 
 /// Returns the place after the string that starts at `start`; `None` when none does.
-fn end_of_string(body: &[u8], start: usize) -> Option<usize> {
+pub(super) fn end_of_string(body: &[u8], start: usize) -> Option<usize> {
     if body.get(start) != Some(&b'"') {
         return None;
     }
@@ -70,7 +70,7 @@ fn end_of_string(body: &[u8], start: usize) -> Option<usize> {
     }
 }
 
-fn end_of_value(body: &[u8], start: usize) -> Option<usize> {
+pub(super) fn end_of_value(body: &[u8], start: usize) -> Option<usize> {
     match body.get(start)? {
         b'"' => end_of_string(body, start),
         b'{' | b'[' => end_of_brackets(body, start),
@@ -82,7 +82,7 @@ fn end_of_value(body: &[u8], start: usize) -> Option<usize> {
     }
 }
 
-fn end_of_brackets(body: &[u8], start: usize) -> Option<usize> {
+pub(super) fn end_of_brackets(body: &[u8], start: usize) -> Option<usize> {
     let (mut at, mut depth) = (start, 0_usize);
     loop {
         match body.get(at)? {

@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::{AnswerFraming, EventVerdict, UsageReader};
+use crate::prompt::state::StateName;
 
 /// The largest event that is held back; most have a few hundred bytes.
 const MAX_PENDING: usize = 64 * 1024;
@@ -45,6 +46,11 @@ impl UsageFilter {
     #[must_use]
     pub fn reader(&self) -> &UsageReader {
         &self.reader
+    }
+
+    /// Takes the names of state that were found since the last call.
+    pub fn take_names(&mut self) -> Vec<StateName> {
+        self.reader.take_names()
     }
 
     /// Returns whether bytes may be removed, so that the answer's length is not known beforehand.

@@ -1,5 +1,6 @@
 //! Reads one JSON document as it passes and keeps what accounting needs: the `usage` object, the `type`, the
-//! `service_tier`, the `sequence_number`, whether `choices` is empty, and a sample of the text.
+//! `service_tier`, the `sequence_number`, whether `choices` is empty, a sample of the text, and names of state
+//! ([`super::state`]).
 //!
 //! Usage is on the top level (Gemini calls it `usageMetadata`), in `message` and `response`, in a choice (Moonshot), or in
 //! `x_groq`; that of the top level counts before the others.
@@ -12,6 +13,7 @@ use serde_json::Value;
 
 use super::ServiceTier;
 use super::sample::AnswerSample;
+use super::state::{AnswerNames, StateKey};
 
 /// The largest `usage` object that is read; the largest of today's has 600 bytes.
 const MAX_USAGE: usize = 4096;
@@ -40,6 +42,8 @@ pub(super) struct DocumentScan {
     choices: ChoicesState,
     opened: bool,
     alien: bool,
+    /// The names of state that were met; those of all documents of an answer.
+    names: AnswerNames,
 }
 
 /// The state of the top-level `choices`.
@@ -66,6 +70,7 @@ enum ScannedKey {
     Sequence,
     Tier,
     Text,
+    State(StateKey),
     Other,
 }
 
@@ -76,6 +81,7 @@ enum StringPurpose {
     Kind,
     Tier,
     Text,
+    State(StateKey),
     Nothing,
 }
 
@@ -116,7 +122,13 @@ impl DocumentScan {
     pub(super) fn reset(&mut self) {
         let mut captured = std::mem::take(&mut self.captured);
         captured.clear();
-        *self = Self { captured, ..Self::new(self.text_keys) };
+        let names = std::mem::take(&mut self.names);
+        *self = Self { captured, names, ..Self::new(self.text_keys) };
+    }
+
+    /// Returns the names of state that were met.
+    pub(super) fn names_mut(&mut self) -> &mut AnswerNames {
+        &mut self.names
     }
 
     /// Reads on.
@@ -233,6 +245,10 @@ impl DocumentScan {
             Some(ScannedKey::Type) => StringPurpose::Kind,
             Some(ScannedKey::Tier) => StringPurpose::Tier,
             Some(ScannedKey::Text) => StringPurpose::Text,
+            Some(ScannedKey::State(key)) => {
+                self.names.begin();
+                StringPurpose::State(key)
+            }
             Some(_) => StringPurpose::Nothing,
         };
         self.string = Some(purpose);
@@ -256,7 +272,7 @@ impl DocumentScan {
             _ if (self.depth == 1 || inside || in_vendors_place) && self.name.is("usage") => ScannedKey::Usage,
             _ if (self.depth == 1 || inside) && self.name.is("service_tier") => ScannedKey::Tier,
             _ if self.text_keys.iter().any(|key| self.name.is(key)) => ScannedKey::Text,
-            _ => ScannedKey::Other,
+            _ => self.name.known().and_then(|name| self.names.key(name)).map_or(ScannedKey::Other, ScannedKey::State),
         }
     }
 
@@ -270,6 +286,7 @@ impl DocumentScan {
         match purpose {
             StringPurpose::Name | StringPurpose::Kind | StringPurpose::Tier => self.name.extend(&bytes[..end]),
             StringPurpose::Text => text.extend(&bytes[..end]),
+            StringPurpose::State(key) => self.names.extend(key, &bytes[..end]),
             StringPurpose::Nothing => {}
         }
         match bytes.get(end) {
@@ -278,6 +295,10 @@ impl DocumentScan {
                 match purpose {
                     StringPurpose::Kind => self.kind = self.name,
                     StringPurpose::Tier => self.tier = Some(ServiceTier::of_word(self.name.text())),
+                    StringPurpose::State(key) => {
+                        let is_inside = self.depth > 1 && self.outer == Some(ScannedKey::Envelope);
+                        self.names.end(key, self.depth - u32::from(is_inside));
+                    }
                     _ => {}
                 }
             }
@@ -304,9 +325,15 @@ impl DocumentScan {
         self.escape = escape;
         // Of a surrogate pair the second half counts, as one character that is not the right one.
         let character = character.filter(|value| !(0xd800..0xdc00).contains(value));
-        if let (StringPurpose::Text, Some(value)) = (purpose, character) {
-            let character = char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER);
-            text.extend(character.encode_utf8(&mut [0; 4]).as_bytes());
+        let Some(character) = character.map(|value| char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER))
+        else {
+            return;
+        };
+        let mut bytes = [0; 4];
+        match purpose {
+            StringPurpose::Text => text.extend(character.encode_utf8(&mut bytes).as_bytes()),
+            StringPurpose::State(key) => self.names.extend(key, character.encode_utf8(&mut bytes).as_bytes()),
+            _ => {}
         }
     }
 
@@ -336,6 +363,11 @@ impl ShortString {
             }
             None => self.spoilt = true,
         }
+    }
+
+    /// Returns the whole string, unless it is too long or has escapes.
+    fn known(&self) -> Option<&[u8]> {
+        (!self.spoilt).then(|| &self.bytes[..self.length])
     }
 
     fn is(&self, text: &str) -> bool {

@@ -1,0 +1,118 @@
+//! The state that a request names: read beside the conversation, and only of bodies that hold a key which may name any.
+//!
+//! A key that is written with escapes is not seen; no client writes one.
+
+use std::sync::LazyLock;
+
+use regex::bytes::Regex;
+
+use super::walk::{WalkedText, walk};
+use super::{MAX_STATE_ID, MIN_SEALED, StateKind, StateName};
+
+/// Names that are read of one request: of its history the newest.
+const MOST: usize = 48;
+
+/// Keys of a body without which it names no state; searched for first, because most bodies have none of them.
+static KEYS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r#"previous_response_id"|"conversation"|"container|file_id|vector_store_id|cached_content|cachedContent"#,
+        r#"|"assistant_id"|"thread_id"|skill_id"|training_file"|validation_file"|"encrypted_|"signature""#,
+        r#"|thought_signature|thoughtSignature|redacted_thinking|"audio"|"prompt"\s*:\s*\{|"id"|"store"\s*:\s*true"#,
+    ))
+    .expect("the pattern is one")
+});
+
+/// The part of a request that asks its API to keep the answer.
+static STORED: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r#"[{,]\s*"store"\s*:\s*true"#).expect("the pattern is one"));
+
+/// The state that a request names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NamedState {
+    /// The names, those that bind most first: what is asked for, then the history from the newest.
+    pub names: Vec<StateName>,
+    /// True where the client asks its API to keep the answer: a chat completion is state only then.
+    pub is_stored: bool,
+}
+
+impl NamedState {
+    /// Reads the names of a body, of any dialect or of a call that is no prompt.
+    #[must_use]
+    pub fn of(body: &[u8]) -> Self {
+        if !KEYS.is_match(body) {
+            return Self::default();
+        }
+        let (mut asked, mut history) = (Vec::new(), Vec::new());
+        walk(body, |text| {
+            let Some(kind) = kind_of(&text) else { return };
+            let value = text.value();
+            let fits = if kind == StateKind::Sealed { value.len() >= MIN_SEALED } else { is_id(&value) };
+            if fits {
+                let name = StateName::new(kind, &value);
+                if kind.is_asked_for() { asked.push(name) } else { history.push(name) }
+            }
+        });
+        asked.sort_by_key(|name| rank(name.kind));
+        let mut names: Vec<StateName> = Vec::new();
+        for name in asked.into_iter().chain(history.into_iter().rev()) {
+            if names.len() < MOST && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        Self { names, is_stored: STORED.is_match(body) }
+    }
+}
+
+/// Ids that stand for none: the Agents SDK writes the first where an API gave no id.
+fn is_id(value: &[u8]) -> bool {
+    (1..=MAX_STATE_ID).contains(&value.len()) && value != b"__fake_id__" && value != b"auto"
+}
+
+/// The rank of what binds most: a conversation is at one place only, a file may be at several.
+const fn rank(kind: StateKind) -> u8 {
+    match kind {
+        StateKind::Response | StateKind::Conversation => 0,
+        StateKind::Container => 1,
+        StateKind::Object => 2,
+        StateKind::File => 3,
+        StateKind::Item | StateKind::Sealed => 4,
+    }
+}
+
+/// Returns the kind of state that a string names where it stands, if it names any.
+fn kind_of(text: &WalkedText<'_>) -> Option<StateKind> {
+    let WalkedText { top, parent, key, depth, .. } = *text;
+    let is_top = depth == 1;
+    if !is_top && matches!(top, b"metadata" | b"text" | b"response_format") {
+        return None;
+    }
+    Some(match key {
+        b"previous_response_id" | b"response_id" if is_top => StateKind::Response,
+        b"conversation" | b"thread_id" if is_top => StateKind::Conversation,
+        b"id" => return kind_of_id(top, parent, depth),
+        b"container" if is_top || top == b"tools" => StateKind::Container,
+        b"container_id" => StateKind::Container,
+        b"file_id" | b"file_ids" | b"input_file_id" => StateKind::File,
+        b"training_file" | b"validation_file" if is_top => StateKind::File,
+        b"vector_store_ids" | b"vector_store_id" | b"skill_id" => StateKind::Object,
+        b"assistant_id" if is_top => StateKind::Object,
+        b"cachedContent" | b"cached_content" => StateKind::Object,
+        b"encrypted_content" | b"encrypted_index" | b"signature" | b"thought_signature" | b"thoughtSignature" => {
+            StateKind::Sealed
+        }
+        b"data" if top == b"messages" && parent == b"content" => StateKind::Sealed,
+        _ => return None,
+    })
+}
+
+/// Returns the kind of what an `id` names, by where it stands.
+fn kind_of_id(top: &[u8], parent: &[u8], depth: usize) -> Option<StateKind> {
+    Some(match (top, depth) {
+        (b"conversation", 2) => StateKind::Conversation,
+        (b"container", 2) => StateKind::Container,
+        (b"prompt", 2) => StateKind::Object,
+        (b"input", 3) => StateKind::Item,
+        (b"messages", _) if parent == b"audio" => StateKind::Item,
+        _ => return None,
+    })
+}
