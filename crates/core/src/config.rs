@@ -26,6 +26,7 @@ mod read;
 mod retry;
 mod secret;
 mod source;
+mod state;
 mod store;
 mod strategy;
 mod target;
@@ -60,6 +61,7 @@ pub use self::prompt::{EnvelopeConfig, PromptSection};
 pub use self::provider::{KeyHeader, ProviderConfig, ProviderTimeouts};
 pub use self::retry::{RetriedTimeouts, RetryConfig};
 pub use self::secret::{Credential, Secret, SecretSource};
+pub use self::state::{StateConfig, StateRule};
 pub use self::store::{RedisConfig, StoreConfig, StoreUrl};
 pub use self::strategy::{
     BackgroundTexts, CascadeConfig, HierarchyBranch, HierarchyConfig, JudgeBreaker, JudgeCache, JudgeChoice,

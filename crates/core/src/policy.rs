@@ -131,6 +131,12 @@ impl Policy {
         self.affinity.as_ref().map(|affinity| &affinity.config)
     }
 
+    /// Returns what becomes of a conversation that holds what another provider sealed.
+    #[must_use]
+    pub const fn state(&self) -> config::StateRule {
+        self.choices.state()
+    }
+
     /// Returns the target that the policy's threshold is moved for.
     #[must_use]
     pub const fn target(&self) -> Option<&ControlTarget> {

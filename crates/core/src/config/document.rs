@@ -19,6 +19,7 @@ use super::prompt::PromptSection;
 use super::provider::ProviderConfig;
 use super::retry::RetryConfig;
 use super::source::ConfigSource;
+use super::state::StateConfig;
 use super::store::StoreConfig;
 use super::strategy::StrategyConfig;
 use super::tracing::TracingConfig;
@@ -56,6 +57,9 @@ pub struct Config {
     /// The store of what replicas share; without it each process keeps its own.
     #[serde(default)]
     pub store: Option<StoreConfig>,
+    /// The memory of which provider keeps what clients may name again.
+    #[serde(default)]
+    pub state: StateConfig,
     /// The collector that the spans of requests go to; without this key none.
     #[serde(default)]
     pub tracing: Option<TracingConfig>,

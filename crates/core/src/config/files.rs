@@ -128,6 +128,7 @@ impl NamesFiles for Config {
             policies,
             tests: _,
             source: _,
+            state: _,
         } = self;
         listen.add_files(files);
         upgrade.add_files(files);
@@ -318,6 +319,7 @@ impl NamesFiles for PolicyConfig {
             housekeeping: _,
             affinity: _,
             target: _,
+            state: _,
         } = self;
         strategy.add_files(files);
     }

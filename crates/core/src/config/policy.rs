@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::affinity::AffinityConfig;
+use super::state::StateRule;
 use super::strategy::StrategyConfig;
 use super::target::Target;
 use super::values::{Glob, Name, Ratio};
@@ -49,6 +50,10 @@ pub struct PolicyConfig {
     /// The rule by which the requests of a conversation stay with one model; without it each is decided on its own.
     #[serde(default)]
     pub affinity: Option<AffinityConfig>,
+    /// The rule by which a conversation that holds what one provider sealed goes to another: encrypted reasoning, signed
+    /// thinking. Default `stay`.
+    #[serde(default)]
+    pub state: StateRule,
     /// The goal that the strategy's threshold is moved for; without it the threshold stays where it is.
     #[serde(default)]
     pub target: Option<Target>,

@@ -7,6 +7,7 @@ mod peers;
 mod price;
 mod prompt;
 mod rules;
+mod state;
 mod store;
 mod strategy;
 mod target;
@@ -94,6 +95,7 @@ impl ConfigChecker<'_> {
         self.limits();
         self.clients();
         self.retry(&root("retry"), &config.retry);
+        self.state(&config.state);
         if let Some(log) = &config.decision_log {
             self.decision_log(log);
         }

@@ -3,15 +3,15 @@
 use super::decision::{Candidate, Constraint, ModelChoice, Reason};
 use super::estimate::ModelRate;
 use super::facts::{PolicyWorld, ProviderHealth};
-use crate::config::{self, Capability, Config, KeyPath, Name, TokenPrice};
+use crate::config::{self, Capability, Config, KeyPath, Name, StateRule, TokenPrice};
 use crate::features::{Features, TokenizerFamily};
 use crate::prompt::ResponseFormat;
 
 /// The models of a policy and the order in which they stand in for each other.
 #[derive(Debug)]
 pub(super) struct PolicyModels {
-    /// Each model once: the ladder's from the lowest tier, then `otherwise`, the rules', the fallback's; last those
-    /// that only clients choose.
+    /// Each model once: the ladder's from the lowest tier, then `otherwise`, the rules', the fallback's; last the
+    /// catalog's others, which only clients choose, or which made what a request names.
     models: Vec<ModelLimits>,
     /// The number of them, from the first, that the policy chooses itself; the rest stand in for nothing.
     own: usize,
@@ -22,6 +22,7 @@ pub(super) struct PolicyModels {
     fallback: Vec<usize>,
     /// Tokens that must be left of a context window.
     margin: u64,
+    state: StateRule,
 }
 
 /// The choice after the constraints, and every candidate.
@@ -29,6 +30,13 @@ pub(super) struct ConstrainedChoice {
     pub(super) model: Name,
     pub(super) reason: Reason,
     pub(super) candidates: Vec<Candidate>,
+}
+
+/// The models that may be chosen for a request.
+struct Candidates {
+    all: Vec<Candidate>,
+    /// The place of the model that made what the request names, where it is no other's.
+    maker: Option<usize>,
 }
 
 /// The limits of a model, by the catalog.
@@ -69,13 +77,12 @@ impl PolicyModels {
         rules.for_each(&mut within);
         let fallback = policy.fallback.iter().map(&mut index_of).collect();
         let own = models.len();
-        let may_override = |name: &&Name| policy.overrides.models.iter().any(|glob| glob.matches(name));
-        for name in config.models.keys().filter(may_override) {
+        for name in config.models.keys() {
             if models.iter().all(|known| known.model != *name) {
                 models.push(ModelLimits::new(config, policy, name));
             }
         }
-        Self { models, own, ladder, otherwise, fallback, margin: policy.context_margin }
+        Self { models, own, ladder, otherwise, fallback, margin: policy.context_margin, state: policy.state }
     }
 
     /// Returns the model that stands in where a strategy abstains.
@@ -94,7 +101,12 @@ impl PolicyModels {
         &self.models[cheapest.copied().unwrap_or(self.otherwise)].model
     }
 
-    /// Returns whether `model` is one that the policy can choose.
+    /// Returns what becomes of a conversation that another provider sealed.
+    pub(super) const fn state(&self) -> StateRule {
+        self.state
+    }
+
+    /// Returns whether `model` is one that the policy can choose, or a client where it may.
     pub(super) fn has(&self, model: &str) -> bool {
         self.models.iter().any(|limits| *limits.model == *model)
     }
@@ -123,10 +135,8 @@ impl PolicyModels {
         features: &Features,
         live: &dyn PolicyWorld,
     ) -> Result<ConstrainedChoice, Vec<Candidate>> {
-        let candidate = |limits: &ModelLimits| limits.candidate(features, live, self.margin);
-        let mut candidates: Vec<Candidate> = self.models[..self.own].iter().map(candidate).collect();
-        let guest = self.models[self.own..].iter().find(|limits| limits.model == choice.model);
-        candidates.extend(guest.map(candidate));
+        let Candidates { mut all, maker } = self.candidates(choice, features, live);
+        let candidates = &mut all;
         for (model, expected) in choice.expected.drain(..) {
             if let Some(candidate) = candidates.iter_mut().find(|candidate| candidate.model == model) {
                 candidate.expected = Some(expected);
@@ -135,14 +145,14 @@ impl PolicyModels {
         let chosen = candidates.iter().position(|candidate| candidate.model == choice.model);
         let lacks = chosen.and_then(|index| candidates[index].fits.err());
         let Some(constraint) = lacks else {
-            return Ok(ConstrainedChoice { model: choice.model.clone(), reason: choice.reason, candidates });
+            return Ok(ConstrainedChoice { model: choice.model.clone(), reason: choice.reason, candidates: all });
         };
         let find = |fits: &dyn Fn(&Candidate) -> bool| {
             let position = |model: &Name| candidates.iter().position(|one| one.model == *model);
             let is_fit = |model: &Name| position(model).is_some_and(|index| fits(&candidates[index]));
             // What chance chose, chance chooses again; only then the order counts.
             let drawn = choice.draw.as_ref().and_then(|draw| draw.among(is_fit)).and_then(position);
-            drawn.or_else(|| self.others(choice.rung, chosen).find(|index| fits(&candidates[*index])))
+            drawn.or_else(|| self.others(choice.rung, chosen).chain(maker).find(|index| fits(&candidates[*index])))
         };
         let serves = |candidate: &Candidate| candidate.fits.is_ok();
         let may_serve = |candidate: &Candidate| candidate.fits.is_err_and(Constraint::is_passing);
@@ -150,13 +160,28 @@ impl PolicyModels {
         let (model, reason) = match find(&serves) {
             Some(index) => moved(index),
             None if constraint.is_passing() => (choice.model.clone(), choice.reason),
-            None => match find(&may_serve).or_else(|| self.roomiest(&candidates, features, live)) {
+            None => match find(&may_serve).or_else(|| self.roomiest(candidates, features, live)) {
                 Some(index) if Some(index) == chosen => (choice.model.clone(), choice.reason),
                 Some(index) => moved(index),
-                None => return Err(candidates),
+                None => return Err(all),
             },
         };
-        Ok(ConstrainedChoice { model, reason, candidates })
+        Ok(ConstrainedChoice { model, reason, candidates: all })
+    }
+
+    /// Checks every model that may be chosen: the policy's, the one that was chosen, and, where none of these is with
+    /// the provider that keeps what the request names, the model that made it.
+    fn candidates(&self, choice: &ModelChoice, features: &Features, live: &dyn PolicyWorld) -> Candidates {
+        let candidate = |limits: &ModelLimits| limits.candidate(features, live, self);
+        let (own, others) = self.models.split_at(self.own);
+        let mut all: Vec<Candidate> = own.iter().map(candidate).collect();
+        all.extend(others.iter().find(|limits| limits.model == choice.model).map(candidate));
+        let is_kept = all.iter().any(|candidate| live.keeps_state(&candidate.model, self.state));
+        let made_by = if is_kept { None } else { live.state_model(self.state) };
+        let maker = made_by.and_then(|model| others.iter().find(|limits| limits.model == model)).map(candidate);
+        let place = maker.is_some().then_some(all.len());
+        all.extend(maker);
+        Candidates { all, maker: place }
     }
 
     /// Returns the model with the largest window of those that only a bound keeps the prompt out of: that it may be too
@@ -164,7 +189,7 @@ impl PolicyModels {
     fn roomiest(&self, candidates: &[Candidate], features: &Features, live: &dyn PolicyWorld) -> Option<usize> {
         let likely = |limits: &ModelLimits| {
             limits.fits(features, |context| fits_likely(features, context.saturating_sub(self.margin))).is_ok()
-                && limits.may_serve(live).is_ok()
+                && limits.may_serve(live, self.state).is_ok()
         };
         let is_long = |index: &usize| candidates[*index].fits == Err(Constraint::ContextExceeded);
         let models = (0..self.own).filter(is_long).filter(|index| likely(&self.models[*index]));
@@ -211,16 +236,19 @@ impl ModelLimits {
         }
     }
 
-    fn candidate(&self, features: &Features, live: &dyn PolicyWorld, margin: u64) -> Candidate {
-        let in_window = |context: u64| fits_surely(features, self.tokenizer, context.saturating_sub(margin));
-        let fits = self.fits(features, in_window).and_then(|()| self.may_serve(live));
+    fn candidate(&self, features: &Features, live: &dyn PolicyWorld, models: &PolicyModels) -> Candidate {
+        let in_window = |context: u64| fits_surely(features, self.tokenizer, context.saturating_sub(models.margin));
+        let fits = self.fits(features, in_window).and_then(|()| self.may_serve(live, models.state));
         let Self { price, tokenizer, .. } = *self;
         Candidate { model: self.model.clone(), fits, price, tokenizer, expected: None }
     }
 
     /// Checks what may change in a moment; it comes last, so that a candidate shows it only if nothing else stands
     /// against it.
-    fn may_serve(&self, live: &dyn PolicyWorld) -> Result<(), Constraint> {
+    fn may_serve(&self, live: &dyn PolicyWorld, state: StateRule) -> Result<(), Constraint> {
+        if !live.keeps_state(&self.model, state) {
+            return Err(Constraint::State);
+        }
         if !live.allows(&self.model) {
             return Err(Constraint::NotAllowed);
         }

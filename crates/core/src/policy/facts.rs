@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::config::Name;
+use crate::config::{Name, StateRule};
 use crate::prompt::TextScope;
 
 /// The facts of a request besides its prompt.
@@ -52,6 +52,16 @@ pub trait PolicyWorld {
     /// Returns whether the client may be served by `model`.
     fn allows(&self, _model: &Name) -> bool {
         true
+    }
+
+    /// Returns whether the provider of `model` keeps the state that the request names, as far as it cannot go on without.
+    fn keeps_state(&self, _model: &Name, _rule: StateRule) -> bool {
+        true
+    }
+
+    /// Returns the model that made the state that the request names, where it is known and still in the catalog.
+    fn state_model(&self, _rule: StateRule) -> Option<Name> {
+        None
     }
 
     /// Tells whether the kill switch has taken a policy out of service.

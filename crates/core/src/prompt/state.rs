@@ -43,7 +43,9 @@ pub enum StateKind {
     File,
     /// Another object that calls of its own make: a vector store, a batch, cached contents, a stored prompt.
     Object,
-    /// An item of a response, by its id.
+    /// An item that the request names instead of holding it: an item reference, a sound.
+    Reference,
+    /// An item of a response that the request holds, by its id.
     Item,
     /// What only its maker can open or verify: encrypted reasoning, signed thinking.
     Sealed,
@@ -51,8 +53,16 @@ pub enum StateKind {
 
 impl StateKind {
     /// Every kind, for the metrics to register up front.
-    pub const ALL: [Self; 7] =
-        [Self::Response, Self::Conversation, Self::Container, Self::File, Self::Object, Self::Item, Self::Sealed];
+    pub const ALL: [Self; 8] = [
+        Self::Response,
+        Self::Conversation,
+        Self::Container,
+        Self::File,
+        Self::Object,
+        Self::Reference,
+        Self::Item,
+        Self::Sealed,
+    ];
 
     /// Returns the stable name used in metrics and logs.
     #[must_use]
@@ -63,6 +73,7 @@ impl StateKind {
             Self::Container => "container",
             Self::File => "file",
             Self::Object => "object",
+            Self::Reference => "reference",
             Self::Item => "item",
             Self::Sealed => "sealed",
         }
@@ -86,10 +97,10 @@ impl StateKind {
         matches!(self, Self::Item)
     }
 
-    /// Returns whether it names something that is there before the request, and not only a part of its history: a
-    /// provider that serves such a request has it.
+    /// Returns whether the request cannot go on without it, which is also not in the request itself: a provider that
+    /// serves such a request has it. The rest is a part of the history.
     #[must_use]
-    pub const fn is_asked_for(self) -> bool {
+    pub const fn is_needed(self) -> bool {
         !matches!(self, Self::Item | Self::Sealed)
     }
 

@@ -19,6 +19,8 @@ pub enum Constraint {
     MaxOutput,
     /// The model runs in no region that the policy allows.
     Region,
+    /// Another provider keeps the state that the request names.
+    State,
     /// The client may not use the model.
     NotAllowed,
     /// The provider has no peer that can be used now.
@@ -29,7 +31,7 @@ pub enum Constraint {
 
 impl Constraint {
     /// Every constraint, for the metrics to register up front.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::ContextExceeded,
         Self::LacksImages,
         Self::LacksAudio,
@@ -38,6 +40,7 @@ impl Constraint {
         Self::LacksJsonSchema,
         Self::MaxOutput,
         Self::Region,
+        Self::State,
         Self::NotAllowed,
         Self::Unhealthy,
         Self::Saturated,
@@ -55,6 +58,7 @@ impl Constraint {
             Self::LacksJsonSchema => "json_schema",
             Self::MaxOutput => "max_output",
             Self::Region => "region",
+            Self::State => "state",
             Self::NotAllowed => "not_allowed",
             Self::Unhealthy => "unhealthy",
             Self::Saturated => "saturated",
@@ -79,6 +83,7 @@ impl Constraint {
             Self::LacksJsonSchema => "knows no JSON schema",
             Self::MaxOutput => "gives no answer as long as `max_tokens` asks for",
             Self::Region => "runs in another region",
+            Self::State => "is not at the provider that keeps what the request names",
             Self::NotAllowed => "is not open to this API key",
             Self::Unhealthy => "is down",
             Self::Saturated => "is at its limit",

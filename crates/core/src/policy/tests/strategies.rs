@@ -5,6 +5,7 @@ mod constraints;
 use std::borrow::Cow;
 
 use super::*;
+use crate::config::StateRule;
 
 pub(super) const MODELS: &str = "version: 1
 listen: {address: 127.0.0.1:8080}
@@ -25,6 +26,8 @@ pub(super) struct World {
     pub(super) draw: f64,
     pub(super) down: Option<&'static str>,
     pub(super) forbidden: Option<&'static str>,
+    /// The models whose provider keeps what the request names, and the one that made it.
+    pub(super) kept: Option<(&'static [&'static str], Option<&'static str>)>,
     pub(super) slow: Option<&'static str>,
     pub(super) header: Option<(&'static str, &'static str)>,
 }
@@ -40,6 +43,14 @@ impl PolicyWorld for World {
 
     fn allows(&self, model: &Name) -> bool {
         self.forbidden != Some(model.as_str())
+    }
+
+    fn keeps_state(&self, model: &Name, rule: StateRule) -> bool {
+        rule == StateRule::Strip || self.kept.is_none_or(|(models, _)| models.contains(&model.as_str()))
+    }
+
+    fn state_model(&self, _rule: StateRule) -> Option<Name> {
+        self.kept?.1.map(|model| Name::new(model).expect("a name"))
     }
 
     fn first_byte(&self, model: &Name) -> Option<f64> {

@@ -29,7 +29,7 @@ static STORED: LazyLock<Regex> =
 /// The state that a request names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NamedState {
-    /// The names, those that bind most first: what is asked for, then the history from the newest.
+    /// The names, those that bind most first: what is needed, then the history from its newest.
     pub names: Vec<StateName>,
     /// True where the client asks its API to keep the answer: a chat completion is state only then.
     pub is_stored: bool,
@@ -42,19 +42,28 @@ impl NamedState {
         if !KEYS.is_match(body) {
             return Self::default();
         }
-        let (mut asked, mut history) = (Vec::new(), Vec::new());
+        let (mut found, mut references) = (Vec::new(), Vec::new());
         walk(body, |text| {
+            if text.key == b"type" && text.value()[..] == *b"item_reference" {
+                references.push(text.within);
+            }
             let Some(kind) = kind_of(&text) else { return };
             let value = text.value();
             let fits = if kind == StateKind::Sealed { value.len() >= MIN_SEALED } else { is_id(&value) };
             if fits {
-                let name = StateName::new(kind, &value);
-                if kind.is_asked_for() { asked.push(name) } else { history.push(name) }
+                found.push((StateName::new(kind, &value), text.within));
             }
         });
-        asked.sort_by_key(|name| rank(name.kind));
+        for (name, within) in &mut found {
+            if name.kind == StateKind::Item && references.binary_search(within).is_ok() {
+                name.kind = StateKind::Reference;
+            }
+        }
+        let found = found.into_iter().map(|(name, _)| name);
+        let (mut needed, history): (Vec<_>, Vec<_>) = found.partition(|name| name.kind.is_needed());
+        needed.sort_by_key(|name| rank(name.kind));
         let mut names: Vec<StateName> = Vec::new();
-        for name in asked.into_iter().chain(history.into_iter().rev()) {
+        for name in needed.into_iter().chain(history.into_iter().rev()) {
             if names.len() < MOST && !names.contains(&name) {
                 names.push(name);
             }
@@ -75,7 +84,8 @@ const fn rank(kind: StateKind) -> u8 {
         StateKind::Container => 1,
         StateKind::Object => 2,
         StateKind::File => 3,
-        StateKind::Item | StateKind::Sealed => 4,
+        StateKind::Reference => 4,
+        StateKind::Item | StateKind::Sealed => 5,
     }
 }
 
@@ -112,7 +122,7 @@ fn kind_of_id(top: &[u8], parent: &[u8], depth: usize) -> Option<StateKind> {
         (b"container", 2) => StateKind::Container,
         (b"prompt", 2) => StateKind::Object,
         (b"input", 3) => StateKind::Item,
-        (b"messages", _) if parent == b"audio" => StateKind::Item,
+        (b"messages", _) if parent == b"audio" => StateKind::Reference,
         _ => return None,
     })
 }

@@ -12,13 +12,14 @@ fn name(kind: StateKind, value: &str) -> StateName {
 
 #[test]
 fn each_way_to_name_state_is_found_in_each_dialect() {
-    use StateKind::{Container, Conversation, File, Item, Object, Response, Sealed};
+    use StateKind::{Container, Conversation, File, Item, Object, Reference, Response, Sealed};
     for (body, expected) in [
         (json!({"input": "x", "previous_response_id": "resp_1"}), (Response, "resp_1")),
         (json!({"input": "x", "conversation": "conv_1"}), (Conversation, "conv_1")),
         (json!({"input": "x", "conversation": {"id": "conv_2"}}), (Conversation, "conv_2")),
         (json!({"input": "x", "prompt": {"id": "pmpt_1", "version": "2"}}), (Object, "pmpt_1")),
-        (json!({"input": [{"type": "item_reference", "id": "rs_1"}]}), (Item, "rs_1")),
+        (json!({"input": [{"type": "item_reference", "id": "rs_1"}]}), (Reference, "rs_1")),
+        (json!({"input": [{"type": "message", "id": "msg_1"}]}), (Item, "msg_1")),
         (json!({"input": [{"type": "reasoning", "encrypted_content": "gAAAAABsealed"}]}), (Sealed, "gAAAAABsealed")),
         (json!({"input": [{"content": [{"type": "input_file", "file_id": "file-1"}]}]}), (File, "file-1")),
         (
@@ -32,7 +33,7 @@ fn each_way_to_name_state_is_found_in_each_dialect() {
         ),
         (json!({"input": "x", "tools": [{"type": "file_search", "vector_store_ids": ["vs_1"]}]}), (Object, "vs_1")),
         (json!({"messages": [{"content": [{"type": "file", "file": {"file_id": "file-4"}}]}]}), (File, "file-4")),
-        (json!({"messages": [{"role": "assistant", "audio": {"id": "audio_1"}}]}), (Item, "audio_1")),
+        (json!({"messages": [{"role": "assistant", "audio": {"id": "audio_1"}}]}), (Reference, "audio_1")),
         (
             json!({"messages": [{"tool_calls": [{"id": "c", "extra_content": {"google": {"thought_signature": "Cs4BAVSoXO=="}}}]}]}),
             (Sealed, "Cs4BAVSoXO=="),
@@ -82,7 +83,7 @@ fn what_only_looks_like_a_name_of_state_is_none() {
 }
 
 #[test]
-fn what_is_asked_for_comes_first_and_the_history_from_its_newest() {
+fn what_is_needed_comes_first_and_the_history_from_its_newest() {
     let body = json!({
         "input": [
             {"id": "rs_1", "encrypted_content": "sealed-sealed-1"},

@@ -24,6 +24,8 @@ pub(super) struct WalkedText<'b> {
     pub(super) key: &'b [u8],
     /// The number of objects and arrays around it.
     pub(super) depth: usize,
+    /// The place of the object or array around it.
+    pub(super) within: usize,
     /// Its bytes, quotes included.
     quoted: &'b [u8],
 }
@@ -43,6 +45,7 @@ impl<'b> WalkedText<'b> {
 /// An object or array that is open.
 struct OpenLevel<'b> {
     is_object: bool,
+    start: usize,
     /// The key that leads to it; an array's elements have the array's.
     key: &'b [u8],
     /// The key of its parent.
@@ -67,8 +70,8 @@ pub(super) fn walk<'b>(body: &'b [u8], mut found: impl FnMut(WalkedText<'b>)) {
                     let (key, parent) =
                         if level.is_object { (level.member, level.key) } else { (level.key, level.parent) };
                     let quoted = &body[at..end];
-                    let depth = levels.len();
-                    found(WalkedText { top: levels[0].member, parent, key, depth, quoted });
+                    let (within, depth, top) = (level.start, levels.len(), levels[0].member);
+                    found(WalkedText { top, parent, key, depth, within, quoted });
                 }
                 at = end;
                 continue;
@@ -85,7 +88,7 @@ pub(super) fn walk<'b>(body: &'b [u8], mut found: impl FnMut(WalkedText<'b>)) {
                     at = end;
                     continue;
                 }
-                levels.push(OpenLevel { is_object, key, parent, member: b"" });
+                levels.push(OpenLevel { is_object, start: at, key, parent, member: b"" });
                 is_value = !is_object;
             }
             b'}' | b']' => {

@@ -192,3 +192,81 @@ fn a_rollout_takes_its_share_of_the_conversations() {
     let taken = taken.count();
     assert!((2350..2650).contains(&taken), "{taken}");
 }
+
+/// A world in which only the provider of `models` keeps what the request names, which `maker` made.
+fn keeping(models: &'static [&'static str], maker: Option<&'static str>) -> World {
+    World { kept: Some((models, maker)), ..World::default() }
+}
+
+#[test]
+fn what_a_provider_keeps_is_stronger_than_strategies_rules_and_clients() {
+    let naming = |model| World { header: Some((MODEL_HEADER, model)), ..keeping(&["standard"], None) };
+    for (policy_text, world) in [
+        ("{kind: random, models: [small, standard, frontier]}", keeping(&["standard"], None)),
+        ("{kind: split, models: {small: 1}}\n    fallback: [standard]", keeping(&["standard"], None)),
+        (
+            "{kind: random, models: [small, standard]}\n    rules: [{when: 'true', use: frontier}]",
+            keeping(&["standard"], None),
+        ),
+        ("{kind: random, models: [small, standard]}\n    overrides: {models: ['*']}", naming("frontier")),
+    ] {
+        let decision = decide_in(&policy(policy_text), &world, &KnownSignals::default());
+
+        assert_eq!(model_and_reason(&decision), ("standard", "state"), "{policy_text}");
+    }
+}
+
+#[test]
+fn of_the_models_that_keep_it_the_strategy_s_own_choice_stays() {
+    let decision = decide_in(
+        &policy("{kind: random, models: [small]}"),
+        &keeping(&["small", "frontier"], None),
+        &KnownSignals::default(),
+    );
+
+    assert_eq!(model_and_reason(&decision), ("small", "random"));
+}
+
+#[test]
+fn a_model_outside_the_policy_serves_what_it_made_and_nothing_falls_back_elsewhere() {
+    let set = policy("{kind: random, models: [small]}\n    fallback: [frontier]");
+
+    let decision = decide_in(&set, &keeping(&["standard"], Some("standard")), &KnownSignals::default());
+
+    assert_eq!(model_and_reason(&decision), ("standard", "state"));
+    assert_eq!(decision.fallback, []);
+    let kept = decide_in(&set, &keeping(&["small"], Some("small")), &KnownSignals::default());
+    assert_eq!(model_and_reason(&kept), ("small", "random"));
+    assert_eq!(kept.fallback, []);
+}
+
+#[test]
+fn where_no_model_is_with_the_keeper_the_request_is_refused_in_words() {
+    let set = policy("{kind: random, models: [small]}");
+
+    match step_in(&set, &keeping(&[], None), &KnownSignals::default()) {
+        PolicyStep::Deny(denial) => {
+            assert_eq!((denial.status, denial.code), (400, "no_model_fits"));
+            assert!(denial.message.contains("keeps what the request names"), "{}", denial.message);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_keeper_that_is_down_is_tried_all_the_same() {
+    let world = World { down: Some("standard"), ..keeping(&["standard"], None) };
+
+    let decision = decide_in(&policy("{kind: random, models: [small, standard]}"), &world, &KnownSignals::default());
+
+    assert_eq!(model_and_reason(&decision), ("standard", "state"));
+}
+
+#[test]
+fn a_policy_that_strips_is_not_held_to_what_another_provider_sealed() {
+    let set = policy("{kind: random, models: [small]}\n    state: strip");
+
+    let decision = decide_in(&set, &keeping(&["standard"], None), &KnownSignals::default());
+
+    assert_eq!(model_and_reason(&decision), ("small", "random"));
+}
