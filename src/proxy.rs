@@ -35,6 +35,7 @@ mod clock;
 mod context;
 mod downstream;
 mod header_fields;
+mod kept_state;
 mod models;
 mod pass_through;
 mod plan;
@@ -213,6 +214,7 @@ impl ProxyHttp for Proxy {
             return Error::e_explain(ErrorType::InternalError, "no route");
         };
         ctx.attempts.upstream_is_h2 = upstream.version == Version::HTTP_2;
+        let reads_answer = kept_state::scope_of(session.req_header(), ctx).is_kept();
         header_fields::edit_request(upstream, |upstream| {
             if ctx.asked.wants_long_context {
                 forward::want_long_context(upstream)?;
@@ -228,7 +230,7 @@ impl ProxyHttp for Proxy {
                 trace.pass_on(fields);
             }
             let is_removed = ctx.attempts.body.usage_event() == UsageEvent::Remove;
-            if ctx.attempts.target().is_some() || ctx.counts_tokens() || is_removed {
+            if ctx.attempts.target().is_some() || ctx.counts_tokens() || is_removed || reads_answer {
                 forward::want_plain(fields);
             }
             if let Some(body) = ctx.attempts.body.bytes() {
@@ -273,7 +275,8 @@ impl ProxyHttp for Proxy {
         let status = upstream.status;
         ctx.attempts.note_wait(&upstream.headers);
         let path = session.req_header().uri.path();
-        ctx.meter = AnswerMeter::begin(upstream, path, ctx.attempts.body.usage_event());
+        let scope = kept_state::scope_of(session.req_header(), ctx);
+        ctx.meter = AnswerMeter::begin(upstream, path, ctx.attempts.body.usage_event(), scope);
         if ctx.counts_tokens()
             && let Some(meter) = &mut ctx.meter
         {
@@ -309,6 +312,10 @@ impl ProxyHttp for Proxy {
         let gap = ctx.meter.as_mut().and_then(|meter| meter.pass(body, end_of_stream));
         if let Some(gap) = gap {
             self.metrics.chunk_followed(ctx.attempts.model(), gap);
+        }
+        self.recorder.remember_state(ctx);
+        if end_of_stream {
+            self.recorder.confirm_state(ctx);
         }
         Ok(None)
     }

@@ -17,6 +17,7 @@ mod named;
 mod routing;
 mod signals;
 mod simple;
+mod state;
 mod switch;
 mod verdict;
 
@@ -30,7 +31,7 @@ use pointsman_core::features::Features;
 use pointsman_core::policy::{
     DecisionDetail, Denial, KnownSignals, PinOutcome, Policy, PolicyParticipation, Reason, RequestFacts,
 };
-pub(crate) use pointsman_core::prompt::conversation_key::beginning;
+use pointsman_core::prompt::state::StateKind;
 use pointsman_telemetry::Metrics;
 
 use self::control_loops::ControlLoops;
@@ -42,6 +43,8 @@ use self::routing::DecisionEvidence;
 pub use self::routing::{DecisionTimings, PolicyRefusal, Routing, Verdict};
 use self::signals::{ServedRequest, ServedSignals};
 pub use self::simple::NoDecision;
+use self::state::StateMemory;
+pub use self::state::{RequestState, StateKeeper, StateOutcome};
 pub use self::switch::{KillSwitch, KilledPolicies};
 pub(crate) use self::verdict::PolicyFinding;
 use crate::router::affinity::PinMemory;
@@ -58,6 +61,7 @@ pub struct Router {
     current: ArcSwap<Snapshot>,
     switch: KillSwitch,
     pins: PinMemory,
+    states: StateMemory,
     targets: ControlLoops,
     metrics: Arc<Metrics>,
 }
@@ -70,6 +74,7 @@ impl Router {
             current: ArcSwap::from_pointee(first),
             switch: KillSwitch::default(),
             pins: PinMemory::default(),
+            states: StateMemory::default(),
             targets: ControlLoops::default(),
             metrics,
         };
@@ -92,6 +97,10 @@ impl Router {
     /// Keeps the pins and the loops of the policies that stay, and makes room for those of new ones.
     fn adopt(&self, snapshot: &Snapshot) {
         self.pins.adopt(snapshot);
+        self.states.adopt(snapshot);
+        for kind in StateKind::ALL {
+            self.metrics.expect_state(kind.as_str(), StateOutcome::ALL.into_iter().map(StateOutcome::as_str));
+        }
         self.targets.adopt(snapshot, &self.metrics);
         for policy in snapshot.policies.iter().filter(|policy| policy.affinity().is_some()) {
             let outcomes = PinOutcome::ALL.into_iter().map(PinOutcome::as_str).chain([NO_KEY]);
@@ -179,6 +188,12 @@ impl Router {
         let mut routing = DecisionEvidence { features, signals, timings, pin, rules, label_from }.conclude(outcome)?;
         routing.shadow = asking::ticket(snapshot, &routing, incoming.prompt);
         Ok(routing)
+    }
+
+    /// Returns what the requests of the conversation have in common that a request belongs to; the same in every replica.
+    #[must_use]
+    pub fn conversation(incoming: &IncomingRequest<'_>) -> u64 {
+        live::conversation(incoming)
     }
 
     /// Remembers that another model answered than the one that was chosen: a conversation that is in the middle of its

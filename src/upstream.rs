@@ -123,6 +123,12 @@ impl Upstreams {
         self.models().find(is_it).and_then(|model| model.price).or_else(listed)
     }
 
+    /// Returns the provider called `name`.
+    #[must_use]
+    pub(crate) fn provider(&self, name: &Name) -> Option<&Arc<Provider>> {
+        self.providers.get(name)
+    }
+
     /// Returns where requests go that no policy matches.
     #[must_use]
     pub(crate) fn default_provider(&self) -> Option<&Arc<Provider>> {

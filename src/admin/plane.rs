@@ -18,7 +18,7 @@ use super::state::{
 use crate::proxy::rejection::Rejection;
 use crate::proxy::{DrainState, feedback};
 use crate::reload::{ReloadResult, Reloader};
-use crate::router::{IncomingRequest, JudgeMode, header_text};
+use crate::router::{IncomingRequest, JudgeMode, RequestState, header_text};
 use crate::snapshot::{self, Snapshot};
 use crate::store::SharedStore;
 
@@ -85,6 +85,8 @@ impl AdminPlane for GatewayProcess {
         let client = client.map(|name| snapshot.clients.find(name)).transpose();
         let client = client.map_err(|error| AdminError::no_client(&error))?;
         let prompt = snapshot.read(dialect, &body).map_err(Rejection::from)?;
+        let mut state = RequestState::of_prompt(&prompt, &body);
+        router.find_state(&snapshot, client.map(|client| client.name()), &mut state).await;
         let header = |name: &str| header_text(headers, name);
         let incoming = IncomingRequest {
             path: &path,
@@ -92,6 +94,7 @@ impl AdminPlane for GatewayProcess {
             client: client.map(|client| &**client),
             prompt: &prompt,
             body: &body,
+            state: Some(&state),
             at: now.map(|now| now.0),
             judging: JudgeMode::Ask,
             detail: DecisionDetail::Explanation,

@@ -108,6 +108,7 @@ fn decide(arguments: &DecideArguments) -> Result<Value, DecideError> {
         client: client.map(|client| &**client),
         prompt: &prompt,
         body: &body,
+        state: None,
         at: arguments.now.map(|moment| moment.0),
         judging: JudgeMode::Ask,
         detail: DecisionDetail::Explanation,

@@ -41,6 +41,8 @@ pub(super) struct UpstreamAttempts {
     destination: Option<AttemptDestination>,
     /// The key that requests of one conversation share, if a provider chooses its peers by it.
     pub(super) peer_key: Option<u64>,
+    /// The only peer that has what the request names, if the provider has several.
+    kept_at: Option<Arc<str>>,
     /// The place at the current attempt's peer.
     lease: Option<PeerLease>,
     /// The peers that were tried.
@@ -95,6 +97,7 @@ impl UpstreamAttempts {
         Self {
             destination: None,
             peer_key: None,
+            kept_at: None,
             lease: None,
             tried: Vec::new(),
             count: 0,
@@ -135,6 +138,23 @@ impl UpstreamAttempts {
         if self.alternatives.is_empty() {
             self.body.forget_original();
         }
+    }
+
+    /// Makes every attempt go to this peer, as long as it can be used.
+    pub(super) fn keep_to_peer(&mut self, peer: Option<Arc<str>>) {
+        self.kept_at = peer;
+    }
+
+    /// Returns the peer that is asked, as the operator wrote it.
+    pub(super) fn peer_label(&self) -> Option<&Arc<str>> {
+        self.lease.as_ref().map(|lease| &lease.endpoint.peer)
+    }
+
+    /// Returns whether another peer of the provider may be asked: not where only the one that was asked has what the
+    /// request names, since another would say that there is no such thing.
+    fn has_other_peer(&self) -> bool {
+        let is_kept_here = self.kept_at.is_some() && self.kept_at.as_ref() == self.peer_label();
+        !is_kept_here && self.provider().is_some_and(|provider| provider.has_untried(&self.tried))
     }
 
     /// Begins an attempt.

@@ -13,7 +13,7 @@ use super::clock::RequestClock;
 use super::downstream::admission::BodyReservation;
 use super::downstream::drain::OpenRequest;
 use crate::proxy::downstream::client_use::ClientUse;
-use crate::router::{Routing, Verdict};
+use crate::router::{RequestState, Routing, Verdict};
 use crate::snapshot::Snapshot;
 
 /// The state of one request between Pingora's phases.
@@ -32,6 +32,8 @@ pub struct RequestContext {
     pub(super) body_memory: Option<BodyReservation>,
     /// The router's verdict; `None` until there is one, and for requests that the router is not asked about.
     pub(super) verdict: Option<Verdict>,
+    /// The state that providers keep and the request names, and who keeps it.
+    pub(super) state: Arc<RequestState>,
     /// The upstream's side: destination, body, and what was tried.
     pub(super) attempts: UpstreamAttempts,
     /// The price of what passes through, where the model that it names has one.
@@ -60,6 +62,7 @@ impl RequestContext {
             body_memory: None,
             verdict: None,
             passed_price: None,
+            state: Arc::default(),
             meter: None,
             rejected: None,
             kept: LoggedText::default(),

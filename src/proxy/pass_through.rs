@@ -1,5 +1,5 @@
-//! Requests that are no policy's to decide: they go to the default provider as they are, within what their client may
-//! do.
+//! Requests that are no policy's to decide: they go as they are to the provider that keeps what they name, else to the
+//! default provider, within what their client may do.
 //!
 //! A request whose body no dialect reads is governed as far as its JSON tells: the models that it names are held
 //! against the client's list, rules may refuse it, and what is a model here alone is no model there. Uploads, and what
@@ -16,6 +16,7 @@ use pointsman_core::prompt::{splice, without_context_suffix};
 pub(super) use self::unread::{pass_nameless, pass_unread};
 use super::answer::rejection::Rejection;
 use super::context::RequestContext;
+use super::kept_state::keeping_provider;
 use super::plan::{RouterQuestion, debit, keep};
 use super::{Proxy, models};
 use crate::router::Verdict;
@@ -33,7 +34,9 @@ pub(super) fn pass_read(
         let family = TokenizerFamily::of_model(&prompt.model);
         Features::counted(prompt, &TokenCounter::new()).tokens_of(family)
     })?;
-    let provider = default_provider(ctx).ok_or_else(|| models::not_found(&snapshot.config, &prompt.model))?;
+    let provider = keeping_provider(ctx).or_else(|| default_provider(ctx));
+    let provider = provider.ok_or_else(|| models::not_found(&snapshot.config, &prompt.model))?;
+    ctx.attempts.keep_to_peer(ctx.state.peer_at(&provider.name).cloned());
     if let Verdict::Pass { shadow, denied, .. } = &verdict {
         if let Some(refusal) = denied {
             proxy.router.count_shadow_denial(&refusal.denial);

@@ -1,6 +1,7 @@
 //! The plan of a request, for `request_filter`: admits and reads the request, decides where it goes, and prepares the
 //! body that goes there.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,10 +20,10 @@ use super::context::RequestContext;
 use super::downstream::admission::BodyReservation;
 use super::downstream::intake;
 use super::record::{feedback, traced};
-use super::{Proxy, models, pass_through};
+use super::{Proxy, kept_state, models, pass_through};
 use crate::clients::Client;
 use crate::proxy::downstream::client_use::ClientUse;
-use crate::router::{self, IncomingRequest, JudgeMode, Router, Routing, Verdict, header_text};
+use crate::router::{IncomingRequest, JudgeMode, RequestState, Router, Routing, Verdict, header_text};
 use crate::snapshot::Snapshot;
 
 /// The plan of a request: forward it, or answer it here.
@@ -46,6 +47,7 @@ pub(super) struct RouterQuestion<'a> {
     pub(super) client: Option<&'a Client>,
     pub(super) prompt: &'a Prompt<'a>,
     pub(super) body: &'a Bytes,
+    pub(super) state: &'a RequestState,
 }
 
 /// Lets a request in, or says why not: load first, then the header's size, then the client's key.
@@ -144,14 +146,22 @@ async fn route(
     let snapshot = Arc::clone(&ctx.snapshot);
     let prompt = match snapshot.read(dialect, &body) {
         Err(ParseError::ModelMissing) if dialect.is_responses() && has_stored_prompt(&body) => {
-            return pass_through::pass_nameless(proxy, session, ctx, body);
+            return pass_through::pass_nameless(proxy, session, ctx, body).await;
         }
         read => read?,
     };
     proxy.metrics.stage_ended(DecisionStage::Intake, started.elapsed());
-    ctx.attempts.peer_key = snapshot.upstreams.want_key().then(|| router::beginning(&prompt));
-    let client = ctx.client.as_ref().map(|used| Arc::clone(used.client()));
-    let asked = RouterQuestion { snapshot: &snapshot, client: client.as_deref(), prompt: &prompt, body: &body };
+    kept_state::look_up(proxy, ctx, RequestState::of_prompt(&prompt, &body)).await;
+    let (client, state) = (ctx.client.as_ref().map(|used| Arc::clone(used.client())), Arc::clone(&ctx.state));
+    let client = client.as_deref();
+    let asked = RouterQuestion { snapshot: &snapshot, client, prompt: &prompt, body: &body, state: &state };
+    let header = session.req_header();
+    // A response goes on with the conversation of the one before it.
+    let wants_key = snapshot.upstreams.want_key() || dialect == Dialect::Responses;
+    ctx.attempts.peer_key = wants_key.then(|| {
+        let field = |name: &str| header_text(&header.headers, name);
+        Router::conversation(&asked.of(header, &field))
+    });
     ctx.attempts.body.read(OriginalBody::new(&body, &prompt));
     let verdict = if snapshot.advisers.have_judges() {
         // A judge takes its time: a client that leaves meanwhile is noticed.
@@ -177,12 +187,30 @@ async fn route(
 }
 
 async fn ask(router: &Router, header: &RequestHeader, asked: RouterQuestion<'_>) -> Verdict {
-    let RouterQuestion { snapshot, client, prompt, body } = asked;
     let field = |name: &str| header_text(&header.headers, name);
-    let path = header.uri.path();
-    let (judging, detail) = (JudgeMode::Ask, DecisionDetail::Decision);
-    let incoming = IncomingRequest { path, header: &field, client, prompt, body, at: None, judging, detail };
-    router.route(snapshot, &incoming).await
+    router.route(asked.snapshot, &asked.of(header, &field)).await
+}
+
+impl<'a> RouterQuestion<'a> {
+    /// Returns the question with its header, whose fields `field` reads.
+    fn of(
+        self,
+        header: &'a RequestHeader,
+        field: &'a (dyn Fn(&str) -> Option<Cow<'a, str>> + Sync),
+    ) -> IncomingRequest<'a> {
+        let RouterQuestion { client, prompt, body, state, .. } = self;
+        IncomingRequest {
+            path: header.uri.path(),
+            header: field,
+            client,
+            prompt,
+            body,
+            state: Some(state),
+            at: None,
+            judging: JudgeMode::Ask,
+            detail: DecisionDetail::Decision,
+        }
+    }
 }
 
 /// Sends a request to the model that a policy chose.
@@ -204,6 +232,7 @@ fn send_to_model(
     ctx.attempts.body.set(&routing.decision.set);
     ctx.attempts.body.prepare_for(target);
     proxy.metrics.stage_ended(DecisionStage::Rewrite, started.elapsed());
+    ctx.attempts.keep_to_peer(ctx.state.peer_at(&target.provider.name).cloned());
     ctx.attempts.route_to(target, &routing, &snapshot.upstreams);
     ctx.verdict = Some(Verdict::Route(routing));
     if let (Some(bytes), Some(memory)) = (ctx.attempts.body.memory_of_both(), &mut ctx.body_memory) {

@@ -18,7 +18,7 @@ use crate::router::Router;
 
 /// Records attempts as they end, and requests when they are over.
 pub(super) struct Recorder {
-    router: Arc<Router>,
+    pub(super) router: Arc<Router>,
     metrics: Arc<Metrics>,
 }
 

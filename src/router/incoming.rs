@@ -6,6 +6,7 @@ use bytes::Bytes;
 use pointsman_core::policy::DecisionDetail;
 use pointsman_core::prompt::Prompt;
 
+use super::RequestState;
 use crate::clients::Client;
 
 /// A request that waits for a decision.
@@ -21,6 +22,8 @@ pub struct IncomingRequest<'r> {
     pub prompt: &'r Prompt<'r>,
     /// The body that `prompt` was read from; kept to measure later what the decision did not need.
     pub body: &'r Bytes,
+    /// The state that it names, looked up; `None` where nobody looked.
+    pub state: Option<&'r RequestState>,
     /// When it came, in seconds since 1970; `None` for now.
     pub at: Option<u64>,
     /// The way questions to judges are answered.

@@ -5,13 +5,15 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::OnceLock;
 
-use pointsman_core::config::Name;
+use pointsman_core::config::{Name, StateRule};
 use pointsman_core::policy::{PolicyWorld, ProviderHealth};
 use pointsman_core::prompt::{TextScope, conversation_key};
 use tokio::time::Instant;
 
+use super::RequestState;
 use super::control_loops::ControlLoops;
 use super::incoming::IncomingRequest;
+use super::state::StateKeeper;
 use super::switch::KillSwitch;
 use crate::snapshot::Snapshot;
 
@@ -43,19 +45,31 @@ impl<'w, 'r> RequestWorld<'w, 'r> {
     }
 }
 
-impl RequestWorld<'_, '_> {
-    fn session(&self) -> Option<Cow<'_, str>> {
-        conversation_key::SESSION_HEADERS
-            .iter()
-            .find_map(|name| self.header(name).filter(|session| !session.is_empty()))
+impl<'r> RequestWorld<'_, 'r> {
+    fn keeper(&self, rule: StateRule) -> Option<&'r StateKeeper> {
+        self.incoming.state?.keeper(rule).map(|keeper| &**keeper)
     }
+}
 
-    /// Returns what names the sub-agent of a session that asks; `None` for the session's main agent.
-    fn agent(&self) -> Option<Cow<'_, str>> {
-        let named =
-            conversation_key::AGENT_HEADERS.iter().find_map(|name| self.header(name).filter(|id| !id.is_empty()));
-        named.filter(|agent| Some(agent) != self.session().as_ref())
-    }
+/// Returns what the requests of a conversation have in common: the session that the client names, else the conversation
+/// of the response that the request goes on with, else how it begins.
+pub(super) fn conversation(incoming: &IncomingRequest<'_>) -> u64 {
+    let (session, prompt) = (session(incoming), incoming.prompt);
+    let is_named = session.is_some() || prompt.session.id.is_some();
+    let going_on = incoming.state.and_then(RequestState::conversation).filter(|_| !is_named);
+    going_on.unwrap_or_else(|| conversation_key::key(session.as_deref(), agent(incoming).as_deref(), prompt))
+}
+
+fn session<'r>(incoming: &IncomingRequest<'r>) -> Option<Cow<'r, str>> {
+    let named = |name: &&str| (incoming.header)(name).filter(|session| !session.is_empty());
+    conversation_key::SESSION_HEADERS.iter().find_map(named)
+}
+
+/// Returns what names the sub-agent of a session that asks; `None` for the session's main agent.
+fn agent<'r>(incoming: &IncomingRequest<'r>) -> Option<Cow<'r, str>> {
+    let named = |name: &&str| (incoming.header)(name).filter(|id| !id.is_empty());
+    let agent = conversation_key::AGENT_HEADERS.iter().find_map(named);
+    agent.filter(|agent| Some(agent) != session(incoming).as_ref())
 }
 
 impl PolicyWorld for RequestWorld<'_, '_> {
@@ -79,6 +93,16 @@ impl PolicyWorld for RequestWorld<'_, '_> {
         self.incoming.client.is_none_or(|client| client.may_be_served_by(model))
     }
 
+    fn keeps_state(&self, model: &Name, rule: StateRule) -> bool {
+        let provider = || self.snapshot.upstreams.model(model).map(|deployment| &deployment.provider.name);
+        self.keeper(rule).is_none_or(|keeper| provider() == Some(&keeper.provider))
+    }
+
+    fn state_model(&self, rule: StateRule) -> Option<Name> {
+        let keeper = self.keeper(rule)?;
+        keeper.model.clone().filter(|model| self.keeps_state(model, rule))
+    }
+
     fn is_killed(&self, policy: &Name) -> bool {
         self.switch.is_killed(policy)
     }
@@ -96,13 +120,15 @@ impl PolicyWorld for RequestWorld<'_, '_> {
     }
 
     fn conversation(&self) -> u64 {
-        let key = || conversation_key::key(self.session().as_deref(), self.agent().as_deref(), self.incoming.prompt);
-        *self.conversation.get_or_init(key)
+        *self.conversation.get_or_init(|| conversation(self.incoming))
     }
 
     fn only_begins(&self) -> bool {
         let prompt = self.incoming.prompt;
-        prompt.assistant_turns == 0 && prompt.session.id.is_none() && self.session().is_none()
+        prompt.assistant_turns == 0
+            && prompt.session.id.is_none()
+            && session(self.incoming).is_none()
+            && self.incoming.state.and_then(RequestState::conversation).is_none()
     }
 
     /// Every state has keys of its own, drawn from the system's randomness.

@@ -64,6 +64,7 @@ impl Router {
             client: None,
             prompt: &prompt,
             body: &body,
+            state: None,
             at: None,
             judging,
             detail,

@@ -101,6 +101,12 @@ impl RequestState {
         Self { names, ..Self::default() }
     }
 
+    /// Returns whether the request names any state.
+    #[must_use]
+    pub const fn names_any(&self) -> bool {
+        !self.names.is_empty()
+    }
+
     /// Returns whether the client asks its API to keep the answer.
     #[must_use]
     pub const fn is_stored(&self) -> bool {
@@ -132,10 +138,11 @@ impl RequestState {
     /// Returns the key of the conversation that the request goes on with, where only what it names says which.
     #[must_use]
     pub fn conversation(&self) -> Option<u64> {
-        self.needed.as_ref()?.keeper.conversation
+        let goes_on = |found: &&FoundState| matches!(found.name.kind, StateKind::Response | StateKind::Conversation);
+        self.needed.as_ref().filter(goes_on)?.keeper.conversation
     }
 
-    /// Returns whether the request names any state, and what came of looking it up.
+    /// Returns what came of looking up the state that the request names, and the kind of it; `None` where it names none.
     #[must_use]
     pub const fn outcome(&self) -> Option<(StateKind, StateOutcome)> {
         self.outcome
@@ -167,7 +174,13 @@ impl Router {
         };
         let kind = found.map_or(state.names[0].kind, |found| found.name.kind);
         state.outcome = Some((kind, outcome));
-        self.metrics.state_named(kind.as_str(), outcome.as_str());
+    }
+
+    /// Counts a request by what came of looking up the state that it names, if it names any.
+    pub fn count_state(&self, state: &RequestState) {
+        if let Some((kind, outcome)) = state.outcome {
+            self.metrics.state_named(kind.as_str(), outcome.as_str());
+        }
     }
 
     /// Remembers that `keeper` made what an answer to `client` names.

@@ -138,7 +138,7 @@ impl ProviderCaller {
     /// # Errors
     /// When there is no peer, no connection, or no whole answer.
     pub(crate) async fn post(&self, provider: &Provider, call: ProviderCall<'_>) -> Result<ProviderAnswer, CallError> {
-        let lease = provider.pick(None, &[]).await?;
+        let lease = provider.pick(None, None, &[]).await?;
         let answered = self.exchange(provider, lease.endpoint.address, call).await;
         report(&lease, &answered);
         Ok(answered?)

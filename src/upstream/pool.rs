@@ -36,6 +36,8 @@ pub(super) struct PeerSet {
 pub(super) struct PeerPreference<'w> {
     /// Requests with the same key want the same peer.
     pub(super) key: Option<u64>,
+    /// The peer that has what the request is about, by its label.
+    pub(super) wanted: Option<&'w str>,
     /// Peers that failed this request already.
     pub(super) tried: &'w [PeerId],
     /// Peers whose name did not resolve a moment ago.
@@ -56,6 +58,9 @@ impl PeerSet {
     pub(super) fn choose(&self, wish: PeerPreference<'_>) -> Option<ChosenPeer> {
         let now = Instant::now();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        if let Some(choice) = self.wanted(wish, turn) {
+            return Some(choice);
+        }
         for is_fresh in [true, false] {
             let wanted = |peer: &&Arc<Peer>| {
                 wish.allows(peer) && wish.is_fresh(peer) == is_fresh && peer.is_usable(now, &self.breaker)
@@ -68,6 +73,14 @@ impl PeerSet {
             }
         }
         self.least_bad(turn, wish)
+    }
+
+    /// Returns the peer that the request wants by name, if it can be used.
+    fn wanted(&self, wish: PeerPreference<'_>, turn: usize) -> Option<ChosenPeer> {
+        let now = Instant::now();
+        let peer = self.peers.iter().find(|peer| Some(&**peer.label()) == wish.wanted && wish.allows(peer))?;
+        let ticket = if peer.is_usable(now, &self.breaker) { peer.admit(now, &self.breaker) } else { None };
+        Some(ChosenPeer { peer: Arc::clone(peer), ticket: ticket?, turn })
     }
 
     fn best<'p>(

@@ -120,19 +120,24 @@ impl Provider {
 
     /// Picks a peer and takes a place at it.
     ///
-    /// With `balance: prefix_hash` equal `key`s get the same peer, as long as it can be used. Peers that were `tried`
-    /// come last. A name that does not resolve counts as a failure of its peer, and the next peer is taken.
+    /// The peer that is `wanted` comes first, as long as it can be used. With `balance: prefix_hash` equal `key`s get the
+    /// same peer, as long as it can be used. Peers that were `tried` come last. A name that does not resolve counts as a failure of its peer, and the next peer is taken.
     ///
     /// Cancel-safe: dropping the future gives the place back.
     ///
     /// # Errors
     /// When there is no place or no peer; nothing was sent then.
-    pub(crate) async fn pick(&self, key: Option<u64>, tried: &[PeerId]) -> Result<PeerLease, NoPeerError> {
+    pub(crate) async fn pick(
+        &self,
+        key: Option<u64>,
+        wanted: Option<&str>,
+        tried: &[PeerId],
+    ) -> Result<PeerLease, NoPeerError> {
         let limit = self.section.max_concurrent.unwrap_or(usize::MAX);
         let place = self.load.enter(limit).ok_or(NoPeerError::AtLimit)?;
         let key = key.filter(|_| self.wants_key());
         let (mut unreachable, mut last) = (Vec::new(), NoPeerError::AllEjected);
-        while let Some(choice) = self.pool.choose(PeerPreference { key, tried, unreachable: &unreachable }) {
+        while let Some(choice) = self.pool.choose(PeerPreference { key, wanted, tried, unreachable: &unreachable }) {
             let hold = PeerHold::new(choice.peer, choice.ticket, self.pool.breaker);
             match hold.peer().address(key, choice.turn, self.timeouts.connect.0).await {
                 Ok(address) => return Ok(PeerLease::new(address, hold, place)),

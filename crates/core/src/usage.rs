@@ -153,10 +153,8 @@ impl UsageReader {
     }
 
     /// Looks for names of state too, in answers of this scope.
-    #[must_use]
-    pub fn naming(mut self, scope: StateScope) -> Self {
+    pub fn look_for_names(&mut self, scope: StateScope) {
         *self.state.scan.names_mut() = AnswerNames::new(scope);
-        self
     }
 
     /// Takes the names of state that were found since the last call.

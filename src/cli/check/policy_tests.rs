@@ -103,6 +103,7 @@ async fn got(router: &Router, snapshot: &Snapshot, test: &PolicyTest) -> PolicyT
         client: client.map(|client| &**client),
         prompt: &prompt,
         body: &body,
+        state: None,
         at: Some(test.now.0),
         judging: test.given.judgement.as_deref().map_or(JudgeMode::Never, JudgeMode::Says),
         detail: DecisionDetail::Decision,

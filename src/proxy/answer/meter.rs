@@ -9,8 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use pingora::http::ResponseHeader;
+use pointsman_core::prompt::state::StateName;
 use pointsman_core::usage::{
-    AnswerFormat, AnswerFraming, AnswerOpening, OpeningVerdict, UsageEvent, UsageFilter, UsageReader,
+    AnswerFormat, AnswerFraming, AnswerOpening, OpeningVerdict, StateScope, UsageEvent, UsageFilter, UsageReader,
 };
 use tokio::time::Instant;
 
@@ -38,11 +39,19 @@ const LONGEST_HOLD: Duration = Duration::from_secs(15);
 
 impl AnswerMeter {
     /// Begins to measure a successful answer to a request for `path`; returns `None` for any other.
-    pub(in crate::proxy) fn begin(answer: &mut ResponseHeader, path: &str, event: UsageEvent) -> Option<Self> {
+    pub(in crate::proxy) fn begin(
+        answer: &mut ResponseHeader,
+        path: &str,
+        event: UsageEvent,
+        scope: StateScope,
+    ) -> Option<Self> {
         if !answer.status.is_success() {
             return None;
         }
-        let meter = Self::new(&answer.headers, path, event);
+        let mut meter = Self::new(&answer.headers, path, event);
+        if let Some(filter) = &mut meter.filter {
+            filter.look_for_names(scope);
+        }
         if meter.filter.as_ref().is_some_and(UsageFilter::may_shorten) {
             answer.remove_header(&header::CONTENT_LENGTH); // Pingora chunks an answer without
         }
@@ -87,6 +96,11 @@ impl AnswerMeter {
     /// Returns what was read of the body, if it could be.
     pub(in crate::proxy) fn reader(&self) -> Option<&UsageReader> {
         self.filter.as_ref().map(UsageFilter::reader).or(self.encoded.as_ref().map(EncodedAnswer::reader))
+    }
+
+    /// Takes the names of state that have come since the last call.
+    pub(in crate::proxy) fn take_names(&mut self) -> Vec<StateName> {
+        self.filter.as_mut().map(UsageFilter::take_names).unwrap_or_default()
     }
 
     /// Returns whether the answer is a stream of events that can be read.

@@ -22,7 +22,7 @@ impl UpstreamAttempts {
         let Some(provider) = self.provider().cloned() else {
             return Error::e_explain(ErrorType::InternalError, "no route");
         };
-        let lease = match provider.pick(self.peer_key, &self.tried).await {
+        let lease = match provider.pick(self.peer_key, self.kept_at.as_deref(), &self.tried).await {
             Ok(lease) => lease,
             Err(reason) => {
                 self.tried.extend(provider.peers().map(|peer| peer.id())); // none of them is worth another attempt

@@ -18,8 +18,9 @@ use crate::proxy::context::RequestContext;
 use crate::proxy::downstream::admission::BodyReservation;
 use crate::proxy::downstream::client_use;
 use crate::proxy::downstream::intake::{self, BodyTrust, UnreadBody};
+use crate::proxy::kept_state::{self, keeping_provider};
 use crate::proxy::plan::debit;
-use crate::router::{IncomingRequest, JudgeMode, Verdict, header_text};
+use crate::router::{IncomingRequest, JudgeMode, RequestState, Verdict, header_text};
 
 /// A body that was read to see what it says, and its reader's dialect.
 struct SeenBody<'b> {
@@ -40,7 +41,6 @@ pub(in crate::proxy) async fn pass_unread(
     if !client_use::may_use(ctx.client.as_ref(), None) {
         return Err(Rejection::NotAllowed);
     }
-    let provider = default_provider(ctx).ok_or(Rejection::PathNotFound)?;
     let header = session.req_header();
     let mut models = named_in_target(header.uri.path(), header.uri.query().unwrap_or_default());
     let body = read(proxy, session, ctx).await?;
@@ -56,6 +56,10 @@ pub(in crate::proxy) async fn pass_unread(
         let seen = SeenBody { body, dialect: nearest_dialect(body) };
         govern(proxy, session, ctx, &seen)?;
     }
+    let path = session.req_header().uri.path().to_owned();
+    kept_state::look_up_call(proxy, ctx, &path, body.as_deref().unwrap_or_default()).await;
+    let provider = keeping_provider(ctx).or_else(|| default_provider(ctx)).ok_or(Rejection::PathNotFound)?;
+    ctx.attempts.keep_to_peer(ctx.state.peer_at(&provider.name).cloned());
     ctx.asked.model = models.into_iter().next();
     ctx.attempts.pass_to(provider);
     if let Some(body) = body {
@@ -68,9 +72,9 @@ pub(in crate::proxy) async fn pass_unread(
 ///
 /// # Errors
 /// When the client may ask for some models only, a rule refuses it, or there is no default provider.
-pub(in crate::proxy) fn pass_nameless(
+pub(in crate::proxy) async fn pass_nameless(
     proxy: &Proxy,
-    session: &Session,
+    session: &mut Session,
     ctx: &mut RequestContext,
     body: Bytes,
 ) -> Result<(), Rejection> {
@@ -80,12 +84,18 @@ pub(in crate::proxy) fn pass_nameless(
     if is_limited(ctx) {
         return Err(Rejection::denied(&Denial::unnamed_for_client()));
     }
-    let provider = default_provider(ctx).ok_or(Rejection::ModelMissing)?;
     let dialect = Dialect::of_path(session.req_header().uri.path()).unwrap_or(Dialect::Responses);
     govern(proxy, session, ctx, &SeenBody { body: &body, dialect })?;
-    ctx.attempts.pass_to(provider);
     let named = readable(&body).ok_or(Rejection::ModelMissing)?;
-    let asks_for = AnswerKind::of(&ctx.snapshot.read(dialect, &named)?);
+    let (asks_for, state) = {
+        let snapshot = Arc::clone(&ctx.snapshot);
+        let prompt = snapshot.read(dialect, &named)?;
+        (AnswerKind::of(&prompt), RequestState::of_prompt(&prompt, &named))
+    };
+    kept_state::look_up(proxy, ctx, state).await;
+    let provider = keeping_provider(ctx).or_else(|| default_provider(ctx)).ok_or(Rejection::ModelMissing)?;
+    ctx.attempts.keep_to_peer(ctx.state.peer_at(&provider.name).cloned());
+    ctx.attempts.pass_to(provider);
     ctx.attempts.body.pass_for(body, asks_for);
     Ok(())
 }
@@ -129,13 +139,14 @@ fn govern(proxy: &Proxy, session: &Session, ctx: &mut RequestContext, seen: &See
     let Ok(prompt) = snapshot.read(seen.dialect, &body) else { return Ok(()) };
     let header = session.req_header();
     let field = |name: &str| header_text(&header.headers, name);
-    let client = ctx.client.as_ref().map(|used| Arc::clone(used.client()));
+    let (client, state) = (ctx.client.as_ref().map(|used| Arc::clone(used.client())), Arc::clone(&ctx.state));
     let incoming = IncomingRequest {
         path: header.uri.path(),
         header: &field,
         client: client.as_deref(),
         prompt: &prompt,
         body: &body,
+        state: &state,
         at: None,
         judging: JudgeMode::Never,
         detail: DecisionDetail::Decision,

@@ -30,7 +30,7 @@ pub(super) struct StateRecord {
 
 impl StateRecordKey {
     pub(super) fn of(client: Option<&Name>, name: &StateName) -> Self {
-        let client = client.map(Name::as_bytes).unwrap_or_default();
+        let client = client.map(|name| name.as_str().as_bytes()).unwrap_or_default();
         let mut hash = Sha256::new();
         hash.update((client.len() as u64).to_le_bytes());
         hash.update(client);

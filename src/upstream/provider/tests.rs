@@ -168,9 +168,9 @@ async fn the_limit_of_requests_in_flight_holds_to_the_request() {
     let provider = provider(1, &json!({"max_concurrent": 2}));
 
     let (first, _second) = (pick(&provider, None, &[]).await, pick(&provider, None, &[]).await);
-    let refused = provider.pick(None, &[]).await;
+    let refused = provider.pick(None, None, &[]).await;
     drop(first);
-    let after = provider.pick(None, &[]).await;
+    let after = provider.pick(None, None, &[]).await;
 
     assert!(matches!(refused, Err(NoPeerError::AtLimit)), "{refused:?}");
     assert!(after.is_ok(), "a place was given back");
@@ -259,7 +259,7 @@ async fn peers_that_checks_found_down_are_tried_only_when_the_configuration_says
         assert_eq!(ports(&provider, 2).await, [2, 2]);
 
         check(&provider, 2, false);
-        let picked = provider.pick(None, &[]).await;
+        let picked = provider.pick(None, None, &[]).await;
 
         assert_eq!(picked.is_ok(), expected, "fail_open: {fail_open}");
         assert!(expected || matches!(picked, Err(NoPeerError::AllEjected)), "{picked:?}");
@@ -294,7 +294,7 @@ async fn a_provider_of_which_no_name_resolves_says_so_and_keeps_no_place() {
     let provider = provider(0, &json!({"peers": ["no-such-host.invalid:1"], "max_concurrent": 1}));
 
     for _ in 0..2 {
-        assert!(matches!(provider.pick(None, &[]).await, Err(NoPeerError::Resolve(_))));
+        assert!(matches!(provider.pick(None, None, &[]).await, Err(NoPeerError::Resolve(_))));
     }
 }
 
@@ -310,7 +310,7 @@ async fn a_reload_keeps_what_is_known_of_the_peers_that_stay() {
     assert_eq!(healthy, [true, false, true]);
     assert_eq!(peer(&after, 1).in_flight(), 1, "the request that began before counts on");
     let _second = pick(&after, None, &[]).await;
-    assert!(matches!(after.pick(None, &[]).await, Err(NoPeerError::AtLimit)));
+    assert!(matches!(after.pick(None, None, &[]).await, Err(NoPeerError::AtLimit)));
     drop(held);
     assert_eq!(peer(&after, 1).in_flight() + peer(&after, 3).in_flight(), 1);
 }

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{AnswerFraming, EventVerdict, UsageReader};
+use super::{AnswerFraming, EventVerdict, StateScope, UsageReader};
 use crate::prompt::state::StateName;
 
 /// The largest event that is held back; most have a few hundred bytes.
@@ -46,6 +46,11 @@ impl UsageFilter {
     #[must_use]
     pub fn reader(&self) -> &UsageReader {
         &self.reader
+    }
+
+    /// Looks for names of state too, in answers of this scope.
+    pub fn look_for_names(&mut self, scope: StateScope) {
+        self.reader.look_for_names(scope);
     }
 
     /// Takes the names of state that were found since the last call.

@@ -13,6 +13,9 @@ use crate::prompt::state::{MAX_STATE_ID, MIN_SEALED, StateKind, StateName};
 /// Names that are taken from one answer: a list of batches or items may hold more.
 const MOST: usize = 512;
 
+/// The ends of paths whose answers are the content of files.
+const CONTENTS: [&str; 3] = ["/content", "/results", ":download"];
+
 /// The answers in which names of state are looked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum StateScope {
@@ -41,11 +44,19 @@ impl StateScope {
             (Some(Dialect::Embeddings | Dialect::CountTokens | Dialect::Completions), _) => Self::Nothing,
             (_, AnswerFormat::Responses) => Self::Responses,
             (_, AnswerFormat::Anthropic) => Self::Messages,
+            // What users put into files is no name of an API's.
+            _ if CONTENTS.iter().any(|end| path.trim_end_matches('/').ends_with(end)) => Self::Nothing,
             _ if path.trim_end_matches('/').ends_with("/chat/completions") && !is_stored => Self::Chat,
             _ if path.trim_end_matches('/').ends_with("/chat/completions") => Self::StoredChat,
             _ if StateName::is_kept_under(path) => Self::Objects,
             _ => Self::Nothing,
         }
+    }
+
+    /// Returns whether such answers name what clients ask for later.
+    #[must_use]
+    pub const fn is_kept(self) -> bool {
+        !matches!(self, Self::Nothing | Self::Chat)
     }
 }
 

@@ -192,6 +192,13 @@ pub(super) const AFFINITY: MetricDefinition<2> = MetricDefinition {
     buckets: &[],
 };
 
+pub(super) const STATE: MetricDefinition<2> = MetricDefinition {
+    name: "pointsman_state_total",
+    help: "Requests that name state which a provider keeps, by its kind and whether its keeper is known.",
+    labels: ["kind", "outcome"],
+    buckets: &[],
+};
+
 pub(super) const THRESHOLD: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_threshold",
     help: "Where the threshold of a policy with a target stands.",

@@ -1,5 +1,5 @@
-//! The metrics of what policies hold: conversations to models, thresholds to targets; and of the store that replicas
-//! share.
+//! The metrics of what policies hold: conversations to models, thresholds to targets; of state that providers keep; and
+//! of the store that replicas share.
 
 use std::fmt;
 
@@ -12,6 +12,7 @@ use super::{Metrics, definitions as define};
 /// The metric families of pins, thresholds, targets and the store.
 pub(super) struct PolicyStateFamilies {
     affinity: Family<IntCounter, 2>,
+    state: Family<IntCounter, 2>,
     threshold: Family<Gauge, 1>,
     strong_share: Family<Gauge, 1>,
     target_share: Family<Gauge, 1>,
@@ -42,6 +43,7 @@ impl PolicyStateFamilies {
     pub(super) fn register(registry: &Registry) -> Self {
         Self {
             affinity: Family::register(registry, define::AFFINITY),
+            state: Family::register(registry, define::STATE),
             threshold: Family::register(registry, define::THRESHOLD),
             strong_share: Family::register(registry, define::STRONG_SHARE),
             target_share: Family::register(registry, define::TARGET_SHARE),
@@ -57,6 +59,18 @@ impl Metrics {
     /// Counts what a policy did with the model that a request was pinned to.
     pub fn held(&self, policy: &Name, outcome: &'static str) {
         self.held.affinity.with([policy.into(), outcome.into()]).inc();
+    }
+
+    /// Counts a request that names state of this kind, by what is known of its keeper.
+    pub fn state_named(&self, kind: &'static str, outcome: &'static str) {
+        self.held.state.with([kind.into(), outcome.into()]).inc();
+    }
+
+    /// Starts the counters of a kind of state at zero.
+    pub fn expect_state(&self, kind: &'static str, outcomes: impl Iterator<Item = &'static str>) {
+        for outcome in outcomes {
+            self.held.state.with([kind.into(), outcome.into()]);
+        }
     }
 
     /// Starts the counters of a policy's affinity at zero.

@@ -61,6 +61,7 @@ fn touched() -> Metrics {
 /// Every metric: name, type, unit, labels.
 const GOLDEN: [&str; 66] = [
     "pointsman_affinity_total counter 1 policy,outcome",
+    "pointsman_state_total counter 1 kind,outcome",
     "pointsman_baseline_cost_usd_total counter usd policy",
     "pointsman_broken_streams_total counter 1 model,cause",
     "pointsman_build_info gauge 1 version",

@@ -6,7 +6,8 @@ use crate::usage::{AnswerFormat, AnswerFraming, StateScope, UsageReader};
 /// Reads an answer to a request for `path` in pieces of `size` bytes.
 fn names(path: &str, framing: AnswerFraming, answer: &str, size: usize) -> Vec<StateName> {
     let scope = StateScope::of_path(path, false);
-    let mut reader = UsageReader::new(AnswerFormat::of_path(path), framing).naming(scope);
+    let mut reader = UsageReader::new(AnswerFormat::of_path(path), framing);
+    reader.look_for_names(scope);
     answer.as_bytes().chunks(size).for_each(|piece| reader.push(piece));
     reader.take_names()
 }
@@ -48,7 +49,8 @@ fn a_response_names_itself_its_items_and_what_is_sealed_however_it_is_cut() {
 
 #[test]
 fn a_stream_gives_each_name_once_and_as_soon_as_it_is_there() {
-    let mut reader = UsageReader::new(AnswerFormat::Responses, AnswerFraming::Events).naming(StateScope::Responses);
+    let mut reader = UsageReader::new(AnswerFormat::Responses, AnswerFraming::Events);
+    reader.look_for_names(StateScope::Responses);
     let event = |kind: &str| format!("data: {{\"type\":\"{kind}\",\"response\":{{\"id\":\"resp_1\"}}}}\n\n");
 
     reader.push(event("response.created").as_bytes());

@@ -1,0 +1,73 @@
+//! State that providers keep, on its way through the proxy: looked up before a request is sent, learnt from its answer.
+//!
+//! Who keeps what is the router's to know; here is only when it is asked and told.
+
+use std::sync::Arc;
+
+use pingora::http::RequestHeader;
+use pointsman_core::config::{Name, StateRule};
+use pointsman_core::prompt::state::StateName;
+use pointsman_core::usage::StateScope;
+
+use super::Proxy;
+use super::context::RequestContext;
+use super::record::Recorder;
+use crate::router::{RequestState, StateKeeper};
+use crate::upstream::Provider;
+
+/// Looks up what a request names that no dialect reads: in its path, or else in its JSON body, if that was read.
+pub(super) async fn look_up_call(proxy: &Proxy, ctx: &mut RequestContext, path: &str, body: &[u8]) {
+    if StateName::is_kept_under(path) {
+        look_up(proxy, ctx, RequestState::of_call(path, body)).await;
+    }
+}
+
+/// Looks up who keeps what a request names, counts it, and leaves it in `ctx`.
+pub(super) async fn look_up(proxy: &Proxy, ctx: &mut RequestContext, mut state: RequestState) {
+    proxy.router.find_state(&ctx.snapshot, ctx.client_name(), &mut state).await;
+    proxy.router.count_state(&state);
+    ctx.state = Arc::new(state);
+}
+
+/// Returns the provider that keeps what a request names which passes through.
+pub(super) fn keeping_provider(ctx: &RequestContext) -> Option<Arc<Provider>> {
+    let keeper = ctx.state.keeper(StateRule::Stay)?;
+    ctx.snapshot.upstreams.provider(&keeper.provider).cloned()
+}
+
+/// Returns the scope in which an answer may name state.
+pub(super) fn scope_of(header: &RequestHeader, ctx: &RequestContext) -> StateScope {
+    StateScope::of_path(header.uri.path(), ctx.state.is_stored())
+}
+
+impl Recorder {
+    /// Remembers who made what the part of the answer names that has just come: before the client, who may ask for it at
+    /// once, gets to see it.
+    pub(super) fn remember_state(&self, ctx: &mut RequestContext) {
+        let Some(names) = ctx.meter.as_mut().map(super::answer::meter::AnswerMeter::take_names) else { return };
+        if names.is_empty() {
+            return;
+        }
+        if let Some(keeper) = keeper(ctx) {
+            self.router.remember_state(&ctx.snapshot, ctx.client_name(), &names, &keeper);
+        }
+    }
+
+    /// Remembers that what a request names is with the provider that has answered it.
+    pub(super) fn confirm_state(&self, ctx: &RequestContext) {
+        let has_ended = ctx.meter.as_ref().is_some_and(|meter| meter.reader().is_some_and(|reader| reader.has_ended()));
+        if ctx.state.names_any()
+            && has_ended
+            && let Some(keeper) = keeper(ctx)
+        {
+            self.router.confirm_state(&ctx.snapshot, ctx.client_name(), &ctx.state, &keeper);
+        }
+    }
+}
+
+/// Returns who answers a request, as the keeper of what it makes.
+fn keeper(ctx: &RequestContext) -> Option<Arc<StateKeeper>> {
+    let provider: Name = ctx.attempts.provider()?.name.clone();
+    let (peer, model) = (ctx.attempts.peer_label().cloned(), ctx.attempts.model().cloned());
+    Some(Arc::new(StateKeeper { provider, peer, model, conversation: ctx.attempts.peer_key }))
+}
