@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{Method, header};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
-use pointsman_core::config::TrafficLimits;
+use pointsman_core::config::{StateRule, TrafficLimits};
 use pointsman_core::policy::DecisionDetail;
 use pointsman_core::prompt::{Dialect, ParseError, Prompt, has_stored_prompt, with_model, without_context_suffix};
 use pointsman_telemetry::DecisionStage;
@@ -230,6 +230,10 @@ fn send_to_model(
     keep(ctx, prompt);
     let started = Instant::now();
     ctx.attempts.body.set(&routing.decision.set);
+    let policy = snapshot.policies.get(&routing.decision.policy);
+    if policy.is_some_and(|policy| policy.state() == StateRule::Strip) && !ctx.state.is_amid_tools() {
+        ctx.attempts.body.unseal(&ctx.state);
+    }
     ctx.attempts.body.prepare_for(target);
     proxy.metrics.stage_ended(DecisionStage::Rewrite, started.elapsed());
     ctx.attempts.keep_to_peer(ctx.state.peer_at(&target.provider.name).cloned());

@@ -50,8 +50,8 @@ pub struct RequestState {
     is_stored: bool,
     /// The keeper of what the request cannot go on without.
     needed: Option<FoundState>,
-    /// The keeper of what its history holds, which may be left out.
-    history: Option<FoundState>,
+    /// The keepers of what its history holds, which may be left out; the newest first.
+    history: Vec<FoundState>,
     /// True where the API does not let the history's sealed parts be left out.
     is_amid_tools: bool,
     /// The kind and the outcome that say most about the request.
@@ -117,20 +117,28 @@ impl RequestState {
     #[must_use]
     pub fn keeper(&self, rule: StateRule) -> Option<&Arc<StateKeeper>> {
         let stays = rule == StateRule::Stay || self.is_amid_tools;
-        let found = self.needed.as_ref().or_else(|| self.history.as_ref().filter(|_| stays));
+        let found = self.needed.as_ref().or_else(|| self.history.first().filter(|_| stays));
         found.map(|found| &found.keeper)
     }
 
-    /// Returns the provider that sealed a part of the history, if it is known.
+    /// Returns whether the request answers tool calls whose thinking the API wants back, so that all of it stays.
     #[must_use]
-    pub fn sealed_by(&self) -> Option<&Name> {
-        self.history.as_ref().map(|found| &found.keeper.provider)
+    pub const fn is_amid_tools(&self) -> bool {
+        self.is_amid_tools
+    }
+
+    /// Returns what of the history `provider` made; `None` where no other is known to have made any of it, so that all
+    /// may stay.
+    #[must_use]
+    pub fn own_history(&self, provider: &Name) -> Option<Vec<StateName>> {
+        let (own, others): (Vec<_>, Vec<_>) = self.history.iter().partition(|found| found.keeper.provider == *provider);
+        (!others.is_empty()).then(|| own.into_iter().map(|found| found.name).collect())
     }
 
     /// Returns the peer of `provider` that the request is to go to, where only one has what it names.
     #[must_use]
     pub fn peer_at(&self, provider: &Name) -> Option<&Arc<str>> {
-        let found = [&self.needed, &self.history].into_iter().flatten();
+        let found = self.needed.iter().chain(&self.history);
         let mut here = found.filter(|found| found.keeper.provider == *provider && !found.name.kind.is_of_every_peer());
         here.find_map(|found| found.keeper.peer.as_ref())
     }
@@ -159,14 +167,17 @@ impl Router {
         let (needed, history): (Vec<StateName>, Vec<StateName>) =
             state.names.iter().partition(|name| name.kind.is_needed());
         let mut is_gone = false;
-        for (names, slot) in [(needed, &mut state.needed), (history, &mut state.history)] {
-            let found = self.states.find(snapshot, client, &names, now).await;
-            let (kept, gone): (Vec<_>, Vec<_>) =
-                found.into_iter().partition(|found| snapshot.config.providers.contains_key(&found.keeper.provider));
-            is_gone |= !gone.is_empty();
-            *slot = kept.into_iter().next();
+        let mut kept = [Vec::new(), Vec::new()];
+        for (names, kept) in [needed, history].iter().zip(&mut kept) {
+            let mut found = self.states.find(snapshot, client, names, now).await;
+            let all = found.len();
+            found.retain(|found| snapshot.config.providers.contains_key(&found.keeper.provider));
+            is_gone |= found.len() < all;
+            *kept = found;
         }
-        let found = state.needed.as_ref().or(state.history.as_ref());
+        let [needed, history] = kept;
+        (state.needed, state.history) = (needed.into_iter().next(), history);
+        let found = state.needed.as_ref().or(state.history.first());
         let outcome = match found {
             Some(_) => StateOutcome::Known,
             None if is_gone => StateOutcome::Gone,

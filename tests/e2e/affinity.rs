@@ -59,7 +59,7 @@ async fn readiness(gateway: &Gateway) -> Value {
 }
 
 /// Waits until the gateway says so of its store. Every look is a request of its own.
-async fn until_store(gateway: &Gateway, state: &str) {
+pub(crate) async fn until_store(gateway: &Gateway, state: &str) {
     soon(state, async { while readiness(gateway).await["store"]["state"] != state {} }).await;
 }
 

@@ -12,7 +12,7 @@ use crate::origin::{Answer, Origin};
 use crate::reload::until_metric;
 
 /// Prints what goes into the configuration for `key`, by the command that operators use.
-fn hash(key: &str) -> String {
+pub(crate) fn hash(key: &str) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pointsman"));
     let command = command.arg("hash-key").stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn().expect("the binary starts");

@@ -31,6 +31,8 @@ pub struct AccessLine<'r> {
     pub rule: Option<usize>,
     /// The reason of the choice.
     pub reason: Option<&'static str>,
+    /// The kind of state that the request names, and what is known of it: `known`, `unknown` or `gone`.
+    pub state: Option<&'r str>,
     /// The classifier's best label.
     pub label: Option<&'r str>,
     /// The text that the label is about.
@@ -84,6 +86,7 @@ impl AccessLine<'_> {
             model = self.model,
             rule = self.rule,
             reason = self.reason,
+            state = self.state,
             label = self.label,
             label_from = self.label_from,
             score = self.score.map(|score| rounded(score.into(), 1e4)),
@@ -139,6 +142,7 @@ mod tests {
         model: Some("small"),
         rule: None,
         reason: Some("tier"),
+        state: Some("response known"),
         label: Some("simple"),
         label_from: Some("ask"),
         score: Some(0.82),
@@ -174,7 +178,7 @@ mod tests {
             json!({
                 "level": "INFO", "target": "access", "message": "Request",
                 "method": "POST", "path": "/v1/chat/completions", "status": 200,
-                "client": "team", "policy": "auto", "model": "small", "reason": "tier", "label": "simple", "label_from": "ask", "score": 0.82,
+                "client": "team", "policy": "auto", "model": "small", "reason": "tier", "state": "response known", "label": "simple", "label_from": "ask", "score": 0.82,
                 "degraded": "deadline", "provider": "openai", "attempts": 1,
                 "input_tokens": 100, "output_tokens": 20, "cost_usd": 0.000_014, "first_byte_ms": 1234.567,
                 "duration_ms": 12345.678, "overhead_us": 2100, "request_id": "01J9", "trace_id": "0af7651916cd43dd8448eb211c80319c", "generation": 3,

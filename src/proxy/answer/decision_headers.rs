@@ -17,6 +17,8 @@ fields! {
     FALLBACK_FROM = "x-pointsman-fallback-from";
     POLICY = "x-pointsman-policy";
     REASON = "x-pointsman-reason";
+    PROVIDER = "x-pointsman-provider";
+    STATE = "x-pointsman-state";
     LABEL = "x-pointsman-label";
     LABEL_FROM = "x-pointsman-label-from";
     SCORE = "x-pointsman-score";
@@ -35,6 +37,11 @@ pub(super) fn decorate(answer: &mut HeaderMap, ctx: &RequestContext) -> Result<(
     answer.insert(REQUEST_ID, id);
     if let Some(client) = &ctx.client {
         client.show(answer)?;
+    }
+    // Of what a provider keeps it matters which one was asked: another knows nothing of it.
+    if let (Some((_, outcome)), Some(provider)) = (ctx.state.outcome(), ctx.attempts.provider()) {
+        answer.insert(PROVIDER, value(provider.name.as_str())?);
+        answer.insert(STATE, HeaderValue::from_static(outcome.as_str()));
     }
     let Some(routing) = ctx.routing() else { return Ok(()) };
     let decision = &routing.decision;

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
+use pointsman_core::prompt::state::{SealedBody, StateName, unsealed};
 use pointsman_core::prompt::{BodyEdits, Dialect, Prompt};
 use pointsman_core::usage::UsageEvent;
 use serde_json::Value;
 
+use crate::router::RequestState;
 use crate::upstream::{Deployment, Provider, UsageRequest};
 
 /// The one change to a stream that passes: it is asked for its usage.
@@ -73,6 +75,8 @@ pub(in crate::proxy) struct OriginalBody {
     include_usage: bool,
     /// The word of a rule on `stream_options`: whether they ask for an event with the usage.
     rule_includes_usage: Option<bool>,
+    /// The state that it names, where what other providers sealed is to be left out.
+    sealed: Option<Arc<RequestState>>,
 }
 
 impl AttemptBody {
@@ -86,6 +90,13 @@ impl AttemptBody {
     pub(in crate::proxy) fn set(&mut self, parameters: &BTreeMap<String, Value>) {
         if let Some(original) = &mut self.original {
             original.set(parameters);
+        }
+    }
+
+    /// Leaves out of every attempt's body what other providers sealed than the one that gets it.
+    pub(in crate::proxy) fn unseal(&mut self, state: &Arc<RequestState>) {
+        if let Some(original) = &mut self.original {
+            original.sealed = Some(Arc::clone(state));
         }
     }
 
@@ -163,6 +174,7 @@ impl OriginalBody {
             stream: prompt.parameters.stream,
             include_usage: prompt.parameters.include_usage,
             rule_includes_usage: None,
+            sealed: None,
         }
     }
 
@@ -197,10 +209,21 @@ impl OriginalBody {
         self.hides_usage() && target.usage_request == UsageRequest::Default && self.rule_includes_usage.is_none()
     }
 
-    /// Returns the body for `target`: with its model's name, and adapted by its rules. One copy at most.
+    /// Returns the body for `target`: with its model's name, and adapted by its rules. One copy, or two where something
+    /// is unsealed.
     fn body_for(&self, target: &Deployment) -> Bytes {
         let edits =
             if self.asks_by_default(target) { target.asking_edits() } else { target.edits(self.dialect, self.stream) };
-        edits.apply(&self.body, self.model_span.clone(), &target.upstream_name)
+        let (body, model_span) = self.unsealed_for(target);
+        edits.apply(&body, model_span, &target.upstream_name)
+    }
+
+    /// Returns the body without what is sealed in it and not `target`'s provider's, and where its model stands then.
+    fn unsealed_for(&self, target: &Deployment) -> (Bytes, Range<usize>) {
+        let own = self.sealed.as_ref().and_then(|state| state.own_history(&target.provider.name));
+        let Some(own) = own else { return (self.body.clone(), self.model_span.clone()) };
+        let is_own = |name: &StateName| own.iter().any(|own| own.digest == name.digest);
+        let sealed = SealedBody { body: &self.body, dialect: self.dialect, is_own: &is_own };
+        unsealed(sealed, self.model_span.clone())
     }
 }

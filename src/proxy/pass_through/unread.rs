@@ -146,7 +146,7 @@ fn govern(proxy: &Proxy, session: &Session, ctx: &mut RequestContext, seen: &See
         client: client.as_deref(),
         prompt: &prompt,
         body: &body,
-        state: &state,
+        state: Some(&state),
         at: None,
         judging: JudgeMode::Never,
         detail: DecisionDetail::Decision,

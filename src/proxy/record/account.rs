@@ -65,6 +65,7 @@ fn write_access_line(session: &Session, ctx: &RequestContext, over: RequestTotal
     let (applied, watched) = if verdict.is_some_and(Verdict::is_applied) { (finding, None) } else { (None, finding) };
     let decision = applied.and_then(|finding| finding.result.ok());
     let label_from = applied.and_then(|finding| finding.label_from).filter(|_| decision.is_some_and(is_labelled));
+    let state = ctx.state.outcome().map(|(kind, outcome)| format!("{} {}", kind.as_str(), outcome.as_str()));
     let trace_id = ctx.trace.as_ref().map(|trace| trace.id());
     let header = session.req_header();
     AccessLine {
@@ -76,6 +77,7 @@ fn write_access_line(session: &Session, ctx: &RequestContext, over: RequestTotal
         model: ctx.attempts.model().map(Name::as_str),
         rule: finding.and_then(|finding| finding.by().rule()),
         reason: decision.map(|decision| decision.reason.as_str()),
+        state: state.as_deref(),
         label: decision.and_then(|decision| decision.label.as_deref()),
         label_from: label_from.map(AskSource::as_str),
         score: decision.and_then(|decision| decision.score),

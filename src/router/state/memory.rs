@@ -45,8 +45,8 @@ impl StateMemory {
         }
     }
 
-    /// Returns the names whose keepers are known, in their order: all that this process knows, or else the first that
-    /// the store knows.
+    /// Returns the names whose keepers are known, in their order: all that this process knows, or else the first few
+    /// that the store knows.
     pub(super) async fn find(
         &self,
         snapshot: &Snapshot,
@@ -70,7 +70,10 @@ impl StateMemory {
             let Some(record) = record.filter(|record| is_fresh(snapshot, name.kind, record, now)) else { continue };
             self.records(name.kind).insert(key, record.clone());
             if let Some(keeper) = record.keeper {
-                return vec![FoundState { name, keeper }];
+                found.push(FoundState { name, keeper });
+                if name.kind.is_needed() {
+                    break; // of these the first says it all
+                }
             }
         }
         found

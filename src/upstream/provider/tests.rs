@@ -31,7 +31,7 @@ fn provider(peers: usize, more: &Value) -> Provider {
 }
 
 async fn pick(provider: &Provider, key: Option<u64>, tried: &[PeerId]) -> PeerLease {
-    provider.pick(key, tried).await.expect("a peer")
+    provider.pick(key, None, tried).await.expect("a peer")
 }
 
 /// Returns the ports of `count` picks, each given back before the next.

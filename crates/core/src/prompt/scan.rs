@@ -1,4 +1,4 @@
-//! Where the members of a JSON object stand in its bytes.
+//! Where the members of a JSON object, and the elements of an array, stand in its bytes.
 //!
 //! Only for bodies that were read before: what is no JSON is cut short here, never refused. Works on bytes, so that
 //! text that is no UTF-8 is stepped over like any other, and without recursion.
@@ -50,7 +50,21 @@ pub(super) fn members(body: &[u8], open: usize) -> impl Iterator<Item = JsonMemb
     })
 }
 
-pub(super) fn skip_space(body: &[u8], start: usize) -> usize {
+/// Returns where the elements of the array at `start` stand, in their order; none where no array is.
+pub(super) fn elements(body: &[u8], start: usize) -> impl Iterator<Item = Range<usize>> {
+    let open = skip_space(body, start);
+    let mut next = if body.get(open) == Some(&b'[') { open + 1 } else { body.len() };
+    std::iter::from_fn(move || {
+        let start = skip_space(body, next);
+        let end = end_of_value(body, start)?;
+        let comma = skip_space(body, end);
+        // Without a comma the array ends.
+        next = if body.get(comma) == Some(&b',') { comma + 1 } else { body.len() };
+        Some(start..end)
+    })
+}
+
+fn skip_space(body: &[u8], start: usize) -> usize {
     let rest = body.get(start..).unwrap_or_default();
     start + rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count()
 }
@@ -70,7 +84,7 @@ pub(super) fn end_of_string(body: &[u8], start: usize) -> Option<usize> {
     }
 }
 
-pub(super) fn end_of_value(body: &[u8], start: usize) -> Option<usize> {
+fn end_of_value(body: &[u8], start: usize) -> Option<usize> {
     match body.get(start)? {
         b'"' => end_of_string(body, start),
         b'{' | b'[' => end_of_brackets(body, start),

@@ -13,7 +13,7 @@ mod walk;
 use sha2::{Digest, Sha256};
 
 pub use self::request::NamedState;
-pub use self::unseal::unsealed;
+pub use self::unseal::{SealedBody, unsealed};
 
 /// The longest id that is one; what is longer says something else.
 pub const MAX_STATE_ID: usize = 512;
@@ -43,7 +43,8 @@ pub enum StateKind {
     File,
     /// Another object that calls of its own make: a vector store, a batch, cached contents, a stored prompt.
     Object,
-    /// An item that the request names instead of holding it: an item reference, a sound.
+    /// An item that the request names instead of holding it, or that only its maker can open and nobody can do without: an
+    /// item reference, a sound, a compaction, what a search found.
     Reference,
     /// An item of a response that the request holds, by its id.
     Item,

@@ -2,9 +2,11 @@
 //!
 //! A key that is written with escapes is not seen; no client writes one.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::bytes::Regex;
+use rustc_hash::FxHashSet;
 
 use super::walk::{WalkedText, walk};
 use super::{MAX_STATE_ID, MIN_SEALED, StateKind, StateName};
@@ -42,34 +44,59 @@ impl NamedState {
         if !KEYS.is_match(body) {
             return Self::default();
         }
-        let (mut found, mut references) = (Vec::new(), Vec::new());
+        let (mut found, mut wholes) = (Vec::new(), FxHashSet::default());
         walk(body, |text| {
-            if text.key == b"type" && text.value()[..] == *b"item_reference" {
-                references.push(text.within);
+            if text.key == b"type" && is_whole(&text.value()) {
+                wholes.insert(text.within);
             }
             let Some(kind) = kind_of(&text) else { return };
             let value = text.value();
             let fits = if kind == StateKind::Sealed { value.len() >= MIN_SEALED } else { is_id(&value) };
             if fits {
-                found.push((StateName::new(kind, &value), text.within));
+                found.push(FoundName { kind, value, within: text.within });
+            }
+            // What Anthropic's search found is nothing without it.
+            if kind == StateKind::Sealed && text.top == b"messages" && text.key.starts_with(b"encrypted_") {
+                wholes.insert(text.within);
             }
         });
-        for (name, within) in &mut found {
-            if name.kind == StateKind::Item && references.binary_search(within).is_ok() {
+        for name in &mut found {
+            if !name.kind.is_needed() && wholes.contains(&name.within) {
                 name.kind = StateKind::Reference;
             }
         }
-        let found = found.into_iter().map(|(name, _)| name);
-        let (mut needed, history): (Vec<_>, Vec<_>) = found.partition(|name| name.kind.is_needed());
-        needed.sort_by_key(|name| rank(name.kind));
-        let mut names: Vec<StateName> = Vec::new();
-        for name in needed.into_iter().chain(history.into_iter().rev()) {
-            if names.len() < MOST && !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        Self { names, is_stored: STORED.is_match(body) }
+        Self { names: chosen(found), is_stored: STORED.is_match(body) }
     }
+}
+
+/// A name as it stands in a body.
+struct FoundName<'b> {
+    kind: StateKind,
+    value: Cow<'b, [u8]>,
+    /// The place of the object around it.
+    within: usize,
+}
+
+/// Returns those that count, in their order. Only they are hashed: a body may hold millions.
+fn chosen(found: Vec<FoundName<'_>>) -> Vec<StateName> {
+    let (mut needed, history): (Vec<_>, Vec<_>) = found.into_iter().partition(|name| name.kind.is_needed());
+    needed.sort_by_key(|name| rank(name.kind));
+    let mut chosen: Vec<FoundName<'_>> = Vec::new();
+    for name in needed.into_iter().chain(history.into_iter().rev()) {
+        if chosen.len() == MOST {
+            break;
+        }
+        if !chosen.iter().any(|known| known.kind == name.kind && known.value == name.value) {
+            chosen.push(name);
+        }
+    }
+    chosen.into_iter().map(|name| StateName::new(name.kind, &name.value)).collect()
+}
+
+/// Tells whether an item of this type is nothing without what its provider keeps or sealed: a reference, or what a
+/// provider made of the whole conversation before it.
+fn is_whole(kind: &[u8]) -> bool {
+    kind == b"item_reference" || kind.starts_with(b"compaction")
 }
 
 /// Ids that stand for none: the Agents SDK writes the first where an API gave no id.

@@ -107,6 +107,27 @@ fn what_is_needed_comes_first_and_the_history_from_its_newest() {
 }
 
 #[test]
+fn what_is_nothing_without_its_maker_is_needed() {
+    let sealed = "x".repeat(600);
+    for body in [
+        json!({"input": [{"type": "compaction", "encrypted_content": sealed}]}),
+        json!({"input": [{"encrypted_content": sealed, "type": "compaction_summary"}]}),
+        json!({"messages": [{"content": [{"type": "web_search_tool_result", "content": [
+            {"type": "web_search_result", "encrypted_content": sealed}]}]}]}),
+    ] {
+        assert_eq!(names(&body), [name(StateKind::Reference, &sealed)], "{body}");
+    }
+}
+
+#[test]
+fn a_body_of_nothing_but_names_costs_no_more_than_a_few() {
+    let items: Vec<Value> =
+        (0..100_000).map(|id| json!({"type": "item_reference", "id": format!("rs_{id}")})).collect();
+
+    assert_eq!(names(&json!({"input": items})).len(), 48);
+}
+
+#[test]
 fn an_escaped_value_is_the_value() {
     let body = br#"{"messages":[{"content":[{"type":"thinking","signature":"ab\/cdefgh\u003d"}]}]}"#;
 
