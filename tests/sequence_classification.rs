@@ -199,3 +199,62 @@ fn what_no_prompt_should_find_out_is_refused_at_load_with_figures_and_cure() {
         assert!(!refusal.contains("\u{1b}["), "{name}: a coloured line of the library: {refusal}");
     }
 }
+
+/// Returns the commands of the page for those who come from a complexity classifier, without remarks.
+fn page_commands(page: &str) -> Vec<String> {
+    let (_, console) = page.split_once("```console\n").expect("a console");
+    let (console, _) = console.split_once("```").expect("its end");
+    let commands = console.lines().filter_map(|line| line.strip_prefix("$ "));
+    commands.map(|line| line.split("  ").next().unwrap_or(line).trim_end().to_owned()).collect()
+}
+
+/// Puts a checkpoint's bundle, the page's configuration and rows where the page says they are.
+fn page_folder(page: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (bundle, fixture) = (folder.path().join("my-bundle"), fixtures().join("complexity_router"));
+    fs::create_dir(&bundle).expect("a folder");
+    for entry in fs::read_dir(fixture).expect("a fixture") {
+        let entry = entry.expect("an entry");
+        fs::copy(entry.path(), bundle.join(entry.file_name())).expect("a copy");
+    }
+    let manifest = fs::read_to_string(bundle.join("bundle.yaml")).expect("the manifest");
+    let levels = [("trivial", "'0'"), ("simple", "'1'"), ("moderate", "'2'"), ("complex", "'3'")];
+    let manifest = levels
+        .iter()
+        .fold(manifest, |text, (label, level)| text.replace(&format!("- {label}\n"), &format!("- {level}\n")));
+    fs::write(bundle.join("bundle.yaml"), manifest).expect("written");
+    let (_, yaml) = page.split_once("```yaml\n").expect("a configuration");
+    let (yaml, _) = yaml.split_once("\ntests:").expect("its tests");
+    assert!(yaml.contains("bundle: models/pointsman-mini, deadline: 50ms"));
+    let yaml = yaml.replace("models/pointsman-mini, deadline: 50ms", "my-bundle, deadline: 10s");
+    fs::write(folder.path().join("pointsman.yaml"), yaml).expect("written");
+    let row = |level: usize| format!("{{\"prompt\": \"prompt number {level}\", \"label\": \"{}\"}}\n", level % 4);
+    fs::write(folder.path().join("test.jsonl"), (0..12).map(row).collect::<String>()).expect("written");
+    folder
+}
+
+/// The first command needs PyTorch: `make exporter` runs it too, and the others on what it writes.
+#[test]
+fn what_the_page_for_complexity_classifiers_says_works_word_for_word() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/coming-from/complexity-classifier.md")).expect("the page");
+    let commands = page_commands(&page);
+    let folder = page_folder(&page);
+
+    let (export, rest) = commands.split_first().expect("commands");
+    let options = fs::read_to_string(root.join("models/train/__main__.py")).expect("the exporter's options");
+    for option in export.split(' ').filter(|word| word.starts_with("--")) {
+        assert!(options.contains(&format!("\"{option}\"")), "{option}");
+    }
+    assert!(!export.contains("--kind") && export.contains("--labels 0,1,2,3"), "{export}");
+    assert_eq!(rest.len(), 3);
+    for command in rest {
+        let line = command.replacen("pointsman", env!("CARGO_BIN_EXE_pointsman"), 1);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &line]).current_dir(folder.path()).env("OPENAI_API_KEY", "sk-example");
+        shell.env("ORT_DYLIB_PATH", OnnxRuntime::load().expect("ONNX Runtime").path());
+        let output = shell.output().expect("a shell");
+
+        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}

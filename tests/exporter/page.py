@@ -42,7 +42,7 @@ def prepare(folder: Path, page: str, binary: Path, size: str) -> dict[str, str]:
     [config] = blocks(page, "yaml")
     settings, _tests = config.split("\ntests:\n")
     assert "bundle: models/pointsman-mini" in settings
-    settings = settings.replace("bundle: models/pointsman-mini", "bundle: my-bundle").replace("50ms", "60s")
+    settings = settings.replace("bundle: models/pointsman-mini", "bundle: my-bundle").replace("50ms", "10s")
     (folder / "pointsman.yaml").write_text(settings, "utf-8")
     rows = [json.dumps({"prompt": prompt, "label": str(index % 4)}) for index, prompt in enumerate(4 * PROMPTS)]
     (folder / "test.jsonl").write_text("\n".join(rows) + "\n", "utf-8")

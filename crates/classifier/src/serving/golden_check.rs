@@ -130,9 +130,7 @@ mod tests {
     use crate::serving::tests::{Embeddings, ScriptedEncoder, fixture};
 
     /// The fixture with an encoder of its own, and golden scores that are right for one prompt a run.
-    fn golden_for(
-        embed: impl FnMut(&[TokenIds]) -> Embeddings + Send + 'static,
-    ) -> (Bundle, Scorer<ScriptedEncoder>) {
+    fn golden_for(embed: impl FnMut(&[TokenIds]) -> Embeddings + Send + 'static) -> (Bundle, Scorer<ScriptedEncoder>) {
         let mut bundle = Bundle::open(&fixture()).expect("the fixture is sound");
         let mut scorer = Scorer::new(&bundle.tokenizer, &bundle.heads, ScriptedEncoder::new(embed), 8);
         let inputs: Vec<ScorerInput> =
