@@ -28,6 +28,8 @@ pub(crate) struct OnnxEncoder {
     dimension: usize,
     /// The padding of shorter texts; without it, texts of one length alone share a run.
     padding: Option<TokenPadding>,
+    /// The rows of the embedding, if the graph shows them.
+    embedding_rows: Option<u64>,
 }
 
 /// The options of a session.
@@ -47,13 +49,19 @@ impl OnnxEncoder {
         let load = |source: ort::Error| SessionError::Load { file: spec.file.clone(), source: source.into() };
         let model = graph::parse(&bundle.model).map_err(refused)?;
         let weights = graph::external_files(&model, &bundle.weights).map_err(refused)?;
-        check_vocabulary(graph::embedding_rows(&model, IDS), &bundle.tokenizer).map_err(refused)?;
+        let embedding_rows = graph::embedding_rows(&model, IDS);
+        check_vocabulary(embedding_rows, &bundle.tokenizer).map_err(refused)?;
         let session = session(runtime, options, &bundle.model, weights).map_err(load)?;
         let contract = GraphContract::check(spec, session.inputs(), session.outputs())?;
         let padding = bundle.tokenizer.padding().filter(|_| contract.has_mask());
         let run = RunOptions::new().map_err(load)?;
         let (output, dimension) = (spec.output.clone(), spec.dimension);
-        Ok(Self { session, run: Arc::new(run), contract, output, dimension, padding })
+        Ok(Self { session, run: Arc::new(run), contract, output, dimension, padding, embedding_rows })
+    }
+
+    /// Returns whether the graph showed that it has a row for each id of the tokenizer.
+    pub(crate) const fn is_vocabulary_checked(&self) -> bool {
+        self.embedding_rows.is_some()
     }
 
     /// Runs texts that are of one length, or may be padded to one.
