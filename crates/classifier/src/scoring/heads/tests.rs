@@ -43,6 +43,17 @@ fn trees_add_the_leaf_that_their_questions_lead_to() {
 }
 
 #[test]
+fn independent_labels_have_a_probability_each() {
+    let layers = vec![layer(&[0.0; 4], &[0.0, 2.0 * 3.0_f32.ln()])];
+    let head = Head { kind: HeadKind::Independent, ..head(layers, 2.0) };
+
+    let scores = head.score(blocks(&[0.0], &[0.0])).expect("finite");
+
+    assert!((scores.probabilities[0] - 0.5).abs() < 1e-6, "{scores:?}");
+    assert!((scores.probabilities[1] - 0.75).abs() < 1e-6, "{scores:?}");
+}
+
+#[test]
 fn a_mixture_adds_weighted_log_probabilities() {
     let logits = |bias: &[f32]| head(vec![layer(&[0.0; 4], bias)], 1.0);
     let member = |head, weight| WeightedHead { head, weight };

@@ -158,8 +158,8 @@ fn a_text_that_spells_out_a_special_is_text() {
 fn decoder(padding: &str, spec: &TokenizerSpec) -> Result<Tokenizer, TokenizerError> {
     let json = format!(
         r#"{{"version":"1.0","truncation":null,"padding":{padding},"normalizer":null,"post_processor":null,
-        "added_tokens":[{{"id":5,"content":"<|end|>","single_word":false,"lstrip":false,"rstrip":false,
-            "normalized":false,"special":true}},{{"id":9,"content":"<|unused|>","single_word":false,"lstrip":false,
+        "added_tokens":[{{"id":3,"content":"<|end|>","single_word":false,"lstrip":false,"rstrip":false,
+            "normalized":false,"special":true}},{{"id":4,"content":"<|unused|>","single_word":false,"lstrip":false,
             "rstrip":false,"normalized":false,"special":true}}],
         "pre_tokenizer":{{"type":"Whitespace"}},"decoder":null,
         "model":{{"type":"WordLevel","unk_token":"?","vocab":{{"?":0,"a":1,"b":2}}}}}}"#
@@ -180,14 +180,14 @@ fn a_tokenizer_without_specials_puts_nothing_around_a_text() {
 
 #[test]
 fn padding_is_what_the_file_says_and_the_manifest_has_the_last_word() {
-    let declared = r#"{"strategy":"BatchLongest","direction":"Left","pad_to_multiple_of":null,"pad_id":5,"pad_type_id":0,
+    let declared = r#"{"strategy":"BatchLongest","direction":"Left","pad_to_multiple_of":null,"pad_id":3,"pad_type_id":0,
         "pad_token":"<|end|>"}"#;
     let named = TokenizerSpec { pad_token: Some("b".into()), ..spec() };
 
     let by_file = decoder(declared, &spec()).expect("a tokenizer");
     let by_manifest = decoder(declared, &named).expect("a tokenizer");
 
-    assert_eq!(by_file.padding(), Some(TokenPadding { id: 5, side: PaddingSide::Left }));
+    assert_eq!(by_file.padding(), Some(TokenPadding { id: 3, side: PaddingSide::Left }));
     assert_eq!(by_manifest.padding(), Some(TokenPadding { id: 2, side: PaddingSide::Left }));
 }
 
@@ -205,7 +205,7 @@ fn the_largest_id_is_one_that_a_text_can_get() {
     let named = TokenizerSpec { pad_token: Some("<|unused|>".into()), ..spec() };
 
     assert_eq!(decoder("null", &spec()).expect("a tokenizer").largest_id(), 2, "specials are not found in texts");
-    assert_eq!(decoder("null", &named).expect("a tokenizer").largest_id(), 9, "padding is");
+    assert_eq!(decoder("null", &named).expect("a tokenizer").largest_id(), 4, "padding is");
     assert_eq!(tokenizer().largest_id(), 33);
 }
 
