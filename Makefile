@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup build quick demo observe run test bench fuzz fmt fmt-python lint lint-python doc models training-data eval clients \
+.PHONY: help setup build quick demo observe run test bench fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
 	clients-python clients-node clients-agents dashboards pictures exporter
 
 CARGO ?= cargo
@@ -85,7 +85,7 @@ lint: setup ## Check format and lints as CI does
 lint-python: .venv/lint ## Check format, lints and types of all Python as CI does
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
-	MYPYPATH=benches/gpu .venv/bin/mypy .ci/wheel.py benches/gpu benches/instruction_sets models tests/fixtures
+	MYPYPATH=benches/gpu .venv/bin/mypy .ci/wheel.py benches/gpu benches/instruction_sets crates/core/known_models models tests/fixtures
 	MYPYPATH=tests/clients .venv/bin/mypy tests/clients
 	MYPYPATH=tests/exporter .venv/bin/mypy tests/exporter
 	MYPYPATH=tests/observe:config/grafana .venv/bin/mypy config/grafana tests/observe
@@ -114,6 +114,7 @@ clients-python: setup .venv/clients
 	.venv/bin/python tests/clients/openai_python.py
 	.venv/bin/python tests/clients/openai_errors.py
 	.venv/bin/python tests/clients/anthropic_python.py
+	.venv/bin/python tests/clients/costs.py
 	.venv/bin/python tests/clients/openapi.py
 
 clients-node: setup .venv/clients tests/clients/node/node_modules/.package-lock.json
@@ -167,6 +168,9 @@ models: training-data quick .venv/models ## Train the default bundle again (an h
 	"$$binary" bundle reference models/pointsman-mini --data $(DATA)/tiers_validation.jsonl; \
 	.venv/bin/python -m models.train check --parity --data $(DATA)/tiers_validation.jsonl --pointsman "$$binary"; \
 	.venv/bin/python -m models.train curves
+
+prices: ## Write the built-in list of models anew from the newest price file of the package litellm
+	python3 crates/core/known_models/generate.py
 
 # What training reads is not in the repository: this says so before an hour is spent.
 training-data:

@@ -45,6 +45,7 @@ pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
     };
     let mut warnings = snapshot.policies.lint();
     warnings.extend_from_slice(snapshot.advisers.warnings());
+    warnings.extend(snapshot.config.price_warnings());
     for warning in &warnings {
         eprintln!("warning: {warning}\n");
     }

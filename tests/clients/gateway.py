@@ -24,18 +24,22 @@ CONFIG = Template(pathlib.Path(__file__).with_suffix(".yaml").read_text("utf-8")
 
 @contextlib.contextmanager
 def started(
-    sections: str = "", credential: str = "passthrough", upstream: Any = None, policies: str = ""
+    sections: str = "",
+    credential: str = "passthrough",
+    upstream: Any = None,
+    policies: str = "",
+    config: Template = CONFIG,
 ) -> Iterator[tuple[str, str, Any]]:
     """Yields the proxy's URL, its admin plane's, and the upstream behind it; all end with the context.
 
-    `policies` goes on behind the last policy, `auto`: more of it, or more of them.
+    `policies` goes on behind the last policy, `auto`: more of it, or more of them. `config` stands for gateway.yaml.
     """
     upstream = upstream or Upstream()
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory() as folder:
-        config = pathlib.Path(folder, "pointsman.yaml")
-        config.write_text(
-            CONFIG.substitute(
+        file = pathlib.Path(folder, "pointsman.yaml")
+        file.write_text(
+            config.substitute(
                 port=upstream.server_port,
                 closed_port=closed_port(),
                 bundle=ROOT / "models" / "pointsman-mini",
@@ -44,7 +48,7 @@ def started(
             )
             + policies
         )
-        command = [binary(), "serve", "-c", str(config)]
+        command = [binary(), "serve", "-c", str(file)]
         process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
         log: list[str] = []
         ready: queue.Queue[dict[str, str] | None] = queue.Queue()
