@@ -1,7 +1,7 @@
 """What answers of every vendor's shape cost, asked for by the public SDKs: `make clients` runs this.
 
-Each record of usage_records.json is a model of its own at its own price. The scripted upstream answers with the record, its
-usage event only when it is asked for one, and the metrics must say the cost that the record's arithmetic comes to.
+Each record of usage_records.json is a model of its own at its own price. The scripted upstream answers with the record,
+its usage event only when it is asked for one, and the metrics must say the cost that the record's arithmetic comes to.
 """
 
 from __future__ import annotations
@@ -91,10 +91,8 @@ def configuration(answers: list[Any]) -> Template:
     models = "".join(
         f"  m{number}: {{provider: p, price: {json.dumps(answers[number]['price'])}}}\n" for number in numbers
     )
-    policies = "".join(
-        f"  - {{name: p{number}, match: {{model: [ask-{number}]}}, strategy: {{kind: split, models: {{m{number}: 1}}}}}}\n"
-        for number in numbers
-    )
+    policy = "  - {name: p%d, match: {model: [ask-%d]}, strategy: {kind: split, models: {m%d: 1}}}\n"
+    policies = "".join(policy % (number, number, number) for number in numbers)
     return Template(
         "version: 1\nlisten: {address: 127.0.0.1:0}\nadmin: {address: 127.0.0.1:0}\n"
         "providers:\n  p: {base_url: 'http://127.0.0.1:$port/v1', credential: none}\n"
@@ -109,7 +107,9 @@ def ask(url: str, number: int, record: Any) -> None:
         claude = anthropic.Anthropic(base_url=url, api_key="k", max_retries=0)
         answer: Any = claude.messages.create(model=model, max_tokens=9, messages=TURNS, stream=stream)
     elif record["path"] == RESPONSES:
-        answer = openai.OpenAI(base_url=f"{url}/v1", api_key="k").responses.create(model=model, input="hi", stream=stream)
+        answer = openai.OpenAI(base_url=f"{url}/v1", api_key="k").responses.create(
+            model=model, input="hi", stream=stream
+        )
     else:
         answer = openai.OpenAI(base_url=f"{url}/v1", api_key="k").chat.completions.create(
             model=model, messages=TURNS, stream=stream
@@ -120,7 +120,9 @@ def ask(url: str, number: int, record: Any) -> None:
 
 def cost(admin: str, number: int) -> float | None:
     text = urllib.request.urlopen(f"{admin}/metrics").read().decode()
-    line = next((line for line in text.splitlines() if line.startswith(f'pointsman_cost_usd_total{{model="m{number}"}}')), "0")
+    line = next(
+        (line for line in text.splitlines() if line.startswith(f'pointsman_cost_usd_total{{model="m{number}"}}')), "0"
+    )
     return float(line.split()[-1]) or None
 
 

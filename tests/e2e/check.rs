@@ -169,3 +169,32 @@ fn routes_that_the_encoder_does_not_tell_apart_are_warned_of_at_their_threshold(
     assert!(said.contains("warning: policies[0].strategy.threshold: "), "{said}");
     assert!(said.contains("everyday asks") && said.contains("p.yaml:12:"), "{said}");
 }
+
+#[test]
+fn a_price_that_differs_from_the_built_in_list_is_a_warning_with_both_figures() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("p.yaml");
+    let yaml = "version: 1
+listen: {address: 127.0.0.1:8080}
+providers: {openai: {base_url: 'https://api.openai.com/v1'}}
+models:
+  small: {provider: openai, name: gpt-4.1-nano, price: {input: 0.5, output: 0.4}}
+  odd: {provider: openai, name: gpt-none}
+policies:
+  - {name: auto, match: {model: [auto]}, strategy: {kind: split, models: {small: 1, odd: 1}}}
+";
+    fs::write(&file, yaml).expect("a writable folder");
+    let name = file.to_str().expect("a plain name");
+
+    let lenient = pointsman(&["check", "-c", name]);
+    let strict = pointsman(&["check", "--strict", "-c", name]);
+
+    let warnings = text(&lenient.stderr);
+    assert!(
+        warnings.contains("models.small.price: input 0.5 US dollars per million tokens; the built-in"),
+        "{warnings}"
+    );
+    assert!(warnings.contains("has input 0.1"), "{warnings}");
+    assert!(warnings.contains("no model `gpt-none` of openai"), "{warnings}");
+    assert_eq!([lenient.status.code(), strict.status.code()], [Some(0), Some(78)]);
+}

@@ -192,3 +192,28 @@ async fn an_answer_takes_its_tokens_from_the_allowance() {
 
     assert_eq!((first.status, second.status), (StatusCode::OK, StatusCode::TOO_MANY_REQUESTS));
 }
+
+#[tokio::test]
+async fn a_passed_stream_of_a_client_is_counted_and_costs_what_the_catalog_says() {
+    let usage = r#"data: {"choices":[],"usage":{"prompt_tokens":1000000,"completion_tokens":500000}}"#;
+    let (content, done) = (r#"data: {"choices":[{"delta":{"content":"hi"}}]}"#, "data: [DONE]");
+    let events = format!("{content}\n\n{usage}\n\n{done}\n\n");
+    let stream = Answer::Reply(StatusCode::OK, vec![("content-type", "text/event-stream")], events.into());
+    let (small, frontier) = (Origin::start().await, Origin::answering([stream]).await);
+    let config = Config { sections: clients(""), default_provider: Some("two"), ..Config::new(&small, &frontier) };
+    let gateway = Gateway::start(&config).await;
+    let mut connection = Connection::open(gateway.listen, Framing::Length).await;
+    let body = r#"{"model": "frontier-1", "stream": true, "messages": [{"role": "user", "content": "hi"}]}"#;
+
+    let request = connection.request(Method::POST, CHAT).header("authorization", "Bearer pk-1");
+    let request = request.header("accept-encoding", "gzip").body(Framing::Length.body(Bytes::from(body)));
+    let reply = Reply::read(connection.send(request.expect("a valid request")).await.expect("an answer")).await;
+
+    let sent = frontier.next().await;
+    assert_eq!(sent.header("accept-encoding"), Some("identity"), "a compressed stream cannot be read");
+    let sent: serde_json::Value = serde_json::from_slice(&sent.body).expect("JSON");
+    assert_eq!(sent["stream_options"]["include_usage"], true);
+    assert_eq!(reply.body, format!("{content}\n\n{done}\n\n"));
+    until_metric(&gateway, r#"pointsman_client_cost_usd_total{client="team",model="passthrough"} 6"#).await;
+    until_metric(&gateway, r#"pointsman_client_cost_usd_total{client="team",model="small"} 0"#).await;
+}

@@ -218,3 +218,48 @@ async fn a_usage_event_that_only_we_asked_for_is_counted_and_not_passed_on() {
     assert_eq!(asked.body, [CONTENT, USAGE, DONE].concat());
     until_metric(&gateway, "pointsman_tokens_total{direction=\"input\",model=\"small\"} 2000000").await;
 }
+
+/// A stream that says its usage, as often as it is asked for.
+fn streams(count: usize) -> Vec<Answer> {
+    let events = [CONTENT, USAGE, DONE].concat();
+    let stream = || Answer::Reply(StatusCode::OK, vec![("content-type", "text/event-stream")], events.clone().into());
+    (0..count).map(|_| stream()).collect()
+}
+
+fn streamed(model: &str) -> String {
+    json!({"model": model, "stream": true, "messages": [{"role": "user", "content": "hi"}]}).to_string()
+}
+
+#[tokio::test]
+async fn a_routed_stream_is_asked_for_its_usage_by_default() {
+    let small = Origin::answering(streams(1)).await;
+    let gateway = Gateway::start(&Config::new(&small, &Origin::start().await)).await;
+
+    let reply = chat(gateway.listen, streamed("auto")).await;
+
+    let sent: Value = serde_json::from_slice(&small.next().await.body).expect("JSON");
+    assert_eq!(sent["stream_options"], json!({"include_usage": true}));
+    assert_eq!(reply.body, [CONTENT, DONE].concat());
+    until_metric(&gateway, "pointsman_tokens_total{direction=\"reasoning\",model=\"small\"} 8").await;
+    until_metric(&gateway, "pointsman_policy_cost_usd_total{model=\"small\",policy=\"auto\"} 0.2").await;
+}
+
+#[tokio::test]
+async fn a_stream_is_not_asked_where_the_provider_or_the_model_says_so() {
+    for (one, adapt) in [
+        (vec!["stream_usage: false"], "{}"),
+        (vec![], "{drop: [stream_options]}"),
+        (vec![], "{set: {stream_options.include_usage: false}}"),
+    ] {
+        let small = Origin::answering(streams(1)).await;
+        let frontier = Origin::start().await;
+        let one = one.into_iter().map(str::to_owned).collect();
+        let gateway = Gateway::start(&Config { one, adapt, ..Config::new(&small, &frontier) }).await;
+
+        let reply = chat(gateway.listen, streamed("auto")).await;
+
+        let sent: Value = serde_json::from_slice(&small.next().await.body).expect("JSON");
+        assert_ne!(sent["stream_options"]["include_usage"], true, "{adapt}");
+        assert_eq!(reply.body, [CONTENT, USAGE, DONE].concat(), "{adapt}: what nobody asked for is not ours to take");
+    }
+}

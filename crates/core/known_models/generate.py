@@ -1,7 +1,7 @@
 """Writes models.json: list prices, windows and abilities of hosted models, from the price file of the package litellm.
 
-Usage: generate.py [WHEEL]; without a wheel, pip fetches the newest one. `make prices` does that. Only the package's data
-file is read: nothing of it is run or installed.
+Usage: generate.py [WHEEL]; without a wheel, pip fetches the newest one. `make prices` does that. Only the package's
+data file is read: nothing of it is run or installed.
 """
 
 import datetime
@@ -19,7 +19,7 @@ Entry = dict[str, Any]
 HERE = Path(__file__).parent
 DATA = "litellm/model_prices_and_context_window_backup.json"
 
-# The vendors whose models are kept, by what litellm calls each of their services, and the prefixes that it adds to names.
+# The vendors whose models are kept, by what litellm calls their services, and the prefixes that it adds to names.
 VENDORS: dict[str, tuple[list[str], list[str]]] = {
     "openai": (["openai", "text-completion-openai"], []),
     "anthropic": (["anthropic"], []),
@@ -95,7 +95,9 @@ def rates(entry: Entry, suffix: str = "") -> Entry:
 
 def steps(entry: Entry) -> list[Entry]:
     """Returns the prices of long prompts: of whole requests, from a number of prompt tokens on."""
-    limits = {int(found[1]) for key in entry if (found := re.fullmatch(r"input_cost_per_token_above_(\d+)k_tokens", key))}
+    limits = {
+        int(found[1]) for key in entry if (found := re.fullmatch(r"input_cost_per_token_above_(\d+)k_tokens", key))
+    }
     by_name = [{"tokens": limit * 1000, **rates(entry, f"_above_{limit}k_tokens")} for limit in sorted(limits)]
     ranges = [each for each in entry.get("tiered_pricing", [])[1:] if each.get("input_cost_per_token")]
     by_range = [{"tokens": int(each["range"][0]), **rates(each)} for each in ranges]
