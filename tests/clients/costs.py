@@ -38,7 +38,7 @@ def result(node: ast.AST) -> float:
         return result(node.body)
     if isinstance(node, ast.BinOp):
         return float(OPERATORS[type(node.op)](result(node.left), result(node.right)))
-    assert isinstance(node, ast.Constant), ast.dump(node)
+    assert isinstance(node, ast.Constant) and isinstance(node.value, int | float), ast.dump(node)
     return float(node.value)
 
 

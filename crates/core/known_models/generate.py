@@ -145,7 +145,7 @@ def lacking(entry: Entry) -> list[str]:
     def lacks(flag: str, modality: str | None) -> bool:
         if isinstance(entry.get(flag), bool):
             return not entry[flag]
-        return modality is not None and bool(modalities) and modality not in modalities
+        return modality is not None and isinstance(modalities, list) and modality not in modalities
 
     return [ability for ability, (flag, modality) in ABILITIES.items() if lacks(flag, modality)]
 
