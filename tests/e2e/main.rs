@@ -35,6 +35,7 @@ mod headers;
 mod kept_state;
 mod label;
 mod limits;
+mod offered;
 mod openings;
 mod passthrough;
 mod pools;
