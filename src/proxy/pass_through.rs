@@ -50,7 +50,8 @@ pub(super) fn pass_read(
     }
     ctx.verdict = Some(verdict);
     let body = as_known_upstream(ctx, asked);
-    ctx.passed_price = snapshot.upstreams.price_of(&provider, &prompt.model).map(Box::new);
+    let known_as = without_context_suffix(&prompt.model).unwrap_or(&prompt.model);
+    ctx.passed_price = snapshot.upstreams.price_of(&provider, known_as).map(Box::new);
     match &ctx.client {
         Some(_) => ctx.attempts.body.pass_counted(body, &provider),
         None => ctx.attempts.body.pass(body),
