@@ -8,7 +8,7 @@
 //! | `record` | the end: metrics, access line, traces, decision log, feedback |
 //!
 //! ```text
-//! early_request_filter     timeouts and the request's id            downstream::connection, answer::headers
+//! early_request_filter     timeouts, the path, the request's id     downstream::connection, asked, header_fields
 //! request_filter           admission: load, header size, client key downstream::{admission, clients}
 //!                          intake -> prompt -> router -> rewrite    downstream::{intake, decode}, plan, attempt::original
 //!                          or the list of models, or feedback       answer::models, record::feedback
@@ -25,8 +25,8 @@
 //!                          a line in the decision log               record::decided
 //! ```
 //!
-//! Requests that no [`Dialect`](pointsman_core::prompt::Dialect) reads pass through to the default provider without
-//! being buffered.
+//! Requests that no [`Dialect`](pointsman_core::prompt::Dialect) reads pass through to the default provider: JSON once it
+//! was looked at, all else without being buffered. Paths are normalised before anything looks at them: `asked`.
 
 mod answer;
 mod asked;
