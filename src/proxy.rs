@@ -277,9 +277,8 @@ impl ProxyHttp for Proxy {
         let path = session.req_header().uri.path();
         let scope = kept_state::scope_of(session.req_header(), ctx);
         ctx.meter = AnswerMeter::begin(upstream, path, ctx.attempts.body.usage_event(), scope);
-        if ctx.counts_tokens()
-            && let Some(meter) = &mut ctx.meter
-        {
+        let counts_tokens = ctx.counts_tokens();
+        if let Some(meter) = ctx.meter.as_mut().filter(|_| counts_tokens) {
             meter.read_encoded(&upstream.headers, path);
         }
         let is_read = ctx.attempts.body.asks_for().is_some();
