@@ -84,7 +84,7 @@ impl RequestState {
     /// Returns the names of a request that was read as a prompt, not looked up yet.
     #[must_use]
     pub fn of_prompt(prompt: &Prompt<'_>, body: &[u8]) -> Self {
-        let NamedState { names, is_stored } = NamedState::of(body);
+        let NamedState { names, is_stored } = NamedState::of(Some(prompt.dialect), body);
         // While a tool loop is open and thinking is on, Anthropic's API wants the thinking of the loop's own turns back
         // (platform.claude.com/docs, "Preserving thinking blocks"); outside of one it may be left out.
         let thinks = prompt.parameters.reasoning_effort.as_deref().is_some_and(|effort| effort != "disabled");
@@ -97,7 +97,7 @@ impl RequestState {
     #[must_use]
     pub fn of_call(path: &str, body: &[u8]) -> Self {
         let mut names = StateName::of_path(path);
-        names.extend(NamedState::of(body).names);
+        names.extend(NamedState::of(None, body).names);
         Self { names, ..Self::default() }
     }
 

@@ -5,11 +5,13 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use memchr::memmem;
 use regex::bytes::Regex;
 use rustc_hash::FxHashSet;
 
 use super::walk::{WalkedText, walk};
 use super::{MAX_STATE_ID, MIN_SEALED, StateKind, StateName};
+use crate::prompt::Dialect;
 
 /// Names that are read of one request: of its history the newest.
 const MOST: usize = 48;
@@ -19,7 +21,7 @@ static KEYS: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
         r#"previous_response_id"|"conversation"|"container|file_id|vector_store_id|cached_content|cachedContent"#,
         r#"|"assistant_id"|"thread_id"|skill_id"|training_file"|validation_file"|"encrypted_|"signature""#,
-        r#"|thought_signature|thoughtSignature|redacted_thinking|"audio"|"prompt"\s*:\s*\{|"id"|"store"\s*:\s*true"#,
+        r#"|thought_signature|thoughtSignature|redacted_thinking|"audio"|"prompt"\s*:\s*\{|"store"\s*:\s*true"#,
     ))
     .expect("the pattern is one")
 });
@@ -38,10 +40,12 @@ pub struct NamedState {
 }
 
 impl NamedState {
-    /// Reads the names of a body, of any dialect or of a call that is no prompt.
+    /// Reads the names of a body: of a dialect, or of a call that is no prompt.
     #[must_use]
-    pub fn of(body: &[u8]) -> Self {
-        if !KEYS.is_match(body) {
+    pub fn of(dialect: Option<Dialect>, body: &[u8]) -> Self {
+        // Only items name state by a mere `id`; chats and messages have one with every call.
+        let has_ids = || dialect.is_some_and(Dialect::is_responses) && memmem::find(body, br#""id""#).is_some();
+        if !KEYS.is_match(body) && !has_ids() {
             return Self::default();
         }
         let (mut found, mut wholes) = (Vec::new(), FxHashSet::default());
@@ -51,6 +55,10 @@ impl NamedState {
             }
             let Some(kind) = kind_of(&text) else { return };
             let value = text.value();
+            // Anthropic's own skills have the same names everywhere.
+            if text.key == b"skill_id" && !value.starts_with(b"skill_") {
+                return;
+            }
             let fits = if kind == StateKind::Sealed { value.len() >= MIN_SEALED } else { is_id(&value) };
             if fits {
                 found.push(FoundName { kind, value, within: text.within });

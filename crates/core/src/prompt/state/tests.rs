@@ -1,9 +1,10 @@
 use serde_json::{Value, json};
 
 use super::*;
+use crate::prompt::Dialect;
 
 fn names(body: &Value) -> Vec<StateName> {
-    NamedState::of(body.to_string().as_bytes()).names
+    NamedState::of(Some(Dialect::Responses), body.to_string().as_bytes()).names
 }
 
 fn name(kind: StateKind, value: &str) -> StateName {
@@ -77,6 +78,7 @@ fn what_only_looks_like_a_name_of_state_is_none() {
         json!({"input": "x", "previous_response_id": null, "conversation": ""}),
         json!({"input": "x", "previous_response_id": "x".repeat(513)}),
         json!({"messages": [{"id": "m1", "content": "x"}]}),
+        json!({"messages": [], "container": {"skills": [{"type": "anthropic", "skill_id": "pptx"}]}}),
     ] {
         assert_eq!(names(&body), [], "{body}");
     }
@@ -131,7 +133,7 @@ fn a_body_of_nothing_but_names_costs_no_more_than_a_few() {
 fn an_escaped_value_is_the_value() {
     let body = br#"{"messages":[{"content":[{"type":"thinking","signature":"ab\/cdefgh\u003d"}]}]}"#;
 
-    assert_eq!(NamedState::of(body).names, [name(StateKind::Sealed, "ab/cdefgh=")]);
+    assert_eq!(NamedState::of(None, body).names, [name(StateKind::Sealed, "ab/cdefgh=")]);
 }
 
 #[test]
@@ -155,6 +157,6 @@ fn bytes_of_any_kind_are_walked_over() {
     for body in
         [&b"{\"signature\":"[..], b"]\"signature\"", b"\"signature\"", b"{\"file_id\" \"x\" }}}", b"[[[[\"file_id\""]
     {
-        assert_eq!(NamedState::of(body), NamedState::default());
+        assert_eq!(NamedState::of(None, body), NamedState::default());
     }
 }
