@@ -11,8 +11,8 @@ mod record;
 use std::sync::Arc;
 
 use pointsman_core::config::{Name, StateRule};
+use pointsman_core::prompt::Prompt;
 use pointsman_core::prompt::state::{NamedState, StateKind, StateName};
-use pointsman_core::prompt::{Dialect, Prompt};
 
 pub(super) use self::memory::StateMemory;
 use super::{Router, seconds};
@@ -88,8 +88,7 @@ impl RequestState {
         // While a tool loop is open and thinking is on, Anthropic's API wants the thinking of the loop's own turns back
         // (platform.claude.com/docs, "Preserving thinking blocks"); outside of one it may be left out.
         let thinks = prompt.parameters.reasoning_effort.as_deref().is_some_and(|effort| effort != "disabled");
-        let is_message = matches!(prompt.dialect, Dialect::Messages | Dialect::CountTokens);
-        let is_amid_tools = is_message && thinks && prompt.tool_results > 0;
+        let is_amid_tools = prompt.dialect.is_anthropic() && thinks && prompt.tool_results > 0;
         Self { names, is_stored, is_amid_tools, ..Self::default() }
     }
 

@@ -75,8 +75,7 @@ impl UpstreamAttempts {
         if failure == AttemptFailure::Timeout && !self.may_generate_again() {
             return false;
         }
-        let has_peer =
-            failure.is_of_one_peer() && !self.is_refused_by_fallback(failure) && self.has_other_peer();
+        let has_peer = failure.is_of_one_peer() && !self.is_refused_by_fallback(failure) && self.has_other_peer();
         if !has_peer && self.alternatives.have_no_fallback() {
             return false;
         }

@@ -41,8 +41,10 @@ impl StateScope {
     pub fn of_path(path: &str, is_stored: bool) -> Self {
         let dialect = Dialect::of_path(path);
         match (dialect, AnswerFormat::of_path(path)) {
-            (Some(Dialect::Embeddings | Dialect::CountTokens | Dialect::Completions), _) => Self::Nothing,
-            (_, AnswerFormat::Responses) => Self::Responses,
+            (Some(Dialect::Embeddings | Dialect::CountTokens | Dialect::InputTokens | Dialect::Completions), _) => {
+                Self::Nothing
+            }
+            (Some(Dialect::CompactResponse), _) | (_, AnswerFormat::Responses) => Self::Responses,
             (_, AnswerFormat::Anthropic) => Self::Messages,
             // What users put into files is no name of an API's.
             _ if CONTENTS.iter().any(|end| path.trim_end_matches('/').ends_with(end)) => Self::Nothing,

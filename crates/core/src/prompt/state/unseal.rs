@@ -68,7 +68,7 @@ impl SealedBody<'_> {
             return Vec::new();
         };
         match self.dialect {
-            Dialect::Responses | Dialect::CompactResponse | Dialect::InputTokens => self.items(conversation.value.start),
+            dialect if dialect.is_responses() => self.items(conversation.value.start),
             Dialect::ChatCompletions => self.chat_messages(conversation.value.start),
             _ => self.messages(conversation.value.start),
         }
