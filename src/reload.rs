@@ -1,19 +1,24 @@
 //! A reload's life: watch -> parse -> validate -> build -> warm up -> swap. The last good snapshot keeps serving.
 //!
 //! One [`Reloader`] does it, whoever asks: the file watcher, SIGHUP, or the admin plane. Reloads run one after another
-//! and take as long as loading the weights does, so callers keep them off the request path. Listeners and threads are
-//! not reloadable; changing them is refused by key name.
+//! and take as long as loading the weights does, so callers keep them off the request path: one runs, one waits, and
+//! whoever asks meanwhile shares the outcome of the one that waits. Listeners and threads are not reloadable; changing
+//! them is refused by key name.
 
+mod health;
 mod watcher;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use pointsman_core::config::{Config, FileRole, NamesFiles as _};
 use pointsman_telemetry::metrics::ModelInfo;
 use pointsman_telemetry::{Metrics, ReloadOutcome};
-pub(crate) use watcher::FileWatcher;
+use tokio::sync::watch;
+
+pub(crate) use self::health::WatchHealth;
+pub(crate) use self::watcher::FileWatcher;
 
 use crate::router::Router;
 use crate::snapshot::{BuildError, ClassifierState, Snapshot, SnapshotBuilder};
@@ -27,7 +32,15 @@ pub struct Reloader {
     /// The snapshot that served before, kept whole and running, so that going back takes no loading.
     previous: Mutex<Option<Arc<Snapshot>>>,
     turn: Mutex<()>,
+    /// The reload that waits for its turn, if one does.
+    waiting: Mutex<Option<AwaitedReload>>,
+    /// The beginning of the load that made the snapshot that serves: what changed since may not be in it.
+    since: Mutex<SystemTime>,
+    watch: Mutex<WatchHealth>,
 }
+
+/// The result of a reload, once there is one.
+type AwaitedReload = watch::Receiver<Option<ReloadResult>>;
 
 /// The end of a reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,8 +68,10 @@ impl Reloader {
     /// Makes a reloader of the builder's file for `router`.
     #[must_use]
     pub fn new(builder: SnapshotBuilder, router: Arc<Router>, metrics: Arc<Metrics>) -> Self {
-        let reloader =
-            Self { builder, router, metrics, last: Mutex::new(None), previous: Mutex::new(None), turn: Mutex::new(()) };
+        let since = Mutex::new(builder.created());
+        let (last, previous, waiting) = (Mutex::new(None), Mutex::new(None), Mutex::new(None));
+        let (turn, watch) = (Mutex::new(()), Mutex::default());
+        let reloader = Self { builder, router, metrics, last, previous, turn, waiting, since, watch };
         let snapshot = reloader.router.snapshot();
         announce(&reloader.metrics, &snapshot);
         reloader.metrics.started(snapshot.generation, SystemTime::now());
@@ -67,17 +82,23 @@ impl Reloader {
     ///
     /// Blocks for as long as loading takes; one reload runs at a time.
     pub fn reload(&self, trigger: &'static str) -> ReloadResult {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let serving = self.router.snapshot();
+        let turn = locked(&self.turn);
+        self.reload_in_turn(trigger, &turn)
+    }
+
+    fn reload_in_turn(&self, trigger: &'static str, _turn: &MutexGuard<'_, ()>) -> ReloadResult {
+        let (serving, since) = (self.router.snapshot(), SystemTime::now());
         let result = self.prepare(&serving);
         let reloaded = match result {
             Ok(next) if serving.serves_like(&next) => {
+                *locked(&self.since) = since;
                 tracing::info!(trigger, generation = serving.generation, "Nothing to reload");
                 ReloadResult::new(ReloadOutcome::Unchanged, serving.generation, None)
             }
             Ok(next) => {
                 let generation = next.generation;
                 self.swap(serving, next);
+                *locked(&self.since) = since;
                 tracing::info!(trigger, generation, "Reloaded");
                 ReloadResult::new(ReloadOutcome::Applied, generation, None)
             }
@@ -96,8 +117,8 @@ impl Reloader {
     /// Takes no time: the snapshot was kept, running classifiers included. The file is not touched, so the next reload
     /// applies whatever it holds then. `None` when nothing served before.
     pub fn rollback(&self) -> Option<ReloadResult> {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = self.previous.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let _turn = locked(&self.turn);
+        let before = locked(&self.previous).clone()?;
         let serving = self.router.snapshot();
         let next = before.again(&serving);
         let generation = next.generation;
@@ -109,31 +130,48 @@ impl Reloader {
     fn swap(&self, serving: Arc<Snapshot>, next: Snapshot) {
         announce(&self.metrics, &next);
         self.router.swap(next);
-        *self.previous.lock().unwrap_or_else(PoisonError::into_inner) = Some(serving);
+        *locked(&self.previous) = Some(serving);
     }
 
     fn ended(&self, reloaded: ReloadResult) -> ReloadResult {
         self.metrics.reloaded(reloaded.outcome, reloaded.generation, reloaded.at);
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(reloaded.clone());
+        *locked(&self.last) = Some(reloaded.clone());
         reloaded
     }
 
-    /// Like [`Reloader::reload`], without holding up the calling task's thread.
+    /// Like [`Reloader::reload`], without holding up the calling task's thread. Where one waits for its turn already,
+    /// that one's result is everybody's: it will read what is there now.
     ///
     /// Dropping the future does not stop the reload. `None` when the runtime is shutting down.
     pub async fn reload_in_background(self: Arc<Self>, trigger: &'static str) -> Option<ReloadResult> {
+        let mut awaited = self.queued(trigger);
+        awaited.wait_for(Option::is_some).await.ok()?.clone()
+    }
+
+    fn queued(self: &Arc<Self>, trigger: &'static str) -> AwaitedReload {
+        let mut waiting = locked(&self.waiting);
+        if let Some(awaited) = &*waiting {
+            return awaited.clone();
+        }
+        let (ended, awaited) = watch::channel(None);
+        *waiting = Some(awaited.clone());
+        let reloader = Arc::clone(self);
         #[expect(
             clippy::disallowed_methods,
             reason = "a reload is no request, and takes a tenth of a second of a thread"
         )]
-        let reload = tokio::task::spawn_blocking(move || self.reload(trigger));
-        reload.await.ok()
+        tokio::task::spawn_blocking(move || {
+            let turn = locked(&reloader.turn);
+            *locked(&reloader.waiting) = None; // who asks from now on may have seen what this one will not
+            ended.send_replace(Some(reloader.reload_in_turn(trigger, &turn)));
+        });
+        awaited
     }
 
     /// Returns how the last reload ended, if there was one.
     #[must_use]
     pub fn last(&self) -> Option<ReloadResult> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        locked(&self.last).clone()
     }
 
     /// Returns the router whose snapshots it replaces.
@@ -146,6 +184,20 @@ impl Reloader {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.builder.path
+    }
+
+    /// Returns the health of the watch on files.
+    pub(crate) fn watch(&self) -> WatchHealth {
+        locked(&self.watch).clone()
+    }
+
+    fn set_watch(&self, health: WatchHealth) {
+        *locked(&self.watch) = health;
+    }
+
+    /// Returns when the load that made the serving snapshot began.
+    fn loaded_since(&self) -> SystemTime {
+        *locked(&self.since)
     }
 
     /// Returns the folders of the bundles that serve, shadows included.
@@ -171,6 +223,11 @@ impl Reloader {
         refuse_fixed(&serving.config, prepared.config())?;
         Ok(self.builder.build(prepared, Some(serving))?)
     }
+}
+
+/// Locks; a panic of whoever held the lock before left nothing half done.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl ReloadResult {

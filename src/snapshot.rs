@@ -6,6 +6,7 @@
 
 mod advisers;
 mod builder;
+mod key_material;
 mod prepared;
 mod state;
 
@@ -13,13 +14,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(crate) use pointsman_classifier::{DecidedPrompt, ShadowClassifier, ShadowTicket};
-use pointsman_core::config::{Config, Name, NamesFiles as _};
+use pointsman_core::config::{Config, Name};
 use pointsman_core::policy::PolicySet;
 use pointsman_core::prompt::{Dialect, Envelopes, ParseError, Prompt};
 use pointsman_telemetry::{DecisionLog, Tracer};
 
 pub(crate) use self::advisers::StrategyAdvisers;
 pub use self::builder::{BuildError, EnvironmentLookup, SnapshotBuilder};
+use self::key_material::KeyMaterial;
 pub use self::prepared::PreparedConfig;
 pub(crate) use self::state::ClassifierState;
 use crate::certificates::ListenerCertificate;
@@ -44,6 +46,8 @@ pub struct Snapshot {
     pub(crate) clients: Arc<Clients>,
     /// The certificates of the listeners with TLS, by the listener's index.
     pub(crate) certificates: Vec<Option<ListenerCertificate>>,
+    /// The secrets and authorities that it was made of.
+    pub(crate) key_material: KeyMaterial,
     /// The log that decisions are written to, if there is one.
     pub(crate) decision_log: Option<DecisionLog>,
     /// The store that replicas share, if they do.
@@ -59,12 +63,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Returns whether `next` would serve exactly as this snapshot does: the same text, the same weights and
-    /// certificates, and no file that is read without a watch, which may hold another key by now.
+    /// Returns whether `next` would serve exactly as this snapshot does: the same text, weights, certificates, secrets
+    /// and authorities.
     #[must_use]
     pub fn serves_like(&self, next: &Self) -> bool {
         self.config.same_text(&next.config)
-            && !next.config.reads_unwatched_files()
+            && self.key_material.is_same(&next.key_material)
             && self.certificates == next.certificates
             && next.classifiers.iter().all(|(name, state)| match (state, self.classifiers.get(name)) {
                 (ClassifierState::Ready(next), Some(ClassifierState::Ready(serving))) => next.serves_like(serving),
@@ -92,6 +96,7 @@ impl Snapshot {
             upstreams: Arc::clone(upstreams),
             clients: Arc::clone(clients),
             certificates: serving.certificates.clone(),
+            key_material: self.key_material.clone(),
             decision_log: decision_log.clone(),
             store: store.clone(),
             tracer: tracer.clone(),

@@ -80,7 +80,7 @@ const NO_EFFECT: &[&str] = &["std::time::Duration"];
 /// Libraries that few rooms of their crate may name.
 const FENCES: &[(&str, &[&str])] = &[
     ("pingora", &["src/proxy", "src/upstream", "src/certificates"]),
-    ("notify", &["src/reload"]),
+    ("rustix", &["src/reload"]),
     ("ort", &["crates/classifier/src/onnx"]),
     ("serde_saphyr", &["crates/core/src/config", "crates/classifier/src/manifest"]),
     ("prometheus", &["crates/telemetry/src/metrics"]),

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::predict::{self, BatchPrediction, TextPrediction};
-use super::state::{AdminError, AdminPlane, DECIDED_PATH, DecideRequest};
+use super::state::{AdminError, AdminPlane, ClassifierStatus, DECIDED_PATH, DecideRequest};
 use crate::proxy::feedback;
 use crate::proxy::rejection::{AnswerShape, ErrorObject, Rejection, error_type};
 
@@ -94,7 +94,7 @@ pub(crate) async fn serve(
 
 fn router(plane: Arc<dyn AdminPlane>) -> Router {
     Router::new()
-        .route("/", get(|| async { Html(INDEX) }))
+        .route("/", get(index))
         .route("/metrics", get(metrics))
         .route("/health", get(health))
         .route("/healthz", get(|| async { "ok" }))
@@ -126,8 +126,52 @@ async fn readyz(State(plane): AdminState) -> impl IntoResponse {
 }
 
 async fn health(State(plane): AdminState) -> Json<Value> {
-    let status = if plane.ready().ready { "ok" } else { "draining" };
-    Json(json!({ "status": status, "generation": plane.generation(), "version": env!("CARGO_PKG_VERSION") }))
+    let readiness = plane.ready();
+    let status = if readiness.ready { "ok" } else { "draining" };
+    let serving = |status: ClassifierStatus| {
+        let ClassifierStatus { state, bundle, version, sha256, .. } = status;
+        json!({ "state": state, "bundle": bundle, "version": version, "sha256": sha256 })
+    };
+    let classifiers: Value =
+        readiness.classifiers.into_iter().map(|(name, status)| (name.to_string(), serving(status))).collect();
+    Json(json!({
+        "status": status,
+        "generation": plane.generation(),
+        "version": env!("CARGO_PKG_VERSION"),
+        "classifiers": classifiers,
+    }))
+}
+
+/// Answers browsers with a page, and programs with the same as JSON.
+async fn index(State(plane): AdminState, headers: HeaderMap) -> Response {
+    let vary = [(header::VARY, "accept")];
+    if wants_page(&headers) {
+        return (vary, Html(INDEX)).into_response();
+    }
+    let index = json!({
+        "name": "pointsman",
+        "version": env!("CARGO_PKG_VERSION"),
+        "generation": plane.generation(),
+        "openapi": "/openapi.json",
+        "docs": "/docs",
+        "routes": ROUTES,
+    });
+    (vary, Json(index)).into_response()
+}
+
+/// Returns whether a client names HTML, and does not rather want JSON. One that takes anything is a program.
+fn wants_page(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let weight = |range: &str, wanted: [&str; 2]| {
+        let mut parts = range.split(';').map(str::trim);
+        let named = parts.next().is_some_and(|kind| wanted.iter().any(|wanted| kind.eq_ignore_ascii_case(wanted)));
+        let weight = parts.find_map(|part| part.strip_prefix("q=")?.trim().parse().ok()).unwrap_or(1.0_f32);
+        if named { weight } else { 0.0 }
+    };
+    let ranges: Vec<&str> = accepted.flat_map(|value| value.split(',')).collect();
+    let best = |wanted| ranges.iter().map(|range| weight(range, wanted)).fold(0.0, f32::max);
+    let page = best(["text/html", "application/xhtml+xml"]);
+    page > 0.0 && page >= best(["application/json", "application/*"])
 }
 
 async fn openapi() -> impl IntoResponse {

@@ -12,12 +12,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::state::{
-    AdminError, AdminPlane, ClassifierStatus, DecideRequest, LastReload, Readiness, ServingPhase, ShadowStatus,
-    StoreStatus,
+    AdminError, AdminPlane, ClassifierStatus, DecideRequest, FileWatchStatus, LastReload, Readiness, ServingPhase,
+    ShadowStatus, StoreStatus,
 };
 use crate::proxy::rejection::Rejection;
 use crate::proxy::{DrainState, feedback};
-use crate::reload::{ReloadResult, Reloader};
+use crate::reload::{ReloadResult, Reloader, WatchHealth};
 use crate::router::{IncomingRequest, JudgeMode, RequestState, header_text};
 use crate::snapshot::{self, Snapshot};
 use crate::store::SharedStore;
@@ -54,6 +54,7 @@ impl AdminPlane for GatewayProcess {
             classifiers: classifiers(&snapshot),
             store: snapshot.store.as_ref().map(store_state),
             targets: self.reloader.router().targets(),
+            files: Some(file_watch(&self.reloader.watch())),
             last_reload: self.reloader.last().map(last_reload),
         }
     }
@@ -149,6 +150,8 @@ fn classifiers(snapshot: &Snapshot) -> BTreeMap<Name, ClassifierStatus> {
             detail: classifier.trouble(),
             device: Some(classifier.device().to_string()),
             version: Some(classifier.identity().version.to_string()),
+            bundle: Some(classifier.identity().name.to_string()),
+            sha256: Some(classifier.identity().sha256.to_string()),
             shadow: snapshot.shadows.get(name).map(|shadow| shadow_state(shadow)),
         },
         snapshot::ClassifierState::Unavailable { reason, detail } => ClassifierStatus {
@@ -156,6 +159,8 @@ fn classifiers(snapshot: &Snapshot) -> BTreeMap<Name, ClassifierStatus> {
             detail: Some(format!("{}: {detail}", reason.as_str())),
             device: None,
             version: None,
+            bundle: None,
+            sha256: None,
             shadow: snapshot.shadows.get(name).map(|shadow| shadow_state(shadow)),
         },
     };
@@ -177,6 +182,16 @@ fn store_state(store: &SharedStore) -> StoreStatus {
     let trouble = store.trouble();
     let state = if trouble.is_some() { ServingPhase::Unavailable } else { ServingPhase::Ready };
     StoreStatus { state, detail: trouble.map(|trouble| trouble.to_string()) }
+}
+
+fn file_watch(health: &WatchHealth) -> FileWatchStatus {
+    let detail = health.trouble();
+    let state = match health {
+        WatchHealth::Ended => ServingPhase::Unavailable,
+        WatchHealth::Watching { .. } if detail.is_some() => ServingPhase::Degraded,
+        WatchHealth::Watching { .. } => ServingPhase::Ready,
+    };
+    FileWatchStatus { state, detail, watches: health.folders() }
 }
 
 fn last_reload(reloaded: ReloadResult) -> LastReload {

@@ -38,7 +38,7 @@ struct BatchPredictRequest {
 }
 
 /// The route of a text.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct TextPrediction {
     text: String,
     /// The value that the strategy went by: a probability, or of `similarity` a cosine; null when none was needed or to
@@ -56,6 +56,8 @@ pub(super) struct TextPrediction {
 /// The routes of many texts, in their order.
 #[derive(Debug, Serialize)]
 pub(super) struct BatchPrediction {
+    predictions: Vec<TextPrediction>,
+    /// The same again, under the key that came first: clients may read it.
     results: Vec<TextPrediction>,
     total_processing_time_ms: f64,
     average_processing_time_ms: f64,
@@ -78,10 +80,15 @@ pub(super) async fn many(plane: &dyn AdminPlane, body: &Bytes) -> Result<BatchPr
     let count = u32::try_from(texts.len()).unwrap_or(u32::MAX);
     let model = asked(plane, model)?;
     let predictions = stream::iter(texts).map(|text| predict(plane, &model, text)).buffered(CONCURRENCY);
-    let results = predictions.try_collect().await?;
+    let predictions: Vec<_> = predictions.try_collect().await?;
     let total = milliseconds(started);
     let average = rounded(total / f64::from(count));
-    Ok(BatchPrediction { results, total_processing_time_ms: total, average_processing_time_ms: average })
+    Ok(BatchPrediction {
+        results: predictions.clone(),
+        predictions,
+        total_processing_time_ms: total,
+        average_processing_time_ms: average,
+    })
 }
 
 async fn predict(plane: &dyn AdminPlane, model: &str, text: String) -> Result<TextPrediction, AdminError> {

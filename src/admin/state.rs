@@ -103,8 +103,22 @@ pub(crate) struct Readiness {
     /// The targets of the policies that have one.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub targets: BTreeMap<Name, ControlState>,
+    /// The watch on files; absent where a process has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files: Option<FileWatchStatus>,
     /// The end of the last reload; absent before the first.
     pub last_reload: Option<LastReload>,
+}
+
+/// The state of the watch on files; requests are served whatever it is.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct FileWatchStatus {
+    /// Ready; degraded where a folder gives no events or a file is not there; unavailable when nobody looks.
+    pub state: ServingPhase,
+    /// The reason why the watch is not as good as it should be.
+    pub detail: Option<String>,
+    /// The number of folders that give events.
+    pub watches: usize,
 }
 
 /// The state of the store; requests are served whatever it is.
@@ -127,6 +141,12 @@ pub(crate) struct ClassifierStatus {
     pub device: Option<String>,
     /// The version of its bundle.
     pub version: Option<String>,
+    /// The name of its bundle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<String>,
+    /// The SHA-256 of its bundle's manifest, which holds every other file's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
     /// The classifier's shadow, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadow: Option<ShadowStatus>,
@@ -143,15 +163,15 @@ pub(crate) struct ShadowStatus {
     pub version: Option<String>,
 }
 
-/// The state of a classifier, a shadow or the store in one word.
+/// The state of a classifier, a shadow, the store or the watch on files in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ServingPhase {
-    /// Scores prompts.
+    /// Does all that it is there for: a classifier scores prompts.
     Ready,
-    /// Scores prompts on a lower rung of the degrade ladder.
+    /// Does it in a lesser way: a classifier on a lower rung of the degrade ladder.
     Degraded,
-    /// Gives no scores.
+    /// Does not do it: a classifier gives no scores.
     Unavailable,
 }
 

@@ -45,6 +45,8 @@ impl AdminPlane for Scripted {
             detail: Some("libonnxruntime was not found".to_owned()),
             device: None,
             version: None,
+            bundle: None,
+            sha256: None,
             shadow: None,
         };
         let at = SystemTime::UNIX_EPOCH + Duration::from_hours(24);
@@ -54,6 +56,7 @@ impl AdminPlane for Scripted {
             classifiers: BTreeMap::from([(Name::new("default").expect("a valid name"), missing)]),
             store: None,
             targets: BTreeMap::new(),
+            files: None,
             last_reload: Some(LastReload { at, outcome: ReloadOutcome::Applied, detail: None }),
         }
     }
@@ -281,7 +284,10 @@ async fn health_is_said_in_json_too() {
 
     let answer = admin.ask_json("GET /health", "").await;
 
-    assert_eq!(answer, (200, json!({"status": "draining", "generation": 0, "version": env!("CARGO_PKG_VERSION")})));
+    let classifiers = json!({"default": {"state": "unavailable", "bundle": null, "version": null, "sha256": null}});
+    let version = env!("CARGO_PKG_VERSION");
+    let expected = json!({"status": "draining", "generation": 0, "version": version, "classifiers": classifiers});
+    assert_eq!(answer, (200, expected));
 }
 
 #[tokio::test]
@@ -350,13 +356,32 @@ async fn a_wrong_method_is_told_which_one_is_allowed() {
 async fn the_index_names_every_route_and_loads_nothing_from_elsewhere() {
     let admin = Admin::of(Arc::default()).await;
 
-    let (head, page) = admin.ask("GET /", "").await;
+    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    let (head, page) = admin.ask(&asking("GET /", browser), "").await;
 
-    assert!(head.contains("content-type: text/html"), "{head}");
+    assert!(head.contains("content-type: text/html") && head.contains("vary: accept"), "{head}");
     for route in http::ROUTES.iter().filter(|route| **route != "GET /") {
         assert!(page.contains(route), "no `{route}` in the page");
     }
     assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("<script"));
+}
+
+#[tokio::test]
+async fn programs_get_the_index_as_json() {
+    let admin = Admin::of(Arc::default()).await;
+
+    for accepted in ["application/json", "*/*", "application/json, text/html;q=0.5", "text/html;q=0", "text/plain"] {
+        let (status, index) = admin.ask_json(&asking("GET /", accepted), "").await;
+
+        assert_eq!((status, &index["name"]), (200, &json!("pointsman")), "{accepted}");
+        assert_eq!((&index["routes"], &index["openapi"]), (&json!(http::ROUTES), &json!("/openapi.json")));
+    }
+    assert_eq!(admin.ask_json("GET /", "").await.1["version"], env!("CARGO_PKG_VERSION"));
+}
+
+/// Returns a request line with an `Accept` behind it.
+fn asking(line: &str, accepted: &str) -> String {
+    format!("{line} HTTP/1.1\r\naccept: {accepted}\r\nx-rest:")
 }
 
 #[tokio::test]

@@ -1,163 +1,183 @@
-//! Notices that the configuration file or a bundle changed.
+//! Notices that the configuration or a file that it names changed, however that came about.
 //!
-//! Folders are watched, not files: editors and Kubernetes replace the inode. An event only says that something may have
-//! changed; what decides is a stamp of the files' sizes and times (a ConfigMap's change shows on a symbolic link beside
-//! the file, and writing one file makes several events).
+//! Every folder on the way to every file is watched, links followed, and the watches are put up anew at each look. An
+//! event only says that something may have changed: what decides is a look at the files' [stamps](stamps). The same look
+//! is taken every two seconds without an event, because events can be lost and some file systems (NFS, overlays) give
+//! none. So a lost watch makes a change show later, never not at all.
 
-use std::collections::BTreeSet;
-use std::fs;
+mod bundles;
+mod chain;
+mod folders;
+mod stamps;
+
+use std::io::{self, PipeReader, PipeWriter};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use pointsman_telemetry::FileLook;
 
+use self::bundles::BundleFiles;
+use self::chain::FolderChain;
+use self::folders::{FolderWatches, WaitEnd};
+use self::stamps::{FileChange, FileStamps};
 use super::Reloader;
+use super::health::WatchHealth;
 
-/// The time that the folders must be quiet before a change is acted upon: a bundle is several files.
+/// The time between two looks without an event.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// The time that the files must be quiet before a change is acted upon: a bundle is several files.
 const QUIET: Duration = Duration::from_millis(100);
 
-/// Events that may wait; when there are more, the thread is going to look anyway.
-const EVENTS: usize = 64;
+/// The longest wait for quiet: a file that is written all the time must not hold up what is said by others.
+const RESTLESS: Duration = Duration::from_secs(1);
+
+/// The time that a file may be gone before that counts as a change: some replace a file in two steps.
+const ABSENCE: Duration = Duration::from_secs(2);
+
+/// The time between two looks while a file is gone.
+const RETURN: Duration = Duration::from_millis(200);
+
+/// The time that the thread may take to end: a file system that hangs must not hold up the end of the process.
+const END: Duration = Duration::from_secs(1);
 
 /// The reason why files cannot be watched.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot watch files for changes")]
-pub(crate) struct WatchError(#[from] notify::Error);
+pub(crate) struct WatchError(#[from] io::Error);
 
 /// Watches on a thread of its own until it is dropped.
 #[derive(Debug)]
 pub(crate) struct FileWatcher {
-    wake: SyncSender<WatchEvent>,
+    /// Closed to stop the thread.
+    stop: Option<PipeWriter>,
+    /// Closed by the thread's end.
+    ended: Receiver<()>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// The reason why the thread wakes up.
-#[derive(Debug)]
-enum WatchEvent {
-    Changed,
-    Stop,
 }
 
 /// The thread's side.
 struct WatchThread {
-    events: Receiver<WatchEvent>,
-    watching: RecommendedWatcher,
-    folders: BTreeSet<PathBuf>,
-    unwatched: BTreeSet<PathBuf>,
+    stop: PipeReader,
     reloader: Arc<Reloader>,
+    folders: FolderWatches,
+    bundles: BundleFiles,
+    before: FileStamps,
+    /// The time since when a file is gone.
+    gone: Option<Instant>,
+    _ended: Sender<()>,
 }
 
-/// The sizes and times of the files.
-type FileStamps = Vec<(PathBuf, u64, Option<SystemTime>)>;
-
 impl FileWatcher {
-    /// Starts to watch what `reloader` reads.
+    /// Starts to watch what `reloader` reads. What changed since the load that serves began is found too.
     ///
     /// # Errors
-    /// When the operating system gives no watch or no thread; SIGHUP and `POST /reload` work without.
+    /// When the operating system gives no thread; SIGHUP and `POST /reload` work without.
     pub(crate) fn start(reloader: Arc<Reloader>) -> Result<Self, WatchError> {
-        let (wake, events) = sync_channel(EVENTS);
-        let sender = wake.clone();
-        let watching = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Reading the files is an event too; answering it with a look at the files would never end.
-            if event.is_ok_and(|event| !event.kind.is_access()) {
-                let _ = sender.try_send(WatchEvent::Changed); // full: the thread will look anyway; closed: it has ended
-            }
+        let (stopped, stop) = io::pipe()?;
+        let (ending, ended) = channel();
+        let thread = std::thread::Builder::new().name("watch".into()).spawn(move || {
+            let (folders, bundles, before) = (FolderWatches::new(), BundleFiles::default(), FileStamps::default());
+            WatchThread { stop: stopped, reloader, folders, bundles, before, gone: None, _ended: ending }.run();
         })?;
-        let mut watch =
-            WatchThread { events, watching, folders: BTreeSet::new(), unwatched: BTreeSet::new(), reloader };
-        watch.follow();
-        let before = watch.stamp();
-        let thread = std::thread::Builder::new().name("watch".into()).spawn(move || watch.run(before));
-        Ok(Self { wake, thread: Some(thread.map_err(notify::Error::io)?) })
+        Ok(Self { stop: Some(stop), ended, thread: Some(thread) })
     }
 }
 
 impl Drop for FileWatcher {
     fn drop(&mut self) {
-        let _ = self.wake.send(WatchEvent::Stop); // fails when the thread has ended
-        if let Some(thread) = self.thread.take() {
+        self.stop = None;
+        let _ = self.ended.recv_timeout(END); // nothing is ever sent: an error either way
+        if let Some(thread) = self.thread.take().filter(JoinHandle::is_finished) {
             let _ = thread.join(); // its panic was reported when it happened
         }
     }
 }
 
 impl WatchThread {
-    fn run(mut self, mut before: FileStamps) {
-        while let Ok(WatchEvent::Changed) = self.events.recv() {
-            if !self.settle() {
-                return;
+    fn run(mut self) {
+        let mut cause = FileLook::Interval;
+        loop {
+            // A load that panics must not be the end of the watch.
+            if catch_unwind(AssertUnwindSafe(|| self.look(cause))).is_err() {
+                self.reloader.metrics.files().failed(1);
+                tracing::error!("A look at the watched files failed; there will be others");
             }
-            let now = self.stamp();
-            if now != before {
-                self.reloader.reload("file");
-                self.follow(); // the new configuration may name other bundles
-                before = if self.same_files(&now) { now } else { self.stamp() };
-            }
+            let patience = if self.gone.is_some() { RETURN } else { INTERVAL };
+            cause = match self.folders.wait(&self.stop, patience) {
+                WaitEnd::Event if self.settle() => FileLook::Event,
+                WaitEnd::Timeout => FileLook::Interval,
+                WaitEnd::Event | WaitEnd::Stop => return,
+            };
         }
     }
 
     /// Waits until nothing has changed for a while; false when it is time to stop.
-    fn settle(&self) -> bool {
+    fn settle(&mut self) -> bool {
+        let restless = Instant::now() + RESTLESS;
         loop {
-            match self.events.recv_timeout(QUIET) {
-                Ok(WatchEvent::Changed) => {}
-                Err(RecvTimeoutError::Timeout) => return true,
-                Ok(WatchEvent::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
+            match self.folders.wait(&self.stop, QUIET) {
+                WaitEnd::Event if Instant::now() < restless => {}
+                WaitEnd::Event | WaitEnd::Timeout => return true,
+                WaitEnd::Stop => return false,
             }
         }
     }
 
-    /// Watches the folders that are read now and not watched yet. One that is gone from the configuration stays
-    /// watched: its events change no stamp.
-    fn follow(&mut self) {
-        for folder in self.folders_read() {
-            if self.folders.contains(&folder) {
-                continue;
-            }
-            match self.watching.watch(&folder, RecursiveMode::NonRecursive) {
-                Ok(()) => {
-                    self.unwatched.remove(&folder);
-                    self.folders.insert(folder);
-                }
-                Err(error) if self.unwatched.insert(folder.clone()) => {
-                    tracing::warn!(folder = %folder.display(), %error, "Folder is not watched");
-                }
-                Err(_) => {} // was said before
+    /// Looks whether a file changed, and reloads if one did.
+    fn look(&mut self, cause: FileLook) {
+        self.reloader.metrics.files().looked(cause);
+        let files = self.files();
+        // Before the look: what changes from here on makes an event.
+        self.folders.follow(&FolderChain::of(&files));
+        let now = FileStamps::take(files, &self.before);
+        match now.change_since(&self.before, self.reloader.loaded_since()) {
+            FileChange::Nothing => self.gone = None,
+            FileChange::Gone if self.gone.get_or_insert_with(Instant::now).elapsed() < ABSENCE => return,
+            FileChange::Gone | FileChange::Content => {
+                self.gone = None;
+                self.before = now;
+                self.report();
+                self.reloader.metrics.files().changed(cause);
+                self.reloader.reload("file");
+                // The new configuration may name other files; their stamps are taken at the next look.
+                let files = self.files();
+                self.folders.follow(&FolderChain::of(&files));
+                return self.report();
             }
         }
+        self.before = now;
+        self.report();
     }
 
-    fn folders_read(&self) -> Vec<PathBuf> {
-        let parent = |file: PathBuf| match file.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-            _ => ".".into(),
-        };
-        let folders = self.reloader.watched_files().into_iter().map(parent);
-        self.reloader.bundle_folders().into_iter().chain(folders).collect()
-    }
-
-    /// Returns whether the files that are read are those of `stamp`: a change that came while they were being read is
-    /// then still seen as one.
-    fn same_files(&self, stamp: &FileStamps) -> bool {
-        self.stamp().iter().map(|(path, ..)| path).eq(stamp.iter().map(|(path, ..)| path))
-    }
-
-    fn stamp(&self) -> FileStamps {
+    /// Returns every file whose change matters, those of the bundles included.
+    fn files(&mut self) -> Vec<PathBuf> {
         let mut files = self.reloader.watched_files();
         for folder in self.reloader.bundle_folders() {
-            files.extend(fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()));
+            files.extend(self.bundles.of(&folder));
         }
-        files.sort();
         files
-            .into_iter()
-            .map(|path| match fs::metadata(&path) {
-                Ok(file) => (path, file.len(), file.modified().ok()),
-                Err(_) => (path, 0, None),
-            })
-            .collect()
+    }
+
+    /// Shows how the watch stands, and counts what went wrong with it.
+    fn report(&mut self) {
+        let (incidents, metrics) = (self.folders.take_incidents(), self.reloader.metrics.files());
+        metrics.lost(incidents.lost);
+        metrics.failed(incidents.errors);
+        let unwatched: Vec<String> = self.folders.unwatched().collect();
+        metrics.stand_at(self.folders.watched(), unwatched.len());
+        let missing = self.before.missing().map(|file| file.display().to_string()).collect();
+        self.reloader.set_watch(WatchHealth::Watching { folders: self.folders.watched(), unwatched, missing });
+    }
+}
+
+impl Drop for WatchThread {
+    fn drop(&mut self) {
+        self.reloader.metrics.files().stand_at(0, 0);
+        self.reloader.set_watch(WatchHealth::Ended);
     }
 }

@@ -11,6 +11,7 @@ mod sinks;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 
 use pointsman_classifier::{ClassifierError, OnnxRuntime};
 use pointsman_core::config;
@@ -22,6 +23,7 @@ use pointsman_telemetry::{Metrics, TracerError};
 
 use super::Snapshot;
 use super::advisers::check_judges;
+use super::key_material::KeyMaterial;
 use super::prepared::{CollectorSecrets, PreparedConfig, SinkSecrets, StoreSecrets};
 use crate::certificates::ListenerCertificate;
 use crate::clients::Clients;
@@ -38,6 +40,8 @@ pub struct SnapshotBuilder {
     pub environment: EnvironmentLookup,
     /// The metrics that classifiers, peers and sinks count in.
     pub metrics: Arc<Metrics>,
+    /// The time when it was made, which is before it read any file.
+    created: SystemTime,
     /// ONNX Runtime, or why it did not load; loaded for the first classifier, not before.
     runtime: OnceLock<Result<Arc<OnnxRuntime>, String>>,
     /// Asks judges; made for the first one, because it loads the system's certificate authorities.
@@ -74,7 +78,14 @@ impl SnapshotBuilder {
     #[must_use]
     pub fn new(path: &Path, metrics: Arc<Metrics>) -> Self {
         let environment = Box::new(|name: &str| std::env::var(name).ok());
-        Self { path: path.to_owned(), environment, metrics, runtime: OnceLock::new(), caller: OnceLock::new() }
+        let (created, runtime, caller) = (SystemTime::now(), OnceLock::new(), OnceLock::new());
+        Self { path: path.to_owned(), environment, metrics, created, runtime, caller }
+    }
+
+    /// Returns when it was made; it read no file before.
+    #[must_use]
+    pub const fn created(&self) -> SystemTime {
+        self.created
     }
 
     /// Reads the file and everything that it names, and compiles its policies; reports whatever is wrong in one go.
@@ -89,6 +100,7 @@ impl SnapshotBuilder {
         };
         let Some(config) = config else { return Err(problems) };
         let mut mistakes = ConfigMistakes::default();
+        let key_material = KeyMaterial::read(&config, self.base_dir());
         let policies = mistakes.collect(PolicySet::compile(&config));
         let providers = mistakes.collect(Upstreams::resolve(&config, &self.surroundings()));
         let certificates = mistakes.collect(self.certificates(&config));
@@ -99,7 +111,7 @@ impl SnapshotBuilder {
         let problems = problems.and(mistakes.0);
         match (policies, providers, certificates, secrets) {
             (Some(policies), Some(providers), Some(certificates), Some(secrets)) if problems.is_empty() => {
-                Ok(PreparedConfig { config, policies, providers, certificates, secrets })
+                Ok(PreparedConfig { config, policies, providers, certificates, key_material, secrets })
             }
             _ => Err(problems),
         }
@@ -116,7 +128,7 @@ impl SnapshotBuilder {
     /// # Errors
     /// Says everything that is wrong; `previous` is not touched.
     pub fn build(&self, prepared: PreparedConfig, previous: Option<&Snapshot>) -> Result<Snapshot, BuildError> {
-        let PreparedConfig { config, policies, providers, certificates, secrets } = prepared;
+        let PreparedConfig { config, policies, providers, certificates, key_material, secrets } = prepared;
         let classifiers = self.classifiers(&config, &policies, previous)?;
         let clients = Clients::build(config.clients.as_ref(), previous.map(|snapshot| &*snapshot.clients));
         let decision_log = self.decision_log(&config, secrets.decision_log.as_ref(), previous)?;
@@ -139,6 +151,7 @@ impl SnapshotBuilder {
             upstreams,
             clients,
             certificates,
+            key_material,
             decision_log,
             store,
             tracer,

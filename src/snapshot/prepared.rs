@@ -9,6 +9,7 @@ use std::time::Duration;
 use pointsman_core::config::{Config, Secret, TimeSpan};
 use pointsman_core::policy::PolicySet;
 
+use super::key_material::KeyMaterial;
 use crate::certificates::ListenerCertificate;
 use crate::upstream::{ResolvedProviders, TrustedAuthorities};
 
@@ -19,6 +20,7 @@ pub struct PreparedConfig {
     pub(super) policies: PolicySet,
     pub(super) providers: ResolvedProviders,
     pub(super) certificates: Vec<Option<ListenerCertificate>>,
+    pub(super) key_material: KeyMaterial,
     pub(super) secrets: SinkSecrets,
 }
 

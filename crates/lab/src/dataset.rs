@@ -2,10 +2,14 @@
 //! than memory.
 //!
 //! Every line is hashed as it passes, so that a report can name the very bytes it measured. A row is one prompt, or a
-//! conversation that a user turn ends.
+//! conversation that a user turn ends. Rows are taken as people have them wherever that means one thing: see
+//! [`lines`], [`asked`] and [`values`]; what could mean two is refused with its place.
+
+pub mod asked;
+pub(crate) mod lines;
+pub(crate) mod values;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -14,16 +18,14 @@ use pointsman_core::config::TokenPrice;
 use pointsman_core::features::Features;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
+
+use self::asked::AskedPrompt;
+use self::lines::RowLines;
+use self::values::{LabelValue, QualityValue};
 
 /// A file of labelled prompts: an iterator over its rows that stops after the first error.
 pub struct Dataset<R = BufReader<File>> {
-    path: PathBuf,
-    reader: R,
-    hash: Sha256,
-    buffer: Vec<u8>,
-    line: u64,
-    bytes: u64,
+    lines: RowLines<R>,
     ended: bool,
     prefer: TruthPreference,
     prices: ModelPrices,
@@ -46,10 +48,8 @@ pub struct DatasetRow {
     pub line: u64,
     /// Bytes of the file up to its end.
     pub end: u64,
-    /// The text of the newest user turn.
-    pub prompt: String,
-    /// The turns before it, as a chat body has them; none where a file holds one prompt a row.
-    pub history: Vec<Value>,
+    /// What it asks.
+    pub asked: AskedPrompt,
     /// The ground truth.
     pub truth: GroundTruth,
     /// The features of the whole request, where a decision log kept them.
@@ -108,7 +108,7 @@ pub enum DatasetError {
     #[error("cannot read `{}`", path.display())]
     Read { path: PathBuf, source: io::Error },
     /// A line is no labelled prompt.
-    #[error("`{}` line {line}, column {column}: {message} (expected an object with a string `prompt` or the turns of a chat as `messages`, and `label`, `strong_correct` and `weak_correct`, or `scores`)", path.display())]
+    #[error("`{}` line {line}, column {column}: {message} (expected an object with a string `prompt` or `text`, or the turns of a chat or a request body as `messages`; and `label`, `strong_correct` and `weak_correct`, or `scores`)", path.display())]
     Shape {
         path: PathBuf,
         /// The line, from 1.
@@ -131,15 +131,12 @@ pub struct DataIdentity {
 /// The keys that matter; others are ignored.
 #[derive(Deserialize)]
 struct RowKeys {
-    prompt: Option<String>,
-    /// A conversation that a user turn ends, instead of the one prompt.
-    messages: Option<Vec<Value>>,
-    label: Option<String>,
-    domain: Option<String>,
-    category: Option<String>,
-    strong_correct: Option<f64>,
-    weak_correct: Option<f64>,
-    scores: Option<BTreeMap<String, f64>>,
+    label: Option<LabelValue>,
+    domain: Option<LabelValue>,
+    category: Option<LabelValue>,
+    strong_correct: Option<QualityValue>,
+    weak_correct: Option<QualityValue>,
+    scores: Option<BTreeMap<String, QualityValue>>,
     #[serde(default)]
     cost_usd: BTreeMap<String, f64>,
     #[serde(default)]
@@ -159,22 +156,15 @@ impl DataIdentity {
     }
 }
 
-impl DatasetError {
-    /// Names the place of what JSON refuses about a line.
-    pub(crate) fn of_line(path: &Path, line: u64, error: &serde_json::Error) -> Self {
-        // The parser saw one line, so the line that it names is always the first.
-        let message = error.to_string().split(" at line ").next().unwrap_or_default().to_owned();
-        Self::Shape { path: path.to_owned(), line, column: error.column(), message }
-    }
-}
-
 impl DatasetRow {
     /// Counts the prompt's characters; where a log kept no text, as its features say.
     #[must_use]
     pub fn chars(&self) -> usize {
         match &self.features {
-            Some(features) if self.prompt.is_empty() => usize::try_from(features.text().chars).unwrap_or(usize::MAX),
-            _ => self.prompt.chars().count(),
+            Some(features) if self.asked.text.is_empty() => {
+                usize::try_from(features.text().chars).unwrap_or(usize::MAX)
+            }
+            _ => self.asked.text.chars().count(),
         }
     }
 }
@@ -197,21 +187,6 @@ impl OutcomeTokens {
 }
 
 impl RowKeys {
-    /// Takes the text of the newest user turn, and the turns before it.
-    fn conversation(&mut self) -> Result<(String, Vec<Value>), &'static str> {
-        match (self.prompt.take(), self.messages.take()) {
-            (Some(prompt), None) => Ok((prompt, Vec::new())),
-            (Some(_), Some(_)) => Err("`prompt` beside `messages`: one of them is what was asked"),
-            (None, None) => Err("missing field `prompt`"),
-            (None, Some(mut turns)) => {
-                let newest = turns.pop().filter(|turn| turn["role"] == "user");
-                let text = newest.as_ref().and_then(|turn| turn["content"].as_str());
-                let text = text.ok_or("`messages` ends with no user turn whose `content` is a string")?;
-                Ok((text.to_owned(), turns))
-            }
-        }
-    }
-
     fn truth(&mut self, prefer: TruthPreference, prices: &ModelPrices) -> Option<GroundTruth> {
         match prefer {
             TruthPreference::Outcomes => self.outcomes(prices).or_else(|| self.label()),
@@ -223,15 +198,15 @@ impl RowKeys {
         [&mut self.label, &mut self.domain, &mut self.category]
             .into_iter()
             .find_map(Option::take)
-            .map(GroundTruth::Label)
+            .map(|label| GroundTruth::Label(label.0))
     }
 
     fn outcomes(&mut self, prices: &ModelPrices) -> Option<GroundTruth> {
         if let (Some(strong), Some(weak)) = (self.strong_correct, self.weak_correct) {
-            return Some(GroundTruth::Pair { strong, weak });
+            return Some(GroundTruth::Pair { strong: strong.0, weak: weak.0 });
         }
         let scores = self.scores.take().filter(|scores| !scores.is_empty())?;
-        let answer = |(model, score)| {
+        let answer = |(model, QualityValue(score))| {
             let tokens = self.tokens.get(&model).copied();
             let known = self.cost_usd.get(&model).copied();
             let cost = known.or_else(|| tokens.zip(prices.get(&model)).and_then(|(tokens, price)| tokens.cost(price)));
@@ -247,32 +222,24 @@ impl Dataset {
     /// # Errors
     /// When the system refuses.
     pub fn open(path: &Path) -> Result<Self, DatasetError> {
-        let file = File::open(path).map_err(|source| DatasetError::Read { path: path.to_owned(), source })?;
-        Ok(Self::new(path, BufReader::new(file)))
+        RowLines::open(path).map(Self::of)
     }
 
     /// Returns the file's size; 0 for what has none, such as a pipe.
     #[must_use]
     pub fn size(&self) -> u64 {
-        self.reader.get_ref().metadata().map_or(0, |metadata| metadata.len())
+        self.lines.size()
     }
 }
 
 impl<R: BufRead> Dataset<R> {
     /// Reads rows from `reader`; `path` is what errors call it.
     pub fn new(path: &Path, reader: R) -> Self {
-        let (hash, buffer) = (Sha256::new(), Vec::new());
-        Self {
-            path: path.to_owned(),
-            reader,
-            hash,
-            buffer,
-            line: 0,
-            bytes: 0,
-            ended: false,
-            prefer: TruthPreference::default(),
-            prices: ModelPrices::new(),
-        }
+        Self::of(RowLines::new(path, reader))
+    }
+
+    fn of(lines: RowLines<R>) -> Self {
+        Self { lines, ended: false, prefer: TruthPreference::default(), prices: ModelPrices::new() }
     }
 
     /// Takes this truth first where a row tells several.
@@ -292,45 +259,21 @@ impl<R: BufRead> Dataset<R> {
     /// Returns the sha256 of what was read so far: of the whole file once the rows have ended.
     #[must_use]
     pub fn sha256(&self) -> String {
-        self.hash.clone().finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
-            write!(text, "{byte:02x}").expect("a String takes what is written");
-            text
-        })
+        self.lines.sha256()
     }
 
     fn read(&mut self) -> Result<Option<DatasetRow>, DatasetError> {
-        self.buffer.clear();
-        let read = self.reader.read_until(b'\n', &mut self.buffer);
-        let read = read.map_err(|source| DatasetError::Read { path: self.path.clone(), source })?;
-        if read == 0 {
+        if !self.lines.advance()? {
             return Ok(None);
         }
-        self.hash.update(&self.buffer);
-        self.line += 1;
-        self.bytes += read as u64;
-        let mut keys: RowKeys = serde_json::from_slice(&self.buffer)
-            .map_err(|error| DatasetError::of_line(&self.path, self.line, &error))?;
-        let (prompt, history) = keys.conversation().map_err(|message| self.incomplete(message))?;
-        let truth = keys.truth(self.prefer, &self.prices).ok_or_else(|| self.incomplete("missing field `label`"))?;
+        let mut keys: RowKeys = self.lines.parse()?;
+        let asked = AskedPrompt::take(&mut self.lines.parse()?).map_err(|message| self.lines.incomplete(message))?;
+        let truth = keys.truth(self.prefer, &self.prices);
+        let truth = truth.ok_or_else(|| self.lines.incomplete("missing field `label`"))?;
         let RowKeys { contaminated, overlaps_heldout, features, logged_scores, .. } = keys;
         let features = features.map(|features| Features::from_logged(&features));
-        let (line, end) = (self.line, self.bytes);
-        Ok(Some(DatasetRow {
-            line,
-            end,
-            prompt,
-            history,
-            truth,
-            features,
-            logged_scores,
-            contaminated,
-            overlaps_heldout,
-        }))
-    }
-
-    fn incomplete(&self, message: &str) -> DatasetError {
-        let column = self.buffer.trim_ascii_end().len();
-        DatasetError::Shape { path: self.path.clone(), line: self.line, column, message: message.to_owned() }
+        let (line, end) = (self.lines.number(), self.lines.bytes());
+        Ok(Some(DatasetRow { line, end, asked, truth, features, logged_scores, contaminated, overlaps_heldout }))
     }
 }
 

@@ -20,6 +20,7 @@ use serde::Deserialize;
 pub use self::decision::{LoggedDecision, prompt_group};
 pub use self::outcomes::{FeedbackOutcomes, LoggedFeedback};
 use super::dataset::DatasetError;
+use super::dataset::lines::without_mark;
 
 /// Decision logs: every file is read as often as needed, never as a whole.
 #[derive(Debug, Clone)]
@@ -110,7 +111,8 @@ impl LogLines<'_> {
                 self.open = None;
                 continue;
             }
-            match LogLine::parse(&self.line) {
+            // A log that was opened and saved by hand may begin with a byte order mark; it is no part of its first line.
+            match LogLine::parse(without_mark(&self.line)) {
                 Some(parsed) => return Ok(Some(parsed)),
                 None => self.passed_over += u64::from(!self.line.trim_ascii().is_empty()),
             }

@@ -16,13 +16,10 @@ mod rubric;
 mod run;
 mod turns;
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use futures::{StreamExt, stream};
 use pointsman_core::usage::Usage;
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -30,6 +27,8 @@ pub use self::client::{JudgeClient, JudgeClientError, JudgeEndpoint};
 pub use self::rubric::{Rubric, RubricError, RubricVerdict};
 use self::run::RunState;
 use crate::dataset::DatasetError;
+use crate::dataset::asked::AskedPrompt;
+use crate::dataset::lines::RowLines;
 use crate::decision_log::{DecisionLogs, LogLine};
 
 /// Tokens that an answer may have; a verdict takes a tenth of them.
@@ -71,7 +70,7 @@ pub struct LabelRun {
 /// The source of prompts.
 #[derive(Debug)]
 pub enum PromptSource {
-    /// JSON lines with a `prompt`, and what the rubric reads besides.
+    /// JSON lines with a `prompt`, `text` or `messages`, and what the rubric reads besides.
     Prompts(PathBuf),
     /// Decision logs with text.
     Logs(DecisionLogs),
@@ -122,14 +121,14 @@ pub enum LabelError {
 }
 
 /// A row to label.
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 struct UnlabelledRow {
-    #[serde(default)]
+    /// What the judge is shown: the prompt, or a conversation turn by turn.
     prompt: String,
-    #[serde(default)]
+    /// The conversation, where the row is one; the labelled row keeps it.
+    messages: Option<Value>,
     id: Option<Value>,
     /// The other values, which the rubric may read.
-    #[serde(flatten)]
     rest: Map<String, Value>,
 }
 
@@ -178,17 +177,13 @@ impl LabelRun {
     fn rows(&self) -> Result<Box<dyn Iterator<Item = Result<UnlabelledRow, LabelError>> + '_>, LabelError> {
         match &self.source {
             PromptSource::Prompts(path) => {
-                let unreadable = |source| DatasetError::Read { path: path.clone(), source };
-                let reader = BufReader::new(File::open(path).map_err(unreadable)?);
-                Ok(Box::new((1..).zip(reader.lines()).map(move |(line, text)| {
-                    let text = text.map_err(unreadable)?;
-                    serde_json::from_str(&text).map_err(|error| DatasetError::of_line(path, line, &error).into())
-                })))
+                let mut lines = RowLines::open(path)?;
+                Ok(Box::new(std::iter::from_fn(move || UnlabelledRow::next(&mut lines).transpose())))
             }
             PromptSource::Logs(logs) => Ok(Box::new(logs.lines().filter_map(|line| match line {
                 Ok(LogLine::Decision(logged)) => {
                     let prompt = logged.whole_text().unwrap_or_default().to_owned();
-                    Some(Ok(UnlabelledRow { prompt, id: None, rest: Map::new() }))
+                    Some(Ok(UnlabelledRow { prompt, messages: None, id: None, rest: Map::new() }))
                 }
                 Ok(LogLine::Denial | LogLine::Feedback(_)) => None,
                 Err(error) => Some(Err(error.into())),
@@ -226,6 +221,46 @@ impl LabelRun {
         }
         keys
     }
+}
+
+impl UnlabelledRow {
+    /// Reads the next row of a file.
+    fn next(lines: &mut RowLines) -> Result<Option<Self>, LabelError> {
+        if !lines.advance()? {
+            return Ok(None);
+        }
+        let mut rest: Map<String, Value> = lines.parse()?;
+        let id = rest.remove("id");
+        if ["prompt", "text", "messages"].iter().all(|key| rest.get(*key).is_none_or(Value::is_null)) {
+            return Ok(Some(Self { prompt: String::new(), messages: None, id, rest })); // nothing to label: counted
+        }
+        let messages = rest.get("messages").filter(|messages| !messages.is_null()).cloned();
+        let asked = AskedPrompt::take(&mut rest).map_err(|message| lines.incomplete(message))?;
+        let messages = messages.filter(|_| asked.is_reply());
+        let prompt = if messages.is_some() { transcript(&asked) } else { asked.text };
+        Ok(Some(Self { prompt, messages, id, rest }))
+    }
+
+    /// Writes into a labelled row what was asked, as a row to learn from has it.
+    fn write_asked(&self, row: &mut Value) {
+        for key in ["prompt", "messages"] {
+            row.as_object_mut().and_then(|row| row.remove(key)); // of the row whose answer is shared
+        }
+        match &self.messages {
+            Some(messages) => row["messages"] = messages.clone(),
+            None => row["prompt"] = json!(self.prompt),
+        }
+    }
+}
+
+/// Returns a conversation as a judge reads it.
+fn transcript(asked: &AskedPrompt) -> String {
+    let turn = |turn: &Value| {
+        let role = turn["role"].as_str().unwrap_or("turn");
+        let content = turn["content"].as_str().map_or_else(|| turn["content"].to_string(), str::to_owned);
+        format!("{role}: {content}\n\n")
+    };
+    asked.history.iter().map(turn).collect::<String>() + "user: " + &asked.text
 }
 
 impl LabelError {

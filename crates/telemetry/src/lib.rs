@@ -15,7 +15,7 @@ pub use access_log::AccessLine;
 pub use decision_log::{DecisionLog, DecisionLogEntry, LoggedText};
 pub use metrics::{
     AttemptOutcome, BrokenStream, CacheOutcome, ClassifierMetrics, DecisionStage, DroppedLine, EdgeMetrics,
-    EjectionCause, FeedbackKind, JudgeMetrics, Metrics, ModelInfo, PeerMetrics, ProviderMetrics, ReloadOutcome,
-    TokenDirection,
+    EjectionCause, FeedbackKind, FileLook, FileWatchMetrics, JudgeMetrics, Metrics, ModelInfo, PeerMetrics,
+    ProviderMetrics, ReloadOutcome, TokenDirection,
 };
 pub use traces::{RequestTrace, Tracer, TracerError};

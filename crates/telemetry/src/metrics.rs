@@ -12,6 +12,7 @@ mod definitions;
 mod edge;
 mod expected;
 mod family;
+mod files;
 mod held;
 mod judge;
 mod labels;
@@ -33,13 +34,14 @@ use self::costs::CostFamilies;
 use self::definitions as define;
 pub use self::edge::EdgeMetrics;
 use self::family::{Family, Registry};
+pub use self::files::FileWatchMetrics;
 use self::held::PolicyStateFamilies;
 pub use self::held::{StoreMetrics, TargetMetrics};
 use self::judge::JudgeFamilies;
 pub use self::judge::JudgeMetrics;
 pub use self::labels::{
     AttemptOutcome, BrokenStream, CacheOutcome, ClientOutcome, DecisionStage, DroppedLine, EjectionCause, FeedbackKind,
-    ReloadOutcome, TokenDirection,
+    FileLook, ReloadOutcome, TokenDirection,
 };
 pub use self::peers::{PeerMetrics, ProviderMetrics};
 pub use self::serving::{ClassifierMetrics, ModelInfo};
@@ -105,6 +107,7 @@ pub struct Metrics {
     generation: IntGauge,
     config_info: Family<IntGauge, 1>,
     model_info: Family<IntGauge, 3>,
+    files: FileWatchMetrics,
 }
 
 impl Metrics {
@@ -167,6 +170,7 @@ impl Metrics {
             generation: Family::register(r, define::GENERATION).with([]),
             config_info: Family::register(r, define::CONFIG_INFO),
             model_info: Family::register(r, define::MODEL_INFO),
+            files: FileWatchMetrics::register(r),
             registry,
         }
     }
@@ -315,6 +319,12 @@ impl Metrics {
     /// Notes the first load of the configuration, which is no reload.
     pub fn started(&self, generation: u64, at: SystemTime) {
         self.loaded(generation, at);
+    }
+
+    /// Returns the metrics of the watch on files.
+    #[must_use]
+    pub const fn files(&self) -> &FileWatchMetrics {
+        &self.files
     }
 
     /// Shows which configuration serves: that of a former generation disappears.

@@ -25,8 +25,10 @@ async fn a_batch_is_predicted_in_its_order_and_for_the_model_that_is_named() {
 
     let (status, body) = admin.ask_json("POST /predict/batch", r#"{"texts": ["b", "a"], "model": "m"}"#).await;
 
-    let routes: Vec<_> = body["results"].as_array().expect("results").iter().map(|one| &one["route_label"]).collect();
+    let routes: Vec<_> =
+        body["predictions"].as_array().expect("predictions").iter().map(|one| &one["route_label"]).collect();
     assert_eq!((status, routes), (200, vec![&json!("m-for-b"), &json!("m-for-a")]));
+    assert_eq!(body["results"], body["predictions"], "the key that came first stays");
     let (total, average) = (&body["total_processing_time_ms"], &body["average_processing_time_ms"]);
     assert!(total.as_f64() >= average.as_f64(), "{body}");
 }

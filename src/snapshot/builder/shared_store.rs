@@ -31,7 +31,7 @@ impl SnapshotBuilder {
     ) -> Result<Option<SharedStore>, BuildError> {
         let Some(config::StoreConfig::Redis(redis)) = &config.store else { return Ok(None) };
         let same =
-            previous.filter(|snapshot| snapshot.config.store == config.store && !config.store.reads_unwatched_files());
+            previous.filter(|snapshot| snapshot.config.store == config.store && !config.store.names_key_material());
         if let Some(store) = same.and_then(|snapshot| snapshot.store.clone()) {
             return Ok(Some(store));
         }

@@ -27,7 +27,7 @@ impl SnapshotBuilder {
         let Some(section) = &config.decision_log else { return Ok(None) };
         let same = previous.filter(|snapshot| snapshot.config.decision_log.as_ref() == Some(section));
         if let Some(log) = same.and_then(|snapshot| snapshot.decision_log.clone())
-            && !section.reads_unwatched_files()
+            && !section.names_key_material()
         {
             return Ok(Some(log));
         }
@@ -58,7 +58,7 @@ impl SnapshotBuilder {
         let Some(section) = &config.tracing else { return Ok(None) };
         let same = previous.filter(|snapshot| snapshot.config.tracing.as_ref() == Some(section));
         if let Some(tracer) = same.and_then(|snapshot| snapshot.tracer.clone())
-            && !section.reads_unwatched_files()
+            && !section.names_key_material()
         {
             return Ok(Some(tracer));
         }

@@ -60,10 +60,10 @@ pub trait NamesFiles {
         files
     }
 
-    /// Returns whether the part names a file that is [`FileRole::read_unwatched`].
+    /// Returns whether the part names a file that is [`FileRole::is_key_material`].
     #[must_use]
-    fn reads_unwatched_files(&self) -> bool {
-        self.files().iter().any(|file| file.role.read_unwatched())
+    fn names_key_material(&self) -> bool {
+        self.files().iter().any(|file| file.role.is_key_material())
     }
 }
 
@@ -71,13 +71,13 @@ impl FileRole {
     /// Returns whether a change of the file starts a reload.
     #[must_use]
     pub const fn is_watched(self) -> bool {
-        matches!(self, Self::BundleFolder | Self::Certificate | Self::Examples)
+        matches!(self, Self::BundleFolder | Self::Certificate | Self::Examples | Self::Secret | Self::Authorities)
     }
 
-    /// Returns whether the file is read at every load and not watched: it may hold something else each time, so
-    /// whatever was made of it is made again.
+    /// Returns whether the file holds a secret or authorities. What was made of it is not compared with what it holds
+    /// now, but made again at every load.
     #[must_use]
-    pub const fn read_unwatched(self) -> bool {
+    pub const fn is_key_material(self) -> bool {
         matches!(self, Self::Secret | Self::Authorities)
     }
 

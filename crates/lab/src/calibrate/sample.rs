@@ -2,13 +2,10 @@
 //! threshold.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use pointsman_core::config::{Name, TokenPrice};
 use pointsman_core::features::{Features, TokenCounter};
-use pointsman_core::prompt::{Dialect, Prompt};
 use pointsman_core::usage::Usage;
 use pointsman_telemetry::decision_log::record::LoggedFeatures;
 use serde::Deserialize;
@@ -17,6 +14,9 @@ use serde_json::{Value, json};
 use super::CalibrateError;
 use super::sweep::{RuleTreatment, SweepPolicies, SweptThreshold};
 use crate::dataset::DatasetError;
+use crate::dataset::asked::AskedPrompt;
+use crate::dataset::lines::RowLines;
+use crate::dataset::values::QualityValue;
 use crate::decision_log::rated::{RatedQuality, RatingTable};
 use crate::decision_log::{DecisionLogs, LogLine, LoggedDecision};
 use crate::engine::{EngineError, MissingEvidence, OfflineEngine, ReplayTrial, ReplayedDecision, UsualAnswers};
@@ -93,11 +93,10 @@ pub enum SampleError {
 
 #[derive(Deserialize)]
 struct SampleLine {
-    prompt: String,
-    strong_correct: Option<f64>,
-    weak_correct: Option<f64>,
+    strong_correct: Option<QualityValue>,
+    weak_correct: Option<QualityValue>,
     #[serde(default)]
-    scores: BTreeMap<String, f64>,
+    scores: BTreeMap<String, QualityValue>,
 }
 
 /// Ratings of logged requests, and the models without any.
@@ -167,13 +166,15 @@ impl<'s> ThresholdSampler<'s> {
 
     async fn of_prompts(mut self, path: &Path, output_tokens: u64) -> Result<ThresholdSample, SampleError> {
         let mut sample = ThresholdSample::default();
-        let unreadable = |source| DatasetError::Read { path: path.to_owned(), source };
-        let reader = BufReader::new(File::open(path).map_err(unreadable)?);
-        for (line, text) in (1..).zip(reader.lines()) {
-            let text = text.map_err(unreadable)?;
-            let row: SampleLine =
-                serde_json::from_str(&text).map_err(|error| DatasetError::of_line(path, line, &error))?;
-            let logged = as_logged(&self.policy, &row.prompt);
+        let mut lines = RowLines::open(path)?;
+        while lines.advance()? {
+            let row: SampleLine = lines.parse()?;
+            let asked = AskedPrompt::take(&mut lines.parse()?).map_err(|message| lines.incomplete(message))?;
+            if asked.is_reply() {
+                sample.left_out += 1; // what a reply needs is not in its words
+                continue;
+            }
+            let logged = as_logged(&self.policy, &asked);
             let ThresholdRole::Sides(split) = self.split(&mut ReplayTrial::of_prompt(&logged)).await? else {
                 sample.left_out += 1;
                 continue;
@@ -183,7 +184,8 @@ impl<'s> ThresholdSampler<'s> {
             let strong = &*self.swept.strong;
             let quality = |model: &Name| {
                 let named = row.scores.get(model.as_str()).copied();
-                named.or(if model.as_str() == strong { row.strong_correct } else { row.weak_correct })
+                let paired = if model.as_str() == strong { row.strong_correct } else { row.weak_correct };
+                named.or(paired).map(|quality| quality.0)
             };
             let qualities = ThresholdSides::of(quality(&split.below), quality(&split.above));
             sample.items.push(SampledRequest { qualities, ..self.item(&split, Some(usage)) });
@@ -312,9 +314,9 @@ impl RatedOutcomes {
 }
 
 /// Returns a prompt as a line that says all there is to know of it.
-fn as_logged(policy: &Name, text: &str) -> LoggedDecision {
-    let body = json!({"model": "sample", "messages": [{"role": "user", "content": text}]}).to_string();
-    let prompt = Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("a body of our own parses");
+fn as_logged(policy: &Name, asked: &AskedPrompt) -> LoggedDecision {
+    let (request, text) = (asked.request(), &asked.text);
+    let prompt = request.prompt();
     let Value::Object(features) = json!(Features::of(&prompt, &TokenCounter::new())) else { unreachable!("a map") };
     LoggedDecision {
         policy: policy.to_string().into(),

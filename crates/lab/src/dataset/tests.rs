@@ -1,4 +1,5 @@
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::*;
 
@@ -15,7 +16,7 @@ fn rows_come_with_their_place_and_other_keys_are_ignored() {
 
     assert_eq!((rows[0].line, rows[0].end, rows[0].contaminated), (1, 36, false));
     assert_eq!((rows[1].line, rows[1].end, rows[1].contaminated), (2, text.len() as u64, true));
-    assert_eq!((&*rows[1].prompt, &rows[1].truth), ("b", &GroundTruth::Label("y".into())));
+    assert_eq!((&*rows[1].asked.text, &rows[1].truth), ("b", &GroundTruth::Label("y".into())));
 }
 
 #[test]
@@ -35,8 +36,8 @@ fn a_conversation_is_a_prompt_with_the_turns_before_it() {
 
     let row = dataset(text).next().expect("a row").expect("a good row");
 
-    assert_eq!((&*row.prompt, row.history.len()), ("c", 2));
-    assert_eq!((&row.history[0]["content"], &row.history[1]["role"]), (&json!("a"), &json!("assistant")));
+    assert_eq!((&*row.asked.text, row.asked.history.len()), ("c", 2));
+    assert_eq!((&row.asked.history[0]["content"], &row.asked.history[1]["role"]), (&json!("a"), &json!("assistant")));
 }
 
 #[test]
@@ -109,4 +110,110 @@ fn the_hash_is_that_of_every_byte() {
 
     let whole = Sha256::digest(b"{\"prompt\":\"a\",\"label\":\"x\"}\r\n");
     assert_eq!(rows.sha256(), whole.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+}
+
+/// Returns what the rows of a file ask, and their truths.
+fn read(text: &str) -> Vec<(String, GroundTruth)> {
+    dataset(text).map(|row| row.map(|row| (row.asked.text, row.truth)).expect("a good row")).collect()
+}
+
+#[test]
+fn a_byte_order_mark_and_lines_without_a_row_are_passed_over_and_hashed() {
+    let text = "\u{feff}\n{\"prompt\":\"a\",\"label\":\"x\"}\r\n\r\n   \n{\"prompt\":\"b\",\"label\":\"y\"}\n\n";
+    let marked = "\u{feff}{\"prompt\":\"a\",\"label\":\"x\"}\n";
+
+    let mut rows = dataset(text);
+    let lines: Vec<u64> = rows.by_ref().map(|row| row.expect("a good row").line).collect();
+
+    assert_eq!(lines, [2, 5]);
+    assert_eq!(rows.sha256(), Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+    assert_eq!(read(marked), [("a".to_owned(), GroundTruth::Label("x".to_owned()))]);
+}
+
+#[test]
+fn a_file_in_utf_16_is_refused_by_that_name() {
+    let mut rows = Dataset::new(Path::new("data.jsonl"), &b"\xff\xfe{\0\"\0"[..]);
+
+    let error = rows.next().expect("an answer").expect_err("no UTF-8").to_string();
+
+    assert!(error.starts_with("`data.jsonl` line 1, column 1: the file is UTF-16, not UTF-8 (expected"), "{error}");
+}
+
+#[test]
+fn qualities_may_be_true_or_false_and_labels_whole_numbers() {
+    let rows = [
+        r#"{"prompt":"a","strong_correct":true,"weak_correct":false}"#,
+        r#"{"prompt":"b","scores":{"x":true,"y":0.5}}"#,
+        r#"{"prompt":"c","label":3}"#,
+        r#"{"prompt":"d","label":2.0}"#,
+        r#"{"prompt":"e","label":-1}"#,
+        r#"{"prompt":"f","category":true}"#,
+        r#"{"prompt":"g","label":null,"domain":"law"}"#,
+    ];
+
+    let truths: Vec<GroundTruth> = read(&rows.join("\n")).into_iter().map(|(_, truth)| truth).collect();
+
+    let outcome = |score| ModelOutcome { score, cost: None, tokens: None };
+    let models = [("x".to_owned(), outcome(1.0)), ("y".to_owned(), outcome(0.5))];
+    let label = |text: &str| GroundTruth::Label(text.to_owned());
+    let pair = GroundTruth::Pair { strong: 1.0, weak: 0.0 };
+    let numbers = [label("3"), label("2"), label("-1"), label("true"), label("law")];
+    assert_eq!(truths, [vec![pair, GroundTruth::Models(models.into())], numbers.to_vec()].concat());
+}
+
+#[test]
+fn values_that_could_mean_two_things_are_refused_with_their_place_and_what_is_expected() {
+    let refused = [
+        (r#"{"prompt":"a","label":1.5}"#, "column 25: invalid type: floating point `1.5`, expected a label: a string,"),
+        (r#"{"prompt":"a","label":["x"]}"#, "column 23: invalid type: sequence, expected a label: a string,"),
+        (r#"{"prompt":"a","strong_correct":"yes","weak_correct":1}"#, "column 36: invalid type: string \"yes\""),
+        (r#"  {"prompt":1,"label":"x"}"#, "column 26: `prompt` is no string"),
+        (r#"{"text":["a"],"label":"x"}"#, "column 26: `text` is no string"),
+        (r#"{"messages":"a","label":"x"}"#, "`messages` is neither the turns of a chat nor a request body"),
+        (r#"{"messages":{"input":"a"},"label":"x"}"#, "`messages` is an object without the turns of a chat"),
+    ];
+
+    for (line, expected) in refused {
+        let error = dataset(line).next().expect("an answer").expect_err(line).to_string();
+
+        assert!(error.contains(expected) && error.contains("(expected an object with"), "{line}: {error}");
+    }
+}
+
+#[test]
+fn text_stands_for_a_prompt_where_no_other_key_says_what_was_asked() {
+    let rows = [r#"{"text":"a","label":"x"}"#, r#"{"text":"other","prompt":"b","label":"x"}"#];
+
+    let asked: Vec<String> = read(&rows.join("\n")).into_iter().map(|(text, _)| text).collect();
+
+    assert_eq!(asked, ["a", "b"]);
+}
+
+#[test]
+fn a_whole_request_body_is_read_as_a_request_would_be() {
+    let tools = r#""tools":[{"type":"function","function":{"name":"search"}}]"#;
+    let turns = r#"[{"role":"system","content":"s"},{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}]"#;
+    let rows = [
+        format!(r#"{{"model":"auto",{tools},"messages":{turns},"label":"x"}}"#),
+        format!(r#"{{"messages":{{"model":"auto",{tools},"messages":{turns}}},"label":"x"}}"#),
+    ];
+
+    for row in rows {
+        let asked = dataset(&row).next().expect("a row").expect("a good row").asked;
+
+        assert_eq!((&*asked.text, asked.history.len(), asked.is_reply()), ("a\nb", 1, false), "{row}");
+        let request = asked.request();
+        assert_eq!(json!(asked.features())["tools"], json!(1), "{row}");
+        assert_eq!(request.prompt().newest_ask(), "a\nb");
+    }
+}
+
+#[test]
+fn a_conversation_of_messages_keeps_its_system_text_and_its_tools() {
+    let row = r#"{"system":"be brief","messages":[{"role":"user","content":"a"},{"role":"assistant","content":[{"type":"text","text":"b"}]},{"role":"user","content":"c"}],"label":"x"}"#;
+
+    let asked = dataset(row).next().expect("a row").expect("a good row").asked;
+
+    assert_eq!((&*asked.text, asked.is_reply()), ("c", true));
+    assert_eq!(asked.request().prompt().newest_ask(), "c");
 }

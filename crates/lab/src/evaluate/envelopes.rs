@@ -66,7 +66,7 @@ impl Evaluation {
     /// Never: the bodies that it makes are requests.
     pub async fn envelopes(&self, data: &Path, seed: u64, rows: usize) -> Result<EnvelopeReport, EvaluateError> {
         let mut dataset = Dataset::open(data)?;
-        let prompts = (&mut dataset).map(|row| row.map(|row| row.prompt)).collect::<Result<Vec<_>, _>>()?;
+        let prompts = (&mut dataset).map(|row| row.map(|row| row.asked.text)).collect::<Result<Vec<_>, _>>()?;
         let prompts = sample(prompts, seed, rows);
         if prompts.is_empty() {
             return Err(EvaluateError::Empty { path: data.to_owned() });

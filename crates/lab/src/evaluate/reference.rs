@@ -11,7 +11,7 @@ use pointsman_core::config::TimeSpan;
 use pointsman_core::scores::ClassifierFailure;
 use tokio::time::Instant;
 
-use super::scoring::{PATIENCE, features};
+use super::scoring::PATIENCE;
 use super::{EvaluateError, IN_FLIGHT};
 use crate::dataset::{Dataset, DatasetError, DatasetRow};
 
@@ -40,9 +40,9 @@ pub async fn reference(
     let mut dataset = Dataset::open(data)?;
     let judged = async |row: Result<DatasetRow, DatasetError>| {
         let row = row?;
-        let features = features(&row.prompt);
-        let scores = match classifier.classify(&row.prompt, &features, Instant::now() + PATIENCE).await {
-            _ if row.contaminated || !row.history.is_empty() => None,
+        let features = row.asked.features();
+        let scores = match classifier.classify(&row.asked.text, &features, Instant::now() + PATIENCE).await {
+            _ if row.contaminated || row.asked.is_reply() => None,
             Ok(scores) => Some(scores).filter(|scores| scores.source.degraded().is_none()),
             Err(ClassifierFailure::NoText) => None,
             Err(reason) => return Err(EvaluateError::Unscored { line: row.line, reason: reason.as_str() }),

@@ -5,9 +5,7 @@ use std::time::Duration;
 use pointsman_classifier::{Classifier, HeadSpec, ScoreRequest};
 use pointsman_core::config::Name;
 use pointsman_core::features::{Features, TextStructure, TokenCounter};
-use pointsman_core::prompt::{Dialect, Prompt};
 use pointsman_core::scores::{ClassifierFailure, HeadScores, Scores};
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::EvaluateError;
@@ -87,7 +85,7 @@ impl RowScorer<'_> {
             },
             GroundTruth::Pair { .. } | GroundTruth::Models(_) => None,
         };
-        let judged = match self.logged(row).filter(|_| row.prompt.is_empty()) {
+        let judged = match self.logged(row).filter(|_| row.asked.text.is_empty()) {
             Some(scores) => Ok(scores),
             None => self.scores(row).await,
         };
@@ -129,8 +127,8 @@ impl RowScorer<'_> {
 
     /// Judges the newest turn and, where it does not stand by itself, what it answers, as the router does.
     async fn scores(&self, row: &DatasetRow) -> Result<Scores, ClassifierFailure> {
-        let body = body(&row.history, &row.prompt);
-        let prompt = parsed(&body);
+        let request = row.asked.request();
+        let prompt = request.prompt();
         let features = Features::of(&prompt, &TokenCounter::new());
         let Some(before) = prompt.answered_text() else { return self.classified(prompt.newest_ask(), &features).await };
         let answered = self.classified(before, &features.clone().with_text(TextStructure::of(before))).await?;
@@ -182,20 +180,4 @@ impl UnknownLabel {
             allowed: labels.chain(aliases).collect::<Vec<_>>().join(", "),
         }
     }
-}
-
-/// Returns the features of a chat request whose one user turn is `text`.
-pub(super) fn features(text: &str) -> Features {
-    Features::of(&parsed(&body(&[], text)), &TokenCounter::new()).with_text(TextStructure::of(text))
-}
-
-/// Returns a chat request whose newest user turn is `text`, after the turns of `history`.
-fn body(history: &[Value], text: &str) -> String {
-    let newest = json!({"role": "user", "content": text});
-    let turns: Vec<&Value> = history.iter().chain([&newest]).collect();
-    json!({"model": "evaluate", "messages": turns}).to_string()
-}
-
-fn parsed(body: &str) -> Prompt<'_> {
-    Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("a body of our own parses")
 }

@@ -45,20 +45,20 @@ impl TrainingRows {
         let (mut rows, mut left_out) = (Vec::new(), 0);
         for row in &mut dataset {
             let row = row?;
-            let is_blank = row.prompt.trim().is_empty();
+            let is_blank = row.asked.text.trim().is_empty();
             // A reply in a conversation is judged by what it answers: nothing is to be learnt from its own words.
-            let is_reply = !row.history.is_empty();
+            let is_reply = row.asked.is_reply();
             if row.contaminated || row.overlaps_heldout || is_reply || (is_blank && row.features.is_none()) {
                 left_out += 1;
                 continue;
             }
             rows.push(TrainingRow {
                 // Rows of a decision log without text are one for each prompt already.
-                group: if is_blank { row.line } else { group(&row.prompt) },
-                features: row.features.unwrap_or_else(|| features(&row.prompt)),
-                ngrams: Ngrams::of(&bundle.tokenizer().budget().excerpt(&row.prompt)),
+                group: if is_blank { row.line } else { group(&row.asked.text) },
+                features: row.features.unwrap_or_else(|| row.asked.features()),
+                ngrams: Ngrams::of(&bundle.tokenizer().budget().excerpt(&row.asked.text)),
                 embedding: Vec::new(),
-                text: row.prompt,
+                text: row.asked.text,
                 truth: row.truth,
             });
         }

@@ -66,7 +66,7 @@ impl<'l> LabelLedger<'l> {
             return Ok(true);
         }
         if self.output.answers(&question.key) {
-            let shared = self.output.share(&question.key, id, &row.prompt);
+            let shared = self.output.share(&question.key, id, row);
             shared.map_err(LabelError::output(&self.labelling.out))?;
             (self.done.written, self.done.shared) = (self.done.written + 1, self.done.shared + 1);
             return Ok(true);
@@ -140,10 +140,10 @@ impl<'l> LabelLedger<'l> {
     fn labelled(&self, id: &str, row: &UnlabelledRow, keys: &Value) -> Value {
         let mut labelled = json!({
             "id": id,
-            "prompt": row.prompt,
             "rubric": self.labelling.rubric.name(),
             "judge": self.labelling.client.model(),
         });
+        row.write_asked(&mut labelled);
         for (key, value) in keys.as_object().into_iter().flatten() {
             labelled[key] = value.clone();
         }

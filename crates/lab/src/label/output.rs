@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::UnlabelledRow;
 use super::ask::LabelQuestionKey;
 
 /// The labels' file. Of its rows only ids are kept, and where the answer to each question stands.
@@ -90,13 +91,14 @@ impl LabelFile {
     }
 
     /// Appends a row with the known answer to its question: it cost nothing, and says whose answer it is.
-    pub(super) fn share(&mut self, question: &LabelQuestionKey, id: &str, prompt: &str) -> io::Result<()> {
+    pub(super) fn share(&mut self, question: &LabelQuestionKey, id: &str, of: &UnlabelledRow) -> io::Result<()> {
         let RowPosition { from, bytes } = self.answers[question];
         let mut line = vec![0; bytes];
         self.file.read_exact_at(&mut line, from)?;
         let mut row: Value = serde_json::from_slice(&line)?;
         row["answer_of"] = row["id"].take();
-        (row["id"], row["prompt"]) = (json!(id), json!(prompt));
+        row["id"] = json!(id);
+        of.write_asked(&mut row);
         (row["input_tokens"], row["output_tokens"]) = (Value::Null, Value::Null);
         self.write(&row).map(drop)
     }
@@ -149,7 +151,8 @@ mod tests {
         first.append(&row, [7; 16]).expect("written");
 
         let mut second = open();
-        second.share(&[7; 16], "b", "p").expect("shared");
+        let row = UnlabelledRow { prompt: "p".into(), messages: None, id: None, rest: serde_json::Map::new() };
+        second.share(&[7; 16], "b", &row).expect("shared");
 
         assert!(second.judge_answers() && second.answers(&[7; 16]) && !second.answers(&[8; 16]));
         let text = fs::read_to_string(&path).expect("a file");

@@ -5,8 +5,10 @@
 //! and to `docs/metrics.md`, which the tests write when they are told to.
 
 mod classifier;
+mod files;
 
 pub(super) use self::classifier::*;
+pub(super) use self::files::*;
 use super::buckets::{FIRST_BYTE, INTER_CHUNK, OVERHEAD, RATE, REQUEST};
 use super::family::MetricDefinition;
 

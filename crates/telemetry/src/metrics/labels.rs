@@ -140,6 +140,15 @@ pub enum ReloadOutcome {
     RolledBack,
 }
 
+/// The reason of a look at the stamps of watched files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileLook {
+    /// The system told of an event.
+    Event,
+    /// It was time: events may be lost, or the file system may give none.
+    Interval,
+}
+
 impl DroppedLine {
     /// Every cause.
     pub const ALL: [Self; 2] = [Self::QueueFull, Self::WriteFailed];
@@ -150,6 +159,20 @@ impl DroppedLine {
         match self {
             Self::QueueFull => "queue_full",
             Self::WriteFailed => "write_failed",
+        }
+    }
+}
+
+impl FileLook {
+    /// Every reason.
+    pub const ALL: [Self; 2] = [Self::Event, Self::Interval];
+
+    /// Returns the label's value.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Event => "event",
+            Self::Interval => "interval",
         }
     }
 }

@@ -34,6 +34,8 @@ fn touched() -> Metrics {
     metrics.log_written(1);
     metrics.log_dropped(DroppedLine::QueueFull, 1);
     metrics.feedback_given(FeedbackKind::Rating);
+    metrics.files().looked(FileLook::Interval);
+    metrics.files().changed(FileLook::Event);
     metrics.degraded(&classifier, "deadline");
     metrics.answered(&classifier, "encoder");
     metrics.unfamiliar(&classifier, "ko");
@@ -59,7 +61,7 @@ fn touched() -> Metrics {
 }
 
 /// Every metric: name, type, unit, labels.
-const GOLDEN: [&str; 67] = [
+const GOLDEN: [&str; 73] = [
     "pointsman_affinity_total counter 1 policy,outcome",
     "pointsman_state_total counter 1 kind,outcome",
     "pointsman_baseline_cost_usd_total counter usd policy",
@@ -96,6 +98,12 @@ const GOLDEN: [&str; 67] = [
     "pointsman_drift_window_prompts gauge 1 classifier",
     "pointsman_fallbacks_total counter 1 from,to,cause",
     "pointsman_feedback_total counter 1 kind",
+    "pointsman_file_changes_total counter 1 cause",
+    "pointsman_file_looks_total counter 1 cause",
+    "pointsman_file_watch_errors_total counter 1",
+    "pointsman_file_watches gauge 1",
+    "pointsman_file_watches_lost_total counter 1",
+    "pointsman_file_watches_missing gauge 1",
     "pointsman_first_byte_seconds histogram seconds model",
     "pointsman_generation gauge 1",
     "pointsman_inter_chunk_seconds histogram seconds model",

@@ -29,24 +29,14 @@ fn every_place_that_names_a_file_is_listed() {
 }
 
 #[test]
-fn files_without_a_watch_are_those_with_secrets_and_authorities() {
+fn every_file_is_watched_but_those_that_the_process_makes_itself() {
     let config = every_file();
 
+    let outputs = named(&config, |role| role == FileRole::Output);
+    let unwatched = named(&config, |role| !role.is_watched());
+    assert_eq!(unwatched, outputs);
     assert_eq!(
-        named(&config, FileRole::is_watched),
-        [
-            "file-cert.pem",
-            "file-key.pem",
-            "file-bundle",
-            "file-shadow",
-            "file-route.txt",
-            "file-stage.txt",
-            "file-branch.txt",
-            "file-default.txt",
-        ]
-    );
-    assert_eq!(
-        named(&config, FileRole::read_unwatched),
+        named(&config, FileRole::is_key_material),
         [
             "file-hash-key",
             "file-store-url",
@@ -58,7 +48,7 @@ fn files_without_a_watch_are_those_with_secrets_and_authorities() {
             "file-provider-key",
         ]
     );
-    assert_eq!(named(&config, |role| role == FileRole::Output), ["file-upgrade.sock", "file-decisions.jsonl"]);
+    assert_eq!(outputs, ["file-upgrade.sock", "file-decisions.jsonl"]);
 }
 
 #[test]
