@@ -120,7 +120,7 @@ impl Reloader {
         let _turn = locked(&self.turn);
         let before = locked(&self.previous).clone()?;
         let serving = self.router.snapshot();
-        let next = before.again(&serving);
+        let next = self.builder.again(&before, &serving);
         let generation = next.generation;
         tracing::warn!(generation, from = serving.generation, to = before.generation, "Rolled back");
         self.swap(serving, next);
@@ -129,8 +129,12 @@ impl Reloader {
 
     fn swap(&self, serving: Arc<Snapshot>, next: Snapshot) {
         announce(&self.metrics, &next);
+        // A rotated key is no change that a rollback is to undo: it would bring back what served before the last one.
+        let is_change = !serving.routes_like(&next);
         self.router.swap(next);
-        *locked(&self.previous) = Some(serving);
+        if is_change {
+            *locked(&self.previous) = Some(serving);
+        }
     }
 
     fn ended(&self, reloaded: ReloadResult) -> ReloadResult {
@@ -277,3 +281,6 @@ fn announce(metrics: &Metrics, snapshot: &Snapshot) {
     metrics.set_config(&snapshot.config.fingerprint().into());
     snapshot.upstreams.announce(metrics);
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,9 +67,16 @@ impl Snapshot {
     /// and authorities.
     #[must_use]
     pub fn serves_like(&self, next: &Self) -> bool {
-        self.config.same_text(&next.config)
+        self.routes_like(next)
             && self.key_material.is_same(&next.key_material)
             && self.certificates == next.certificates
+    }
+
+    /// Returns whether `next` would decide and send as this snapshot does: at most certificates, secrets and authorities
+    /// were changed, which nobody wants back.
+    #[must_use]
+    pub fn routes_like(&self, next: &Self) -> bool {
+        self.config.same_text(&next.config)
             && next.classifiers.iter().all(|(name, state)| match (state, self.classifiers.get(name)) {
                 (ClassifierState::Ready(next), Some(ClassifierState::Ready(serving))) => next.serves_like(serving),
                 (ClassifierState::Unavailable { .. }, Some(ClassifierState::Unavailable { .. })) => true,

@@ -7,6 +7,7 @@
 
 mod bundles;
 mod chain;
+#[cfg_attr(not(target_os = "linux"), path = "watcher/folders_elsewhere.rs")]
 mod folders;
 mod stamps;
 

@@ -161,6 +161,34 @@ impl SnapshotBuilder {
         })
     }
 
+    /// Returns the snapshot that brings `before` back after `serving`: what it decided by, and the keys, authorities and
+    /// certificates of now, which nobody wants older.
+    ///
+    /// Loads no weights. Where a key cannot be read, that of `before` serves.
+    #[must_use]
+    pub fn again(&self, before: &Snapshot, serving: &Snapshot) -> Snapshot {
+        let mut next = before.again(serving);
+        let config = Arc::clone(&next.config);
+        let key_material = KeyMaterial::read(&config, self.base_dir());
+        if next.key_material.is_same(&key_material) {
+            return next;
+        }
+        let providers = match Upstreams::resolve(&config, &self.surroundings()) {
+            Ok(providers) => providers,
+            Err(problems) => {
+                let error = self.problems(problems);
+                tracing::warn!("A key cannot be read, so that the rollback brings the former one back\n{error}");
+                return next;
+            }
+        };
+        let upstreams = Upstreams::new(&config, providers, &self.metrics, Some(&serving.upstreams));
+        let advisers = self.advisers(&config, &upstreams, &next.classifiers, Some(&before.advisers));
+        let Ok(advisers) = advisers else { return next }; // they were made once, of the same configuration
+        (next.upstreams, next.advisers) = (Arc::new(upstreams), Arc::new(advisers));
+        next.key_material = key_material;
+        next
+    }
+
     /// Returns the folder that relative paths start at.
     #[must_use]
     pub fn base_dir(&self) -> &Path {

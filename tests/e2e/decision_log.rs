@@ -239,8 +239,10 @@ async fn what_a_policy_that_only_watches_would_refuse_leaves_a_line_too() {
     let first_rules = "{when: prompt.text_words > 3, deny: {status: 403, message: too long}}, ";
     let mut gateway = start(&logging(Config { first_rules, ..watching }, "")).await;
 
-    for text in [PROMPT, "hi"] {
+    for (lines, text) in (1..).zip([PROMPT, "hi"]) {
         assert_eq!(chat(gateway.listen, question("auto", text)).await.status, StatusCode::OK);
+        // A client has its answer before the request is over: the next one waits, so that the lines have an order.
+        until_metric(&gateway, &format!("pointsman_decision_log_lines_total {lines}")).await;
     }
     let lines = lines(&mut gateway);
 

@@ -24,6 +24,7 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(crate) struct Gateway {
     child: Child,
     folder: TempDir,
+    file: PathBuf,
     log: Arc<Mutex<String>>,
     ended: Receiver<()>,
     pub(crate) listen: SocketAddr,
@@ -91,18 +92,27 @@ impl Gateway {
 
     /// Starts a gateway that waits for another's listeners.
     pub(crate) async fn take_over(config: &Config) -> Self {
-        Self::launch(config, &["--upgrade"], &[]).await
+        Self::launch(config, &["--upgrade"], &[], write_plainly).await
     }
 
     /// Starts the gateway with environment variables of its own.
     pub(crate) async fn start_with(config: &Config, environment: &[(&str, &str)]) -> Self {
-        Self::launch(config, &[], environment).await
+        Self::launch(config, &[], environment, write_plainly).await
     }
 
-    async fn launch(config: &Config, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+    /// Starts a gateway whose configuration `place` writes somewhere below a folder; it returns the path to start with.
+    pub(crate) async fn start_placed(config: &Config, place: fn(&Path, &str) -> PathBuf) -> Self {
+        Self::launch(config, &[], &[], place).await
+    }
+
+    async fn launch(
+        config: &Config,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        place: fn(&Path, &str) -> PathBuf,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let file = folder.path().join("pointsman.yaml");
-        fs::write(&file, config.yaml()).expect("a writable folder");
+        let file = place(folder.path(), &config.yaml());
         let (output, input) = std::io::pipe().expect("a pipe");
         let mut command = Command::new(env!("CARGO_BIN_EXE_pointsman"));
         command.arg("serve").args(arguments).arg("-c").arg(&file).current_dir(env!("CARGO_MANIFEST_DIR"));
@@ -118,7 +128,7 @@ impl Gateway {
         thread::spawn(move || reader.read(output));
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         // Complete before the wait, so that a failure to start shows the log and leaves no process.
-        let mut gateway = Self { child, folder, log, ended, listen: nowhere, admin: nowhere };
+        let mut gateway = Self { child, folder, file, log, ended, listen: nowhere, admin: nowhere };
         let ready = soon("the ready line", ready).await.expect("the gateway ended before it was ready");
         (gateway.listen, gateway.admin) = (ready.listen, ready.admin);
         gateway
@@ -133,7 +143,12 @@ impl Gateway {
 
     /// Returns the configuration file's path.
     pub(crate) fn file(&self) -> PathBuf {
-        self.folder.path().join("pointsman.yaml")
+        self.file.clone()
+    }
+
+    /// Returns the folder that the configuration was placed in.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -180,6 +195,12 @@ impl Drop for Gateway {
             eprintln!("--- log of the gateway\n{}---", self.log());
         }
     }
+}
+
+fn write_plainly(folder: &Path, yaml: &str) -> PathBuf {
+    let file = folder.join("pointsman.yaml");
+    fs::write(&file, yaml).expect("a writable folder");
+    file
 }
 
 /// Reads the log of a gateway until it ends.

@@ -59,6 +59,7 @@ mod upgrade;
 mod upstream_h2;
 mod upstream_tls;
 mod usage;
+mod watched;
 mod wire;
 
 /// How long a test waits for anything: long enough for a busy machine, short enough to notice a hang.

@@ -106,6 +106,8 @@ async fn a_busy_peer_is_spared() {
 
     for _ in 0..4 {
         assert_eq!(pool.ask("hello").await.status, StatusCode::OK);
+        // A client has its answer before the request is over: until then both peers are as busy.
+        until_metric(&pool.gateway, "pointsman_upstream_in_flight{provider=\"one\"} 1").await;
     }
 
     assert_eq!(pool.arrived(), [0, 4]);

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -98,6 +99,32 @@ async fn a_new_certificate_counts_for_new_connections_and_open_ones_stay() {
     fs::write(folder.path().join("cert.pem"), "broken").expect("a writable folder");
     until_metric(&gateway, "pointsman_config_last_reload_successful 0").await;
     assert!(connect(gateway.listen, &second, b"http/1.1").await.is_ok(), "the last good certificate stays");
+}
+
+#[tokio::test]
+async fn certificates_are_followed_through_a_link_that_is_swapped_and_swapped_again() {
+    let (small, folder) = (Origin::start().await, tempfile::tempdir().expect("a temporary folder"));
+    let made = |name: &str| {
+        let version = folder.path().join(name);
+        fs::create_dir(&version).expect("a writable folder");
+        certify(&version)
+    };
+    let current = folder.path().join("live/current");
+    let swap = |name: &str| {
+        let next = folder.path().join("next");
+        symlink(Path::new("..").join(name), &next).expect("a writable folder");
+        fs::rename(&next, &current).expect("a writable folder");
+    };
+    fs::create_dir(folder.path().join("live")).expect("a writable folder");
+    made("v1");
+    swap("v1");
+    let gateway = Gateway::start(&Config { listen: listen(&current), ..Config::new(&small, &small) }).await;
+
+    for name in ["v2", "v3"] {
+        let newest = made(name);
+        swap(name);
+        soon(name, async { while connect(gateway.listen, &newest, b"http/1.1").await.is_err() {} }).await;
+    }
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 
 use pointsman_telemetry::decision_log::record::RecordKind;
 use serde::Deserialize;
+use serde_json::Value;
 
 pub use self::decision::{LoggedDecision, prompt_group};
 pub use self::outcomes::{FeedbackOutcomes, LoggedFeedback};
@@ -148,9 +149,18 @@ impl LogLine {
                 is_whole.then(|| Self::Decision(Box::new(decision)))
             }
             RecordKind::Denial => Some(Self::Denial),
-            RecordKind::Feedback => serde_json::from_slice(line).ok().map(Self::Feedback),
+            RecordKind::Feedback => feedback(line).map(Self::Feedback),
         }
     }
+}
+
+/// Reads a client's word; `correct` may be true or false, as clients say it and other programs write it.
+fn feedback(line: &[u8]) -> Option<LoggedFeedback> {
+    let mut record: Value = serde_json::from_slice(line).ok()?;
+    if let Some(correct) = record["correct"].as_bool() {
+        record["correct"] = f64::from(u8::from(correct)).into();
+    }
+    serde_json::from_value(record).ok()
 }
 
 /// Two hashes of a text: one would meet itself among millions.
@@ -182,5 +192,22 @@ mod tests {
         });
 
         assert_eq!((seen, passed.expect("readable")), (1, 2));
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_blank_lines_are_no_lines_and_correctness_may_be_true_or_false() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("d.jsonl");
+        let word = |id: &str, correct: &str| {
+            format!("{{\"kind\":\"feedback\",\"request_id\":\"{id}\",\"correct\":{correct}}}")
+        };
+        let text = format!("\u{feff}{}\r\n\r\n{}\n", word("a", "true"), word("b", "0"));
+        std::fs::write(&file, text).expect("written");
+        let logs = DecisionLogs::new(vec![file]);
+
+        let passed = logs.each(|_| Ok::<_, DatasetError>(())).expect("readable");
+        let outcomes = logs.outcomes().expect("readable");
+
+        assert_eq!((passed, outcomes.of("a"), outcomes.of("b")), (0, Some(1.0), Some(0.0)));
     }
 }
