@@ -15,7 +15,7 @@ use std::io::{self, PipeReader, PipeWriter};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -70,7 +70,7 @@ struct WatchThread {
     before: FileStamps,
     /// The time since when a file is gone.
     gone: Option<Instant>,
-    _ended: Sender<()>,
+    _ended: SyncSender<()>,
 }
 
 impl FileWatcher {
@@ -80,7 +80,7 @@ impl FileWatcher {
     /// When the operating system gives no thread; SIGHUP and `POST /reload` work without.
     pub(crate) fn start(reloader: Arc<Reloader>) -> Result<Self, WatchError> {
         let (stopped, stop) = io::pipe()?;
-        let (ending, ended) = channel();
+        let (ending, ended) = sync_channel(1);
         let thread = std::thread::Builder::new().name("watch".into()).spawn(move || {
             let (folders, bundles, before) = (FolderWatches::new(), BundleFiles::default(), FileStamps::default());
             WatchThread { stop: stopped, reloader, folders, bundles, before, gone: None, _ended: ending }.run();
