@@ -69,7 +69,7 @@ pub(crate) use self::record::feedback;
 use self::record::{Recorder, RequestIds, traced};
 pub(crate) use self::server::{BindError, DrainState, Listeners, RunningProxy, TakeOverError};
 use crate::router::Router;
-use crate::upstream::{AttemptFailure, CONTEXT_LENGTH, ERROR_IN_ANSWER, SILENT};
+use crate::upstream::{AttemptFailure, CONTEXT_LENGTH, ERROR_IN_ANSWER, REFUSED_PARAMETER, SILENT};
 
 /// The proxy: give it to a Pingora service, or let `proxy::Listeners` serve it.
 pub struct Proxy {
@@ -352,6 +352,13 @@ impl ProxyHttp for Proxy {
             let mut error = error;
             ctx.clock.answer_withdrawn();
             error.set_retry(ctx.attempts.widen(&self.retries));
+            return error;
+        }
+        if *error.etype() == REFUSED_PARAMETER {
+            let mut error = error;
+            ctx.clock.answer_withdrawn();
+            self.recorder.parameters_refused(ctx);
+            error.set_retry(true);
             return error;
         }
         let mut error = error.more_context(format!("peer: {peer}"));

@@ -19,6 +19,7 @@ mod peer;
 mod pool;
 mod provider;
 mod recent;
+mod refused_parameters;
 mod resolver;
 mod trust;
 
@@ -31,7 +32,9 @@ pub(crate) use azure::AskedUrl;
 pub(crate) use connect::{CallError, ProviderAnswer, ProviderCall, ProviderCaller};
 pub(crate) use credential::UpstreamCredential;
 pub(crate) use deployment::{Deployment, UsageRequest};
-pub(crate) use failure::{AttemptFailure, CONTEXT_LENGTH, CUT_OFF, ERROR_IN_ANSWER, PROVIDER_BUSY, SILENT};
+pub(crate) use failure::{
+    AttemptFailure, CONTEXT_LENGTH, CUT_OFF, ERROR_IN_ANSWER, PROVIDER_BUSY, REFUSED_PARAMETER, SILENT,
+};
 pub(crate) use lease::{NoPeerError, PeerLease, PeerOutcome};
 pub(crate) use peer::{Peer, PeerId};
 use pointsman_core::config::{Config, ConfigProblem, KeyPath, KnownModel, Name, TokenPrice};
@@ -39,6 +42,7 @@ use pointsman_telemetry::Metrics;
 pub(crate) use provider::Provider;
 use provider::ResolvedProvider;
 pub(crate) use recent::RecentAnswers;
+pub(crate) use refused_parameters::RefusedParameters;
 pub(crate) use trust::TrustedAuthorities;
 
 /// Every provider, and every model of the catalog with the provider that serves it.

@@ -34,7 +34,7 @@ const HOUSES: &[House] = &[
     },
     House {
         folder: "crates/core/src",
-        floors: &[&["policy", "usage"], &["features", "scores"], &["judgement", "prompt"]],
+        floors: &[&["policy", "usage", "model_family"], &["features", "scores"], &["judgement", "prompt"]],
         ground: &[("config", &["judgement", "prompt", "features", "scores"])],
     },
     House {
@@ -67,7 +67,7 @@ const HOUSES: &[House] = &[
 /// Rooms without effects: what they return depends on their arguments alone. The manifest of their crate keeps out runtimes,
 /// sockets, inference, logs and metrics; the standard library's effects are left.
 const PURE: &[(&str, &[&str])] = &[
-    ("crates/core/src", &["prompt", "features", "scores", "policy", "usage", "judgement"]),
+    ("crates/core/src", &["prompt", "features", "scores", "policy", "usage", "judgement", "model_family"]),
     ("crates/lab/src", &["statistics"]),
 ];
 

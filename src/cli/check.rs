@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pointsman_core::model_family;
 use pointsman_telemetry::Metrics;
 
 use super::{CONFIG, ConfigFile, REFUSED};
@@ -48,6 +49,9 @@ pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
     warnings.extend(snapshot.config.price_warnings());
     for warning in &warnings {
         eprintln!("warning: {warning}\n");
+    }
+    for note in model_family::catalog_notes(&snapshot.config) {
+        println!("note: {note}");
     }
     let whole = report_classifiers(&snapshot);
     let router = Router::new(snapshot, metrics);

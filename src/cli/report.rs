@@ -65,10 +65,30 @@ fn head(text: &mut String, explanation: &Value) {
     for (key, value) in explanation["set"].as_object().into_iter().flatten() {
         line("set", format!("{key} = {value}"));
     }
+    for change in explanation["parameters"].as_array().into_iter().flatten() {
+        line("parameter", parameter(change));
+    }
     let fallback: Vec<String> = explanation["fallback"].as_array().into_iter().flatten().map(plain).collect();
     if !fallback.is_empty() {
         line("fallback", fallback.join(", "));
     }
+}
+
+/// Says what becomes of a parameter, and why.
+fn parameter(change: &Value) -> String {
+    let to = match (change["action"].as_str(), &change["to"]) {
+        (Some("dropped"), _) => "left out".to_owned(),
+        (Some("renamed"), to) => format!("named {}", plain(to)),
+        (Some("lowered"), to) => format!("lowered to {}", plain(to)),
+        (_, to) => format!("= {}", plain(to)),
+    };
+    let why = match change["reason"].as_str() {
+        Some("family") => format!("{}: {}", plain(&change["family"]), plain(&change["source"])),
+        Some("effort") => "the catalog's effort".to_owned(),
+        Some("limit") => "all that the model can give".to_owned(),
+        _ => "refused before".to_owned(),
+    };
+    format!("{} {to} ({why})", plain(&change["parameter"]))
 }
 
 /// Says what the policy did with the model that the request was pinned to.

@@ -76,7 +76,8 @@ impl JudgeQuestion {
         let body = Bytes::from(body.to_string());
         match Prompt::parse(Dialect::ChatCompletions, &body) {
             Ok(prompt) => {
-                let edits = deployment.edits(Dialect::ChatCompletions, false);
+                let fitted = deployment.fit(Dialect::ChatCompletions, &body, deployment.output_limit);
+                let edits = fitted.edits.and(deployment.edits(Dialect::ChatCompletions, false));
                 edits.apply(&body, prompt.model_span.clone(), &deployment.upstream_name)
             }
             Err(_) => body, // it is one of our own, and parses

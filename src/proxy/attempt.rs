@@ -11,6 +11,7 @@ pub(super) mod earlier_failure;
 pub(super) mod fallback;
 pub(super) mod forward;
 pub(super) mod original;
+mod refused_parameter;
 mod retry_after;
 pub(super) mod retry_budget;
 
@@ -25,8 +26,10 @@ use tokio::time::Instant;
 
 use self::alternatives::FallbackModels;
 use self::body_adapter::SessionSwap;
+use self::context_length::{LengthSearch, WithheldAnswer};
 use self::earlier_failure::EarlierFailure;
 use self::original::{AnswerKind, AttemptBody};
+use self::refused_parameter::FoundRefusals;
 use super::downstream::drain::CutSignal;
 use crate::router::Routing;
 use crate::upstream::{AttemptFailure, Deployment, PeerId, PeerLease, PeerOutcome, Provider, Upstreams};
@@ -67,6 +70,8 @@ pub(super) struct UpstreamAttempts {
     pub(super) adapter: SessionSwap,
     /// The models that are left to try.
     alternatives: FallbackModels,
+    /// The parameters that the last answer refused.
+    refused: FoundRefusals,
     limit: RetryLimit,
 }
 
@@ -88,6 +93,8 @@ struct RetryLimit {
     pause: Duration,
     /// The requests that may be sent again after an upstream took them and stayed silent.
     after_timeout: RetriedTimeouts,
+    /// True when a model is asked again without a parameter that it refuses.
+    without_refused: bool,
 }
 
 impl UpstreamAttempts {
@@ -110,12 +117,14 @@ impl UpstreamAttempts {
             body: AttemptBody::default(),
             adapter: SessionSwap::new(cut),
             alternatives: FallbackModels::default(),
+            refused: FoundRefusals::default(),
             limit: RetryLimit {
                 attempts: retry.max_attempts,
                 time: retry.deadline.0,
                 since: now,
                 pause: retry.pause.0,
                 after_timeout: retry.after_timeout,
+                without_refused: retry.without_refused,
             },
         }
     }
@@ -201,8 +210,10 @@ impl UpstreamAttempts {
     /// Watches over the answer that has just begun: over its pauses and its end, or, where it may say that the prompt
     /// is too long and another model has a larger window, over whether the client is to see it.
     pub(super) fn watch_answer(&mut self, session: &mut Session, status: StatusCode, is_stream: bool) {
-        if status == StatusCode::BAD_REQUEST && self.may_try_again() && self.has_larger_window() {
-            self.adapter.withhold(session);
+        let looks_for_length = status == StatusCode::BAD_REQUEST && self.may_try_again() && self.has_larger_window();
+        let refusal = self.refusal_search(status);
+        if looks_for_length || refusal.is_some() {
+            self.adapter.withhold(session, WithheldAnswer::new(looks_for_length.then_some(LengthSearch), refusal));
         } else if self.body.bytes().is_some() {
             self.adapter.watch(session, self.shorter_idle(), is_stream);
         }

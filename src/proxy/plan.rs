@@ -234,6 +234,7 @@ fn send_to_model(
     if policy.is_some_and(|policy| policy.state() == StateRule::Strip) && !ctx.state.is_amid_tools() {
         ctx.attempts.body.unseal(&ctx.state);
     }
+    ctx.attempts.body.limit_answers(&routing.decision);
     ctx.attempts.body.prepare_for(target);
     proxy.metrics.stage_ended(DecisionStage::Rewrite, started.elapsed());
     ctx.attempts.keep_to_peer(ctx.state.peer_at(&target.provider.name).cloned());

@@ -3,6 +3,7 @@
 //! The keys are described in `src/admin/openapi.json`, and a test holds the two together.
 
 mod asked;
+mod parameters;
 
 use pointsman_core::config::Name;
 use pointsman_core::features::Features;
@@ -28,7 +29,8 @@ struct SharedExplanation<'s> {
 
 impl Verdict {
     /// Returns what is to happen to a request and all that went into it, as one JSON object. The keys are those of
-    /// [`Routing::explain`] or [`PolicyRefusal::explain`], `ask` (how the newest ask was found) and `client`; of a
+    /// [`Routing::explain`] or [`PolicyRefusal::explain`], `parameters` (what is changed in the parameters so that they
+    /// fit the model), `ask` (how the newest ask was found) and `client`; of a
     /// request that passes through, `model` is null,
     /// `reason` is `pass` and `provider` says where to.
     #[must_use]
@@ -40,6 +42,9 @@ impl Verdict {
             Self::Pass { denied: Some(refusal), .. } => (refusal.explain(snapshot), false),
             Self::Pass { policy, .. } => (passed(policy.as_ref(), snapshot), false),
         };
+        if let Self::Route(routing) | Self::Pass { shadow: Some(routing), .. } = self {
+            explanation["parameters"] = json!(parameters::fitted(snapshot, &routing.decision, incoming));
+        }
         explanation["ask"] = ask(incoming.prompt.ask());
         explanation["applied"] = is_applied.into();
         explanation["client"] = json!(incoming.client.map(Client::name));

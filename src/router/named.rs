@@ -62,6 +62,7 @@ impl Router {
             fits: Ok(()),
             price: model.price,
             tokenizer: model.tokenizer,
+            answer_limit: model.output_limit.filter(|limit| prompt.parameters.max_output_tokens > Some(*limit)),
             expected: None,
         };
         let evidence = DecisionEvidence {

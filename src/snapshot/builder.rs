@@ -16,6 +16,7 @@ use std::time::SystemTime;
 use pointsman_classifier::{ClassifierError, OnnxRuntime};
 use pointsman_core::config;
 use pointsman_core::config::{Config, ConfigProblem, ConfigProblems, KeyPath, Name};
+use pointsman_core::model_family;
 use pointsman_core::policy::PolicySet;
 use pointsman_core::prompt::{Envelopes, OwnEnvelope};
 use pointsman_core::scores::ClassifierFailure;
@@ -106,6 +107,7 @@ impl SnapshotBuilder {
         let certificates = mistakes.collect(self.certificates(&config));
         let secrets = self.secrets(&config, &mut mistakes);
         mistakes.0.extend(check_judges(&config));
+        mistakes.0.extend(model_family::catalog_problems(&config));
         // What validation found wrong with an address, resolving it finds again.
         mistakes.0.retain(|mistake| problems.iter().all(|known| known.path != mistake.path));
         let problems = problems.and(mistakes.0);

@@ -6,14 +6,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use pointsman_core::config::{self, Name, RequestAdaptation, TokenPrice};
 use pointsman_core::features::TokenizerFamily;
+use pointsman_core::model_family::{FittedParameters, ModelProfile, ParameterFit};
 use pointsman_core::prompt::{BodyEdits, Dialect};
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::clock::EPOCH;
-use super::{Provider, RecentAnswers};
+use super::{Provider, RecentAnswers, RefusedParameters};
 
 /// The key of what streams are asked for.
 const OPTIONS: &str = "stream_options";
@@ -41,6 +43,12 @@ pub(crate) struct Deployment {
     rests_until: AtomicU64,
     /// The word of the catalog on whether streams are asked for their usage.
     pub usage_request: UsageRequest,
+    /// The model's family, and its effort.
+    pub profile: ModelProfile,
+    /// The longest answer, as far as it is known.
+    pub output_limit: Option<u64>,
+    /// The parameters that the API has refused.
+    pub refused: Arc<RefusedParameters>,
     /// The changes to requests that stream and are asked for their usage by default, that stream, and to the others.
     edits: [BodyEdits; 3],
 }
@@ -100,13 +108,16 @@ impl Deployment {
         let upstream_name = model.upstream_name(name).to_owned();
         let same = before.filter(|old| old.upstream_name == upstream_name && old.provider.name == provider.name);
         let rests_until = same.map_or(0, |old| old.rests_until.load(Ordering::Relaxed));
-        let RequestAdaptation { drop, rename, set } = &model.adapt;
+        let RequestAdaptation { drop, rename, set, .. } = &model.adapt;
         let edits = BodyEdits::new(drop, rename, set);
         let asking: BTreeMap<_, _> = set.clone().into_iter().chain([(INCLUDE_USAGE.to_owned(), true.into())]).collect();
         let (asking, others) = (BodyEdits::new(drop, rename, &asking), edits.without(OPTIONS));
         Self {
             edits: [asking, edits, others],
             usage_request: UsageRequest::of(&model.adapt, &provider),
+            profile: ModelProfile::of(name, model),
+            output_limit: model.output_limit(),
+            refused: same.map_or_else(Arc::default, |old| Arc::clone(&old.refused)),
             model: name.clone(),
             upstream_name,
             provider,
@@ -116,6 +127,13 @@ impl Deployment {
             recent: same.map_or_else(Arc::default, |old| Arc::clone(&old.recent)),
             rests_until: AtomicU64::new(rests_until),
         }
+    }
+
+    /// Returns what makes a request's parameters fit the model, but for [`Self::edits`]; no answer is longer than
+    /// `limit`.
+    #[must_use]
+    pub(crate) fn fit(&self, dialect: Dialect, body: &Bytes, limit: Option<u64>) -> FittedParameters {
+        self.profile.fit(&ParameterFit { dialect, body, limit, refused: &self.refused.known() })
     }
 
     /// Returns whether its context window is known to be larger than `other`'s.

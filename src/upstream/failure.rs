@@ -21,6 +21,9 @@ pub(crate) const CONTEXT_LENGTH: ErrorType = ErrorType::Custom("ContextLengthExc
 /// The error type of an attempt whose answer is an error although its status is good.
 pub(crate) const ERROR_IN_ANSWER: ErrorType = ErrorType::Custom("ErrorInAnswer");
 
+/// The error type of an attempt whose model's API refuses a parameter.
+pub(crate) const REFUSED_PARAMETER: ErrorType = ErrorType::Custom("RefusedParameter");
+
 /// The error type of a request that outstayed a shutdown's drain.
 pub(crate) const CUT_OFF: ErrorType = ErrorType::Custom("CutOff");
 

@@ -37,6 +37,7 @@ mod label;
 mod limits;
 mod offered;
 mod openings;
+mod parameters;
 mod passthrough;
 mod pools;
 mod reload;

@@ -11,6 +11,7 @@ mod classifier;
 mod decision_log;
 mod document;
 mod edge;
+mod effort;
 mod files;
 mod known_models;
 mod load;
@@ -47,11 +48,12 @@ pub use self::edge::{
     ClientConfig, ClientConfigs, ClientKey, ClientModels, ForwardedHeaders, KeyHash, ListenerConfig, ListenerTls,
     Listeners, RateLimit, TrafficLimits, UpgradeConfig,
 };
+pub use self::effort::Effort;
 pub use self::files::{FileRole, NamedFile, NamesFiles};
 pub use self::known_models::{KnownModel, known_models_date};
 pub use self::peers::{HealthCheck, LoadBalancing, PeerBreaker, PeerProtocol, PeerTls, ServerTls};
 pub use self::policy::{
-    ClientOverrides, DenyAction, HousekeepingModel, PolicyConfig, PolicyMode, RequestMatch, RuleConfig,
+    ClientOverrides, DenyAction, HousekeepingModel, MaxTokensUse, PolicyConfig, PolicyMode, RequestMatch, RuleConfig,
 };
 pub use self::policy_test::{ExpectedOutcome, GivenAnswers, PolicyTest, UtcMoment};
 pub use self::price::{PriceStep, PriceSteps, ServiceTierFactors, TokenPrice, TokenRates};

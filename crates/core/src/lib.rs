@@ -1,7 +1,7 @@
 //! The pure core of Pointsman: configuration, prompts, features, scores, token usage and policies.
 //!
 //! ```text
-//! policy ─► {features, scores, usage} ─► prompt          config: what an operator writes, known to policy alone
+//! policy ─► {features, scores, usage, model_family} ─► prompt          config: what an operator writes, known to policy and model_family
 //! ```
 //!
 //! Nothing here has a runtime, a socket, a clock, logs or metrics; only [`config`] opens files. A proxy, an evaluation
@@ -10,6 +10,7 @@
 pub mod config;
 pub mod features;
 pub mod judgement;
+pub mod model_family;
 pub mod policy;
 pub mod prompt;
 pub mod scores;

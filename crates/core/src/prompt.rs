@@ -35,7 +35,7 @@ mod parse_error;
 mod pieces;
 mod purpose;
 mod request_path;
-mod scan;
+pub(crate) mod scan;
 mod session;
 mod splice;
 pub mod state;

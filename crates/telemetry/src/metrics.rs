@@ -82,6 +82,8 @@ pub struct Metrics {
     batch_size: Family<Histogram, 1>,
     padding: Family<Histogram, 1>,
     fallbacks: Family<IntCounter, 3>,
+    parameters_adapted: Family<IntCounter, 2>,
+    parameters_refused: Family<IntCounter, 1>,
     retries_refused: IntCounter,
     degraded: Family<IntCounter, 2>,
     answers: Family<IntCounter, 2>,
@@ -145,6 +147,8 @@ impl Metrics {
             batch_size: Family::register(r, define::BATCH_SIZE),
             padding: Family::register(r, define::PADDING),
             fallbacks: Family::register(r, define::FALLBACKS),
+            parameters_adapted: Family::register(r, define::PARAMETERS_ADAPTED),
+            parameters_refused: Family::register(r, define::PARAMETERS_REFUSED),
             retries_refused: Family::register(r, define::RETRIES_REFUSED).with([]),
             degraded: Family::register(r, define::DEGRADED),
             answers: Family::register(r, define::ANSWERS),
@@ -273,6 +277,16 @@ impl Metrics {
     /// Counts a request that went on to another model.
     pub fn fell_back(&self, from: &Name, to: &Name, cause: &'static str) {
         self.fallbacks.with([from.into(), to.into(), cause.into()]).inc();
+    }
+
+    /// Counts a parameter that was changed so that it fits the model. `parameter` is a word of the program.
+    pub fn parameter_adapted(&self, model: &Name, parameter: &'static str) {
+        self.parameters_adapted.with([model.into(), parameter.into()]).inc();
+    }
+
+    /// Counts a parameter that the model's API refused.
+    pub fn parameter_refused(&self, model: &Name) {
+        self.parameters_refused.with([model.into()]).inc();
     }
 
     /// Counts a failed attempt that the retry budget did not let be tried again.

@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pingora::Result;
+use pointsman_core::model_family::ParameterChange;
 
 use crate::proxy::context::RequestContext;
 use crate::proxy::header_fields::{REQUEST_ID, value};
@@ -25,6 +26,7 @@ fields! {
     SOURCE = "x-pointsman-source";
     TRUNCATED_TOKENS = "x-pointsman-truncated-tokens";
     DEGRADED = "x-pointsman-degraded";
+    ADAPTED = "x-pointsman-adapted";
     GENERATION = "x-pointsman-generation";
     ATTEMPTS = "x-pointsman-attempts";
     OVERHEAD = "x-pointsman-overhead-us";
@@ -70,8 +72,22 @@ pub(super) fn decorate(answer: &mut HeaderMap, ctx: &RequestContext) -> Result<(
     if let Some(reason) = routing.degraded() {
         answer.insert(DEGRADED, HeaderValue::from_static(reason.as_str()));
     }
+    if let Some(names) = adapted(ctx.attempts.body.changes()) {
+        answer.insert(ADAPTED, value(&names)?);
+    }
     answer.insert(GENERATION, HeaderValue::from(ctx.snapshot.generation));
     answer.insert(ATTEMPTS, HeaderValue::from(ctx.attempts.count()));
     answer.insert(OVERHEAD, HeaderValue::from(u64::try_from(ctx.clock.overhead().as_micros()).unwrap_or(u64::MAX)));
     Ok(())
+}
+
+/// Returns the names of the parameters that were changed, each once, and none of their values.
+fn adapted(changes: &[ParameterChange]) -> Option<String> {
+    let mut names: Vec<&str> = Vec::new();
+    for change in changes {
+        if !names.contains(&&*change.parameter) {
+            names.push(&change.parameter);
+        }
+    }
+    (!names.is_empty()).then(|| names.join(", "))
 }

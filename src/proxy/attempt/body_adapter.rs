@@ -123,8 +123,8 @@ impl SessionSwap {
 
     /// Keeps the answer that has just begun from the client until it is whole. Then it fails the attempt with
     /// [`WithheldAnswer`]'s error, or goes out as it came.
-    pub(in crate::proxy) fn withhold(&mut self, session: &mut Session) {
-        let withheld = Withheld::Error(WithheldAnswer::default());
+    pub(in crate::proxy) fn withhold(&mut self, session: &mut Session, answer: WithheldAnswer) {
+        let withheld = Withheld::Error(answer);
         self.stand_in(session, Bytes::new(), UpstreamDeadlines::default(), withheld);
     }
 

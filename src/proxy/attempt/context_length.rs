@@ -8,8 +8,9 @@ use pointsman_core::usage::AnswerError;
 use serde::Deserialize;
 
 use super::fallback::RetryLedger;
+use super::refused_parameter::RefusalSearch;
 use super::{AttemptDestination, UpstreamAttempts};
-use crate::upstream::{AttemptFailure, CONTEXT_LENGTH};
+use crate::upstream::{AttemptFailure, CONTEXT_LENGTH, REFUSED_PARAMETER};
 
 /// The largest error body that is withheld; a larger one is no error of this kind.
 const MOST: usize = 64 * 1024;
@@ -19,7 +20,13 @@ const MOST: usize = 64 * 1024;
 pub(in crate::proxy) struct WithheldAnswer {
     tasks: Vec<HttpTask>,
     body: BytesMut,
+    length: Option<LengthSearch>,
+    refusal: Option<RefusalSearch>,
 }
+
+/// The search for a prompt that is too long in an error body.
+#[derive(Debug)]
+pub(in crate::proxy) struct LengthSearch;
 
 /// The words of providers for a prompt that is too long, in lower case.
 const TOO_LONG: [&str; 12] = [
@@ -82,10 +89,16 @@ impl UpstreamAttempts {
 }
 
 impl WithheldAnswer {
+    /// Withholds an error to look for these in it.
+    pub(super) fn new(length: Option<LengthSearch>, refusal: Option<RefusalSearch>) -> Self {
+        Self { length, refusal, ..Self::default() }
+    }
+
     /// Takes more of the answer. Returns all of it when it may go out, and nothing while there is more to come.
     ///
     /// # Errors
-    /// [`CONTEXT_LENGTH`] when it is whole and says that the prompt is too long; nothing of it has gone out then.
+    /// When it is whole, [`CONTEXT_LENGTH`] if it says that the prompt is too long, and [`REFUSED_PARAMETER`] if it refuses
+    /// a parameter; nothing of it has gone out then.
     pub(in crate::proxy) fn push(&mut self, tasks: Vec<HttpTask>) -> Result<Option<Vec<HttpTask>>> {
         let mut ended = false;
         for task in &tasks {
@@ -98,8 +111,12 @@ impl WithheldAnswer {
         if !ended && self.body.len() <= MOST {
             return Ok(None);
         }
-        if ended && says_too_long(&self.body.split().freeze()) {
+        let body = self.body.split().freeze();
+        if ended && self.length.is_some() && says_too_long(&body) {
             return Error::e_explain(CONTEXT_LENGTH, "the model's window is too small");
+        }
+        if ended && self.refusal.as_ref().is_some_and(|search| search.finds_in(&body)) {
+            return Error::e_explain(REFUSED_PARAMETER, "the model's API refuses a parameter");
         }
         Ok(Some(std::mem::take(&mut self.tasks)))
     }
@@ -178,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_prompt_that_is_too_long_fails_the_attempt() {
-        let mut withheld = WithheldAnswer::default();
+        let mut withheld = WithheldAnswer::new(Some(LengthSearch), None);
 
         let error = withheld.push(vec![header(), body(r#"{"error": {"code": "context_length_exceeded"}}"#, true)]);
 

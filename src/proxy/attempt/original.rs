@@ -5,6 +5,9 @@ use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
+use pointsman_core::config::Name;
+use pointsman_core::model_family::{ModelProfile, ParameterChange, ParameterFit, RefusedParameter};
+use pointsman_core::policy::{Candidate, Decision};
 use pointsman_core::prompt::state::{SealedBody, StateName, unsealed};
 use pointsman_core::prompt::{BodyEdits, Dialect, Prompt};
 use pointsman_core::usage::UsageEvent;
@@ -56,6 +59,10 @@ pub(in crate::proxy) struct AttemptBody {
     asks_for_usage: bool,
     /// True when a second time might do what was asked a second time: nobody knows what it is.
     is_sent_once: bool,
+    /// The most tokens that answers may have, by model, where the client asks for more.
+    answer_limits: Vec<(Name, u64)>,
+    /// The changes that make the parameters of the next attempt fit its model.
+    changes: Vec<ParameterChange>,
 }
 
 /// A body that was read, and what must be known of it to send it to one model or another.
@@ -100,6 +107,28 @@ impl AttemptBody {
         }
     }
 
+    /// Bounds the answers of a decision's models.
+    pub(in crate::proxy) fn limit_answers(&mut self, decision: &Decision) {
+        let limit = |candidate: &Candidate| Some((candidate.model.clone(), candidate.answer_limit?));
+        self.answer_limits = decision.candidates.iter().filter_map(limit).collect();
+    }
+
+    /// Returns what was changed in the parameters so that they fit the model.
+    pub(in crate::proxy) fn changes(&self) -> &[ParameterChange] {
+        &self.changes
+    }
+
+    /// Makes the next attempt's body the one that was sent, without the parameters that the API has refused.
+    pub(super) fn leave_out(&mut self, refused: &[RefusedParameter]) {
+        let Some(body) = &self.bytes else { return };
+        // Of a body that was sent to a model, nothing else is to be fitted.
+        let request = ParameterFit { dialect: Dialect::ChatCompletions, body, limit: None, refused };
+        let fitted = ModelProfile::default().fit(&request);
+        let (bytes, _) = fitted.edits.apply_around(body, 0..0);
+        self.bytes = Some(bytes);
+        self.changes.extend(fitted.changes);
+    }
+
     /// Makes the next attempt's body the client's own, as it is.
     pub(in crate::proxy) fn pass(&mut self, body: Bytes) {
         self.bytes = Some(body);
@@ -132,7 +161,10 @@ impl AttemptBody {
     /// Makes the next attempt's body the one that `target` is to get.
     pub(in crate::proxy) fn prepare_for(&mut self, target: &Deployment) {
         let Some(original) = &self.original else { return };
-        self.bytes = Some(original.body_for(target));
+        let limit = self.answer_limits.iter().find(|(model, _)| *model == target.model).map(|(_, tokens)| *tokens);
+        let fitted = target.fit(original.dialect, &original.body, limit);
+        self.bytes = Some(original.body_for(target, &fitted.edits));
+        self.changes = fitted.changes;
         self.asks_for_usage = original.gets_usage_unasked(target);
     }
 
@@ -209,13 +241,13 @@ impl OriginalBody {
         self.hides_usage() && target.usage_request == UsageRequest::Default && self.rule_includes_usage.is_none()
     }
 
-    /// Returns the body for `target`: with its model's name, and adapted by its rules. One copy, or two where something
-    /// is unsealed.
-    fn body_for(&self, target: &Deployment) -> Bytes {
+    /// Returns the body for `target`: with its model's name, with the edits that make it `fit`, and adapted by the
+    /// model's rules. One copy, or two where something is unsealed.
+    fn body_for(&self, target: &Deployment, fit: &BodyEdits) -> Bytes {
         let edits =
             if self.asks_by_default(target) { target.asking_edits() } else { target.edits(self.dialect, self.stream) };
         let (body, model_span) = self.unsealed_for(target);
-        edits.apply(&body, model_span, &target.upstream_name)
+        fit.and(edits).apply(&body, model_span, &target.upstream_name)
     }
 
     /// Returns the body without what is sealed in it and not `target`'s provider's, and where its model stands then.

@@ -34,6 +34,10 @@ impl Recorder {
         if let Some(client) = ctx.client_name() {
             self.metrics.client_request_ended(client, client_outcome(ctx.rejected, status));
         }
+        if let Some(model) = ctx.attempts.model() {
+            let changes = ctx.attempts.body.changes();
+            changes.iter().for_each(|change| self.metrics.parameter_adapted(model, change.label()));
+        }
         if let Some(code) = ctx.rejected {
             self.metrics.rejected(code.as_str());
         }

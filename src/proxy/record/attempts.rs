@@ -44,6 +44,17 @@ impl Recorder {
         ctx.attempts.try_again(AttemptFailure::of(error), retries)
     }
 
+    /// Counts and logs the parameters that the model's API has just refused, each once, and prepares to ask without them.
+    pub(in crate::proxy) fn parameters_refused(&self, ctx: &mut RequestContext) {
+        let learned = ctx.attempts.leave_out_refused();
+        let Some(model) = ctx.attempts.model() else { return };
+        for parameter in learned {
+            self.metrics.parameter_refused(model);
+            let parameter = parameter.name;
+            tracing::warn!(model = model.as_str(), parameter, request_id = %ctx.request_id, "The API refused a parameter; requests are sent without it from now on");
+        }
+    }
+
     /// Counts and logs an attempt that broke; one that was answered first was counted by its status.
     pub(in crate::proxy) fn attempt_broke(&self, ctx: &mut RequestContext, error: &Error) {
         let failure = AttemptFailure::of(error);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::effort::Effort;
 use super::known_models::KnownModel;
 use super::price::TokenPrice;
 use super::tokenizer::TokenizerName;
@@ -26,8 +27,8 @@ pub struct CatalogEntry {
     /// The context window in tokens: prompt and answer together; by default the built-in one.
     #[serde(default)]
     pub context: Option<u64>,
-    /// The longest answer that it gives, in tokens; a request for more goes elsewhere. The built-in one, which counts
-    /// where there is none here, sends no request elsewhere.
+    /// The longest answer that it gives, in tokens; by default the built-in one. A request for more gets this, unless the
+    /// policy has `max_tokens: require`: then it goes elsewhere, but only for a number that stands here.
     #[serde(default)]
     pub max_output: Option<u64>,
     /// The region that the model runs in, such as `eu`; policies may allow only some.
@@ -40,6 +41,10 @@ pub struct CatalogEntry {
     /// guessed from what the provider calls it.
     #[serde(default)]
     pub tokenizer: Option<TokenizerName>,
+    /// The effort that it thinks with, whatever the client asks for; by default the client's. Two entries for one model
+    /// can differ by it alone.
+    #[serde(default)]
+    pub effort: Option<Effort>,
     /// Changes that are made to a request before the model gets it.
     #[serde(default)]
     pub adapt: RequestAdaptation,
@@ -77,6 +82,9 @@ impl CatalogEntry {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RequestAdaptation {
+    /// The family whose refusals and names of parameters hold, such as `openai-o`; by default the one that the
+    /// provider's name of the model belongs to, and `none` for no such rules.
+    pub family: Option<String>,
     /// Keys that are left out.
     pub drop: Vec<String>,
     /// Keys by other names, such as `max_tokens: max_completion_tokens`; both stay when the new one is there already.

@@ -316,6 +316,7 @@ impl NamesFiles for PolicyConfig {
             fallback: _,
             regions: _,
             context_margin: _,
+            max_tokens: _,
             housekeeping: _,
             affinity: _,
             target: _,

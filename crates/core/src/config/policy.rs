@@ -43,6 +43,9 @@ pub struct PolicyConfig {
     /// Tokens that must be left of a context window, since providers count otherwise than Pointsman. Default 0.
     #[serde(default)]
     pub context_margin: u64,
+    /// The meaning of the longest answer that a request asks for. Default `fit`.
+    #[serde(default)]
+    pub max_tokens: MaxTokensUse,
     /// The model for requests that agents send for themselves: titles, summaries of a conversation, topics, probes,
     /// suggestions (`request.purpose`). Default `cheapest`.
     #[serde(default)]
@@ -57,6 +60,17 @@ pub struct PolicyConfig {
     /// The goal that the strategy's threshold is moved for; without it the threshold stays where it is.
     #[serde(default)]
     pub target: Option<Target>,
+}
+
+/// The meaning of the longest answer that a request asks for (`max_tokens` and its other names).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MaxTokensUse {
+    /// Most libraries send a number of their own: it is lowered to what the chosen model can give.
+    #[default]
+    Fit,
+    /// The client means it: a model that cannot give as much is none for the request.
+    Require,
 }
 
 /// The choices that clients may make themselves, by request headers.

@@ -30,6 +30,9 @@ pub struct RetryConfig {
     pub budget: Ratio,
     /// More statuses that are tried again.
     pub statuses: Vec<u16>,
+    /// Asks a model once more without a parameter that it has just refused (400 or 422), and leaves that parameter out of
+    /// its later requests. Default true; only for requests that were sent to a model of the catalog.
+    pub without_refused: bool,
 }
 
 /// The requests that are sent again after an upstream took them and then stayed silent.
@@ -55,6 +58,7 @@ impl Default for RetryConfig {
             max_retry_after: TimeSpan::from_secs(60),
             budget: Ratio::new(0.2).expect("a fifth is a ratio"),
             statuses: Vec::new(),
+            without_refused: true,
         }
     }
 }

@@ -3,9 +3,12 @@
 use super::decision::{Candidate, Constraint, ModelChoice, Reason};
 use super::estimate::ModelRate;
 use super::facts::{PolicyWorld, ProviderHealth};
-use crate::config::{self, Capability, Config, KeyPath, Name, StateRule, TokenPrice};
+use crate::config::{self, Capability, Config, KeyPath, MaxTokensUse, Name, StateRule, TokenPrice};
 use crate::features::{Features, TokenizerFamily};
 use crate::prompt::ResponseFormat;
+
+/// The tokens of an answer that make sense: where a window leaves as many, more that was asked for is given up.
+const SENSIBLE_ANSWER: u64 = 1024;
 
 /// The models of a policy and the order in which they stand in for each other.
 #[derive(Debug)]
@@ -20,9 +23,16 @@ pub(super) struct PolicyModels {
     otherwise: usize,
     /// Indices into `models`, in the order in which they are tried when a provider fails.
     fallback: Vec<usize>,
+    answers: AnswerRoom,
+    state: StateRule,
+}
+
+/// The room that answers need.
+#[derive(Debug, Clone, Copy)]
+struct AnswerRoom {
     /// Tokens that must be left of a context window.
     margin: u64,
-    state: StateRule,
+    max_tokens: MaxTokensUse,
 }
 
 /// The choice after the constraints, and every candidate.
@@ -45,7 +55,10 @@ struct ModelLimits {
     model: Name,
     tokenizer: TokenizerFamily,
     context: Option<u64>,
+    /// The longest answer by the operator's word.
     max_output: Option<u64>,
+    /// The longest answer as far as it is known.
+    output_limit: Option<u64>,
     /// Tells whether the model runs in a region that the policy allows.
     is_in_region: bool,
     supports: Option<Vec<Capability>>,
@@ -82,7 +95,8 @@ impl PolicyModels {
                 models.push(ModelLimits::new(config, policy, name));
             }
         }
-        Self { models, own, ladder, otherwise, fallback, margin: policy.context_margin, state: policy.state }
+        let answers = AnswerRoom { margin: policy.context_margin, max_tokens: policy.max_tokens };
+        Self { models, own, ladder, otherwise, fallback, answers, state: policy.state }
     }
 
     /// Returns the model that stands in where a strategy abstains.
@@ -188,8 +202,8 @@ impl PolicyModels {
     /// long is no reason to refuse it.
     fn roomiest(&self, candidates: &[Candidate], features: &Features, live: &dyn PolicyWorld) -> Option<usize> {
         let likely = |limits: &ModelLimits| {
-            limits.fits(features, |context| fits_likely(features, context.saturating_sub(self.margin))).is_ok()
-                && limits.may_serve(live, self.state).is_ok()
+            let likely_left = |context: u64| context.checked_sub(features.tokens().tokens);
+            limits.fits(features, self.answers, likely_left).is_ok() && limits.may_serve(live, self.state).is_ok()
         };
         let is_long = |index: &usize| candidates[*index].fits == Err(Constraint::ContextExceeded);
         let models = (0..self.own).filter(is_long).filter(|index| likely(&self.models[*index]));
@@ -230,6 +244,7 @@ impl ModelLimits {
             ),
             context: model.and_then(|model| model.context),
             max_output: model.and_then(|model| model.max_output),
+            output_limit: model.and_then(config::CatalogEntry::output_limit),
             is_in_region: policy.regions.is_empty() || region.is_some_and(|region| policy.regions.contains(region)),
             supports: model.and_then(|model| model.supports.clone()),
             price: model.and_then(|model| model.price),
@@ -237,10 +252,50 @@ impl ModelLimits {
     }
 
     fn candidate(&self, features: &Features, live: &dyn PolicyWorld, models: &PolicyModels) -> Candidate {
-        let in_window = |context: u64| fits_surely(features, self.tokenizer, context.saturating_sub(models.margin));
-        let fits = self.fits(features, in_window).and_then(|()| self.may_serve(live, models.state));
+        let answers = models.answers;
+        let left = |context: u64| self.surely_left(features, context);
+        let fits = self.fits(features, answers, left).and_then(|()| self.may_serve(live, models.state));
+        let answer_limit = self.answer_limit(features, answers);
         let Self { price, tokenizer, .. } = *self;
-        Candidate { model: self.model.clone(), fits, price, tokenizer, expected: None }
+        Candidate { model: self.model.clone(), fits, price, tokenizer, answer_limit, expected: None }
+    }
+
+    /// Returns the tokens of a window that the prompt, in the model's own tokens, is sure to leave; `None` where it may
+    /// not fit. Counts only when the bytes alone do not tell.
+    fn surely_left(&self, features: &Features, context: u64) -> Option<u64> {
+        let asked = features.request.max_output_tokens;
+        let most = features.tokens_at_most(self.tokenizer);
+        let is_room = most.saturating_add(asked) <= context;
+        let tokens = if is_room { most } else { most.min(features.tokens_of(self.tokenizer)) };
+        context.checked_sub(tokens)
+    }
+
+    /// Returns the tokens that the answer needs: what was asked for, but no more than the model gives, and where the
+    /// number is likely to be a library's, no more than makes sense.
+    fn needed(&self, features: &Features, answers: AnswerRoom) -> u64 {
+        let asked = features.request.max_output_tokens;
+        match answers.max_tokens {
+            MaxTokensUse::Require => asked,
+            MaxTokensUse::Fit => asked.min(self.output_limit.unwrap_or(u64::MAX)).min(SENSIBLE_ANSWER),
+        }
+    }
+
+    /// Returns the most tokens that the answer may have, where the request asks for more: the model's longest answer,
+    /// or what the prompt leaves of its window.
+    fn answer_limit(&self, features: &Features, answers: AnswerRoom) -> Option<u64> {
+        let asked = features.request.max_output_tokens;
+        if answers.max_tokens == MaxTokensUse::Require || asked == 0 {
+            return None;
+        }
+        let left = self.context.and_then(|context| {
+            let context = context.saturating_sub(answers.margin);
+            let needed = self.needed(features, answers);
+            let surely = self.surely_left(features, context).filter(|left| *left >= needed);
+            // Where only a bound keeps the prompt out, the window is tried with what is likely to be left.
+            surely.or_else(|| context.checked_sub(features.tokens().tokens).filter(|left| *left >= needed))
+        });
+        let limit = self.output_limit.into_iter().chain(left).min();
+        limit.filter(|limit| *limit < asked)
     }
 
     /// Checks what may change in a moment; it comes last, so that a candidate shows it only if nothing else stands
@@ -259,13 +314,22 @@ impl ModelLimits {
         }
     }
 
-    fn fits(&self, features: &Features, in_window: impl Fn(u64) -> bool) -> Result<(), Constraint> {
+    /// Checks what does not change; `left` returns the tokens that the prompt leaves of a window.
+    fn fits(
+        &self,
+        features: &Features,
+        answers: AnswerRoom,
+        left: impl Fn(u64) -> Option<u64>,
+    ) -> Result<(), Constraint> {
         if !self.is_in_region {
             return Err(Constraint::Region);
         }
-        if self.max_output.is_some_and(|most| features.request.max_output_tokens > most) {
+        let is_meant = answers.max_tokens == MaxTokensUse::Require;
+        if is_meant && self.max_output.is_some_and(|most| features.request.max_output_tokens > most) {
             return Err(Constraint::MaxOutput);
         }
+        let needed = self.needed(features, answers);
+        let in_window = |context: u64| left(context.saturating_sub(answers.margin)).is_some_and(|left| left >= needed);
         if self.context.is_some_and(|context| !in_window(context)) {
             return Err(Constraint::ContextExceeded);
         }
@@ -281,16 +345,4 @@ impl ModelLimits {
         let lacking = needs.into_iter().find(|(needed, capability, _)| *needed && !has(*capability));
         lacking.map_or(Ok(()), |(.., constraint)| Err(constraint))
     }
-}
-
-/// Tells whether the prompt, in the family's own tokens, and the answer asked for are sure to fit `context` tokens.
-/// Counts only when the bytes alone do not tell.
-fn fits_surely(features: &Features, tokenizer: TokenizerFamily, context: u64) -> bool {
-    let with_answer = |tokens: u64| tokens.saturating_add(features.request.max_output_tokens);
-    with_answer(features.tokens_at_most(tokenizer)) <= context || with_answer(features.tokens_of(tokenizer)) <= context
-}
-
-/// Tells whether they fit as o200k counts, which may be too little.
-fn fits_likely(features: &Features, context: u64) -> bool {
-    features.tokens().tokens.saturating_add(features.request.max_output_tokens) <= context
 }

@@ -74,6 +74,12 @@ pub struct Decision {
 const NO_POLICY: &str = "none";
 
 impl Decision {
+    /// Returns the most tokens that an answer of `model` may have, where the request asks for more.
+    #[must_use]
+    pub fn answer_limit(&self, model: &Name) -> Option<u64> {
+        self.candidates.iter().find(|candidate| candidate.model == *model)?.answer_limit
+    }
+
     /// Makes the decision for a request whose client named a model of the catalog that no policy matches.
     ///
     /// # Panics

@@ -64,6 +64,39 @@ impl BodyEdits {
         }
     }
 
+    /// Adds a rule that leaves `key` out.
+    pub fn drop_key(&mut self, key: &str) {
+        self.drop.push(key.to_owned());
+    }
+
+    /// Adds a rule that calls `key` otherwise; both stay as they are where the new one is there already.
+    pub fn rename_key(&mut self, key: &str, new: &str) {
+        self.rename.push((key.to_owned(), new.to_owned()));
+    }
+
+    /// Adds a rule that sets `path`, a key or a member of the object under one, to `value`, which must be JSON.
+    pub fn set_json(&mut self, path: &str, value: impl Into<Vec<u8>>) {
+        self.set(path, value.into());
+    }
+
+    /// Returns the rules and those of `more`. No key may be in both in different roles, but for one that is renamed and
+    /// set.
+    #[must_use]
+    pub fn and(&self, more: &Self) -> Self {
+        let mut both = self.clone();
+        both.drop.extend_from_slice(&more.drop);
+        both.rename.extend_from_slice(&more.rename);
+        for (key, setting) in &more.set {
+            match (both.set.iter_mut().find(|(known, _)| known == key), setting) {
+                (Some((_, KeySetting::Members(known))), KeySetting::Members(members)) => {
+                    known.extend_from_slice(members)
+                }
+                _ => both.set.push((key.clone(), setting.clone())),
+            }
+        }
+        both
+    }
+
     /// Returns the rules without those that set `key` or something in it.
     #[must_use]
     pub fn without(&self, key: &str) -> Self {

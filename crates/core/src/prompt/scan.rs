@@ -10,15 +10,15 @@ use memchr::memchr2;
 
 /// One member of an object: the bytes of its key and of its value, as places in the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct JsonMember {
+pub(crate) struct JsonMember {
     /// The bytes of the key, quotes included.
-    pub(super) key: Range<usize>,
-    pub(super) value: Range<usize>,
+    pub(crate) key: Range<usize>,
+    pub(crate) value: Range<usize>,
 }
 
 impl JsonMember {
     /// Returns the key with its escapes resolved; `None` when it is no text.
-    pub(super) fn name<'b>(&self, body: &'b [u8]) -> Option<Cow<'b, str>> {
+    pub(crate) fn name<'b>(&self, body: &'b [u8]) -> Option<Cow<'b, str>> {
         let quoted = &body[self.key.clone()];
         let inner = quoted.get(1..quoted.len().checked_sub(1)?)?;
         if inner.contains(&b'\\') {
@@ -29,13 +29,13 @@ impl JsonMember {
 }
 
 /// Returns where the object's `{` stands when the value at `start` is an object, white space before it allowed.
-pub(super) fn object_at(body: &[u8], start: usize) -> Option<usize> {
+pub(crate) fn object_at(body: &[u8], start: usize) -> Option<usize> {
     let at = skip_space(body, start);
     (body.get(at) == Some(&b'{')).then_some(at)
 }
 
 /// Returns the members of the object whose `{` stands at `open`, in their order.
-pub(super) fn members(body: &[u8], open: usize) -> impl Iterator<Item = JsonMember> {
+pub(crate) fn members(body: &[u8], open: usize) -> impl Iterator<Item = JsonMember> {
     let mut next = open + 1;
     std::iter::from_fn(move || {
         let key_start = skip_space(body, next);

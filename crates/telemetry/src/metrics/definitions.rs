@@ -180,6 +180,20 @@ pub(super) const FALLBACKS: MetricDefinition<3> = MetricDefinition {
     buckets: &[],
 };
 
+pub(super) const PARAMETERS_ADAPTED: MetricDefinition<2> = MetricDefinition {
+    name: "pointsman_parameters_adapted_total",
+    help: "Parameters of requests that were left out, renamed or changed so that they fit the model.",
+    labels: ["model", "parameter"],
+    buckets: &[],
+};
+
+pub(super) const PARAMETERS_REFUSED: MetricDefinition<1> = MetricDefinition {
+    name: "pointsman_parameters_refused_total",
+    help: "Parameters that a model's API refused, after which the model was asked without them.",
+    labels: ["model"],
+    buckets: &[],
+};
+
 pub(super) const RETRIES_REFUSED: MetricDefinition<0> = MetricDefinition {
     name: "pointsman_retries_refused_total",
     help: "Failed attempts that were not tried again because the retry budget was spent.",

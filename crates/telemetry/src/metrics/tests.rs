@@ -30,6 +30,8 @@ fn touched() -> Metrics {
     metrics.stream_broke(Some(&model), BrokenStream::Cut);
     metrics.attempt_ended(&name("openai"), AttemptOutcome::Success);
     metrics.fell_back(&model, &name("frontier"), "status_429");
+    metrics.parameter_adapted(&model, "max_tokens");
+    metrics.parameter_refused(&model);
     metrics.retry_refused();
     metrics.log_written(1);
     metrics.log_dropped(DroppedLine::QueueFull, 1);
@@ -113,6 +115,8 @@ const GOLDEN: [&str; 73] = [
     "pointsman_judge_tokens_total counter tokens policy,direction",
     "pointsman_model_info gauge 1 classifier,version,sha256",
     "pointsman_overhead_seconds histogram seconds stage",
+    "pointsman_parameters_adapted_total counter 1 model,parameter",
+    "pointsman_parameters_refused_total counter 1 model",
     "pointsman_policy_cost_usd_total counter usd policy,model",
     "pointsman_rejections_total counter 1 code",
     "pointsman_request_body_bytes_in_flight gauge bytes",

@@ -18,6 +18,8 @@ pub struct Candidate {
     pub price: Option<TokenPrice>,
     /// The tokenizer by which the model counts.
     pub tokenizer: TokenizerFamily,
+    /// The most tokens that the answer may have, where the request asks for more.
+    pub answer_limit: Option<u64>,
     /// Expectations of the model; only in an explanation.
     pub expected: Option<ModelExpectation>,
 }
@@ -61,11 +63,12 @@ impl ModelExpectation {
 
 impl Serialize for Candidate {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut candidate = serializer.serialize_struct("Candidate", 5)?;
+        let mut candidate = serializer.serialize_struct("Candidate", 6)?;
         candidate.serialize_field("model", &self.model)?;
         candidate.serialize_field("fits", &self.fits.is_ok())?;
         candidate.serialize_field("lacks", &self.fits.err().map(Constraint::as_str))?;
         candidate.serialize_field("price", &self.price)?;
+        candidate.serialize_field("answer_limit", &self.answer_limit)?;
         candidate.serialize_field("expected", &self.expected)?;
         candidate.end()
     }

@@ -150,8 +150,41 @@ fn regions_the_longest_answer_and_a_margin_are_constraints() {
     let asking = |tokens| features(|features| features.request.max_output_tokens = tokens);
 
     assert_eq!(moved("regions: [eu]", &asking(100)), chosen("small", "random"));
-    assert_eq!(moved("context_margin: 0", &asking(101)), chosen("frontier", "max_output"));
+    assert_eq!(moved("max_tokens: fit", &asking(101)), chosen("small", "random"));
+    assert_eq!(moved("max_tokens: require", &asking(101)), chosen("frontier", "max_output"));
     assert_eq!(moved("context_margin: 901", &asking(100)), chosen("frontier", "context"));
+}
+
+#[test]
+fn a_longer_answer_than_a_model_gives_is_lowered_to_what_it_gives_or_its_window_leaves() {
+    let limited = |context: u64, max_output: &str, use_of: &str, asked: u64| {
+        let model = format!("small: {{provider: p, context: {context}, tokenizer: openai, {max_output}");
+        let text = MODELS.replace("small: {provider: p, context: 1000, tokenizer: openai,", &model);
+        let set = set(&format!("{text}{{kind: random, models: [small]}}\n    max_tokens: {use_of}\n"));
+        let prompt = serde_json::json!({"model": "auto", "max_tokens": asked,
+            "messages": [{"role": "user", "content": "one two three four ".repeat(500)}]});
+        let body = prompt.to_string();
+        let prompt = Prompt::parse(Dialect::ChatCompletions, body.as_bytes()).expect("a request");
+        match step_of(&set, &Features::of(&prompt, &TokenCounter::new())) {
+            PolicyStep::Decide(decision) => Ok(decision.answer_limit(&decision.model)),
+            PolicyStep::Deny(denial) => Err(denial.code),
+            other => panic!("{other:?}"),
+        }
+    };
+    let output = "max_output: 4096,";
+    // The prompt has 2,000 tokens and some for its template.
+    assert_eq!(limited(100_000, output, "fit", 128_000), Ok(Some(4096)));
+    assert_eq!(limited(100_000, output, "fit", 4096), Ok(None));
+    assert_eq!(limited(100_000, output, "fit", 100), Ok(None));
+    assert_eq!(limited(100_000, "", "fit", 50_000), Ok(None));
+    let left = limited(100_000, "", "fit", 128_000).expect("it fits").expect("it is lowered");
+    assert!((97_900..98_000).contains(&left), "{left}");
+    let left = limited(3100, output, "fit", 4096).expect("it fits").expect("it is lowered");
+    assert!((1024..1100).contains(&left), "{left}");
+    assert_eq!(limited(3000, output, "fit", 4096), Err("context_length_exceeded"), "what is left makes no sense");
+    assert_eq!(limited(3000, output, "fit", 900), Ok(None), "a small answer is asked for");
+    assert_eq!(limited(3100, output, "require", 4000), Err("context_length_exceeded"));
+    assert_eq!(limited(100_000, output, "require", 128_000), Err("no_model_fits"));
 }
 
 #[test]

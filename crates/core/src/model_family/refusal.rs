@@ -1,0 +1,314 @@
+//! The parameters that an API's answer refuses, in the words of many vendors.
+//!
+//! Only what was sent can be refused: the keys of the request are looked for in an answer that says in one of the known
+//! ways that a parameter is not taken. What makes up a question is never left out, whatever the answer says.
+
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::members::{BodyMembers, is_parameter};
+
+/// A parameter that a model's API has refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedParameter {
+    /// The parameter: a key, or `object.key`.
+    pub name: String,
+    /// The name that the API wants in its place.
+    pub(super) instead: Option<&'static str>,
+    /// The JSON of the one value that was refused, where others may be taken.
+    pub(super) only: Option<String>,
+}
+
+/// Keys without which a request is another one.
+const ESSENTIAL: [&str; 26] = [
+    "model",
+    "messages",
+    "input",
+    "prompt",
+    "instructions",
+    "system",
+    "stream",
+    "tools",
+    "tool_choice",
+    "functions",
+    "function_call",
+    "response_format",
+    "text",
+    "output_config",
+    "n",
+    "conversation",
+    "previous_response_id",
+    "suffix",
+    "background",
+    "modalities",
+    "audio",
+    "include",
+    "container",
+    "mcp_servers",
+    "context_management",
+    "image",
+];
+
+/// Objects whose members are parameters.
+const OBJECTS: [&str; 7] =
+    ["reasoning", "text", "output_config", "thinking", "stream_options", "chat_template_kwargs", "extra_body"];
+
+/// The ways of saying that a parameter is not taken, in lower case.
+const REFUSALS: [&str; 16] = [
+    // OpenAI and Azure.
+    "unsupported parameter",
+    "unsupported value",
+    "unknown parameter",
+    "unrecognized request argument",
+    // OpenAI, Groq, vLLM.
+    "not supported",
+    "is unsupported",
+    // DeepSeek, xAI.
+    "does not support",
+    "argument not supported",
+    // Anthropic, Mistral, Fireworks, and what is checked by pydantic.
+    "not permitted",
+    "extra_forbidden",
+    "is deprecated for this model",
+    "cannot both be specified",
+    "may only be set to",
+    // Gemini.
+    "cannot find field",
+    // Servers written in other languages.
+    "unknown field",
+    "unexpected keyword",
+];
+
+/// Names that are plain words as well: they must be quoted, or stand at the head of the message.
+const PLAIN_WORDS: [&str; 8] = ["user", "stop", "seed", "store", "metadata", "prediction", "speed", "reasoning"];
+
+/// The two names of the longest answer.
+const LENGTHS: [(&str, &str); 2] = [("max_tokens", "max_completion_tokens"), ("max_completion_tokens", "max_tokens")];
+
+/// The largest value that is remembered.
+const MOST_VALUE_BYTES: usize = 64;
+
+impl RefusedParameter {
+    /// Returns the parameters of the request `sent` that the error body `answer` refuses.
+    #[must_use]
+    pub fn all_in(answer: &[u8], sent: &Bytes) -> Vec<Self> {
+        let Ok(answer) = serde_json::from_slice::<Value>(answer) else { return Vec::new() };
+        let mut said = String::new();
+        collect(&answer, &mut said);
+        let lower = said.to_ascii_lowercase();
+        if !REFUSALS.iter().any(|refusal| lower.contains(refusal)) {
+            return Vec::new();
+        }
+        let members = BodyMembers::of(sent);
+        let mut names: Vec<String> = sent_names(&members).filter(|name| is_named(&said, name)).collect();
+        if lower.contains("cannot both be specified") && names.len() > 1 {
+            names.retain(|name| name == "top_p");
+        }
+        // Where a member is named, the object stays.
+        let inner: Vec<String> = names.iter().filter_map(|name| Some(name.split_once('.')?.0.to_owned())).collect();
+        names.retain(|name| !inner.contains(name));
+        let is_value = (lower.contains("unsupported value") || lower.contains("unsupported_value"))
+            && !lower.contains("only the default");
+        names.into_iter().map(|name| Self::of(name, &members, is_value)).collect()
+    }
+
+    /// Makes one; with `is_value` only the value that was sent is refused.
+    fn of(name: String, members: &BodyMembers<'_>, is_value: bool) -> Self {
+        let instead = LENGTHS.iter().find(|(old, _)| *old == name).map(|(_, new)| *new);
+        let value = members.get(&name).filter(|value| is_value && value.len() <= MOST_VALUE_BYTES);
+        let only = value.map(|value| String::from_utf8_lossy(&value).into_owned());
+        Self { name, instead, only }
+    }
+
+    /// Returns whether `value`, the JSON that the parameter has now, is refused.
+    pub(super) fn refuses(&self, value: &[u8]) -> bool {
+        self.only.as_ref().is_none_or(|only| only.as_bytes() == value)
+    }
+}
+
+/// Returns the names of what was sent and may be left out: keys, and the members of the objects of parameters.
+fn sent_names(members: &BodyMembers<'_>) -> impl Iterator<Item = String> {
+    let mut names: Vec<String> = Vec::new();
+    for key in members.names() {
+        if !ESSENTIAL.contains(&key) {
+            names.push(key.to_owned());
+        }
+        if OBJECTS.contains(&key) {
+            let object: Value = members.read(key).unwrap_or_default();
+            let inner = object.as_object().into_iter().flat_map(|object| object.keys());
+            let inner = inner.filter(|inner| is_parameter(inner));
+            names.extend(
+                inner
+                    .filter(|inner| !matches!(inner.as_str(), "format" | "type"))
+                    .map(|inner| format!("{key}.{inner}")),
+            );
+        }
+    }
+    names.sort_unstable();
+    names.dedup();
+    names.into_iter()
+}
+
+/// Gathers every text of an answer, and paths (`loc: [body, temperature]`) with their parts quoted.
+fn collect(value: &Value, said: &mut String) {
+    match value {
+        Value::String(text) => {
+            said.push_str(text);
+            said.push('\n');
+        }
+        Value::Array(parts) => parts.iter().for_each(|part| collect(part, said)),
+        Value::Object(fields) => {
+            for (key, field) in fields {
+                match (&**key, field) {
+                    ("param", Value::String(name)) => said.push_str(&format!("\"{name}\"\n")),
+                    ("loc", Value::Array(path)) => said.push_str(&format!("\"{}\"\n", dotted(path))),
+                    // What was sent comes back in it.
+                    ("input", _) => {}
+                    (_, field) => collect(field, said),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn dotted(path: &[Value]) -> String {
+    let parts = path.iter().filter_map(Value::as_str).filter(|part| *part != "body");
+    parts.collect::<Vec<_>>().join(".")
+}
+
+/// Returns whether `said` names the parameter, as it is or as other languages spell it.
+fn is_named(said: &str, name: &str) -> bool {
+    let is_plain = PLAIN_WORDS.contains(&name);
+    let inner = name.rsplit('.').next().unwrap_or_default();
+    stands_in(said, name, is_plain)
+        || stands_in(said, &camel_case(name), is_plain)
+        || name.contains('.') && inner != "type" && stands_in(said, inner, true)
+}
+
+/// Returns whether `name` stands in `said` as a whole; where `quoted_only`, in quotes or at the head of a line.
+fn stands_in(said: &str, name: &str, quoted_only: bool) -> bool {
+    said.match_indices(name).any(|(at, _)| {
+        let before = said[..at].chars().next_back();
+        let after = said[at + name.len()..].chars().next();
+        let is_quote = |c: char| matches!(c, '"' | '\'' | '`');
+        let is_word = |c: char| c.is_alphanumeric() || c == '_';
+        let is_quoted = before.is_some_and(is_quote) && after.is_some_and(|c| is_quote(c) || c == '.');
+        let heads = before.is_none_or(|c| c == '\n') && after == Some(':');
+        let is_whole = !before.is_some_and(|c| is_word(c) || c == '.') && !after.is_some_and(is_word);
+        is_quoted || heads || !quoted_only && is_whole
+    })
+}
+
+fn camel_case(name: &str) -> String {
+    let mut upper = false;
+    let mut camel = String::with_capacity(name.len());
+    for c in name.chars() {
+        if c == '_' {
+            upper = true;
+        } else {
+            camel.push(if upper { c.to_ascii_uppercase() } else { c });
+            upper = false;
+        }
+    }
+    camel
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refused(answer: &str) -> Vec<String> {
+        let sent = json!({"model": "m", "messages": [], "temperature": 0.2, "top_p": 1, "max_tokens": 5, "stop": ["a"],
+            "frequency_penalty": 0.1, "seed": 7, "user": "u", "reasoning_effort": "xhigh", "logprobs": true, "tools": [],
+            "presence_penalty": 0, "text": {"verbosity": "low"}, "thinking": {"type": "enabled", "budget_tokens": 2000}});
+        let sent = Bytes::from(sent.to_string());
+        RefusedParameter::all_in(answer.as_bytes(), &sent).into_iter().map(|parameter| parameter.name).collect()
+    }
+
+    #[test]
+    fn a_refused_parameter_is_known_in_every_vendor_s_words() {
+        for (answer, expected) in [
+            (
+                r#"{"error":{"message":"Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.","type":"invalid_request_error","param":"max_tokens","code":"unsupported_parameter"}}"#,
+                &["max_tokens"][..],
+            ),
+            (
+                r#"{"error":{"message":"Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1) value is supported.","param":"temperature","code":"unsupported_value"}}"#,
+                &["temperature"],
+            ),
+            (
+                r#"{"error":{"message":"Unsupported parameter: 'text.verbosity' is not supported with this model.","param":"text.verbosity","code":null}}"#,
+                &["text.verbosity"],
+            ),
+            (
+                r#"{"error":{"message":"Unknown parameter: 'seed'.","param":"seed","code":"unknown_parameter"}}"#,
+                &["seed"],
+            ),
+            (r#"{"error":{"message":"Unrecognized request argument supplied: logprobs"}}"#, &["logprobs"]),
+            (
+                r#"{"type":"error","error":{"type":"invalid_request_error","message":"`temperature` is deprecated for this model."}}"#,
+                &["temperature"],
+            ),
+            (
+                r#"{"type":"error","error":{"message":"`temperature` and `top_p` cannot both be specified for this model. Please use only one."}}"#,
+                &["top_p"],
+            ),
+            (r#"{"type":"error","error":{"message":"seed: Extra inputs are not permitted"}}"#, &["seed"]),
+            (
+                r#"{"type":"error","error":{"message":"\"thinking.type.enabled\" is not supported for this model. Use \"thinking.type.adaptive\" and \"output_config.effort\" to control thinking behavior."}}"#,
+                &["thinking"],
+            ),
+            (
+                r#"[{"error":{"code":400,"message":"Invalid JSON payload received. Unknown name \"frequency_penalty\": Cannot find field.\nInvalid JSON payload received. Unknown name \"seed\": Cannot find field.","status":"INVALID_ARGUMENT"}}]"#,
+                &["frequency_penalty", "seed"],
+            ),
+            (
+                r#"{"error":{"message":"deepseek-reasoner does not support the parameter `logprobs`","type":"invalid_request_error"}}"#,
+                &["logprobs"],
+            ),
+            (
+                r#"{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":["body","seed"],"msg":"Extra inputs are not permitted","input":7}]},"type":"invalid_request_error"}"#,
+                &["seed"],
+            ),
+            (
+                r#"{"object":"error","message":"[{'type': 'extra_forbidden', 'loc': ('body', 'user'), 'msg': 'Extra inputs are not permitted', 'input': 'u'}]","type":"BadRequestError","code":400}"#,
+                &["user"],
+            ),
+            (
+                r#"{"code":"invalid-argument","error":"Argument not supported on this model: presencePenalty"}"#,
+                &["presence_penalty"],
+            ),
+        ] {
+            assert_eq!(refused(answer), expected, "{answer}");
+        }
+    }
+
+    #[test]
+    fn what_makes_up_the_question_is_never_refused_and_other_errors_name_nothing() {
+        for answer in [
+            r#"{"error":{"message":"'tools' is not supported with this model.","param":"tools","code":"unsupported_parameter"}}"#,
+            r#"{"error":{"message":"This model does not support image input for a user turn that says stop."}}"#,
+            r#"{"error":{"message":"max_tokens is too large: 5. This model supports at most 4 completion tokens."}}"#,
+            r#"{"error":{"message":"temperature must be at most 2"}}"#,
+            "temperature is not supported",
+            "[]",
+            "",
+        ] {
+            assert_eq!(refused(answer), Vec::<String>::new(), "{answer}");
+        }
+    }
+
+    #[test]
+    fn one_refused_value_of_several_is_no_refused_parameter() {
+        let sent = Bytes::from_static(br#"{"reasoning_effort":"xhigh","temperature":0}"#);
+        let effort = r#"{"error":{"message":"Unsupported value: 'xhigh' is not supported with the 'o4-mini' model. Supported values are: 'low', 'medium', and 'high'.","param":"reasoning_effort","code":"unsupported_value"}}"#;
+
+        let refused = RefusedParameter::all_in(effort.as_bytes(), &sent);
+
+        assert_eq!(refused.len(), 1);
+        assert!(refused[0].refuses(b"\"xhigh\"") && !refused[0].refuses(b"\"high\""));
+    }
+}
