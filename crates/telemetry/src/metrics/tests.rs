@@ -63,7 +63,7 @@ fn touched() -> Metrics {
 }
 
 /// Every metric: name, type, unit, labels.
-const GOLDEN: [&str; 73] = [
+const GOLDEN: [&str; 75] = [
     "pointsman_affinity_total counter 1 policy,outcome",
     "pointsman_state_total counter 1 kind,outcome",
     "pointsman_baseline_cost_usd_total counter usd policy",
