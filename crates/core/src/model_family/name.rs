@@ -4,8 +4,8 @@
 const VENDORS: [&str; 8] = ["anthropic", "openai", "google", "deepseek", "mistral", "qwen", "meta", "xai"];
 
 /// Returns the spellings of a model's name that a family's globs are tried on: in lower case, without a provider's path
-/// (`openai/o4-mini`), a region and vendor (`eu.anthropic.claude-...`) or a fine-tune's mark (`ft:`), and with `-` for the
-/// dots of versions as well.
+/// (`openai/o4-mini`), a region and vendor (`eu.anthropic.claude-...`) or a fine-tune's mark (`ft:`), and with `-` for
+/// the dots of versions as well.
 pub(super) fn bare_names(name: &str) -> Vec<String> {
     let name = name.to_ascii_lowercase();
     let last = name.rsplit('/').next().unwrap_or_default();

@@ -26,9 +26,9 @@ pub(super) const RPGBOX: &str = "sleepydeer666/RPGBox#2, the API's answer";
 pub(super) const RSSBOX: &str = "versun/RSSBox#132, the API's answer";
 /// An answer of the API, as reported.
 pub(super) const ECA: &str = "editor-code-assistant/eca#231, the API's answer";
-/// DeepSeek's guide to its reasoning model.
+/// The maker's guide to its reasoning model.
 pub(super) const DEEPSEEK_GUIDE: &str = "DeepSeek's guide to deepseek-reasoner, as mirrored on 2026-07-01";
 /// vLLM's change that maps efforts to its chat templates.
 pub(super) const VLLM: &str = "vllm-project/vllm#43401 and its page on reasoning models";
-/// SGLang's answer to an unknown effort.
+/// The answer of a server to an unknown effort.
 pub(super) const SGLANG: &str = "router-for-me/CLIProxyAPI#1572, the server's answer";

@@ -129,9 +129,12 @@ impl FitDraft<'_> {
         };
         let effort = self.profile.effort.or_else(|| self.asked_effort()).or_else(|| budget.map(effort_of));
         let levels: Vec<Effort> = rule.levels.iter().copied().filter(|level| *level != Effort::None).collect();
-        let Some(effort) = effort.filter(|effort| *effort != Effort::None).and_then(|effort| effort.nearest(&levels))
-        else {
-            return if self.profile.effort == Some(Effort::None) { self.drop(KEY, reason) } else { () };
+        let named = effort.filter(|effort| *effort != Effort::None).and_then(|effort| effort.nearest(&levels));
+        let Some(effort) = named else {
+            if self.profile.effort == Some(Effort::None) {
+                self.drop(KEY, reason);
+            }
+            return;
         };
         let is_off = wanted == WantedThinking::Off && claude.off != ClaudeOff::Never;
         let effort = if is_off { effort.min(claude.most_when_off) } else { effort };

@@ -6,7 +6,7 @@ use super::super::rule::{CHAT, ParameterRule};
 use super::super::source::{AI_SDK_ALIBABA, DEEPSEEK_GUIDE, ECA, LITELLM, PYDANTIC_AI, SGLANG, VLLM};
 use crate::config::Effort::{self, High, Low, Max, Medium, None as NoEffort};
 
-/// DeepSeek ignores the newer name.
+/// The newer name is ignored.
 const DEEPSEEK_LENGTH: &[ParameterRule] =
     &[ParameterRule::rename(CHAT, "max_completion_tokens", "max_tokens", PYDANTIC_AI)];
 
