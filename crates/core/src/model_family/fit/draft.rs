@@ -72,16 +72,22 @@ impl<'r> FitDraft<'r> {
         self.changes.iter().any(|change| change.parameter == path && change.action == ParameterAction::Dropped)
     }
 
-    /// Adds a change. Of two for one parameter the first stays, but for a rename, which goes with a new value.
+    /// Adds a change. What is left out needs no other change; of two others for one parameter the first stays, but for a
+    /// rename, which goes with a new value.
     fn change(&mut self, path: &str, action: ParameterAction, reason: ChangeReason) {
-        let is_rename = |action: &ParameterAction| matches!(action, ParameterAction::Renamed(_));
-        let (this, is_dropped) = (is_rename(&action), self.is_dropped(path));
-        let clashes = |change: &ParameterChange| {
-            change.parameter == path
-                && (is_dropped || action == ParameterAction::Dropped || is_rename(&change.action) == this)
-        };
         let whole = path.split('.').next().unwrap_or_default();
-        if self.changes.iter().any(clashes) || self.is_dropped(whole) {
+        if self.is_dropped(path) || self.is_dropped(whole) {
+            return;
+        }
+        let is_rename = |action: &ParameterAction| matches!(action, ParameterAction::Renamed(_));
+        if action == ParameterAction::Dropped {
+            let is_in = |other: &str| other == path || other.split('.').next() == Some(path);
+            self.changes.retain(|change| !is_in(&change.parameter));
+        } else if self
+            .changes
+            .iter()
+            .any(|known| known.parameter == path && is_rename(&known.action) == is_rename(&action))
+        {
             return;
         }
         self.changes.push(ParameterChange { parameter: Cow::Owned(path.to_owned()), action, reason });

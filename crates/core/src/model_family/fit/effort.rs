@@ -9,6 +9,9 @@ use crate::prompt::Dialect;
 impl FitDraft<'_> {
     /// Sets the effort, and finds whether the model is going to think.
     pub(super) fn fit_effort(&mut self) {
+        if self.effort_key().is_none() {
+            return; // a dialect without efforts
+        }
         let rule = self.profile.family.and_then(|family| family.effort.as_ref());
         match rule {
             Some(rule) => match rule.spelling {
