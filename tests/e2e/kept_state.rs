@@ -117,7 +117,10 @@ async fn a_streamed_response_is_known_as_soon_as_its_first_event_has_come() {
     let mut connection = Connection::open(two.gateway.listen, Framing::Length).await;
     let body = json!({"model": "auto", "input": long(), "stream": true}).to_string();
     let created = r#"{"type":"response.created","response":{"id":"resp_streamed"}}"#;
-    events.send(format!("event: response.created\ndata: {created}\n\n").into()).await.expect("the origin listens");
+    let delta = r#"{"type":"response.output_text.delta","delta":"well"}"#;
+    for event in [created, delta] {
+        events.send(format!("data: {event}\n\n").into()).await.expect("the origin listens");
+    }
     let mut open = connection.start(Framing::Length, RESPONSES, body).await.into_body();
     soon("the first event", open.frame()).await.expect("a frame").expect("no error");
 

@@ -1,4 +1,4 @@
-//! Affinity, targets and the store: what is refused, and how it is said.
+//! Affinity, targets, the store and state: what is refused, and how it is said.
 
 use super::*;
 
@@ -140,4 +140,23 @@ fn a_store_s_url_comes_from_where_it_says_or_is_missed() {
 
     assert_eq!(resolve("REDIS_URL").as_deref(), Ok("rediss://:s3cret@redis.internal"));
     assert_eq!(resolve("OTHER"), Err("environment variable `OTHER` is not set".to_owned()));
+}
+
+#[test]
+fn state_has_defaults_and_bounds() {
+    let config = Config::parse(HELD, "p.yaml").unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!((config.state, config.policies[0].state), (StateConfig::default(), StateRule::Stay));
+
+    for (new, path) in [
+        ("hold: 0s", "state.hold: "),
+        ("hold_objects: 9000h", "state.hold_objects: "),
+        ("max_entries: 0", "state.max_entries: "),
+        ("keep: 1h", "state.keep: "),
+    ] {
+        let found = found("version: 1\n", &format!("version: 1\nstate: {{{new}}}\n"));
+
+        assert!(matches!(&found[..], [one] if one.starts_with(path)), "{found:?}");
+    }
+    let stripping = HELD.replacen("    target:", "    state: strip\n    target:", 1);
+    assert_eq!(Config::parse(&stripping, "p.yaml").expect("a file").policies[0].state, StateRule::Strip);
 }
