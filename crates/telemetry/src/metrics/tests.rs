@@ -65,7 +65,6 @@ fn touched() -> Metrics {
 /// Every metric: name, type, unit, labels.
 const GOLDEN: [&str; 75] = [
     "pointsman_affinity_total counter 1 policy,outcome",
-    "pointsman_state_total counter 1 kind,outcome",
     "pointsman_baseline_cost_usd_total counter usd policy",
     "pointsman_broken_streams_total counter 1 model,cause",
     "pointsman_build_info gauge 1 version",
@@ -124,6 +123,7 @@ const GOLDEN: [&str; 75] = [
     "pointsman_retries_refused_total counter 1",
     "pointsman_score histogram ratio classifier,head,label",
     "pointsman_shadow_decisions_total counter 1 policy,model,reason",
+    "pointsman_state_total counter 1 kind,outcome",
     "pointsman_store_available gauge 1",
     "pointsman_store_errors_total counter 1 operation",
     "pointsman_strong_share gauge ratio policy",
