@@ -118,8 +118,7 @@ impl Metrics {
     pub fn new() -> Self {
         let registry = Registry::default();
         let r = &registry;
-        let build_info: Family<IntGauge, 1> = Family::register(r, define::BUILD_INFO);
-        build_info.with([env!("CARGO_PKG_VERSION").into()]).set(1);
+        show_version(r);
         Self {
             request_duration: Family::register(r, define::REQUEST_DURATION),
             overhead: each(r, define::OVERHEAD_TIME, DecisionStage::ALL.map(DecisionStage::as_str)),
@@ -378,6 +377,12 @@ fn each<M: family::MetricKind, const N: usize>(
 
 fn model_label(model: Option<&Name>) -> family::LabelValue {
     model.map_or(PASSTHROUGH.into(), Into::into)
+}
+
+/// Shows which version of Pointsman runs.
+fn show_version(registry: &Registry) {
+    let build_info: Family<IntGauge, 1> = Family::register(registry, define::BUILD_INFO);
+    build_info.with([env!("CARGO_PKG_VERSION").into()]).set(1);
 }
 
 impl Default for Metrics {

@@ -304,15 +304,6 @@ fn the_error_of_a_broken_response_has_the_number_after_the_newest_whole_event() 
 }
 
 #[test]
-fn cost_is_by_million_tokens_and_cached_input_may_be_cheaper() {
-    let usage = Usage { cached: 400_000, ..used(1_000_000, 500_000) };
-    let price = TokenPrice::new(2.0, 8.0);
-
-    assert!((usage.cost(&price) - 6.0).abs() < 1e-9);
-    assert!((usage.cost(&TokenPrice { cached_input: Some(0.5), ..price }) - 5.4).abs() < 1e-9);
-}
-
-#[test]
 fn answers_of_unread_paths_are_counted_by_the_names_that_their_apis_use() {
     let used = |usage: &str| {
         let mut reader = UsageReader::new(AnswerFormat::of_path("/v1/images/generations"), AnswerFraming::Json);

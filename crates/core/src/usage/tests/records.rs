@@ -64,3 +64,12 @@ fn every_vendors_usage_costs_what_its_price_list_says() {
         }
     }
 }
+
+#[test]
+fn cost_is_by_million_tokens_and_cached_input_may_be_cheaper() {
+    let usage = Usage { cached: 400_000, ..used(1_000_000, 500_000) };
+    let price = TokenPrice::new(2.0, 8.0);
+
+    assert!((usage.cost(&price) - 6.0).abs() < 1e-9);
+    assert!((usage.cost(&TokenPrice { cached_input: Some(0.5), ..price }) - 5.4).abs() < 1e-9);
+}
