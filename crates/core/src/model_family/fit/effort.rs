@@ -72,16 +72,15 @@ impl FitDraft<'_> {
 
     /// Sets the effort, or that there is to be no thinking.
     fn fit_effort_or_off(&mut self, rule: &EffortRule) {
+        if self.dialect == Dialect::Responses {
+            return self.fit_word(rule);
+        }
         let reason = self.effort_reason(rule.source);
-        let off = self.profile.effort.or_else(|| self.asked_effort()) == Some(Effort::None);
-        if off {
+        if self.profile.effort.or_else(|| self.asked_effort()) == Some(Effort::None) {
             if let Some(key) = self.effort_key() {
                 self.drop(key, reason);
             }
-            let key = if self.dialect == Dialect::Responses { "reasoning.effort" } else { "thinking.type" };
-            let word = if self.dialect == Dialect::Responses { "none" } else { "disabled" };
-            self.set(key, &format!("\"{word}\""), reason);
-            return;
+            return self.set("thinking.type", "\"disabled\"", reason);
         }
         self.fit_word(rule);
         let mode = self.members.text("thinking.type");
