@@ -4,7 +4,7 @@ use crate::config::Effort;
 use crate::prompt::Dialect;
 
 /// The efforts that a family thinks with.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct EffortRule {
     /// The efforts that it takes, the least first.
     pub(super) levels: &'static [Effort],

@@ -89,7 +89,7 @@ impl BodyEdits {
         for (key, setting) in &more.set {
             match (both.set.iter_mut().find(|(known, _)| known == key), setting) {
                 (Some((_, KeySetting::Members(known))), KeySetting::Members(members)) => {
-                    known.extend_from_slice(members)
+                    known.extend_from_slice(members);
                 }
                 _ => both.set.push((key.clone(), setting.clone())),
             }
