@@ -17,7 +17,8 @@ use crate::upstream::Provider;
 
 /// Looks up what a request names that no dialect reads: in its path, or else in its JSON body, if that was read.
 pub(super) async fn look_up_call(proxy: &Proxy, ctx: &mut RequestContext, path: &str, body: &[u8]) {
-    if StateName::is_kept_under(path) {
+    // Google's API names cached contents in the body, on the path of a model.
+    if StateName::is_kept_under(path) || !body.is_empty() {
         look_up(proxy, ctx, RequestState::of_call(path, body)).await;
     }
 }
