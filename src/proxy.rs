@@ -29,6 +29,7 @@
 //! was looked at, all else without being buffered. Paths are normalised before anything looks at them: `asked`.
 
 mod answer;
+mod answer_verdict;
 mod asked;
 mod attempt;
 mod clock;
@@ -47,19 +48,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{StatusCode, Version};
+use http::Version;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
-use pointsman_core::usage::{OpeningVerdict, UsageEvent};
+use pointsman_core::usage::UsageEvent;
 use pointsman_telemetry::Metrics;
 
 use self::answer::meter::AnswerMeter;
 pub(crate) use self::answer::rejection;
 use self::answer::rejection::Rejection;
-use self::attempt::fallback::{self, RetryLedger};
-use self::attempt::{context_length, forward};
+use self::attempt::fallback::RetryLedger;
+use self::attempt::forward;
 pub use self::context::RequestContext;
 use self::downstream::admission::Admission;
 use self::downstream::drain::OpenRequests;
@@ -69,7 +70,7 @@ pub(crate) use self::record::feedback;
 use self::record::{Recorder, RequestIds, traced};
 pub(crate) use self::server::{BindError, DrainState, Listeners, RunningProxy, TakeOverError};
 use crate::router::Router;
-use crate::upstream::{AttemptFailure, CONTEXT_LENGTH, ERROR_IN_ANSWER, REFUSED_PARAMETER, SILENT};
+use crate::upstream::{CONTEXT_LENGTH, ERROR_IN_ANSWER, REFUSED_PARAMETER, SILENT};
 
 /// The proxy: give it to a Pingora service, or let `proxy::Listeners` serve it.
 pub struct Proxy {
@@ -96,57 +97,6 @@ impl Proxy {
             open: Arc::default(),
             admission,
         }
-    }
-}
-
-impl Proxy {
-    /// Says what follows on an answer with a status that may be tried elsewhere: another attempt, or none; `None` where
-    /// the answer is the client's.
-    fn after_status(&self, session: &mut Session, ctx: &mut RequestContext, status: StatusCode) -> Option<bool> {
-        let code = status.as_u16();
-        let failure = AttemptFailure::Status(code);
-        let is_refused = ctx.attempts.is_refused_by_fallback(failure);
-        if !is_refused && !fallback::is_retried(code, &ctx.snapshot.config.retry) {
-            return None;
-        }
-        let again = ctx.attempts.can_resend(session) && ctx.attempts.try_again(failure, &self.retries);
-        (again || is_refused).then_some(again)
-    }
-
-    /// Takes the verdict on the opening of an answer: lets it out, or fails the attempt, of which the client has seen
-    /// nothing.
-    fn opened(&self, ctx: &mut RequestContext, verdict: OpeningVerdict) -> Result<()> {
-        match verdict {
-            OpeningVerdict::Open => {}
-            OpeningVerdict::Begun => {
-                ctx.attempts.adapter.release();
-                self.recorder.attempt_answered(ctx, StatusCode::OK);
-                self.recorder.answer_began(ctx, StatusCode::OK);
-            }
-            OpeningVerdict::Error(error) => {
-                ctx.attempts.answer_error = Some(*error);
-                return Err(Error::explain(ERROR_IN_ANSWER, "the answer is an error").into_up());
-            }
-            OpeningVerdict::Empty => {
-                return Err(Error::explain(ErrorType::ConnectionClosed, "the answer has nothing in it").into_up());
-            }
-        }
-        Ok(())
-    }
-
-    /// Counts an attempt whose answer was an error although its status was good; returns whether another one follows.
-    fn after_error_in_answer(&self, ctx: &mut RequestContext) -> bool {
-        let Some(error) = &ctx.attempts.answer_error else { return false };
-        let (status, is_too_long) = (error.status(), context_length::is_said_by(error));
-        ctx.meter = None;
-        self.recorder.attempt_answered(ctx, StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY));
-        if is_too_long {
-            return ctx.attempts.widen(&self.retries);
-        }
-        let failure = AttemptFailure::Status(status);
-        let is_tried =
-            fallback::is_retried(status, &ctx.snapshot.config.retry) || ctx.attempts.is_refused_by_fallback(failure);
-        is_tried && ctx.attempts.try_again(failure, &self.retries)
     }
 }
 

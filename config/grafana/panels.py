@@ -15,9 +15,9 @@ U = f'{N}, provider=~"$provider"'
 RATE = "[$__rate_interval]"
 # Every reason is in one of three classes, which tests/dashboards.rs checks: what a policy chose, what it could not
 # choose (`otherwise` serves), and what moved its choice.
-CHOSEN = 'reason=~"rule|tier|rounded_up|threshold|utility|similarity|judge|split|random|override|affinity|affinity_tool_loop|affinity_cache|housekeeping"'
+CHOSEN = 'reason=~"rule|tier|rounded_up|threshold|utility|similarity|judge|split|random|override|catalog|affinity|affinity_tool_loop|affinity_cache|housekeeping"'
 ABSTAINED = 'reason=~"low_confidence|no_ask|unfamiliar|truncated|not_similar|unmapped_label|kill_switch|not_rolled_out|classifier_.+|judge_.+"'
-CONSTRAINED = 'reason=~"context|images|audio|files|tools|json_schema|max_output|region|not_allowed|unhealthy|saturated"'
+CONSTRAINED = 'reason=~"context|images|audio|files|tools|json_schema|max_output|region|state|not_allowed|unhealthy|saturated"'
 FAILED = 'outcome!~"success|client_error|cancelled|shed|internal"'
 
 
@@ -123,6 +123,11 @@ QUALITY = Dashboard(
         lines("Abstentions by reason", Q(rate("decisions_total", f"{P}, {ABSTAINED}", "reason"), "{{reason}}"), "reqps", "`otherwise` decided: `low_confidence`, `truncated`, or what kept the classifier from answering.", stack="normal"),
         lines("Unfamiliar prompts by language", Q(rate("classifier_unfamiliar_prompts_total", C, "language"), "{{language}}"), "reqps", "Prompts in scripts and languages that the bundle was not trained for; strategies abstain from them (`unfamiliar`).", stack="normal"),
         lines("Constraints hit", Q(rate("decisions_total", f"{P}, {CONSTRAINED}", "reason"), "{{reason}}"), "reqps", "What the chosen model could not take (context window, images, audio, files, tools, a JSON schema), or why it was not to be had.", stack="normal"),
+        lines("Parameters adapted", [
+            Q(rate("parameters_adapted_total", N, "model, parameter"), "{{model}}: {{parameter}}"),
+            Q(rate("parameters_refused_total", N, "model"), "{{model}}: refused by its API"),
+        ], "reqps", "Parameters that were left out, renamed or changed so that they fit the model, and those that an API refused all the same.", stack="normal"),
+        lines("State that providers keep", Q(rate("state_total", N, "kind, outcome"), "{{kind}}: {{outcome}}"), "reqps", "Names of state in requests, such as ids of responses and files, by kind, and whether it was known who keeps it.", stack="normal"),
         Row("Targets and affinity"),
         lines("Strong share against target", [
             Q(f"pointsman_strong_share{{{P}}}", "{{policy}}: share"),
@@ -238,6 +243,11 @@ FLEET = Dashboard(
         state("Last reload", Q(f"pointsman_config_last_reload_successful{{{N}}}", "{{instance}}"), "short", "1 if the last attempt to load the configuration succeeded."),
         lines("Age of the configuration", Q(f"time() - pointsman_config_last_reload_success_timestamp_seconds{{{N}}}", "{{instance}}"), "s", "Since the last successful load."),
         lines("Shared store", [Q(f"pointsman_store_available{{{N}}}", "{{instance}}: available"), Q(rate("store_errors_total", N, "operation"), "errors: {{operation}}")], "short", "1 while the store that replicas share answers; commands a second that failed."),
+        Row("File watches"),
+        state("Watches missing", Q(f"pointsman_file_watches_missing{{{N}}}", "{{instance}}"), "short", "Folders whose changes only the looks at the stamps find, every few seconds; 0 when all are watched."),
+        lines("Changes of files", Q(rate("file_changes_total", N, "cause"), "{{cause}}"), "short", "Changes of the configuration, bundles, certificates and secrets that started a reload, by what made it look: `interval` alone means that events are missing.", stack="normal"),
+        lines("Watches", [Q(f"pointsman_file_watches{{{N}}}", "{{instance}}: folders"), Q(rate("file_looks_total", N, "instance"), "{{instance}}: looks a second")], "short", "Folders that are watched, and looks at the stamps of their files."),
+        lines("Watches lost", [Q(rate("file_watches_lost_total", N, "instance"), "{{instance}}: lost"), Q(rate("file_watch_errors_total", N, "instance"), "{{instance}}: errors")], "short", "Watches that ended with their folder, and those that the system refused. They are put up again at the next look.", stack="normal"),
         Row("Who runs what"),
         table("Configurations", Q(f"pointsman_config_info{{{N}}}"), "short", "By the beginning of the file's SHA-256."),
         table("Bundles", Q(f"pointsman_model_info{{{N}}}"), "short", "Version and checksum of what each classifier runs."),

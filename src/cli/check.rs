@@ -47,6 +47,7 @@ pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
     let mut warnings = snapshot.policies.lint();
     warnings.extend_from_slice(snapshot.advisers.warnings());
     warnings.extend(snapshot.config.price_warnings());
+    warnings.extend(snapshot.config.timeout_warnings());
     for warning in &warnings {
         eprintln!("warning: {warning}\n");
     }

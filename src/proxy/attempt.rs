@@ -52,6 +52,8 @@ pub(super) struct UpstreamAttempts {
     tried: Vec<PeerId>,
     /// The number of attempts so far.
     count: u32,
+    /// The number of them that found a kept connection closed: they say nothing about the upstream.
+    stale: u32,
     /// The start of the last attempt.
     started: Instant,
     /// The pause before the next attempt.
@@ -108,6 +110,7 @@ impl UpstreamAttempts {
             lease: None,
             tried: Vec::new(),
             count: 0,
+            stale: 0,
             started: now,
             pause: Duration::ZERO,
             earlier: None,
@@ -231,12 +234,13 @@ impl UpstreamAttempts {
 
     /// Returns whether attempts and time are left for another try.
     pub(super) fn may_try_again(&self) -> bool {
-        self.count < self.limit.attempts && !self.time_left().is_zero()
+        self.count - self.stale < self.limit.attempts && !self.time_left().is_zero()
     }
 
     /// Goes back to the peer whose kept connection was closed; once for each of its attempts.
     pub(super) fn again_after_stale(&mut self) -> bool {
         self.tried.pop();
+        self.stale += 1;
         self.count < MAX_TRIES
     }
 

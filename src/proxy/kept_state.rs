@@ -7,9 +7,10 @@ use std::sync::Arc;
 use pingora::http::RequestHeader;
 use pointsman_core::config::{Name, StateRule};
 use pointsman_core::prompt::state::StateName;
-use pointsman_core::usage::StateScope;
+use pointsman_core::usage::{StateScope, UsageReader};
 
 use super::Proxy;
+use super::answer::meter::AnswerMeter;
 use super::context::RequestContext;
 use super::record::Recorder;
 use crate::router::{RequestState, StateKeeper};
@@ -45,7 +46,7 @@ impl Recorder {
     /// Remembers who made what the part of the answer names that has just come: before the client, who may ask for it at
     /// once, gets to see it.
     pub(super) fn remember_state(&self, ctx: &mut RequestContext) {
-        let Some(names) = ctx.meter.as_mut().map(super::answer::meter::AnswerMeter::take_names) else { return };
+        let Some(names) = ctx.meter.as_mut().map(AnswerMeter::take_names) else { return };
         if names.is_empty() {
             return;
         }
@@ -56,7 +57,7 @@ impl Recorder {
 
     /// Remembers that what a request names is with the provider that has answered it.
     pub(super) fn confirm_state(&self, ctx: &RequestContext) {
-        let has_ended = ctx.meter.as_ref().is_some_and(|meter| meter.reader().is_some_and(|reader| reader.has_ended()));
+        let has_ended = ctx.meter.as_ref().is_some_and(|meter| meter.reader().is_some_and(UsageReader::has_ended));
         if ctx.state.names_any()
             && has_ended
             && let Some(keeper) = keeper(ctx)

@@ -67,7 +67,8 @@ async fn the_first_rule_that_is_true_decides() {
 #[tokio::test]
 async fn a_model_that_cannot_serve_the_request_is_never_chosen() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
-    let gateway = Gateway::start(&Config::new(&small, &frontier)).await;
+    let policy = "    max_tokens: require\n".to_owned();
+    let gateway = Gateway::start(&Config { policy, ..Config::new(&small, &frontier) }).await;
     let image = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}});
     let image = json!({"model": "auto", "messages": [{"role": "user", "content": [image]}]});
     let long = json!({"model": "auto", "max_tokens": 20_000_000, "messages": [{"role": "user", "content": "hello"}]});

@@ -5,6 +5,7 @@
 //! `validate`; every stage reports all it finds, each problem with its path, line, column and a snippet. [`NamesFiles`]
 //! lists the files that a configuration names. [`KnownModel`] is what is built in about a model of a public provider. This module imports nothing of ours.
 
+mod advice;
 mod affinity;
 mod catalog;
 mod classifier;

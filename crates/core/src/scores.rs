@@ -222,7 +222,7 @@ impl HeadScores {
         let last = self.probabilities.len().checked_sub(1).filter(|last| *last > 0)?;
         let weighted = self.probabilities.iter().enumerate().map(|(index, p)| index as f64 * f64::from(*p));
         // Labels that hold apart from each other can add up to more than one.
-        Some((weighted.sum::<f64>() / last as f64).min(1.0))
+        Some((weighted.sum::<f64>() / last as f64).clamp(0.0, 1.0))
     }
 }
 

@@ -44,6 +44,11 @@ impl FallbackModels {
         self.fallback.remove(ready)
     }
 
+    /// Adds a model to fall back on when all others have failed.
+    pub(super) fn add_last(&mut self, model: Arc<Deployment>) {
+        self.fallback.push_back(model);
+    }
+
     /// Returns whether any of the models has a larger context window than `target`.
     pub(super) fn have_wider_than(&self, target: &Deployment) -> bool {
         self.fallback.iter().chain(&self.wider).any(|next| next.is_wider_than(target))

@@ -17,10 +17,12 @@ const LONGEST_REST: Duration = Duration::from_secs(60);
 const RESTING: &str = "retry_after";
 
 impl UpstreamAttempts {
-    /// Leaves a model that asked to be left alone for now, if another one is ready.
+    /// Leaves a model that asked to be left alone for now, if another one is ready; it is the last resort.
     pub(in crate::proxy) fn avoid_resting(&mut self, retries: &RetryLedger) {
-        if self.target().is_some_and(|target| target.is_resting()) && self.alternatives.have_ready() {
+        let Some(resting) = self.target().filter(|target| target.is_resting()).cloned() else { return };
+        if self.alternatives.have_ready() {
             self.fall_back(RESTING, &retries.metrics);
+            self.alternatives.add_last(resting);
         }
     }
 

@@ -52,6 +52,7 @@ fn touched() -> Metrics {
         device: "cpu".into(),
     }]);
     metrics.held(&policy, "new");
+    metrics.state_named("response", "known");
     metrics.target(&policy).froze();
     metrics.store().available(true);
     let _ = metrics.classifier(&classifier);

@@ -119,7 +119,7 @@ impl TiersStrategy {
                 tier,
                 label,
                 // Labels that hold apart from each other can add up to more; the sum bounds that any of them holds.
-                probability: labels.iter().filter_map(probability).map(|(_, p)| p).sum::<f64>().min(1.0),
+                probability: labels.iter().filter_map(probability).map(|(_, p)| p).sum::<f64>().clamp(0.0, 1.0),
             })
         })
     }
@@ -150,7 +150,7 @@ impl TiersStrategy {
                 models.len() - 1
             });
             models[place].1.extend(labels.iter().map(Name::as_str));
-            models[place].2 = (models[place].2 + probability).min(1.0);
+            models[place].2 = (models[place].2 + probability).clamp(0.0, 1.0);
         }
         let expected = models.into_iter().map(|(model, labels, probability)| {
             (model.clone(), ModelExpectation::probability(&labels, &self.head, probability))

@@ -1,0 +1,67 @@
+//! The verdict on an upstream's answer: the client's, or a failed attempt and what follows on it.
+
+use http::StatusCode;
+use pingora::proxy::Session;
+use pingora::{Error, ErrorType, Result};
+use pointsman_core::usage::OpeningVerdict;
+
+use super::Proxy;
+use super::attempt::{context_length, fallback};
+use super::context::RequestContext;
+use crate::upstream::{AttemptFailure, ERROR_IN_ANSWER};
+
+impl Proxy {
+    /// Says what follows on an answer with a status that may be tried elsewhere: another attempt, or none; `None` where
+    /// the answer is the client's.
+    pub(super) fn after_status(
+        &self,
+        session: &mut Session,
+        ctx: &mut RequestContext,
+        status: StatusCode,
+    ) -> Option<bool> {
+        let code = status.as_u16();
+        let failure = AttemptFailure::Status(code);
+        let is_refused = ctx.attempts.is_refused_by_fallback(failure);
+        if !is_refused && !fallback::is_retried(code, &ctx.snapshot.config.retry) {
+            return None;
+        }
+        let again = ctx.attempts.can_resend(session) && ctx.attempts.try_again(failure, &self.retries);
+        (again || is_refused).then_some(again)
+    }
+
+    /// Takes the verdict on the opening of an answer: lets it out, or fails the attempt, of which the client has seen
+    /// nothing.
+    pub(super) fn opened(&self, ctx: &mut RequestContext, verdict: OpeningVerdict) -> Result<()> {
+        match verdict {
+            OpeningVerdict::Open => {}
+            OpeningVerdict::Begun => {
+                ctx.attempts.adapter.release();
+                self.recorder.attempt_answered(ctx, StatusCode::OK);
+                self.recorder.answer_began(ctx, StatusCode::OK);
+            }
+            OpeningVerdict::Error(error) => {
+                ctx.attempts.answer_error = Some(*error);
+                return Err(Error::explain(ERROR_IN_ANSWER, "the answer is an error").into_up());
+            }
+            OpeningVerdict::Empty => {
+                return Err(Error::explain(ErrorType::ConnectionClosed, "the answer has nothing in it").into_up());
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts an attempt whose answer was an error although its status was good; returns whether another one follows.
+    pub(super) fn after_error_in_answer(&self, ctx: &mut RequestContext) -> bool {
+        let Some(error) = &ctx.attempts.answer_error else { return false };
+        let (status, is_too_long) = (error.status(), context_length::is_said_by(error));
+        ctx.meter = None;
+        self.recorder.attempt_answered(ctx, StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY));
+        if is_too_long {
+            return ctx.attempts.widen(&self.retries);
+        }
+        let failure = AttemptFailure::Status(status);
+        let is_tried =
+            fallback::is_retried(status, &ctx.snapshot.config.retry) || ctx.attempts.is_refused_by_fallback(failure);
+        is_tried && ctx.attempts.try_again(failure, &self.retries)
+    }
+}
