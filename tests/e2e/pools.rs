@@ -278,3 +278,26 @@ async fn a_peer_that_asks_to_be_left_alone_leaves_the_others_their_work() {
 
     assert_eq!(models, vec![Some("small".to_owned()); 3], "one peer's word is not the model's");
 }
+
+#[tokio::test]
+async fn slow_whole_answers_eject_no_peer_that_answers_others() {
+    let mut releases = Vec::new();
+    let mut script = vec![Answer::Completion];
+    for _ in 0..6 {
+        let (release, held) = oneshot::channel();
+        releases.push(release);
+        script.push(Answer::Held(held));
+    }
+    let small = Origin::answering(script).await;
+    let gateway = Gateway::start(&Config { first_byte: "100ms", ..Config::new(&small, &small) }).await;
+    assert_eq!(chat(gateway.listen, question("auto", "short")).await.status, StatusCode::OK);
+
+    for _ in 0..6 {
+        let reply = chat(gateway.listen, question("auto", "long")).await;
+        assert_eq!((reply.status, reply.error_code()), (StatusCode::GATEWAY_TIMEOUT, "upstream_timeout".into()));
+    }
+
+    let healthy = format!("pointsman_upstream_healthy{{peer=\"{}\",provider=\"one\"}} 1", small.address());
+    until_metric(&gateway, &healthy).await;
+    assert_eq!(chat(gateway.listen, question("auto", "short again")).await.status, StatusCode::OK);
+}
