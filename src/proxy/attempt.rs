@@ -14,6 +14,7 @@ pub(super) mod original;
 mod refused_parameter;
 mod retry_after;
 pub(super) mod retry_budget;
+mod withheld;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -44,10 +44,11 @@ use pingora::protocols::http::custom::server::Session as CustomSession;
 use pingora::protocols::http::{HttpTask, ServerSession as HttpSession};
 use pingora::protocols::l4::socket::SocketAddr;
 use pingora::proxy::Session;
-use pingora::{Error, ErrorType, Result};
+use pingora::{Error, Result};
 use tokio::time::Instant;
 
 use crate::proxy::attempt::context_length::WithheldAnswer;
+use crate::proxy::attempt::withheld::{UpstreamDeadlines, Withheld};
 use crate::proxy::downstream::drain::CutSignal;
 use crate::upstream::{CUT_OFF, SILENT};
 
@@ -79,24 +80,6 @@ struct ReplaySession {
     body: Bytes,
     patience: UpstreamDeadlines,
     withheld: Withheld,
-}
-
-/// The part of an answer that the client has not seen.
-enum Withheld {
-    /// None: what comes goes out.
-    Nothing,
-    /// An error that may say that the prompt is too long.
-    Error(WithheldAnswer),
-    /// An answer that nothing real has come of, and the deadlines for the time when it has.
-    Opening { tasks: Vec<HttpTask>, then: UpstreamDeadlines },
-}
-
-/// The deadlines of a silent upstream, where they are earlier than Pingora's own timeout.
-#[derive(Debug, Clone, Copy, Default)]
-struct UpstreamDeadlines {
-    until: Option<Instant>,
-    /// The longest pause, and its start: the moment in which the client got the last part of the answer.
-    pause: Option<(Duration, Instant)>,
 }
 
 impl SessionSwap {
@@ -183,55 +166,6 @@ impl ReplaySession {
 
     fn inner_mut(&mut self) -> &mut HttpSession {
         self.inner.as_mut().expect("present until drop")
-    }
-
-    /// Returns what of the answer may go out now, with what was withheld before; `None` while it is withheld.
-    ///
-    /// # Errors
-    /// [`WithheldAnswer`]'s; the upstream's own, where it broke off before anything real had come; an end before that.
-    fn sift(&mut self, mut tasks: Vec<HttpTask>) -> Result<Option<Vec<HttpTask>>> {
-        let out = match &mut self.withheld {
-            Withheld::Nothing => return Ok(Some(tasks)),
-            Withheld::Error(withheld) => withheld.push(tasks)?,
-            Withheld::Opening { tasks: held, then } if self.slot.is_released.load(Ordering::Relaxed) => {
-                held.append(&mut tasks);
-                self.patience = *then;
-                Some(std::mem::take(held))
-            }
-            Withheld::Opening { tasks: held, .. } => {
-                if let Some(broke) = tasks.iter().position(|task| matches!(task, HttpTask::Failed(_)))
-                    && let HttpTask::Failed(error) = tasks.swap_remove(broke)
-                {
-                    return Err(error);
-                }
-                let has_trailers = tasks.iter().any(|task| matches!(task, HttpTask::Trailer(_)));
-                if !has_trailers && tasks.iter().any(|task| task.is_end() || matches!(task, HttpTask::Done)) {
-                    return Err(
-                        Error::explain(ErrorType::ConnectionClosed, "an answer without anything in it").into_up()
-                    );
-                }
-                held.append(&mut tasks);
-                has_trailers.then(|| std::mem::take(held)) // no phase sees such an end: what came is the answer
-            }
-        };
-        if out.is_some() {
-            self.withheld = Withheld::Nothing;
-        }
-        Ok(out)
-    }
-}
-
-impl UpstreamDeadlines {
-    fn deadline(self) -> Option<Instant> {
-        let pause = self.pause.map(|(idle, since)| since + idle);
-        self.until.into_iter().chain(pause).min()
-    }
-
-    /// Notes that the client got a part of the answer. Its own slowness is no pause of the upstream.
-    fn renew(&mut self) {
-        if let Some((_, since)) = &mut self.pause {
-            *since = Instant::now();
-        }
     }
 }
 
@@ -342,8 +276,15 @@ impl CustomSession for ReplaySession {
         self.inner_mut().write_response_trailers(trailers).await
     }
 
-    async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
-        let Some(tasks) = self.sift(tasks)? else { return Ok(false) }; // there is more to come
+    async fn response_duplex_vec(&mut self, mut tasks: Vec<HttpTask>) -> Result<bool> {
+        if self.slot.is_released.load(Ordering::Relaxed)
+            && let Some(mut opening) = self.withheld.release()
+        {
+            self.patience = opening.then;
+            opening.tasks.append(&mut tasks);
+            tasks = opening.tasks;
+        }
+        let Some(tasks) = self.withheld.sift(tasks)? else { return Ok(false) }; // there is more to come
         let is_over = self.inner_mut().response_duplex_vec(tasks).await?;
         self.patience.renew();
         Ok(is_over)

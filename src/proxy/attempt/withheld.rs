@@ -1,0 +1,91 @@
+//! The part of an answer that the client has not seen, and the deadlines of an upstream that is silent.
+
+use std::time::Duration;
+
+use pingora::protocols::http::HttpTask;
+use pingora::{Error, ErrorType, Result};
+use tokio::time::Instant;
+
+use super::context_length::WithheldAnswer;
+
+/// The part of an answer that the client has not seen.
+pub(super) enum Withheld {
+    /// None: what comes goes out.
+    Nothing,
+    /// An error that may say that the prompt is too long.
+    Error(WithheldAnswer),
+    /// An answer that nothing real has come of, and the deadlines for the time when it has.
+    Opening { tasks: Vec<HttpTask>, then: UpstreamDeadlines },
+}
+
+/// The deadlines of a silent upstream, where they are earlier than Pingora's own timeout.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct UpstreamDeadlines {
+    pub(super) until: Option<Instant>,
+    /// The longest pause, and its start: the moment in which the client got the last part of the answer.
+    pub(super) pause: Option<(Duration, Instant)>,
+}
+
+/// An opening that may go out, and the deadlines from then on.
+pub(super) struct ReleasedOpening {
+    pub(super) tasks: Vec<HttpTask>,
+    pub(super) then: UpstreamDeadlines,
+}
+
+impl Withheld {
+    /// Gives back the opening that is held, if one is: something real of the answer has come.
+    pub(super) fn release(&mut self) -> Option<ReleasedOpening> {
+        match std::mem::replace(self, Self::Nothing) {
+            Self::Opening { tasks, then } => Some(ReleasedOpening { tasks, then }),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    /// Returns what of the answer may go out now, with what was withheld before; `None` while it is withheld.
+    ///
+    /// # Errors
+    /// [`WithheldAnswer`]'s; the upstream's own, where it broke off before anything real had come; an end before that.
+    pub(super) fn sift(&mut self, mut tasks: Vec<HttpTask>) -> Result<Option<Vec<HttpTask>>> {
+        let out = match self {
+            Self::Nothing => return Ok(Some(tasks)),
+            Self::Error(withheld) => withheld.push(tasks)?,
+            Self::Opening { tasks: held, .. } => {
+                if let Some(broke) = tasks.iter().position(|task| matches!(task, HttpTask::Failed(_)))
+                    && let HttpTask::Failed(error) = tasks.swap_remove(broke)
+                {
+                    return Err(error);
+                }
+                let has_trailers = tasks.iter().any(|task| matches!(task, HttpTask::Trailer(_)));
+                if !has_trailers && tasks.iter().any(|task| task.is_end() || matches!(task, HttpTask::Done)) {
+                    return Err(
+                        Error::explain(ErrorType::ConnectionClosed, "an answer without anything in it").into_up()
+                    );
+                }
+                held.append(&mut tasks);
+                // No phase sees an end by trailers: what came is the answer.
+                has_trailers.then(|| std::mem::take(held))
+            }
+        };
+        if out.is_some() {
+            *self = Self::Nothing;
+        }
+        Ok(out)
+    }
+}
+
+impl UpstreamDeadlines {
+    pub(super) fn deadline(self) -> Option<Instant> {
+        let pause = self.pause.map(|(idle, since)| since + idle);
+        self.until.into_iter().chain(pause).min()
+    }
+
+    /// Notes that the client got a part of the answer. Its own slowness is no pause of the upstream.
+    pub(super) fn renew(&mut self) {
+        if let Some((_, since)) = &mut self.pause {
+            *since = Instant::now();
+        }
+    }
+}
