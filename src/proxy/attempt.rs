@@ -14,7 +14,7 @@ pub(super) mod original;
 mod refused_parameter;
 mod retry_after;
 pub(super) mod retry_budget;
-mod withheld;
+pub(super) mod withheld;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -17,7 +17,7 @@ from wire import JsonObject, ServerEvent
 
 DEADLINE = 30
 
-# By the request's `user` (Anthropic: `metadata.user_id`). Besides there are, for streams, after the first event:
+# By the request's `user` (Anthropic: `metadata.user_id`). Besides there are, for streams, after the first real event:
 # `paused`: waits until the client has seen it; `endless`: nothing more comes; `broken`: the connection closes, as it
 # does amid other answers. And `silent`: no answer at all.
 FAILURES = {
@@ -68,6 +68,11 @@ class Upstream(ThreadingHTTPServer):
         left = self.disconnected.wait(DEADLINE)
         self.disconnected.clear()
         return left
+
+
+def is_prelude(event: ServerEvent) -> bool:
+    """Tells whether an event says only that an answer will begin: until then a proxy may still ask elsewhere."""
+    return event[0] in ("message_start", "ping", "response.created", "response.in_progress")
 
 
 class UpstreamHandler(BaseHTTPRequestHandler):
@@ -137,7 +142,9 @@ class UpstreamHandler(BaseHTTPRequestHandler):
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
         self.server.first_event_seen.clear()
-        self.event(*events[0])
+        first = next(index for index, event in enumerate(events) if not is_prelude(event))
+        for event in events[: first + 1]:
+            self.event(*event)
         if plight == "paused":
             assert self.server.first_event_seen.wait(DEADLINE), "the client never saw the first event"
         elif plight == "endless":
@@ -145,7 +152,7 @@ class UpstreamHandler(BaseHTTPRequestHandler):
         elif plight == "broken":
             self.close_connection = True
             return None
-        for event in events[1:]:
+        for event in events[first + 1 :]:
             self.event(*event)
         self.wfile.write(b"0\r\n\r\n")
         return None

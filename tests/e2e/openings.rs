@@ -161,6 +161,29 @@ async fn an_answer_goes_out_with_its_first_real_event_and_with_all_that_came_bef
 }
 
 #[tokio::test]
+async fn an_opening_is_not_held_for_ever() {
+    let ask = async |framing: Framing| {
+        let (sender, chunks) = mpsc::channel(8);
+        let small = Origin::answering([Answer::Events(chunks)]).await;
+        let gateway = Gateway::start(&Config::new(&small, &small)).await;
+        let mut connection = Connection::open(gateway.listen, framing).await;
+        let opening = "data: {\"type\": \"message_start\", \"message\": {}}\n\n";
+        sender.send(opening.into()).await.expect("room");
+
+        let mut body = connection.start(framing, "/v1/messages", streamed()).await.into_body();
+
+        let first = soon("the opening", body.frame()).await.expect("a frame").expect("no error");
+        assert_eq!(first.into_data().expect("data"), opening, "{framing:?}");
+        sender.send(REAL.into()).await.expect("the gateway reads");
+        drop(sender);
+        let rest = soon("the end", body.collect()).await.expect("a whole stream").to_bytes();
+        assert_eq!(rest, REAL, "{framing:?}");
+    };
+
+    tokio::join!(ask(Framing::Length), ask(Framing::H2Length));
+}
+
+#[tokio::test]
 async fn an_error_after_something_real_is_the_client_s_to_see() {
     let late = "data: {\"choices\": [{\"delta\": {\"content\": \"a\"}}]}\n\ndata: {\"error\": {\"message\": \"x\", \"code\": 503}}\n\n";
     let small = Origin::answering([events(late)]).await;

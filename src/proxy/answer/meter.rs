@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::encoded::EncodedAnswer;
 use super::rejection::Rejection;
+use crate::proxy::attempt::withheld::LONGEST_HOLD;
 
 /// The measures of one successful answer, taken while it passes.
 pub(in crate::proxy) struct AnswerMeter {
@@ -32,10 +33,6 @@ pub(in crate::proxy) struct AnswerMeter {
     first: Option<Instant>,
     last: Option<Instant>,
 }
-
-/// The longest that the opening of an answer is held back while the provider shows that it lives: whoever is between
-/// the client and us must see the header in time.
-const LONGEST_HOLD: Duration = Duration::from_secs(15);
 
 impl AnswerMeter {
     /// Begins to measure a successful answer to a request for `path`; returns `None` for any other.

@@ -29,28 +29,21 @@
 //! client, whose real session has to be there while the body is sent (see `request_body_filter`), and requests whose
 //! body is not read but passed on.
 
+mod replay;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use futures::Stream;
-use http::HeaderMap;
-use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::protocols::Digest;
-use pingora::protocols::http::custom::CustomMessageWrite;
-use pingora::protocols::http::custom::server::Session as CustomSession;
-use pingora::protocols::http::{HttpTask, ServerSession as HttpSession};
-use pingora::protocols::l4::socket::SocketAddr;
+use pingora::protocols::http::ServerSession as HttpSession;
 use pingora::proxy::Session;
-use pingora::{Error, Result};
 use tokio::time::Instant;
 
-use crate::proxy::attempt::context_length::WithheldAnswer;
-use crate::proxy::attempt::withheld::{UpstreamDeadlines, Withheld};
+use self::replay::ReplaySession;
+use super::context_length::WithheldAnswer;
+use super::withheld::{LONGEST_HOLD, UpstreamDeadlines, Withheld};
 use crate::proxy::downstream::drain::CutSignal;
-use crate::upstream::{CUT_OFF, SILENT};
 
 /// The slot in which a dropped [`ReplaySession`] leaves the real session, as `Box<dyn CustomSession>` cannot be downcast
 /// to take it back; and the word that an answer which is held may go out.
@@ -69,17 +62,6 @@ pub(in crate::proxy) struct SessionSwap {
     begins: Option<Instant>,
     /// The moment in which the attempt has to be over.
     ends: Option<Instant>,
-}
-
-/// A session whose request body was read already and can be sent any number of times.
-struct ReplaySession {
-    /// The real session; taken only by `drop`.
-    inner: Option<Box<HttpSession>>,
-    slot: Arc<SessionSlot>,
-    cut: CutSignal,
-    body: Bytes,
-    patience: UpstreamDeadlines,
-    withheld: Withheld,
 }
 
 impl SessionSwap {
@@ -111,13 +93,18 @@ impl SessionSwap {
         self.stand_in(session, Bytes::new(), UpstreamDeadlines::default(), withheld);
     }
 
-    /// Keeps the answer that has just begun from the client until [`Self::release`]. Until then it is due as if it had
-    /// not begun; from then on it may pause for `idle`.
+    /// Keeps the answer that has just begun from the client until [`Self::release`], for [`LONGEST_HOLD`] at most. Until
+    /// then it is due as if it had not begun; from then on it may pause for `idle`.
     pub(in crate::proxy) fn hold(&mut self, session: &mut Session, idle: Option<Duration>) {
         self.slot.is_released.store(false, Ordering::Relaxed);
         let then = UpstreamDeadlines { until: self.ends, pause: idle.map(|idle| (idle, Instant::now())) };
         let patience = UpstreamDeadlines { until: self.begins, pause: None };
-        self.stand_in(session, Bytes::new(), patience, Withheld::Opening { tasks: Vec::new(), then });
+        self.stand_in(
+            session,
+            Bytes::new(),
+            patience,
+            Withheld::Opening { tasks: Vec::new(), until: Instant::now() + LONGEST_HOLD, then },
+        );
     }
 
     /// Lets the answer out that is held, with the part of it that comes next.
@@ -157,233 +144,4 @@ impl SessionSwap {
 /// A placeholder session; the inner box holds a zero-sized type and does not allocate.
 fn vacant() -> Box<HttpSession> {
     Box::new(HttpSession::Custom(Box::new(())))
-}
-
-impl ReplaySession {
-    fn inner(&self) -> &HttpSession {
-        self.inner.as_ref().expect("present until drop")
-    }
-
-    fn inner_mut(&mut self) -> &mut HttpSession {
-        self.inner.as_mut().expect("present until drop")
-    }
-}
-
-impl Drop for ReplaySession {
-    fn drop(&mut self) {
-        // A task that was cancelled drops the slot with its last owner, and so closes the connection.
-        *self.slot.session.lock().unwrap_or_else(PoisonError::into_inner) = self.inner.take();
-    }
-}
-
-#[async_trait]
-impl CustomSession for ReplaySession {
-    // The point of the adapter: the body was read, and all of it is in the retry buffer.
-
-    fn is_body_done(&mut self) -> bool {
-        true
-    }
-
-    fn is_body_empty(&mut self) -> bool {
-        self.body.is_empty()
-    }
-
-    fn enable_retry_buffering(&mut self) {}
-
-    fn retry_buffer_truncated(&self) -> bool {
-        false
-    }
-
-    fn get_retry_buffer(&self) -> Option<Bytes> {
-        (!self.body.is_empty()).then(|| self.body.clone())
-    }
-
-    async fn read_body_bytes(&mut self) -> Result<Option<Bytes>> {
-        Ok(None)
-    }
-
-    async fn drain_request_body(&mut self) -> Result<()> {
-        Ok(())
-    }
-
-    /// Waits for the client to leave, no longer than the upstream may be silent, or a drain lasts. Pingora polls this
-    /// while it waits for the upstream, and starts it anew after each event: so the deadline is absolute.
-    async fn read_body_or_idle(&mut self, _no_body_expected: bool) -> Result<Option<Bytes>> {
-        let Self { inner, cut, patience, .. } = self;
-        let inner = inner.as_mut().expect("present until drop");
-        let deadline = patience.deadline();
-        tokio::select! {
-            biased;
-            left = inner.read_body_or_idle(true) => left,
-            () = async { tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)).await }, if deadline.is_some() => {
-                Error::e_explain(SILENT, "while waiting for the upstream")
-            }
-            () = cut.fell() => Error::e_explain(CUT_OFF, "at the end of the drain"),
-        }
-    }
-
-    // No custom messages. The writer must be `None`: with a writer and no reader Pingora fails the request.
-
-    fn take_custom_message_reader(
-        &mut self,
-    ) -> Option<Box<dyn Stream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>> {
-        None
-    }
-
-    fn restore_custom_message_reader(
-        &mut self,
-        _reader: Box<dyn Stream<Item = Result<Bytes>> + Unpin + Send + Sync + 'static>,
-    ) -> Result<()> {
-        Ok(())
-    }
-
-    fn take_custom_message_writer(&mut self) -> Option<Box<dyn CustomMessageWrite>> {
-        None
-    }
-
-    fn restore_custom_message_writer(&mut self, _writer: Box<dyn CustomMessageWrite>) -> Result<()> {
-        Ok(())
-    }
-
-    async fn finish_custom(&mut self) -> Result<()> {
-        Ok(())
-    }
-
-    // Everything else is the real session's. An empty body to an HTTP/2 upstream keeps the adapter in place until
-    // `upstream_response_filter`, so nothing here may be unreachable.
-
-    fn req_header(&self) -> &RequestHeader {
-        self.inner().req_header()
-    }
-
-    fn req_header_mut(&mut self) -> &mut RequestHeader {
-        self.inner_mut().req_header_mut()
-    }
-
-    async fn write_response_header(&mut self, header: Box<ResponseHeader>, _end: bool) -> Result<()> {
-        self.inner_mut().write_response_header(header).await
-    }
-
-    async fn write_response_header_ref(&mut self, header: &ResponseHeader, _end: bool) -> Result<()> {
-        self.inner_mut().write_response_header_ref(header).await
-    }
-
-    async fn write_body(&mut self, data: Bytes, end: bool) -> Result<()> {
-        self.inner_mut().write_response_body(data, end).await
-    }
-
-    async fn write_trailers(&mut self, trailers: HeaderMap) -> Result<()> {
-        self.inner_mut().write_response_trailers(trailers).await
-    }
-
-    async fn response_duplex_vec(&mut self, mut tasks: Vec<HttpTask>) -> Result<bool> {
-        if self.slot.is_released.load(Ordering::Relaxed)
-            && let Some(mut opening) = self.withheld.release()
-        {
-            self.patience = opening.then;
-            opening.tasks.append(&mut tasks);
-            tasks = opening.tasks;
-        }
-        let Some(tasks) = self.withheld.sift(tasks)? else { return Ok(false) }; // there is more to come
-        let is_over = self.inner_mut().response_duplex_vec(tasks).await?;
-        self.patience.renew();
-        Ok(is_over)
-    }
-
-    /// A withheld answer takes the plain way out, where it can be seen.
-    fn proxy_tasks_enabled(&self) -> bool {
-        matches!(self.withheld, Withheld::Nothing) && self.inner().supports_proxy_task_api()
-    }
-
-    fn set_proxy_tasks_enabled(&mut self, enabled: bool) {
-        self.inner_mut().set_proxy_tasks_enabled(enabled);
-    }
-
-    fn send_proxy_task(&mut self, task: HttpTask) {
-        self.inner_mut().send_downstream_proxy_task(task);
-    }
-
-    fn has_pending_proxy_tasks(&self) -> bool {
-        self.inner().has_pending_downstream_proxy_tasks()
-    }
-
-    async fn write_proxy_tasks(&mut self) -> Result<bool> {
-        self.inner_mut().write_downstream_proxy_tasks().await
-    }
-
-    fn set_read_timeout(&mut self, timeout: Option<Duration>) {
-        self.inner_mut().set_read_timeout(timeout);
-    }
-
-    fn get_read_timeout(&self) -> Option<Duration> {
-        self.inner().get_read_timeout()
-    }
-
-    fn set_write_timeout(&mut self, timeout: Option<Duration>) {
-        self.inner_mut().set_write_timeout(timeout);
-    }
-
-    fn get_write_timeout(&self) -> Option<Duration> {
-        self.inner().get_write_timeout()
-    }
-
-    fn set_total_drain_timeout(&mut self, timeout: Option<Duration>) {
-        self.inner_mut().set_total_drain_timeout(timeout);
-    }
-
-    fn get_total_drain_timeout(&self) -> Option<Duration> {
-        self.inner().get_total_drain_timeout()
-    }
-
-    fn request_summary(&self) -> String {
-        self.inner().request_summary()
-    }
-
-    fn response_written(&self) -> Option<&ResponseHeader> {
-        self.inner().response_written()
-    }
-
-    async fn shutdown(&mut self, _code: u32, _context: &str) {
-        self.inner_mut().shutdown().await;
-    }
-
-    async fn finish(&mut self) -> Result<()> {
-        self.inner_mut().finish_body().await
-    }
-
-    fn body_bytes_sent(&self) -> usize {
-        self.inner().body_bytes_sent()
-    }
-
-    fn body_bytes_read(&self) -> usize {
-        self.inner().body_bytes_read()
-    }
-
-    fn digest(&self) -> Option<&Digest> {
-        self.inner().digest()
-    }
-
-    fn digest_mut(&mut self) -> Option<&mut Digest> {
-        self.inner_mut().digest_mut()
-    }
-
-    fn client_addr(&self) -> Option<&SocketAddr> {
-        self.inner().client_addr()
-    }
-
-    fn server_addr(&self) -> Option<&SocketAddr> {
-        self.inner().server_addr()
-    }
-
-    fn pseudo_raw_h1_request_header(&self) -> Bytes {
-        self.inner().to_h1_raw()
-    }
-
-    fn is_upgrade_req(&self) -> bool {
-        self.inner().is_upgrade_req()
-    }
-
-    fn was_upgraded(&self) -> bool {
-        self.inner().was_upgraded()
-    }
 }

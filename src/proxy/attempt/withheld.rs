@@ -14,9 +14,13 @@ pub(super) enum Withheld {
     Nothing,
     /// An error that may say that the prompt is too long.
     Error(WithheldAnswer),
-    /// An answer that nothing real has come of, and the deadlines for the time when it has.
-    Opening { tasks: Vec<HttpTask>, then: UpstreamDeadlines },
+    /// An answer that nothing real has come of, the moment until which it is held, and the deadlines from then on.
+    Opening { tasks: Vec<HttpTask>, until: Instant, then: UpstreamDeadlines },
 }
+
+/// The longest that the opening of an answer is held back: the client, and whoever is between it and us, must see in
+/// time that the provider lives.
+pub(in crate::proxy) const LONGEST_HOLD: Duration = Duration::from_secs(10);
 
 /// The deadlines of a silent upstream, where they are earlier than Pingora's own timeout.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,11 +40,19 @@ impl Withheld {
     /// Gives back the opening that is held, if one is: something real of the answer has come.
     pub(super) fn release(&mut self) -> Option<ReleasedOpening> {
         match std::mem::replace(self, Self::Nothing) {
-            Self::Opening { tasks, then } => Some(ReleasedOpening { tasks, then }),
+            Self::Opening { tasks, then, .. } => Some(ReleasedOpening { tasks, then }),
             other => {
                 *self = other;
                 None
             }
+        }
+    }
+
+    /// Returns until when an opening is held of which some has come.
+    pub(super) fn held_until(&self) -> Option<Instant> {
+        match self {
+            Self::Opening { tasks, until, .. } if !tasks.is_empty() => Some(*until),
+            _ => None,
         }
     }
 
