@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help setup build quick demo observe run test bench fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
-	clients-python clients-node clients-agents dashboards pictures exporter
+	clients-python clients-node clients-agents mixed dashboards pictures exporter
 
 CARGO ?= cargo
 # What `make run` serves, and what `make demo` is given besides.
@@ -116,6 +116,10 @@ clients-python: setup .venv/clients
 	.venv/bin/python tests/clients/anthropic_python.py
 	.venv/bin/python tests/clients/costs.py
 	.venv/bin/python tests/clients/openapi.py
+	REQUESTS=500 .venv/bin/python tests/clients/mixed.py
+
+mixed: quick .venv/clients ## Send ten thousand mixed requests through a fleet that fails (REQUESTS, SEED)
+	POINTSMAN=$(QUICK_BINARY) .venv/bin/python tests/clients/mixed.py
 
 clients-node: setup .venv/clients tests/clients/node/node_modules/.package-lock.json
 	$(CARGO) build --locked
