@@ -43,7 +43,8 @@ impl ModelProfile {
     /// Makes a request's parameters fit the model. Changes nothing where no model answers.
     #[must_use]
     pub fn fit(&self, request: &ParameterFit<'_>) -> FittedParameters {
-        if !request.dialect.generates() {
+        let is_free = self.family.is_none() && self.effort.is_none();
+        if !request.dialect.generates() || (is_free && request.limit.is_none() && request.refused.is_empty()) {
             return FittedParameters::default();
         }
         let mut draft = FitDraft::new(self, request);
