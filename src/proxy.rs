@@ -320,11 +320,8 @@ impl ProxyHttp for Proxy {
         ctx.meter = None; // of an answer that the client has seen nothing of
         // A kept connection that turns out to be closed says nothing about the upstream: the same one is asked again.
         let is_stale = reused && matches!(error.retry, RetryType::ReusedOnly | RetryType::Decided(true));
-        let again = if is_stale {
-            ctx.attempts.again_after_stale()
-        } else {
-            self.recorder.attempt_failed(ctx, &error, &self.retries)
-        };
+        let again =
+            (is_stale && ctx.attempts.again_after_stale()) || self.recorder.attempt_failed(ctx, &error, &self.retries);
         error.set_retry(again);
         error
     }

@@ -92,7 +92,8 @@ async fn write(session: &mut Session, ctx: &RequestContext, rejection: &Rejectio
     let no_store = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let most = ctx.snapshot.config.retry.max_retry_after.0.as_secs().max(1);
     let retry_after = rejection.retry_after().map(|wait| (header::RETRY_AFTER, HeaderValue::from(wait.min(most))));
-    let should_retry = client_loop::should_retry(ctx, rejection).map(|word| (client_loop::SHOULD_RETRY, word));
+    let should_retry =
+        client_loop::should_retry(&request.method, ctx, rejection).map(|word| (client_loop::SHOULD_RETRY, word));
     let status = client_loop::status_for(&request.headers, rejection.status());
     // Says what to speak instead (RFC 9110, 15.5.22); HTTP/2 knows no such field.
     let needs_upgrade = matches!(rejection, Rejection::UpgradeRequired) && request.version <= Version::HTTP_11;
@@ -110,7 +111,7 @@ pub(super) async fn fail(session: &mut Session, error: &Error, ctx: &mut Request
     let rejection = match (provider, ctx.attempts.earlier(), said) {
         (None, ..) => Rejection::Internal,
         (_, Some(earlier), _) if is_refused => Rejection::of_earlier(earlier), // by a fallback
-        (Some(provider), _, Some(said)) => Rejection::of_answer(said, provider),
+        (Some(provider), _, Some(said)) => Rejection::of_answer(said, provider, ctx.attempts.told_to_wait()),
         (Some(provider), ..) => Rejection::of_attempt(AttemptFailure::of(error), provider),
     };
     break_off(session, ctx, &rejection).await;

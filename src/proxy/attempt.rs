@@ -39,6 +39,9 @@ use crate::upstream::{AttemptFailure, Deployment, PeerId, PeerLease, PeerOutcome
 /// first.
 pub(super) const MAX_TRIES: u32 = 32;
 
+/// The time within which a kept connection breaks that had been closed before.
+const STALE_WITHIN: Duration = Duration::from_millis(500);
+
 /// The upstream's side of one request: where it goes, what is sent there, and what was tried.
 pub(super) struct UpstreamAttempts {
     /// The destination of the next attempt; `None` until it is known, and for a request that goes nowhere.
@@ -53,8 +56,8 @@ pub(super) struct UpstreamAttempts {
     tried: Vec<PeerId>,
     /// The number of attempts so far.
     count: u32,
-    /// The number of them that found a kept connection closed: they say nothing about the upstream.
-    stale: u32,
+    /// The peers whose kept connection broke at once, which says nothing about them: once for each.
+    excused: Vec<PeerId>,
     /// The start of the last attempt.
     started: Instant,
     /// The pause before the next attempt.
@@ -111,7 +114,7 @@ impl UpstreamAttempts {
             lease: None,
             tried: Vec::new(),
             count: 0,
-            stale: 0,
+            excused: Vec::new(),
             started: now,
             pause: Duration::ZERO,
             earlier: None,
@@ -235,14 +238,20 @@ impl UpstreamAttempts {
 
     /// Returns whether attempts and time are left for another try.
     pub(super) fn may_try_again(&self) -> bool {
-        self.count - self.stale < self.limit.attempts && !self.time_left().is_zero()
+        let counted = self.count as usize - self.excused.len();
+        counted < self.limit.attempts as usize && !self.time_left().is_zero()
     }
 
-    /// Goes back to the peer whose kept connection was closed; once for each of its attempts.
+    /// Goes back to the peer whose kept connection turned out to be closed, over a new one: once for each peer, and only
+    /// where the connection broke at once. Later the peer may have begun its work.
     pub(super) fn again_after_stale(&mut self) -> bool {
+        let Some(peer) = self.tried.last().copied().filter(|peer| !self.excused.contains(peer)) else { return false };
+        if self.started.elapsed() > STALE_WITHIN {
+            return false;
+        }
         self.tried.pop();
-        self.stale += 1;
-        self.count < MAX_TRIES
+        self.excused.push(peer);
+        true
     }
 
     /// Tells the peer's breaker what became of the attempt.

@@ -336,3 +336,45 @@ async fn a_prompt_that_is_too_long_after_all_goes_to_a_larger_window_without_a_f
     assert_eq!(short.status, StatusCode::BAD_REQUEST, "a short prompt cannot be too long");
     until_metric(&gateway, &moved("context_length")).await;
 }
+
+#[tokio::test]
+async fn no_refusal_of_a_fallback_hides_the_first_model_and_the_third_is_asked() {
+    for status in [402, 405, 409, 413, 451] {
+        let small = Origin::answering([failing(StatusCode::TOO_MANY_REQUESTS, vec![("retry-after", "7")])]).await;
+        let frontier = Origin::answering([failing(StatusCode::from_u16(status).expect("a status"), vec![])]).await;
+        let gateway = with_fallback(&small, &frontier).await;
+
+        let reply = chat(gateway.listen, question("auto", "hello")).await;
+
+        assert_eq!((reply.status, reply.error_code()), (StatusCode::TOO_MANY_REQUESTS, "upstream_refused".into()));
+        assert!(reply.header("retry-after").is_some(), "after a {status}");
+    }
+}
+
+#[tokio::test]
+async fn a_fallback_that_is_limited_too_leaves_the_first_model_s_wait() {
+    let small = Origin::answering([failing(StatusCode::TOO_MANY_REQUESTS, vec![("retry-after", "7")])]).await;
+    let frontier = Origin::answering([failing(StatusCode::TOO_MANY_REQUESTS, vec![])]).await;
+    let gateway = with_fallback(&small, &frontier).await;
+
+    let reply = chat(gateway.listen, question("auto", "hello")).await;
+
+    let wait = reply.header("retry-after").and_then(|wait| wait.parse::<u32>().ok());
+    assert_eq!(reply.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(wait.is_some_and(|wait| (6..=7).contains(&wait)), "{wait:?}");
+}
+
+#[tokio::test]
+async fn an_upstream_that_takes_requests_and_hangs_up_gets_no_more_of_them_than_are_allowed() {
+    let answers = [Answer::Completion, Answer::HangUp, Answer::HangUp, Answer::HangUp, Answer::HangUp];
+    let small = Origin::answering(answers).await;
+    let frontier = Origin::start().await;
+    let gateway = with_fallback(&small, &frontier).await;
+    chat(gateway.listen, question("auto", "leaves a kept connection")).await;
+    small.next().await;
+
+    let reply = chat(gateway.listen, question("auto", "hello")).await;
+
+    assert_eq!((reply.status, &reply.json()["model"]), (StatusCode::OK, &"frontier-1".into()));
+    assert!(std::iter::from_fn(|| small.take()).count() <= 2, "once over the kept connection, once over a new one");
+}

@@ -7,10 +7,11 @@
 //! | Codex 0.171.0 | 503 and 529 are asked 30 times, 401, 403, 404, 409, 413 and 422 six times, 400 once |
 //! | LlamaIndex (openai-like 0.8.1) | a call is asked 12 times, three times the SDK's |
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use pointsman_http_client::{RETRY_AFTER_MS, retry_after};
 
 use super::rejection::Rejection;
+use crate::proxy::attempt::earlier_failure::EarlierFailure;
 use crate::proxy::context::RequestContext;
 
 /// The field by which OpenAI and Anthropic tell their SDKs whether to ask again.
@@ -20,8 +21,12 @@ const NO: HeaderValue = HeaderValue::from_static("false");
 
 /// Returns the word on whether a client is to ask again after an error of ours: it is not where we have, nor where a
 /// model may be writing an answer all the same. `None` leaves it to the client.
-pub(super) fn should_retry(ctx: &RequestContext, rejection: &Rejection) -> Option<HeaderValue> {
-    let may_be_written = matches!(rejection, Rejection::UpstreamTimeout { .. }) && !ctx.attempts.may_generate_again();
+pub(super) fn should_retry(method: &Method, ctx: &RequestContext, rejection: &Rejection) -> Option<HeaderValue> {
+    let may_be_made = match ctx.attempts.body.asks_for() {
+        None => *method == Method::POST, // an image, a sound, a job
+        Some(_) => !ctx.attempts.may_generate_again(),
+    };
+    let may_be_written = matches!(rejection, Rejection::UpstreamTimeout { .. }) && may_be_made;
     let is_used_up = rejection.status().is_server_error() && rejection.retry_after().is_none() && has_tried_again(ctx);
     (may_be_written || is_used_up).then_some(NO)
 }
@@ -35,7 +40,11 @@ pub(super) fn fit_error(fields: &mut HeaderMap, ctx: &RequestContext, status: St
         fields.insert(header::RETRY_AFTER, HeaderValue::from(most.as_secs().max(1)));
         fields.remove(RETRY_AFTER_MS);
     }
-    if status.is_server_error() && wait.is_none() && has_tried_again(ctx) {
+    let earlier = ctx.attempts.earlier().and_then(EarlierFailure::retry_after).filter(|_| wait.is_none());
+    if let Some(wait) = earlier.filter(|_| status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()) {
+        let seconds = wait.min(most).as_secs() + u64::from(wait.subsec_nanos() > 0);
+        fields.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+    } else if status.is_server_error() && wait.is_none() && has_tried_again(ctx) {
         fields.insert(SHOULD_RETRY, NO);
     }
 }

@@ -229,16 +229,21 @@ impl Rejection {
 
     /// Makes the rejection of a request whose answer was an error although its status was good.
     #[must_use]
-    pub(crate) fn of_answer(error: AnswerError, provider: Name) -> Self {
+    pub(crate) fn of_answer(error: AnswerError, provider: Name, retry_after: Option<Duration>) -> Self {
         let status = error.status();
-        Self::UpstreamRefused { provider, status, said: error.message, retry_after: None }
+        Self::UpstreamRefused { provider, status, said: error.message, retry_after }
     }
 
     /// Makes the rejection of a request that the first model failed and its fallbacks refused.
     #[must_use]
     pub(in crate::proxy) fn of_earlier(earlier: &EarlierFailure) -> Self {
-        let (provider, status) = (earlier.provider.clone(), earlier.status);
-        Self::UpstreamRefused { provider, status, said: String::new(), retry_after: earlier.retry_after() }
+        let provider = earlier.provider.clone();
+        match earlier.failure {
+            AttemptFailure::Status(status) => {
+                Self::UpstreamRefused { provider, status, said: String::new(), retry_after: earlier.retry_after() }
+            }
+            failure => Self::of_attempt(failure, provider),
+        }
     }
 
     /// Returns the status of the answer.

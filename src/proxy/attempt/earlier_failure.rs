@@ -16,8 +16,8 @@ use crate::upstream::AttemptFailure;
 pub(in crate::proxy) struct EarlierFailure {
     /// The provider that was asked.
     pub(in crate::proxy) provider: Name,
-    /// The status of its answer.
-    pub(in crate::proxy) status: u16,
+    /// How it failed.
+    pub(in crate::proxy) failure: AttemptFailure,
     /// The end of the wait that it asked for.
     until: Option<Instant>,
 }
@@ -29,18 +29,23 @@ impl EarlierFailure {
     }
 }
 
-/// Returns whether an answer with `status` may be the fault of the model that was asked instead of the request's.
+/// Returns whether an answer with `status` may be the fault of the model that was asked instead of the request's, and is
+/// tried nowhere else by itself.
 pub(in crate::proxy) const fn is_refusal(status: u16) -> bool {
-    matches!(status, 400 | 401 | 403 | 404 | 422)
+    matches!(status, 400..=499) && !matches!(status, 408 | 429)
 }
 
 impl UpstreamAttempts {
     /// Notes how the first model failed, before another one is asked.
     pub(super) fn note_failure(&mut self, failure: AttemptFailure) {
-        let (None, AttemptFailure::Status(status)) = (&self.earlier, failure) else { return };
-        let Some(provider) = self.provider() else { return };
+        let (None, Some(provider)) = (&self.earlier, self.provider()) else { return };
         let until = self.told_to_wait.map(|wait| Instant::now() + wait);
-        self.earlier = Some(EarlierFailure { provider: provider.name.clone(), status, until });
+        self.earlier = Some(EarlierFailure { provider: provider.name.clone(), failure, until });
+    }
+
+    /// Returns how long the answer that failed last asked to wait.
+    pub(in crate::proxy) const fn told_to_wait(&self) -> Option<Duration> {
+        self.told_to_wait
     }
 
     /// Returns how the first model failed, where the one that is asked now is a fallback.

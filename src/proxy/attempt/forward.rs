@@ -30,7 +30,10 @@ impl UpstreamAttempts {
             }
         };
         self.tried.push(lease.peer());
-        let peer = provider.http_peer(lease.endpoint.address, self.wait_for(&provider));
+        let mut peer = provider.http_peer(lease.endpoint.address, self.wait_for(&provider));
+        if self.excused.contains(&lease.peer()) {
+            peer.group_key = peer.group_key.wrapping_add(1); // none of the connections that are kept
+        }
         self.lease = Some(lease);
         Ok(Box::new(peer))
     }

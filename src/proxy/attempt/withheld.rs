@@ -70,7 +70,9 @@ impl Withheld {
                 {
                     return Err(error);
                 }
-                let has_trailers = tasks.iter().any(|task| matches!(task, HttpTask::Trailer(_)));
+                let has_body = |task: &HttpTask| matches!(task, HttpTask::Body(Some(bytes), _) if !bytes.is_empty());
+                let has_trailers = tasks.iter().any(|task| matches!(task, HttpTask::Trailer(_)))
+                    && held.iter().chain(&tasks).any(has_body);
                 if !has_trailers && tasks.iter().any(|task| task.is_end() || matches!(task, HttpTask::Done)) {
                     return Err(
                         Error::explain(ErrorType::ConnectionClosed, "an answer without anything in it").into_up()
