@@ -8,7 +8,7 @@ use super::values::{Ratio, TimeSpan};
 ///
 /// Connect and TLS errors, broken connections, 408, 429, 5xx and answers that are an error although their status is 200
 /// go to the provider's next peer, then along the policy's `fallback`. The last attempt's own error reaches the client;
-/// where a fallback refuses the request (400, 401, 403, 404, 422), the first model's 429 or 5xx does.
+/// where a fallback refuses the request (4xx, but for 408 and 429), the first model's failure does.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetryConfig {
