@@ -167,15 +167,17 @@ impl StateName {
         names
     }
 
-    /// Returns whether requests to `path` make, list or read state that a provider keeps, the generating ones apart.
+    /// Returns whether requests to `path` make, list or read state that a provider keeps, the generating ones apart: of
+    /// completions only those that are about one which is stored.
     #[must_use]
     pub fn is_kept_under(path: &str) -> bool {
-        path.split('/').any(|segment| kind_of_collection(segment).is_some() && segment != "completions")
+        let is_other = |segment: &str| segment != "completions" && kind_of_collection(segment).is_some();
+        path.split('/').any(is_other) || !Self::of_path(path).is_empty()
     }
 }
 
 /// Segments after a collection that are no id.
-const VERBS: [&str; 6] = ["compact", "input_tokens", "search", "cancel", "batches", "count_tokens"];
+const VERBS: [&str; 7] = ["compact", "input_tokens", "search", "cancel", "batches", "count_tokens", "render"];
 
 /// Returns the kind of what a collection in a path holds.
 fn kind_of_collection(segment: &str) -> Option<StateKind> {

@@ -42,6 +42,8 @@ pub(super) struct DocumentScan {
     choices: ChoicesState,
     opened: bool,
     alien: bool,
+    /// The depth within a list of sealed parts.
+    sealed_list: Option<u32>,
     /// The names of state that were met; those of all documents of an answer.
     names: AnswerNames,
 }
@@ -210,6 +212,7 @@ impl DocumentScan {
             b'{' | b'[' => self.open(byte),
             b'}' | b']' => {
                 self.depth = self.depth.saturating_sub(1);
+                self.sealed_list = self.sealed_list.filter(|list| self.depth >= *list);
                 self.key = None;
             }
             b':' => {
@@ -232,6 +235,7 @@ impl DocumentScan {
                 self.captured.clear();
                 self.captured.push(byte);
             }
+            Some(ScannedKey::State(StateKey::SealedList)) => self.sealed_list = self.sealed_list.or(Some(self.depth)),
             Some(ScannedKey::Choices) => {
                 self.choices = if byte == b'[' { ChoicesState::Opened } else { ChoicesState::Filled };
             }
@@ -272,8 +276,14 @@ impl DocumentScan {
             _ if (self.depth == 1 || inside || in_vendors_place) && self.name.is("usage") => ScannedKey::Usage,
             _ if (self.depth == 1 || inside) && self.name.is("service_tier") => ScannedKey::Tier,
             _ if self.text_keys.iter().any(|key| self.name.is(key)) => ScannedKey::Text,
-            _ => self.name.known().and_then(|name| self.names.key(name)).map_or(ScannedKey::Other, ScannedKey::State),
+            _ => self.state_key().map_or(ScannedKey::Other, ScannedKey::State),
         }
+    }
+
+    fn state_key(&self) -> Option<StateKey> {
+        let name = self.name.known()?;
+        let is_sealed = self.sealed_list.is_some() && name == b"data";
+        if is_sealed { Some(StateKey::Sealed) } else { self.names.key(name) }
     }
 
     /// Reads up to the next escape or the string's end.

@@ -69,6 +69,8 @@ pub(super) enum StateKey {
     /// A name with its collection, as Gemini writes them: `files/1`.
     Name,
     Sealed,
+    /// A list whose elements' `data` is sealed.
+    SealedList,
 }
 
 /// The names of one answer.
@@ -103,8 +105,9 @@ impl AnswerNames {
             b"encrypted_content" | b"encrypted_index" | b"signature" | b"thought_signature" | b"thoughtSignature" => {
                 StateKey::Sealed
             }
-            // Redacted thinking; elsewhere sounds and lists are called so.
+            // Redacted thinking; elsewhere sounds and lists are called so. In a list of sealed parts it counts as well.
             b"data" if scope == StateScope::Messages => StateKey::Sealed,
+            b"reasoning_details" | b"thinking_blocks" => StateKey::SealedList,
             b"name" if scope == StateScope::Objects => StateKey::Name,
             _ => return None,
         })
@@ -124,7 +127,7 @@ impl AnswerNames {
         match key {
             StateKey::Sealed => hash.update(bytes),
             StateKey::Id | StateKey::Name if *length <= MAX_STATE_ID => id.extend_from_slice(bytes),
-            StateKey::Id | StateKey::Name => {}
+            StateKey::Id | StateKey::Name | StateKey::SealedList => {}
         }
     }
 
@@ -136,6 +139,7 @@ impl AnswerNames {
                 (self.value.length >= MIN_SEALED).then(|| StateName::of_hash(StateKind::Sealed, &hash))
             }
             StateKey::Id | StateKey::Name => self.id(key, level),
+            StateKey::SealedList => None,
         };
         let name = name.filter(|name| self.seen.len() < MOST && self.seen.insert(name.digest));
         self.fresh.extend(name);

@@ -23,9 +23,13 @@ static KEYS: LazyLock<Regex> = LazyLock::new(|| {
         r#"previous_response_id"|"conversation"|"container|file_id|vector_store_id|cached_content|cachedContent"#,
         r#"|"assistant_id"|"thread_id"|skill_id"|training_file"|validation_file"|"encrypted_|"signature""#,
         r#"|thought_signature|thoughtSignature|redacted_thinking|"audio"|"prompt"|"store""#,
+        r#"|reasoning\.encrypted|"approval_request_id""#,
     ))
     .expect("the pattern is one")
 });
+
+/// Lists of a message whose elements' `data` is sealed: redacted thinking, and encrypted reasoning as OpenRouter has it.
+const SEALED_LISTS: [&[u8]; 3] = [b"content", b"reasoning_details", b"thinking_blocks"];
 
 /// The part of a request that asks its API to keep the answer.
 static STORED: LazyLock<Regex> =
@@ -146,7 +150,8 @@ fn kind_of(text: &WalkedText<'_>) -> Option<StateKind> {
         b"encrypted_content" | b"encrypted_index" | b"signature" | b"thought_signature" | b"thoughtSignature" => {
             StateKind::Sealed
         }
-        b"data" if top == b"messages" && parent == b"content" => StateKind::Sealed,
+        b"data" if top == b"messages" && SEALED_LISTS.contains(&parent) => StateKind::Sealed,
+        b"approval_request_id" if top == b"input" => StateKind::Reference,
         _ => return None,
     })
 }
@@ -158,6 +163,7 @@ fn kind_of_id(top: &[u8], parent: &[u8], depth: usize) -> Option<StateKind> {
         (b"container", 2) => StateKind::Container,
         (b"prompt", 2) => StateKind::Object,
         (b"input", 3) => StateKind::Item,
+        (b"data_source", _) if parent == b"source" => StateKind::File,
         (b"messages", _) if parent == b"audio" => StateKind::Reference,
         _ => return None,
     })

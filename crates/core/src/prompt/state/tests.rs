@@ -58,6 +58,19 @@ fn each_way_to_name_state_is_found_in_each_dialect() {
         ),
         (json!({"messages": [], "container": "container_1"}), (Container, "container_1")),
         (json!({"messages": [], "container": {"id": "container_2", "skills": []}}), (Container, "container_2")),
+        (
+            json!({"messages": [{"reasoning_details": [{"type": "reasoning.encrypted", "data": "gAAAAABsealed"}]}]}),
+            (Sealed, "gAAAAABsealed"),
+        ),
+        (
+            json!({"messages": [{"thinking_blocks": [{"type": "redacted_thinking", "data": "EmwKAhgBEgy3"}]}]}),
+            (Sealed, "EmwKAhgBEgy3"),
+        ),
+        (
+            json!({"input": [{"type": "mcp_approval_response", "approve": true, "approval_request_id": "mcpr_1"}]}),
+            (Reference, "mcpr_1"),
+        ),
+        (json!({"data_source": {"source": {"type": "file_id", "id": "file-9"}}}), (File, "file-9")),
         (json!({"input_file_id": "file-7", "endpoint": "/v1/responses"}), (File, "file-7")),
         (json!({"cachedContent": "cachedContents/2", "contents": []}), (Object, "cachedContents/2")),
         (json!({"messages": [{"attachments": [{"file_id": "file-8"}]}]}), (File, "file-8")),
@@ -78,6 +91,8 @@ fn what_only_looks_like_a_name_of_state_is_none() {
         json!({"input": "x", "previous_response_id": null, "conversation": ""}),
         json!({"input": "x", "previous_response_id": "x".repeat(513)}),
         json!({"messages": [{"id": "m1", "content": "x"}]}),
+        json!({"messages": [{"content": [{"type": "input_audio", "input_audio": {"data": "UklGRgAAAAAA"}}]}]}),
+        json!({"input": "reasoning.encrypted", "data": [{"data": "gAAAAABsealed"}]}),
         json!({"messages": [], "container": {"skills": [{"type": "anthropic", "skill_id": "pptx"}]}}),
     ] {
         assert_eq!(names(&body), [], "{body}");
@@ -145,10 +160,27 @@ fn a_path_names_the_objects_that_it_is_about() {
     assert_eq!(of("/v1/messages/batches/msgbatch_1/results")[0], name(StateKind::Object, "msgbatch_1"));
     assert!(of("/v1beta/cachedContents/1").contains(&name(StateKind::Object, "cachedContents/1")));
     assert!(of("/v1/vector_stores/vs_1/files/file-1").contains(&name(StateKind::File, "file-1")));
+    assert_eq!(of("/v1/chat/completions/chatcmpl-1/messages")[0], name(StateKind::Response, "chatcmpl-1"));
     for path in
         ["/v1/responses", "/v1/responses/compact", "/v1/chat/completions", "/v1/models/m", "/v1/messages/batches"]
     {
         assert_eq!(of(path), [], "{path}");
+    }
+}
+
+#[test]
+fn completions_are_kept_where_the_path_names_one() {
+    for (path, is_kept) in [
+        ("/v1/chat/completions", false),
+        ("/v1/chat/completions/", false),
+        ("/v1/completions", false),
+        ("/v1/chat/completions/render", false),
+        ("/v1/chat/completions/chatcmpl-1", true),
+        ("/v1/chat/completions/chatcmpl-1/messages", true),
+        ("/v1/responses", true),
+        ("/v1/files", true),
+    ] {
+        assert_eq!(StateName::is_kept_under(path), is_kept, "{path}");
     }
 }
 

@@ -120,10 +120,34 @@ impl SealedBody<'_> {
         for message in scan::elements(self.body, start) {
             let calls = scan::object_at(self.body, message.start).and_then(|open| self.member(open, "tool_calls"));
             for call in calls.into_iter().flat_map(|calls| scan::elements(self.body, calls.value.start)) {
-                cuts.extend(self.without(call.start, |member| SIGNED_MEMBERS.contains(&member)));
+                cuts.extend(self.signatures(call.start));
             }
-            cuts.extend(self.without(message.start, |member| SIGNED_MEMBERS.contains(&member)));
+            cuts.extend(self.signatures(message.start));
         }
+        cuts
+    }
+
+    /// Returns the cuts that take foreign signatures out of the message or the call at `start`: of a list the elements
+    /// that are sealed, or the whole list where nothing else is in it.
+    fn signatures(&self, start: usize) -> Vec<Range<usize>> {
+        let Some(open) = scan::object_at(self.body, start) else { return Vec::new() };
+        let (mut cuts, mut parts) = (Vec::new(), Vec::new());
+        for member in scan::members(self.body, open) {
+            let range = member.key.start..member.value.end;
+            let is_signed = member.name(self.body).is_some_and(|name| SIGNED_MEMBERS.contains(&&*name));
+            let place = if is_signed { member.value.start } else { self.body.len() };
+            let elements = scan::elements(self.body, place);
+            let elements: Vec<_> = elements.map(|range| SealedPart { goes: self.is_foreign(&range), range }).collect();
+            let goes = match elements.as_slice() {
+                [] => is_signed && self.is_foreign(&range),
+                elements => elements.iter().all(|element| element.goes),
+            };
+            if !goes {
+                cuts.extend(cuts_of(&elements));
+            }
+            parts.push(SealedPart { range, goes });
+        }
+        cuts.extend(cuts_of(&parts));
         cuts
     }
 
@@ -152,7 +176,7 @@ impl SealedBody<'_> {
             b"encrypted_content" | b"signature" | b"thought_signature" | b"thoughtSignature" | b"data" => {
                 look(StateKind::Sealed, &text.value());
             }
-            b"id" if text.depth == 1 => look(StateKind::Item, &text.value()),
+            b"id" if text.depth == 1 && self.dialect.is_responses() => look(StateKind::Item, &text.value()),
             _ => {}
         });
         holds_any && !is_own
@@ -268,6 +292,27 @@ mod tests {
 
         assert_eq!(sent(Dialect::ChatCompletions, &signed, &[]), call(&json!({})));
         assert_eq!(sent(Dialect::ChatCompletions, &signed, &["Cs4BAVSoXO=="]), signed);
+    }
+
+    #[test]
+    fn sealed_parts_of_lists_go_from_chat_and_the_rest_of_the_list_stays() {
+        let details = |list: &Value| {
+            json!({"model": "auto", "messages": [
+                {"role": "assistant", "content": "x", "reasoning_details": list, "audio": {"id": "audio_1"}}]})
+        };
+        let (one, other) = (
+            json!({"type": "reasoning.encrypted", "data": "sealed-by-one", "id": "rs_1", "index": 0}),
+            json!({"type": "reasoning.encrypted", "data": "sealed-by-other", "id": "rs_2", "index": 1}),
+        );
+        let plain = json!({"type": "reasoning.summary", "summary": "hm", "id": "rs_1"});
+        let bare = json!({"model": "auto", "messages": [
+            {"role": "assistant", "content": "x", "audio": {"id": "audio_1"}}]});
+        let chat = |list: &Value, own: &[&str]| sent(Dialect::ChatCompletions, &details(list), own);
+
+        assert_eq!(chat(&json!([plain, one, other]), &["sealed-by-other"]), details(&json!([plain, other])));
+        assert_eq!(chat(&json!([one, plain, other]), &[]), details(&json!([plain])));
+        assert_eq!(chat(&json!([one, other]), &[]), bare);
+        assert_eq!(chat(&json!([plain]), &[]), details(&json!([plain])));
     }
 
     #[test]

@@ -85,6 +85,27 @@ fn only_what_a_client_can_send_back_is_a_name() {
 }
 
 #[test]
+fn encrypted_reasoning_in_lists_of_a_chat_is_sealed_and_a_sound_is_not() {
+    let message = json!({"reasoning_details": [{"type": "reasoning.text", "text": "hm", "signature": "EqQBCgIYAhIM"},
+        {"type": "reasoning.encrypted", "data": "gAAA/sealed==", "id": "rs_1"}], "audio": {"data": "UklGRgAAAAAA"}});
+    let expected = [name(StateKind::Sealed, "EqQBCgIYAhIM"), name(StateKind::Sealed, "gAAA/sealed==")];
+    let whole = json!({"id": "c", "choices": [{"message": message}]}).to_string();
+    let cut = r#"data: {"choices":[{"delta":{"reasoning_details":[{"type":"#;
+    let stream = format!(
+        "{cut}\n\ndata: {{\"audio\":{{\"data\":\"UklGRgAAAAAA\"}}}}\n\ndata: {}\n\n",
+        json!({"choices": [{"delta": message}]})
+    );
+    for size in [1, 3, 7, 4096] {
+        for (framing, answer) in [(AnswerFraming::Json, &whole), (AnswerFraming::Events, &stream)] {
+            let mut found = names("/v1/chat/completions", framing, answer, size);
+            found.sort_by_key(|name| *name != expected[0]);
+
+            assert_eq!(found, expected, "{framing:?} in pieces of {size}");
+        }
+    }
+}
+
+#[test]
 fn objects_that_calls_of_their_own_make_are_named() {
     for (path, answer, expected) in [
         ("/v1/files", r#"{"id":"file-1","object":"file"}"#, name(StateKind::File, "file-1")),
