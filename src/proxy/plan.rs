@@ -10,7 +10,9 @@ use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use pointsman_core::config::{StateRule, TrafficLimits};
 use pointsman_core::policy::DecisionDetail;
-use pointsman_core::prompt::{Dialect, ParseError, Prompt, has_stored_prompt, with_model, without_context_suffix};
+use pointsman_core::prompt::{
+    Dialect, ParseError, Prompt, has_stored_prompt, names_no_model, with_model, without_context_suffix,
+};
 use pointsman_telemetry::DecisionStage;
 use tokio::time::Instant;
 
@@ -145,7 +147,9 @@ async fn route(
     let ReceivedBody { dialect, body } = intake;
     let snapshot = Arc::clone(&ctx.snapshot);
     let prompt = match snapshot.read(dialect, &body) {
-        Err(ParseError::ModelMissing) if dialect.is_responses() && has_stored_prompt(&body) => {
+        Err(ParseError::ModelMissing | ParseError::ModelNotAString)
+            if dialect.is_responses() && has_stored_prompt(&body) && names_no_model(&body) =>
+        {
             return pass_through::pass_nameless(proxy, session, ctx, body).await;
         }
         read => read?,

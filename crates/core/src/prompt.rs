@@ -56,7 +56,7 @@ pub use self::edit::BodyEdits;
 pub use self::envelope::{ENVELOPE_TABLE, EnvelopeDefinition, EnvelopeForm, EnvelopeStretch, Envelopes, OwnEnvelope};
 pub use self::markdown::table_markdown;
 pub use self::media::{AttachedImage, AttachedMedia, ImageDetail};
-pub use self::model_field::{ModelField, model_field, with_model};
+pub use self::model_field::{ModelField, model_field, names_no_model, with_model};
 pub use self::model_name::without_context_suffix;
 pub use self::named_models::named_models;
 pub use self::outline::{has_stored_prompt, nearest_dialect};

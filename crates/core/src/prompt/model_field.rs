@@ -30,18 +30,32 @@ pub struct ModelField<'b> {
 ///
 /// When the body is not a JSON object, or does not name exactly one model at its top level.
 pub fn model_field(body: &[u8]) -> Result<ModelField<'_>, ParseError> {
+    model_slot(body)?.into_field(body)
+}
+
+/// Returns whether a JSON object has no top-level `model`, or `null` for one.
+#[must_use]
+pub fn names_no_model(body: &[u8]) -> bool {
+    model_slot(body).is_ok_and(|slot| slot.value.is_none() || slot.null().is_some())
+}
+
+fn model_slot(body: &[u8]) -> Result<ModelSlot<'_>, ParseError> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let slot = json.deserialize_map(ModelFieldVisitor)?;
     json.end()?;
-    slot.into_field(body)
+    Ok(slot)
 }
 
-/// Returns `body` with `model` as its top-level `model`, whether it names one or not; every other byte stays.
+/// Returns `body` with `model` as its top-level `model`, whether it names one, `null`, or none; every other byte stays.
 ///
 /// # Errors
 /// As [`model_field`], but for a body that names no model.
 pub fn with_model(body: &Bytes, model: &str) -> Result<Bytes, ParseError> {
-    match model_field(body) {
+    let slot = model_slot(body)?;
+    if let Some(null) = slot.null() {
+        return Ok(splice(body, span_in(body, null), model));
+    }
+    match slot.into_field(body) {
         Ok(field) if field.name == model => Ok(body.clone()),
         Ok(field) => Ok(splice(body, field.span, model)),
         Err(ParseError::ModelMissing) => Ok(begun_with(body, model)),
@@ -71,9 +85,15 @@ impl<'b> ModelSlot<'b> {
         self.twice |= self.value.replace(value).is_some();
     }
 
+    /// Returns the value, if it is the only one and `null`.
+    fn null(&self) -> Option<&'b RawValue> {
+        self.value.filter(|value| !self.twice && value.get() == "null")
+    }
+
     /// Locates the value in `body`, which it must have been read from.
     pub(super) fn into_field(self, body: &'b [u8]) -> Result<ModelField<'b>, ParseError> {
-        let raw = self.value.ok_or(ParseError::ModelMissing)?.get();
+        let value = self.value.ok_or(ParseError::ModelMissing)?;
+        let raw = value.get();
         if self.twice {
             return Err(ParseError::ModelTwice);
         }
@@ -82,9 +102,14 @@ impl<'b> ModelSlot<'b> {
         }
         // Half of a surrogate pair is grammatical JSON, but no string.
         let Tolerant(TolerantText(name)) = serde_json::from_str(raw).map_err(|_| ParseError::ModelNotAString)?;
-        let start = raw.as_ptr().addr() - body.as_ptr().addr();
-        Ok(ModelField { name: name.unwrap_or_default(), span: start..start + raw.len() })
+        Ok(ModelField { name: name.unwrap_or_default(), span: span_in(body, value) })
     }
+}
+
+/// Returns where a value stands in the body that it was read from.
+fn span_in(body: &[u8], value: &RawValue) -> Range<usize> {
+    let start = value.get().as_ptr().addr() - body.as_ptr().addr();
+    start..start + value.get().len()
 }
 
 #[derive(Deserialize)]
@@ -127,7 +152,18 @@ mod tests {
         assert_eq!(with(" { \"n\" : 1 }").expect("a body"), &br#" {"model":"a\"b", "n" : 1 }"#[..]);
         assert_eq!(with("{ }").expect("a body"), &br#"{"model":"a\"b" }"#[..]);
         assert_eq!(with(r#"{"n":1.0,"model" : "x"}"#).expect("a body"), &br#"{"n":1.0,"model" : "a\"b"}"#[..]);
+        assert_eq!(with(r#"{"model": null ,"n":1}"#).expect("a body"), &br#"{"model": "a\"b" ,"n":1}"#[..]);
+        assert_eq!(with(r#"{"model":null,"model":null}"#), Err(ParseError::ModelTwice));
         assert_eq!(with(r#"{"model":1}"#), Err(ParseError::ModelNotAString));
         assert_eq!(with(r#"{"model":"a","model":"a"}"#), Err(ParseError::ModelTwice));
+    }
+    #[test]
+    fn null_names_no_model() {
+        for body in ["{}", r#"{"model":null}"#, r#"{"m":{"model":"a"}}"#] {
+            assert!(names_no_model(body.as_bytes()), "{body}");
+        }
+        for body in [r#"{"model":"a"}"#, r#"{"model":1}"#, r#"{"model":null,"model":"a"}"#, "null", "{"] {
+            assert!(!names_no_model(body.as_bytes()), "{body}");
+        }
     }
 }

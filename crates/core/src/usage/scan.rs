@@ -8,17 +8,18 @@
 //! A document is never buffered: an answer of any size costs [`MAX_USAGE`] bytes and a few words of state, wherever in
 //! it the chunks are cut. What is no JSON is no error here, it just yields nothing.
 
+mod short_string;
+
 use memchr::memchr2;
 use serde_json::Value;
 
+use self::short_string::ShortString;
 use super::ServiceTier;
 use super::sample::AnswerSample;
 use super::state::{AnswerNames, StateKey};
 
 /// The largest `usage` object that is read; the largest of today's has 600 bytes.
 const MAX_USAGE: usize = 4096;
-/// The longest name or type that is told apart.
-const MAX_NAME: usize = 24;
 
 /// The state of reading one document.
 #[derive(Debug, Default)]
@@ -105,14 +106,6 @@ enum StringEscape {
         digits: u8,
         value: u32,
     },
-}
-
-/// A short string; a longer one, or one with escapes, equals nothing.
-#[derive(Debug, Clone, Copy, Default)]
-struct ShortString {
-    bytes: [u8; MAX_NAME],
-    length: usize,
-    spoilt: bool,
 }
 
 impl DocumentScan {
@@ -319,7 +312,7 @@ impl DocumentScan {
     }
 
     fn escaped(&mut self, purpose: StringPurpose, byte: u8, text: &mut AnswerSample) {
-        self.name.spoilt = true;
+        self.name.spoil();
         let (escape, character) = match self.escape {
             StringEscape::Hex { digits, value } => {
                 let value = value << 4 | char::from(byte).to_digit(16).unwrap_or_default();
@@ -361,31 +354,6 @@ impl DocumentScan {
                 self.usage_is_outer = capture.is_outer;
             }
         }
-    }
-}
-
-impl ShortString {
-    fn extend(&mut self, bytes: &[u8]) {
-        match self.bytes.get_mut(self.length..self.length + bytes.len()) {
-            Some(room) => {
-                room.copy_from_slice(bytes);
-                self.length += bytes.len();
-            }
-            None => self.spoilt = true,
-        }
-    }
-
-    /// Returns the whole string, unless it is too long or has escapes.
-    fn known(&self) -> Option<&[u8]> {
-        (!self.spoilt).then(|| &self.bytes[..self.length])
-    }
-
-    fn is(&self, text: &str) -> bool {
-        !self.spoilt && &self.bytes[..self.length] == text.as_bytes()
-    }
-
-    fn text(&self) -> &str {
-        if self.spoilt { "" } else { std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default() }
     }
 }
 
