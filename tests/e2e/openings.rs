@@ -20,6 +20,10 @@ fn events(text: &str) -> Answer {
     Answer::Reply(StatusCode::OK, vec![EVENTS], text.to_owned().into())
 }
 
+fn typed(headers: &[(&'static str, &'static str)], text: &str) -> Answer {
+    Answer::Reply(StatusCode::OK, headers.to_vec(), text.to_owned().into())
+}
+
 fn json_answer(text: &str) -> Answer {
     Answer::Reply(StatusCode::OK, vec![JSON], text.to_owned().into())
 }
@@ -60,6 +64,10 @@ async fn an_error_instead_of_an_answer_goes_to_the_fallback_in_every_dialect() {
         (CHAT, Answer::CutEvents(Bytes::from_static(b": ping\n\n"))),
         (CHAT, json_answer("{\"error\": {\"message\": \"x\", \"code\": 429}}")),
         (CHAT, json_answer("{\"error\": \"no capacity\"}")),
+        (CHAT, typed(&[], "{\"error\": \"no capacity\"}")),
+        (CHAT, typed(&[("content-type", "text/plain")], "{\"error\": \"no capacity\"}")),
+        (CHAT, typed(&[("content-type", "application/octet-stream")], "data: {\"error\": {\"code\": 503}}\n\n")),
+        (CHAT, typed(&[], "")),
         (
             "/v1/messages",
             json_answer("{\"type\": \"error\", \"error\": {\"type\": \"api_error\", \"message\": \"x\"}}"),

@@ -40,6 +40,23 @@ async fn a_json_answer_is_counted_and_priced() {
 }
 
 #[tokio::test]
+async fn an_answer_without_a_type_or_with_a_vague_one_is_counted_by_what_it_is() {
+    let json = "{\"choices\": [], \"usage\": {\"prompt_tokens\": 1000000, \"completion_tokens\": 500000}}";
+    let events = [CONTENT, USAGE, DONE].concat();
+    let (text, binary) = (("content-type", "text/plain"), ("content-type", "application/octet-stream"));
+    for (headers, answer) in
+        [(vec![], json), (vec![text], json), (vec![binary], json), (vec![], &*events), (vec![text], &*events)]
+    {
+        let gateway = gateway(Answer::Reply(StatusCode::OK, headers, answer.to_owned().into())).await;
+
+        let reply = chat(gateway.listen, question("auto", "hello")).await;
+
+        assert_eq!(reply.body, answer);
+        until_metric(&gateway, "pointsman_tokens_total{direction=\"output\",model=\"small\"} 500000").await;
+    }
+}
+
+#[tokio::test]
 async fn a_stream_is_counted_timed_and_passed_as_it_came() {
     for framing in Framing::ALL {
         let (sender, chunks) = mpsc::channel(1);

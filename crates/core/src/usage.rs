@@ -14,6 +14,7 @@ mod bill;
 mod billed;
 mod counts;
 mod filter;
+mod framing;
 mod gemini;
 mod openai;
 mod opening;
@@ -28,9 +29,10 @@ use serde_json::Value;
 pub use self::bill::{ServiceTier, Usage};
 use self::counts::ReportedCounts;
 pub use self::filter::{UsageEvent, UsageFilter};
+pub use self::framing::AnswerFraming;
 pub use self::opening::{AnswerError, AnswerOpening, OpeningVerdict};
 use self::sample::AnswerSample;
-use self::scan::{ChoicesState, DocumentScan};
+use self::scan::DocumentScan;
 use self::sse::{EventLines, EventPiece};
 use self::state::AnswerNames;
 pub use self::state::StateScope;
@@ -47,15 +49,6 @@ pub enum AnswerFormat {
     Responses,
     /// Anthropic's messages.
     Anthropic,
-}
-
-/// The framing of an answer on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AnswerFraming {
-    /// One JSON document.
-    Json,
-    /// A `text/event-stream`.
-    Events,
 }
 
 /// Reads the usage out of one answer.
@@ -213,7 +206,7 @@ impl UsageReader {
     fn counts(&self) -> ReportedCounts {
         let AnswerState { shape, scan, counts, tier, .. } = &self.state;
         let (said, tier) = match self.framing {
-            AnswerFraming::Json => (scan.usage().map(|usage| shape.counts(usage)).unwrap_or_default(), scan.tier()),
+            AnswerFraming::Json => (self.state.said().unwrap_or_default(), scan.tier()),
             AnswerFraming::Events => (*counts, *tier),
         };
         if said == ReportedCounts::default() {
@@ -236,6 +229,7 @@ impl UsageReader {
                 state.scan.reset();
                 state.done = Some(0);
             }
+            EventPiece::Name(_) => {}
             EventPiece::Data(bytes) => state.data(bytes),
             EventPiece::Joined => state.feed(b"\n"),
             EventPiece::Ended(end) => {
@@ -277,9 +271,11 @@ impl AnswerState {
     }
 
     fn verdict(&self) -> EventVerdict {
-        let scan = &self.scan;
-        let only_usage = scan.is_complete() && scan.choices() == ChoicesState::Empty && scan.usage().is_some();
-        if only_usage && self.shape == AnswerFormat::OpenAi { EventVerdict::Usage } else { EventVerdict::Other }
+        if self.scan.is_usage_alone() && self.shape == AnswerFormat::OpenAi {
+            EventVerdict::Usage
+        } else {
+            EventVerdict::Other
+        }
     }
 
     fn end_event(&mut self) {
@@ -293,10 +289,16 @@ impl AnswerState {
         self.add_usage();
     }
 
+    /// Returns what the document at hand says: in its usage, or where Ollama says it.
+    fn said(&self) -> Option<ReportedCounts> {
+        let [input, output] = self.scan.eval_counts();
+        let evaluated = input.or(output).map(|_| ReportedCounts { input, output, ..ReportedCounts::default() });
+        self.scan.usage().map(|usage| self.shape.counts(usage)).or(evaluated)
+    }
+
     /// Adds the usage of the event at hand, field by field; the newest number counts, as streams count up.
     fn add_usage(&mut self) {
-        let Some(usage) = self.scan.usage() else { return };
-        let mut counts = self.shape.counts(usage);
+        let Some(mut counts) = self.said() else { return };
         if self.shape == AnswerFormat::Anthropic && self.scan.is_kind(anthropic::START) {
             counts.output = None;
         }

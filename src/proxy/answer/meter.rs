@@ -2,13 +2,15 @@
 //! own shape.
 //!
 //! Nothing waits here: a chunk leaves as it came, see [`UsageFilter`] for the one exception. The opening is read here
-//! too, and held back by `attempt`.
+//! too, and held back by `attempt`. On a path whose requests are read, the first bytes of an answer say whether it is a
+//! stream or JSON where its header does not, or is wrong.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::{HeaderMap, StatusCode, header};
 use pingora::http::ResponseHeader;
+use pointsman_core::prompt::Dialect;
 use pointsman_core::prompt::state::StateName;
 use pointsman_core::usage::{
     AnswerFormat, AnswerFraming, AnswerOpening, OpeningVerdict, StateScope, UsageEvent, UsageFilter, UsageReader,
@@ -19,6 +21,13 @@ use super::encoded::EncodedAnswer;
 use super::rejection::Rejection;
 use crate::proxy::attempt::withheld::LONGEST_HOLD;
 
+/// The types of JSON: one document, or one in each line (Ollama).
+const JSON: [&str; 5] =
+    ["application/json", "application/x-json", "application/x-ndjson", "application/ndjson", "application/jsonl"];
+
+/// The types beside `text/` that JSON and event streams come as, too.
+const VAGUE: [&str; 2] = ["application/octet-stream", "binary/octet-stream"];
+
 /// The measures of one successful answer, taken while it passes.
 pub(in crate::proxy) struct AnswerMeter {
     /// Reads the body; absent when it is compressed, or neither JSON nor a stream of events.
@@ -26,12 +35,45 @@ pub(in crate::proxy) struct AnswerMeter {
     /// Reads a compressed body, where its tokens must be known all the same.
     encoded: Option<EncodedAnswer>,
     framing: Option<AnswerFraming>,
+    /// The purpose of the first bytes, which are still to come and prove the framing.
+    beginning: Option<AnswerBeginning>,
     /// Reads the opening, until it is known whether an answer follows.
-    opening: Option<AnswerOpening>,
+    opening: Option<OpeningReader>,
     /// The moment in which the answer's header came.
     began: Instant,
     first: Option<Instant>,
     last: Option<Instant>,
+}
+
+/// The making of a reader for an answer whose framing its first bytes prove.
+#[derive(Clone, Copy)]
+struct AnswerBeginning {
+    format: AnswerFormat,
+    event: UsageEvent,
+    scope: Option<StateScope>,
+}
+
+/// The reader of an opening.
+enum OpeningReader {
+    /// One for the framing of the answer.
+    Framed(AnswerOpening),
+    /// None, since nothing says the framing.
+    Unframed,
+}
+
+impl AnswerBeginning {
+    fn filter(self, framing: AnswerFraming) -> UsageFilter {
+        let mut filter = UsageFilter::new(UsageReader::new(self.format, framing), self.event);
+        if let Some(scope) = self.scope {
+            filter.look_for_names(scope);
+        }
+        filter
+    }
+
+    /// Returns whether bytes may be removed, so that the answer's length is not known beforehand.
+    fn may_shorten(self) -> bool {
+        self.event == UsageEvent::Remove
+    }
 }
 
 impl AnswerMeter {
@@ -45,49 +87,79 @@ impl AnswerMeter {
         if !answer.status.is_success() {
             return None;
         }
-        let mut meter = Self::new(&answer.headers, path, event);
-        if let Some(filter) = &mut meter.filter {
-            filter.look_for_names(scope);
+        let wanted = AnswerBeginning { format: AnswerFormat::of_path(path), event, scope: Some(scope) };
+        let mut meter = Self::new(&answer.headers, wanted);
+        if answer.status == StatusCode::NO_CONTENT || Dialect::of_path(path).is_none() {
+            meter.beginning = None;
         }
-        if meter.filter.as_ref().is_some_and(UsageFilter::may_shorten) {
+        let may_shorten = meter.filter.as_ref().is_some_and(UsageFilter::may_shorten);
+        if may_shorten || meter.beginning.is_some_and(AnswerBeginning::may_shorten) {
             answer.remove_header(&header::CONTENT_LENGTH); // Pingora chunks an answer without
         }
         Some(meter)
     }
 
-    fn new(headers: &HeaderMap, path: &str, event: UsageEvent) -> Self {
-        let framing = framing(headers).filter(|_| !is_encoded(headers));
-        let reader = framing.map(|framing| UsageReader::new(AnswerFormat::of_path(path), framing));
-        let filter = reader.map(|reader| UsageFilter::new(reader, event));
-        Self { filter, encoded: None, framing, opening: None, began: Instant::now(), first: None, last: None }
+    fn new(headers: &HeaderMap, wanted: AnswerBeginning) -> Self {
+        let kind = AnswerType::of(headers);
+        let framing = kind.framing();
+        let filter = framing.map(|framing| wanted.filter(framing));
+        let beginning = kind.may_be_read().then_some(wanted);
+        let began = Instant::now();
+        Self { filter, encoded: None, framing, beginning, opening: None, began, first: None, last: None }
     }
 
     /// Reads the opening too, where it can be; returns whether it can.
     pub(in crate::proxy) fn read_opening(&mut self) -> bool {
-        self.opening = self.framing.map(AnswerOpening::new);
+        let framed = self.framing.map(|framing| OpeningReader::Framed(AnswerOpening::new(framing)));
+        self.opening = framed.or(self.beginning.map(|_| OpeningReader::Unframed));
         self.opening.is_some()
     }
 
     /// Reads a chunk of the opening; returns the verdict on it once, when it is known.
     pub(in crate::proxy) fn open(&mut self, chunk: Option<&Bytes>, end_of_stream: bool) -> Option<OpeningVerdict> {
-        let opening = self.opening.as_mut()?;
-        let mut verdict = opening.push(chunk.map_or(&[], |chunk| &chunk[..]));
-        if end_of_stream {
-            verdict = opening.finish();
-        }
+        self.opening.as_ref()?;
+        let bytes = chunk.map_or(&[][..], |chunk| &chunk[..]);
+        self.find_framing(bytes);
+        let verdict = match self.opening.as_mut()? {
+            OpeningReader::Framed(opening) => {
+                opening.push(bytes);
+                if end_of_stream { opening.finish().clone() } else { opening.verdict().clone() }
+            }
+            OpeningReader::Unframed if self.beginning.is_none() => OpeningVerdict::Begun,
+            OpeningReader::Unframed if end_of_stream => OpeningVerdict::Empty,
+            OpeningReader::Unframed => OpeningVerdict::Open,
+        };
         let verdict = match verdict {
             OpeningVerdict::Open if self.began.elapsed() < LONGEST_HOLD => return None,
             OpeningVerdict::Open => OpeningVerdict::Begun,
-            known => known.clone(),
+            known => known,
         };
         self.opening = None;
         Some(verdict)
     }
 
+    /// Reads the answer as what its first bytes prove it to be, whatever its header says.
+    fn find_framing(&mut self, chunk: &[u8]) {
+        if self.beginning.is_none() || AnswerFraming::is_blank(chunk) {
+            return;
+        }
+        let Some(wanted) = self.beginning.take() else { return };
+        let Some(framing) = AnswerFraming::of_beginning(chunk).filter(|found| Some(*found) != self.framing) else {
+            return;
+        };
+        self.framing = Some(framing);
+        self.filter = Some(wanted.filter(framing));
+        if self.opening.is_some() {
+            self.opening = Some(OpeningReader::Framed(AnswerOpening::new(framing)));
+        }
+    }
+
     /// Reads the body of the answer to a request for `path` even if it is compressed.
     pub(in crate::proxy) fn read_encoded(&mut self, headers: &HeaderMap, path: &str) {
-        let reader = framing(headers).map(|framing| UsageReader::new(AnswerFormat::of_path(path), framing));
-        self.encoded = reader.filter(|_| is_encoded(headers)).and_then(|reader| EncodedAnswer::begin(headers, reader));
+        let kind = AnswerType::of(headers);
+        let framing = kind.declared.filter(|_| kind.is_encoded);
+        let reader = framing.map(|framing| UsageReader::new(AnswerFormat::of_path(path), framing));
+        self.encoded = reader.and_then(|reader| EncodedAnswer::begin(headers, reader));
     }
 
     /// Returns what was read of the body, if it could be.
@@ -113,6 +185,7 @@ impl AnswerMeter {
     /// Reads a chunk of the answer and leaves in `body` what the client gets now. Returns how long after the chunk
     /// before it came, in a stream.
     pub(in crate::proxy) fn pass(&mut self, body: &mut Option<Bytes>, end_of_stream: bool) -> Option<Duration> {
+        self.find_framing(body.as_deref().unwrap_or_default());
         let has_bytes = body.as_ref().is_some_and(|chunk| !chunk.is_empty());
         let gap = if self.is_stream() && has_bytes { self.tick(Instant::now()) } else { None };
         if let Some(encoded) = &mut self.encoded {
@@ -144,13 +217,34 @@ impl AnswerMeter {
     }
 }
 
-fn framing(headers: &HeaderMap) -> Option<AnswerFraming> {
-    let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match &*kind {
-        "text/event-stream" => Some(AnswerFraming::Events),
-        kind if kind == "application/json" || kind.ends_with("+json") => Some(AnswerFraming::Json),
-        _ => None,
+/// The type of an answer, as its header has it.
+#[derive(Clone, Copy)]
+struct AnswerType {
+    declared: Option<AnswerFraming>,
+    /// Says no more than that it may be text.
+    is_vague: bool,
+    is_encoded: bool,
+}
+
+impl AnswerType {
+    fn of(headers: &HeaderMap) -> Self {
+        let kind = headers.get(header::CONTENT_TYPE).map_or("", |kind| kind.to_str().unwrap_or_default());
+        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let declared = match &*kind {
+            "text/event-stream" => Some(AnswerFraming::Events),
+            kind if JSON.contains(&kind) || kind.ends_with("+json") => Some(AnswerFraming::Json),
+            _ => None,
+        };
+        let is_vague = kind.is_empty() || kind.starts_with("text/") || VAGUE.contains(&&*kind);
+        Self { declared, is_vague, is_encoded: is_encoded(headers) }
+    }
+
+    fn framing(self) -> Option<AnswerFraming> {
+        self.declared.filter(|_| !self.is_encoded)
+    }
+
+    fn may_be_read(self) -> bool {
+        !self.is_encoded && (self.is_vague || self.declared.is_some())
     }
 }
 
@@ -171,7 +265,8 @@ mod tests {
         let headers = [(header::CONTENT_TYPE, kind), (header::CONTENT_ENCODING, encoding)];
         let headers = headers.into_iter().filter(|(_, value)| !value.is_empty());
         let headers = headers.map(|(name, value)| (name, HeaderValue::from_static(value))).collect();
-        AnswerMeter::new(&headers, "/v1/chat/completions", UsageEvent::Remove)
+        let format = AnswerFormat::OpenAi;
+        AnswerMeter::new(&headers, AnswerBeginning { format, event: UsageEvent::Remove, scope: None })
     }
 
     #[test]
@@ -187,6 +282,31 @@ mod tests {
             ("", "", false),
         ] {
             assert_eq!(meter(kind, encoding).reader().is_some(), read, "{kind} {encoding}");
+        }
+    }
+
+    #[test]
+    fn the_first_bytes_say_what_an_answer_is_where_its_type_does_not() {
+        const EVENT: &str = "data: {\"choices\":[{}]}\n\n";
+        for (kind, first, is_read, is_stream) in [
+            ("", "{\"id\":1}", true, false),
+            ("text/plain", "{\"id\":1}", true, false),
+            ("application/octet-stream", EVENT, true, true),
+            ("text/html", ": ping\n\n", true, true),
+            ("application/json", EVENT, true, true),
+            ("text/event-stream", "{\"id\":1}", true, false),
+            ("text/plain", "sorry", false, false),
+            ("audio/mpeg", "{\"id\":1}", false, false),
+        ] {
+            let mut meter = meter(kind, "");
+            let mut body = Some(Bytes::from_static(first.as_bytes()));
+
+            meter.pass(&mut None, false);
+            meter.pass(&mut Some(Bytes::from_static(b"\n")), false);
+            meter.pass(&mut body, true);
+
+            assert_eq!((meter.reader().is_some(), meter.is_stream()), (is_read, is_stream), "{kind} {first}");
+            assert_eq!(body.expect("passed"), first);
         }
     }
 

@@ -81,7 +81,7 @@ impl<'b> RawParameters<'b> {
         PromptParameters {
             temperature: self.temperature.and_then(value),
             top_p: self.top_p.and_then(value),
-            max_output_tokens: self.max_completion_tokens.and_then(value).or_else(|| self.max_tokens.and_then(value)),
+            max_output_tokens: self.max_completion_tokens.and_then(count).or_else(|| self.max_tokens.and_then(count)),
             stream: self.stream.and_then(value).unwrap_or(false),
             include_usage: member(self.stream_options, "include_usage").and_then(value).unwrap_or(false),
             reasoning_effort: self.effort(),
@@ -116,6 +116,13 @@ impl<'b> RawParameters<'b> {
 
 fn value<'b, T: Deserialize<'b>>(raw: &'b RawValue) -> Option<T> {
     serde_json::from_str(raw.get()).ok()
+}
+
+/// Reads a whole number, one with a zero fraction included.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be whole and not negative")]
+fn count(raw: &RawValue) -> Option<u64> {
+    let whole = || value::<f64>(raw).filter(|number| *number >= 0.0 && number.fract() == 0.0);
+    value(raw).or_else(|| whole().map(|number| number as u64))
 }
 
 pub(super) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {

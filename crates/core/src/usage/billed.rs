@@ -11,9 +11,14 @@ const TICKS_PER_DOLLAR: f64 = 1e10;
 /// details.
 pub(super) fn billed(usage: &Value) -> Option<f64> {
     let cost = &usage["cost"];
-    let said = cost.as_f64().or_else(|| cost["total_cost"].as_f64());
-    let elsewhere = usage["cost_details"]["upstream_inference_cost"].as_f64().filter(|_| usage["is_byok"] == true);
-    let ticks = usage["cost_in_usd_ticks"].as_f64().map(|ticks| ticks / TICKS_PER_DOLLAR);
+    let said = number(cost).or_else(|| number(&cost["total_cost"]));
+    let elsewhere = number(&usage["cost_details"]["upstream_inference_cost"]).filter(|_| usage["is_byok"] == true);
+    let ticks = number(&usage["cost_in_usd_ticks"]).map(|ticks| ticks / TICKS_PER_DOLLAR);
     let dollars = said.map(|said| said + elsewhere.unwrap_or_default()).or(ticks)?;
     Some(dollars).filter(|dollars| dollars.is_finite() && *dollars >= 0.0)
+}
+
+/// Reads a number, or a text that is one: amounts of money are often written so.
+fn number(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
 }

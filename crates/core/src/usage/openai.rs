@@ -18,6 +18,9 @@ pub(super) fn counts(usage: &Value) -> ReportedCounts {
     if usage.get("promptTokenCount").is_some() {
         return gemini::counts(usage);
     }
+    if usage.get("inputTokens").is_some() {
+        return bedrock(usage);
+    }
     let input =
         |key: &str| detail(usage, &["prompt_tokens_details", "input_tokens_details", "input_token_details"], key);
     let output = |key: &str| detail(usage, &["completion_tokens_details", "output_tokens_details"], key);
@@ -48,6 +51,20 @@ pub(super) fn counts(usage: &Value) -> ReportedCounts {
         input_image: input("image_tokens"),
         output_image: output("image_tokens"),
         billed: billed(usage),
+        ..ReportedCounts::default()
+    }
+}
+
+/// Reads the counts of Bedrock's `Converse`, whose input leaves the cache out of account.
+fn bedrock(usage: &Value) -> ReportedCounts {
+    let count = |key: &str| usage[key].as_u64();
+    let (cached, written) = (count("cacheReadInputTokens"), count("cacheWriteInputTokens"));
+    let beside = cached.unwrap_or_default().saturating_add(written.unwrap_or_default());
+    ReportedCounts {
+        input: count("inputTokens").map(|input| input.saturating_add(beside)),
+        output: count("outputTokens"),
+        cached,
+        written,
         ..ReportedCounts::default()
     }
 }

@@ -8,10 +8,11 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::sse::{EventLines, EventPiece};
-use super::{AnswerFraming, openai};
+use super::{AnswerFraming, anthropic, openai};
 
 /// The largest opening of a stream that is looked at: `response.created` repeats the whole request.
 const MAX_EVENTS: usize = 1 << 20;
@@ -30,6 +31,10 @@ pub struct AnswerOpening {
     lines: EventLines,
     /// The data of the event that is open, or the document so far.
     data: Vec<u8>,
+    /// The name of the event that is open.
+    name: Vec<u8>,
+    /// True once the first line of a document, which may be the whole of it, was looked at.
+    has_first_line: bool,
     /// The bytes that came.
     seen: usize,
     verdict: OpeningVerdict,
@@ -73,7 +78,7 @@ struct OpeningEvent<'b> {
     #[serde(default)]
     response: Option<OpeningResponse>,
     #[serde(default)]
-    choices: Option<ChoiceCount>,
+    choices: Option<OpeningChoices>,
     #[serde(default)]
     message: Option<Value>,
     #[serde(default)]
@@ -87,16 +92,29 @@ struct OpeningResponse {
     error: Option<Value>,
 }
 
-/// A list of choices, of which only whether there is one is kept.
-struct ChoiceCount {
+/// A list of choices, of which is kept whether there is one, and the error that stands in every one's place.
+struct OpeningChoices {
     is_empty: bool,
+    error: Option<Value>,
 }
 
-impl<'de> Deserialize<'de> for ChoiceCount {
+/// A choice, as OpenRouter writes one that failed.
+#[derive(Deserialize)]
+struct OpeningChoice {
+    #[serde(default)]
+    error: Option<Value>,
+}
+
+impl<'de> Deserialize<'de> for OpeningChoices {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = <&serde_json::value::RawValue>::deserialize(deserializer)?;
-        let inside = value.get().trim_start_matches('[').trim_start();
-        Ok(Self { is_empty: inside.starts_with(']') || value.get() == "null" })
+        let value = <&serde_json::value::RawValue>::deserialize(deserializer)?.get();
+        let inside = value.trim_start_matches('[').trim_start();
+        let may_fail = memchr::memmem::find(value.as_bytes(), b"\"error\"").is_some();
+        let choices = may_fail.then(|| serde_json::from_str::<Vec<OpeningChoice>>(value).ok()).flatten();
+        let errors = choices.unwrap_or_default().into_iter().map(|choice| choice.error.filter(is_something));
+        let errors: Option<Vec<Value>> = errors.collect();
+        let error = errors.and_then(|errors| errors.into_iter().next());
+        Ok(Self { is_empty: inside.starts_with(']') || value == "null", error })
     }
 }
 
@@ -104,7 +122,15 @@ impl AnswerOpening {
     /// Makes a reader of the opening of an answer in that framing.
     #[must_use]
     pub fn new(framing: AnswerFraming) -> Self {
-        Self { framing, lines: EventLines::default(), data: Vec::new(), seen: 0, verdict: OpeningVerdict::Open }
+        Self {
+            framing,
+            lines: EventLines::default(),
+            data: Vec::new(),
+            name: Vec::new(),
+            has_first_line: false,
+            seen: 0,
+            verdict: OpeningVerdict::Open,
+        }
     }
 
     /// Returns the verdict so far.
@@ -139,12 +165,17 @@ impl AnswerOpening {
     }
 
     fn read_events(&mut self, chunk: &[u8]) {
-        let Self { lines, data, verdict, .. } = self;
+        let Self { lines, data, name, verdict, .. } = self;
         lines.feed(chunk, |piece| match piece {
             _ if *verdict != OpeningVerdict::Open => {}
-            EventPiece::Opened(_) => data.clear(),
+            EventPiece::Opened(_) => {
+                data.clear();
+                name.clear();
+            }
+            EventPiece::Name(bytes) => name.extend_from_slice(bytes),
             EventPiece::Data(bytes) => data.extend_from_slice(bytes),
             EventPiece::Joined => data.push(b'\n'),
+            EventPiece::Ended(_) if name == b"error" => *verdict = OpeningVerdict::Error(Box::new(error_event(data))),
             EventPiece::Ended(_) => *verdict = verdict_on(data),
         });
         if self.seen > MAX_EVENTS && self.verdict == OpeningVerdict::Open {
@@ -157,22 +188,40 @@ impl AnswerOpening {
 
     fn read_document(&mut self, chunk: &[u8]) {
         self.data.extend_from_slice(chunk);
-        if self.data.len() > MAX_JSON {
+        let line = memchr::memchr(b'\n', &self.data).filter(|_| !self.has_first_line);
+        self.has_first_line |= line.is_some();
+        if let Some(line) = line.map(|end| self.data[..end].trim_ascii_end())
+            && line.ends_with(b"}")
+            && serde_json::from_slice::<IgnoredAny>(line).is_ok()
+        {
+            self.verdict = self.document(); // of many, one in a line
+        } else if self.data.len() > MAX_JSON {
             self.verdict = OpeningVerdict::Begun;
+        }
+        if self.verdict != OpeningVerdict::Open {
             self.data = Vec::new();
         }
     }
 
     fn document(&self) -> OpeningVerdict {
-        if self.data.iter().all(u8::is_ascii_whitespace) {
+        let text = self.data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.data).trim_ascii();
+        if text.is_empty() {
             return OpeningVerdict::Empty;
         }
-        if memchr::memmem::find(&self.data, b"error").is_none() {
+        if memchr::memmem::find(text, b"error").is_none() {
             return OpeningVerdict::Begun;
         }
-        let error = serde_json::from_slice::<OpeningEvent<'_>>(&self.data).ok().and_then(OpeningEvent::error);
+        let error = first_document(text).and_then(OpeningEvent::error);
         error.map_or(OpeningVerdict::Begun, |error| OpeningVerdict::Error(Box::new(error)))
     }
+}
+
+/// Returns the first document of a text: that of a list (Gemini), or of many.
+fn first_document(text: &[u8]) -> Option<OpeningEvent<'_>> {
+    if text.starts_with(b"[") {
+        return serde_json::from_slice::<Vec<OpeningEvent<'_>>>(text).ok()?.into_iter().next();
+    }
+    serde_json::Deserializer::from_slice(text).into_iter().next()?.ok()
 }
 
 /// Returns what an event with this data says of the answer that it is part of.
@@ -183,22 +232,35 @@ fn verdict_on(data: &[u8]) -> OpeningVerdict {
     if data == openai::DONE {
         return OpeningVerdict::Empty;
     }
-    let Ok(event) = serde_json::from_slice::<OpeningEvent<'_>>(data) else { return OpeningVerdict::Begun };
-    let is_prelude = event.kind.as_ref().is_some_and(|kind| PRELUDE.contains(&&**kind))
-        || event.choices.as_ref().is_some_and(|choices| choices.is_empty);
+    let Some(event) = first_document(data.trim_ascii()) else { return OpeningVerdict::Begun };
+    let is_kind = |kinds: &[&str]| event.kind.as_ref().is_some_and(|kind| kinds.contains(&&**kind));
+    let is_prelude = is_kind(&PRELUDE) || event.choices.as_ref().is_some_and(|choices| choices.is_empty);
+    let is_end = is_kind(&[anthropic::END]);
     match event.error() {
         Some(error) => OpeningVerdict::Error(Box::new(error)),
+        None if is_end => OpeningVerdict::Empty,
         None if is_prelude => OpeningVerdict::Open,
         None => OpeningVerdict::Begun,
     }
 }
 
+/// Returns the error of an event that is called so, whatever its data is.
+fn error_event(data: &[u8]) -> AnswerError {
+    let said = first_document(data).and_then(OpeningEvent::error);
+    said.unwrap_or_else(|| match serde_json::from_slice(data) {
+        Ok(Value::Object(fields)) => AnswerError::of(|key| fields.get(key).cloned()),
+        Ok(Value::String(message)) => AnswerError { message, ..AnswerError::default() },
+        _ => AnswerError { message: String::from_utf8_lossy(data).into_owned(), ..AnswerError::default() },
+    })
+}
+
 impl OpeningEvent<'_> {
-    /// Returns the error that this is, if it is one: `error` with something in it, OpenAI's flat `error` event and
+    /// Returns the error that this is, if it is one: `error` with something in it, here or in every choice, OpenAI's flat `error` event and
     /// `response.failed`, and the flat object of servers whose `object` is `error`.
     fn error(self) -> Option<AnswerError> {
         let is_flat = self.kind.as_deref() == Some("error") || self.object.as_ref().is_some_and(|of| of == "error");
-        let nested = self.error.filter(is_something).or_else(|| self.response?.error.filter(is_something));
+        let nested = self.error.filter(is_something);
+        let nested = nested.or_else(|| self.response?.error.filter(is_something)).or_else(|| self.choices?.error);
         match nested {
             Some(Value::Object(fields)) => Some(AnswerError::of(|key| fields.get(key).cloned())),
             Some(Value::String(message)) => Some(AnswerError { message, ..AnswerError::default() }),
@@ -275,122 +337,4 @@ fn status_of(name: &str) -> Option<u16> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Returns the verdict on a stream, however it is cut.
-    fn opening(stream: &str) -> OpeningVerdict {
-        let whole = read(AnswerFraming::Events, stream, stream.len().max(1));
-        for size in [1, 3, 7] {
-            assert_eq!(read(AnswerFraming::Events, stream, size), whole, "in pieces of {size}: {stream:?}");
-        }
-        whole
-    }
-
-    fn read(framing: AnswerFraming, text: &str, size: usize) -> OpeningVerdict {
-        let mut opening = AnswerOpening::new(framing);
-        for chunk in text.as_bytes().chunks(size) {
-            opening.push(chunk);
-        }
-        opening.finish().clone()
-    }
-
-    fn status_in(verdict: OpeningVerdict) -> Option<u16> {
-        match verdict {
-            OpeningVerdict::Error(error) => error.status,
-            other => panic!("no error: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn an_error_before_anything_real_is_one_in_every_api_s_words() {
-        for (stream, status) in [
-            ("data: {\"error\": {\"message\": \"x\", \"code\": 503}}\n\ndata: [DONE]\n\n", Some(503)),
-            ("data: {\"error\": {\"message\": \"x\", \"code\": \"429\"}}\n\n", Some(429)),
-            (
-                "event: ping\ndata: {\"type\": \"ping\"}\n\nevent: error\ndata: {\"type\": \"error\", \"error\": {\"type\": \"overloaded_error\", \"message\": \"Overloaded\"}}\n\n",
-                Some(529),
-            ),
-            (
-                "data: {\"type\": \"message_start\", \"message\": {\"id\": \"m\"}}\n\ndata: {\"type\": \"error\", \"error\": {\"type\": \"api_error\"}}\n\n",
-                Some(500),
-            ),
-            (
-                "data: {\"type\": \"response.created\", \"response\": {\"id\": \"r\", \"error\": null}}\n\ndata: {\"type\": \"error\", \"code\": \"server_is_overloaded\", \"message\": \"x\"}\n\n",
-                Some(503),
-            ),
-            (
-                "data: {\"type\": \"response.in_progress\", \"response\": {}}\n\ndata: {\"type\": \"response.failed\", \"response\": {\"error\": {\"code\": \"rate_limit_exceeded\", \"message\": \"x\"}}}\n\n",
-                Some(429),
-            ),
-            ("data: {\"type\": \"response.failed\", \"response\": {\"error\": null}}\n\n", None),
-            (": hi\n\ndata: {\"object\": \"error\", \"message\": \"no\", \"code\": 500}\n\n", Some(500)),
-            ("data: {\"choices\": [], \"prompt_filter_results\": []}\n\ndata: {\"error\": \"no\"}\n\n", None),
-            ("data: {\"error\": {\"status\": \"UNAVAILABLE\", \"code\": 503, \"message\": \"x\"}}\n\n", Some(503)),
-        ] {
-            assert_eq!(status_in(opening(stream)), status, "{stream}");
-        }
-    }
-
-    #[test]
-    fn the_first_real_event_begins_an_answer_whatever_follows() {
-        for stream in [
-            "data: {\"choices\": [{\"delta\": {\"role\": \"assistant\"}}]}\n\ndata: {\"error\": {}}\n\n",
-            "data: {\"type\": \"message_start\"}\n\ndata: {\"type\": \"content_block_start\"}\n\n",
-            "data: {\"type\": \"response.created\"}\n\ndata: {\"type\": \"response.output_item.added\"}\n\n",
-            "data: {\"error\": null, \"choices\": [{}]}\n\n",
-            "data: not json\n\n",
-            "data: {\"candidates\": []}\n\n",
-        ] {
-            assert_eq!(opening(stream), OpeningVerdict::Begun, "{stream}");
-        }
-    }
-
-    #[test]
-    fn a_stream_without_a_real_event_is_empty() {
-        for stream in
-            ["", ": comment\n\n", "data: [DONE]\n\n", "event: x\n\n", "data: {\"type\": \"ping\"}\n\n", "data: {"]
-        {
-            assert_eq!(opening(stream), OpeningVerdict::Empty, "{stream}");
-        }
-    }
-
-    #[test]
-    fn a_whole_answer_is_an_error_where_its_error_is_something() {
-        let read = |text: &str| read(AnswerFraming::Json, text, 5);
-
-        assert_eq!(status_in(read("{\"error\": {\"message\": \"x\", \"code\": 429}}")), Some(429));
-        assert_eq!(status_in(read("{\"type\": \"error\", \"error\": {\"type\": \"not_found_error\"}}")), Some(404));
-        assert_eq!(status_in(read("{\"status\": \"failed\", \"error\": {\"code\": \"server_error\"}}")), Some(500));
-        for answer in [
-            "{\"error\": null, \"output\": []}",
-            "{\"choices\": [{\"message\": {\"content\": \"an error: {\\\"error\\\": 1}\"}}]}",
-            "{\"object\": \"list\"}",
-            "[1]",
-            "error",
-        ] {
-            assert_eq!(read(answer), OpeningVerdict::Begun, "{answer}");
-        }
-        assert_eq!(read(" "), OpeningVerdict::Empty);
-    }
-
-    #[test]
-    fn what_is_too_large_to_be_an_opening_is_an_answer() {
-        let mut json = AnswerOpening::new(AnswerFraming::Json);
-        let mut events = AnswerOpening::new(AnswerFraming::Events);
-
-        assert_eq!(*json.push(&vec![b' '; MAX_JSON + 1]), OpeningVerdict::Begun);
-        assert_eq!(*events.push(format!(":{}", "x".repeat(MAX_EVENTS)).as_bytes()), OpeningVerdict::Begun);
-    }
-
-    #[test]
-    fn the_provider_s_words_are_kept() {
-        let stream =
-            "data: {\"error\": {\"message\": \"Try later\", \"type\": \"overloaded_error\", \"code\": \"x\"}}\n\n";
-
-        let OpeningVerdict::Error(error) = opening(stream) else { panic!("an error") };
-
-        let words = (error.message.as_str(), error.kind.as_deref(), error.code.as_deref());
-        assert_eq!(words, ("Try later", Some("overloaded_error"), Some("x")));
-    }
-}
+mod tests;

@@ -3,16 +3,20 @@
 //! ([`super::state`]).
 //!
 //! Usage is on the top level (Gemini calls it `usageMetadata`), in `message` and `response`, in a choice (Moonshot), or in
-//! `x_groq`; that of the top level counts before the others.
+//! `x_groq`; that of the top level counts before the others. Ollama's counts are members of the document itself.
+//!
+//! A list of documents (Gemini's stream without `alt=sse`) is read as its documents, one after the other.
 //!
 //! A document is never buffered: an answer of any size costs [`MAX_USAGE`] bytes and a few words of state, wherever in
 //! it the chunks are cut. What is no JSON is no error here, it just yields nothing.
 
+mod escape;
 mod short_string;
 
 use memchr::memchr2;
 use serde_json::Value;
 
+use self::escape::StringEscape;
 use self::short_string::ShortString;
 use super::ServiceTier;
 use super::sample::AnswerSample;
@@ -39,9 +43,14 @@ pub(super) struct DocumentScan {
     usage_is_outer: bool,
     kind: ShortString,
     tier: Option<ServiceTier>,
-    sequence: Option<u64>,
+    /// The numbers of the top level, by [`TopNumber`].
+    numbers: [Option<u64>; 3],
     choices: ChoicesState,
+    /// True when the top level has more than an event with the usage alone has: an error, a text, an object.
+    has_more: bool,
     opened: bool,
+    /// True while a list of documents is open.
+    listed: bool,
     alien: bool,
     /// The depth within a list of sealed parts.
     sealed_list: Option<u32>,
@@ -51,7 +60,7 @@ pub(super) struct DocumentScan {
 
 /// The state of the top-level `choices`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum ChoicesState {
+enum ChoicesState {
     /// The key was not seen.
     #[default]
     Absent,
@@ -70,11 +79,20 @@ enum ScannedKey {
     Usage,
     Envelope,
     Groq,
-    Sequence,
+    Number(TopNumber),
     Tier,
     Text,
+    Error,
     State(StateKey),
     Other,
+}
+
+/// A number of the top level that is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TopNumber {
+    Sequence,
+    PromptEval,
+    Eval,
 }
 
 /// The purpose of a string's bytes.
@@ -95,17 +113,6 @@ struct UsageCapture {
     depth: u32,
     /// Tells whether the object is on the document's top level, or that of its envelope.
     is_outer: bool,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-enum StringEscape {
-    #[default]
-    None,
-    Begun,
-    Hex {
-        digits: u8,
-        value: u32,
-    },
 }
 
 impl DocumentScan {
@@ -151,7 +158,8 @@ impl DocumentScan {
         self.usage.as_ref()
     }
 
-    pub(super) fn choices(&self) -> ChoicesState {
+    #[cfg(test)]
+    fn choices(&self) -> ChoicesState {
         self.choices
     }
 
@@ -162,12 +170,27 @@ impl DocumentScan {
 
     /// Returns the document's top-level `sequence_number`.
     pub(super) fn sequence(&self) -> Option<u64> {
-        self.sequence
+        self.numbers[TopNumber::Sequence as usize]
     }
 
-    /// Returns whether the document was an object and is over.
+    /// Returns Ollama's counts: the document's top-level `prompt_eval_count` and `eval_count`.
+    pub(super) fn eval_counts(&self) -> [Option<u64>; 2] {
+        [TopNumber::PromptEval, TopNumber::Eval].map(|number| self.numbers[number as usize])
+    }
+
+    /// Returns whether the document has a `usage`, no choice, and nothing else that a client may wait for.
+    pub(super) fn is_usage_alone(&self) -> bool {
+        let has_none = match self.choices {
+            ChoicesState::Empty => true,
+            ChoicesState::Absent => !self.has_more,
+            ChoicesState::Opened | ChoicesState::Filled => false,
+        };
+        self.is_complete() && has_none && self.usage.is_some()
+    }
+
+    /// Returns whether the document was an object, or a list of them, and is over.
     pub(super) fn is_complete(&self) -> bool {
-        self.opened && self.depth == 0 && !self.alien
+        self.opened && self.depth == 0 && !self.alien && !self.listed
     }
 
     /// Reads up to the next structural character.
@@ -177,13 +200,18 @@ impl DocumentScan {
         let blank = run.iter().all(u8::is_ascii_whitespace);
         let byte = end.map(|end| bytes[end]);
         if self.depth == 0 {
-            self.alien |= !blank || byte.is_some_and(|byte| byte != b'{' || self.opened);
+            let at = run.len() + usize::from(byte.is_some());
+            if self.steps_in_list(byte) {
+                self.alien |= !blank;
+                return at;
+            }
+            self.alien |= !blank || byte.is_some_and(|byte| byte != b'{' || self.opened && !self.listed);
         }
         if self.choices == ChoicesState::Opened && (!blank || byte.is_some()) {
             self.choices = if blank && byte == Some(b']') { ChoicesState::Empty } else { ChoicesState::Filled };
         }
-        if self.key == Some(ScannedKey::Sequence) {
-            self.count(run);
+        if let Some(ScannedKey::Number(number)) = self.key {
+            self.count(number, run);
         }
         if let Some(byte) = byte {
             self.step(byte);
@@ -191,11 +219,22 @@ impl DocumentScan {
         run.len() + usize::from(byte.is_some())
     }
 
-    /// Reads on in the number that an event has.
-    fn count(&mut self, digits: &[u8]) {
+    /// Takes what separates the documents of a list; returns whether `byte` does.
+    fn steps_in_list(&mut self, byte: Option<u8>) -> bool {
+        match byte {
+            Some(b'[') if !self.opened => (self.opened, self.listed) = (true, true),
+            Some(b']') if self.listed => self.listed = false,
+            Some(b',') if self.listed => {}
+            _ => return false,
+        }
+        true
+    }
+
+    /// Reads on in a number.
+    fn count(&mut self, number: TopNumber, digits: &[u8]) {
+        let counted = &mut self.numbers[number as usize];
         for digit in digits.iter().filter(|byte| byte.is_ascii_digit()) {
-            let digit = u64::from(digit - b'0');
-            self.sequence = Some(self.sequence.unwrap_or_default().saturating_mul(10).saturating_add(digit));
+            *counted = Some(counted.unwrap_or_default().saturating_mul(10).saturating_add(u64::from(digit - b'0')));
         }
     }
 
@@ -213,6 +252,9 @@ impl DocumentScan {
                 if self.depth == 1 {
                     self.outer = self.key;
                 }
+                if let Some(ScannedKey::Number(number)) = self.key {
+                    self.numbers[number as usize] = None;
+                }
             }
             _ => self.key = None,
         }
@@ -220,6 +262,8 @@ impl DocumentScan {
 
     fn open(&mut self, byte: u8) {
         self.opened = true;
+        let is_usual = matches!(self.key, None | Some(ScannedKey::Usage | ScannedKey::Choices | ScannedKey::Groq));
+        self.has_more |= self.depth == 1 && !is_usual;
         self.depth = self.depth.saturating_add(1);
         match self.key.take() {
             Some(ScannedKey::Usage) if byte == b'{' && self.capture.is_none() => {
@@ -237,6 +281,7 @@ impl DocumentScan {
     }
 
     fn open_string(&mut self) {
+        self.has_more |= matches!(self.key, Some(ScannedKey::Text | ScannedKey::Error));
         let purpose = match self.key {
             None => StringPurpose::Name,
             Some(ScannedKey::Type) => StringPurpose::Kind,
@@ -262,7 +307,10 @@ impl DocumentScan {
         match self.depth {
             1 if self.name.is("type") => ScannedKey::Type,
             1 if self.name.is("choices") => ScannedKey::Choices,
-            1 if self.name.is("sequence_number") => ScannedKey::Sequence,
+            1 if self.name.is("sequence_number") => ScannedKey::Number(TopNumber::Sequence),
+            1 if self.name.is("prompt_eval_count") => ScannedKey::Number(TopNumber::PromptEval),
+            1 if self.name.is("eval_count") => ScannedKey::Number(TopNumber::Eval),
+            1 if self.name.is("error") => ScannedKey::Error,
             1 if self.name.is("message") || self.name.is("response") => ScannedKey::Envelope,
             1 if self.name.is("x_groq") => ScannedKey::Groq,
             1 if self.name.is("usageMetadata") => ScannedKey::Usage,
@@ -313,25 +361,7 @@ impl DocumentScan {
 
     fn escaped(&mut self, purpose: StringPurpose, byte: u8, text: &mut AnswerSample) {
         self.name.spoil();
-        let (escape, character) = match self.escape {
-            StringEscape::Hex { digits, value } => {
-                let value = value << 4 | char::from(byte).to_digit(16).unwrap_or_default();
-                if digits == 3 {
-                    (StringEscape::None, Some(value))
-                } else {
-                    (StringEscape::Hex { digits: digits + 1, value }, None)
-                }
-            }
-            _ if byte == b'u' => (StringEscape::Hex { digits: 0, value: 0 }, None),
-            _ => (StringEscape::None, Some(u32::from(unescaped(byte)))),
-        };
-        self.escape = escape;
-        // Of a surrogate pair the second half counts, as one character that is not the right one.
-        let character = character.filter(|value| !(0xd800..0xdc00).contains(value));
-        let Some(character) = character.map(|value| char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER))
-        else {
-            return;
-        };
+        let Some(character) = self.escape.read(byte) else { return };
         let mut bytes = [0; 4];
         match purpose {
             StringPurpose::Text => text.extend(character.encode_utf8(&mut bytes).as_bytes()),
@@ -354,15 +384,6 @@ impl DocumentScan {
                 self.usage_is_outer = capture.is_outer;
             }
         }
-    }
-}
-
-fn unescaped(byte: u8) -> u8 {
-    match byte {
-        b'n' => b'\n',
-        b't' => b'\t',
-        b'r' | b'b' | b'f' => b' ',
-        other => other,
     }
 }
 

@@ -1,12 +1,14 @@
-//! Finds the events of a `text/event-stream` and the bytes of their data, chunk by chunk.
+//! Finds the events of a `text/event-stream` and the bytes of their names and data, chunk by chunk.
 //!
 //! Follows the WHATWG grammar: lines end with CR, LF or CRLF, `:` begins a comment, an empty line ends an event, a byte
-//! order mark may come first. Nothing is buffered; only `data` matters here, so the other fields are skipped.
+//! order mark may come first. Nothing is buffered; only `data` and `event` matter here, so the other fields are
+//! skipped.
 
 use memchr::memchr2;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 const DATA: &[u8] = b"data";
+const EVENT: &[u8] = b"event";
 
 /// The position of the reader in a stream's lines and events.
 #[derive(Debug, Default)]
@@ -25,6 +27,8 @@ pub(super) struct EventLines {
 pub(super) enum EventPiece<'c> {
     /// An event begins at this byte.
     Opened(usize),
+    /// Bytes of its name, in order.
+    Name(&'c [u8]),
     /// Bytes of its data, in order.
     Data(&'c [u8]),
     /// Another line of data follows: the two are joined by a line feed.
@@ -39,9 +43,14 @@ enum LineState {
     Start,
     /// In a field's name, which so far is this much of `data`.
     Name(usize),
+    /// In a field's name, which so far is this much of `event`.
+    EventField(usize),
     /// After `data:`, where one space is skipped.
     Space,
     Data,
+    /// After `event:`, where one space is skipped.
+    EventSpace,
+    EventName,
     Skipped,
 }
 
@@ -57,11 +66,16 @@ impl EventLines {
             at += match self.line {
                 LineState::Start => self.start(*byte, at, &mut found),
                 LineState::Name(length) => self.name(*byte, length, &mut found),
+                LineState::EventField(length) => self.event_field(*byte, length),
                 LineState::Space => {
                     self.line = LineState::Data;
                     usize::from(*byte == b' ')
                 }
-                LineState::Data | LineState::Skipped => self.rest(&chunk[at..], &mut found),
+                LineState::EventSpace => {
+                    self.line = LineState::EventName;
+                    usize::from(*byte == b' ')
+                }
+                LineState::Data | LineState::EventName | LineState::Skipped => self.rest(&chunk[at..], &mut found),
             };
         }
     }
@@ -128,6 +142,17 @@ impl EventLines {
                 self.end_line(byte);
             }
             _ if DATA.get(length) == Some(&byte) => self.line = LineState::Name(length + 1),
+            _ if length == 0 && byte == EVENT[0] => self.line = LineState::EventField(1),
+            _ => self.line = LineState::Skipped,
+        }
+        1
+    }
+
+    fn event_field(&mut self, byte: u8, length: usize) -> usize {
+        match byte {
+            b':' if length == EVENT.len() => self.line = LineState::EventSpace,
+            b'\r' | b'\n' => self.end_line(byte),
+            _ if EVENT.get(length) == Some(&byte) => self.line = LineState::EventField(length + 1),
             _ => self.line = LineState::Skipped,
         }
         1
@@ -135,8 +160,10 @@ impl EventLines {
 
     fn rest<'c>(&mut self, bytes: &'c [u8], found: &mut impl FnMut(EventPiece<'c>)) -> usize {
         let end = memchr2(b'\r', b'\n', bytes).unwrap_or(bytes.len());
-        if self.line == LineState::Data && end > 0 {
-            found(EventPiece::Data(&bytes[..end]));
+        match self.line {
+            LineState::Data if end > 0 => found(EventPiece::Data(&bytes[..end])),
+            LineState::EventName if end > 0 => found(EventPiece::Name(&bytes[..end])),
+            _ => {}
         }
         let Some(byte) = bytes.get(end) else { return end };
         self.end_line(*byte);
@@ -167,6 +194,7 @@ mod tests {
         for chunk in stream.chunks(size) {
             lines.feed(chunk, |piece| match piece {
                 EventPiece::Opened(_) => data.clear(),
+                EventPiece::Name(_) => {}
                 EventPiece::Data(bytes) => data.extend_from_slice(bytes),
                 EventPiece::Joined => data.push(b'\n'),
                 EventPiece::Ended(_) => events.push(String::from_utf8_lossy(&data).into_owned()),

@@ -1,6 +1,7 @@
 //! Answers as the providers send them, cut everywhere.
 
 mod records;
+mod vendors;
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -108,6 +109,13 @@ fn a_json_answer_of_every_api_says_its_usage() {
             r#"{"usage":{"input_tokens":9,"output_tokens":2},"output":[{"content":[{"text":"hi"}]}]}"#,
         ),
         (AnswerFormat::Anthropic, r#"{"content":[{"text":"hi"}],"usage":{"input_tokens":9,"output_tokens":2}}"#),
+        (
+            AnswerFormat::OpenAi,
+            r#"[{"candidates":[],"usageMetadata":{"promptTokenCount":9}},
+                {"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":2}}]"#,
+        ),
+        (AnswerFormat::OpenAi, r#"{"output":{},"usage":{"inputTokens":9,"outputTokens":2,"totalTokens":11}}"#),
+        (AnswerFormat::OpenAi, r#"{"message":{"content":"hi"},"done":true,"prompt_eval_count":9,"eval_count":2}"#),
     ] {
         for size in 1..=answer.len() {
             let reader = read(shape, AnswerFraming::Json, answer, size);
