@@ -93,6 +93,12 @@ impl Deployment {
         }
     }
 
+    /// Returns whether streams are asked for their usage although nobody says so: not once the API has refused it.
+    #[must_use]
+    pub(crate) fn is_asked_by_default(&self) -> bool {
+        self.usage_request == UsageRequest::Default && !self.refused.has(&[OPTIONS, INCLUDE_USAGE])
+    }
+
     /// Returns what is changed in a request that streams and whose usage is asked for by default.
     #[must_use]
     pub(crate) const fn asking_edits(&self) -> &BodyEdits {

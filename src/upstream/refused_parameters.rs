@@ -18,6 +18,11 @@ impl RefusedParameters {
         self.0.load_full()
     }
 
+    /// Returns whether one of `names` was refused, whatever its value was.
+    pub(crate) fn has(&self, names: &[&str]) -> bool {
+        self.0.load().iter().any(|known| names.contains(&&*known.name))
+    }
+
     /// Remembers `refused`, as far as there is room. Returns those that are new.
     pub(crate) fn learn(&self, refused: &[RefusedParameter]) -> Vec<RefusedParameter> {
         let mut learned = Vec::new();

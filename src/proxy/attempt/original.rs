@@ -238,7 +238,7 @@ impl OriginalBody {
     }
 
     fn asks_by_default(&self, target: &Deployment) -> bool {
-        self.hides_usage() && target.usage_request == UsageRequest::Default && self.rule_includes_usage.is_none()
+        self.hides_usage() && target.is_asked_by_default() && self.rule_includes_usage.is_none()
     }
 
     /// Returns the body for `target`: with its model's name, with the edits that make it `fit`, and adapted by the

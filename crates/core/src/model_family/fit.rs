@@ -9,6 +9,7 @@ mod length;
 mod thinking;
 
 use bytes::Bytes;
+use serde_json::Value;
 
 use self::draft::FitDraft;
 use super::change::{ChangeReason, ParameterChange};
@@ -99,6 +100,9 @@ impl FitDraft<'_> {
             }
             match parameter.instead {
                 Some(new) if !self.members.has(new) => self.rename(&parameter.name, new, ChangeReason::Refused),
+                None if let Some(rest) = parameter.rest(&value).filter(|rest| !rest.is_empty()) => {
+                    self.set(&parameter.name, &Value::Array(rest).to_string(), ChangeReason::Refused);
+                }
                 _ => self.drop(&parameter.name, ChangeReason::Refused),
             }
         }

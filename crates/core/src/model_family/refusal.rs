@@ -17,6 +17,8 @@ pub struct RefusedParameter {
     pub(super) instead: Option<&'static str>,
     /// The JSON of the one value that was refused, where others may be taken.
     pub(super) only: Option<String>,
+    /// The element of the list that was refused, where the others may stay.
+    pub(super) element: Option<&'static str>,
 }
 
 /// Keys without which a request is another one.
@@ -54,12 +56,21 @@ const OBJECTS: [&str; 7] =
     ["reasoning", "text", "output_config", "thinking", "stream_options", "chat_template_kwargs", "extra_body"];
 
 /// The ways of saying that a parameter is not taken, in lower case.
-const REFUSALS: [&str; 16] = [
-    // OpenAI and Azure.
-    "unsupported parameter",
+const REFUSALS: [&str; 29] = [
+    // OpenAI and Azure, and servers that speak like them.
+    "unsupported param",
     "unsupported value",
+    "unsupported argument",
+    "unsupported field",
     "unknown parameter",
+    "unknown argument",
+    "unknown key",
+    "unknown property",
     "unrecognized request argument",
+    "unrecognized argument",
+    "unrecognized parameter",
+    "unrecognized field",
+    "unrecognized key",
     // OpenAI, Groq, vLLM.
     "not supported",
     "is unsupported",
@@ -77,9 +88,35 @@ const REFUSALS: [&str; 16] = [
     // Servers written in other languages.
     "unknown field",
     "unexpected keyword",
+    "unexpected argument",
+    "unexpected field",
+    "unexpected property",
+    "additional properties are not allowed",
 ];
 
-/// Names that are plain words as well: they must be quoted, or stand at the head of the message.
+/// Words, in lower case, after which a colon begins a list of names: "Unrecognized request argument supplied: user".
+const BEFORE_NAMES: [&str; 14] = [
+    "supplied",
+    "model",
+    "param",
+    "params",
+    "parameter",
+    "parameters",
+    "argument",
+    "arguments",
+    "field",
+    "fields",
+    "key",
+    "keys",
+    "property",
+    "properties",
+];
+
+/// The element of `include` that models refuse which do not reason.
+const SEALED_REASONING: &str = "reasoning.encrypted_content";
+
+/// Names that are plain words as well: they must be quoted, stand at the head of the message, or in a list of
+/// names at its end.
 const PLAIN_WORDS: [&str; 8] = ["user", "stop", "seed", "store", "metadata", "prediction", "speed", "reasoning"];
 
 /// The two names of the longest answer.
@@ -100,6 +137,9 @@ impl RefusedParameter {
             return Vec::new();
         }
         let members = BodyMembers::of(sent);
+        if let Some(element) = Self::element(&lower, &members) {
+            return vec![element];
+        }
         let mut names: Vec<String> = sent_names(&members).filter(|name| is_named(&said, name)).collect();
         if lower.contains("cannot both be specified") && names.len() > 1 {
             names.retain(|name| name == "top_p");
@@ -112,17 +152,36 @@ impl RefusedParameter {
         names.into_iter().map(|name| Self::of(name, &members, is_value)).collect()
     }
 
+    /// Returns the element of `include` that is refused: one that clients send to every model alike.
+    fn element(said: &str, members: &BodyMembers<'_>) -> Option<Self> {
+        let is_said = said.contains("encrypted content") || said.contains("encrypted_content");
+        let include: Vec<Value> = members.read("include").filter(|_| is_said)?;
+        let is_sent = include.iter().any(|element| element == SEALED_REASONING);
+        is_sent.then(|| Self { name: "include".to_owned(), instead: None, only: None, element: Some(SEALED_REASONING) })
+    }
+
     /// Makes one; with `is_value` only the value that was sent is refused.
     fn of(name: String, members: &BodyMembers<'_>, is_value: bool) -> Self {
         let instead = LENGTHS.iter().find(|(old, _)| *old == name).map(|(_, new)| *new);
         let value = members.get(&name).filter(|value| is_value && value.len() <= MOST_VALUE_BYTES);
         let only = value.map(|value| String::from_utf8_lossy(&value).into_owned());
-        Self { name, instead, only }
+        Self { name, instead, only, element: None }
     }
 
     /// Returns whether `value`, the JSON that the parameter has now, is refused.
     pub(super) fn refuses(&self, value: &[u8]) -> bool {
-        self.only.as_ref().is_none_or(|only| only.as_bytes() == value)
+        match (self.element, &self.only) {
+            (Some(_), _) => self.rest(value).is_some(),
+            (None, only) => only.as_ref().is_none_or(|only| only.as_bytes() == value),
+        }
+    }
+
+    /// Returns the elements of the list `value` without the one that is refused; `None` where it is not there.
+    pub(super) fn rest(&self, value: &[u8]) -> Option<Vec<Value>> {
+        let (element, mut all) = (self.element?, serde_json::from_slice::<Vec<Value>>(value).ok()?);
+        let before = all.len();
+        all.retain(|other| other != element);
+        (all.len() < before).then_some(all)
     }
 }
 
@@ -196,8 +255,19 @@ fn stands_in(said: &str, name: &str, quoted_only: bool) -> bool {
         let is_quoted = before.is_some_and(is_quote) && after.is_some_and(|c| is_quote(c) || c == '.');
         let heads = before.is_none_or(|c| c == '\n') && after == Some(':');
         let is_whole = !before.is_some_and(|c| is_word(c) || c == '.') && !after.is_some_and(is_word);
-        is_quoted || heads || !quoted_only && is_whole
+        is_quoted || heads || is_whole && (!quoted_only || is_in_list(said, at))
     })
+}
+
+/// Returns whether what stands `at` is in a list of names at the end of a line: `parameters: a, b and c.`
+fn is_in_list(said: &str, at: usize) -> bool {
+    let start = said[..at].rfind('\n').map_or(0, |end| end + 1);
+    let line = said[start..].lines().next().unwrap_or_default();
+    let Some((head, list)) = line.rsplit_once(':').filter(|(head, _)| start + head.len() < at) else { return false };
+    let is_name = |name: &str| is_parameter(name.trim_end_matches('.'));
+    let is_list = list.split([',']).flat_map(|part| part.split(" and ")).all(|name| is_name(name.trim()));
+    let before = head.rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_ascii_lowercase();
+    is_list && BEFORE_NAMES.contains(&&*before)
 }
 
 fn camel_case(name: &str) -> String {
@@ -248,6 +318,11 @@ mod tests {
                 &["seed"],
             ),
             (r#"{"error":{"message":"Unrecognized request argument supplied: logprobs"}}"#, &["logprobs"]),
+            (r#"{"error":{"message":"Unrecognized request argument supplied: user"}}"#, &["user"]),
+            (r#"{"error":{"message":"Unrecognized request arguments supplied: seed, stop"}}"#, &["seed", "stop"]),
+            (r#"{"code":"x","error":"Argument not supported on this model: stop"}"#, &["stop"]),
+            (r#"{"error":{"message":"Unsupported param: presence_penalty"}}"#, &["presence_penalty"]),
+            (r#"{"error":{"message":"Unrecognized key(s) in object: 'user'"}}"#, &["user"]),
             (
                 r#"{"type":"error","error":{"type":"invalid_request_error","message":"`temperature` is deprecated for this model."}}"#,
                 &["temperature"],
@@ -293,6 +368,8 @@ mod tests {
             r#"{"error":{"message":"This model does not support image input for a user turn that says stop."}}"#,
             r#"{"error":{"message":"max_tokens is too large: 5. This model supports at most 4 completion tokens."}}"#,
             r#"{"error":{"message":"temperature must be at most 2"}}"#,
+            r#"{"error":{"message":"This is not supported by the model: do not let a user stop it."}}"#,
+            r#"{"error":{"message":"Tools are not supported on this model: they stop"}}"#,
             "temperature is not supported",
             "[]",
             "",
@@ -310,5 +387,19 @@ mod tests {
 
         assert_eq!(refused.len(), 1);
         assert!(refused[0].refuses(b"\"xhigh\"") && !refused[0].refuses(b"\"high\""));
+    }
+
+    #[test]
+    fn sealed_reasoning_is_refused_as_an_element_and_the_others_stay() {
+        let refusal =
+            r#"{"error":{"message":"Encrypted content is not supported with this model.","param":"include"}}"#;
+        let value = r#"["reasoning.encrypted_content","message.output_text.logprobs"]"#;
+        let sent = Bytes::from(format!(r#"{{"include":{value},"reasoning":{{}}}}"#));
+
+        let refused = RefusedParameter::all_in(refusal.as_bytes(), &sent);
+
+        assert_eq!((refused.len(), &*refused[0].name), (1, "include"));
+        assert_eq!(refused[0].rest(value.as_bytes()), Some(vec![json!("message.output_text.logprobs")]));
+        assert!(!refused[0].refuses(br#"["message.output_text.logprobs"]"#));
     }
 }

@@ -381,6 +381,21 @@ fn what_was_refused_before_is_left_out_or_renamed() {
 }
 
 #[test]
+fn of_a_list_only_the_refused_element_is_left_out() {
+    let body = Bytes::from_static(br#"{"include":["reasoning.encrypted_content","a"]}"#);
+    let answer = br#"{"error":{"message":"Encrypted content is not supported with this model.","param":"include"}}"#;
+    let refused = RefusedParameter::all_in(answer, &body);
+    let fit = |body: &Bytes| {
+        let request = ParameterFit { dialect: Dialect::Responses, body, limit: None, refused: &refused };
+        ModelProfile::default().fit(&request).edits.apply_around(body, 0..0).0
+    };
+
+    assert_eq!(fit(&body), &br#"{"include":["a"]}"#[..]);
+    assert_eq!(fit(&Bytes::from_static(br#"{"include":["reasoning.encrypted_content"]}"#)), &b"{}"[..]);
+    assert_eq!(fit(&Bytes::from_static(br#"{"include":["a"]}"#)), &br#"{"include":["a"]}"#[..]);
+}
+
+#[test]
 fn every_byte_that_nothing_is_about_stays_the_client_s() {
     let body = Bytes::from_static(
         b"{ \"model\" : \"auto\",\n \"n\":1.10 , \"max_tok\\u0065ns\": 10,\"temperature\":0.20, \"x\":[ 1e3 ]}",
