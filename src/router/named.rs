@@ -1,7 +1,7 @@
 //! The requests that no policy routes: a model of the catalog that its client names, or one that passes through as it
 //! is, within the client's list of models and the policies' refusals.
 
-use pointsman_core::config::PolicyMode;
+use pointsman_core::config::{PolicyMode, StateRule};
 use pointsman_core::features::Features;
 use pointsman_core::policy::{
     Candidate, Decision, DecisionDetail, Denial, PolicyOutcome, PolicyParticipation, RequestFacts,
@@ -57,22 +57,41 @@ impl Router {
                 incoming,
             )));
         }
-        let named = Candidate {
-            model: model.model.clone(),
-            fits: Ok(()),
-            price: model.price,
-            tokenizer: model.tokenizer,
-            answer_limit: model.output_limit.filter(|limit| prompt.parameters.max_output_tokens > Some(*limit)),
-            expected: None,
+        let decision = match Self::named(snapshot, incoming, model) {
+            Ok(decision) => decision,
+            Err(denial) => return Verdict::Deny(Box::new(PolicyRefusal::at_once(*denial, incoming))),
         };
         let evidence = DecisionEvidence {
             features: Features::deferred(prompt, body),
             label_from: prompt.ask().source(),
             ..DecisionEvidence::default()
         };
-        match evidence.conclude(PolicyOutcome::Decided(Decision::by_name(named))) {
+        match evidence.conclude(PolicyOutcome::Decided(decision)) {
             Ok(routing) => Verdict::Route(Box::new(routing)),
             Err(refusal) => Verdict::Deny(refusal),
+        }
+    }
+
+    /// Decides for a model that the client names: it serves, unless another provider keeps what the request names. Then
+    /// the same model there does.
+    fn named(snapshot: &Snapshot, incoming: &IncomingRequest<'_>, model: &Deployment) -> Result<Decision, Box<Denial>> {
+        let IncomingRequest { client, prompt, state, .. } = *incoming;
+        let asked = prompt.parameters.max_output_tokens;
+        // The operator's word to leave anything out is a policy's: here all stays.
+        let keeper = state.and_then(|state| state.keeper(StateRule::Stay));
+        let Some(keeper) = keeper.filter(|keeper| keeper.provider != model.provider.name) else {
+            return Ok(Decision::by_name(candidate(model, asked)));
+        };
+        let same = |other: &&Deployment| {
+            other.provider.name == keeper.provider
+                && other.upstream_name == model.upstream_name
+                && client.is_none_or(|client| client.may_be_served_by(&other.model))
+        };
+        let maker = keeper.model.as_ref().and_then(|maker| snapshot.upstreams.model(maker)).map(|maker| &**maker);
+        let others = snapshot.upstreams.models().map(|other| &**other);
+        match maker.into_iter().chain(others).find(same) {
+            Some(serving) => Ok(Decision::by_name_at_keeper(candidate(model, asked), candidate(serving, asked))),
+            None => Err(Box::new(Denial::kept_elsewhere(candidate(model, asked), &keeper.provider))),
         }
     }
 
@@ -105,5 +124,17 @@ impl Router {
             return None;
         }
         Some(Box::new(PolicyRefusal::at_once(denial, incoming)))
+    }
+}
+
+/// Makes the candidate of a model that a client names, who asks for an answer of so many tokens at most.
+fn candidate(model: &Deployment, asked: Option<u64>) -> Candidate {
+    Candidate {
+        model: model.model.clone(),
+        fits: Ok(()),
+        price: model.price,
+        tokenizer: model.tokenizer,
+        answer_limit: model.output_limit.filter(|limit| asked > Some(*limit)),
+        expected: None,
     }
 }

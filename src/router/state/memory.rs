@@ -131,3 +131,6 @@ fn hold(snapshot: &Snapshot, kind: StateKind) -> Duration {
 fn is_fresh(snapshot: &Snapshot, kind: StateKind, record: &StateRecord, now: u64) -> bool {
     now.saturating_sub(record.used) < hold(snapshot, kind).as_secs().max(1)
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,6 +106,15 @@ impl Decision {
         }
     }
 
+    /// Makes the decision where the model that the client named cannot have what the request names, and `serving` is the
+    /// same model at the provider that keeps it.
+    #[must_use]
+    pub fn by_name_at_keeper(named: Candidate, serving: Candidate) -> Self {
+        let named = Candidate { fits: Err(Constraint::State), ..named };
+        let candidates = vec![named, serving.clone()];
+        Self { reason: Reason::Moved(Constraint::State), candidates, ..Self::by_name(serving) }
+    }
+
     /// Returns the policy that chose; `None` where the client named a model of the catalog and no policy matched.
     #[must_use]
     pub fn deciding_policy(&self) -> Option<&Name> {

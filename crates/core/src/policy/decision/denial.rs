@@ -92,6 +92,16 @@ impl Denial {
         Self::at_once(DecisionMaker::Client, "model_not_allowed", message)
     }
 
+    /// Refuses the model of the catalog that the client named, because `provider` keeps what the request names and has no
+    /// such model.
+    #[must_use]
+    pub fn kept_elsewhere(named: Candidate, provider: &Name) -> Self {
+        let (model, why) = (&named.model, Constraint::State.in_words());
+        let message = format!("The model `{model}` cannot serve this request: it {why}, `{provider}`.");
+        let refusal = Self::at_once(DecisionMaker::Constraints, "no_model_fits", message);
+        Self { status: 400, candidates: vec![Candidate { fits: Err(Constraint::State), ..named }], ..refusal }
+    }
+
     /// Refuses a request that names no model where its client may be served by some models only.
     #[must_use]
     pub fn unnamed_for_client() -> Self {
