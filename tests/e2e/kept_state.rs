@@ -14,15 +14,15 @@ use crate::redis::Redis;
 use crate::reload::until_metric;
 use crate::soon;
 
-const RESPONSES: &str = "/v1/responses";
+pub(crate) const RESPONSES: &str = "/v1/responses";
 const MESSAGES: &str = "/v1/messages";
 const LONG: &str = "please compare these designs in depth, and say which of them you would build and why ";
 
-fn json_answer(body: &Value) -> Answer {
+pub(crate) fn json_answer(body: &Value) -> Answer {
     Answer::Reply(StatusCode::OK, vec![("content-type", "application/json")], body.to_string().into())
 }
 
-fn response(id: &str) -> Answer {
+pub(crate) fn response(id: &str) -> Answer {
     json_answer(&json!({"id": id, "object": "response", "output": []}))
 }
 
@@ -32,19 +32,19 @@ fn sealed(id: &str, text: &str) -> Answer {
     json_answer(&json!({"id": id, "object": "response", "output": [item]}))
 }
 
-fn long() -> String {
+pub(crate) fn long() -> String {
     LONG.repeat(10)
 }
 
 /// Two providers: short prompts go to `small` at `one`, long ones to `frontier` at `two`.
-struct Two {
-    small: Origin,
-    frontier: Origin,
-    gateway: Gateway,
+pub(crate) struct Two {
+    pub(crate) small: Origin,
+    pub(crate) frontier: Origin,
+    pub(crate) gateway: Gateway,
 }
 
 impl Two {
-    async fn start(edit: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn start(edit: impl FnOnce(&mut Config)) -> Self {
         let (small, frontier) = (Origin::start().await, Origin::start().await);
         let rules = vec![("prompt.tokens > 40", "frontier"), ("true", "small")];
         let mut config = Config { rules, default_provider: Some("one"), ..Config::new(&small, &frontier) };
@@ -53,18 +53,18 @@ impl Two {
         Self { small, frontier, gateway }
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Reply {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
         send(&self.gateway, Method::POST, path, body, None).await
     }
 
     /// Tells who was asked since the last call.
-    fn asked(&self) -> (usize, usize) {
+    pub(crate) fn asked(&self) -> (usize, usize) {
         let count = |origin: &Origin| std::iter::from_fn(|| origin.take()).count();
         (count(&self.small), count(&self.frontier))
     }
 }
 
-async fn send(gateway: &Gateway, method: Method, path: &str, body: &Value, key: Option<&str>) -> Reply {
+pub(crate) async fn send(gateway: &Gateway, method: Method, path: &str, body: &Value, key: Option<&str>) -> Reply {
     let mut connection = Connection::open(gateway.listen, Framing::Length).await;
     let mut request = connection.request(method, path).header("content-type", "application/json");
     if let Some(key) = key {

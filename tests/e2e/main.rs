@@ -32,6 +32,7 @@ mod fallback;
 mod governed;
 mod harness;
 mod headers;
+mod kept_elsewhere;
 mod kept_state;
 mod label;
 mod limits;

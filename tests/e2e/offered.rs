@@ -124,10 +124,13 @@ async fn a_stored_prompt_needs_no_model() {
     let body = json!({"prompt": {"id": "pmpt_1"}, "input": "hello"});
 
     let passed = Ask::json("/v1/responses", &body).send(&gateway).await;
+    let null = json!({"model": null, "prompt": {"id": "pmpt_1"}, "input": "hello"});
+    let passed_null = Ask::json("/v1/responses", &null).send(&gateway).await;
     let missing = Ask::json("/v1/responses", &json!({"input": "hello"})).send(&gateway).await;
 
     assert_eq!(passed.status, StatusCode::OK);
     assert_eq!(frontier.next().await.body, body.to_string());
+    assert_eq!((passed_null.status, frontier.next().await.body), (StatusCode::OK, null.to_string().into()));
     assert_eq!((missing.status, missing.error_code()), says(StatusCode::BAD_REQUEST, "model_missing"));
 }
 
