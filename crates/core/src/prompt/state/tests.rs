@@ -58,6 +58,18 @@ fn each_way_to_name_state_is_found_in_each_dialect() {
         ),
         (json!({"messages": [], "container": "container_1"}), (Container, "container_1")),
         (json!({"messages": [], "container": {"id": "container_2", "skills": []}}), (Container, "container_2")),
+        (json!({"input_file_id": "file-7", "endpoint": "/v1/responses"}), (File, "file-7")),
+        (json!({"cachedContent": "cachedContents/2", "contents": []}), (Object, "cachedContents/2")),
+        (json!({"messages": [{"attachments": [{"file_id": "file-8"}]}]}), (File, "file-8")),
+    ] {
+        assert_eq!(names(&body), [name(expected.0, expected.1)], "{body}");
+    }
+}
+
+#[test]
+fn state_within_lists_of_reasoning_approvals_and_sources_is_found() {
+    use StateKind::{File, Reference, Sealed};
+    for (body, expected) in [
         (
             json!({"messages": [{"reasoning_details": [{"type": "reasoning.encrypted", "data": "gAAAAABsealed"}]}]}),
             (Sealed, "gAAAAABsealed"),
@@ -71,9 +83,6 @@ fn each_way_to_name_state_is_found_in_each_dialect() {
             (Reference, "mcpr_1"),
         ),
         (json!({"data_source": {"source": {"type": "file_id", "id": "file-9"}}}), (File, "file-9")),
-        (json!({"input_file_id": "file-7", "endpoint": "/v1/responses"}), (File, "file-7")),
-        (json!({"cachedContent": "cachedContents/2", "contents": []}), (Object, "cachedContents/2")),
-        (json!({"messages": [{"attachments": [{"file_id": "file-8"}]}]}), (File, "file-8")),
     ] {
         assert_eq!(names(&body), [name(expected.0, expected.1)], "{body}");
     }
