@@ -43,8 +43,9 @@ use self::routing::DecisionEvidence;
 pub use self::routing::{DecisionTimings, PolicyRefusal, Routing, Verdict};
 use self::signals::{ServedRequest, ServedSignals};
 pub use self::simple::NoDecision;
-use self::state::StateMemory;
+pub(crate) use self::state::UnbilledResponse;
 pub use self::state::{RequestState, StateKeeper, StateOutcome};
+use self::state::{StateMemory, UnbilledResponses};
 pub use self::switch::{KillSwitch, KilledPolicies};
 pub(crate) use self::verdict::PolicyFinding;
 use crate::router::affinity::PinMemory;
@@ -62,6 +63,7 @@ pub struct Router {
     switch: KillSwitch,
     pins: PinMemory,
     states: StateMemory,
+    unbilled: UnbilledResponses,
     targets: ControlLoops,
     metrics: Arc<Metrics>,
 }
@@ -75,6 +77,7 @@ impl Router {
             switch: KillSwitch::default(),
             pins: PinMemory::default(),
             states: StateMemory::default(),
+            unbilled: UnbilledResponses::default(),
             targets: ControlLoops::default(),
             metrics,
         };
@@ -206,8 +209,8 @@ impl Router {
 
     /// Takes in what an answer cost, for a policy that holds a cost. `price` returns what it would have cost with a
     /// model.
-    pub fn billed(&self, routing: &Routing, paid: f64, price: impl Fn(&Name) -> Option<f64>) {
-        self.targets.bill(&routing.decision.policy, paid, price);
+    pub fn billed(&self, policy: &Name, paid: f64, price: impl Fn(&Name) -> Option<f64>) {
+        self.targets.bill(policy, paid, price);
     }
 
     /// Returns how the targets of the policies stand.

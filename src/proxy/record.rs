@@ -4,6 +4,7 @@
 
 mod account;
 mod attempts;
+mod background;
 mod decision_line;
 pub(crate) mod feedback;
 mod request_ids;

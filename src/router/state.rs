@@ -7,6 +7,7 @@
 
 mod memory;
 mod record;
+mod unbilled;
 
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ use pointsman_core::prompt::Prompt;
 use pointsman_core::prompt::state::{NamedState, StateKind, StateName};
 
 pub(super) use self::memory::StateMemory;
+pub(crate) use self::unbilled::UnbilledResponse;
+pub(super) use self::unbilled::UnbilledResponses;
 use super::{Router, seconds};
 use crate::snapshot::Snapshot;
 
@@ -106,6 +109,12 @@ impl RequestState {
         !self.names.is_empty()
     }
 
+    /// Returns the name of the response that the request is about or goes on from.
+    #[must_use]
+    pub fn response(&self) -> Option<StateName> {
+        self.names.iter().copied().find(|name| name.kind == StateKind::Response)
+    }
+
     /// Returns whether the client asks its API to keep the answer.
     #[must_use]
     pub const fn is_stored(&self) -> bool {
@@ -191,6 +200,17 @@ impl Router {
         if let Some((kind, outcome)) = state.outcome {
             self.metrics.state_named(kind.as_str(), outcome.as_str());
         }
+    }
+
+    /// Remembers a response of `client` that was answered without its usage.
+    pub(crate) fn remember_unbilled(&self, client: Option<&Name>, name: &StateName, response: UnbilledResponse) {
+        self.unbilled.remember(client, name, response);
+    }
+
+    /// Takes a response of `client` that is to be billed now; gives it out once.
+    #[must_use]
+    pub(crate) fn take_unbilled(&self, client: Option<&Name>, name: &StateName) -> Option<UnbilledResponse> {
+        self.unbilled.take(client, name)
     }
 
     /// Remembers that `keeper` made what an answer to `client` names.

@@ -14,6 +14,7 @@ mod redis;
 mod admin;
 mod affinity;
 mod agents;
+mod background;
 mod bodies;
 mod calibrated;
 mod check;

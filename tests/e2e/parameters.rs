@@ -198,6 +198,30 @@ async fn a_refused_parameter_is_learned_once_and_left_out_from_then_on() {
 }
 
 #[tokio::test]
+async fn a_stream_is_not_asked_for_its_usage_again_once_that_was_refused() {
+    let events = "data: {\"choices\":[{\"delta\":{\"content\":\"hi\"}}]}\n\ndata: [DONE]\n\n";
+    let stream = || Answer::Reply(StatusCode::OK, vec![("content-type", "text/event-stream")], events.into());
+    for said in ["Unrecognized request argument supplied: stream_options", "Unsupported parameter: 'stream_options'."] {
+        let small = Origin::answering([refusal(said, "stream_options"), stream(), stream()]).await;
+        let gateway = gateway_of(&small, "some-model", "{}").await;
+        let body = json!({"model": "auto", "stream": true, "messages": []});
+
+        for attempts in ["2", "1"] {
+            let reply = post(&gateway, CHAT, &body).await;
+            assert_eq!(
+                (reply.status, reply.header("x-pointsman-attempts")),
+                (StatusCode::OK, Some(attempts)),
+                "{said}"
+            );
+        }
+
+        let sent = [small.next().await, small.next().await, small.next().await];
+        let asks = sent.map(|request| body_of(&request).get("stream_options").is_some());
+        assert_eq!(asks, [true, false, false], "{said}");
+    }
+}
+
+#[tokio::test]
 async fn refusals_in_other_vendors_words_are_understood() {
     let gemini = r#"[{"error":{"code":400,"message":"Invalid JSON payload received. Unknown name \"frequency_penalty\": Cannot find field.\nInvalid JSON payload received. Unknown name \"seed\": Cannot find field.","status":"INVALID_ARGUMENT"}}]"#;
     let mistral = r#"{"object":"error","message":{"detail":[{"type":"extra_forbidden","loc":["body","seed"],"msg":"Extra inputs are not permitted","input":1}]}}"#;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pointsman_core::prompt::Dialect;
-use pointsman_core::prompt::state::StateName;
+use pointsman_core::prompt::state::{StateKind, StateName};
 use pointsman_core::usage::{
     AnswerFormat, AnswerFraming, AnswerOpening, OpeningVerdict, StateScope, UsageEvent, UsageFilter, UsageReader,
 };
@@ -39,6 +39,8 @@ pub(in crate::proxy) struct AnswerMeter {
     beginning: Option<AnswerBeginning>,
     /// Reads the opening, until it is known whether an answer follows.
     opening: Option<OpeningReader>,
+    /// The first name of a response that came.
+    response: Option<StateName>,
     /// The moment in which the answer's header came.
     began: Instant,
     first: Option<Instant>,
@@ -105,7 +107,17 @@ impl AnswerMeter {
         let filter = framing.map(|framing| wanted.filter(framing));
         let beginning = kind.may_be_read().then_some(wanted);
         let began = Instant::now();
-        Self { filter, encoded: None, framing, beginning, opening: None, began, first: None, last: None }
+        Self {
+            filter,
+            encoded: None,
+            framing,
+            beginning,
+            opening: None,
+            response: None,
+            began,
+            first: None,
+            last: None,
+        }
     }
 
     /// Reads the opening too, where it can be; returns whether it can.
@@ -169,7 +181,14 @@ impl AnswerMeter {
 
     /// Takes the names of state that have come since the last call.
     pub(in crate::proxy) fn take_names(&mut self) -> Vec<StateName> {
-        self.filter.as_mut().map(UsageFilter::take_names).unwrap_or_default()
+        let names = self.filter.as_mut().map(UsageFilter::take_names).unwrap_or_default();
+        self.response = self.response.or_else(|| names.iter().copied().find(|name| name.kind == StateKind::Response));
+        names
+    }
+
+    /// Returns the name of the response that the answer is, as far as it was taken.
+    pub(in crate::proxy) const fn response(&self) -> Option<StateName> {
+        self.response
     }
 
     /// Returns whether the answer is a stream of events that can be read.

@@ -44,9 +44,9 @@ impl Recorder {
         if let Some(error) = error {
             tracing::debug!(request_id = %ctx.request_id, %error, "Request failed");
         }
-        let UsageBill { usage, cost, baseline } = self.bill(session.req_header(), error, ctx);
+        let UsageBill { usage, cost, baseline, debited } = self.bill(session.req_header(), error, ctx);
         match (&mut ctx.client, usage, status) {
-            (Some(client), Some(usage), _) => client.correct(usage.input + usage.output),
+            (Some(client), Some(usage), _) => client.correct((usage.input + usage.output).saturating_sub(debited)),
             // What was not answered used nothing: an outage is no reason to let a client wait afterwards.
             (Some(client), None, None | Some(400..)) => client.correct(0),
             _ => {}
@@ -111,23 +111,33 @@ const fn is_labelled(decision: &Decision) -> bool {
 
 /// The usage of an answer, and its cost; empty when nobody knows.
 #[derive(Debug, Clone, Copy, Default)]
-struct UsageBill {
-    usage: Option<Usage>,
-    cost: Option<f64>,
+pub(super) struct UsageBill {
+    pub(super) usage: Option<Usage>,
+    pub(super) cost: Option<f64>,
     /// The cost with the policy's most expensive model.
-    baseline: Option<f64>,
+    pub(super) baseline: Option<f64>,
+    /// Tokens of it that an earlier request has taken from the client's allowance.
+    pub(super) debited: u64,
 }
 
 impl Recorder {
-    /// Counts what the answer used. What is only fetched was used before, and to count tokens uses none.
+    /// Counts what the answer used. What is only fetched was used before, and is counted only if it was not known then;
+    /// to count tokens uses none.
     fn bill(&self, header: &RequestHeader, error: Option<&Error>, ctx: &RequestContext) -> UsageBill {
         let Some(meter) = &ctx.meter else { return UsageBill::default() };
         let model = ctx.attempts.model();
         self.count_stream(meter, error, model);
-        if header.method != Method::POST || Dialect::of_path(header.uri.path()).is_some_and(Dialect::only_counts) {
+        let (path, dialect) = (header.uri.path(), Dialect::of_path(header.uri.path()));
+        if header.method != Method::POST || path.ends_with("/cancel") {
+            return self.bill_fetched(meter, ctx);
+        }
+        if dialect.is_some_and(Dialect::only_counts) {
             return UsageBill::default();
         }
         let Some(usage) = usage_of(meter, ctx) else {
+            if dialect == Some(Dialect::Responses) {
+                self.remember_unbilled(ctx);
+            }
             if model.is_some() {
                 self.metrics.usage_unknown(model);
             }
@@ -144,10 +154,10 @@ impl Recorder {
             self.metrics.streamed(model, usage.output as f64 / time.as_secs_f64());
         }
         let (cost, baseline) = self.count_cost(&usage, ctx).unzip();
-        UsageBill { usage: Some(usage), cost, baseline }
+        UsageBill { usage: Some(usage), cost, baseline, debited: 0 }
     }
 
-    fn count_tokens(&self, usage: &Usage, model: Option<&Name>) {
+    pub(super) fn count_tokens(&self, usage: &Usage, model: Option<&Name>) {
         self.metrics.tokens_used(model, TokenDirection::Input, usage.input);
         self.metrics.tokens_used(model, TokenDirection::Output, usage.output);
         self.metrics.tokens_used(model, TokenDirection::Cached, usage.cached);
@@ -175,7 +185,9 @@ impl Recorder {
         });
         if let Some(routing) = routing {
             let models = &ctx.snapshot.upstreams;
-            self.router.billed(routing, dollars, |model| Some(usage.cost(models.model(model)?.price.as_ref()?)));
+            self.router.billed(&routing.decision.policy, dollars, |model| {
+                Some(usage.cost(models.model(model)?.price.as_ref()?))
+            });
         }
         Some((dollars, baseline))
     }
@@ -197,7 +209,7 @@ impl Recorder {
 
 /// Returns the usage of an answer. Where neither the request is routed nor its client's tokens are counted, nobody has
 /// counted the prompt: then the upstream's own figures count alone.
-fn usage_of(meter: &AnswerMeter, ctx: &RequestContext) -> Option<Usage> {
+pub(super) fn usage_of(meter: &AnswerMeter, ctx: &RequestContext) -> Option<Usage> {
     let features = ctx.routing().map(|routing| &routing.features);
     let tokenizer = ctx.attempts.target().map(|target| target.tokenizer).unwrap_or_default();
     let debited = ctx.client.as_ref().and_then(ClientUse::debited);

@@ -1,0 +1,52 @@
+//! The bill of a response that is made in the background: its usage comes with the answer to whoever fetches it first
+//! once it is made.
+
+use pointsman_core::config::Name;
+use pointsman_telemetry::metrics::AnswerCost;
+
+use super::Recorder;
+use super::account::{UsageBill, usage_of};
+use crate::proxy::answer::meter::AnswerMeter;
+use crate::proxy::context::RequestContext;
+use crate::proxy::downstream::client_use::ClientUse;
+use crate::router::UnbilledResponse;
+
+impl Recorder {
+    /// Remembers the response that an answer without usage names, so that it is billed when it is fetched.
+    pub(super) fn remember_unbilled(&self, ctx: &RequestContext) {
+        let Some(name) = ctx.meter.as_ref().and_then(AnswerMeter::response) else { return };
+        let model = ctx.attempts.model().cloned();
+        let decision = ctx.routing().filter(|_| model.is_some()).map(|routing| &routing.decision);
+        let policy = decision.map(|decision| {
+            let candidates = decision.candidates.iter().map(|candidate| candidate.model.clone());
+            (decision.policy.clone(), candidates.collect())
+        });
+        let debited = ctx.client.as_ref().and_then(ClientUse::debited).unwrap_or_default();
+        let response = UnbilledResponse { model, policy, price: ctx.passed_price.clone(), debited };
+        self.router.remember_unbilled(ctx.client_name(), &name, response);
+    }
+
+    /// Counts what a response used that was fetched, if nobody has yet.
+    pub(super) fn bill_fetched(&self, meter: &AnswerMeter, ctx: &RequestContext) -> UsageBill {
+        let usage = usage_of(meter, ctx).filter(|usage| !usage.estimated);
+        let (Some(usage), Some(name)) = (usage, ctx.state.response()) else { return UsageBill::default() };
+        let Some(response) = self.router.take_unbilled(ctx.client_name(), &name) else { return UsageBill::default() };
+        let model = response.model.as_ref();
+        self.count_tokens(&usage, model);
+        let models = &ctx.snapshot.upstreams;
+        let price_of = |model: &Name| models.model(model)?.price.as_ref();
+        let price = model.map_or(response.price.as_deref(), price_of);
+        let Some(dollars) = usage.paid(price) else {
+            return UsageBill { usage: Some(usage), debited: response.debited, ..UsageBill::default() };
+        };
+        let candidates = response.policy.iter().flat_map(|(_, candidates)| candidates);
+        let baseline = candidates.filter_map(price_of).map(|price| usage.cost(price)).fold(dollars, f64::max);
+        let policy = response.policy.as_ref().map(|(policy, _)| policy);
+        let policy_cost = policy.map(|policy| (policy, baseline));
+        self.metrics.paid(AnswerCost { model, client: ctx.client_name(), policy: policy_cost, dollars });
+        if let Some(policy) = policy {
+            self.router.billed(policy, dollars, |model| Some(usage.cost(price_of(model)?)));
+        }
+        UsageBill { usage: Some(usage), cost: Some(dollars), baseline: Some(baseline), debited: response.debited }
+    }
+}
