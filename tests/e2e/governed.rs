@@ -249,7 +249,7 @@ async fn a_rule_refuses_a_stored_prompt_too() {
 
 #[tokio::test]
 async fn the_client_s_accounts_do_not_travel_with_the_operator_s_key() {
-    const OWN: [&str; 8] = [
+    const OWN: [&str; 11] = [
         "openai-organization",
         "openai-project",
         "cookie",
@@ -258,6 +258,9 @@ async fn the_client_s_accounts_do_not_travel_with_the_operator_s_key() {
         "chatgpt-account-id",
         "anthropic-workspace-id",
         "x-amz-security-token",
+        "apikey",
+        "token",
+        "x-functions-key",
     ];
     for (credential, goes_on) in [("none", false), ("passthrough", true)] {
         let (small, frontier) = (Origin::start().await, Origin::start().await);

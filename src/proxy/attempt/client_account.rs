@@ -6,8 +6,9 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Fields of accounts and of sessions, by their vendors: OpenAI, `ChatGPT`, Anthropic, Google, AWS, Azure, Hugging Face,
-/// `DashScope`, Cloudflare Access, Modal, Helicone, GitLab.
-const FIELDS: [&str; 32] = [
+/// `DashScope`, Cloudflare Access, Modal, Helicone, GitLab, Vault; and the names under which
+/// gateways take any of them.
+const FIELDS: [&str; 42] = [
     "openai-organization",
     "openai-project",
     "chatgpt-account-id",
@@ -37,14 +38,26 @@ const FIELDS: [&str; 32] = [
     "modal-secret",
     "helicone-auth",
     "private-token",
+    "x-gitlab-token",
     "x-api-token",
+    "api-token",
+    "x-token",
+    "token",
+    "apikey",
+    "x-apikey",
+    "x-functions-key",
+    "x-vault-token",
+    "x-vertex-token",
+    "authorization-x",
     "cookie",
     "cookie2",
 ];
 
 /// The ends of fields that hold keys, whoever's they are.
-const FIELD_ENDS: [&str; 7] = [
+const FIELD_ENDS: [&str; 9] = [
     "-api-key",
+    "-apikey",
+    "-api-token",
     "-authorization",
     "-auth-token",
     "-access-token",
@@ -54,12 +67,14 @@ const FIELD_ENDS: [&str; 7] = [
 ];
 
 /// Query parameters that hold keys, in lower case.
-const PARAMETERS: [&str; 11] = [
+const PARAMETERS: [&str; 13] = [
     "key",
     "api-key",
     "api_key",
     "apikey",
     "x-api-key",
+    "api_token",
+    "token",
     "access_token",
     "auth_token",
     "subscription-key",
@@ -124,6 +139,16 @@ mod tests {
             "ocp-apim-subscription-key",
             "x-portkey-api-key",
             "cf-aig-authorization",
+            "apikey",
+            "x-apikey",
+            "x-functions-key",
+            "x-vault-token",
+            "x-gitlab-token",
+            "token",
+            "api-token",
+            "x-token",
+            "x-vertex-token",
+            "authorization-x",
         ];
         let others =
             ["openai-beta", "anthropic-version", "anthropic-beta", "idempotency-key", "x-session-id", "x-title"];
