@@ -174,10 +174,10 @@ impl Client {
         self.section.models.allows(model)
     }
 
-    /// Returns whether `model` is one of those that it is refused by name.
+    /// Returns whether `model` is one of those that it is refused by name, however that is spelled.
     #[must_use]
     pub fn is_denied(&self, model: &str) -> bool {
-        self.section.models.deny.iter().any(|glob| glob.matches(model))
+        self.section.models.denies(model)
     }
 
     /// Returns whether there are models that may not serve it.

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use http::{Method, header};
 use pingora::http::RequestHeader;
 use pointsman_core::config::{Name, StateRule};
 use pointsman_core::prompt::state::StateName;
@@ -29,6 +30,19 @@ pub(super) async fn look_up(proxy: &Proxy, ctx: &mut RequestContext, mut state: 
     proxy.router.find_state(&ctx.snapshot, ctx.client_name(), &mut state).await;
     proxy.router.count_state(&state);
     ctx.state = Arc::new(state);
+}
+
+/// Returns whether a request reads, cancels or deletes what its own client is known to have made.
+pub(super) async fn is_own_call(proxy: &Proxy, ctx: &RequestContext, header: &RequestHeader) -> bool {
+    let path = header.uri.path();
+    let is_cancel = header.method == Method::POST && path.ends_with("/cancel");
+    let cares = is_cancel || matches!(header.method, Method::GET | Method::HEAD | Method::DELETE);
+    if !cares || ctx.client.is_none() || header.headers.contains_key(header::UPGRADE) {
+        return false;
+    }
+    let mut state = RequestState::of_call(path, &[]);
+    proxy.router.find_state(&ctx.snapshot, ctx.client_name(), &mut state).await;
+    state.keeper(StateRule::Stay).is_some()
 }
 
 /// Returns the provider that keeps what a request names which passes through.

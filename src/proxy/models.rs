@@ -59,7 +59,7 @@ pub(super) fn answer(header: &RequestHeader, ctx: &RequestContext) -> Result<Opt
     let has_default = default_provider(ctx).is_some();
     let Some(question) = asked.filter(|_| !(has_default && has_none(config))) else { return Ok(None) };
     let client = ctx.client.as_ref();
-    let may_ask = |model: &Name| client.is_none_or(|used| used.client().may_be_served_by(model));
+    let may_ask = |model: &Name| ctx.snapshot.may_serve(client.map(|used| &**used.client()), model);
     let access = ModelAccess { may_use: &|policy| client_use::may_use(client, policy), may_ask: &may_ask };
     let visible = visible(config, &access);
     match (question.answer(&visible, AnswerShape::of(path, &header.headers)), question) {

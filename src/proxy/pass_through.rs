@@ -2,9 +2,10 @@
 //! default provider, within what their client may do.
 //!
 //! A request whose body no dialect reads is governed as far as its JSON tells: the models that it names are held
-//! against the client's list, rules may refuse it, and what is a model here alone is no model there. Uploads, and what
-//! is too large to be read, are streamed.
+//! against the client's list, rules may refuse it, and a model of the catalog goes to its own provider. What stands for
+//! a policy's choice is no model there. Uploads, and what is too large to be read, are streamed.
 
+mod named;
 mod unread;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use pointsman_core::features::{Features, TokenCounter, TokenizerFamily};
 use pointsman_core::prompt::{splice, without_context_suffix};
 
+pub(super) use self::named::may_name_beside;
 pub(super) use self::unread::{pass_nameless, pass_unread};
 use super::answer::rejection::Rejection;
 use super::context::RequestContext;

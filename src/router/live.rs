@@ -90,7 +90,7 @@ impl PolicyWorld for RequestWorld<'_, '_> {
     }
 
     fn allows(&self, model: &Name) -> bool {
-        self.incoming.client.is_none_or(|client| client.may_be_served_by(model))
+        self.snapshot.may_serve(self.incoming.client, model)
     }
 
     fn keeps_state(&self, model: &Name, rule: StateRule) -> bool {

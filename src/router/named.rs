@@ -31,6 +31,21 @@ impl Snapshot {
         is_own && !self.upstreams.models().any(|model| model.upstream_name == bare)
     }
 
+    /// Returns the model of the catalog that a request on a path that is not read names: not a name that stands for a
+    /// policy's choice.
+    pub(crate) fn model_unread(&self, name: &str) -> Option<&Deployment> {
+        let bare = without_context_suffix(name).unwrap_or(name);
+        let is_virtual = self.config.virtual_models().any(|own| own == name || own == bare);
+        self.model_named(name).filter(|model| !is_virtual || model.upstream_name == bare)
+    }
+
+    /// Returns whether a model of the catalog may serve `client`: by its name, and not denied by that at its provider.
+    pub(crate) fn may_serve(&self, client: Option<&Client>, model: &str) -> bool {
+        let Some(client) = client.filter(|client| client.is_for_some_models()) else { return true };
+        let is_denied = |deployment: &Deployment| client.is_denied(&deployment.upstream_name);
+        client.may_be_served_by(model) && !self.upstreams.model(model).is_some_and(|model| is_denied(model))
+    }
+
     /// Returns why `client` may not ask for the model `name`, which nothing replaces.
     pub(crate) fn model_denial(&self, client: Option<&Client>, name: &str) -> Option<Denial> {
         let client = client.filter(|client| client.is_for_some_models())?;
@@ -38,8 +53,10 @@ impl Snapshot {
         // A model that the client may not have has another name at its provider.
         let mut same = self.upstreams.models().filter(|model| model.upstream_name == bare);
         let is_denied = [name, bare].iter().any(|name| client.is_denied(name));
-        let is_allowed = [name, bare].iter().any(|name| client.may_be_served_by(name));
-        let may_ask = is_allowed && !is_denied && !same.any(|model| client.is_denied(&model.model));
+        let short = name.strip_prefix("models/").unwrap_or(name); // Google's API names models in either way
+        let is_allowed = [name, bare, short].iter().any(|name| client.may_be_served_by(name));
+        let serves = self.model_named(name).is_none_or(|model| self.may_serve(Some(client), &model.model));
+        let may_ask = is_allowed && !is_denied && serves && !same.any(|model| client.is_denied(&model.model));
         (!may_ask).then(|| Denial::model_not_for_client(name))
     }
 }
@@ -51,7 +68,7 @@ impl Router {
         let Some(model) = snapshot.model_named(&prompt.model) else {
             return Self::within_list(Verdict::passed(None), snapshot, incoming);
         };
-        if client.is_some_and(|client| !client.may_be_served_by(&model.model)) {
+        if !snapshot.may_serve(client, &model.model) {
             return Verdict::Deny(Box::new(PolicyRefusal::at_once(
                 Denial::model_not_for_client(&model.model),
                 incoming,
@@ -108,8 +125,14 @@ impl Router {
 
     /// Returns the refusal of a request that is not routed, whoever reads its body: by the rules of the policy that
     /// matches, as far as they can be told without asking a classifier or a judge. A policy that only watches counts.
-    pub(crate) fn refusal(&self, snapshot: &Snapshot, incoming: &IncomingRequest<'_>) -> Option<Box<PolicyRefusal>> {
-        let IncomingRequest { path, client, prompt, body, .. } = *incoming;
+    /// `features` are those of the prompt, as far as its reader knows them.
+    pub(crate) fn refusal(
+        &self,
+        snapshot: &Snapshot,
+        incoming: &IncomingRequest<'_>,
+        features: &Features,
+    ) -> Option<Box<PolicyRefusal>> {
+        let IncomingRequest { path, client, prompt, .. } = *incoming;
         let world = RequestWorld::new(snapshot, incoming, &self.switch, &self.targets);
         let client = client.map(|client| client.name().as_str());
         let (now, detail) = (seconds(), DecisionDetail::Decision);
@@ -118,7 +141,7 @@ impl Router {
         if policy.participation(&facts) != PolicyParticipation::Decide {
             return None;
         }
-        let denial = policy.refusal(&facts, &Features::deferred(prompt, body))?;
+        let denial = policy.refusal(&facts, features)?;
         if policy.mode() == PolicyMode::Shadow {
             self.count_shadow_denial(&denial);
             return None;

@@ -50,6 +50,7 @@ mod rules;
 mod schema;
 mod secrets;
 mod shadow;
+mod spellings;
 mod splice;
 mod strategies;
 mod streaming;

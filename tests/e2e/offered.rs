@@ -102,7 +102,6 @@ async fn a_virtual_model_on_a_path_that_is_not_read_is_refused_in_the_client_s_o
 
     for (path, body) in [
         ("/v1/images/generations", json!({"model": "auto", "prompt": "a cat"})),
-        ("/v1/audio/speech", json!({"model": "small", "input": "x"})),
         ("/v1/fine_tuning/jobs", json!({"model": "auto", "training_file": "file-1"})),
         ("/openai/deployments/auto/images/generations", json!({"prompt": "a cat"})),
     ] {
@@ -114,6 +113,58 @@ async fn a_virtual_model_on_a_path_that_is_not_read_is_refused_in_the_client_s_o
     let batch = json!({"requests": [{"custom_id": "a", "params": {"model": "auto"}}]});
     let reply = Ask::json("/v1/messages/batches", &batch).send(&gateway).await;
     assert_eq!((reply.status, &reply.json()["type"]), (StatusCode::BAD_REQUEST, &json!("error")));
+    assert!(frontier.take().is_none());
+}
+
+#[tokio::test]
+async fn a_model_of_the_catalog_on_a_path_that_is_not_read_goes_to_its_own_provider_by_its_name_there() {
+    for default_provider in [None, Some("two")] {
+        let (small, frontier) = (Origin::start().await, Origin::start().await);
+        let gateway = Gateway::start(&Config { default_provider, ..Config::new(&small, &frontier) }).await;
+
+        let body = "{ \"prompt\": 1.0e0, \"model\" :\t\"small\" }";
+        let ask = Ask { path: "/v1/images/generations", kind: Some("application/json"), body: body.into() };
+        assert_eq!(ask.send(&gateway).await.status, StatusCode::OK);
+        assert_eq!(small.next().await.body, body.replace("small", "small-1"));
+    }
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let same = Config { small_name: "small".into(), default_provider: Some("two"), ..Config::new(&small, &frontier) };
+    let gateway = Gateway::start(&same).await;
+    let body = json!({"model": "small", "input": "x"});
+    Ask::json("/v1/audio/speech", &body).send(&gateway).await;
+    assert_eq!(small.next().await.body, body.to_string());
+    assert!(frontier.take().is_none());
+}
+
+#[tokio::test]
+async fn the_model_of_a_form_is_read_and_the_form_passes_as_it_is() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let sections = clients(", models: {allow: [small, auto, whisper-1]}");
+    let config = Config { default_provider: Some("two"), ..Config::new(&small, &frontier) };
+    let open = Gateway::start(&config).await;
+    let limited = Gateway::start(&Config { sections, ..config.clone() }).await;
+    let form = |model: &str| {
+        let file = "--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.wav\"\r\n\r\n\0\x01\r\n";
+        let field = format!("--b\r\ncontent-disposition: form-data; name=\"model\"\r\n\r\n{model}\r\n--b--\r\n");
+        Bytes::from(format!("{file}{field}"))
+    };
+
+    for (gateway, model, framing, expected) in [
+        (&open, "whisper-1", Framing::Length, StatusCode::OK),
+        (&open, "auto", Framing::Length, StatusCode::BAD_REQUEST),
+        (&open, "small", Framing::Length, StatusCode::BAD_REQUEST),
+        (&limited, "whisper-1", Framing::Chunked, StatusCode::OK),
+        (&limited, "gpt-4o-transcribe", Framing::Length, StatusCode::FORBIDDEN),
+        (&limited, "gpt-4o-transcribe", Framing::Chunked, StatusCode::FORBIDDEN),
+        (&limited, "gpt-4o-transcribe", Framing::H2NoLength, StatusCode::FORBIDDEN),
+    ] {
+        let kind = Some("multipart/form-data; boundary=b");
+        let ask = Ask { path: "/v1/audio/transcriptions", kind, body: form(model) };
+        assert_eq!(ask.framed(gateway, framing).await.status, expected, "{model} {framing:?}");
+        if expected == StatusCode::OK {
+            assert_eq!(frontier.next().await.body, form(model));
+        }
+    }
     assert!(frontier.take().is_none());
 }
 

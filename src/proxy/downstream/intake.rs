@@ -90,6 +90,11 @@ impl UnreadBody {
         if !has_body || matches!(header.method, Method::GET | Method::HEAD) {
             return Self::Absent;
         }
+        if is_form(fields) && !is_for_files(header.uri.path()) {
+            // Its fields are read, where they can be: one of them may be the model.
+            let is_small = length.is_some_and(|length| length <= limit) && BodyEncoding::of(fields).is_ok();
+            return if is_small || client == BodyTrust::Limited { Self::Readable } else { Self::Streamed };
+        }
         if is_upload(fields) {
             return Self::Streamed;
         }
@@ -116,6 +121,21 @@ fn is_upload(headers: &HeaderMap) -> bool {
     let essence = essence(headers);
     let is_text = essence.starts_with(b"text/") || essence == b"application/x-www-form-urlencoded";
     !(is_text || is_json(headers))
+}
+
+/// Tells whether a body is a form with files, by its `Content-Type`.
+pub(in crate::proxy) fn is_form(headers: &HeaderMap) -> bool {
+    essence(headers) == b"multipart/form-data"
+}
+
+/// Tells whether a body is a form without files, by its `Content-Type`.
+pub(in crate::proxy) fn is_url_encoded(headers: &HeaderMap) -> bool {
+    essence(headers) == b"application/x-www-form-urlencoded"
+}
+
+/// Tells whether forms to a path are files to be kept, which are for no model.
+fn is_for_files(path: &str) -> bool {
+    path.split('/').any(|segment| matches!(segment, "files" | "uploads" | "skills"))
 }
 
 fn essence(headers: &HeaderMap) -> Vec<u8> {
@@ -231,10 +251,17 @@ mod tests {
             assert_eq!(of(&[("content-type", "text/plain"), small], trust), UnreadBody::Readable);
             assert_eq!(of(&[json, large], trust), UnreadBody::Hidden);
             assert_eq!(of(&[json, small, ("content-encoding", "compress")], trust), UnreadBody::Hidden);
-            assert_eq!(of(&[form, small], trust), UnreadBody::Streamed);
+            assert_eq!(of(&[form, small], trust), UnreadBody::Readable);
             assert_eq!(of(&[("content-type", "application/jsonl"), small], trust), UnreadBody::Streamed);
         }
         assert_eq!(of(&[chunked], BodyTrust::Any), UnreadBody::Streamed);
         assert_eq!(of(&[chunked], BodyTrust::Limited), UnreadBody::Readable);
+        for (what, trust, expected) in [
+            (large, BodyTrust::Any, UnreadBody::Streamed),
+            (chunked, BodyTrust::Any, UnreadBody::Streamed),
+            (chunked, BodyTrust::Limited, UnreadBody::Readable),
+        ] {
+            assert_eq!(of(&[form, what], trust), expected);
+        }
     }
 }

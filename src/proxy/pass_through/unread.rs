@@ -5,12 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::Method;
 use pingora::proxy::Session;
-use pointsman_core::features::{Features, TokenCounter, TokenizerFamily};
+use pointsman_core::features::{Features, TokenCount, TokenizerFamily};
 use pointsman_core::policy::{DecisionDetail, Denial};
-use pointsman_core::prompt::{Dialect, deployment_of, model_field, named_models, nearest_dialect, with_model};
+use pointsman_core::prompt::{Dialect, Prompt, TextScope, model_field, nearest_dialect, with_model};
 
 use super::default_provider;
-use crate::clients::Client;
+use super::named::{RequestedModels, is_limited};
 use crate::proxy::Proxy;
 use crate::proxy::answer::rejection::Rejection;
 use crate::proxy::attempt::original::AnswerKind;
@@ -18,9 +18,12 @@ use crate::proxy::context::RequestContext;
 use crate::proxy::downstream::admission::BodyReservation;
 use crate::proxy::downstream::client_use;
 use crate::proxy::downstream::intake::{self, BodyTrust, UnreadBody};
-use crate::proxy::kept_state::{self, keeping_provider};
+use crate::proxy::kept_state::{self, is_own_call, keeping_provider};
 use crate::proxy::plan::debit;
 use crate::router::{IncomingRequest, JudgeMode, RequestState, Verdict, header_text};
+
+/// The bytes of a text that are taken for a token where no dialect says how its tokens are counted.
+const BYTES_PER_TOKEN: u64 = 4;
 
 /// A body that was read to see what it says, and its reader's dialect.
 struct SeenBody<'b> {
@@ -38,29 +41,46 @@ pub(in crate::proxy) async fn pass_unread(
     session: &mut Session,
     ctx: &mut RequestContext,
 ) -> Result<(), Rejection> {
-    if !client_use::may_use(ctx.client.as_ref(), None) {
+    if !client_use::may_use(ctx.client.as_ref(), None) && !is_own_call(proxy, ctx, session.req_header()).await {
         return Err(Rejection::NotAllowed);
     }
-    let header = session.req_header();
-    let mut models = named_in_target(header.uri.path(), header.uri.query().unwrap_or_default());
     let body = read(proxy, session, ctx).await?;
-    if let Some(body) = body.as_ref().filter(|body| intake::is_like_json(body)) {
-        match named_models(body) {
-            Ok(named) => models.extend(named),
-            Err(error) if is_limited(ctx) || ctx.snapshot.policies.may_deny() => return Err(error.into()),
-            Err(_) => {} // what is no JSON names no model
-        }
+    let (models, known) = RequestedModels::read(session.req_header(), body.as_ref());
+    match known {
+        Err(error) if is_limited(ctx) || ctx.snapshot.policies.may_deny() => return Err(error.into()),
+        Ok(()) | Err(_) => {} // what is no JSON names no model
     }
-    may_ask(ctx, &models)?;
+    models.check(ctx)?;
     if let Some(body) = &body {
         let seen = SeenBody { body, dialect: nearest_dialect(body) };
         govern(proxy, session, ctx, &seen)?;
     }
     let path = session.req_header().uri.path().to_owned();
     kept_state::look_up_call(proxy, ctx, &path, body.as_deref().unwrap_or_default()).await;
-    let provider = keeping_provider(ctx).or_else(|| default_provider(ctx)).ok_or(Rejection::PathNotFound)?;
+    send(ctx, &models, body)
+}
+
+/// Sends a request to the provider of the model that it is for, else to the one that keeps what it names, else to the
+/// default provider.
+fn send(ctx: &mut RequestContext, models: &RequestedModels, body: Option<Bytes>) -> Result<(), Rejection> {
+    let snapshot = Arc::clone(&ctx.snapshot);
+    let target = models.target(ctx).map(|target| (Arc::clone(&target.provider), target.upstream_name.clone()));
+    let body = body.map(|body| match models.target(ctx) {
+        Some(target) => models.body_for(target, body),
+        None => body,
+    });
+    let provider = match target {
+        Some((provider, name)) => {
+            ctx.passed_price = snapshot.upstreams.price_of(&provider, &name).map(Box::new);
+            ctx.asked.model = Some(name);
+            provider
+        }
+        None => {
+            ctx.asked.model = models.first().map(str::to_owned);
+            keeping_provider(ctx).or_else(|| default_provider(ctx)).ok_or(Rejection::PathNotFound)?
+        }
+    };
     ctx.attempts.keep_to_peer(ctx.state.peer_at(&provider.name).cloned());
-    ctx.asked.model = models.into_iter().next();
     ctx.attempts.pass_to(provider);
     if let Some(body) = body {
         ctx.attempts.body.pass_once(body);
@@ -115,20 +135,6 @@ async fn read(proxy: &Proxy, session: &mut Session, ctx: &mut RequestContext) ->
     Ok(Some(body))
 }
 
-/// Checks the models that a request names: each must be one of the client's, and none may be ours alone.
-fn may_ask(ctx: &RequestContext, models: &[String]) -> Result<(), Rejection> {
-    let client = ctx.client.as_ref().map(|used| &**used.client());
-    for model in models {
-        if ctx.snapshot.is_own_name(model) {
-            return Err(Rejection::ModelNotRouted { model: model.clone() });
-        }
-        if let Some(denial) = ctx.snapshot.model_denial(client, model) {
-            return Err(Rejection::denied(&denial));
-        }
-    }
-    Ok(())
-}
-
 /// Has the rules of policies refuse a request, and takes its tokens from the client's allowance.
 fn govern(proxy: &Proxy, session: &Session, ctx: &mut RequestContext, seen: &SeenBody<'_>) -> Result<(), Rejection> {
     let snapshot = Arc::clone(&ctx.snapshot);
@@ -151,15 +157,17 @@ fn govern(proxy: &Proxy, session: &Session, ctx: &mut RequestContext, seen: &See
         judging: JudgeMode::Never,
         detail: DecisionDetail::Decision,
     };
-    if let Some(refusal) = proxy.router.refusal(&snapshot, &incoming) {
+    let features = match Dialect::of_path(header.uri.path()) {
+        Some(_) => Features::deferred(&prompt, &body),
+        None => estimated(&prompt, &body),
+    };
+    if let Some(refusal) = proxy.router.refusal(&snapshot, &incoming, &features) {
         let rejection = Rejection::denied(&refusal.denial);
         ctx.verdict = Some(Verdict::Deny(refusal));
         return Err(rejection);
     }
     if header.method == Method::POST {
-        debit(ctx, seen.dialect, || {
-            Features::counted(&prompt, &TokenCounter::new()).tokens_of(TokenizerFamily::of_model(&prompt.model))
-        })?;
+        debit(ctx, seen.dialect, || features.tokens_of(TokenizerFamily::of_model(&prompt.model)))?;
     }
     Ok(())
 }
@@ -170,14 +178,14 @@ fn readable(body: &Bytes) -> Option<Bytes> {
     if named { Some(body.clone()) } else { with_model(body, "").ok() }
 }
 
-/// Returns the models that a target names: Azure's deployment, Google's `models/NAME:method`, and `?model=`.
-fn named_in_target(path: &str, query: &str) -> Vec<String> {
-    let google = path.rsplit('/').next().and_then(|last| last.split_once(':')).map(|(model, _)| model.to_owned());
-    let google = google.filter(|_| path.contains("/models/"));
-    let asked = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "model");
-    deployment_of(path).into_iter().chain(google).chain(asked.map(|(_, model)| model.into_owned())).collect()
-}
-
-fn is_limited(ctx: &RequestContext) -> bool {
-    ctx.client.as_ref().is_some_and(|used| Client::is_for_some_models(used.client()))
+/// Returns the features of a body that no dialect reads: what its texts may cost counts, wherever they stand.
+fn estimated(prompt: &Prompt<'_>, body: &Bytes) -> Features {
+    let mut bytes = 0_u64;
+    prompt.any_text(body, TextScope::All, &mut |text| {
+        bytes = bytes.saturating_add(text.len() as u64);
+        false
+    });
+    let features = Features::deferred(prompt, body);
+    let (counted, tokens) = (features.tokens(), bytes.min(body.len() as u64) / BYTES_PER_TOKEN);
+    if counted.tokens >= tokens { features } else { features.with_tokens(TokenCount { tokens, estimated: true }) }
 }

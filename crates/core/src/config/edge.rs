@@ -112,7 +112,8 @@ pub struct ClientConfig {
 pub struct ClientModels {
     /// Globs over their names; absent means all.
     pub allow: Option<Vec<Glob>>,
-    /// Globs over the names of those that may not.
+    /// Globs over the names of those that may not, in any case, with or without a vendor's name before them, and over
+    /// what was tuned from them. A model of the catalog is denied by its name at the provider, too.
     pub deny: Vec<Glob>,
 }
 
@@ -123,11 +124,34 @@ impl ClientModels {
         self.allow.is_some() || !self.deny.is_empty()
     }
 
-    /// Returns whether `model` may serve the client.
+    /// Returns whether `model` may serve the client: a name that is allowed as it is written, and no spelling of it
+    /// denied.
     #[must_use]
     pub fn allows(&self, model: &str) -> bool {
         let any = |globs: &[Glob]| globs.iter().any(|glob| glob.matches(model));
-        self.allow.as_deref().is_none_or(any) && !any(&self.deny)
+        self.allow.as_deref().is_none_or(any) && !self.denies(model)
+    }
+
+    /// Returns whether a model of this name may not serve the client, however the name is spelled: in another case,
+    /// after a vendor's name (`openai/gpt-5`), with a variant (`gpt-5:nitro`), or as what was tuned from it
+    /// (`ft:gpt-5:acme`).
+    #[must_use]
+    pub fn denies(&self, model: &str) -> bool {
+        if self.deny.is_empty() {
+            return false;
+        }
+        let model = model.trim().to_ascii_lowercase();
+        let any = |name: &str| self.deny.iter().any(|glob| glob.in_lower_case().matches(name));
+        let mut rest = Some(&*model);
+        while let Some(name) = rest {
+            // `gpt-5` of `gpt-5:nitro` and of `ft:gpt-5:acme`.
+            let base = name.strip_prefix("ft:").unwrap_or(name).split(':').next().unwrap_or(name);
+            if any(name) || any(base) {
+                return true;
+            }
+            rest = name.split_once('/').map(|(_, rest)| rest);
+        }
+        false
     }
 }
 

@@ -108,6 +108,11 @@ impl Glob {
         Some(&*self.0).filter(|pattern| !pattern.contains(['*', '?']))
     }
 
+    /// Returns the pattern in lower case, as far as it is ASCII.
+    pub(super) fn in_lower_case(&self) -> Self {
+        Self(self.0.to_ascii_lowercase().into())
+    }
+
     /// Tells whether the whole of `text` fits. Case counts; takes at most pattern x text steps and no memory.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {

@@ -56,8 +56,7 @@ impl<'p> RequestPath<'p> {
 }
 
 /// Returns the deployment that a path names, whatever is asked of it.
-#[must_use]
-pub fn deployment_of(path: &str) -> Option<String> {
+pub(super) fn deployment_of(path: &str) -> Option<String> {
     let path = normalised(path);
     SpelledPath::of(&decoded(&path)).deployment.map(str::to_owned)
 }
@@ -107,18 +106,22 @@ impl<'s> SpelledPath<'s> {
     }
 
     fn azure(&self, path: &str) -> Option<AzurePath> {
-        let deployment = self.deployment.map(str::to_owned);
-        let start = match &deployment {
-            Some(_) => DEPLOYMENTS.iter().find_map(|kind| path.find(&format!("/{kind}/")))?,
-            None => self.is_azure.then_some(1 + AZURE.len())?,
+        let Some(deployment) = self.deployment else {
+            let start = self.is_azure.then_some(1 + AZURE.len())?;
+            return Some(AzurePath { below: path.get(start..)?.to_owned(), deployment: None });
         };
-        Some(AzurePath { below: path.get(start..)?.to_owned(), deployment })
+        let lower = path.to_ascii_lowercase();
+        let start = DEPLOYMENTS.iter().find_map(|kind| lower.find(&format!("/{kind}/")));
+        // Where the slashes are escaped, the path is written anew.
+        let below = start.and_then(|start| path.get(start..)).map(str::to_owned);
+        let below = below.unwrap_or_else(|| format!("/{}/{deployment}/{}", DEPLOYMENTS[0], self.rest.join("/")));
+        Some(AzurePath { below, deployment: Some(deployment.to_owned()) })
     }
 }
 
 /// Normalises a path: escapes that need not be are resolved, the others are in capitals, and there are neither empty
 /// nor dotted segments, nor a last slash.
-fn normalised(path: &str) -> Cow<'_, str> {
+pub(super) fn normalised(path: &str) -> Cow<'_, str> {
     let is_plain = !path.contains('%') && !path.contains("//") && !path.contains("/.") && !path.ends_with('/');
     if is_plain || !path.starts_with('/') {
         return Cow::Borrowed(path);
@@ -147,7 +150,7 @@ fn is_dots(segment: &str) -> bool {
 }
 
 /// Returns the segments as the most lenient server sees them: all escapes resolved, and nothing after a `;`.
-fn decoded(path: &str) -> Vec<String> {
+pub(super) fn decoded(path: &str) -> Vec<String> {
     let decoded = decode(path);
     let segments = decoded.split(is_slash).map(|segment| segment.split(';').next().unwrap_or_default());
     segments.filter(|segment| !segment.is_empty() && *segment != ".").map(str::to_owned).collect()
@@ -176,7 +179,7 @@ fn unreserved(path: &str) -> String {
 }
 
 /// Resolves every escape; what is no text afterwards is replaced.
-fn decode(text: &str) -> Cow<'_, str> {
+pub(super) fn decode(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return Cow::Borrowed(text);
     }
