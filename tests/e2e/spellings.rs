@@ -37,6 +37,11 @@ async fn a_path_names_its_model_in_any_spelling() {
         let reply = Ask::json(path, &json!({"contents": []})).send(&gateway).await;
         assert_eq!((reply.status, reply.error_code()), says(StatusCode::FORBIDDEN, "model_not_allowed"), "{path}");
     }
+    let mut connection = Connection::open(gateway.listen, Framing::Length).await;
+    let request = connection.request(Method::GET, "/v1/images/generations").header("api-key", "pk-1");
+    let body = Framing::Length.body(json!({"model": "gpt-5"}).to_string().into());
+    let reply = connection.send(request.body(body).expect("a valid request")).await.expect("an answer");
+    assert_eq!(reply.status(), StatusCode::FORBIDDEN, "what is read has no body");
     assert!(frontier.take().is_none());
     let allowed = Ask::json("/v1beta/models/gemini-2.5-flash%3AgenerateContent", &json!({"contents": []}));
     assert_eq!(allowed.send(&gateway).await.status, StatusCode::OK);

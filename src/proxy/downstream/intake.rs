@@ -87,7 +87,10 @@ impl UnreadBody {
         let length = content_length(header);
         let is_chunked = fields.contains_key(header::TRANSFER_ENCODING) || header.version == Version::HTTP_2;
         let has_body = length.map_or(is_chunked, |length| length > 0);
-        if !has_body || matches!(header.method, Method::GET | Method::HEAD) {
+        let is_read = matches!(header.method, Method::GET | Method::HEAD);
+        // Some servers read what nobody should send there. Over HTTP/2 only a length says that something comes.
+        let is_meant = client == BodyTrust::Limited && (length.is_some() || header.version != Version::HTTP_2);
+        if !has_body || (is_read && !is_meant) {
             return Self::Absent;
         }
         if is_form(fields) && !is_for_files(header.uri.path()) {

@@ -36,10 +36,8 @@ struct MainModel {
 }
 
 impl RequestedModels {
-    /// Reads the models of a request, in its target and in its body, as far as that was read.
-    ///
-    /// # Errors
-    /// When the body looks like JSON and is none.
+    /// Reads the models of a request, in its target and in its body, as far as that was read; beside them an error where
+    /// the body looks like JSON and is none.
     pub(super) fn read(header: &RequestHeader, body: Option<&Bytes>) -> (Self, Result<(), ParseError>) {
         let others = named_in_target(header.uri.path(), header.uri.query().unwrap_or_default());
         let mut models = Self { others, main: None };
@@ -58,7 +56,9 @@ impl RequestedModels {
             return Ok(());
         }
         if !intake::is_like_json(body) {
-            self.others.extend(intake::is_url_encoded(&header.headers).then(|| parameters(body)).unwrap_or_default());
+            if intake::is_url_encoded(&header.headers) {
+                self.others.extend(parameters(body));
+            }
             return Ok(());
         }
         match model_field(body).ok().filter(|_| header.method == Method::POST) {
