@@ -233,7 +233,8 @@ impl ProxyHttp for Proxy {
         }
         let is_read = ctx.attempts.body.asks_for().is_some();
         if is_read && ctx.meter.as_mut().is_some_and(AnswerMeter::read_opening) {
-            ctx.attempts.hold_answer(session); // see `opened`
+            let is_stream = ctx.meter.as_ref().is_some_and(AnswerMeter::is_stream);
+            ctx.attempts.hold_answer(session, is_stream); // see `opened`
             return Ok(());
         }
         self.recorder.attempt_answered(ctx, status);

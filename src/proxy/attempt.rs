@@ -227,8 +227,8 @@ impl UpstreamAttempts {
     }
 
     /// Keeps the answer that has just begun from the client until it has shown that it is one, and watches over it.
-    pub(super) fn hold_answer(&mut self, session: &mut Session) {
-        self.adapter.hold(session, self.shorter_idle());
+    pub(super) fn hold_answer(&mut self, session: &mut Session, is_stream: bool) {
+        self.adapter.hold(session, self.shorter_idle(), is_stream);
     }
 
     /// Returns whether another attempt could send the whole body: what was passed on unread is gone.

@@ -93,18 +93,15 @@ impl SessionSwap {
         self.stand_in(session, Bytes::new(), UpstreamDeadlines::default(), withheld);
     }
 
-    /// Keeps the answer that has just begun from the client until [`Self::release`], for [`LONGEST_HOLD`] at most. Until
-    /// then it is due as if it had not begun; from then on it may pause for `idle`.
-    pub(in crate::proxy) fn hold(&mut self, session: &mut Session, idle: Option<Duration>) {
+    /// Keeps the answer that has just begun from the client until [`Self::release`], a stream for [`LONGEST_HOLD`] at
+    /// most. Until then a stream is due as if it had not begun; from then on it may pause for `idle`.
+    pub(in crate::proxy) fn hold(&mut self, session: &mut Session, idle: Option<Duration>, is_stream: bool) {
         self.slot.is_released.store(false, Ordering::Relaxed);
         let then = UpstreamDeadlines { until: self.ends, pause: idle.map(|idle| (idle, Instant::now())) };
-        let patience = UpstreamDeadlines { until: self.begins, pause: None };
-        self.stand_in(
-            session,
-            Bytes::new(),
-            patience,
-            Withheld::Opening { tasks: Vec::new(), until: Instant::now() + LONGEST_HOLD, then },
-        );
+        let begins = if is_stream { self.begins } else { self.ends };
+        let until = is_stream.then(|| Instant::now() + LONGEST_HOLD);
+        let patience = UpstreamDeadlines { until: begins, pause: None };
+        self.stand_in(session, Bytes::new(), patience, Withheld::Opening { tasks: Vec::new(), until, then });
     }
 
     /// Lets the answer out that is held, with the part of it that comes next.

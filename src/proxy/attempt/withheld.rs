@@ -14,8 +14,9 @@ pub(super) enum Withheld {
     Nothing,
     /// An error that may say that the prompt is too long.
     Error(WithheldAnswer),
-    /// An answer that nothing real has come of, the moment until which it is held, and the deadlines from then on.
-    Opening { tasks: Vec<HttpTask>, until: Instant, then: UpstreamDeadlines },
+    /// An answer that nothing real has come of, the moment until which it is held, and the deadlines from then on. An
+    /// answer that is no stream is held for as long as it takes: until it is whole nobody can use it.
+    Opening { tasks: Vec<HttpTask>, until: Option<Instant>, then: UpstreamDeadlines },
 }
 
 /// The longest that the opening of an answer is held back: the client, and whoever is between it and us, must see in
@@ -51,7 +52,17 @@ impl Withheld {
     /// Returns until when an opening is held of which some has come.
     pub(super) fn held_until(&self) -> Option<Instant> {
         match self {
-            Self::Opening { tasks, until, .. } if !tasks.is_empty() => Some(*until),
+            Self::Opening { tasks, until, .. } if !tasks.is_empty() => *until,
+            _ => None,
+        }
+    }
+
+    /// Returns the deadlines of an answer that is no stream, once some of it has come. Before, Pingora's own timeout is
+    /// the one that counts, and a request costs no timer.
+    pub(super) fn deadlines_of_whole(&self) -> Option<UpstreamDeadlines> {
+        let has_body = |tasks: &[HttpTask]| tasks.iter().any(|task| matches!(task, HttpTask::Body(Some(_), _)));
+        match self {
+            Self::Opening { tasks, until: None, then } if has_body(tasks) => Some(*then),
             _ => None,
         }
     }

@@ -197,7 +197,13 @@ impl CustomSession for ReplaySession {
             opening.tasks.append(&mut tasks);
             tasks = opening.tasks;
         }
-        let Some(tasks) = self.withheld.sift(tasks)? else { return Ok(false) }; // there is more to come
+        let Some(tasks) = self.withheld.sift(tasks)? else {
+            if let Some(deadlines) = self.withheld.deadlines_of_whole() {
+                self.patience = deadlines;
+                self.patience.renew();
+            }
+            return Ok(false); // there is more to come
+        };
         let is_over = self.inner_mut().response_duplex_vec(tasks).await?;
         self.patience.renew();
         Ok(is_over)
