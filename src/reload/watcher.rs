@@ -1,7 +1,7 @@
 //! Notices that the configuration or a file that it names changed, however that came about.
 //!
 //! Every folder on the way to every file is watched, links followed, and the watches are put up anew at each look. An
-//! event only says that something may have changed: what decides is a look at the files' [stamps](stamps). The same look
+//! event only says that something may have changed: what decides is a look at the files' [stamps]. The same look
 //! is taken every two seconds without an event, because events can be lost and some file systems (NFS, overlays) give
 //! none. So a lost watch makes a change show later, never not at all.
 

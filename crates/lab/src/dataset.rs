@@ -3,7 +3,7 @@
 //!
 //! Every line is hashed as it passes, so that a report can name the very bytes it measured. A row is one prompt, or a
 //! conversation that a user turn ends. Rows are taken as people have them wherever that means one thing: see
-//! [`lines`], [`asked`] and [`values`]; what could mean two is refused with its place.
+//! `lines`, `asked` and `values`; what could mean two is refused with its place.
 
 pub mod asked;
 pub(crate) mod lines;
