@@ -29,10 +29,14 @@ SCRAPE = 1
 # Panels that have no data here, and why.
 EMPTY = {
     "GPU memory": "there is no GPU, and so no DCGM exporter",
+    "Parameters adapted": "the models here take every parameter that the traffic has",
 }
 # Panels in which nothing happens here, so that all they show is zero, and why.
 CALM = {
     "Device fallbacks": "the CPU is what `device: auto` takes where there is no GPU",
+    "State that providers keep": "no request of the traffic names any",
+    "Watches missing": "every folder with files is there",
+    "Watches lost": "no folder is moved or replaced",
 }
 # Panels that may show nothing but zero, and why.
 CHANCE = {
