@@ -92,48 +92,29 @@ struct OpeningResponse {
     error: Option<Value>,
 }
 
-/// A list of choices, of which is kept whether any says something, and the error that stands in every one's place.
+/// A list of choices, of which is kept whether there is one, and the error that stands in every one's place.
 struct OpeningChoices {
-    say_nothing: bool,
+    is_empty: bool,
     error: Option<Value>,
 }
 
-/// A choice: in a stream, or as OpenRouter writes one that failed.
+/// A choice, as OpenRouter writes one that failed.
 #[derive(Deserialize)]
 struct OpeningChoice {
     #[serde(default)]
     error: Option<Value>,
-    #[serde(default)]
-    delta: Option<serde_json::Map<String, Value>>,
-    #[serde(default)]
-    finish_reason: Option<Value>,
-}
-
-impl OpeningChoice {
-    /// Returns whether it names the role of the answer and nothing else, as vLLM and others begin a stream before the
-    /// model has written anything.
-    fn is_role_alone(&self) -> bool {
-        let is_blank = |value: &Value| !is_something(value) || value.as_array().is_some_and(Vec::is_empty);
-        self.finish_reason.as_ref().is_none_or(Value::is_null)
-            && self.delta.as_ref().is_some_and(|delta| {
-                delta.contains_key("role") && delta.iter().all(|(key, value)| key == "role" || is_blank(value))
-            })
-    }
 }
 
 impl<'de> Deserialize<'de> for OpeningChoices {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = <&serde_json::value::RawValue>::deserialize(deserializer)?.get();
         let inside = value.trim_start_matches('[').trim_start();
-        let has = |key: &str| memchr::memmem::find(value.as_bytes(), key.as_bytes()).is_some();
-        let may_matter = has("\"error\"") || has("\"role\"");
-        let choices = may_matter.then(|| serde_json::from_str::<Vec<OpeningChoice>>(value).ok()).flatten();
-        let choices = choices.unwrap_or_default();
-        let is_empty = inside.starts_with(']') || value == "null";
-        let say_nothing = is_empty || (!choices.is_empty() && choices.iter().all(OpeningChoice::is_role_alone));
-        let errors: Option<Vec<Value>> = choices.into_iter().map(|choice| choice.error.filter(is_something)).collect();
+        let may_fail = memchr::memmem::find(value.as_bytes(), b"\"error\"").is_some();
+        let choices = may_fail.then(|| serde_json::from_str::<Vec<OpeningChoice>>(value).ok()).flatten();
+        let errors = choices.unwrap_or_default().into_iter().map(|choice| choice.error.filter(is_something));
+        let errors: Option<Vec<Value>> = errors.collect();
         let error = errors.and_then(|errors| errors.into_iter().next());
-        Ok(Self { say_nothing, error })
+        Ok(Self { is_empty: inside.starts_with(']') || value == "null", error })
     }
 }
 
@@ -253,7 +234,7 @@ fn verdict_on(data: &[u8]) -> OpeningVerdict {
     }
     let Some(event) = first_document(data.trim_ascii()) else { return OpeningVerdict::Begun };
     let is_kind = |kinds: &[&str]| event.kind.as_ref().is_some_and(|kind| kinds.contains(&&**kind));
-    let is_prelude = is_kind(&PRELUDE) || event.choices.as_ref().is_some_and(|choices| choices.say_nothing);
+    let is_prelude = is_kind(&PRELUDE) || event.choices.as_ref().is_some_and(|choices| choices.is_empty);
     let is_end = is_kind(&[anthropic::END]);
     match event.error() {
         Some(error) => OpeningVerdict::Error(Box::new(error)),
