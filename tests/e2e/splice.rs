@@ -1,4 +1,5 @@
-//! A property: the upstream's body is the client's, byte for byte, but for the value of `model`.
+//! A property: the upstream's body is the client's, byte for byte, but for the value of `model`, and for the
+//! `stream_options` of a stream that did not say whether it wants its usage.
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -11,16 +12,30 @@ use crate::client::{CHAT, Connection, Framing};
 use crate::gateway::{Config, Gateway};
 use crate::origin::Origin;
 
-/// A body in three parts; the middle one is the value of `model`.
+/// A body in four parts; the second one is the value of `model`, and the third ends with the last member.
 #[derive(Debug, Clone)]
 struct Body {
     before: String,
     model: &'static str,
     after: String,
+    end: String,
+    /// The member that is added to the last one.
+    added: &'static str,
 }
 
+/// A top-level member, with the white space around it.
+#[derive(Debug, Clone)]
+struct Member {
+    key: String,
+    value: String,
+    gap: String,
+}
+
+/// The request for a stream's usage, as docs/costs.md says.
+const ASKED: &str = r#","stream_options":{"include_usage":true}"#;
+
 #[test]
-fn the_upstream_s_body_is_the_client_s_but_for_the_model() {
+fn the_upstream_s_body_is_the_client_s_but_for_the_model_and_for_the_usage_of_streams_that_did_not_say() {
     let runtime = Runtime::new().expect("a runtime");
     let (small, gateway) = runtime.block_on(async {
         let (small, frontier) = (Origin::start().await, Origin::start().await);
@@ -31,15 +46,15 @@ fn the_upstream_s_body_is_the_client_s_but_for_the_model() {
 
     let mut runner = TestRunner::new(Runs { cases: 200, failure_persistence: None, ..Runs::default() });
     let outcome = runner.run(&(body(), framing), |(body, framing)| {
-        let Body { before, model, after } = body;
-        let sent = format!("{before}{model}{after}");
+        let Body { before, model, after, end, added } = body;
+        let sent = format!("{before}{model}{after}{end}");
         let (reply, request) = runtime.block_on(async {
             let reply = Connection::open(gateway.listen, framing).await.post(framing, CHAT, sent).await;
             (reply, small.take())
         });
         prop_assert_eq!(reply.status, StatusCode::OK, "{:?}", reply.body);
         let request = request.expect("an answered request has arrived");
-        prop_assert_eq!(request.body, Bytes::from(format!("{before}\"small-1\"{after}")));
+        prop_assert_eq!(request.body, Bytes::from(format!("{before}\"small-1\"{after}{added}{end}")));
         Ok(())
     });
 
@@ -52,14 +67,44 @@ fn the_upstream_s_body_is_the_client_s_but_for_the_model() {
 
 /// Objects as clients write them: any order, any white space, keys twice, numbers in any spelling, a `model` within.
 fn body() -> impl Strategy<Value = Body> {
-    let members = || vec((key(), value(), space()), 0..5);
+    let members = || vec(prop_oneof![8 => member(), 1 => stream(), 1 => stream_options()], 0..5);
     let model = prop::sample::select(&["\"auto\"", "\"\\u0061uto\"", "\"a\\u0075to\""][..]);
     let name = prop::sample::select(&["\"model\"", "\"mod\\u0065l\""][..]);
     (members(), members(), model, name, vec(space(), 5)).prop_map(|(first, last, model, name, gaps)| {
-        let first: String = first.into_iter().map(|(key, value, gap)| format!("{gap}{key}:{gap}{value},")).collect();
-        let last: String = last.into_iter().map(|(key, value, gap)| format!(",{gap}{key}{gap}:{value}{gap}")).collect();
+        let all = || first.iter().chain(&last);
+        let streams =
+            all().filter(|member| member.key == "\"stream\"").next_back().is_some_and(|it| it.value == "true");
+        let says = all().any(|member| member.key == "\"stream_options\"");
+        let added = if streams && !says { ASKED } else { "" };
+        let before: String =
+            first.iter().map(|Member { key, value, gap }| format!("{gap}{key}:{gap}{value},")).collect();
+        let after: Vec<String> =
+            last.iter().map(|Member { key, value, gap }| format!(",{gap}{key}{gap}:{value}")).collect();
         let [a, b, c, d, e] = gaps.try_into().expect("five gaps");
-        Body { before: format!("{a}{{{first}{b}{name}{c}:{d}"), model, after: format!("{e}{last}}}{a}") }
+        Body {
+            before: format!("{a}{{{before}{b}{name}{c}:{d}"),
+            model,
+            after: after.join(&e),
+            end: format!("{e}}}{a}"),
+            added,
+        }
+    })
+}
+
+fn member() -> impl Strategy<Value = Member> {
+    (key(), value(), space()).prop_map(|(key, value, gap)| Member { key, value, gap })
+}
+
+fn stream() -> impl Strategy<Value = Member> {
+    let value = prop::sample::select(&["true", "false"][..]).prop_map(str::to_owned);
+    (value, space()).prop_map(|(value, gap)| Member { key: "\"stream\"".to_owned(), value, gap })
+}
+
+/// The word of a client on its stream's usage, which stays as it is.
+fn stream_options() -> impl Strategy<Value = Member> {
+    (space(), space()).prop_map(|(within, gap)| {
+        let value = format!("{{\"include_usage\"{within}:{within}true}}");
+        Member { key: "\"stream_options\"".to_owned(), value, gap }
     })
 }
 
