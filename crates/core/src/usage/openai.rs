@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::billed::billed;
-use super::counts::{ReportedCounts, first_count};
+use super::counts::ReportedCounts;
 use super::gemini;
 
 /// The keys of generated text; the reasoning ones are other servers'.
@@ -21,9 +21,10 @@ pub(super) fn counts(usage: &Value) -> ReportedCounts {
     if usage.get("inputTokens").is_some() {
         return bedrock(usage);
     }
-    let input =
-        |key: &str| detail(usage, &["prompt_tokens_details", "input_tokens_details", "input_token_details"], key);
-    let output = |key: &str| detail(usage, &["completion_tokens_details", "output_tokens_details"], key);
+    let inputs = ["prompt_tokens_details", "input_tokens_details", "input_token_details"].map(|place| usage.get(place));
+    let outputs = ["completion_tokens_details", "output_tokens_details"].map(|place| usage.get(place));
+    let input = |key: &str| detail(&inputs, key);
+    let output = |key: &str| detail(&outputs, key);
     let count = |key: &str| usage[key].as_u64();
     let or = |one: Option<u64>, other: Option<u64>| one.filter(|one| *one > 0).or(other).or(one);
     let written = ["cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens"].map(input);
@@ -38,13 +39,10 @@ pub(super) fn counts(usage: &Value) -> ReportedCounts {
             .iter()
             .fold(input("cached_tokens"), |found, key| or(found, count(key))),
         written: written.into_iter().chain([count("cache_creation_input_tokens")]).fold(None, or),
-        written_1h: first_count(
-            usage,
-            &[
-                &["prompt_tokens_details", "cache_creation", "ephemeral_1h_input_tokens"],
-                &["cache_creation", "ephemeral_1h_input_tokens"],
-            ],
-        ),
+        written_1h: [inputs[0], Some(usage)]
+            .map(|place| place?.get("cache_creation")?["ephemeral_1h_input_tokens"].as_u64())
+            .into_iter()
+            .fold(None, or),
         reasoning: or(output("reasoning_tokens"), count("reasoning_tokens")),
         input_audio: input("audio_tokens"),
         output_audio: output("audio_tokens"),
@@ -69,9 +67,10 @@ fn bedrock(usage: &Value) -> ReportedCounts {
     }
 }
 
-/// Returns the count called `key` in whichever of the objects `places` has it.
-fn detail(usage: &Value, places: &[&str], key: &str) -> Option<u64> {
-    places.iter().find_map(|place| usage[*place][key].as_u64())
+/// Returns the count called `key` in whichever of the objects `places` has it. They are looked up once for all keys:
+/// most answers have none, and this is read of every one.
+fn detail(places: &[Option<&Value>], key: &str) -> Option<u64> {
+    places.iter().flatten().find_map(|place| place[key].as_u64())
 }
 
 /// Returns the event that says a stream broke.

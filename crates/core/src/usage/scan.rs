@@ -304,25 +304,25 @@ impl DocumentScan {
             Some(ScannedKey::Choices) => self.depth == 3,
             _ => false,
         };
-        match self.depth {
-            1 if self.name.is("type") => ScannedKey::Type,
-            1 if self.name.is("choices") => ScannedKey::Choices,
-            1 if self.name.is("sequence_number") => ScannedKey::Number(TopNumber::Sequence),
-            1 if self.name.is("prompt_eval_count") => ScannedKey::Number(TopNumber::PromptEval),
-            1 if self.name.is("eval_count") => ScannedKey::Number(TopNumber::Eval),
-            1 if self.name.is("error") => ScannedKey::Error,
-            1 if self.name.is("message") || self.name.is("response") => ScannedKey::Envelope,
-            1 if self.name.is("x_groq") => ScannedKey::Groq,
-            1 if self.name.is("usageMetadata") => ScannedKey::Usage,
-            _ if (self.depth == 1 || inside || in_vendors_place) && self.name.is("usage") => ScannedKey::Usage,
-            _ if (self.depth == 1 || inside) && self.name.is("service_tier") => ScannedKey::Tier,
-            _ if self.text_keys.iter().any(|key| self.name.is(key)) => ScannedKey::Text,
-            _ => self.state_key().map_or(ScannedKey::Other, ScannedKey::State),
+        let Some(name) = self.name.known() else { return ScannedKey::Other };
+        match (self.depth, name) {
+            (1, b"type") => ScannedKey::Type,
+            (1, b"choices") => ScannedKey::Choices,
+            (1, b"sequence_number") => ScannedKey::Number(TopNumber::Sequence),
+            (1, b"prompt_eval_count") => ScannedKey::Number(TopNumber::PromptEval),
+            (1, b"eval_count") => ScannedKey::Number(TopNumber::Eval),
+            (1, b"error") => ScannedKey::Error,
+            (1, b"message" | b"response") => ScannedKey::Envelope,
+            (1, b"x_groq") => ScannedKey::Groq,
+            (1, b"usageMetadata") => ScannedKey::Usage,
+            (depth, b"usage") if depth == 1 || inside || in_vendors_place => ScannedKey::Usage,
+            (depth, b"service_tier") if depth == 1 || inside => ScannedKey::Tier,
+            _ if self.text_keys.iter().any(|key| key.as_bytes() == name) => ScannedKey::Text,
+            _ => self.state_key(name).map_or(ScannedKey::Other, ScannedKey::State),
         }
     }
 
-    fn state_key(&self) -> Option<StateKey> {
-        let name = self.name.known()?;
+    fn state_key(&self, name: &[u8]) -> Option<StateKey> {
         let is_sealed = self.sealed_list.is_some() && name == b"data";
         if is_sealed { Some(StateKey::Sealed) } else { self.names.key(name) }
     }
