@@ -288,9 +288,13 @@ class Client:
         self.streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, method: str, path: str, body: JsonObject | None) -> tuple[int, dict[str, str], bytes]:
-        data = json.dumps(body).encode() if body is not None else b""
-        kind = "content-type: application/json\r\n" if body is not None else ""
-        request = f"{method} {path} HTTP/1.1\r\nhost: x\r\n{kind}content-length: {len(data)}\r\n\r\n".encode() + data
+        if body is None:
+            return await self.send(method, path, b"")
+        return await self.send(method, path, json.dumps(body).encode(), "content-type: application/json\r\n")
+
+    async def send(self, method: str, path: str, data: bytes, named: str = "") -> tuple[int, dict[str, str], bytes]:
+        """Sends a body as it is, with further header lines, each with its end."""
+        request = f"{method} {path} HTTP/1.1\r\nhost: x\r\n{named}content-length: {len(data)}\r\n\r\n".encode() + data
         head = None
         if self.streams:  # a kept connection may have been closed meanwhile, as every client knows
             reader, writer = self.streams
