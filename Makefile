@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help setup build quick demo observe run test bench fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
-	clients-python clients-node clients-agents mixed dashboards pictures exporter
+	clients-python clients-node clients-agents mixed dashboards pictures exporter soak chaos hostile sbom
 
 CARGO ?= cargo
 # What `make run` serves, and what `make demo` is given besides.
@@ -88,6 +88,7 @@ lint-python: .venv/lint ## Check format, lints and types of all Python as CI doe
 	MYPYPATH=benches/gpu .venv/bin/mypy .ci/wheel.py benches/gpu benches/instruction_sets crates/core/known_models models tests/fixtures
 	MYPYPATH=tests/clients .venv/bin/mypy tests/clients
 	MYPYPATH=tests/exporter .venv/bin/mypy tests/exporter
+	MYPYPATH=tests/clients:tests/resilience .venv/bin/mypy tests/resilience
 	MYPYPATH=tests/observe:config/grafana .venv/bin/mypy config/grafana tests/observe
 
 doc: setup ## Build the documentation, private items included
@@ -96,6 +97,11 @@ doc: setup ## Build the documentation, private items included
 # What `make book` is built with, and the pages whose links it checks.
 MDBOOK = 0.5.4
 PAGES = README.md CONTRIBUTING.md CHANGELOG.md docs models/pointsman-mini models/train
+
+# What the binary is made of, as CycloneDX: a file for each crate of the workspace.
+sbom: setup ## Write target/sbom/*.cdx.json, the list of what is built in (CycloneDX)
+	@command -v cargo-cyclonedx >/dev/null || $(CARGO) install --locked --root .tools cargo-cyclonedx
+	bash .ci/sbom
 
 .PHONY: book
 book: .venv/book ## Build the book of docs/ in target/book, every relative link and anchor checked
@@ -144,6 +150,21 @@ exporter: setup .venv/models ## Export classifiers of many kinds with models/tra
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
+# What the three below need: a report of each goes to target/resilience. ROWS chooses families or rows, as family/name.
+RESILIENCE = PYTHONPATH=tests/clients POINTSMAN=$(QUICK_BINARY)
+ROWS ?=
+
+soak: quick ## Send mixed traffic for SOAK_SECONDS (600) over reloads, swaps of weights and failures; memory must stay flat
+	$(RESILIENCE) REPORT=target/resilience python3 tests/resilience/soak.py
+
+chaos: quick ## Play every fault of the fault table, and count the requests that are lost (ROWS chooses)
+	@mkdir -p target/resilience
+	$(RESILIENCE) python3 tests/resilience/chaos.py --json target/resilience/chaos.json --markdown target/resilience/chaos.md $(ROWS)
+
+hostile: quick .venv/resilience ## Send every hostile input, HTTP/1 and HTTP/2 by the byte (ROWS chooses)
+	@mkdir -p target/resilience
+	$(RESILIENCE) .venv/bin/python tests/resilience/hostile.py --json target/resilience/hostile.json --markdown target/resilience/hostile.md $(ROWS)
+
 dashboards: setup .venv/observe ## Run every dashboard's query, every rule, and what images and compose.yaml say
 	@bash .ci/setup prometheus
 	$(CARGO) build --locked
@@ -188,6 +209,12 @@ eval: quick .venv/models ## Print every quality table, draw the plots of docs/ (
 	PICTURES=docs/quality models/evaluate $(QUICK_BINARY) $(or $(DATA),models/data) .venv/bin/python
 
 .venv/lint: .ci/python.txt
+	@bash .ci/setup python
+	[ -x .venv/bin/python ] || python3 -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.venv/resilience: tests/resilience/requirements.txt
 	@bash .ci/setup python
 	[ -x .venv/bin/python ] || python3 -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<

@@ -26,6 +26,8 @@ def drip(to: Address, first: bytes, rest: bytes, pause: float) -> float:
         connection.sendall(first)
         connection.setblocking(False)
         for byte in rest:
+            if time.monotonic() - began > PATIENCE + 2:
+                break
             time.sleep(pause)
             try:
                 if connection.recv(65536) is not None:
@@ -73,6 +75,7 @@ def many_halves(first: bytes) -> Callable[[], Outcome]:
                 each.sendall(first)
             with under_load(stage, threads=2, pause=0.02) as load:
                 gone = waited(lambda: stage.gateway.usage().descriptors < before + 30, PATIENCE)
+                waited(lambda: load.asked > 20)
                 must(gone, f"{stage.gateway.usage().descriptors - before} of {MANY} connections still open")
             for each in held:
                 each.close()
@@ -89,7 +92,7 @@ def slow_reader() -> Outcome:
     def act(connection: socket.socket, _: Request) -> bool:
         try:
             connection.sendall(EVENT_STREAM)
-            for _ in range(2000):
+            for _number in range(2000):
                 connection.sendall(delta("x" * 60_000))
         except OSError:
             told.set()
@@ -122,7 +125,10 @@ def leaves(act: Callable[[Stage], object], code: str) -> Callable[[], Outcome]:
             must(waited(all_written), f"{len(lines)} lines of 20")
             gone = sum('code="client_gone"' in line for line in lines)
             must(gone == (20 if code == "client_gone" else 0), f"{gone} of 20 counted as client_gone")
-            must(waited(lambda: stage.one.open <= (20 if code != "client_gone" else 1)), f"{stage.one.open} connections upstream")
+            must(
+                waited(lambda: stage.one.open <= (20 if code != "client_gone" else 1)),
+                f"{stage.one.open} connections upstream",
+            )
             stage.one.act = says(EVENT_STREAM, delta("x"), STREAM_END, keeps=True)
             return Outcome(f"{gone} of 20 client_gone", 20, 0)
 
@@ -210,7 +216,10 @@ def pipelined() -> Outcome:
         order = [data.find(f'"m{n}"'.encode()) for n in range(100)]
         answered = [place for place in order if place >= 0]
         must(answered == sorted(answered), "answers out of order")
-        must(len(answered) == 100 or b"connection: close" in data.lower(), f"{len(answered)} answers, no end was said")
+        must(
+            len(answered) == 100 or b"connection: close" in data.lower(),
+            f"{len(answered)} answers, no end was said: {data[:150]!r}",
+        )
         stage.serves()
         return Outcome(f"{len(answered)} answers in order", 100, 100 - len(answered))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -19,6 +20,8 @@ from table import Outcome, Row, must
 Spoil = Callable[[Stage], None]
 TINY = ROOT / "tests" / "fixtures" / "tiny"
 TIERS = "{kind: tiers, classifier: default, tiers: {simple: small, medium: small, complex: frontier}, otherwise: small}"
+# What a process may map: one that reads a device without end is to meet its own bound, and not the machine's.
+ENOUGH = {resource.RLIMIT_AS: 4 << 30}
 ANSWER = 20.0  # the longest that /reload and `check` may take on a busy machine
 
 
@@ -28,7 +31,9 @@ def text(of: Callable[[Stage], str]) -> Spoil:
 
 def with_macros(macros: str, rule: str) -> Spoil:
     def spoil(stage: Stage) -> None:
-        ruled = stage.text.replace("    strategy:", f"    rules:\n      - {{when: '{rule}', use: small}}\n    strategy:")
+        ruled = stage.text.replace(
+            "    strategy:", f"    rules:\n      - {{when: '{rule}', use: small}}\n    strategy:"
+        )
         stage.write(f"{ruled}{macros}")
 
     return spoil
@@ -59,6 +64,10 @@ def sparse(path: pathlib.Path) -> None:
         file.truncate(4 << 30)
 
 
+def no_text(stage: Stage) -> None:
+    stage.gateway.path.write_bytes(bytes(range(256)) * 64)
+
+
 def halves(stage: Stage) -> None:
     """Writes the file in place, piece by piece, as an editor without care does; ends with a half."""
     for part in range(1, 10):
@@ -74,7 +83,7 @@ BAD_CONFIGS: list[tuple[str, Spoil]] = [
     ("is empty", text(lambda _: "")),
     ("has an unknown key", text(lambda stage: stage.text + "\nunknown: 1\n")),
     ("is no YAML", text(lambda stage: stage.text + "\n\t{[\n")),
-    ("is no text", lambda stage: stage.gateway.path.write_bytes(bytes(range(256)) * 64) and None),
+    ("is no text", no_text),
     ("nests 20,000 deep", text(lambda stage: stage.text + f"\nconstants: {{a: {NESTED}\n")),
     ("expands its aliases without end", text(lambda stage: stage.text + ALIASES)),
     ("has a macro that is wrong, used by another", with_macros("macros:\n  big: macros.long && prompt.turns > 1\n  long: prompt.tokenz > 100\n", "macros.big")),
@@ -100,7 +109,7 @@ EITHER = {"has macros that fan out"}
 
 def bad_config(name: str, spoil: Spoil) -> Callable[[], Outcome]:
     def check() -> Outcome:
-        with staged() as stage:
+        with staged(limits=ENOUGH) as stage:
             with under_load(stage, threads=2, pause=0.02) as load:
                 spoil(stage)
                 time.sleep(1.0)
@@ -148,10 +157,8 @@ def hangs_while_ending() -> Outcome:
 
 
 def quietly(gateway: Gateway) -> None:
-    try:
+    with contextlib.suppress(OSError):
         gateway.reload(5)
-    except OSError:
-        pass
 
 
 def linked_config() -> Outcome:
@@ -202,7 +209,7 @@ def bundle_scene() -> Scene:
     return Scene(sections="classifiers: {default: {bundle: FOLDER/bundles/current}}", strategy=TIERS)
 
 
-def with_bundle(act: Callable[[Stage, Load], None]) -> Callable[[], Outcome]:
+def with_bundle(act: Spoil) -> Callable[[], Outcome]:
     """Returns a check around a proxy that reads a small bundle behind a link."""
 
     def check() -> Outcome:
@@ -213,7 +220,7 @@ def with_bundle(act: Callable[[Stage, Load], None]) -> Callable[[], Outcome]:
             stage.gateway.start()
             must(any("model_info" in name for name in stage.gateway.metrics()), "the good bundle is not served")
             with under_load(stage, threads=2, pause=0.02) as load:
-                act(stage, load)
+                act(stage)
             stage.serves()
             outcome = none_lost(load)
             stage.ends()
@@ -223,7 +230,7 @@ def with_bundle(act: Callable[[Stage, Load], None]) -> Callable[[], Outcome]:
 
 
 def spoiled_bundle(spoil: Callable[[pathlib.Path], object]) -> Callable[[], Outcome]:
-    def act(stage: Stage, _: Load) -> None:
+    def act(stage: Stage) -> None:
         bundle = stage.folder / "bundles" / "v1"
         saved = stage.folder / "saved"
         shutil.copytree(bundle, saved)
@@ -243,7 +250,7 @@ def spoiled_bundle(spoil: Callable[[pathlib.Path], object]) -> Callable[[], Outc
     return with_bundle(act)
 
 
-def swapped_bundle(stage: Stage, _: Load) -> None:
+def swapped_bundle(stage: Stage) -> None:
     home = stage.folder / "bundles"
     for number in range(2, 7):
         fresh = home / f"v{number}"
@@ -252,11 +259,14 @@ def swapped_bundle(stage: Stage, _: Load) -> None:
         (fresh / "bundle.yaml").write_text(manifest, "utf-8")
         (home / "next").symlink_to(fresh.name)
         (home / "next").replace(home / "current")
-        wanted = f'"1.0.{number}"'
-        must(
-            waited(lambda wanted=wanted: any("model_info" in n and wanted in n for n in stage.gateway.metrics()), ANSWER),
-            f"version {number} behind the link is not served",
-        )
+        must(serves_version(stage, f"1.0.{number}"), f"version {number} behind the link is not served")
+
+
+def serves_version(stage: Stage, version: str) -> bool:
+    def is_served() -> bool:
+        return any("model_info" in name and f'"{version}"' in name for name in stage.gateway.metrics())
+
+    return waited(is_served, ANSWER)
 
 
 def half(path: pathlib.Path) -> None:
@@ -338,7 +348,7 @@ def log_removed(all_of_it: bool) -> Callable[[], Outcome]:
                     shutil.rmtree(logs)
                 else:
                     (logs / "d.jsonl").unlink()
-                must(waited(lambda: (logs / "d.jsonl").exists(), 10), "the log is not written again")
+                must(waited((logs / "d.jsonl").exists, 10), "the log is not written again")
             outcome = none_lost(load)
             stage.ends()
             log_lines(logs)
@@ -354,7 +364,7 @@ def log_rotated() -> Outcome:
             for turn in range(5):
                 time.sleep(0.5)
                 (logs / "d.jsonl").rename(logs / f"d.{turn}.jsonl")
-                must(waited(lambda: (logs / "d.jsonl").exists(), 10), "the log is not written again")
+                must(waited((logs / "d.jsonl").exists, 10), "the log is not written again")
         outcome = none_lost(load)
         stage.ends()
         lines = log_lines(logs)
@@ -369,16 +379,16 @@ def two_writers() -> Outcome:
         second.start()
         try:
             with under_load(stage, threads=2) as load:
-                other = Load(second.listen, 2)
-                other.start()
+                beside = Load(second.listen, 2)
+                beside.start()
                 time.sleep(3)
-                other.stop()
+                beside.stop()
         finally:
             second.stop()
         outcome = none_lost(load)
-        none_lost(other)
+        none_lost(beside)
         stage.ends()
-        lines, asked = log_lines(stage.folder / "logs"), load.asked + other.asked
+        lines, asked = log_lines(stage.folder / "logs"), load.asked + beside.asked
         must(lines == asked, f"{asked} requests of two processes, {lines} lines")
         return Outcome(outcome.seen, asked, outcome.lost)
 

@@ -17,7 +17,7 @@ import raw
 from peer import EVENT_STREAM, STREAM_END, delta, says
 from process import ROOT, Gateway, chat_body, waited
 from stage import Scene, ask_once, burst, none_lost, staged, under_load
-from table import Outcome, Row, Skipped, must
+from table import Outcome, Row, SkippedError, must
 
 SHUTDOWNS = 3
 TINY = ROOT / "tests" / "fixtures" / "endless"
@@ -26,36 +26,38 @@ TIERS = "{kind: tiers, classifier: default, tiers: {simple: small, medium: small
 
 def ends_under_load(which: int) -> Callable[[], Outcome]:
     def check() -> Outcome:
-        asked = 0
-        for _ in range(SHUTDOWNS):
-            with staged() as stage:
-                with under_load(stage, threads=6, pause=0.0) as load:
-                    time.sleep(0.7)
-                    stage.gateway.send_signal(which)
-                    must(waited(lambda stage=stage: not stage.gateway.is_running(), 45), "it does not end")
-                    time.sleep(0.1)
-                none_lost(load)
-                status = stage.gateway.running().returncode
-                must(status == 0, f"ended with {status}")
-                asked += load.asked
+        asked = sum(ended_by(which) for _ in range(SHUTDOWNS))
         return Outcome(f"{SHUTDOWNS} shutdowns", asked, 0)
 
     return check
 
 
+def ended_by(which: int) -> int:
+    """Ends a proxy under load; returns the number of requests, and raises where one was lost."""
+    with staged() as stage:
+        with under_load(stage, threads=6, pause=0.0) as load:
+            time.sleep(0.7)
+            stage.gateway.send_signal(which)
+            must(waited(lambda: not stage.gateway.is_running(), 45), "it does not end")
+            time.sleep(0.1)
+        none_lost(load)
+        status = stage.gateway.running().returncode
+        must(status == 0, f"ended with {status}")
+        return load.asked
+
+
 def says_so_first() -> Outcome:
     """A shutdown is said before the listeners close."""
-    with staged() as stage:
-        with under_load(stage, threads=1, pause=0.02):
-            time.sleep(0.5)
-            stage.gateway.send_signal(signal.SIGTERM)
-            not_ready, accepted, until = False, False, time.monotonic() + 3
-            while time.monotonic() < until and stage.gateway.is_running() and not (not_ready and accepted):
-                with contextlib.suppress(OSError):
-                    not_ready |= stage.gateway.ask_admin("GET", "/readyz")[0] == 503
-                    accepted |= not_ready and ask_once(stage.gateway.listen) == 200
-            must(not_ready, "/readyz never said 503")
-            must(accepted, "no new connection was served once /readyz had said 503")
+    with staged() as stage, under_load(stage, threads=1, pause=0.02):
+        time.sleep(0.5)
+        stage.gateway.send_signal(signal.SIGTERM)
+        not_ready, accepted, until = False, False, time.monotonic() + 3
+        while time.monotonic() < until and stage.gateway.is_running() and not (not_ready and accepted):
+            with contextlib.suppress(OSError):
+                not_ready |= stage.gateway.ask_admin("GET", "/readyz")[0] == 503
+                accepted |= not_ready and ask_once(stage.gateway.listen) == 200
+        must(not_ready, "/readyz never said 503")
+        must(accepted, "no new connection was served once /readyz had said 503")
     return Outcome("/readyz 503 while the listener serves")
 
 
@@ -64,6 +66,7 @@ def ends_with_open_stream() -> Outcome:
     with staged() as stage:
         stage.one.act = says(EVENT_STREAM, *[part for i in range(10) for part in (delta(f"t{i}"), 0.2)], STREAM_END)
         got: list[bool] = []
+
         def read() -> None:
             seen = raw.talk(stage.gateway.listen, raw.post("/v1/chat/completions", chat_body(stream=True)), 15)
             got.append(b"[DONE]" in seen.data)
@@ -194,7 +197,9 @@ def little_memory() -> Outcome:
         seen = burst(stage.gateway.listen, 24, chat_body("x" * 20_000_000), threads=12)
         must(set(seen) <= {200, 400, 413, 503, 502, 504}, dict(seen))
         stage.serves()
-        must(waited(lambda: stage.gateway.total("pointsman_request_body_bytes_in_flight") == 0), "bytes still in flight")
+        must(
+            waited(lambda: stage.gateway.total("pointsman_request_body_bytes_in_flight") == 0), "bytes still in flight"
+        )
         return Outcome(str(dict(seen)), 24, 0)
 
 
@@ -202,7 +207,7 @@ def faketime() -> str:
     """Returns the library that steps a process's clock, where the machine has it."""
     for place in pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"):
         return str(place)
-    raise Skipped("no libfaketime here (Debian's package `libfaketime`)")
+    raise SkippedError("no libfaketime here (Debian's package `libfaketime`)")
 
 
 def clock_steps() -> Outcome:
@@ -233,7 +238,7 @@ def classifier(deadline: str, prompts: list[str], bundle: pathlib.Path) -> Calla
             try:
                 stage.gateway.start()
             except AssertionError as error:
-                raise Skipped(f"it does not start here: {str(error)[-200:]}") from error
+                raise SkippedError(f"it does not start here: {str(error)[-200:]}") from error
             seen: Counter[int] = Counter()
             with under_load(stage, threads=2, pause=0.02) as load:
                 for prompt in prompts:

@@ -170,7 +170,11 @@ def without_a_mark() -> Outcome:
 
 def drip_passes() -> Outcome:
     with staged() as stage:
-        stage.one.act = says(EVENT_STREAM, *[p for i in range(15) for p in (delta(f"t{i} "), 0.15)], chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n")
+        stage.one.act = says(
+            EVENT_STREAM,
+            *[p for i in range(15) for p in (delta(f"t{i} "), 0.15)],
+            chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n",
+        )
         seen = streamed(stage)
         must(seen.final == [200] and b"t14" in seen.data and b"[DONE]" in seen.data, seen.data[-200:])
         return Outcome("whole", 1, 0)
@@ -183,7 +187,7 @@ def endless() -> Outcome:
     def act(connection: socket.socket, _: Request) -> bool:
         try:
             connection.sendall(EVENT_STREAM)
-            for _ in range(4000):
+            for _number in range(4000):
                 connection.sendall(delta("x" * 60_000))
         except OSError:
             ended.set()
@@ -386,5 +390,3 @@ def rows() -> list[Row]:
         Row("peer", "refuses a body before it was read", "413 or 502, the process serves on", early_refusal),
     ]  # fmt: skip
     return made
-
-

@@ -35,13 +35,13 @@ class Request:
     @property
     def model(self) -> str:
         try:
-            found = json.loads(self.body)
-        except ValueError:
+            found = json.loads(self.body, parse_int=float)  # integers of any length
+        except (ValueError, RecursionError):
             return ""
         return str(found.get("model", "")) if isinstance(found, dict) else ""
 
 
-class Broken(Exception):
+class BrokenRequestError(Exception):
     """The bytes that came are no request to a strict reader."""
 
 
@@ -160,7 +160,7 @@ class Peer:
             connection.settimeout(120)
             with connection, connection.makefile("rb") as reader:
                 self.converse(connection, reader)
-        except Broken as error:
+        except BrokenRequestError as error:
             with self.lock:
                 self.broken.append(str(error))
         except OSError:
@@ -188,13 +188,13 @@ class Source:
     def line(self) -> bytes:
         found: bytes = self.reader.readline(MAX_HEAD)  # type: ignore[attr-defined]
         if found and not found.endswith(b"\r\n"):
-            raise Broken(f"a line that does not end in CRLF: {found[:200]!r}")
+            raise BrokenRequestError(f"a line that does not end in CRLF: {found[:200]!r}")
         return found
 
     def exactly(self, size: int) -> bytes:
         found: bytes = self.reader.read(size)  # type: ignore[attr-defined]
         if len(found) != size:
-            raise Broken(f"{len(found)} bytes of {size}")
+            raise BrokenRequestError(f"{len(found)} bytes of {size}")
         return found
 
     def request(self) -> Request | None:
@@ -202,12 +202,12 @@ class Source:
         if not first:
             return None
         if len(first.split(b" ")) != 3 or not first.endswith(b" HTTP/1.1\r\n"):
-            raise Broken(f"no request line: {first[:200]!r}")
+            raise BrokenRequestError(f"no request line: {first[:200]!r}")
         head, fields = first, []
         while (line := self.line()) != b"\r\n":
             name, colon, value = line[:-2].partition(b":")
             if not colon or not name or name.strip() != name or b"\x00" in value or b"\r" in value:
-                raise Broken(f"no header field: {line[:200]!r}")
+                raise BrokenRequestError(f"no header field: {line[:200]!r}")
             head += line
             fields.append((name.decode("latin-1").lower(), value.strip().decode("latin-1")))
         request = Request(first[:-2].decode("latin-1"), head, fields)
@@ -217,13 +217,13 @@ class Source:
     def body(self, request: Request) -> bytes:
         lengths, codings = request.all_of("content-length"), request.all_of("transfer-encoding")
         if codings and (lengths or codings != ["chunked"]):
-            raise Broken(f"framed twice or oddly: {lengths} {codings}")
+            raise BrokenRequestError(f"framed twice or oddly: {lengths} {codings}")
         if codings:
             return self.chunks()
         if not lengths:
             return b""
         if len(lengths) > 1 or not lengths[0].isdigit():
-            raise Broken(f"lengths {lengths}")
+            raise BrokenRequestError(f"lengths {lengths}")
         return self.exactly(int(lengths[0]))
 
     def chunks(self) -> bytes:
@@ -236,4 +236,4 @@ class Source:
                     pass
                 return body
             if self.exactly(2) != b"\r\n":
-                raise Broken("a chunk without its end")
+                raise BrokenRequestError("a chunk without its end")

@@ -69,7 +69,7 @@ class Gateway:
             stdout=subprocess.DEVNULL,
             text=True,
             errors="replace",
-            preexec_fn=self.limited(),
+            preexec_fn=self.limited(),  # noqa: PLW1509 - it only sets limits, and runs no Python of other threads
             env=os.environ | self.environment,
         )
         threading.Thread(target=self.follow, args=(self.process, ready), daemon=True).start()
@@ -119,8 +119,7 @@ class Gateway:
             return None
 
     def ask_admin(self, method: str, path: str, body: bytes | None = None, timeout: float = 20.0) -> Answer:
-        fields = {"content-type": "application/json"} if body is not None else {}
-        return ask(self.admin, method, path, body, fields, timeout=timeout)
+        return ask(self.admin, method, path, body, timeout)
 
     def metrics(self) -> dict[str, float]:
         """Returns each series by its name with labels, as the page shows it."""
@@ -162,14 +161,13 @@ def ask(
     method: str,
     path: str,
     body: bytes | None = None,
-    fields: dict[str, str] | None = None,
-    *,
     timeout: float = 20.0,
 ) -> Answer:
-    """Asks over a connection of its own; header names come back in lower case."""
+    """Asks over a connection of its own, with a body of JSON; header names come back in lower case."""
     connection = http.client.HTTPConnection(*to, timeout=timeout)
     try:
-        connection.request(method, path, body=body, headers=fields or {})
+        fields = {"content-type": "application/json"} if body is not None else {}
+        connection.request(method, path, body=body, headers=fields)
         answer = connection.getresponse()
         return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
     finally:
@@ -178,17 +176,6 @@ def ask(
 
 def chat_body(text: str = "hello", model: str = "auto", **more: object) -> bytes:
     return json.dumps({"model": model, "messages": [{"role": "user", "content": text}], **more}).encode()
-
-
-def chat(to: Address, body: bytes | None = None, timeout: float = 20.0) -> Answer:
-    return ask(
-        to,
-        "POST",
-        "/v1/chat/completions",
-        chat_body() if body is None else body,
-        {"content-type": "application/json"},
-        timeout=timeout,
-    )
 
 
 @contextlib.contextmanager
@@ -212,11 +199,21 @@ def waited(condition: Callable[[], bool], patience: float = 10.0) -> bool:
     return False
 
 
+def bounded() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+
+
 def checked(config: pathlib.Path, patience: float) -> tuple[int | None, str]:
     """Returns the exit status of `check` on a file, and its words; no status where it did not end in time."""
     try:
         done = subprocess.run(
-            [binary(), "check", "-c", str(config)], capture_output=True, text=True, errors="replace", timeout=patience
+            [binary(), "check", "-c", str(config)],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=patience,
+            check=False,
+            preexec_fn=bounded,  # noqa: PLW1509 - it only sets a limit
         )
     except subprocess.TimeoutExpired:
         return None, "it did not end"

@@ -60,26 +60,28 @@ def talk(to: Address, parts: Parts, timeout: float = 5.0, linger: float = 0.0) -
                 connection.sendall(part)
             except OSError:
                 break
-        is_lingering = False
-        while (left := until - time.monotonic()) > 0:
-            connection.settimeout(left)
-            try:
-                more = connection.recv(65536)
-            except TimeoutError:
+        while (left := until - time.monotonic()) > 0 and not is_closed:
+            more = received(connection, left)
+            if more is None:
                 break
-            except OSError:
-                is_closed = True
-                break
-            if not more:
-                is_closed = True
-                break
+            is_closed = not more
             data += more
             if is_whole(data):
-                if not linger:
+                until, linger = min(until, time.monotonic() + linger), 0.0
+                if until <= time.monotonic():
                     break
-                if not is_lingering:
-                    until, is_lingering = min(until, time.monotonic() + linger), True
     return Seen(data, is_closed)
+
+
+def received(connection: socket.socket, patience: float) -> bytes | None:
+    """Returns what came: nothing at the end, None where the time is over."""
+    connection.settimeout(patience)
+    try:
+        return connection.recv(65536)
+    except TimeoutError:
+        return None
+    except OSError:
+        return b""
 
 
 def head(method: str, path: str, *fields: str, host: str = "x") -> bytes:

@@ -100,7 +100,8 @@ class Soak:
             await places.acquire()
             task = asyncio.create_task(self.one(number))
             running.add(task)
-            task.add_done_callback(lambda done: (running.discard(done), places.release()))
+            task.add_done_callback(running.discard)
+            task.add_done_callback(lambda _: places.release())
             number += 1
         await asyncio.gather(*running)
 
@@ -124,7 +125,9 @@ class Soak:
         self.idle.append(client)
         self.statuses[status] += 1
         if problem := expected(ask, status, fields, answer):
-            self.wrong.append(f"{ask.number} ({ask.kind}, {ask.failure or 'no failure'}, {len(ask.body)} bytes): {problem}"[:400])
+            self.wrong.append(
+                f"{ask.number} ({ask.kind}, {ask.failure or 'no failure'}, {len(ask.body)} bytes): {problem}"[:400]
+            )
 
     def write(self, change: int, tail: str = "") -> None:
         """Writes the configuration anew, by renaming a whole file over it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import shutil
 
@@ -38,7 +37,7 @@ class Bundles:
         fresh = self.folder / "next"
         self.make(version)
         fresh.symlink_to(version)
-        os.replace(fresh, self.link)
+        fresh.replace(self.link)
         old = self.folder / f"soak-{self.swaps - 2}"
         if old.is_dir():
             shutil.rmtree(old)

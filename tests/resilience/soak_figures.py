@@ -52,7 +52,10 @@ class Verdict:
 
     def markdown(self) -> str:
         lines = ["| | |", "|---|---|", *(f"| {name} | {shown(value)} |" for name, value in self.facts.items())]
-        lines += [f"| lines of the access log | {self.logged} |", f"| requests that the metrics count | {self.counted} |"]
+        lines += [
+            f"| lines of the access log | {self.logged} |",
+            f"| requests that the metrics count | {self.counted} |",
+        ]
         lines += [f"| exit status after SIGTERM | {self.ended} |", ""]
         lines += ["| resource | second tenth | last tenth | allowed | trend over the run | verdict |"]
         lines += ["|---|---:|---:|---:|---:|---|"]
@@ -112,7 +115,9 @@ def judge(verdict: Verdict, samples: list[Sample], seconds: float) -> None:
              "verdict": "flat" if is_flat else "grows"}
         )  # fmt: skip
         if not is_flat:
-            verdict.problems.append(f"{name} grows: {first:.0f} -> {last:.0f}, trend {trend:+.0f}, allowed {allowed:.0f}")
+            verdict.problems.append(
+                f"{name} grows: {first:.0f} -> {last:.0f}, trend {trend:+.0f}, allowed {allowed:.0f}"
+            )
     judge_swaps(verdict, samples)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import raw
 from peer import Peer
 from process import Address, Gateway, chat_body
-from table import Outcome, Violation, must
+from table import Outcome, ViolationError, must
 
 CONFIG = """\
 version: 1
@@ -218,7 +218,9 @@ def none_lost(load: Load, note: str = "") -> Outcome:
     """Returns the figures of a load, and raises where anything of it was lost or failed."""
     outcome = load.outcome(note)
     if outcome.lost or not load.asked:
-        raise Violation(f"{outcome.lost} of {load.asked} lost: {outcome.seen} {Counter(load.errors).most_common(3)}")
+        raise ViolationError(
+            f"{outcome.lost} of {load.asked} lost: {outcome.seen} {Counter(load.errors).most_common(3)}"
+        )
     return outcome
 
 

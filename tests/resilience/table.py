@@ -15,14 +15,14 @@ from dataclasses import asdict, dataclass, field
 from gateway import binary
 
 
-class Violation(Exception):
+class ViolationError(Exception):
     """What must hold did not."""
 
 
 def must(holds: object, seen: object) -> None:
     """Raises with what was seen where something that must hold does not."""
     if not holds:
-        raise Violation(str(seen)[:400])
+        raise ViolationError(str(seen)[:400])
 
 
 @dataclass
@@ -36,12 +36,13 @@ class Outcome:
 
 @dataclass
 class Row:
-    """A named check, and the sentence of what must hold."""
+    """A named check, and the sentence of what must hold; `known` says why it is left open where it does not."""
 
     family: str
     name: str
     holds: str
     check: Callable[[], Outcome]
+    known: str = ""
 
     @property
     def id(self) -> str:
@@ -50,7 +51,7 @@ class Row:
 
 @dataclass
 class Result:
-    """A row's verdict: `held`, `failed`, or `skipped` where this machine cannot run it."""
+    """A row's verdict: `held`, `failed`, `open` for a known failure, or `skipped` where this machine cannot run it."""
 
     family: str
     name: str
@@ -62,8 +63,8 @@ class Result:
     seconds: float = 0.0
 
 
-class Skipped(Exception):
-    """This machine lacks what a row needs."""
+class SkippedError(Exception):
+    """A row needs what the machine lacks."""
 
 
 @dataclass
@@ -78,12 +79,14 @@ class Report:
         outcome, verdict = Outcome(""), "held"
         try:
             outcome = row.check()
-        except Violation as violation:
+        except ViolationError as violation:
             verdict, outcome = "failed", Outcome(str(violation))
-        except Skipped as reason:
+        except SkippedError as reason:
             verdict, outcome = "skipped", Outcome(str(reason))
         except Exception as error:  # a row whose own code breaks has not shown that anything holds
             verdict, outcome = "failed", Outcome(f"{type(error).__name__}: {error}"[:400])
+        if verdict == "failed" and row.known:
+            verdict, outcome = "open", Outcome(f"{row.known} ({outcome.seen})")
         took = round(time.monotonic() - began, 2)
         result = Result(
             row.family, row.name, row.holds, verdict, outcome.seen, outcome.requests, outcome.lost, seconds=took
@@ -95,7 +98,7 @@ class Report:
         return sum(result.verdict == verdict for result in self.results)
 
     def summary(self) -> str:
-        counts = ", ".join(f"{self.count(verdict)} {verdict}" for verdict in ("held", "failed", "skipped"))
+        counts = ", ".join(f"{self.count(verdict)} {verdict}" for verdict in ("held", "open", "failed", "skipped"))
         asked, lost = sum(r.requests for r in self.results), sum(r.lost for r in self.results)
         tail = f"; {asked} requests, {lost} of them lost" if asked else ""
         return f"{self.title}: {len(self.results)} rows: {counts}{tail}"
@@ -109,11 +112,12 @@ def markdown(report: Report, script: str, by_family: bool) -> str:
     """Returns the table for a page: each row, or each family with its counts."""
     lines = [report.summary(), ""]
     if by_family:
-        lines += ["| inputs | rows | held | failed | test |", "|---|---:|---:|---:|---|"]
+        lines += ["| inputs | rows | held | open | failed | test |", "|---|---:|---:|---:|---:|---|"]
         for family, results in families(report.results).items():
             counts = collections.Counter(result.verdict for result in results)
             test = f"`{script} {family}`"
-            lines.append(f"| {family} | {len(results)} | {counts['held']} | {counts['failed']} | {test} |")
+            figures = f"{len(results)} | {counts['held']} | {counts['open']} | {counts['failed']}"
+            lines.append(f"| {family} | {figures} | {test} |")
         return "\n".join(lines) + "\n"
     lines += ["| fault | what must hold | verdict | requests | lost | test |", "|---|---|---|---:|---:|---|"]
     for each in report.results:
