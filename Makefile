@@ -96,7 +96,7 @@ doc: setup ## Build the documentation, private items included
 
 # What `make book` is built with, and the pages whose links it checks.
 MDBOOK = 0.5.4
-PAGES = README.md CONTRIBUTING.md CHANGELOG.md docs models/pointsman-mini models/train
+PAGES = README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md docs models/pointsman-mini models/train
 
 # What the binary is made of, as CycloneDX: a file for each crate of the workspace.
 sbom: setup ## Write target/sbom/*.cdx.json, the list of what is built in (CycloneDX)

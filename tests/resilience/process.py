@@ -213,7 +213,7 @@ def checked(config: pathlib.Path, patience: float) -> tuple[int | None, str]:
             errors="replace",
             timeout=patience,
             check=False,
-            preexec_fn=bounded,  # noqa: PLW1509 - it only sets a limit
+            preexec_fn=bounded,
         )
     except subprocess.TimeoutExpired:
         return None, "it did not end"
