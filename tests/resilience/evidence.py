@@ -1,6 +1,7 @@
 """Writes the three tables of docs/evidence.md from the reports of two builds: what held before, was mended, and is open.
 
-    python3 tests/resilience/evidence.py --before OLD/*.json --after NEW/*.json --write docs/evidence.md
+    python3 tests/resilience/evidence.py --before OLD/*.json --after NEW/*.json --soak NEW/soak.md \\
+        --write docs/evidence.md
 
 A row held before when both builds hold it, is mended when only the newer one does, and open when that does not.
 """
@@ -104,6 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Writes the tables of docs/evidence.md.")
     parser.add_argument("--before", nargs="*", type=pathlib.Path, default=[])
     parser.add_argument("--after", nargs="+", type=pathlib.Path, required=True)
+    parser.add_argument("--soak", type=pathlib.Path, help="the table of a soak, target/resilience/soak.md")
     parser.add_argument("--write", type=pathlib.Path, help="the page whose tables are replaced; printed without")
     options = parser.parse_args()
     rows = judged(load(options.before), load(options.after))
@@ -128,6 +130,8 @@ def main() -> None:
         "faults": "\n".join([counts(faults), "", *single(faults, "make chaos")]),
         "http/2": "\n".join([counts(http2), "", *grouped(http2, "make hostile")]),
     }
+    if options.soak:
+        tables["soak"] = options.soak.read_text("utf-8").strip()
     if not options.write:
         print("\n\n".join(tables.values()))
         return
