@@ -1,6 +1,6 @@
-"""Writes the three tables of docs/evidence.md from the reports of two builds: what held before, was mended, and is open.
+r"""Writes the three tables of docs/evidence.md from the reports of two builds: what held before, was mended, and is open.
 
-    python3 tests/resilience/evidence.py --before OLD/*.json --after NEW/*.json --soak NEW/soak.md \\
+    python3 tests/resilience/evidence.py --before OLD/*.json --after NEW/*.json --soak NEW/soak.md \
         --write docs/evidence.md
 
 A row held before when both builds hold it, is mended when only the newer one does, and open when that does not.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import urllib.parse
 from collections.abc import Callable
 
 import raw
@@ -71,7 +72,9 @@ def spelled(on: Bench) -> list[Row]:
             made.append(
                 input_row(
                     on,
-                    Input("paths out of the base", f"{method} {target}", "400, nothing goes upstream", sent),
+                    Input(
+                        "paths out of the base", f"{method} {target}", "400, or it goes to a path within the base", sent
+                    ),
                     within_base,
                 )
             )
@@ -86,10 +89,12 @@ def no_prompt(on: Bench, seen: raw.Seen) -> str:
 
 
 def within_base(on: Bench, seen: raw.Seen) -> str:
-    lines = [r.line for r in on.one.requests + on.two.requests]
-    must(not lines, f"went upstream as {lines}")
-    must(seen.final == [400], f"{seen.final}")
-    return "[400]"
+    for request in on.one.requests + on.two.requests:
+        path = urllib.parse.unquote(request.path.split("?")[0]).replace("\\", "/")
+        segments = [segment.split(";")[0] for segment in path.split("/")]
+        must(segments[1:2] == ["v1"] and ".." not in segments, f"went upstream as {request.line}")
+    must(seen.final and (seen.final[0] == 400 or on.arrived()), f"{seen.final}")
+    return f"{seen.final}"
 
 
 IMAGE = '[{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]'
