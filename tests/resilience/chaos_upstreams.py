@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pathlib
+import shutil
 import socket
 import ssl
+import subprocess
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -14,7 +18,7 @@ import raw
 from peer import EVENT_STREAM, Act, Peer, Request, answer, chunk, completion, delta, ok, says
 from process import ROOT, chat_body, waited
 from stage import FALLBACK, TIMEOUTS, Scene, Stage, burst, none_lost, staged, under_load
-from table import Outcome, Row, must
+from table import Outcome, Row, SkippedError, must
 
 WHOLE = completion("up-small")
 JSON_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
@@ -278,15 +282,18 @@ def full_backlog() -> Outcome:
                 filler.close()
 
 
+TLS = ROOT / "tests" / "fixtures" / "tls"
+FIXTURES = (TLS / "server.pem", TLS / "server.key")
+
+
 class TlsPeer:
     """A peer that speaks TLS with the fixtures' certificate, or only seems to."""
 
-    def __init__(self, speaks: bool) -> None:
+    def __init__(self, speaks: bool, chain: tuple[pathlib.Path, pathlib.Path] = FIXTURES) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self.listener.getsockname()[1]
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        home = ROOT / "tests" / "fixtures" / "tls"
-        self.context.load_cert_chain(home / "server.pem", home / "server.key")
+        self.context.load_cert_chain(*chain)
         self.speaks = speaks
         self.requests = 0
         threading.Thread(target=self.accept, daemon=True).start()
@@ -305,9 +312,12 @@ class TlsPeer:
                 time.sleep(5)
                 return
             with self.context.wrap_socket(connection, server_side=True) as secure:
-                if secure.recv(65536):
+                data = secure.recv(65536)
+                while data and not data.endswith(b"}"):  # of the body, which may come in a record of its own
+                    data += secure.recv(65536)
+                if data:
                     self.requests += 1
-                    secure.sendall(ok(WHOLE))
+                    secure.sendall(ok(WHOLE, b"connection: close\r\n"))
         except OSError:
             pass
 
@@ -321,6 +331,37 @@ def untrusted(terms: str) -> Callable[[], Outcome]:
         return outcome
 
     return check
+
+
+def certified(folder: pathlib.Path, days: int) -> tuple[pathlib.Path, pathlib.Path]:
+    """Makes an authority `ca.pem`, and a certificate of it for llm.test that runs out after so many days."""
+    openssl = shutil.which("openssl")
+    if not openssl:
+        raise SkippedError("no openssl here")
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    name = ["-subj", "/CN=llm.test", "-addext", "subjectAltName=DNS:llm.test"]
+    signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-days", str(days), "-copy_extensions", "copy"]
+    for command in (
+        ["req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-days", "30", "-subj", "/CN=authority"],
+        ["req", *key, "-keyout", "server.key", "-out", "server.csr", *name],
+        ["x509", "-req", "-in", "server.csr", *signed, "-out", "server.pem"],
+    ):
+        subprocess.run([openssl, *command], cwd=folder, check=True, capture_output=True)
+    return folder / "server.pem", folder / "server.key"
+
+
+def run_out() -> Outcome:
+    """A certificate that has run out is refused; the same with days to go is trusted."""
+    for days, allowed in ((30, {200}), (-1, {502, 504})):
+        with tempfile.TemporaryDirectory() as folder:
+            home = pathlib.Path(folder)
+            peer = TlsPeer(speaks=True, chain=certified(home, days))
+            provider = f"{TIMEOUTS}, tls: {{ca: {home}/ca.pem, sni: llm.test}}"
+            with staged(Scene(base_url=f"https://127.0.0.1:{peer.port}/v1", provider=provider)) as stage:
+                seen = burst(stage.gateway.listen, 4)
+            must(set(seen) <= allowed, f"{days} days to go: {dict(seen)}")
+            must(days > 0 or peer.requests == 0, "it got a request")
+    return Outcome("refused", 8, 0)
 
 
 def silent_handshake() -> Outcome:
@@ -385,6 +426,7 @@ def rows() -> list[Row]:
         Row("peer", "TLS of an unknown authority", "502, and it gets no request", untrusted("")),
         Row("peer", "TLS under another name", "502, and it gets no request",
             untrusted(f"ca: {ROOT}/tests/fixtures/tls/ca.pem, sni: other.test")),
+        Row("peer", "a TLS certificate that has run out", "502, and it gets no request", run_out),
         Row("peer", "a TLS handshake without end", "504 in time; the other model answers", silent_handshake),
         Row("peer", "plain text where TLS is due", "502, and nothing is sent in plain text", plain_for_tls),
         Row("peer", "refuses a body before it was read", "413 or 502, the process serves on", early_refusal),
