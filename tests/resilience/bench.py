@@ -85,12 +85,13 @@ Judge = Callable[[Bench, raw.Seen], str]  # returns what was seen, and raises a 
 
 @dataclass
 class Input:
-    """Bytes that are sent to the proxy as they are, and what must hold."""
+    """Bytes that are sent to the proxy as they are, and what must hold; `known` as in `Row`."""
 
     family: str
     name: str
     holds: str
     data: raw.Parts
+    known: str = ""
 
 
 def input_row(on: Bench, entry: Input, judge: Judge) -> Row:
@@ -106,7 +107,7 @@ def input_row(on: Bench, entry: Input, judge: Judge) -> Row:
             on.holds()
             return Outcome(said, 1, 0)
 
-    return Row(entry.family, entry.name, entry.holds, check)
+    return Row(entry.family, entry.name, entry.holds, check, entry.known)
 
 
 def refused(*statuses: int) -> Judge:

@@ -173,7 +173,7 @@ def without_a_mark() -> Outcome:
 
 
 def drip_passes() -> Outcome:
-    with staged() as stage:
+    with staged(Scene(provider="")) as stage:
         stage.one.act = says(
             EVENT_STREAM,
             *[p for i in range(15) for p in (delta(f"t{i} "), 0.15)],
