@@ -238,8 +238,8 @@ def post_with(*extra: str) -> bytes:
     return raw.post(PATH, BODY, *extra)
 
 
-# A wrong length says of itself where the request ends: what is right of the body then is as much of it as it says.
 STAYS = "Pingora waits behind trailers beyond its buffer; `limits.keep_alive` closes the connection, without an answer"
+# A wrong length says of itself where the request ends: what is right of the body then is as much of it as it says.
 UNFRAMED = {"no length and no chunks"}
 
 
