@@ -204,7 +204,9 @@ def endless() -> Outcome:
             client.sendall(raw.post("/v1/chat/completions", chat_body(stream=True)))
             got = 0
             while got < 20_000_000:
-                got += len(client.recv(1 << 20))
+                more = len(client.recv(1 << 20))
+                must(more, f"the answer ended after {got} bytes")
+                got += more
         must(ended.wait(10), "the upstream goes on writing 10 s after the client left")
         grown = stage.gateway.usage().rss_kib - before
         must(grown < 64 * 1024, f"memory grew by {grown} KiB")
@@ -314,7 +316,8 @@ class TlsPeer:
             with self.context.wrap_socket(connection, server_side=True) as secure:
                 data = secure.recv(65536)
                 while data and not data.endswith(b"}"):  # of the body, which may come in a record of its own
-                    data += secure.recv(65536)
+                    more = secure.recv(65536)
+                    data = data + more if more else b""
                 if data:
                     self.requests += 1
                     secure.sendall(ok(WHOLE, b"connection: close\r\n"))
