@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 
-from gateway import binary
-
 
 class ViolationError(Exception):
     """What must hold did not."""
@@ -162,6 +160,8 @@ def finish(report: Report, options: argparse.Namespace, script: str, by_family: 
         print(f"{family}: {held} of {len(results)} held, {sum(r.seconds for r in results):.1f} s")
     print(report.summary())
     if options.json:
+        from gateway import binary  # not above: evidence.py reads reports, and runs nothing
+
         rows = [asdict(result) for result in report.results]
         document = {"title": report.title, "binary": binary().rsplit("/", 1)[-1], "rows": rows}
         options.json.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", "utf-8")
