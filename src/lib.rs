@@ -22,6 +22,6 @@ pub use proxy::{Proxy, RequestContext};
 pub use reload::{ReloadResult, Reloader};
 pub use router::{
     ControlState, DecisionTimings, IncomingRequest, JudgeMode, KillSwitch, KilledPolicies, NoDecision, PolicyRefusal,
-    RequestState, Router, Routing, StateKeeper, StateOutcome, Verdict, header_text,
+    QuotaClaim, QuotaMode, RequestState, Router, Routing, StateKeeper, StateOutcome, Verdict, header_text,
 };
 pub use snapshot::{BuildError, EnvironmentLookup, PreparedConfig, Snapshot, SnapshotBuilder};

@@ -14,6 +14,7 @@ mod header;
 mod incoming;
 mod live;
 mod named;
+mod quotas;
 mod routing;
 mod signals;
 mod simple;
@@ -29,7 +30,7 @@ use arc_swap::ArcSwap;
 use pointsman_core::config::{Name, PolicyMode};
 use pointsman_core::features::Features;
 use pointsman_core::policy::{
-    DecisionDetail, Denial, KnownSignals, PinOutcome, Policy, PolicyParticipation, Reason, RequestFacts,
+    DecisionDetail, Denial, KnownSignals, PinOutcome, Policy, PolicyOutcome, PolicyParticipation, Reason, RequestFacts,
 };
 use pointsman_core::prompt::state::StateKind;
 use pointsman_telemetry::Metrics;
@@ -37,8 +38,10 @@ use pointsman_telemetry::Metrics;
 use self::control_loops::ControlLoops;
 pub use self::control_loops::ControlState;
 pub use self::header::header_text;
-pub use self::incoming::{IncomingRequest, JudgeMode};
+pub use self::incoming::{IncomingRequest, JudgeMode, QuotaMode};
 use self::live::RequestWorld;
+pub use self::quotas::QuotaClaim;
+use self::quotas::QuotaLedgers;
 use self::routing::DecisionEvidence;
 pub use self::routing::{DecisionTimings, PolicyRefusal, Routing, Verdict};
 use self::signals::{ServedRequest, ServedSignals};
@@ -65,6 +68,7 @@ pub struct Router {
     states: StateMemory,
     unbilled: UnbilledResponses,
     targets: ControlLoops,
+    quotas: QuotaLedgers,
     metrics: Arc<Metrics>,
 }
 
@@ -79,6 +83,7 @@ impl Router {
             states: StateMemory::default(),
             unbilled: UnbilledResponses::default(),
             targets: ControlLoops::default(),
+            quotas: QuotaLedgers::default(),
             metrics,
         };
         router.adopt(&router.snapshot());
@@ -105,6 +110,7 @@ impl Router {
             self.metrics.expect_state(kind.as_str(), StateOutcome::ALL.into_iter().map(StateOutcome::as_str));
         }
         self.targets.adopt(snapshot, &self.metrics);
+        self.quotas.adopt(snapshot, &self.metrics);
         for policy in snapshot.policies.iter().filter(|policy| policy.affinity().is_some()) {
             let outcomes = PinOutcome::ALL.into_iter().map(PinOutcome::as_str).chain([NO_KEY]);
             self.metrics.expect_affinity(policy.name(), outcomes);
@@ -122,7 +128,7 @@ impl Router {
     /// Cancel-safe: dropping the future takes the prompt out of the classifier's queue.
     pub async fn route(&self, snapshot: &Snapshot, incoming: &IncomingRequest<'_>) -> Verdict {
         let IncomingRequest { path, client, prompt, at, detail, .. } = *incoming;
-        let world = RequestWorld::new(snapshot, incoming, &self.switch, &self.targets);
+        let world = RequestWorld::new(self, snapshot, incoming);
         let now = at.unwrap_or_else(seconds);
         let name = client.map(|client| client.name().as_str());
         let facts = RequestFacts { model: &prompt.model, path, client: name, now, live: &world, detail };
@@ -140,8 +146,8 @@ impl Router {
             PolicyParticipation::None => {
                 return Self::within_list(Verdict::passed(Some(policy.name())), snapshot, incoming);
             }
-            PolicyParticipation::StandIn(reason) => Self::stand_in(policy, reason, &facts, incoming),
-            PolicyParticipation::Decide => self.decide_by(snapshot, policy, &facts, incoming).await,
+            PolicyParticipation::StandIn(reason) => Self::stand_in(policy, reason, &facts, &world),
+            PolicyParticipation::Decide => self.decide_by(policy, &facts, &world).await,
         };
         let conversation = match &mut verdict {
             Ok(routing) => &mut routing.conversation,
@@ -165,31 +171,42 @@ impl Router {
         policy: &Policy,
         reason: Reason,
         facts: &RequestFacts<'_>,
-        incoming: &IncomingRequest<'_>,
+        world: &RequestWorld<'_, '_>,
     ) -> Result<Routing, Box<PolicyRefusal>> {
-        let features = Features::deferred(incoming.prompt, incoming.body);
+        let features = Features::deferred(world.incoming.prompt, world.incoming.body);
         let outcome = policy.stand_in(reason, facts, &features);
-        DecisionEvidence { features, ..DecisionEvidence::default() }.conclude(outcome)
+        // No quota holds for what nobody chose, so none can be lost to another request.
+        let claim = claimed(policy, &outcome, &features, world).unwrap_or_default();
+        let mut routing = DecisionEvidence { features, ..DecisionEvidence::default() }.conclude(outcome)?;
+        routing.claim = claim;
+        Ok(routing)
     }
 
     /// Has a policy decide, with the signals of a request that is served.
     async fn decide_by(
         &self,
-        snapshot: &Snapshot,
         policy: &Policy,
         facts: &RequestFacts<'_>,
-        incoming: &IncomingRequest<'_>,
+        world: &RequestWorld<'_, '_>,
     ) -> Result<Routing, Box<PolicyRefusal>> {
+        let RequestWorld { snapshot, incoming, .. } = *world;
         let features = Features::deferred(incoming.prompt, incoming.body);
         let mut signals = KnownSignals::default();
         let served = ServedRequest { snapshot, policy, facts, incoming, features: &features };
         let mut source = ServedSignals::new(served, &self.pins);
-        let Ok(outcome) = policy.decide(facts, &features, &mut signals, &mut source).await;
+        let (outcome, claim) = loop {
+            let Ok(outcome) = policy.decide(facts, &features, &mut signals, &mut source).await;
+            // All signals are known the second time, and each loss is of another quota.
+            if let Ok(claim) = claimed(policy, &outcome, &features, world) {
+                break (outcome, claim);
+            }
+        };
         let ServedSignals { pin, timings, label_from, .. } = source.decided();
         let is_explained = facts.detail == DecisionDetail::Explanation;
         let rules = is_explained.then(|| policy.rule_values(facts, &features, &signals));
         let mut routing = DecisionEvidence { features, signals, timings, pin, rules, label_from }.conclude(outcome)?;
         routing.shadow = asking::ticket(snapshot, &routing, incoming.prompt);
+        routing.claim = claim;
         Ok(routing)
     }
 
@@ -227,10 +244,27 @@ impl Router {
             if let Some(store) = &snapshot.store {
                 store.look();
                 self.targets.share(store).await;
+                self.quotas.share(store).await;
             }
             drop(snapshot);
             tokio::time::sleep(SHARE).await;
         }
+    }
+}
+
+/// Takes what the outcome of a policy needs of quotas.
+///
+/// # Errors
+/// When another request has used one up meanwhile.
+fn claimed(
+    policy: &Policy,
+    outcome: &PolicyOutcome,
+    features: &Features,
+    world: &RequestWorld<'_, '_>,
+) -> Result<Option<QuotaClaim>, ()> {
+    match outcome {
+        PolicyOutcome::Decided(decision) => world.claim(policy, decision, features),
+        PolicyOutcome::Denied(_) => Ok(None),
     }
 }
 

@@ -17,7 +17,7 @@ RATE = "[$__rate_interval]"
 # choose (`otherwise` serves), and what moved its choice.
 CHOSEN = 'reason=~"rule|tier|rounded_up|threshold|utility|similarity|judge|split|random|override|catalog|affinity|affinity_tool_loop|affinity_cache|housekeeping"'
 ABSTAINED = 'reason=~"low_confidence|no_ask|unfamiliar|truncated|not_similar|unmapped_label|kill_switch|not_rolled_out|classifier_.+|judge_.+"'
-CONSTRAINED = 'reason=~"context|images|audio|files|tools|json_schema|max_output|region|state|not_allowed|unhealthy|saturated"'
+CONSTRAINED = 'reason=~"context|images|audio|files|tools|json_schema|max_output|region|state|not_allowed|quota|unhealthy|saturated"'
 FAILED = 'outcome!~"success|client_error|cancelled|shed|internal"'
 
 
@@ -92,6 +92,8 @@ TRAFFIC = Dashboard(
         lines("Fallbacks by cause", Q(rate("fallbacks_total", N, "cause"), "{{cause}}"), "reqps", "Why the first model did not answer.", stack="normal"),
         lines("Errors of Pointsman's own", Q(f"sum by (code) (rate(pointsman_rejections_total{{{N}}}{RATE})) > 0", "{{code}}"), "reqps",
               "Answers that no upstream gave, by the error's code.", stack="normal"),
+        lines("Strong answers by client", Q(share(rate("client_strong_answers_total", N, "client"), rate("client_answers_total", N, "client")), "{{client}}"), "percentunit", "Of the answers that policies chose for a client, those of strong models: the models of the policy's quotas, else of its target, else the highest of its strategy. A client far above the others words its prompts so, or needs them."),
+        lines("Quotas used up", Q(rate("quota_hits_total", P, "policy, quota, outcome"), "{{policy}} {{quota}}: {{outcome}}"), "reqps", "Requests for a strong model whose client or session had used up its quota: another model served (moved), the strong one as no other could (served), or none (refused).", stack="normal"),
         lines("Clients", Q(rate("client_requests_total", N, "client, outcome"), "{{client}} {{outcome}}"), "reqps", "Requests by the client whose key they came with, where `clients` is configured.", stack="normal"),
     ],
 )

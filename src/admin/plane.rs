@@ -18,7 +18,7 @@ use super::state::{
 use crate::proxy::rejection::Rejection;
 use crate::proxy::{DrainState, feedback};
 use crate::reload::{ReloadResult, Reloader, WatchHealth};
-use crate::router::{IncomingRequest, JudgeMode, RequestState, header_text};
+use crate::router::{IncomingRequest, JudgeMode, QuotaMode, RequestState, header_text};
 use crate::snapshot::{self, Snapshot};
 use crate::store::SharedStore;
 
@@ -98,6 +98,7 @@ impl AdminPlane for GatewayProcess {
             state: Some(&state),
             at: now.map(|now| now.0),
             judging: JudgeMode::Ask,
+            quotas: QuotaMode::Look,
             detail: DecisionDetail::Explanation,
         };
         Ok(router.route(&snapshot, &incoming).await.explain(&snapshot, &incoming))

@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::features::chat_body;
 use super::{CONFIG, USAGE, fail, report};
 use crate::clients::UnknownClient;
-use crate::router::{IncomingRequest, JudgeMode, Router, Verdict, header_text};
+use crate::router::{IncomingRequest, JudgeMode, QuotaMode, Router, Verdict, header_text};
 use crate::snapshot::{BuildError, SnapshotBuilder};
 
 /// The path that a prompt is decided for.
@@ -111,6 +111,7 @@ fn decide(arguments: &DecideArguments) -> Result<Value, DecideError> {
         state: None,
         at: arguments.now.map(|moment| moment.0),
         judging: JudgeMode::Ask,
+        quotas: QuotaMode::Look,
         detail: DecisionDetail::Explanation,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(DecideError::Runtime)?;

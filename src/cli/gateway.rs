@@ -244,6 +244,7 @@ fn expect(metrics: &Metrics, snapshot: &Snapshot) {
     }
     for client in snapshot.config.clients.iter().flatten().map(|(name, _)| name) {
         metrics.expect_client(client);
+        snapshot.policies.iter().for_each(|policy| metrics.expect_client_answers(client, policy.name()));
         metrics.expect_client_costs(client, snapshot.upstreams.models().map(|deployment| &deployment.model));
     }
     let reasons = ClassifierFailure::ALL.map(ClassifierFailure::as_str);

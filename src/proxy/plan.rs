@@ -25,7 +25,7 @@ use super::record::{feedback, traced};
 use super::{Proxy, kept_state, models, pass_through};
 use crate::clients::Client;
 use crate::proxy::downstream::client_use::ClientUse;
-use crate::router::{IncomingRequest, JudgeMode, RequestState, Router, Routing, Verdict, header_text};
+use crate::router::{IncomingRequest, JudgeMode, QuotaMode, RequestState, Router, Routing, Verdict, header_text};
 use crate::snapshot::Snapshot;
 
 /// The plan of a request: forward it, or answer it here.
@@ -184,6 +184,7 @@ async fn route(
         Verdict::Pass { .. } => pass_through::pass_read(proxy, ctx, asked, verdict),
         Verdict::Deny(ref refusal) => {
             let rejection = Rejection::denied(&refusal.denial);
+            proxy.router.count_denial(&refusal.denial);
             keep(ctx, &prompt);
             ctx.verdict = Some(verdict);
             Err(rejection)
@@ -213,6 +214,7 @@ impl<'a> RouterQuestion<'a> {
             state: Some(state),
             at: None,
             judging: JudgeMode::Ask,
+            quotas: QuotaMode::Take,
             detail: DecisionDetail::Decision,
         }
     }

@@ -5,7 +5,7 @@ use pointsman_core::policy::{ClassifierAnswer, Denial};
 use pointsman_core::scores::Scores;
 use pointsman_telemetry::DecisionStage;
 
-use super::{NO_KEY, Router, Routing, seconds};
+use super::{NO_KEY, Router, Routing, quotas, seconds};
 use crate::snapshot::{ClassifierState, Snapshot};
 
 impl Router {
@@ -14,7 +14,13 @@ impl Router {
     pub fn count(&self, snapshot: &Snapshot, routing: &Routing) {
         let decision = &routing.decision;
         self.metrics.decided(&decision.policy, &decision.model, decision.reason.as_str());
+        quotas::count(&self.metrics, &decision.policy, decision.quota.as_ref());
         self.count_signals(snapshot, routing);
+    }
+
+    /// Counts a refusal by a quota that was used up.
+    pub fn count_denial(&self, denial: &Denial) {
+        quotas::count_denial(&self.metrics, denial);
     }
 
     /// Counts a decision that changed nothing, because its policy only watches.

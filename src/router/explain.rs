@@ -63,7 +63,7 @@ impl Routing {
     ///
     /// `model`, `policy`, `rule` (its position) or `strategy` (its kind), `reason`, `label`, `label_from` (the text
     /// that was judged: the newest ask, or what it answers), `score`, `rationale` (a judge's), `flip` (the nearest
-    /// value that would have changed the strategy's choice), `stages` (of a cascade or hierarchy), `pin`, `set` (the
+    /// value that would have changed the strategy's choice), `stages` (of a cascade or hierarchy), `pin`, `quota` (one that was used up), `set` (the
     /// parameters that rules set), `cost_usd` (what judges cost), `fallback`, and what was seen: `scores` (head to
     /// label to probability, of the classifier that was asked last; null when none was, or gave none), its `source`
     /// (`encoder`, `lexical` or
@@ -88,6 +88,7 @@ impl Routing {
             ("flip".to_owned(), json!(decision.flip)),
             ("stages".to_owned(), json!(decision.stages)),
             ("pin".to_owned(), json!(decision.pin)),
+            ("quota".to_owned(), json!(decision.quota)),
             ("set".to_owned(), json!(decision.set)),
             ("cost_usd".to_owned(), json!(decision.cost_usd)),
             ("candidates".to_owned(), json!(decision.candidates)),
@@ -117,6 +118,7 @@ impl PolicyRefusal {
             ("strategy".to_owned(), Value::Null),
             ("reason".to_owned(), json!(denial.code)),
             ("denied".to_owned(), json!({"status": denial.status, "code": denial.code, "message": denial.message})),
+            ("quota".to_owned(), json!(denial.quota)),
             ("cost_usd".to_owned(), json!(cost_usd)),
             ("candidates".to_owned(), json!(denial.candidates)),
         ]);

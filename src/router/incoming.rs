@@ -28,9 +28,21 @@ pub struct IncomingRequest<'r> {
     pub at: Option<u64>,
     /// The way questions to judges are answered.
     pub judging: JudgeMode<'r>,
+    /// The effect of the decision on the quotas of its policy.
+    pub quotas: QuotaMode,
     /// The depth of what [`Verdict::explain`](super::Verdict::explain) can show beside the decision; all of it costs a
     /// few microseconds.
     pub detail: DecisionDetail,
+}
+
+/// The effect of a decision on the quotas of its policy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum QuotaMode {
+    /// The decision goes by what is left, and takes nothing: nobody will answer.
+    #[default]
+    Look,
+    /// The decision takes what it needs.
+    Take,
 }
 
 /// The way questions to judges are answered.

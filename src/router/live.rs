@@ -4,17 +4,20 @@ use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use pointsman_core::config::{Name, StateRule};
-use pointsman_core::policy::{PolicyWorld, ProviderHealth};
+use pointsman_core::config::{Name, PolicyMode, StateRule};
+use pointsman_core::features::Features;
+use pointsman_core::policy::{Decision, Policy, PolicyWorld, ProviderHealth};
 use pointsman_core::prompt::{TextScope, conversation_key};
 use tokio::time::Instant;
 
-use super::RequestState;
 use super::control_loops::ControlLoops;
-use super::incoming::IncomingRequest;
+use super::incoming::{IncomingRequest, QuotaMode};
+use super::quotas::{ClaimingDecision, QuotaClaim, QuotaLedgers, QuotaParty};
 use super::state::StateKeeper;
 use super::switch::KillSwitch;
+use super::{RequestState, Router, seconds};
 use crate::snapshot::Snapshot;
 
 /// The world as the policies of one request see it.
@@ -23,18 +26,45 @@ pub(super) struct RequestWorld<'w, 'r> {
     pub(super) incoming: &'w IncomingRequest<'r>,
     switch: &'w KillSwitch,
     targets: &'w ControlLoops,
+    quotas: &'w QuotaLedgers,
+    /// The quotas, by their positions, that another request used up while the request was decided: one bit each.
+    lost: AtomicU64,
     /// Made when it is asked for: most policies do not.
     conversation: OnceLock<u64>,
 }
 
 impl<'w, 'r> RequestWorld<'w, 'r> {
-    pub(super) fn new(
-        snapshot: &'w Snapshot,
-        incoming: &'w IncomingRequest<'r>,
-        switch: &'w KillSwitch,
-        targets: &'w ControlLoops,
-    ) -> Self {
-        Self { snapshot, incoming, switch, targets, conversation: OnceLock::new() }
+    pub(super) fn new(router: &'w Router, snapshot: &'w Snapshot, incoming: &'w IncomingRequest<'r>) -> Self {
+        let Router { switch, targets, quotas, .. } = router;
+        Self { snapshot, incoming, switch, targets, quotas, lost: AtomicU64::new(0), conversation: OnceLock::new() }
+    }
+
+    /// Takes what a decision that will be answered needs of its holder's allowances.
+    ///
+    /// # Errors
+    /// When another request has used one up meanwhile: the policy is to be asked again, and knows of it then.
+    pub(super) fn claim(
+        &self,
+        policy: &Policy,
+        decision: &Decision,
+        features: &Features,
+    ) -> Result<Option<QuotaClaim>, ()> {
+        let is_answered = self.incoming.quotas == QuotaMode::Take
+            && policy.mode() == PolicyMode::Route
+            && !self.incoming.prompt.dialect.only_counts();
+        if !is_answered || policy.quotas().is_empty() {
+            return Ok(None);
+        }
+        let claiming = ClaimingDecision { policy, decision, features, live: self };
+        self.quotas.claim(&self.party(), claiming).map_err(|quota| {
+            self.lost.fetch_or(1 << quota, Ordering::Relaxed);
+        })
+    }
+
+    /// Returns whose allowances the request uses.
+    fn party(&self) -> QuotaParty {
+        let session = (!self.only_begins()).then(|| self.conversation());
+        QuotaParty { client: self.incoming.client.map(|client| client.name().clone()), session }
     }
 
     /// Returns what the requests of the conversation have in common, if the decision log writes it: it is a hash
@@ -105,6 +135,11 @@ impl PolicyWorld for RequestWorld<'_, '_> {
 
     fn is_killed(&self, policy: &Name) -> bool {
         self.switch.is_killed(policy)
+    }
+
+    fn is_used_up(&self, policy: &Name, quota: usize) -> bool {
+        let is_lost = self.lost.load(Ordering::Relaxed) & (1 << quota) != 0;
+        is_lost || self.quotas.is_used_up(policy, quota, &self.party(), self.incoming.at.unwrap_or_else(seconds))
     }
 
     fn first_byte(&self, model: &Name) -> Option<f64> {

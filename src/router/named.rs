@@ -133,7 +133,7 @@ impl Router {
         features: &Features,
     ) -> Option<Box<PolicyRefusal>> {
         let IncomingRequest { path, client, prompt, .. } = *incoming;
-        let world = RequestWorld::new(snapshot, incoming, &self.switch, &self.targets);
+        let world = RequestWorld::new(self, snapshot, incoming);
         let client = client.map(|client| client.name().as_str());
         let (now, detail) = (seconds(), DecisionDetail::Decision);
         let facts = RequestFacts { model: &prompt.model, path, client, now, live: &world, detail };

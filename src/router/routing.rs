@@ -10,6 +10,7 @@ use pointsman_core::scores::{ClassifierFailure, Scores};
 
 use super::details::ExplanationDetails;
 use super::incoming::IncomingRequest;
+use super::quotas::QuotaClaim;
 use crate::router::affinity_key::PinKey;
 use crate::snapshot::ShadowTicket;
 
@@ -49,6 +50,8 @@ pub struct Routing {
     pub shadow: Option<ShadowTicket>,
     /// The hash that the requests of a conversation share, where the decision log may write it.
     pub conversation: Option<u64>,
+    /// The part of its holder's allowances that the decision took; `None` where the policy has no quotas.
+    pub claim: Option<QuotaClaim>,
     /// The key of the request's pin, where the policy has affinity.
     pub(super) pin: Option<PinKey>,
     pub(super) details: Option<Box<ExplanationDetails>>,
@@ -127,8 +130,19 @@ impl DecisionEvidence {
         let details = rules.map(|rules| Box::new(ExplanationDetails { rules, similarities, judgements }));
         match outcome {
             PolicyOutcome::Decided(decision) => {
-                let (shadow, conversation) = (None, None); // the router fills them in
-                Ok(Routing { decision, features, asked, label_from, timings, shadow, conversation, pin, details })
+                let (shadow, conversation, claim) = (None, None, None); // the router fills them in
+                Ok(Routing {
+                    decision,
+                    features,
+                    asked,
+                    label_from,
+                    timings,
+                    shadow,
+                    conversation,
+                    claim,
+                    pin,
+                    details,
+                })
             }
             PolicyOutcome::Denied(denial) => {
                 Err(Box::new(PolicyRefusal { denial, features, asked, cost_usd, timings, conversation: None, details }))

@@ -9,7 +9,7 @@ use pointsman_core::policy::{Decision, DecisionDetail, Denial};
 use pointsman_core::prompt::{Dialect, ParseError};
 use pointsman_telemetry::Metrics;
 
-use super::{IncomingRequest, JudgeMode, Router, Verdict};
+use super::{IncomingRequest, JudgeMode, QuotaMode, Router, Verdict};
 use crate::snapshot::{BuildError, SnapshotBuilder};
 
 /// The reason why there is no decision.
@@ -67,6 +67,7 @@ impl Router {
             state: None,
             at: None,
             judging,
+            quotas: QuotaMode::Look,
             detail,
         };
         match self.route(&snapshot, &incoming).await {

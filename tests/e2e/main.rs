@@ -9,6 +9,7 @@ use std::time::Duration;
 mod client;
 mod gateway;
 mod origin;
+mod quotas;
 mod redis;
 
 mod admin;

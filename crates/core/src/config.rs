@@ -24,6 +24,7 @@ mod problem;
 mod promote;
 mod prompt;
 mod provider;
+mod quota;
 mod read;
 mod retry;
 mod secret;
@@ -62,6 +63,7 @@ pub use self::problem::{ConfigProblem, ConfigProblems, KeyPath, KeyStep, SourceL
 pub use self::promote::PromoteError;
 pub use self::prompt::{EnvelopeConfig, PromptSection};
 pub use self::provider::{KeyHeader, ProviderConfig, ProviderTimeouts};
+pub use self::quota::{QuotaConfig, QuotaHolder, QuotaOnRules, QuotaWithoutAlternative};
 pub use self::retry::{RetriedTimeouts, RetryConfig};
 pub use self::secret::{Credential, Secret, SecretSource};
 pub use self::state::{StateConfig, StateRule};

@@ -18,6 +18,7 @@ mod lint;
 mod matching;
 mod paths;
 mod preview;
+pub mod quota;
 mod rule_memory;
 mod rules;
 mod set;
@@ -33,11 +34,11 @@ use self::constraints::{ConstrainedChoice, PolicyModels};
 use self::decision::ModelChoice;
 pub use self::decision::{
     Candidate, Constraint, Decision, DecisionFlip, DecisionMaker, Denial, JudgeFailure, MODEL_HEADER, ModelExpectation,
-    NOT_ALLOWED, POLICY_HEADER, PinOutcome, PinTrace, PinUpdate, PolicyOutcome, Reason, RuleOutcome, RuleTrace,
-    StrategyStage,
+    NOT_ALLOWED, POLICY_HEADER, PinOutcome, PinTrace, PinUpdate, PolicyOutcome, QuotaOutcome, QuotaTrace, Reason,
+    RuleOutcome, RuleTrace, StrategyStage,
 };
 pub use self::drive::{PolicyParticipation, SignalSource};
-use self::estimate::CostEstimate;
+use self::estimate::{CostEstimate, USUAL_OUTPUT};
 pub use self::facts::{DecisionDetail, PolicyWorld, ProviderHealth, RequestFacts, UnknownWorld};
 use self::matching::PolicyMatcher;
 use self::paths::path_of;
@@ -135,6 +136,23 @@ impl Policy {
     #[must_use]
     pub const fn state(&self) -> config::StateRule {
         self.choices.state()
+    }
+
+    /// Returns the bounds on the answers that one client or session gets from strong models.
+    #[must_use]
+    pub fn quotas(&self) -> &[quota::PolicyQuota] {
+        self.choices.quotas()
+    }
+
+    /// Returns whether `model` counts as strong: one that a quota bounds, else one that the target counts, else the
+    /// highest of the strategy's order.
+    #[must_use]
+    pub fn is_strong(&self, model: &Name) -> bool {
+        match (self.quotas(), &self.target) {
+            ([], Some(target)) => target.is_strong(model),
+            ([], None) => self.choices.highest() == model,
+            (quotas, _) => quotas.iter().any(|quota| quota.is_for(model)),
+        }
     }
 
     /// Returns the target that the policy's threshold is moved for.
@@ -265,6 +283,7 @@ impl Policy {
     /// Applies the constraints to a choice.
     fn conclude(&self, mut choice: ModelChoice, ruled: RuleVerdict<'_>, known: &ChoiceContext<'_>) -> PolicyOutcome {
         let (features, live) = (known.features, known.facts.live);
+        choice.used_up = self.used_up(choice.by, live);
         let complete = |candidates: &mut [Candidate]| {
             if known.is_explained() {
                 CostEstimate { features, live, warm: known.warm }.complete(candidates);
@@ -279,6 +298,10 @@ impl Policy {
                 }
             };
         complete(&mut candidates);
+        let quota = self.quota_trace(&choice, &model, reason);
+        if quota.as_ref().is_some_and(|trace| trace.outcome == QuotaOutcome::Refused) {
+            return PolicyOutcome::Denied(Denial::beyond_quota(&self.name, quota, candidates, ruled.traces));
+        }
         let fallback = self.choices.fallback(&model, &candidates);
         let ModelChoice { by, label, score, rationale, flip, stages, pin, .. } = choice;
         let is_held = self.affinity.is_some() && !self.keeps_house(features);
@@ -302,7 +325,35 @@ impl Policy {
             set: ruled.set,
             pin,
             keep,
+            quota,
         })
+    }
+
+    /// Returns the positions of the quotas that hold for what `by` chose and are used up.
+    fn used_up(&self, by: DecisionMaker, live: &dyn PolicyWorld) -> Vec<usize> {
+        let quotas = self.choices.quotas().iter().enumerate();
+        let used_up = quotas.filter(|(index, quota)| quota.binds(by) && live.is_used_up(&self.name, *index));
+        used_up.map(|(index, _)| index).collect()
+    }
+
+    /// Describes the quota that stood against a choice, or stands against the model that serves in spite of it.
+    fn quota_trace(&self, choice: &ModelChoice, model: &Name, reason: Reason) -> Option<QuotaTrace> {
+        let against = |model: &Name| self.choices.quota_against(&choice.used_up, model);
+        let (quota, outcome) = match against(model) {
+            Some(quota) if quota.refuses() => (quota, QuotaOutcome::Refused),
+            Some(quota) => (quota, QuotaOutcome::Served),
+            None if reason == Reason::Moved(Constraint::Quota) => (against(&choice.model)?, QuotaOutcome::Moved),
+            None => return None,
+        };
+        Some(QuotaTrace { name: quota.name().clone(), per: quota.per(), outcome })
+    }
+
+    /// Returns the likely cost of a request with `model`, in US dollars; `None` where the model has no price.
+    #[must_use]
+    pub fn estimate(&self, model: &Name, features: &Features, live: &dyn PolicyWorld) -> Option<f64> {
+        let estimate = CostEstimate { features, live, warm: None };
+        let output = estimate.output_tokens(model, USUAL_OUTPUT);
+        self.choices.rate(model).map(|rate| estimate.cost(model, rate, output))
     }
 
     /// Returns the model that the client names, or the refusal of it.

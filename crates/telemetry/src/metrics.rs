@@ -17,6 +17,7 @@ mod held;
 mod judge;
 mod labels;
 mod peers;
+mod quotas;
 mod serving;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use pointsman_core::prompt::{Dialect, RequestPath};
 use serde_json::{Value, json};
 
 use super::super::table::{ColumnAlign, TextTable, shorten};
-use crate::router::{IncomingRequest, JudgeMode, Router, Verdict};
+use crate::router::{IncomingRequest, JudgeMode, QuotaMode, Router, Verdict};
 use crate::snapshot::{ClassifierState, Snapshot};
 
 const NAME_CHARS: usize = 48;
@@ -106,6 +106,7 @@ async fn got(router: &Router, snapshot: &Snapshot, test: &PolicyTest) -> PolicyT
         state: None,
         at: Some(test.now.0),
         judging: test.given.judgement.as_deref().map_or(JudgeMode::Never, JudgeMode::Says),
+        quotas: QuotaMode::Look,
         detail: DecisionDetail::Decision,
     };
     PolicyTestResult::of(router.route(snapshot, &incoming).await)

@@ -20,7 +20,7 @@ use crate::proxy::downstream::client_use;
 use crate::proxy::downstream::intake::{self, BodyTrust, UnreadBody};
 use crate::proxy::kept_state::{self, is_own_call, keeping_provider};
 use crate::proxy::plan::debit;
-use crate::router::{IncomingRequest, JudgeMode, RequestState, Verdict, header_text};
+use crate::router::{IncomingRequest, JudgeMode, QuotaMode, RequestState, Verdict, header_text};
 
 /// The bytes of a text that are taken for a token where no dialect says how its tokens are counted.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -155,6 +155,7 @@ fn govern(proxy: &Proxy, session: &Session, ctx: &mut RequestContext, seen: &See
         state: Some(&state),
         at: None,
         judging: JudgeMode::Never,
+        quotas: QuotaMode::Look,
         detail: DecisionDetail::Decision,
     };
     let features = match Dialect::of_path(header.uri.path()) {

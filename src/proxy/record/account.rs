@@ -45,6 +45,7 @@ impl Recorder {
             tracing::debug!(request_id = %ctx.request_id, %error, "Request failed");
         }
         let UsageBill { usage, cost, baseline, debited } = self.bill(session.req_header(), error, ctx);
+        self.settle_quotas(ctx, status, cost);
         match (&mut ctx.client, usage, status) {
             (Some(client), Some(usage), _) => client.correct((usage.input + usage.output).saturating_sub(debited)),
             // What was not answered used nothing: an outage is no reason to let a client wait afterwards.
@@ -59,6 +60,23 @@ impl Recorder {
         write_access_line(session, ctx, over);
         traced::ended(ctx, status, usage, cost);
         decision_line::log(ctx, over);
+    }
+}
+
+impl Recorder {
+    /// Settles what the decision took of quotas, by the model that answered, and counts whose answers strong models give.
+    fn settle_quotas(&self, ctx: &RequestContext, status: Option<u16>, cost: Option<f64>) {
+        let Some(routing) = ctx.routing() else { return };
+        let answered = ctx.attempts.model().filter(|_| status.is_some_and(|status| (200..300).contains(&status)));
+        if let Some(claim) = &routing.claim {
+            claim.settle(answered, cost);
+        }
+        let policy = routing.decision.deciding_policy().and_then(|policy| ctx.snapshot.policies.get(policy));
+        let (Some(client), Some(policy), Some(model)) = (ctx.client_name(), policy, answered) else { return };
+        self.metrics.client_answered(client, policy.name());
+        if policy.is_strong(model) {
+            self.metrics.client_answered_strong(client, policy.name());
+        }
     }
 }
 

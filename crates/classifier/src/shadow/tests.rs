@@ -52,6 +52,7 @@ fn decision() -> Decision {
         flip: None,
         cost_usd: None,
         candidates: Vec::new(),
+        quota: None,
         fallback: Vec::new(),
         rules: Vec::new(),
         stages: Vec::new(),

@@ -320,6 +320,7 @@ impl NamesFiles for PolicyConfig {
             housekeeping: _,
             affinity: _,
             target: _,
+            quotas: _,
             state: _,
         } = self;
         strategy.add_files(files);

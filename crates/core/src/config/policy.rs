@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::affinity::AffinityConfig;
+use super::quota::QuotaConfig;
 use super::state::StateRule;
 use super::strategy::StrategyConfig;
 use super::target::Target;
@@ -60,6 +61,9 @@ pub struct PolicyConfig {
     /// The goal that the strategy's threshold is moved for; without it the threshold stays where it is.
     #[serde(default)]
     pub target: Option<Target>,
+    /// Bounds on the answers that one client or session gets from strong models; none by default.
+    #[serde(default)]
+    pub quotas: Vec<QuotaConfig>,
 }
 
 /// The meaning of the longest answer that a request asks for (`max_tokens` and its other names).

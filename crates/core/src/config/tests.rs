@@ -1,6 +1,7 @@
 mod affinity;
 mod models;
 mod providers;
+mod quotas;
 mod rules;
 mod strategies;
 

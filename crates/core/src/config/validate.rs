@@ -6,6 +6,7 @@ mod edge;
 mod peers;
 mod price;
 mod prompt;
+mod quota;
 mod rules;
 mod state;
 mod store;
@@ -287,6 +288,7 @@ impl ConfigChecker<'_> {
         if let Some(target) = &policy.target {
             self.target(&path.key("target"), policy, target);
         }
+        self.quotas(&path.key("quotas"), policy);
     }
 
     fn region(&mut self, path: &KeyPath, region: &Name) {

@@ -3,6 +3,7 @@
 use super::decision::{Candidate, Constraint, ModelChoice, Reason};
 use super::estimate::ModelRate;
 use super::facts::{PolicyWorld, ProviderHealth};
+use super::quota::PolicyQuota;
 use crate::config::{self, Capability, Config, KeyPath, MaxTokensUse, Name, StateRule, TokenPrice};
 use crate::features::{Features, TokenizerFamily};
 use crate::prompt::ResponseFormat;
@@ -25,6 +26,7 @@ pub(super) struct PolicyModels {
     fallback: Vec<usize>,
     answers: AnswerRoom,
     state: StateRule,
+    quotas: Vec<PolicyQuota>,
 }
 
 /// The room that answers need.
@@ -88,6 +90,9 @@ impl PolicyModels {
             .strategy
             .visit(&KeyPath::root(), &mut |_, strategy| strategy.otherwise().into_iter().for_each(&mut within));
         rules.for_each(&mut within);
+        for quota in &policy.quotas {
+            index_of(&quota.otherwise);
+        }
         let fallback = policy.fallback.iter().map(&mut index_of).collect();
         let own = models.len();
         for name in config.models.keys() {
@@ -96,7 +101,8 @@ impl PolicyModels {
             }
         }
         let answers = AnswerRoom { margin: policy.context_margin, max_tokens: policy.max_tokens };
-        Self { models, own, ladder, otherwise, fallback, answers, state: policy.state }
+        let quotas = policy.quotas.iter().map(PolicyQuota::new).collect();
+        Self { models, own, ladder, otherwise, fallback, answers, state: policy.state, quotas }
     }
 
     /// Returns the model that stands in where a strategy abstains.
@@ -113,6 +119,21 @@ impl PolicyModels {
         // Of equals the first: the lowest tier.
         let cheapest = self.ladder.iter().min_by(|a, b| cost(a).total_cmp(&cost(b)));
         &self.models[cheapest.copied().unwrap_or(self.otherwise)].model
+    }
+
+    /// Returns the highest model of the strategy's order.
+    pub(super) fn highest(&self) -> &Name {
+        &self.models[self.ladder.last().copied().unwrap_or(self.otherwise)].model
+    }
+
+    /// Returns the quotas of its strong models.
+    pub(super) fn quotas(&self) -> &[PolicyQuota] {
+        &self.quotas
+    }
+
+    /// Returns the first of the quotas at the positions `used_up` that stands against `model`.
+    pub(super) fn quota_against(&self, used_up: &[usize], model: &Name) -> Option<&PolicyQuota> {
+        used_up.iter().filter_map(|index| self.quotas.get(*index)).find(|quota| quota.is_for(model))
     }
 
     /// Returns what becomes of a conversation that another provider sealed.
@@ -164,21 +185,32 @@ impl PolicyModels {
         let find = |fits: &dyn Fn(&Candidate) -> bool| {
             let position = |model: &Name| candidates.iter().position(|one| one.model == *model);
             let is_fit = |model: &Name| position(model).is_some_and(|index| fits(&candidates[index]));
+            let is_in_order = |index: &usize| fits(&candidates[*index]);
+            if constraint == Constraint::Quota {
+                return self.weaker(choice, chosen).chain(maker).find(is_in_order);
+            }
             // What chance chose, chance chooses again; only then the order counts.
             let drawn = choice.draw.as_ref().and_then(|draw| draw.among(is_fit)).and_then(position);
-            drawn.or_else(|| self.others(choice.rung, chosen).chain(maker).find(|index| fits(&candidates[*index])))
+            drawn.or_else(|| self.others(choice.rung, chosen).chain(maker).find(is_in_order))
         };
         let serves = |candidate: &Candidate| candidate.fits.is_ok();
+        let is_busy = |candidate: &Candidate| candidate.fits.is_err_and(Constraint::is_busy);
         let may_serve = |candidate: &Candidate| candidate.fits.is_err_and(Constraint::is_passing);
         let moved = |index: usize| (candidates[index].model.clone(), Reason::Moved(constraint));
         let (model, reason) = match find(&serves) {
             Some(index) => moved(index),
-            None if constraint.is_passing() => (choice.model.clone(), choice.reason),
-            None => match find(&may_serve).or_else(|| self.roomiest(candidates, features, live)) {
-                Some(index) if Some(index) == chosen => (choice.model.clone(), choice.reason),
-                Some(index) => moved(index),
-                None => return Err(all),
-            },
+            None if constraint.is_busy() => (choice.model.clone(), choice.reason),
+            None if constraint == Constraint::Quota => {
+                find(&is_busy).map_or_else(|| (choice.model.clone(), choice.reason), moved)
+            }
+            None => {
+                match find(&is_busy).or_else(|| find(&may_serve)).or_else(|| self.roomiest(candidates, features, live))
+                {
+                    Some(index) if Some(index) == chosen => (choice.model.clone(), choice.reason),
+                    Some(index) => moved(index),
+                    None => return Err(all),
+                }
+            }
         };
         Ok(ConstrainedChoice { model, reason, candidates: all })
     }
@@ -186,7 +218,12 @@ impl PolicyModels {
     /// Checks every model that may be chosen: the policy's, the one that was chosen, and, where none of these is with
     /// the provider that keeps what the request names, the model that made it.
     fn candidates(&self, choice: &ModelChoice, features: &Features, live: &dyn PolicyWorld) -> Candidates {
-        let candidate = |limits: &ModelLimits| limits.candidate(features, live, self);
+        let candidate = |limits: &ModelLimits| {
+            let candidate = limits.candidate(features, live, self);
+            let is_open = candidate.fits.map_or_else(Constraint::is_busy, |()| true);
+            let is_used_up = is_open && self.quota_against(&choice.used_up, &candidate.model).is_some();
+            if is_used_up { Candidate { fits: Err(Constraint::Quota), ..candidate } } else { candidate }
+        };
         let (own, others) = self.models.split_at(self.own);
         let mut all: Vec<Candidate> = own.iter().map(candidate).collect();
         all.extend(others.iter().find(|limits| limits.model == choice.model).map(candidate));
@@ -219,6 +256,17 @@ impl PolicyModels {
             }
         }
         models
+    }
+
+    /// Returns the models to try in place of one whose quota is used up: the quota's `otherwise`, the tiers below from the
+    /// nearest down, then any other.
+    fn weaker(&self, choice: &ModelChoice, chosen: Option<usize>) -> impl Iterator<Item = usize> {
+        let instead = self.quota_against(&choice.used_up, &choice.model).map(PolicyQuota::otherwise);
+        let instead = instead.and_then(|model| self.models.iter().position(|limits| limits.model == *model));
+        let rung = choice.rung.or_else(|| self.ladder.iter().rposition(|index| Some(*index) == chosen));
+        let below = &self.ladder[..rung.unwrap_or_default()];
+        let tiers = below.iter().rev().copied().chain([self.otherwise]);
+        instead.into_iter().chain(tiers).chain(0..self.own)
     }
 
     /// A model that no label chose stands at its own highest tier, if it has one.

@@ -11,6 +11,7 @@ mod denial;
 mod draw;
 mod judge_failure;
 mod pin;
+mod quota;
 mod reason;
 mod trace;
 
@@ -26,6 +27,7 @@ pub use self::denial::{Denial, MODEL_HEADER, NOT_ALLOWED, POLICY_HEADER};
 pub(super) use self::draw::{ModelDraw, ModelShares};
 pub use self::judge_failure::JudgeFailure;
 pub use self::pin::{PinOutcome, PinTrace, PinUpdate};
+pub use self::quota::{QuotaOutcome, QuotaTrace};
 pub use self::reason::Reason;
 pub use self::trace::{DecisionFlip, DecisionMaker, RuleOutcome, RuleTrace, StrategyStage};
 use crate::config::Name;
@@ -68,6 +70,8 @@ pub struct Decision {
     pub pin: Option<PinTrace>,
     /// The part that is to be remembered for the later requests of the conversation.
     pub keep: PinUpdate,
+    /// The trace of a quota that was used up; `None` where none stood against the choice.
+    pub quota: Option<QuotaTrace>,
 }
 
 /// The name that stands where no policy chose; metrics say so of requests that pass as well.
@@ -103,6 +107,7 @@ impl Decision {
             set: BTreeMap::new(),
             pin: None,
             keep: PinUpdate::Nothing,
+            quota: None,
         }
     }
 

@@ -69,6 +69,11 @@ pub trait PolicyWorld {
         false
     }
 
+    /// Returns whether the request's holder has used up the quota at this position of the policy.
+    fn is_used_up(&self, _policy: &Name, _quota: usize) -> bool {
+        false
+    }
+
     /// Returns how long answers of `model` take to begin lately, in seconds.
     fn first_byte(&self, _model: &Name) -> Option<f64> {
         None

@@ -53,6 +53,10 @@ impl ControlTarget {
         })
     }
 
+    pub(super) fn is_strong(&self, model: &Name) -> bool {
+        self.strong.contains(model)
+    }
+
     /// Returns the observation of `decision`; `None` when the policy was not asked.
     #[must_use]
     pub fn observe(&self, decision: &Decision) -> Option<TargetObservation> {

@@ -4,6 +4,7 @@ mod affinity;
 mod drive;
 mod explained;
 mod housekeeping;
+mod quotas;
 mod strategies;
 mod threshold;
 mod unfamiliar;

@@ -6,9 +6,11 @@
 
 mod classifier;
 mod files;
+mod quotas;
 
 pub(super) use self::classifier::*;
 pub(super) use self::files::*;
+pub(super) use self::quotas::*;
 use super::buckets::{FIRST_BYTE, INTER_CHUNK, OVERHEAD, RATE, REQUEST};
 use super::family::MetricDefinition;
 

@@ -7,6 +7,7 @@ use pointsman_core::config::Name;
 use prometheus::{Gauge, IntCounter, IntGauge};
 
 use super::family::{Family, Registry};
+use super::quotas::QuotaFamilies;
 use super::{Metrics, definitions as define};
 
 /// The metric families of pins, thresholds, targets and the store.
@@ -20,6 +21,7 @@ pub(super) struct PolicyStateFamilies {
     target_freezes: Family<IntCounter, 1>,
     store_available: Family<IntGauge, 0>,
     store_errors: Family<IntCounter, 1>,
+    pub(super) quotas: QuotaFamilies,
 }
 
 /// The metrics of one policy's target.
@@ -51,6 +53,7 @@ impl PolicyStateFamilies {
             target_freezes: Family::register(registry, define::TARGET_FREEZES),
             store_available: Family::register(registry, define::STORE_AVAILABLE),
             store_errors: Family::register(registry, define::STORE_ERRORS),
+            quotas: QuotaFamilies::register(registry),
         }
     }
 }

@@ -52,6 +52,9 @@ fn touched() -> Metrics {
         device: "cpu".into(),
     }]);
     metrics.held(&policy, "new");
+    metrics.quota_hit(&policy, &name("strong"), ["client", "moved"]);
+    metrics.client_answered(&name("team"), &policy);
+    metrics.client_answered_strong(&name("team"), &policy);
     metrics.state_named("response", "known");
     metrics.target(&policy).froze();
     metrics.store().available(true);
@@ -64,7 +67,7 @@ fn touched() -> Metrics {
 }
 
 /// Every metric: name, type, unit, labels.
-const GOLDEN: [&str; 75] = [
+const GOLDEN: [&str; 78] = [
     "pointsman_affinity_total counter 1 policy,outcome",
     "pointsman_baseline_cost_usd_total counter usd policy",
     "pointsman_broken_streams_total counter 1 model,cause",
@@ -85,8 +88,10 @@ const GOLDEN: [&str; 75] = [
     "pointsman_classifier_shadow_prompts_total counter 1 classifier,outcome",
     "pointsman_classifier_truncated_tokens histogram tokens classifier",
     "pointsman_classifier_unfamiliar_prompts_total counter 1 classifier,language",
+    "pointsman_client_answers_total counter 1 client,policy",
     "pointsman_client_cost_usd_total counter usd client,model",
     "pointsman_client_requests_total counter 1 client,outcome",
+    "pointsman_client_strong_answers_total counter 1 client,policy",
     "pointsman_config_info gauge 1 sha256",
     "pointsman_config_last_reload_success_timestamp_seconds gauge seconds",
     "pointsman_config_last_reload_successful gauge 1",
@@ -118,6 +123,7 @@ const GOLDEN: [&str; 75] = [
     "pointsman_parameters_adapted_total counter 1 model,parameter",
     "pointsman_parameters_refused_total counter 1 model",
     "pointsman_policy_cost_usd_total counter usd policy,model",
+    "pointsman_quota_hits_total counter 1 policy,quota,per,outcome",
     "pointsman_rejections_total counter 1 code",
     "pointsman_request_body_bytes_in_flight gauge bytes",
     "pointsman_request_duration_seconds histogram seconds policy,model,status_class",

@@ -89,6 +89,7 @@ codes! {
         DeniedByPolicy = "denied_by_policy", StatusCode::FORBIDDEN;
         NoModelFits = "no_model_fits", StatusCode::BAD_REQUEST;
         ModelNotAllowed = "model_not_allowed", StatusCode::FORBIDDEN;
+        QuotaExceeded = "quota_exceeded", StatusCode::TOO_MANY_REQUESTS;
         OverrideNotAllowed = "override_not_allowed", StatusCode::FORBIDDEN;
     }
 }

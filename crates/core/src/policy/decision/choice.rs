@@ -27,6 +27,8 @@ pub(in crate::policy) struct ModelChoice {
     pub(in crate::policy) expected: Vec<(Name, ModelExpectation)>,
     pub(in crate::policy) stages: Vec<StrategyStage>,
     pub(in crate::policy) pin: Option<PinTrace>,
+    /// The positions of the policy's quotas that stand against their models.
+    pub(in crate::policy) used_up: Vec<usize>,
 }
 
 impl ModelChoice {
@@ -45,6 +47,7 @@ impl ModelChoice {
             expected: Vec::new(),
             stages: Vec::new(),
             pin: None,
+            used_up: Vec::new(),
         }
     }
 

@@ -23,6 +23,8 @@ pub enum Constraint {
     State,
     /// The client may not use the model.
     NotAllowed,
+    /// The client or session has used up its quota of the model's answers.
+    Quota,
     /// The provider has no peer that can be used now.
     Unhealthy,
     /// As many requests are in flight to the provider as are allowed.
@@ -31,7 +33,7 @@ pub enum Constraint {
 
 impl Constraint {
     /// Every constraint, for the metrics to register up front.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::ContextExceeded,
         Self::LacksImages,
         Self::LacksAudio,
@@ -42,6 +44,7 @@ impl Constraint {
         Self::Region,
         Self::State,
         Self::NotAllowed,
+        Self::Quota,
         Self::Unhealthy,
         Self::Saturated,
     ];
@@ -60,6 +63,7 @@ impl Constraint {
             Self::Region => "region",
             Self::State => "state",
             Self::NotAllowed => "not_allowed",
+            Self::Quota => "quota",
             Self::Unhealthy => "unhealthy",
             Self::Saturated => "saturated",
         }
@@ -69,6 +73,11 @@ impl Constraint {
     /// all.
     #[must_use]
     pub const fn is_passing(self) -> bool {
+        matches!(self, Self::Quota) || self.is_busy()
+    }
+
+    /// Returns whether the model's provider cannot take the request now.
+    pub(in crate::policy) const fn is_busy(self) -> bool {
         matches!(self, Self::Unhealthy | Self::Saturated)
     }
 
@@ -85,6 +94,7 @@ impl Constraint {
             Self::Region => "runs in another region",
             Self::State => "is not at the provider that keeps what the request names",
             Self::NotAllowed => "is not open to this API key",
+            Self::Quota => "has given all answers of its quota",
             Self::Unhealthy => "is down",
             Self::Saturated => "is at its limit",
         }

@@ -2,6 +2,7 @@
 
 use super::candidate::Candidate;
 use super::constraint::Constraint;
+use super::quota::QuotaTrace;
 use super::trace::{DecisionMaker, RuleTrace};
 use crate::config::{DenyAction, Name};
 
@@ -13,6 +14,9 @@ pub const POLICY_HEADER: &str = "x-pointsman-policy";
 
 /// The message for a client that may not make a request.
 pub const NOT_ALLOWED: &str = "This API key may not be used for this request.";
+
+/// The code of a refusal by a quota that is used up.
+const QUOTA_EXCEEDED: &str = "quota_exceeded";
 
 /// A request that a policy refuses.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +35,8 @@ pub struct Denial {
     pub candidates: Vec<Candidate>,
     /// The rules that were tried, up to the one that matched.
     pub rules: Vec<RuleTrace>,
+    /// The trace of the quota that is used up; `None` where something else is the reason.
+    pub quota: Option<QuotaTrace>,
 }
 
 impl Denial {
@@ -44,6 +50,7 @@ impl Denial {
             message: deny.message.clone(),
             candidates: Vec::new(),
             rules,
+            quota: None,
         }
     }
 
@@ -66,7 +73,21 @@ impl Denial {
         let why = candidates.iter().filter_map(|one| Some(format!("`{}` {}", one.model, one.fits.err()?.in_words())));
         let why = why.collect::<Vec<_>>().join(", ");
         let message = format!("No model of the policy `{policy}` can serve this request: {why}.");
-        Self { policy: Some(policy.clone()), by: DecisionMaker::Constraints, status, code, message, candidates, rules }
+        let (policy, by) = (Some(policy.clone()), DecisionMaker::Constraints);
+        Self { policy, by, status, code, message, candidates, rules, quota: None }
+    }
+
+    /// Refuses a request that only models can serve whose `quota` is used up.
+    pub(in crate::policy) fn beyond_quota(
+        policy: &Name,
+        quota: Option<QuotaTrace>,
+        candidates: Vec<Candidate>,
+        rules: Vec<RuleTrace>,
+    ) -> Self {
+        let holder = quota.as_ref().map_or("client", |trace| trace.per.as_str());
+        let message = format!("This {holder} has used up its quota, and no other model can serve this request.");
+        let refusal = Self::at_once(DecisionMaker::Constraints, QUOTA_EXCEEDED, message);
+        Self { policy: Some(policy.clone()), status: 429, candidates, rules, quota, ..refusal }
     }
 
     /// Refuses a policy that the client asked for by a header.
@@ -111,6 +132,6 @@ impl Denial {
 
     /// Refuses a request before any rule was tried.
     const fn at_once(by: DecisionMaker, code: &'static str, message: String) -> Self {
-        Self { policy: None, by, status: 403, code, message, candidates: Vec::new(), rules: Vec::new() }
+        Self { policy: None, by, status: 403, code, message, candidates: Vec::new(), rules: Vec::new(), quota: None }
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct World {
     pub(super) kept: Option<(&'static [&'static str], Option<&'static str>)>,
     pub(super) slow: Option<&'static str>,
     pub(super) header: Option<(&'static str, &'static str)>,
+    /// True where every quota is used up.
+    pub(super) used_up: bool,
 }
 
 impl PolicyWorld for World {
@@ -51,6 +53,10 @@ impl PolicyWorld for World {
 
     fn state_model(&self, _rule: StateRule) -> Option<Name> {
         self.kept?.1.map(|model| Name::new(model).expect("a name"))
+    }
+
+    fn is_used_up(&self, _policy: &Name, _quota: usize) -> bool {
+        self.used_up
     }
 
     fn first_byte(&self, model: &Name) -> Option<f64> {
