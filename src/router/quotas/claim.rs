@@ -50,11 +50,17 @@ impl QuotaLedgers {
         for (index, ledger) in ledgers.into_iter().enumerate() {
             let reserved = claiming.reservation(&ledger);
             let taken = ledger.quota.taken(reserved);
-            if reserved == QuotaReservation::Nothing {
-            } else if is_served || !ledger.quota.binds(decision.by) {
-                ledger.change(party, taken, now);
-            } else if !ledger.take(party, taken, now) {
-                return Err(index); // what others gave is given back with the claim
+            let is_held = !is_served && ledger.quota.binds(decision.by);
+            let has_room = match reserved {
+                QuotaReservation::Nothing => true,
+                QuotaReservation::Answer(_) if is_held => ledger.take(party, taken, now),
+                QuotaReservation::Answer(_) => {
+                    ledger.change(party, taken, now);
+                    true
+                }
+            };
+            if !has_room {
+                return Err(index); // what other quotas gave is given back with the claim
             }
             claim.parts.push((ledger, reserved));
         }
