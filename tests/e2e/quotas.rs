@@ -199,7 +199,9 @@ async fn dollars_are_those_of_strong_answers_and_reserved_before_they_are_known(
         for _ in 0..18 {
             small.next().await;
         }
-        releases.into_iter().for_each(|release| drop(release.send(())));
+        for release in releases {
+            let _ = release.send(()); // most of the answers are never asked for
+        }
     };
     let (replies, ()) = tokio::join!(join_all((0..20).map(|_| ask(&gateway, &[MALLORY]))), all_but_two);
 
