@@ -86,6 +86,27 @@ async fn a_conversation_goes_up_stays_there_over_a_reload_and_is_counted() {
 }
 
 #[tokio::test]
+async fn what_goes_on_with_a_hard_task_does_not_fall_to_a_small_model() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let gateway = Gateway::start(&holding(&small, &frontier, "move: up_only")).await;
+    let after = |reply: &str| {
+        json!([
+            {"role": "user", "content": HARD},
+            {"role": "assistant", "content": "First the case of primes congruent to 3."},
+            {"role": "user", "content": reply},
+        ])
+    };
+
+    let hard = ask(&gateway, "s", HARD).await;
+
+    assert_eq!(hard, is("frontier", "tier"));
+    for reply in ["continue", "ok", "Thanks! What is the capital of France?"] {
+        let (model, reason) = chosen(&say(&gateway, "s", after(reply)).await);
+        assert_eq!(model, "frontier", "{reply}: {reason}");
+    }
+}
+
+#[tokio::test]
 async fn a_conversation_without_a_session_is_known_by_how_it_begins() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let gateway = Gateway::start(&holding(&small, &frontier, "move: never")).await;
