@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::decision::DecisionMaker;
-use crate::config::{Name, QuotaConfig, QuotaHolder, QuotaOnRules, QuotaWithoutAlternative};
+use crate::config::{Name, QuotaConfig, QuotaHolder, QuotaOnRules, QuotaWithoutAlternative, Ratio};
 
 /// Sums of shares are a little less or more than they ought to be.
 const ROUNDING: f64 = 1e-6;
@@ -185,7 +185,7 @@ impl PolicyQuota {
     }
 
     fn share(&self) -> f64 {
-        self.config.share.map_or(0.0, |share| share.get())
+        self.config.share.map_or(0.0, Ratio::get)
     }
 
     fn burst(&self) -> f64 {
