@@ -68,7 +68,9 @@ use self::downstream::{connection, intake};
 use self::plan::RequestPlan;
 pub(crate) use self::record::feedback;
 use self::record::{Recorder, RequestIds, traced};
-pub(crate) use self::server::{BindError, DrainState, Listeners, RunningProxy, TakeOverError};
+pub(crate) use self::server::{
+    BindError, DrainState, Listeners, RunningProxy, ShutdownReason, ShutdownUrge, TakeOverError,
+};
 use crate::router::Router;
 use crate::upstream::{CONTEXT_LENGTH, ERROR_IN_ANSWER, REFUSED_PARAMETER, SILENT};
 
@@ -221,6 +223,9 @@ impl ProxyHttp for Proxy {
         ctx.attempts.adapter.restore(session); // an informational answer may be the first, and the deadline was kept
         if upstream.status.is_informational() {
             return Ok(());
+        }
+        if self.open.is_draining() {
+            session.set_keepalive(None); // the drain may have begun since the request
         }
         let status = upstream.status;
         ctx.attempts.note_wait(&upstream.headers);

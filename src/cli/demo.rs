@@ -14,6 +14,7 @@ use pointsman_telemetry::logging::LogFormat;
 use super::gateway::{Gateway, ListenerSource, StartError};
 use super::table::{ColumnAlign, TextTable, shorten};
 use super::{CONFIG, UNAVAILABLE, fail};
+use crate::proxy::ShutdownReason;
 use crate::snapshot::Snapshot;
 
 /// What `demo` can be asked for.
@@ -92,7 +93,7 @@ async fn demo(arguments: &DemoArguments) -> Result<(), DemoError> {
     if !arguments.once {
         stay(&gateway, &path).await;
     }
-    gateway.stop().await;
+    gateway.stop(ShutdownReason::Interrupted).await;
     Ok(())
 }
 

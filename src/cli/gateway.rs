@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::admin::{self, GatewayProcess};
 use crate::proxy::rejection::RejectionCode;
-use crate::proxy::{BindError, Listeners, Proxy, RunningProxy, TakeOverError};
+use crate::proxy::{BindError, Listeners, Proxy, RunningProxy, ShutdownReason, ShutdownUrge, TakeOverError};
 use crate::reload::{FileWatcher, Reloader};
 use crate::router::Router;
 use crate::snapshot::{BuildError, Snapshot, SnapshotBuilder};
@@ -130,10 +130,15 @@ impl Gateway {
         &self.reloader
     }
 
+    /// Returns the way to hurry [`Gateway::stop`].
+    pub(super) fn urge(&self) -> ShutdownUrge {
+        self.served.urge()
+    }
+
     /// Lets open requests end and stops the listeners.
-    pub(super) async fn stop(self) {
+    pub(super) async fn stop(self, reason: ShutdownReason) {
         let served = self.served;
-        let _ = blocking(move || served.shut_down()).await; // reports its own panics
+        let _ = blocking(move || served.shut_down(reason)).await; // reports its own panics
         self.health_task.abort();
         self.share_task.abort();
         flush_logs(&self.reloader).await;

@@ -1,4 +1,5 @@
-//! `pointsman serve`: proxies requests until SIGTERM or SIGINT; SIGHUP reloads, SIGQUIT hands over.
+//! `pointsman serve`: proxies requests until SIGTERM or SIGINT, the second of which ends it at once; SIGHUP reloads,
+//! SIGQUIT hands over.
 
 use std::io;
 use std::path::Path;
@@ -11,6 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::gateway::{Gateway, ListenerSource, StartError};
 use super::{CONFIG, UNAVAILABLE, fail};
+use crate::proxy::ShutdownReason;
 use crate::reload::Reloader;
 
 /// The signals that a running process hears.
@@ -24,7 +26,7 @@ struct ProcessSignals {
 /// The request that a signal makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SignalRequest {
-    Stop,
+    Stop(ShutdownReason),
     HandOver,
 }
 
@@ -60,7 +62,10 @@ async fn serve(path: &Path, start: ListenerSource) -> Result<(), StartError> {
     let mut gateway = Gateway::start(path, start).await?;
     let generation = gateway.reloader().router().snapshot().generation;
     eprintln!("ready listen={} admin={} generation={generation}", gateway.address(), gateway.admin_address());
-    while signals.next(gateway.reloader()).await == SignalRequest::HandOver {
+    let reason = loop {
+        if let SignalRequest::Stop(reason) = signals.next(gateway.reloader()).await {
+            break reason;
+        }
         tracing::info!("Handing over");
         match gateway.retire().await {
             Ok(()) => {
@@ -72,11 +77,26 @@ async fn serve(path: &Path, start: ListenerSource) -> Result<(), StartError> {
                 gateway = *serving;
             }
         }
-    }
-    tracing::info!("Draining");
-    gateway.stop().await;
+    };
+    stop(gateway, signals, reason).await;
     tracing::info!("Stopped");
     Ok(())
+}
+
+/// Lets open requests end and stops; at once when it is asked to a second time.
+async fn stop(gateway: Gateway, mut signals: ProcessSignals, reason: ShutdownReason) {
+    tracing::info!("Draining");
+    let (reloader, urge) = (Arc::clone(gateway.reloader()), gateway.urge());
+    let hurried = async {
+        while signals.next(&reloader).await == SignalRequest::HandOver {} // there is nothing left to hand over
+        tracing::warn!("Asked to end a second time: open requests are cut off");
+        urge.end_at_once();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = gateway.stop(reason) => {}
+        () = hurried => {}
+    }
 }
 
 impl ProcessSignals {
@@ -93,8 +113,8 @@ impl ProcessSignals {
     async fn next(&mut self, reloader: &Arc<Reloader>) -> SignalRequest {
         loop {
             tokio::select! {
-                _ = self.terminate.recv() => return SignalRequest::Stop,
-                _ = self.interrupt.recv() => return SignalRequest::Stop,
+                _ = self.terminate.recv() => return SignalRequest::Stop(ShutdownReason::Ordered),
+                _ = self.interrupt.recv() => return SignalRequest::Stop(ShutdownReason::Interrupted),
                 _ = self.quit.recv() => return SignalRequest::HandOver,
                 // Reloads wait for one another, and each says by itself how it went.
                 _ = self.hangup.recv() => drop(tokio::spawn(Arc::clone(reloader).reload_in_background("signal"))),

@@ -8,4 +8,5 @@ pub(super) mod connection;
 pub(super) mod decode;
 pub(super) mod drain;
 pub(super) mod intake;
+mod quiet;
 pub(super) mod tls;

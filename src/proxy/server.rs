@@ -7,7 +7,10 @@
 //!
 //! Two ways to end. A shutdown keeps accepting until the open requests are over, because load balancers need time to
 //! notice. An upgrade stops accepting at once, because the next process does it. Both close connections as their
-//! requests end: HTTP/1 by `Connection: close`, HTTP/2 by GOAWAY.
+//! requests end: HTTP/1 by `Connection: close`, HTTP/2 by GOAWAY. `end` has the details.
+
+mod backlog;
+mod end;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -15,7 +18,6 @@ use std::os::fd::IntoRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::apps::{HttpServerOptions, ServerApp};
@@ -23,25 +25,19 @@ use pingora::listeners;
 use pingora::protocols::Stream;
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::configuration::ServerConf;
-use pingora::server::{Fds, ListenFds, RunArgs, Server, ShutdownSignal, ShutdownSignalWatch, ShutdownWatch};
+use pingora::server::{Fds, ListenFds, RunArgs, Server, ShutdownWatch};
 use pingora::services::{Service, listening};
 use pointsman_core::config::ListenerConfig;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
+use self::backlog::ListenerHandles;
+use self::end::{DrainPhases, DrainSignal, ServerEnd};
 use super::Proxy;
 use super::attempt::MAX_TRIES;
 use super::downstream::admission::Admission;
 use super::downstream::drain::OpenRequests;
 use super::downstream::{connection, tls};
 use crate::router::Router;
-
-/// The time that a connection that was accepted last may take to be counted: its TLS handshake, above all. And the time
-/// that one that speaks HTTP/2 may take to end, once its requests are over.
-const SETTLE: Duration = Duration::from_secs(1);
-
-/// The time that requests that are cut off may take over their last words.
-const FAREWELL: Duration = Duration::from_secs(3);
 
 /// An address in use, or not ours to use.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +60,7 @@ pub(crate) struct TakeOverError {
 pub(crate) struct Listeners {
     fds: Fds,
     endpoints: Vec<ListenEndpoint>,
+    handles: ListenerHandles,
 }
 
 /// A proxy that serves on threads of its own, until it is shut down.
@@ -85,12 +82,17 @@ struct ListenEndpoint {
     has_tls: bool,
 }
 
-/// The end that a proxy was told to come to.
+/// The way to hurry a proxy that is being shut down.
+#[derive(Debug, Clone)]
+pub(crate) struct ShutdownUrge(watch::Sender<ServerEnd>);
+
+/// The reason why a proxy is shut down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ServerEnd {
-    NotYet,
-    Shutdown,
-    Upgrade,
+pub(crate) enum ShutdownReason {
+    /// An orchestrator ends it, whose load balancers are still to notice.
+    Ordered,
+    /// Someone waits for the end.
+    Interrupted,
 }
 
 /// The proxy as Pingora's listeners see it: connections are counted and timed before it gets them.
@@ -98,7 +100,17 @@ struct ListenerApp {
     proxy: Arc<HttpProxy<Proxy>>,
     router: Arc<Router>,
     admission: Arc<Admission>,
+    /// Tells connections that a drain has begun.
     closing: ShutdownWatch,
+    /// Tells those that came later.
+    last_call: ShutdownWatch,
+}
+
+/// Listeners that are about to be served.
+struct BoundListeners {
+    endpoints: Vec<ListenEndpoint>,
+    handles: ListenerHandles,
+    fds: ListenFds,
 }
 
 /// Pingora's service with the sockets that were bound for it.
@@ -106,16 +118,6 @@ struct BoundService {
     inner: listening::Service<ListenerApp>,
     fds: ListenFds,
     retired: ShutdownWatch,
-}
-
-/// Ends the server once it was told to and what is open is over.
-struct DrainSignal {
-    asked: watch::Receiver<ServerEnd>,
-    open: Arc<OpenRequests>,
-    admission: Arc<Admission>,
-    router: Arc<Router>,
-    closing: watch::Sender<bool>,
-    retired: watch::Sender<bool>,
 }
 
 impl Listeners {
@@ -146,16 +148,29 @@ impl Listeners {
         Ok(Self::complete(fds, listen))
     }
 
-    fn complete(mut fds: Fds, listen: &[ListenerConfig]) -> Result<Self, BindError> {
-        let mut endpoints = Vec::new();
+    fn complete(fds: Fds, listen: &[ListenerConfig]) -> Result<Self, BindError> {
+        let mut listeners = Self { fds, endpoints: Vec::new(), handles: ListenerHandles::default() };
         for ListenerConfig { address, tls, .. } in listen {
-            let address = match fds.get(&address.to_string()) {
-                Some(_) => *address,
-                None => bind(*address, &mut fds).map_err(|source| BindError { address: *address, source })?,
+            let address = match listeners.fds.get(&address.to_string()) {
+                Some(descriptor) => {
+                    listeners.handles.hold_descriptor(*descriptor);
+                    *address
+                }
+                None => listeners.bind_one(*address).map_err(|source| BindError { address: *address, source })?,
             };
-            endpoints.push(ListenEndpoint { address, has_tls: tls.is_some() });
+            listeners.endpoints.push(ListenEndpoint { address, has_tls: tls.is_some() });
         }
-        Ok(Self { fds, endpoints })
+        Ok(listeners)
+    }
+
+    /// Adds a socket to the table and returns its address.
+    fn bind_one(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+        let socket = TcpListener::bind(address)?;
+        socket.set_nonblocking(true)?; // Pingora takes it as it is
+        let address = socket.local_addr()?;
+        self.handles.hold(&socket);
+        self.fds.add(address.to_string(), socket.into_raw_fd());
+        Ok(address)
     }
 
     /// Serves `proxy` on threads of its own.
@@ -163,36 +178,34 @@ impl Listeners {
     /// # Errors
     /// When no thread can be started.
     pub(crate) fn serve(self, proxy: Proxy) -> io::Result<RunningProxy> {
-        let Self { fds, endpoints } = self;
+        let Self { fds, endpoints, handles } = self;
         let addresses = endpoints.iter().map(|endpoint| endpoint.address).collect();
         let fds: ListenFds = Arc::new(fds.into());
         let (ends, asked) = watch::channel(ServerEnd::NotYet);
         let open = Arc::clone(&proxy.open);
-        let passed = Arc::clone(&fds);
-        let run = move || run(proxy, &endpoints, passed, asked);
+        let bound = BoundListeners { endpoints, handles, fds: Arc::clone(&fds) };
+        let run = move || run(proxy, bound, asked);
         let thread = std::thread::Builder::new().name("pingora".into()).spawn(run)?;
         Ok(RunningProxy { addresses, fds, ends, open, thread })
     }
 }
 
-/// Adds a socket to the table and returns its address.
-fn bind(address: SocketAddr, fds: &mut Fds) -> io::Result<SocketAddr> {
-    let socket = TcpListener::bind(address)?;
-    socket.set_nonblocking(true)?; // Pingora takes it as it is
-    let address = socket.local_addr()?;
-    fds.add(address.to_string(), socket.into_raw_fd());
-    Ok(address)
-}
-
-fn run(proxy: Proxy, endpoints: &[ListenEndpoint], fds: ListenFds, asked: watch::Receiver<ServerEnd>) {
-    let (closing, is_closing) = watch::channel(false);
+fn run(proxy: Proxy, bound: BoundListeners, asked: watch::Receiver<ServerEnd>) {
+    let BoundListeners { endpoints, handles, fds } = bound;
+    let ((closing, is_closing), (last_call, is_last_call)) = (watch::channel(false), watch::channel(false));
     let (retired, is_retired) = watch::channel(false);
     let (router, admission) = (Arc::clone(&proxy.router), Arc::clone(&proxy.admission));
-    let open = Arc::clone(&proxy.open);
     // `run` drops `DrainSignal` before it ends the accept loops, and a loop whose channel closes logs an error.
-    let channels = (closing.clone(), retired.clone());
-    let drained =
-        DrainSignal { asked, open, admission: Arc::clone(&admission), router: Arc::clone(&router), closing, retired };
+    let channels = (closing.clone(), last_call.clone(), retired.clone());
+    let drained = DrainSignal {
+        asked,
+        open: Arc::clone(&proxy.open),
+        admission: Arc::clone(&admission),
+        router: Arc::clone(&router),
+        listeners: handles,
+        has_tls: endpoints.iter().any(|endpoint| endpoint.has_tls),
+        phases: DrainPhases { closing, last_call, retired },
+    };
 
     let mut server = Server::new_with_opt_and_conf(None, configuration());
     server.bootstrap();
@@ -201,19 +214,25 @@ fn run(proxy: Proxy, endpoints: &[ListenEndpoint], fds: ListenFds, asked: watch:
     options.h2c = true; // where there is no TLS; with it, ALPN decides
     options.h2_idle_timeout = Some(router.snapshot().config.limits.keep_alive.0);
     http.server_options = Some(options);
-    let edge = ListenerApp { proxy: Arc::new(http), router: Arc::clone(&router), admission, closing: is_closing };
+    let proxy = Arc::new(http);
+    let edge =
+        ListenerApp { proxy, router: Arc::clone(&router), admission, closing: is_closing, last_call: is_last_call };
     let mut inner = listening::Service::new("proxy".to_owned(), edge);
-    for (index, endpoint) in endpoints.iter().enumerate() {
-        let mut listener = listeners::ListenerConfig::tcp(endpoint.address.to_string());
-        if endpoint.has_tls {
-            let settings = tls::settings(Arc::clone(&router), index);
-            listener = listener.tls(settings.expect("settings without files cannot fail"));
-        }
-        inner.add_listener(listener);
-    }
+    add_endpoints(&mut inner, &endpoints, &router);
     server.add_service(BoundService { inner, fds, retired: is_retired });
     server.run(RunArgs { shutdown_signal: Box::new(drained) });
     drop(channels);
+}
+
+fn add_endpoints(service: &mut listening::Service<ListenerApp>, endpoints: &[ListenEndpoint], router: &Arc<Router>) {
+    for (index, endpoint) in endpoints.iter().enumerate() {
+        let mut listener = listeners::ListenerConfig::tcp(endpoint.address.to_string());
+        if endpoint.has_tls {
+            let settings = tls::settings(Arc::clone(router), index);
+            listener = listener.tls(settings.expect("settings without files cannot fail"));
+        }
+        service.add_listener(listener);
+    }
 }
 
 fn configuration() -> ServerConf {
@@ -239,9 +258,18 @@ impl RunningProxy {
         DrainState(Arc::clone(&self.open))
     }
 
+    /// Returns the way to hurry a shutdown once it has begun.
+    #[must_use]
+    pub(crate) fn urge(&self) -> ShutdownUrge {
+        ShutdownUrge(self.ends.clone())
+    }
+
     /// Lets open requests end, `limits.drain` at most, tells those that are left, and stops. Blocks.
-    pub(crate) fn shut_down(self) {
-        self.end(ServerEnd::Shutdown);
+    pub(crate) fn shut_down(self, reason: ShutdownReason) {
+        self.end(match reason {
+            ShutdownReason::Ordered => ServerEnd::Shutdown,
+            ShutdownReason::Interrupted => ServerEnd::Interrupt,
+        });
     }
 
     /// Sends the listeners to the process that waits for them at `socket`, a few seconds at most. Goes on serving: what
@@ -268,6 +296,13 @@ impl RunningProxy {
     }
 }
 
+impl ShutdownUrge {
+    /// Ends what is open now, and the proxy with it.
+    pub(crate) fn end_at_once(&self) {
+        let _ = self.0.send(ServerEnd::AtOnce); // a server that ended by itself hears nothing
+    }
+}
+
 impl DrainState {
     /// Returns whether the proxy is being shut down.
     #[must_use]
@@ -286,12 +321,13 @@ impl ServerApp for ListenerApp {
             tracing::debug!(limit, "Connection refused");
             return None;
         };
-        let serve = |stream| async move { self.proxy.process_new(stream, &self.closing).await };
+        // Who comes while the server drains is served; the first GOAWAY is for those who were here before.
+        let shutdown = if *self.closing.borrow() { &self.last_call } else { &self.closing };
+        let serve = |stream| async move { self.proxy.process_new(stream, shutdown).await };
         connection::timed(stream, header, &self.admission, serve).await
     }
 
-    // No cleanup: Pingora's would close idle connections just as a client sends a request on one. In an upgrade they
-    // end with their next answer, or with the process.
+    // No cleanup: Pingora's would close idle connections just as a client sends a request on one.
 }
 
 #[async_trait]
@@ -302,38 +338,5 @@ impl Service for BoundService {
 
     fn name(&self) -> &'static str {
         "proxy"
-    }
-}
-
-#[async_trait]
-impl ShutdownSignalWatch for DrainSignal {
-    async fn recv(&self) -> ShutdownSignal {
-        // An error means that `RunningProxy` was dropped, and nobody is left who could ask.
-        let asked = self.asked.clone().wait_for(|asked| *asked != ServerEnd::NotYet).await.map(|end| *end);
-        let is_upgrade = matches!(asked, Ok(ServerEnd::Upgrade));
-        let _ = self.closing.send(true); // nobody listens when no connection was ever made
-        if is_upgrade {
-            let _ = self.retired.send(true);
-        }
-        let settled = Instant::now() + SETTLE;
-        let deadline = Instant::now() + self.router.snapshot().config.limits.drain.0;
-        if tokio::time::timeout_at(deadline, self.open.drain()).await.is_err() {
-            tracing::warn!(
-                open = self.open.count(),
-                "Requests are still open at the end of the drain: they are cut off"
-            );
-            self.open.cut_off();
-            if tokio::time::timeout(FAREWELL, self.open.drain()).await.is_err() {
-                tracing::warn!(open = self.open.count(), "Requests could not be told");
-            }
-        } else if is_upgrade {
-            tokio::time::sleep_until(settled.min(deadline)).await;
-            if tokio::time::timeout_at(deadline, self.admission.drained()).await.is_err() {
-                tracing::info!(open = self.admission.connections(), "Idle connections are closed");
-            }
-        }
-        // A client that does not read is not waited for.
-        let _ = tokio::time::timeout(SETTLE, self.admission.h2_drained()).await;
-        ShutdownSignal::FastShutdown
     }
 }

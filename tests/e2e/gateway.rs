@@ -56,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) listen: String,
     /// More of `limits`, each with a comma before it.
     pub(crate) limits: &'static str,
+    /// The shortest drain of a shutdown.
+    pub(crate) drain_min: &'static str,
     /// More of the provider of `frontier`, and sections of their own.
     pub(crate) frontier_extra: &'static str,
     pub(crate) sections: String,
@@ -250,6 +252,7 @@ impl Config {
             mode: "route",
             listen: "{address: 127.0.0.1:0}".to_owned(),
             limits: "",
+            drain_min: "0s",
             frontier_extra: "",
             sections: String::new(),
             one: Vec::new(),
@@ -284,7 +287,7 @@ impl Config {
             adapt,
             ..
         } = self;
-        let Self { listen, limits, frontier_extra, sections, strategy, classifier, policy, .. } = self;
+        let Self { listen, limits, drain_min, frontier_extra, sections, strategy, classifier, policy, .. } = self;
         let tiers = format!(
             "{{kind: tiers, classifier: default, tiers: {{simple: small, medium: frontier, complex: frontier}},
       otherwise: frontier{}{strategy}}}",
@@ -304,7 +307,7 @@ impl Config {
 version: 1
 listen: {listen}
 admin: {{address: 127.0.0.1:0}}
-limits: {{max_body_bytes: {max_body_bytes}{limits}}}
+limits: {{max_body_bytes: {max_body_bytes}, drain_min: {drain_min}{limits}}}
 retry: {retry}
 {default_provider}
 providers:

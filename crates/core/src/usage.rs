@@ -31,6 +31,7 @@ use self::counts::ReportedCounts;
 pub use self::filter::{UsageEvent, UsageFilter};
 pub use self::framing::AnswerFraming;
 pub use self::opening::{AnswerError, AnswerOpening, OpeningVerdict};
+use self::responses::BrokenResponse;
 use self::sample::AnswerSample;
 use self::scan::DocumentScan;
 use self::sse::{EventLines, EventPiece};
@@ -161,11 +162,21 @@ impl UsageReader {
     }
 
     /// Returns whether the answer came to the end that its API says: a whole JSON object, `[DONE]`, `message_stop`,
-    /// `response.completed` and the like.
+    /// `response.completed`, Gemini's `finishReason` and the like.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         match self.framing {
             AnswerFraming::Json => self.state.scan.is_complete(),
+            AnswerFraming::Events => self.state.ended,
+        }
+    }
+
+    /// Returns whether nothing is to follow that a client waits for: a stream, of events or of lines, that came to its
+    /// end.
+    #[must_use]
+    pub fn is_last_word(&self) -> bool {
+        match self.framing {
+            AnswerFraming::Json => self.state.scan.is_last(),
             AnswerFraming::Events => self.state.ended,
         }
     }
@@ -263,8 +274,8 @@ impl AnswerState {
         match self.shape {
             AnswerFormat::OpenAi => openai::error_event(code, message),
             AnswerFormat::Responses => {
-                let next = self.sequence.map_or(0, |newest| newest.saturating_add(1));
-                responses::error_event(code, message, next)
+                let sequence = self.sequence.map_or(0, |newest| newest.saturating_add(1));
+                responses::error_event(code, message, &BrokenResponse { id: self.scan.envelope_id(), sequence })
             }
             AnswerFormat::Anthropic => anthropic::error_event(code, message),
         }
@@ -280,7 +291,8 @@ impl AnswerState {
 
     fn end_event(&mut self) {
         self.ended |= match self.shape {
-            AnswerFormat::OpenAi => self.done == Some(openai::DONE.len()),
+            // Gemini and Ollama have their own last words, on paths of their own.
+            AnswerFormat::OpenAi => self.done == Some(openai::DONE.len()) || self.scan.is_last(),
             AnswerFormat::Responses => responses::ENDS.iter().any(|kind| self.scan.is_kind(kind)),
             AnswerFormat::Anthropic => self.scan.is_kind(anthropic::END),
         };

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use pointsman_telemetry::EdgeMetrics;
 
 use super::drain::OpenCount;
+use super::quiet::QuietEnd;
 use crate::proxy::answer::rejection::Rejection;
 
 /// The count of what is open now: connections, and bytes of bodies.
@@ -17,6 +18,7 @@ pub(in crate::proxy) struct Admission {
     connections: OpenCount,
     h2_connections: OpenCount,
     bytes: AtomicUsize,
+    quiet_end: Arc<QuietEnd>,
     metrics: EdgeMetrics,
 }
 
@@ -42,6 +44,7 @@ impl Admission {
             connections: OpenCount::default(),
             h2_connections: OpenCount::default(),
             bytes: AtomicUsize::new(0),
+            quiet_end: Arc::default(),
             metrics,
         }
     }
@@ -57,6 +60,11 @@ impl Admission {
     pub(in crate::proxy) fn speaks_h2(self: &Arc<Self>) -> OpenH2Connection {
         self.h2_connections.enter(usize::MAX);
         OpenH2Connection(Arc::clone(self))
+    }
+
+    /// Returns the end of the connections over HTTP/1 that wait for a request.
+    pub(in crate::proxy) const fn quiet_end(&self) -> &Arc<QuietEnd> {
+        &self.quiet_end
     }
 
     /// Returns how many connections are open.

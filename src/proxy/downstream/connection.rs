@@ -3,7 +3,8 @@
 //! Pingora 0.9.1 bounds each read of a header, not the header: one byte every 59 seconds keeps a connection forever,
 //! and one that sends nothing at all where HTTP/2 without TLS is allowed is waited for without end. So the stream is
 //! wrapped: between requests, a clock runs from the first byte until the proxy has the whole header. HTTP/2 connections
-//! are left to the idle timeout of Pingora, which counts a header that does not end as idle.
+//! are left to the idle timeout of Pingora, which counts a header that does not end as idle. Once a drain is over,
+//! connections that wait for a request end: `quiet`.
 //!
 //! Not bounded: the TLS handshake (Pingora gives it 60 seconds), and the pauses of a client that sends a body by HTTP/2
 //! to a path that is not read but passed on; there the upstream's own timeouts hold.
@@ -11,7 +12,6 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -28,29 +28,30 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::admission::{Admission, OpenH2Connection};
+use super::quiet::{ConnectionState, KnownConnection, QuietClose};
 
 /// The first bytes of an HTTP/2 connection without TLS.
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0";
 
 tokio::task_local! {
     /// Set in the task of an HTTP/1 connection; requests of an HTTP/2 connection have tasks of their own.
-    static STATE: Arc<HeaderState>;
-}
-
-/// The state of a connection that its requests share with its stream.
-#[derive(Debug, Default)]
-struct HeaderState {
-    has_request: AtomicBool,
+    static STATE: Arc<ConnectionState>;
 }
 
 /// A stream whose reads end when a header takes too long.
 #[derive(Debug)]
 struct TimedStream {
     inner: Stream,
-    state: Arc<HeaderState>,
+    state: Arc<ConnectionState>,
     limit: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
+    /// The turn of the connection that what follows was set in.
+    turn: u32,
+    /// True when some of a header has come.
+    has_part: bool,
+    close: QuietClose,
     admission: Arc<Admission>,
+    _known: KnownConnection,
     /// The connection's place in the count of those that speak HTTP/2.
     h2: Option<OpenH2Connection>,
 }
@@ -62,17 +63,26 @@ pub(in crate::proxy) async fn timed<F: Future>(
     admission: &Arc<Admission>,
     serve: impl FnOnce(Stream) -> F,
 ) -> F::Output {
-    let state = Arc::new(HeaderState::default());
+    let state = Arc::new(ConnectionState::default());
     let is_h2 = matches!(inner.selected_alpn_proto(), Some(ALPN::H2));
-    let h2 = is_h2.then(|| admission.speaks_h2());
-    let admission = Arc::clone(admission);
-    let stream = TimedStream { inner, state: Arc::clone(&state), limit, deadline: Some(sleep(limit)), admission, h2 };
+    let stream = TimedStream {
+        inner,
+        state: Arc::clone(&state),
+        limit,
+        deadline: Some(sleep(limit)),
+        turn: state.turns(),
+        has_part: false,
+        close: QuietClose::default(),
+        _known: admission.quiet_end().know(&state),
+        h2: is_h2.then(|| admission.speaks_h2()),
+        admission: Arc::clone(admission),
+    };
     STATE.scope(state, serve(Box::new(stream))).await
 }
 
 /// Stops the header's clock and sets the timeouts of what follows.
 pub(in crate::proxy) fn request_began(session: &mut Session, limits: &TrafficLimits) {
-    let _ = STATE.try_with(|state| state.has_request.store(true, Ordering::Relaxed)); // HTTP/2 has none
+    let _ = STATE.try_with(|state| state.request_began()); // HTTP/2 has none
     let downstream = session.as_downstream_mut();
     downstream.set_read_timeout(Some(limits.body_idle.0));
     downstream.set_write_timeout(Some(limits.write_idle.0));
@@ -83,31 +93,56 @@ pub(in crate::proxy) fn request_began(session: &mut Session, limits: &TrafficLim
 
 /// Lets the clock start at the next request's first byte.
 pub(in crate::proxy) fn request_ended() {
-    let _ = STATE.try_with(|state| state.has_request.store(false, Ordering::Relaxed)); // HTTP/2 has none
+    let _ = STATE.try_with(|state| state.request_ended()); // HTTP/2 has none
 }
 
 fn sleep(limit: Duration) -> Pin<Box<Sleep>> {
     Box::pin(tokio::time::sleep_until(Instant::now() + limit))
 }
 
-impl AsyncRead for TimedStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if this.h2.is_some() || this.state.has_request.load(Ordering::Relaxed) {
-            this.deadline = None;
-            return Pin::new(&mut this.inner).poll_read(cx, buf);
+impl TimedStream {
+    /// Reads between two requests, in which a header may come or the connection end.
+    fn poll_header(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.close.is_closing() {
+            return self.close.poll_close(cx, &mut self.inner).map(Ok);
         }
-        if let Some(deadline) = &mut this.deadline
+        if let Some(deadline) = &mut self.deadline
             && deadline.as_mut().poll(cx).is_ready()
         {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         let before = buf.filled().len();
-        ready!(Pin::new(&mut this.inner).poll_read(cx, buf))?;
-        if buf.filled().len() > before && this.deadline.is_none() {
-            this.deadline = Some(sleep(this.limit));
+        match Pin::new(&mut self.inner).poll_read(cx, buf) {
+            Poll::Ready(read) => {
+                read?;
+                if buf.filled().len() > before {
+                    self.has_part = true;
+                    self.close.reset();
+                    self.deadline.get_or_insert_with(|| sleep(self.limit));
+                }
+                Poll::Ready(Ok(()))
+            }
+            Poll::Pending if self.has_part => Poll::Pending,
+            Poll::Pending => {
+                ready!(self.close.poll_quiet(cx, self.admission.quiet_end(), &self.state));
+                self.close.poll_close(cx, &mut self.inner).map(Ok)
+            }
         }
-        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for TimedStream {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.h2.is_some() {
+            return Pin::new(&mut this.inner).poll_read(cx, buf);
+        }
+        let turn = this.state.turns();
+        if turn != this.turn {
+            (this.turn, this.deadline, this.has_part) = (turn, None, false);
+            this.close.reset();
+        }
+        if this.state.has_request() { Pin::new(&mut this.inner).poll_read(cx, buf) } else { this.poll_header(cx, buf) }
     }
 }
 
@@ -115,8 +150,12 @@ impl AsyncRead for TimedStream {
 impl Peek for TimedStream {
     /// Pingora looks for the HTTP/2 preface, once and before anything else, and would wait for it without end.
     async fn try_peek(&mut self, buf: &mut [u8]) -> io::Result<bool> {
-        let peeked = tokio::time::timeout(self.limit, self.inner.try_peek(buf)).await;
-        let peeked = peeked.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+        let peeked = tokio::select! {
+            biased;
+            peeked = tokio::time::timeout(self.limit, self.inner.try_peek(buf)) => peeked.ok(),
+            () = self.admission.quiet_end().of_silent() => None,
+        };
+        let peeked = peeked.ok_or_else(|| io::Error::from(io::ErrorKind::TimedOut))??;
         if peeked && buf.starts_with(H2_PREFACE) {
             self.h2 = Some(self.admission.speaks_h2());
         }

@@ -79,6 +79,9 @@ pub struct TrafficLimits {
     pub keep_alive: TimeSpan,
     /// The longest that open requests may go on after a shutdown was asked for. Default 30s.
     pub drain: TimeSpan,
+    /// The shortest time for which requests are still taken after SIGTERM, so that load balancers notice; at most
+    /// `drain`. Default 5s.
+    pub drain_min: TimeSpan,
 }
 
 /// The way that one process hands its listeners to the next, so that no connection is refused in between.
@@ -277,6 +280,7 @@ impl Default for TrafficLimits {
             write_idle: TimeSpan::from_secs(60),
             keep_alive: TimeSpan::from_secs(60),
             drain: TimeSpan::from_secs(30),
+            drain_min: TimeSpan::from_secs(5),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Reads one JSON document as it passes and keeps what accounting needs: the `usage` object, the `type`, the
-//! `service_tier`, the `sequence_number`, whether `choices` is empty, a sample of the text, and names of state
-//! ([`super::state`]).
+//! `service_tier`, the `sequence_number`, whether `choices` is empty, whether it is the last one, a sample of the text,
+//! and names of state ([`super::state`]).
 //!
 //! Usage is on the top level (Gemini calls it `usageMetadata`), in `message` and `response`, in a choice (Moonshot), or in
 //! `x_groq`; that of the top level counts before the others. Ollama's counts are members of the document itself.
@@ -10,12 +10,14 @@
 //! A document is never buffered: an answer of any size costs [`MAX_USAGE`] bytes and a few words of state, wherever in
 //! it the chunks are cut. What is no JSON is no error here, it just yields nothing.
 
+mod envelope_id;
 mod escape;
 mod short_string;
 
 use memchr::memchr2;
 use serde_json::Value;
 
+use self::envelope_id::EnvelopeId;
 use self::escape::StringEscape;
 use self::short_string::ShortString;
 use super::ServiceTier;
@@ -52,6 +54,9 @@ pub(super) struct DocumentScan {
     /// True while a list of documents is open.
     listed: bool,
     alien: bool,
+    /// True when the document says that it is the last one: Ollama's `done`, the `finishReason` of Gemini's candidates.
+    is_last: bool,
+    envelope_id: EnvelopeId,
     /// The depth within a list of sealed parts.
     sealed_list: Option<u32>,
     /// The names of state that were met; those of all documents of an answer.
@@ -79,6 +84,9 @@ enum ScannedKey {
     Usage,
     Envelope,
     Groq,
+    Candidates,
+    Done,
+    FinishReason,
     Number(TopNumber),
     Tier,
     Text,
@@ -124,8 +132,8 @@ impl DocumentScan {
     pub(super) fn reset(&mut self) {
         let mut captured = std::mem::take(&mut self.captured);
         captured.clear();
-        let names = std::mem::take(&mut self.names);
-        *self = Self { captured, names, ..Self::new(self.text_keys) };
+        let (names, envelope_id) = (std::mem::take(&mut self.names), std::mem::take(&mut self.envelope_id));
+        *self = Self { captured, names, envelope_id, ..Self::new(self.text_keys) };
     }
 
     /// Returns the names of state that were met.
@@ -188,6 +196,16 @@ impl DocumentScan {
         self.is_complete() && has_none && self.usage.is_some()
     }
 
+    /// Returns whether the document says that it is the last one.
+    pub(super) fn is_last(&self) -> bool {
+        self.is_last
+    }
+
+    /// Returns the id of the first message or response that documents were about; empty where none has one.
+    pub(super) fn envelope_id(&self) -> &str {
+        self.envelope_id.text()
+    }
+
     /// Returns whether the document was an object, or a list of them, and is over.
     pub(super) fn is_complete(&self) -> bool {
         self.opened && self.depth == 0 && !self.alien && !self.listed
@@ -210,8 +228,10 @@ impl DocumentScan {
         if self.choices == ChoicesState::Opened && (!blank || byte.is_some()) {
             self.choices = if blank && byte == Some(b']') { ChoicesState::Empty } else { ChoicesState::Filled };
         }
-        if let Some(ScannedKey::Number(number)) = self.key {
-            self.count(number, run);
+        match self.key {
+            Some(ScannedKey::Number(number)) => self.count(number, run),
+            Some(ScannedKey::Done) => self.is_last |= run.contains(&b't'), // of `true`, wherever it is cut
+            _ => {}
         }
         if let Some(byte) = byte {
             self.step(byte);
@@ -252,6 +272,9 @@ impl DocumentScan {
                 if self.depth == 1 {
                     self.outer = self.key;
                 }
+                if self.depth == 2 && self.outer == Some(ScannedKey::Envelope) && self.name.is("id") {
+                    self.envelope_id.expect();
+                }
                 if let Some(ScannedKey::Number(number)) = self.key {
                     self.numbers[number as usize] = None;
                 }
@@ -281,6 +304,7 @@ impl DocumentScan {
     }
 
     fn open_string(&mut self) {
+        self.is_last |= self.key == Some(ScannedKey::FinishReason);
         self.has_more |= matches!(self.key, Some(ScannedKey::Text | ScannedKey::Error));
         let purpose = match self.key {
             None => StringPurpose::Name,
@@ -314,6 +338,9 @@ impl DocumentScan {
             (1, b"error") => ScannedKey::Error,
             (1, b"message" | b"response") => ScannedKey::Envelope,
             (1, b"x_groq") => ScannedKey::Groq,
+            (1, b"candidates") => ScannedKey::Candidates,
+            (1, b"done") => ScannedKey::Done,
+            (3, b"finishReason") if self.outer == Some(ScannedKey::Candidates) => ScannedKey::FinishReason,
             (1, b"usageMetadata") => ScannedKey::Usage,
             (depth, b"usage") if depth == 1 || inside || in_vendors_place => ScannedKey::Usage,
             (depth, b"service_tier") if depth == 1 || inside => ScannedKey::Tier,
@@ -334,6 +361,7 @@ impl DocumentScan {
             return 1;
         }
         let end = memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
+        self.envelope_id.extend(&bytes[..end]);
         match purpose {
             StringPurpose::Name | StringPurpose::Kind | StringPurpose::Tier => self.name.extend(&bytes[..end]),
             StringPurpose::Text => text.extend(&bytes[..end]),
@@ -343,6 +371,7 @@ impl DocumentScan {
         match bytes.get(end) {
             Some(b'"') => {
                 self.string = None;
+                self.envelope_id.end();
                 match purpose {
                     StringPurpose::Kind => self.kind = self.name,
                     StringPurpose::Tier => self.tier = Some(ServiceTier::of_word(self.name.text())),

@@ -287,28 +287,61 @@ fn a_broken_stream_ends_in_its_own_shape() {
         broken(AnswerFormat::Anthropic, UsageEvent::Keep, MESSAGES),
         "event: error\ndata: {\"error\":{\"code\":\"upstream_error\",\"message\":\"gone\",\"type\":\"api_error\"},\"type\":\"error\"}\n\n"
     );
-    assert_eq!(
-        broken(AnswerFormat::Responses, UsageEvent::Keep, RESPONSES),
-        "event: error\ndata: {\"code\":\"upstream_error\",\"message\":\"gone\",\"param\":null,\"sequence_number\":0,\"type\":\"error\"}\n\n"
-    );
+    let failed = broken(AnswerFormat::Responses, UsageEvent::Keep, RESPONSES);
+    let failed = failed.strip_prefix("event: response.failed\ndata: ").expect("the last event of a response");
+    let failed: Value = serde_json::from_str(failed).expect("JSON");
+    assert_eq!((&failed["type"], &failed["response"]["status"]), (&"response.failed".into(), &"failed".into()));
+    assert_eq!(failed["response"]["error"], serde_json::json!({"code": "upstream_error", "message": "gone"}));
 }
 
 #[test]
-fn the_error_of_a_broken_response_has_the_number_after_the_newest_whole_event() {
-    let mut filter =
-        UsageFilter::new(UsageReader::new(AnswerFormat::Responses, AnswerFraming::Events), UsageEvent::Keep);
-    for event in [
-        "data: {\"sequence_number\":8}\n\n",
-        "data: {\"sequence_number\":9,\"x\":1}\n\n",
-        "data: {\"sequence_number\":10",
-    ] {
-        filter.push(Bytes::from_static(event.as_bytes()));
-    }
+fn a_broken_response_fails_under_its_own_id_with_the_number_after_the_newest_whole_event() {
+    for scope in [StateScope::Nothing, StateScope::Responses] {
+        let mut filter =
+            UsageFilter::new(UsageReader::new(AnswerFormat::Responses, AnswerFraming::Events), UsageEvent::Keep);
+        filter.look_for_names(scope);
+        for event in [
+            "data: {\"sequence_number\":8,\"response\":{\"output\":[{\"id\":\"no\"}],\"id\":\"resp_",
+            "1\",\"model\":\"m\"}}\n\n",
+            "data: {\"sequence_number\":9,\"response\":{\"id\":\"resp_2\"}}\n\n",
+            "data: {\"sequence_number\":10",
+        ] {
+            filter.push(Bytes::from_static(event.as_bytes()));
+        }
 
-    let words = filter.break_off("upstream_error", "gone");
-    let data = words.strip_prefix(b"event: error\ndata: ").expect("an error event");
-    let error: Value = serde_json::from_slice(data).expect("JSON");
-    assert_eq!((&error["type"], &error["sequence_number"]), (&Value::from("error"), &Value::from(10)));
+        let words = filter.break_off("upstream_error", "gone");
+        let data = words.strip_prefix(b"event: response.failed\ndata: ").expect("the last event of a response");
+        let failed: Value = serde_json::from_slice(data).expect("JSON");
+        assert_eq!((&failed["sequence_number"], &failed["response"]["id"]), (&10.into(), &"resp_1".into()));
+    }
+}
+
+#[test]
+fn a_stream_has_come_to_its_last_word_when_its_api_says_so() {
+    use AnswerFormat::{Anthropic, OpenAi, Responses};
+    use AnswerFraming::{Events, Json};
+    let gemini = |reason: &str| format!("data: {{\"candidates\":[{{\"content\":{{\"parts\":[{{\"text\":\"finishReason\"}}]}}{reason}}}]}}\n\n");
+    for (shape, framing, answer, is_over) in [
+        (OpenAi, Events, "data: {\"choices\":[{\"finish_reason\":\"stop\"}]}\n\n".to_owned(), false),
+        (OpenAi, Events, "data: {\"choices\":[]}\n\ndata: [DONE]\n\n".to_owned(), true),
+        (Anthropic, Events, "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n".to_owned(), true),
+        (Responses, Events, "data: {\"type\":\"response.completed\"}\n\n".to_owned(), true),
+        (Responses, Events, "data: {\"type\":\"response.failed\"}\n\n".to_owned(), true),
+        (Responses, Events, "data: {\"type\":\"response.incomplete\"}\n\n".to_owned(), true),
+        (OpenAi, Events, gemini(""), false),
+        (OpenAi, Events, gemini(",\"finishReason\":null"), false),
+        (OpenAi, Events, gemini(",\"finishReason\":\"STOP\""), true),
+        (OpenAi, Json, "{\"message\":{\"content\":\"done\"},\"done\":false}\n".to_owned(), false),
+        (OpenAi, Json, "{\"done\":false}\n{\"message\":{},\"done\":true,\"eval_count\":3}\n".to_owned(), true),
+        (OpenAi, Json, "{\"choices\":[]}".to_owned(), false),
+    ] {
+        for size in [1, 7, answer.len()] {
+            let mut reader = UsageReader::new(shape, framing);
+            answer.as_bytes().chunks(size).for_each(|piece| reader.push(piece));
+
+            assert_eq!(reader.is_last_word(), is_over, "{answer} in pieces of {size}");
+        }
+    }
 }
 
 #[test]

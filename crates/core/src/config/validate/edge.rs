@@ -58,6 +58,7 @@ impl ConfigChecker<'_> {
         }
         self.span(&path.key("keep_alive"), limits.keep_alive, &KEEP_ALIVE);
         self.span(&path.key("drain"), limits.drain, &(Duration::ZERO..=*TIMEOUT.end()));
+        self.span(&path.key("drain_min"), limits.drain_min, &(Duration::ZERO..=*TIMEOUT.end()));
     }
 
     pub(super) fn clients(&mut self) {
