@@ -52,7 +52,7 @@ use http::Version;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
+use pingora::{Error, ErrorSource, ErrorType, Result};
 use pointsman_core::usage::UsageEvent;
 use pointsman_telemetry::Metrics;
 
@@ -61,6 +61,7 @@ pub(crate) use self::answer::rejection;
 use self::answer::rejection::Rejection;
 use self::attempt::fallback::RetryLedger;
 use self::attempt::forward;
+use self::attempt::stale::ConnectionUse;
 pub use self::context::RequestContext;
 use self::downstream::admission::Admission;
 use self::downstream::drain::OpenRequests;
@@ -149,7 +150,7 @@ impl ProxyHttp for Proxy {
         ctx.attempts.pause().await;
         ctx.attempts.begin();
         traced::attempted(session.req_header(), ctx);
-        let peer = ctx.attempts.pick_peer().await;
+        let peer = ctx.attempts.pick_peer(session).await;
         peer.map_err(|mut error| {
             error.set_retry(self.recorder.attempt_failed(ctx, &error, &self.retries));
             error
@@ -221,6 +222,7 @@ impl ProxyHttp for Proxy {
         ctx: &mut Self::CTX,
     ) -> Result<()> {
         ctx.attempts.adapter.restore(session); // an informational answer may be the first, and the deadline was kept
+        ctx.attempts.note_answer();
         if upstream.status.is_informational() {
             return Ok(());
         }
@@ -265,6 +267,9 @@ impl ProxyHttp for Proxy {
             self.opened(ctx, verdict)?;
         }
         let gap = ctx.meter.as_mut().and_then(|meter| meter.pass(body, end_of_stream));
+        if ctx.meter.as_ref().is_some_and(AnswerMeter::has_said_all) {
+            ctx.attempts.adapter.answer_is_whole();
+        }
         if let Some(gap) = gap {
             self.metrics.chunk_followed(ctx.attempts.model(), gap);
         }
@@ -318,17 +323,22 @@ impl ProxyHttp for Proxy {
             return error;
         }
         let mut error = error.more_context(format!("peer: {peer}"));
+        if ctx.attempts.again_after_stale(session, &error, if reused { ConnectionUse::Kept } else { ConnectionUse::New }) {
+            tracing::debug!(request_id = %ctx.request_id, %error, "A kept connection had been closed");
+            error.set_retry(true);
+            return error;
+        }
+        if answer::is_whole(ctx, &error) {
+            error.set_retry(false);
+            return error;
+        }
         if !ctx.attempts.can_resend(session) || answer::begun(session).is_some() {
             error.set_retry(false);
             self.recorder.attempt_broke(ctx, &error);
             return error;
         }
         ctx.meter = None; // of an answer that the client has seen nothing of
-        // A kept connection that turns out to be closed says nothing about the upstream: the same one is asked again.
-        let is_stale = reused && matches!(error.retry, RetryType::ReusedOnly | RetryType::Decided(true));
-        let again =
-            (is_stale && ctx.attempts.again_after_stale()) || self.recorder.attempt_failed(ctx, &error, &self.retries);
-        error.set_retry(again);
+        error.set_retry(self.recorder.attempt_failed(ctx, &error, &self.retries));
         error
     }
 
@@ -339,7 +349,9 @@ impl ProxyHttp for Proxy {
         ctx: &mut Self::CTX,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        error.set_retry(self.recorder.attempt_failed(ctx, &error, &self.retries));
+        let again =
+            ctx.attempts.again_after_closed(&error) || self.recorder.attempt_failed(ctx, &error, &self.retries);
+        error.set_retry(again);
         error
     }
 
@@ -362,5 +374,8 @@ impl ProxyHttp for Proxy {
         ctx.attempts.adapter.restore(session); // Pingora calls `finish` next: without the real session there is no keep-alive
         self.recorder.account(session, error, ctx);
         connection::request_ended();
+        if ctx.keeps_connection {
+            connection::keep(session).await;
+        }
     }
 }

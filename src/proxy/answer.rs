@@ -15,9 +15,11 @@ use pingora::{Error, ErrorType, Result};
 
 use self::broken_stream::break_off;
 use self::decision_headers::decorate;
+use self::meter::AnswerMeter;
 use self::rejection::{AnswerShape, Rejection};
 use super::attempt::earlier_failure::is_refusal;
 use super::context::RequestContext;
+use super::downstream::intake;
 use super::header_fields;
 use crate::upstream::{AttemptFailure, ERROR_IN_ANSWER};
 
@@ -73,17 +75,27 @@ async fn send(
     session.write_response_body(Some(body), true).await
 }
 
-/// Answers with Pointsman's own error, unless an answer was started or the client is gone.
-pub(super) async fn reject(session: &mut Session, ctx: &mut RequestContext, rejection: &Rejection) {
+/// Answers with Pointsman's own error, unless an answer was started or the client is gone. Returns whether the error was
+/// written whole.
+pub(super) async fn reject(session: &mut Session, ctx: &mut RequestContext, rejection: &Rejection) -> bool {
     ctx.rejected = Some(rejection.code());
     if begun(session).is_some() || matches!(rejection, Rejection::ClientGone) {
-        return;
+        return false;
     }
     if !session.as_downstream_mut().is_body_done() {
         session.set_keepalive(None); // what is left of the body must not be read as the next request
     }
     // A client that left before it read its error is no error of ours.
-    let _ = write(session, ctx, rejection).await;
+    write(session, ctx, rejection).await.is_ok()
+}
+
+/// Returns whether a request that failed had its whole answer before: SDKs hang up after the last event of a stream
+/// instead of waiting for the end of the body.
+pub(super) fn is_whole(ctx: &RequestContext, error: &Error) -> bool {
+    let has_said_all = || ctx.meter.as_ref().is_some_and(AnswerMeter::has_said_all);
+    let is_unwritten = *error.etype() == ErrorType::WriteError;
+    let is_client_gone = AttemptFailure::of(error) == AttemptFailure::ClientGone;
+    is_client_gone && (ctx.attempts.adapter.has_delivered_all() || (has_said_all() && !is_unwritten))
 }
 
 async fn write(session: &mut Session, ctx: &RequestContext, rejection: &Rejection) -> Result<()> {
@@ -104,6 +116,9 @@ async fn write(session: &mut Session, ctx: &RequestContext, rejection: &Rejectio
 
 /// Turns what Pingora says went wrong into an answer.
 pub(super) async fn fail(session: &mut Session, error: &Error, ctx: &mut RequestContext) -> FailToProxy {
+    if let Some(written) = begun(session).filter(|_| is_whole(ctx, error)) {
+        return FailToProxy { error_code: written.status.as_u16(), can_reuse_downstream: false };
+    }
     let provider = ctx.attempts.provider().map(|provider| provider.name.clone());
     let said = ctx.attempts.answer_error.take().filter(|_| *error.etype() == ERROR_IN_ANSWER);
     let is_refused = matches!(error.etype(), ErrorType::HTTPStatus(_))
@@ -114,8 +129,12 @@ pub(super) async fn fail(session: &mut Session, error: &Error, ctx: &mut Request
         (Some(provider), _, Some(said)) => Rejection::of_answer(said, provider, ctx.attempts.told_to_wait()),
         (Some(provider), ..) => Rejection::of_attempt(AttemptFailure::of(error), provider),
     };
-    break_off(session, ctx, &rejection).await;
-    reject(session, ctx, &rejection).await;
+    let is_ended = break_off(session, ctx, &rejection).await;
+    let is_written = reject(session, ctx, &rejection).await;
+    ctx.keeps_connection = (is_written || is_ended) && session.as_downstream_mut().is_body_done();
+    if is_written && !ctx.keeps_connection {
+        intake::discard_body(session).await;
+    }
     let status = begun(session).map_or_else(|| rejection.status(), |written| written.status);
-    FailToProxy { error_code: status.as_u16(), can_reuse_downstream: false }
+    FailToProxy { error_code: status.as_u16(), can_reuse_downstream: false } // see `connection::keep`
 }

@@ -14,6 +14,7 @@ pub(super) mod original;
 mod refused_parameter;
 mod retry_after;
 pub(super) mod retry_budget;
+pub(super) mod stale;
 pub(super) mod withheld;
 
 use std::sync::Arc;
@@ -39,9 +40,6 @@ use crate::upstream::{AttemptFailure, Deployment, PeerId, PeerLease, PeerOutcome
 /// first.
 pub(super) const MAX_TRIES: u32 = 32;
 
-/// The time within which a kept connection breaks that had been closed before.
-const STALE_WITHIN: Duration = Duration::from_millis(500);
-
 /// The upstream's side of one request: where it goes, what is sent there, and what was tried.
 pub(super) struct UpstreamAttempts {
     /// The destination of the next attempt; `None` until it is known, and for a request that goes nowhere.
@@ -56,8 +54,10 @@ pub(super) struct UpstreamAttempts {
     tried: Vec<PeerId>,
     /// The number of attempts so far.
     count: u32,
-    /// The peers whose kept connection broke at once, which says nothing about them: once for each.
+    /// The peers whose kept connection broke, which says nothing about them: once for each.
     excused: Vec<PeerId>,
+    /// True once something of the current attempt's answer has come.
+    has_answer: bool,
     /// The start of the last attempt.
     started: Instant,
     /// The pause before the next attempt.
@@ -115,6 +115,7 @@ impl UpstreamAttempts {
             tried: Vec::new(),
             count: 0,
             excused: Vec::new(),
+            has_answer: false,
             started: now,
             pause: Duration::ZERO,
             earlier: None,
@@ -177,6 +178,12 @@ impl UpstreamAttempts {
     pub(super) fn begin(&mut self) {
         self.count += 1;
         self.started = Instant::now();
+        self.has_answer = false;
+    }
+
+    /// Marks that something of the attempt's answer has come.
+    pub(super) const fn note_answer(&mut self) {
+        self.has_answer = true;
     }
 
     /// Returns how often an upstream was tried.
@@ -240,18 +247,6 @@ impl UpstreamAttempts {
     pub(super) fn may_try_again(&self) -> bool {
         let counted = self.count as usize - self.excused.len();
         counted < self.limit.attempts as usize && !self.time_left().is_zero()
-    }
-
-    /// Goes back to the peer whose kept connection turned out to be closed, over a new one: once for each peer, and only
-    /// where the connection broke at once. Later the peer may have begun its work.
-    pub(super) fn again_after_stale(&mut self) -> bool {
-        let Some(peer) = self.tried.last().copied().filter(|peer| !self.excused.contains(peer)) else { return false };
-        if self.started.elapsed() > STALE_WITHIN {
-            return false;
-        }
-        self.tried.pop();
-        self.excused.push(peer);
-        true
     }
 
     /// Tells the peer's breaker what became of the attempt.

@@ -42,6 +42,8 @@ pub struct RequestContext {
     pub(super) meter: Option<AnswerMeter>,
     /// The code of the error that Pointsman itself answered with.
     pub(super) rejected: Option<RejectionCode>,
+    /// True when the client's connection stays although the request failed: its error was written whole.
+    pub(super) keeps_connection: bool,
     /// The part of the prompt that the decision log keeps.
     pub(super) kept: LoggedText,
     /// The request's spans, where requests are traced.
@@ -65,6 +67,7 @@ impl RequestContext {
             state: Arc::default(),
             meter: None,
             rejected: None,
+            keeps_connection: false,
             kept: LoggedText::default(),
             trace: None,
             open,

@@ -20,9 +20,10 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
-use pingora::apps::{HttpServerOptions, ServerApp};
+use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
 use pingora::listeners;
 use pingora::protocols::Stream;
+use pingora::protocols::http::ServerSession as HttpSession;
 use pingora::proxy::{HttpProxy, http_proxy};
 use pingora::server::configuration::ServerConf;
 use pingora::server::{Fds, ListenFds, RunArgs, Server, ShutdownWatch};
@@ -311,6 +312,20 @@ impl DrainState {
     }
 }
 
+impl ListenerApp {
+    /// Serves the requests that follow on a connection over HTTP/1, as Pingora does after one that did not fail.
+    async fn go_on(&self, kept: ReusedHttpStream, shutdown: &ShutdownWatch) {
+        let mut next = Some(kept);
+        while let Some((stream, settings)) = next.map(ReusedHttpStream::consume) {
+            let mut session = HttpSession::new_http1(stream);
+            if let Some(settings) = settings {
+                settings.apply_to_session(&mut session);
+            }
+            next = self.proxy.process_new_http(session, shutdown).await;
+        }
+    }
+}
+
 #[async_trait]
 impl ServerApp for ListenerApp {
     async fn process_new(self: &Arc<Self>, stream: Stream, _shutdown: &ShutdownWatch) -> Option<Stream> {
@@ -323,7 +338,13 @@ impl ServerApp for ListenerApp {
         };
         // Who comes while the server drains is served; the first GOAWAY is for those who were here before.
         let shutdown = if *self.closing.borrow() { &self.last_call } else { &self.closing };
-        let serve = |stream| async move { self.proxy.process_new(stream, shutdown).await };
+        let serve = |stream| async move {
+            let left = self.proxy.process_new(stream, shutdown).await;
+            while let Some(kept) = connection::take_kept() {
+                self.go_on(kept, shutdown).await;
+            }
+            left
+        };
         connection::timed(stream, header, &self.admission, serve).await
     }
 

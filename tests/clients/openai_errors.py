@@ -100,12 +100,14 @@ def a_stream_that_the_upstream_cuts_is_an_api_error(url: str, upstream: Upstream
     assert error.code == "upstream_error", error.body
 
 
-def a_response_that_the_upstream_cuts_ends_with_an_error_event(url: str, upstream: Upstream) -> None:
+def a_response_that_the_upstream_cuts_fails_under_its_own_id(url: str, upstream: Upstream) -> None:
     events = list(sdk(url).responses.create(model="auto", input="hi", stream=True, user="broken"))
 
     upstream.request()
-    assert (events[0].type, events[-1].type) == ("response.created", "error"), events
-    assert (events[-1].code, events[-1].sequence_number) == ("upstream_error", len(events) - 1), events
+    assert (events[0].type, events[-1].type) == ("response.created", "response.failed"), events
+    failed = events[-1].response
+    assert (failed.id, failed.status, failed.error.code) == (events[0].response.id, "failed", "upstream_error"), failed
+    assert events[-1].sequence_number == len(events) - 1, events
 
 
 def an_answer_that_the_upstream_cuts_is_an_internal_server_error(url: str, upstream: Upstream) -> None:
@@ -156,7 +158,7 @@ if __name__ == "__main__":
         a_client_that_does_not_wait_gets_its_timeout_and_the_upstream_s_work_ends,
         a_stream_that_is_closed_ends_the_upstream_s_work,
         a_stream_that_the_upstream_cuts_is_an_api_error,
-        a_response_that_the_upstream_cuts_ends_with_an_error_event,
+        a_response_that_the_upstream_cuts_fails_under_its_own_id,
         an_answer_that_the_upstream_cuts_is_an_internal_server_error,
         a_proxy_that_is_not_there_is_a_connection_error,
     ])  # fmt: skip

@@ -176,6 +176,11 @@ impl Raw {
         Self(TcpStream::connect(address).await.expect("the gateway accepts connections"))
     }
 
+    /// Connects, if anybody listens.
+    pub(crate) async fn try_open(address: SocketAddr) -> Option<Self> {
+        soon("a connection", TcpStream::connect(address)).await.ok().map(Self)
+    }
+
     pub(crate) async fn write(&mut self, bytes: impl AsRef<[u8]>) {
         soon("room to write", self.0.write_all(bytes.as_ref())).await.expect("an open connection");
     }
@@ -193,6 +198,25 @@ impl Raw {
     /// Reads one answer that has a `Content-Length` or chunks; returns its head.
     pub(crate) async fn read_head(&mut self) -> String {
         self.read_until("\r\n\r\n").await
+    }
+
+    /// Reads one answer with its body, and what informs before it; returns its head.
+    pub(crate) async fn read_answer(&mut self) -> String {
+        loop {
+            let head = self.read_head().await;
+            let fields = head.to_lowercase();
+            if fields.starts_with("http/1.1 1") {
+                continue;
+            }
+            if fields.contains("transfer-encoding: chunked") {
+                self.read_until("\r\n0\r\n\r\n").await;
+                return head;
+            }
+            let length = fields.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+            let mut body = vec![0; length.unwrap_or(0)];
+            soon("a body", self.0.read_exact(&mut body)).await.expect("a whole body");
+            return head;
+        }
     }
 
     /// Writes, and returns whether the other side still takes it.
@@ -213,6 +237,12 @@ impl Raw {
         };
         soon("an answer", dripping).await;
         self.read_head().await
+    }
+
+    /// Reads until the other side ends the connection.
+    pub(crate) async fn rest(&mut self) -> std::io::Result<Vec<u8>> {
+        let mut rest = Vec::new();
+        soon("the connection's end", self.0.read_to_end(&mut rest)).await.map(|_| rest)
     }
 
     /// Waits until the other side closes the connection, whatever it says before.

@@ -34,6 +34,7 @@ mod fallback;
 mod governed;
 mod harness;
 mod headers;
+mod kept_connections;
 mod kept_elsewhere;
 mod kept_state;
 mod label;
@@ -65,6 +66,7 @@ mod upstream_h2;
 mod upstream_tls;
 mod usage;
 mod watched;
+mod whole_answers;
 mod wire;
 
 /// How long a test waits for anything: long enough for a busy machine, short enough to notice a hang.

@@ -196,6 +196,11 @@ impl AnswerMeter {
         self.framing == Some(AnswerFraming::Events)
     }
 
+    /// Returns whether nothing is to follow that a client waits for: its stream came to the end that its API says.
+    pub(in crate::proxy) fn has_said_all(&self) -> bool {
+        self.reader().is_some_and(UsageReader::is_last_word)
+    }
+
     /// Returns the time from the first chunk to the last; `None` when all came at once.
     pub(in crate::proxy) fn streamed_for(&self) -> Option<Duration> {
         Some(self.last?.duration_since(self.first?)).filter(|time| !time.is_zero())

@@ -25,11 +25,15 @@
 //! pauses are to be shorter than the wait for the first byte, or the whole answer has to end in time,
 //! [`SessionSwap::watch`] lets it stand in once more and see to it.
 //!
+//! It also sees a client leave that has all of its answer, as SDKs do after the last event of a stream: then the upstream
+//! gets a moment to come to its own end, so that its connection is kept.
+//!
 //! What is left to Pingora's one timeout, the longer of the two: the first byte of an HTTP/2 upstream for an HTTP/2
 //! client, whose real session has to be there while the body is sent (see `request_body_filter`), and requests whose
 //! body is not read but passed on.
 
 mod replay;
+mod rest;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,11 +50,16 @@ use super::withheld::{LONGEST_HOLD, UpstreamDeadlines, Withheld};
 use crate::proxy::downstream::drain::CutSignal;
 
 /// The slot in which a dropped [`ReplaySession`] leaves the real session, as `Box<dyn CustomSession>` cannot be downcast
-/// to take it back; and the word that an answer which is held may go out.
+/// to take it back; and the words on the answer that pass between it and the phases.
 #[derive(Default)]
 struct SessionSlot {
     session: Mutex<Option<Box<HttpSession>>>,
+    /// An answer that is held may go out.
     is_released: AtomicBool,
+    /// The last event of the answer has come.
+    is_whole: AtomicBool,
+    /// The client was sent it.
+    has_delivered_all: AtomicBool,
 }
 
 /// Swaps the downstream session for a [`ReplaySession`] and back. Lives in the request context.
@@ -80,6 +89,7 @@ impl SessionSwap {
         total: Option<Duration>,
     ) {
         let now = Instant::now();
+        self.slot.is_whole.store(false, Ordering::Relaxed);
         self.ends = total.map(|total| now + total);
         self.begins = Some(now + total.map_or(wait, |total| total.min(wait)));
         let patience = UpstreamDeadlines { until: self.begins, pause: None };
@@ -109,6 +119,17 @@ impl SessionSwap {
         self.slot.is_released.store(true, Ordering::Relaxed);
     }
 
+    /// Marks that the last event of the answer is about to go out: a client that leaves from then on has all of it, and
+    /// the upstream may come to its own end.
+    pub(in crate::proxy) fn answer_is_whole(&self) {
+        self.slot.is_whole.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether the client was sent the last event of its answer.
+    pub(in crate::proxy) fn has_delivered_all(&self) -> bool {
+        self.slot.has_delivered_all.load(Ordering::Relaxed)
+    }
+
     /// Fails the attempt, whose answer has just begun, when the upstream pauses for longer than `idle`, or is not done
     /// in time. What `may_last` is watched for the end of a drain alone.
     pub(in crate::proxy) fn watch(&mut self, session: &mut Session, idle: Option<Duration>, may_last: bool) {
@@ -121,8 +142,8 @@ impl SessionSwap {
     fn stand_in(&mut self, session: &mut Session, body: Bytes, patience: UpstreamDeadlines, withheld: Withheld) {
         self.restore(session);
         let inner = Some(std::mem::replace(&mut session.downstream_session, vacant()));
-        let replay =
-            ReplaySession { inner, slot: Arc::clone(&self.slot), cut: self.cut.clone(), body, patience, withheld };
+        let (slot, cut) = (Arc::clone(&self.slot), self.cut.clone());
+        let replay = ReplaySession { inner, slot, cut, body, patience, withheld, rest: None };
         *session.downstream_session = HttpSession::Custom(Box::new(replay));
         self.installed = true;
     }

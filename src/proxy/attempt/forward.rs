@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, OrErr, Result};
 use pointsman_core::prompt::Dialect;
 
 use super::original::AnswerKind;
-use super::{UpstreamAttempts, client_account};
+use super::{UpstreamAttempts, client_account, stale};
 use crate::proxy::asked::AskedTarget;
 use crate::proxy::header_fields;
 use crate::proxy::header_fields::KEY_FIELDS;
@@ -17,7 +18,7 @@ use crate::upstream::{AskedUrl, NoPeerError, PROVIDER_BUSY, Provider, UpstreamCr
 
 impl UpstreamAttempts {
     /// Returns the peer to try now, and takes a place at it.
-    pub(in crate::proxy) async fn pick_peer(&mut self) -> Result<Box<HttpPeer>> {
+    pub(in crate::proxy) async fn pick_peer(&mut self, session: &mut Session) -> Result<Box<HttpPeer>> {
         self.lease = None; // a retry does not compete with the place that its own request held
         let Some(provider) = self.provider().cloned() else {
             return Error::e_explain(ErrorType::InternalError, "no route");
@@ -31,8 +32,8 @@ impl UpstreamAttempts {
         };
         self.tried.push(lease.peer());
         let mut peer = provider.http_peer(lease.endpoint.address, self.wait_for(&provider));
-        if self.excused.contains(&lease.peer()) {
-            peer.group_key = peer.group_key.wrapping_add(1); // none of the connections that are kept
+        if self.needs_new_connection(session) {
+            stale::connect_anew(&mut peer);
         }
         self.lease = Some(lease);
         Ok(Box::new(peer))

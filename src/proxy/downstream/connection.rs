@@ -16,6 +16,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use pingora::apps::{HttpPersistentSettings, ReusedHttpStream};
+use pingora::protocols::http::ServerSession as HttpSession;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{
@@ -94,6 +96,26 @@ pub(in crate::proxy) fn request_began(session: &mut Session, limits: &TrafficLim
 /// Lets the clock start at the next request's first byte.
 pub(in crate::proxy) fn request_ended() {
     let _ = STATE.try_with(|state| state.request_ended()); // HTTP/2 has none
+}
+
+/// Keeps the connection of a request that failed after its error was written whole: Pingora closes it. Over HTTP/2 there
+/// is nothing to keep, as a failed stream is not the connection's end.
+pub(in crate::proxy) async fn keep(session: &mut Session) {
+    if !matches!(*session.downstream_session, HttpSession::H1(_)) {
+        return;
+    }
+    let settings = HttpPersistentSettings::for_session(&session.downstream_session);
+    let vacant = Box::new(HttpSession::Custom(Box::new(())));
+    let answered = std::mem::replace(&mut session.downstream_session, vacant);
+    // What does not say that it is kept is closed here, by its own end.
+    if let Ok(Some(stream)) = answered.finish().await {
+        let _ = STATE.try_with(|state| state.keep(ReusedHttpStream::from_reusable_stream(stream, settings)));
+    }
+}
+
+/// Takes the connection that [`keep`] kept.
+pub(in crate::proxy) fn take_kept() -> Option<ReusedHttpStream> {
+    STATE.try_with(|state| state.take_kept()).ok().flatten()
 }
 
 fn sleep(limit: Duration) -> Pin<Box<Sleep>> {

@@ -14,6 +14,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures::task::AtomicWaker;
+use pingora::apps::ReusedHttpStream;
 use pingora::protocols::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
@@ -41,6 +42,8 @@ pub(super) struct ConnectionState {
     turns: AtomicU32,
     /// Wakes the task that waits for a request.
     waiting: AtomicWaker,
+    /// The stream of a request that failed and was answered all the same.
+    kept: Mutex<Option<ReusedHttpStream>>,
 }
 
 /// A connection that is told when the end begins; dropping it forgets the connection.
@@ -107,6 +110,16 @@ impl ConnectionState {
         if self.has_request() {
             self.turns.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Keeps the stream for the next request.
+    pub(super) fn keep(&self, stream: ReusedHttpStream) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(stream);
+    }
+
+    /// Takes the stream that was kept.
+    pub(super) fn take_kept(&self) -> Option<ReusedHttpStream> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Counts the turns of the connection: from waiting to a request, and back.

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! shutdown  |-- at least `drain_min`, and until no request is open --|-- the door is closed --|
-//! upgrade   |------------- the next process accepts -----------------------------------|
-//!           answers say that they are the last of their connection   what is quiet closes     what is left is told
+//! upgrade   |-- the next process accepts --------------------------------------------------------|
+//!           answers say that they are the last of their connection  what is quiet closes   what is left is told
 //! ```
 //!
 //! Load balancers need time to notice, and connections end with an answer, not amid a request. So nothing is refused and
-//! nothing idle is closed until the shortest drain is over; where requests never cease, until the last moments of
-//! `drain`, which bounds it all.
+//! nothing idle is closed until the shortest drain is over and no request is open; where requests never cease, until
+//! half of `drain` has passed, which bounds it all.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,9 +33,8 @@ const SETTLE_PLAIN: Duration = Duration::from_millis(250);
 /// The time that requests that are cut off may take over their last words.
 const FAREWELL: Duration = Duration::from_secs(3);
 
-/// The part of a drain that is kept for the last requests of a server that is always asked more, and its upper bound.
-const LAST_PART: u32 = 8;
-const LAST_MOMENTS: Duration = Duration::from_secs(3);
+/// The part of a drain that is kept for those who were let in, where requests never cease: one half.
+const RESERVE: u32 = 2;
 
 /// The end that a proxy was told to come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,16 +75,16 @@ pub(super) struct DrainPhases {
 #[derive(Debug, Clone, Copy)]
 struct DrainSchedule {
     shortest: Instant,
-    last_moments: Instant,
+    last_entry: Instant,
     end: Instant,
 }
 
 impl DrainSchedule {
     fn new(shortest: Duration, longest: Duration) -> Self {
         let now = Instant::now();
-        let reserve = (longest / LAST_PART).min(LAST_MOMENTS);
-        let last_moments = now + (longest - reserve);
-        Self { shortest: (now + shortest).min(last_moments), last_moments, end: now + longest }
+        let end = now + longest;
+        let shortest = (now + shortest).min(end);
+        Self { shortest, last_entry: shortest.max(end - longest / RESERVE), end }
     }
 }
 
@@ -126,7 +125,7 @@ impl DrainSignal {
     /// Serves on until load balancers have noticed and no request is open; then lets nobody in, and waits for who is in.
     async fn close(&self, schedule: DrainSchedule) {
         sleep_until(schedule.shortest).await;
-        let _ = timeout_at(schedule.last_moments, self.open.drain()).await;
+        let _ = timeout_at(schedule.last_entry, self.open.drain()).await;
         self.listeners.close_door();
         let _ = self.phases.last_call.send(true);
         sleep(if self.has_tls { SETTLE } else { SETTLE_PLAIN }).await; // who is in the door
@@ -144,7 +143,7 @@ impl DrainSignal {
             sleep_until(settled).await;
             self.admission.drained().await;
         };
-        if timeout_at(schedule.last_moments, is_over).await.is_err() {
+        if timeout_at(schedule.last_entry, is_over).await.is_err() {
             self.admission.quiet_end().begin();
             self.admission.drained().await;
         }
@@ -168,15 +167,16 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn the_longest_drain_bounds_the_shortest_and_its_last_moments_are_kept() {
+    async fn the_longest_drain_bounds_the_shortest_and_half_of_it_is_kept_for_who_was_let_in() {
         let after = |shortest, longest| {
             let seconds = Duration::from_secs;
             let (now, schedule) = (Instant::now(), DrainSchedule::new(seconds(shortest), seconds(longest)));
-            [schedule.shortest, schedule.last_moments, schedule.end].map(|moment| (moment - now).as_secs())
+            [schedule.shortest, schedule.last_entry, schedule.end].map(|moment| (moment - now).as_secs())
         };
 
-        assert_eq!(after(5, 30), [5, 27, 30]);
-        assert_eq!(after(60, 16), [14, 14, 16]);
+        assert_eq!(after(5, 30), [5, 15, 30]);
+        assert_eq!(after(20, 30), [20, 20, 30]);
+        assert_eq!(after(60, 16), [16, 16, 16]);
         assert_eq!(after(0, 0), [0, 0, 0]);
     }
 }

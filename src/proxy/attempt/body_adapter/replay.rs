@@ -14,10 +14,11 @@ use pingora::protocols::http::custom::CustomMessageWrite;
 use pingora::protocols::http::custom::server::Session as CustomSession;
 use pingora::protocols::http::{HttpTask, ServerSession as HttpSession};
 use pingora::protocols::l4::socket::SocketAddr;
-use pingora::{Error, Result};
+use pingora::{Error, ErrorSource, Result};
 use tokio::time::Instant;
 
 use super::SessionSlot;
+use super::rest::AnswerRest;
 use crate::proxy::attempt::withheld::{UpstreamDeadlines, Withheld};
 use crate::proxy::downstream::drain::CutSignal;
 use crate::upstream::{CUT_OFF, SILENT};
@@ -31,6 +32,8 @@ pub(super) struct ReplaySession {
     pub(super) body: Bytes,
     pub(super) patience: UpstreamDeadlines,
     pub(super) withheld: Withheld,
+    /// The rest of the answer, once the client has left with all of it.
+    pub(super) rest: Option<AnswerRest>,
 }
 
 impl ReplaySession {
@@ -55,6 +58,54 @@ impl ReplaySession {
             }
             () = cut.fell() => Error::e_explain(CUT_OFF, "at the end of the drain"),
         }
+    }
+
+    /// Goes on without the client, if it has left with the whole answer; else fails with its error.
+    fn without_client(&mut self, left: Box<Error>) -> Result<&mut AnswerRest> {
+        let is_of_client = *left.esource() != ErrorSource::Upstream && ![SILENT, CUT_OFF].contains(left.etype());
+        if !is_of_client || !self.slot.has_delivered_all.load(Ordering::Relaxed) {
+            return Err(left);
+        }
+        Ok(self.rest.get_or_insert_with(AnswerRest::new))
+    }
+
+    /// Waits for the client to leave, and meanwhile lets out what was held for long enough.
+    async fn attend(&mut self) -> Result<Option<Bytes>> {
+        self.finish_writing().await?;
+        if let Some(until) = self.withheld.held_until() {
+            tokio::select! {
+                biased;
+                idled = self.idle() => return idled,
+                () = tokio::time::sleep_until(until) => {}
+            }
+            self.let_out().await?;
+        }
+        self.idle().await
+    }
+
+    /// Passes on what came, unless it is withheld; returns whether the answer is over.
+    async fn pass(&mut self, mut tasks: Vec<HttpTask>) -> Result<bool> {
+        self.finish_writing().await?;
+        if self.slot.is_released.load(Ordering::Relaxed)
+            && let Some(mut opening) = self.withheld.release()
+        {
+            self.patience = opening.then;
+            opening.tasks.append(&mut tasks);
+            tasks = opening.tasks;
+        }
+        let Some(tasks) = self.withheld.sift(tasks)? else {
+            if let Some(deadlines) = self.withheld.deadlines_of_whole() {
+                self.patience = deadlines;
+                self.patience.renew();
+            }
+            return Ok(false); // there is more to come
+        };
+        let is_over = self.inner_mut().response_duplex_vec(tasks).await?;
+        self.patience.renew();
+        if self.slot.is_whole.load(Ordering::Relaxed) {
+            self.slot.has_delivered_all.store(true, Ordering::Relaxed);
+        }
+        Ok(is_over)
     }
 
     /// Lets out an opening that was held for as long as one may be. Cancel-safe: Pingora's queue of a connection keeps
@@ -122,16 +173,13 @@ impl CustomSession for ReplaySession {
     /// Waits for the client to leave, no longer than the upstream may be silent, or a drain lasts. Pingora polls this
     /// while it waits for the upstream, and starts it anew after each event: so the deadline is absolute.
     async fn read_body_or_idle(&mut self, _no_body_expected: bool) -> Result<Option<Bytes>> {
-        self.finish_writing().await?;
-        if let Some(until) = self.withheld.held_until() {
-            tokio::select! {
-                biased;
-                idled = self.idle() => return idled,
-                () = tokio::time::sleep_until(until) => {}
-            }
-            self.let_out().await?;
+        if self.rest.is_none() {
+            match self.attend().await {
+                Err(left) => self.without_client(left)?,
+                waited => return waited,
+            };
         }
-        self.idle().await
+        self.rest.as_ref().expect("the client has left").expired().await
     }
 
     // No custom messages. The writer must be `None`: with a writer and no reader Pingora fails the request.
@@ -188,25 +236,15 @@ impl CustomSession for ReplaySession {
         self.inner_mut().write_response_trailers(trailers).await
     }
 
-    async fn response_duplex_vec(&mut self, mut tasks: Vec<HttpTask>) -> Result<bool> {
-        self.finish_writing().await?;
-        if self.slot.is_released.load(Ordering::Relaxed)
-            && let Some(mut opening) = self.withheld.release()
-        {
-            self.patience = opening.then;
-            opening.tasks.append(&mut tasks);
-            tasks = opening.tasks;
+    async fn response_duplex_vec(&mut self, tasks: Vec<HttpTask>) -> Result<bool> {
+        if let Some(rest) = &mut self.rest {
+            return rest.take(&tasks);
         }
-        let Some(tasks) = self.withheld.sift(tasks)? else {
-            if let Some(deadlines) = self.withheld.deadlines_of_whole() {
-                self.patience = deadlines;
-                self.patience.renew();
-            }
-            return Ok(false); // there is more to come
-        };
-        let is_over = self.inner_mut().response_duplex_vec(tasks).await?;
-        self.patience.renew();
-        Ok(is_over)
+        let has_end = AnswerRest::has_end(&tasks);
+        match self.pass(tasks).await {
+            Err(left) => self.without_client(left).map(|_| has_end),
+            passed => passed,
+        }
     }
 
     /// A withheld answer takes the plain way out, where it can be seen.
@@ -267,6 +305,9 @@ impl CustomSession for ReplaySession {
     }
 
     async fn finish(&mut self) -> Result<()> {
+        if self.rest.is_some() {
+            return Ok(()); // nobody reads it
+        }
         self.inner_mut().finish_body().await
     }
 
