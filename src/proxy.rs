@@ -323,7 +323,11 @@ impl ProxyHttp for Proxy {
             return error;
         }
         let mut error = error.more_context(format!("peer: {peer}"));
-        if ctx.attempts.again_after_stale(session, &error, if reused { ConnectionUse::Kept } else { ConnectionUse::New }) {
+        if ctx.attempts.again_after_stale(
+            session,
+            &error,
+            if reused { ConnectionUse::Kept } else { ConnectionUse::New },
+        ) {
             tracing::debug!(request_id = %ctx.request_id, %error, "A kept connection had been closed");
             error.set_retry(true);
             return error;
@@ -349,8 +353,7 @@ impl ProxyHttp for Proxy {
         ctx: &mut Self::CTX,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        let again =
-            ctx.attempts.again_after_closed(&error) || self.recorder.attempt_failed(ctx, &error, &self.retries);
+        let again = ctx.attempts.again_after_closed(&error) || self.recorder.attempt_failed(ctx, &error, &self.retries);
         error.set_retry(again);
         error
     }

@@ -151,9 +151,13 @@ async fn the_last_answer_of_a_drain_does_not_wait_for_a_client_that_does_not_rea
 #[tokio::test]
 async fn a_shutdown_takes_requests_for_its_shortest_drain_and_each_is_the_last_of_its_connection() {
     let small = Origin::start().await;
-    let gateway = Gateway::start(&Config { drain_min: "1h", limits: ", drain: 2h", ..Config::new(&small, &small) }).await;
+    let gateway =
+        Gateway::start(&Config { drain_min: "1h", limits: ", drain: 1h", ..Config::new(&small, &small) }).await;
     let mut kept = Connection::open(gateway.listen, Framing::Length).await;
-    assert_eq!(kept.post(Framing::Length, CHAT, question("auto", "one")).await.header("connection"), Some("keep-alive"));
+    assert_eq!(
+        kept.post(Framing::Length, CHAT, question("auto", "one")).await.header("connection"),
+        Some("keep-alive")
+    );
 
     gateway.signal(Signal::TERM);
     until_draining(&gateway).await;
@@ -174,7 +178,7 @@ async fn a_second_signal_tells_who_still_waits_and_ends_the_process() {
     for second in [Signal::TERM, Signal::INT] {
         let (_release, held) = oneshot::channel();
         let small = Origin::answering([Answer::Held(held)]).await;
-        let config = Config { drain_min: "1h", limits: ", drain: 2h", ..Config::new(&small, &small) };
+        let config = Config { drain_min: "1h", limits: ", drain: 1h", ..Config::new(&small, &small) };
         let gateway = Gateway::start(&config).await;
         let in_flight = tokio::spawn(chat(gateway.listen, question("auto", "slow")));
         small.next().await;
@@ -192,7 +196,8 @@ async fn a_second_signal_tells_who_still_waits_and_ends_the_process() {
 #[tokio::test]
 async fn someone_at_a_terminal_does_not_wait_for_load_balancers() {
     let small = Origin::start().await;
-    let gateway = Gateway::start(&Config { drain_min: "1h", limits: ", drain: 2h", ..Config::new(&small, &small) }).await;
+    let gateway =
+        Gateway::start(&Config { drain_min: "1h", limits: ", drain: 1h", ..Config::new(&small, &small) }).await;
 
     gateway.signal(Signal::INT);
 
@@ -207,7 +212,7 @@ async fn a_connection_that_stays_quiet_is_closed_by_its_end_and_not_by_a_reset()
     let mut silent = Raw::open(gateway.listen).await;
     let mut idle = Raw::open(gateway.listen).await;
     idle.write(format!("POST {CHAT} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}", body.len())).await;
-    idle.read_until("}}").await;
+    idle.read_answer().await;
 
     gateway.signal(Signal::TERM);
 
@@ -241,8 +246,7 @@ async fn ask_until_refused(address: SocketAddr, is_kept: bool) -> usize {
     while let Some(mut client) = Raw::try_open(address).await {
         loop {
             client.write(&request).await;
-            let head = client.read_head().await;
-            client.read_until("}}").await;
+            let head = client.read_answer().await;
             assert!(head.starts_with("HTTP/1.1 200"), "{head}");
             answered += 1;
             if head.to_lowercase().contains("connection: close") {

@@ -180,6 +180,27 @@ async fn an_anthropic_stream_that_is_cut_says_so_as_anthropic_does() {
 }
 
 #[tokio::test]
+async fn a_response_that_is_cut_fails_under_its_own_id() {
+    let created = "data: {\"type\":\"response.created\",\"sequence_number\":0,\"response\":{\"id\":\"resp_1\"}}\n\n";
+    let delta = "data: {\"type\":\"response.output_text.delta\",\"sequence_number\":1,\"delta\":\"hi\"}\n\n";
+    let part = [created, delta].concat();
+    for framing in [Framing::Length, Framing::H2Length] {
+        let origin = Origin::answering([Answer::CutEvents(part.clone().into())]).await;
+        let gateway = Gateway::start(&Config { default_provider: Some("one"), ..Config::new(&origin, &origin) }).await;
+        let mut connection = Connection::open(gateway.listen, framing).await;
+
+        let (got, whole) = read_all(&mut connection, framing, "/v1/responses").await;
+
+        let event = got.strip_prefix(&part).expect("what the upstream sent");
+        let failed = event.strip_prefix("event: response.failed\ndata: ").expect("the end of a response");
+        let failed: Value = serde_json::from_str(failed).expect("JSON");
+        assert_eq!((&failed["sequence_number"], &failed["response"]["id"]), (&json!(2), &json!("resp_1")));
+        assert_eq!(failed["response"]["error"]["code"], "upstream_error");
+        assert!(whole, "{framing:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_client_that_left_has_read_is_counted_and_no_fault_of_the_upstream() {
     for framing in Framing::ALL {
         let (sender, chunks) = mpsc::channel(1);

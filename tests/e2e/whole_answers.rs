@@ -1,7 +1,6 @@
 //! Clients that hang up after the last event of a stream, as SDKs do, have their whole answer: they are counted as
 //! served, and the upstream's connection is kept. Who leaves before is gone.
 
-use bytes::Bytes;
 use http::Method;
 use http_body_util::BodyExt;
 use tokio::sync::mpsc;

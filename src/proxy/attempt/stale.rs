@@ -2,7 +2,8 @@
 //!
 //! An upstream may close an idle connection in the moment in which a request is written to it. Then the write fails, or
 //! the read, and nothing of an answer has come. That is how keep-alive works, and says nothing about the peer: it is
-//! neither a failure of its, nor an attempt that `retry` counts, once for each peer.
+//! neither a failure of its, nor an attempt that `retry` counts, once for each peer. What an HTTP/2 peer says that it has
+//! not begun (GOAWAY, REFUSED_STREAM) may be sent to it a few times.
 //!
 //! What cannot be sent twice, because it is passed on as it comes, does not meet such a connection: it gets a new one.
 
@@ -27,18 +28,27 @@ pub(super) fn connect_anew(peer: &mut HttpPeer) {
     peer.options.idle_timeout = Some(Duration::ZERO);
 }
 
-/// Returns whether an attempt failed because of its connection. HTTP/2 tells what it says of one stream apart, and what
-/// it has not begun.
-fn is_of_connection(error: &Error, connection: ConnectionUse) -> bool {
-    if *error.esource() != ErrorSource::Upstream {
-        return false;
-    }
-    match error.etype() {
-        _ if matches!(error.retry, RetryType::Decided(true)) => true, // an HTTP/2 peer that has not begun, and says so
-        _ if connection == ConnectionUse::New => false,
+/// The times that a peer is excused for a kept connection.
+const ONCE: usize = 1;
+
+/// The times that a peer is excused that has not begun.
+const A_FEW_TIMES: usize = 3;
+
+/// Returns how often a peer is excused for an error, as far as it is one of its connection. HTTP/2 tells what it says of
+/// one stream apart.
+fn excuses(error: &Error, connection: ConnectionUse) -> usize {
+    let is_of_connection = match error.etype() {
         ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed => true,
         ErrorType::H2Error => !error.root_cause().to_string().starts_with("stream error"),
         _ => false,
+    };
+    if matches!(error.etype(), ErrorType::H2Downgrade | ErrorType::InvalidH2) {
+        return 0; // Pingora learns to speak HTTP/1 to the peer, but over its kept connections alone
+    }
+    match (error.esource(), &error.retry) {
+        (ErrorSource::Upstream, RetryType::Decided(true)) => A_FEW_TIMES, // Pingora knows what HTTP/2 has not begun
+        (ErrorSource::Upstream, _) if is_of_connection && connection == ConnectionUse::Kept => ONCE,
+        _ => 0,
     }
 }
 
@@ -65,22 +75,27 @@ impl UpstreamAttempts {
         error: &Error,
         connection: ConnectionUse,
     ) -> bool {
-        if self.has_answer || !is_of_connection(error, connection) {
+        if self.has_answer {
             return false;
         }
         let is_at_hand = self.body.bytes().is_some() || session.as_downstream_mut().is_body_empty();
-        let may_be_sent = self.body.may_be_sent_again() || self.started.elapsed() < NOT_BEGUN_WITHIN;
-        is_at_hand && may_be_sent && self.excuse_peer()
+        let times = excuses(error, connection);
+        let has_not_begun = times == A_FEW_TIMES || self.started.elapsed() < NOT_BEGUN_WITHIN;
+        is_at_hand && (has_not_begun || self.body.may_be_sent_again()) && self.excuse_peer(times)
     }
 
     /// Prepares to ask the same peer again, where an HTTP/2 connection took no further request; false where something
     /// else failed.
     pub(in crate::proxy) fn again_after_closed(&mut self, error: &Error) -> bool {
-        *error.etype() == ErrorType::H2Error && self.excuse_peer()
+        *error.etype() == ErrorType::H2Error && self.excuse_peer(ONCE)
     }
 
-    fn excuse_peer(&mut self) -> bool {
-        let Some(peer) = self.tried.last().copied().filter(|peer| !self.excused.contains(peer)) else { return false };
+    /// Forgets that the last peer was tried, unless it was excused as often before.
+    fn excuse_peer(&mut self, times: usize) -> bool {
+        let Some(peer) = self.tried.last().copied() else { return false };
+        if self.excused.iter().filter(|excused| **excused == peer).count() >= times {
+            return false;
+        }
         self.tried.pop();
         self.excused.push(peer);
         true
@@ -96,22 +111,21 @@ mod tests {
         for etype in [ErrorType::WriteError, ErrorType::ReadError, ErrorType::ConnectionClosed, ErrorType::H2Error] {
             let error = Error::new(etype).into_up();
 
-            assert!(is_of_connection(&error, ConnectionUse::Kept), "{error}");
-            assert!(!is_of_connection(&error, ConnectionUse::New), "{error}");
+            assert_eq!(excuses(&error, ConnectionUse::Kept), ONCE, "{error}");
+            assert_eq!(excuses(&error, ConnectionUse::New), 0, "{error}");
         }
     }
 
     #[test]
     fn what_an_upstream_says_or_leaves_unsaid_is_no_fault_of_the_connection() {
         for etype in [ErrorType::ReadTimedout, ErrorType::WriteTimedout, ErrorType::InvalidHTTPHeader] {
-            assert!(!is_of_connection(&Error::new(etype).into_up(), ConnectionUse::Kept));
+            assert_eq!(excuses(&Error::new(etype).into_up(), ConnectionUse::Kept), 0);
         }
         let client = Error::new(ErrorType::ReadError).into_down();
         let stream = std::io::Error::other("stream error received: unexpected internal error encountered");
         let stream = Error::because(ErrorType::H2Error, "while reading", stream).into_up();
 
-        assert!(!is_of_connection(&client, ConnectionUse::Kept));
-        assert!(!is_of_connection(&stream, ConnectionUse::Kept));
+        assert_eq!([client, stream].map(|error| excuses(&error, ConnectionUse::Kept)), [0, 0]);
     }
 
     #[test]
@@ -119,7 +133,7 @@ mod tests {
         let mut refused = Error::new(ErrorType::H2Error).into_up();
         refused.retry = true.into();
 
-        assert!(is_of_connection(&refused, ConnectionUse::New));
+        assert_eq!(excuses(&refused, ConnectionUse::New), A_FEW_TIMES);
     }
 
     #[test]

@@ -84,7 +84,11 @@ mod tests {
             let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
             let address = listener.local_addr().expect("an address");
             let mut handles = ListenerHandles::default();
-            if by_descriptor { handles.hold_descriptor(listener.as_raw_fd()) } else { handles.hold(&listener) }
+            if by_descriptor {
+                handles.hold_descriptor(listener.as_raw_fd())
+            } else {
+                handles.hold(&listener)
+            }
             let mut early = TcpStream::connect(address).expect("a connection");
 
             handles.close_door();

@@ -12,6 +12,7 @@
 
 mod envelope_id;
 mod escape;
+mod key;
 mod short_string;
 
 use memchr::memchr2;
@@ -19,6 +20,7 @@ use serde_json::Value;
 
 use self::envelope_id::EnvelopeId;
 use self::escape::StringEscape;
+use self::key::{ScannedKey, StringPurpose, TopNumber};
 use self::short_string::ShortString;
 use super::ServiceTier;
 use super::sample::AnswerSample;
@@ -75,43 +77,6 @@ enum ChoicesState {
     Empty,
     /// The array has an element.
     Filled,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ScannedKey {
-    Type,
-    Choices,
-    Usage,
-    Envelope,
-    Groq,
-    Candidates,
-    Done,
-    FinishReason,
-    Number(TopNumber),
-    Tier,
-    Text,
-    Error,
-    State(StateKey),
-    Other,
-}
-
-/// A number of the top level that is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum TopNumber {
-    Sequence,
-    PromptEval,
-    Eval,
-}
-
-/// The purpose of a string's bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum StringPurpose {
-    Name,
-    Kind,
-    Tier,
-    Text,
-    State(StateKey),
-    Nothing,
 }
 
 /// A `usage` object that is being kept.
