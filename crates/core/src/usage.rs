@@ -72,6 +72,8 @@ struct AnswerState {
     sequence: Option<u64>,
     /// The number of bytes of `[DONE]` that the current event's data is; `None` once it is something else.
     done: Option<usize>,
+    /// True once an event was of Gemini's.
+    is_gemini: bool,
     ended: bool,
 }
 
@@ -141,6 +143,7 @@ impl UsageReader {
             tier: None,
             sequence: None,
             done: None,
+            is_gemini: false,
             ended: false,
         };
         Self { framing, lines: EventLines::default(), state }
@@ -272,6 +275,7 @@ impl AnswerState {
     /// Returns the event that tells a client its stream broke, as this API writes it.
     fn error_event(&self, code: &str, message: &str) -> String {
         match self.shape {
+            AnswerFormat::OpenAi if self.is_gemini => gemini::error_event(code, message),
             AnswerFormat::OpenAi => openai::error_event(code, message),
             AnswerFormat::Responses => {
                 let sequence = self.sequence.map_or(0, |newest| newest.saturating_add(1));
@@ -296,6 +300,7 @@ impl AnswerState {
             AnswerFormat::Responses => responses::ENDS.iter().any(|kind| self.scan.is_kind(kind)),
             AnswerFormat::Anthropic => self.scan.is_kind(anthropic::END),
         };
+        self.is_gemini |= self.scan.has_candidates();
         self.sequence = self.scan.sequence().or(self.sequence);
         self.tier = self.scan.tier().or(self.tier);
         self.add_usage();

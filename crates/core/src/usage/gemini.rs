@@ -1,6 +1,6 @@
 //! Gemini's own API, whose counts are in `usageMetadata`.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::counts::ReportedCounts;
 
@@ -20,6 +20,13 @@ pub(super) fn counts(usage: &Value) -> ReportedCounts {
         output_image: modality(&usage["candidatesTokensDetails"], "IMAGE"),
         ..ReportedCounts::default()
     }
+}
+
+/// Returns the event that says a stream broke: Google's SDKs compare its `code` as a status.
+pub(super) fn error_event(code: &str, message: &str) -> String {
+    let details = json!([{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": code}]);
+    let error = json!({"error": {"code": 503, "message": message, "status": "UNAVAILABLE", "details": details}});
+    format!("data: {error}\n\n")
 }
 
 fn modality(details: &Value, wanted: &str) -> Option<u64> {

@@ -58,6 +58,8 @@ pub(super) struct DocumentScan {
     alien: bool,
     /// True when the document says that it is the last one: Ollama's `done`, the `finishReason` of Gemini's candidates.
     is_last: bool,
+    /// True when the document is of Gemini's: it has `candidates`.
+    has_candidates: bool,
     envelope_id: EnvelopeId,
     /// The depth within a list of sealed parts.
     sealed_list: Option<u32>,
@@ -166,6 +168,11 @@ impl DocumentScan {
         self.is_last
     }
 
+    /// Returns whether the document is of Gemini's.
+    pub(super) fn has_candidates(&self) -> bool {
+        self.has_candidates
+    }
+
     /// Returns the id of the first message or response that documents were about; empty where none has one.
     pub(super) fn envelope_id(&self) -> &str {
         self.envelope_id.text()
@@ -236,6 +243,7 @@ impl DocumentScan {
                 self.key = Some(self.classify());
                 if self.depth == 1 {
                     self.outer = self.key;
+                    self.has_candidates |= self.key == Some(ScannedKey::Candidates);
                 }
                 if self.depth == 2 && self.outer == Some(ScannedKey::Envelope) && self.name.is("id") {
                     self.envelope_id.expect();

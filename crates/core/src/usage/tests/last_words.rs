@@ -18,6 +18,9 @@ fn a_broken_stream_ends_in_its_own_shape() {
         broken(AnswerFormat::Anthropic, UsageEvent::Keep, MESSAGES),
         "event: error\ndata: {\"error\":{\"code\":\"upstream_error\",\"message\":\"gone\",\"type\":\"api_error\"},\"type\":\"error\"}\n\n"
     );
+    let gemini = broken(AnswerFormat::OpenAi, UsageEvent::Keep, "data: {\"candidates\":[{\"content\":{}}]}\n\n");
+    let gemini: Value = serde_json::from_str(gemini.strip_prefix("data: ").expect("an event")).expect("JSON");
+    assert_eq!((&gemini["error"]["code"], &gemini["error"]["status"]), (&503.into(), &"UNAVAILABLE".into()));
     let failed = broken(AnswerFormat::Responses, UsageEvent::Keep, RESPONSES);
     let failed = failed.strip_prefix("event: response.failed\ndata: ").expect("the last event of a response");
     let failed: Value = serde_json::from_str(failed).expect("JSON");
