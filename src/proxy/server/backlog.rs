@@ -85,9 +85,9 @@ mod tests {
             let address = listener.local_addr().expect("an address");
             let mut handles = ListenerHandles::default();
             if by_descriptor {
-                handles.hold_descriptor(listener.as_raw_fd())
+                handles.hold_descriptor(listener.as_raw_fd());
             } else {
-                handles.hold(&listener)
+                handles.hold(&listener);
             }
             let mut early = TcpStream::connect(address).expect("a connection");
 
