@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(crate) use pointsman_classifier::{DecidedPrompt, ShadowClassifier, ShadowTicket};
-use pointsman_core::config::{Config, Name};
+use pointsman_core::config::{Config, KeyCase, Name};
 use pointsman_core::policy::PolicySet;
-use pointsman_core::prompt::{Dialect, Envelopes, ParseError, Prompt};
+use pointsman_core::prompt::{Dialect, Envelopes, ParseError, Prompt, PromptReader, ReadingLimits};
 use pointsman_telemetry::{DecisionLog, Tracer};
 
 pub(crate) use self::advisers::StrategyAdvisers;
@@ -113,12 +113,19 @@ impl Snapshot {
         }
     }
 
-    /// Reads a request's body, with the configuration's envelopes.
+    /// Reads a request's body, with the configuration's envelopes and within its limits.
     ///
     /// # Errors
-    /// As [`Prompt::parse`].
+    /// As [`Prompt::parse_by`].
     pub fn read<'b>(&self, dialect: Dialect, body: &'b [u8]) -> Result<Prompt<'b>, ParseError> {
-        Prompt::parse_with(dialect, body, &self.envelopes)
+        let limits = &self.config.limits;
+        let limits = ReadingLimits {
+            messages: limits.max_messages,
+            parts: limits.max_parts,
+            depth: limits.max_depth,
+            is_case_exact: limits.key_case == KeyCase::Exact,
+        };
+        Prompt::parse_by(dialect, body, &PromptReader { envelopes: &self.envelopes, limits })
     }
 
     /// Returns whether every classifier serves.

@@ -47,8 +47,8 @@ pub use self::classifier::{
 pub use self::decision_log::DecisionLogConfig;
 pub use self::document::{AdminConfig, Config};
 pub use self::edge::{
-    ClientConfig, ClientConfigs, ClientKey, ClientModels, ForwardedHeaders, KeyHash, ListenerConfig, ListenerTls,
-    Listeners, RateLimit, TrafficLimits, UpgradeConfig,
+    ClientConfig, ClientConfigs, ClientKey, ClientModels, ForwardedHeaders, KeyCase, KeyHash, ListenerConfig,
+    ListenerTls, Listeners, RateLimit, TrafficLimits, UpgradeConfig,
 };
 pub use self::effort::Effort;
 pub use self::files::{FileRole, NamedFile, NamesFiles};

@@ -3,7 +3,8 @@
 //! Owns reading: which model the client names and where in the body it does, the conversation's text, what is attached
 //! to it and the parameters beside it. Sits between intake, which hands over the whole body, and `features`, which
 //! measures the view. Refuses no more than it must: a body that is JSON and names one model is read, and whatever has
-//! an unexpected form inside it is read as empty, because the upstream decides about it.
+//! an unexpected form inside it is read as empty, because the upstream decides about it. What is beyond the bounds of a
+//! configuration, or stands there in another case than the API's, is refused ([`ReadingLimits`]).
 //!
 //! A person's words are told from what harnesses put around them: [`Ask`] is the newest thing that was asked,
 //! [`Purpose`] says whether anybody asked at all, [`Envelopes`] are what does not count as asked.
@@ -11,6 +12,7 @@
 //! One file per dialect, each a grammar of the top level; `parse` reads by them. [`model_field()`] works on any JSON
 //! body. [`splice()`] and [`BodyEdits`] are the only ways a body is changed.
 
+mod api_key;
 mod ask;
 mod attached;
 mod conversation;
@@ -36,6 +38,7 @@ mod parse_error;
 mod path_models;
 mod pieces;
 mod purpose;
+mod reading;
 mod request_path;
 pub(crate) mod scan;
 mod session;
@@ -59,15 +62,17 @@ pub use self::envelope::{ENVELOPE_TABLE, EnvelopeDefinition, EnvelopeForm, Envel
 pub use self::form_models::models_of_form;
 pub use self::markdown::table_markdown;
 pub use self::media::{AttachedImage, AttachedMedia, ImageDetail};
-pub use self::model_field::{ModelField, model_field, names_no_model, with_model};
+pub use self::model_field::{ModelField, model_field, names_no_model, with_model, with_readable_model};
 pub use self::model_name::without_context_suffix;
 pub use self::named_models::{model_names_beside, named_models};
 pub use self::outline::{has_stored_prompt, nearest_dialect};
-pub use self::parameters::{PromptParameters, ResponseFormat};
+pub use self::parameters::{PromptParameters, ResponseFormat, count_of};
+pub use self::parse::PromptReader;
 pub use self::parse_error::ParseError;
 pub use self::path_models::models_of_path;
 pub use self::pieces::{JsonEscapes, PieceKind, PromptPiece, unescaped};
 pub use self::purpose::Purpose;
+pub use self::reading::{CountedList, ReadingLimits};
 pub use self::request_path::{AzurePath, RequestPath};
 pub use self::session::ClientSession;
 pub use self::splice::splice;

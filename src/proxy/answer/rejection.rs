@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use pointsman_core::config::Name;
 use pointsman_core::policy::{Denial, NOT_ALLOWED};
-use pointsman_core::prompt::{Dialect, ParseError};
+use pointsman_core::prompt::{CountedList, Dialect, ParseError};
 use pointsman_core::usage::AnswerError;
 
 pub(crate) use self::code::RejectionCode;
@@ -57,6 +57,26 @@ pub(crate) enum Rejection {
     /// `model` is there more than once, and readers disagree on which one counts.
     #[error("The `model` parameter is given more than once.")]
     ModelTwice,
+    /// A list of the body is longer than `limits.max_messages` or `limits.max_parts`, or names too many models.
+    #[error("The request has more than the {limit} {} that are allowed.", list.as_str())]
+    TooManyElements {
+        /// The kind of list.
+        list: CountedList,
+        /// The most elements that are allowed.
+        limit: usize,
+    },
+    /// The body is nested deeper than `limits.max_depth`.
+    #[error("The request body is nested deeper than the {limit} levels that are allowed.")]
+    TooDeep {
+        /// The most levels that are allowed.
+        limit: usize,
+    },
+    /// A key is the API's in another case, which some servers read and others do not.
+    #[error("The key `{}` is written in another case than the API's: write it in lower case.", echo(key))]
+    KeyInAnotherCase {
+        /// The key as it stands there.
+        key: String,
+    },
     /// The body is larger than `limits.max_body_bytes`.
     #[error("The request body is larger than the {limit} bytes that are allowed.")]
     BodyTooLarge {
@@ -279,6 +299,7 @@ impl Rejection {
         match self {
             Self::ModelMissing | Self::ModelNotAString | Self::ModelTwice | Self::ModelNotFound { .. } => Some("model"),
             Self::ModelNotRouted { .. } => Some("model"),
+            Self::TooManyElements { list: CountedList::Messages, .. } => Some("messages"),
             Self::InvalidFeedback { param, .. } => *param,
             _ => None,
         }
@@ -339,6 +360,9 @@ impl From<ParseError> for Rejection {
             ParseError::ModelMissing => Self::ModelMissing,
             ParseError::ModelNotAString => Self::ModelNotAString,
             ParseError::ModelTwice => Self::ModelTwice,
+            ParseError::TooMany { list, limit } => Self::TooManyElements { list, limit },
+            ParseError::TooDeep { limit } => Self::TooDeep { limit },
+            ParseError::KeyInAnotherCase { key } => Self::KeyInAnotherCase { key },
         }
     }
 }

@@ -7,7 +7,7 @@ use http::Method;
 use pingora::proxy::Session;
 use pointsman_core::features::{Features, TokenCount, TokenizerFamily};
 use pointsman_core::policy::{DecisionDetail, Denial};
-use pointsman_core::prompt::{Dialect, Prompt, TextScope, model_field, nearest_dialect, with_model};
+use pointsman_core::prompt::{Dialect, ParseError, Prompt, TextScope, nearest_dialect, with_readable_model};
 
 use super::default_provider;
 use super::named::{RequestedModels, is_limited};
@@ -106,7 +106,7 @@ pub(in crate::proxy) async fn pass_nameless(
     }
     let dialect = Dialect::of_path(session.req_header().uri.path()).unwrap_or(Dialect::Responses);
     govern(proxy, session, ctx, &SeenBody { body: &body, dialect })?;
-    let named = readable(&body).ok_or(Rejection::ModelMissing)?;
+    let named = with_readable_model(&body)?;
     let (asks_for, state) = {
         let snapshot = Arc::clone(&ctx.snapshot);
         let prompt = snapshot.read(dialect, &named)?;
@@ -141,8 +141,12 @@ fn govern(proxy: &Proxy, session: &Session, ctx: &mut RequestContext, seen: &See
     if !snapshot.policies.may_deny() && !ctx.counts_tokens() {
         return Ok(());
     }
-    let Some(body) = readable(seen.body) else { return Ok(()) };
-    let Ok(prompt) = snapshot.read(seen.dialect, &body) else { return Ok(()) };
+    let body = match with_readable_model(seen.body) {
+        Ok(body) => body,
+        Err(ParseError::InvalidJson { .. } | ParseError::NotAnObject) => return Ok(()), // holds no prompt
+        Err(error) => return Err(error.into()),
+    };
+    let prompt = snapshot.read(seen.dialect, &body)?; // what cannot be read would pass its rules
     let header = session.req_header();
     let field = |name: &str| header_text(&header.headers, name);
     let (client, state) = (ctx.client.as_ref().map(|used| Arc::clone(used.client())), Arc::clone(&ctx.state));
@@ -171,12 +175,6 @@ fn govern(proxy: &Proxy, session: &Session, ctx: &mut RequestContext, seen: &See
         debit(ctx, seen.dialect, || features.tokens_of(TokenizerFamily::of_model(&prompt.model)))?;
     }
     Ok(())
-}
-
-/// Returns a body that a dialect's grammar reads: with a model, where it names none.
-fn readable(body: &Bytes) -> Option<Bytes> {
-    let named = model_field(body).is_ok();
-    if named { Some(body.clone()) } else { with_model(body, "").ok() }
 }
 
 /// Returns the features of a body that no dialect reads: what its texts may cost counts, wherever they stand.

@@ -61,6 +61,15 @@ pub struct TrafficLimits {
     pub max_body_bytes: usize,
     /// The largest request header, names and values; larger ones get a 431. Default 64 KiB, at most 1 MiB.
     pub max_header_bytes: usize,
+    /// The most messages of a prompt: also items of an `input`, and texts to embed; more get a 400. Default 20000.
+    pub max_messages: usize,
+    /// The most elements of a prompt's other lists together: parts of messages, calls, tools; more get a 400. Default
+    /// 100000.
+    pub max_parts: usize,
+    /// The most objects and arrays within each other in a prompt; deeper ones get a 400. Default 128.
+    pub max_depth: usize,
+    /// The case of the API's keys: some servers read `Model` for `model`, which is not read here. Default `exact`.
+    pub key_case: KeyCase,
     /// Request bodies held in memory at once; beyond it requests get a 503. Default 1 GiB.
     pub max_bytes_in_flight: usize,
     /// Open client connections; one more is closed at once. Default 16384.
@@ -82,6 +91,17 @@ pub struct TrafficLimits {
     /// The shortest time for which requests are still taken after SIGTERM, so that load balancers notice; at most
     /// `drain`. Default 5s.
     pub drain_min: TimeSpan,
+}
+
+/// The case in which keys of an API may stand in a prompt.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyCase {
+    /// The API's own; a key that is one of the API's in another case gets a 400.
+    #[default]
+    Exact,
+    /// Any; a key in another case is not read and goes to the provider, which must not read it either.
+    Any,
 }
 
 /// The way that one process hands its listeners to the next, so that no connection is refused in between.
@@ -271,6 +291,10 @@ impl Default for TrafficLimits {
         Self {
             max_body_bytes: 32 << 20,
             max_header_bytes: 64 << 10,
+            max_messages: 20_000,
+            max_parts: 100_000,
+            max_depth: 128,
+            key_case: KeyCase::Exact,
             max_bytes_in_flight: 1 << 30,
             max_connections: 16_384,
             max_requests: 8192,

@@ -4,9 +4,8 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use serde::Deserialize;
-use serde_json::Value;
 
-use crate::prompt::scan;
+use crate::prompt::{count_of, scan};
 
 /// The members of the top level of a body.
 pub(super) struct BodyMembers<'b> {
@@ -49,12 +48,9 @@ impl<'b> BodyMembers<'b> {
         self.read(path)
     }
 
-    /// Returns the whole number at `path`, one with a zero fraction included.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be whole and not negative")]
+    /// Returns the whole number at `path`, read as [`count_of`] does.
     pub(super) fn count(&self, path: &str) -> Option<u64> {
-        let value: Value = self.read(path)?;
-        let whole = || value.as_f64().filter(|number| *number >= 0.0 && number.fract() == 0.0);
-        value.as_u64().or_else(|| whole().map(|number| number as u64))
+        count_of(str::from_utf8(&self.get(path)?).ok()?)
     }
 
     /// Returns the names of all parameters, as often as they come.

@@ -8,11 +8,13 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde::de::{IgnoredAny, MapAccess, SeqAccess};
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
+use super::api_key::ApiKey;
 use super::mend::mend;
-use super::tolerant::{FromJson, Tolerant, TolerantText};
+use super::reading::{BodyReading, BodyTally, ReadingLimits};
+use super::tolerant::{FromJson, TolerantSeed, TolerantText};
 
 /// Files of which more is known than what they add to the sums.
 const MOST_FILES: usize = 16;
@@ -130,7 +132,11 @@ impl AttachedFiles {
     #[must_use]
     pub fn of(body: &[u8]) -> Self {
         let read = |body: &str| {
-            serde_json::from_str(body).ok().map(|Tolerant(AttachmentRequest(AttachmentParts(files)))| files)
+            let tally = BodyTally::new(ReadingLimits::NONE);
+            let seed = TolerantSeed::<AttachmentRequest>::new(tally.begin());
+            let AttachmentRequest(AttachmentParts(files)) =
+                seed.deserialize(&mut serde_json::Deserializer::from_str(body)).ok()?;
+            Some(files)
         };
         let files = str::from_utf8(body).ok().and_then(read);
         let files = files.or_else(|| read(&mend(body))).unwrap_or_default();
@@ -169,15 +175,21 @@ enum AttachmentRequestKey {
     Other,
 }
 
+impl ApiKey for AttachmentRequestKey {
+    fn is_other(&self) -> bool {
+        matches!(self, Self::Other)
+    }
+}
+
 impl<'b> FromJson<'b> for AttachmentRequest {
-    fn from_object<A: MapAccess<'b>>(mut object: A) -> Result<Self, A::Error> {
+    fn from_object<A: MapAccess<'b>>(mut object: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
         let mut parts = AttachmentParts::default();
-        while let Some(key) = object.next_key()? {
+        while let Some(key) = reading.key(&mut object)? {
             match key {
                 AttachmentRequestKey::Messages | AttachmentRequestKey::Input => {
-                    Tolerant(parts) = object.next_value()?;
+                    parts = reading.value(&mut object)?;
                 }
-                AttachmentRequestKey::Other => drop(object.next_value::<IgnoredAny>()?),
+                AttachmentRequestKey::Other => reading.skip(&mut object)?,
             }
         }
         Ok(Self(parts))
@@ -185,9 +197,9 @@ impl<'b> FromJson<'b> for AttachmentRequest {
 }
 
 impl<'b> FromJson<'b> for AttachmentParts {
-    fn from_array<A: SeqAccess<'b>>(mut array: A) -> Result<Self, A::Error> {
+    fn from_array<A: SeqAccess<'b>>(mut array: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
         let mut parts = Self::default();
-        while let Some(Tolerant(AttachmentPart { mut within, own })) = array.next_element()? {
+        while let Some(AttachmentPart { mut within, own }) = reading.element(&mut array)? {
             parts.0.append(&mut within.0);
             parts.0.extend(own);
         }
@@ -206,11 +218,15 @@ struct AttachmentPart {
 #[serde(field_identifier, rename_all = "snake_case")]
 enum AttachmentPartKey {
     Type,
+    Role,
     Content,
     Output,
-    /// The place of the file: an object, or a URL.
-    #[serde(alias = "input_audio", alias = "file", alias = "source")]
+    /// The place of the file, by the part's type: an object, or a URL.
+    Source,
     ImageUrl,
+    #[serde(alias = "audio")]
+    InputAudio,
+    File,
     #[serde(alias = "title")]
     Filename,
     FileData,
@@ -219,27 +235,50 @@ enum AttachmentPartKey {
     Other,
 }
 
+impl ApiKey for AttachmentPartKey {
+    fn is_other(&self) -> bool {
+        matches!(self, Self::Other)
+    }
+}
+
+impl AttachmentPartKey {
+    /// Returns the kind of attachment whose source stands behind the key.
+    const fn implied(&self) -> Option<AttachmentKind> {
+        match self {
+            Self::ImageUrl => Some(AttachmentKind::Image),
+            Self::InputAudio => Some(AttachmentKind::Audio),
+            Self::File | Self::FileData => Some(AttachmentKind::File),
+            _ => None,
+        }
+    }
+}
+
 impl<'b> FromJson<'b> for AttachmentPart {
-    fn from_object<A: MapAccess<'b>>(mut object: A) -> Result<Self, A::Error> {
+    fn from_object<A: MapAccess<'b>>(mut object: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
         let (mut kind, mut within, mut facts) = (TolerantText(None), AttachmentParts::default(), FileFacts::default());
-        while let Some(key) = object.next_key()? {
+        let (mut implied, mut is_turn) = (None, false);
+        while let Some(key) = reading.key::<AttachmentPartKey, A>(&mut object)? {
+            implied = key.implied().or(implied);
+            is_turn |= matches!(key, AttachmentPartKey::Role);
             match key {
-                AttachmentPartKey::Type => Tolerant(kind) = object.next_value()?,
+                AttachmentPartKey::Type => kind = reading.value(&mut object)?,
                 AttachmentPartKey::Content | AttachmentPartKey::Output => {
-                    let Tolerant(AttachmentParts(mut more)) = object.next_value()?;
+                    let AttachmentParts(mut more) = reading.value(&mut object)?;
                     within.0.append(&mut more);
                 }
-                AttachmentPartKey::ImageUrl => {
-                    let Tolerant(place) = object.next_value::<Tolerant<FileFacts>>()?;
-                    facts.add(place);
+                AttachmentPartKey::Source
+                | AttachmentPartKey::ImageUrl
+                | AttachmentPartKey::InputAudio
+                | AttachmentPartKey::File => {
+                    facts.add(reading.value(&mut object)?);
                 }
-                AttachmentPartKey::Filename => Tolerant(facts.name) = object.next_value()?,
-                AttachmentPartKey::FileData => facts.add_data(object.next_value()?),
-                AttachmentPartKey::FileUrl => Tolerant(facts.url) = object.next_value()?,
-                AttachmentPartKey::Other => drop(object.next_value::<IgnoredAny>()?),
+                AttachmentPartKey::Filename => facts.name = reading.value(&mut object)?,
+                AttachmentPartKey::FileData => facts.add_data(reading.raw(&mut object)?),
+                AttachmentPartKey::FileUrl => facts.url = reading.value(&mut object)?,
+                AttachmentPartKey::Role | AttachmentPartKey::Other => reading.skip(&mut object)?,
             }
         }
-        let kind = kind.0.as_deref().and_then(AttachmentKind::of_part);
+        let kind = kind.0.as_deref().map_or(implied.filter(|_| !is_turn), AttachmentKind::of_part);
         Ok(Self { own: kind.map(|kind| facts.into_file(kind)), within })
     }
 }
@@ -271,20 +310,26 @@ enum FileFactKey {
     Other,
 }
 
+impl ApiKey for FileFactKey {
+    fn is_other(&self) -> bool {
+        matches!(self, Self::Other)
+    }
+}
+
 impl<'b> FromJson<'b> for FileFacts<'b> {
     fn from_text(text: Cow<'b, str>) -> Self {
         Self { url: TolerantText(Some(text)), ..Self::default() }
     }
 
-    fn from_object<A: MapAccess<'b>>(mut object: A) -> Result<Self, A::Error> {
+    fn from_object<A: MapAccess<'b>>(mut object: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
         let mut facts = Self::default();
-        while let Some(key) = object.next_key()? {
+        while let Some(key) = reading.key(&mut object)? {
             match key {
-                FileFactKey::Url => Tolerant(facts.url) = object.next_value()?,
-                FileFactKey::Data => facts.add_data(object.next_value()?),
-                FileFactKey::MediaType => Tolerant(facts.media_type) = object.next_value()?,
-                FileFactKey::Filename => Tolerant(facts.name) = object.next_value()?,
-                FileFactKey::Other => drop(object.next_value::<IgnoredAny>()?),
+                FileFactKey::Url => facts.url = reading.value(&mut object)?,
+                FileFactKey::Data => facts.add_data(reading.raw(&mut object)?),
+                FileFactKey::MediaType => facts.media_type = reading.value(&mut object)?,
+                FileFactKey::Filename => facts.name = reading.value(&mut object)?,
+                FileFactKey::Other => reading.skip(&mut object)?,
             }
         }
         Ok(facts)

@@ -12,18 +12,20 @@ mod tool_error;
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde::de::{IgnoredAny, MapAccess, SeqAccess};
+use serde::de::{MapAccess, SeqAccess};
 
 use self::call::{LegacyToolCall, ToolCall, ToolCalls};
 pub(super) use self::content::TurnContent;
 use self::tool_error::{error_text, starts_like_an_error};
+use super::api_key::ApiKey;
 use super::attached::Attachments;
 use super::envelope::Envelopes;
 use super::input::PlainInput;
 use super::material::CountedMaterial;
 use super::media::{AttachedMedia, ImageDetail};
 use super::pieces::PieceKind;
-use super::tolerant::{FromJson, Tolerant, TolerantText};
+use super::reading::BodyReading;
+use super::tolerant::{FromJson, TolerantText};
 use super::turn::{ConversationTurn, TurnFingerprint, TurnRole};
 
 /// The content of `messages`, or of `input`.
@@ -45,9 +47,9 @@ impl<'b> FromJson<'b> for ConversationDraft<'b> {
         conversation
     }
 
-    fn from_array<A: SeqAccess<'b>>(mut array: A) -> Result<Self, A::Error> {
+    fn from_array<A: SeqAccess<'b>>(mut array: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
         let mut conversation = Self::default();
-        while let Some(Tolerant(message)) = array.next_element()? {
+        while let Some(message) = reading.message(&mut array)? {
             conversation.push(message);
         }
         Ok(conversation)
@@ -175,27 +177,33 @@ enum MessageKey {
     Other,
 }
 
+impl ApiKey for MessageKey {
+    fn is_other(&self) -> bool {
+        matches!(self, Self::Other)
+    }
+}
+
 impl<'b> FromJson<'b> for MessageDraft<'b> {
-    fn from_object<A: MapAccess<'b>>(mut object: A) -> Result<Self, A::Error> {
+    fn from_object<A: MapAccess<'b>>(mut object: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
         let (mut kind, mut role, mut content, mut output) =
             (TolerantText(None), TurnRole::default(), TurnContent::default(), TurnContent::default());
         let (mut calls, mut legacy_call, mut call) =
             (ToolCalls::default(), LegacyToolCall::default(), ToolCall::default());
         let (mut thought, mut sealed, mut others) = (None, None, Vec::new());
-        while let Some(key) = object.next_key()? {
+        while let Some(key) = reading.key(&mut object)? {
             match key {
-                MessageKey::Type => Tolerant(kind) = object.next_value()?,
-                MessageKey::Role => Tolerant(role) = object.next_value()?,
-                MessageKey::Content => Tolerant(content) = object.next_value()?,
-                MessageKey::Output => Tolerant(output) = object.next_value()?,
-                MessageKey::ToolCalls => Tolerant(calls) = object.next_value()?,
-                MessageKey::FunctionCall => Tolerant(legacy_call) = object.next_value()?,
-                MessageKey::Name => call.name = object.next_value()?,
-                MessageKey::Arguments => call.arguments = object.next_value()?,
-                MessageKey::ReasoningContent => thought = object.next_value()?,
-                MessageKey::Sealed => sealed = object.next_value()?,
-                MessageKey::Reference => drop(object.next_value::<IgnoredAny>()?),
-                MessageKey::Other => others.push(object.next_value()?),
+                MessageKey::Type => kind = reading.value(&mut object)?,
+                MessageKey::Role => role = reading.value(&mut object)?,
+                MessageKey::Content => content = reading.value(&mut object)?,
+                MessageKey::Output => output = reading.value(&mut object)?,
+                MessageKey::ToolCalls => calls = reading.value(&mut object)?,
+                MessageKey::FunctionCall => legacy_call = reading.value(&mut object)?,
+                MessageKey::Name => call.name = reading.optional(&mut object)?,
+                MessageKey::Arguments => call.arguments = reading.optional(&mut object)?,
+                MessageKey::ReasoningContent => thought = reading.optional(&mut object)?,
+                MessageKey::Sealed => sealed = reading.optional(&mut object)?,
+                MessageKey::Reference => reading.skip(&mut object)?,
+                MessageKey::Other => others.push(reading.unknown(&mut object)?),
             }
         }
         let kind = kind.0.as_deref().unwrap_or_default();

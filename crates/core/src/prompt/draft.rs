@@ -1,34 +1,103 @@
 //! The draft that every dialect's reader fills, and the one way all of them read a body.
 //!
 //! One pass over the body without a JSON tree. What that pass cannot represent although it is grammatical JSON (half of
-//! a surrogate pair, a number beyond `f64` where text is due, bytes that are no UTF-8) is met by a second, slower one.
+//! a surrogate pair, a number beyond `f64`, bytes that are no UTF-8) is met by a second, slower one over a copy that is
+//! mended. A body that neither can read is refused: it is never taken for an empty one.
 
 use std::marker::PhantomData;
 use std::{fmt, mem};
 
-use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, Visitor};
 
+use super::api_key::ApiKey;
 use super::conversation::{ConversationDraft, TurnContent};
 use super::dialect::Dialect;
-use super::envelope::Envelopes;
 use super::input::PlainInput;
 use super::mend::mend;
 use super::model_field::{ModelField, ModelSlot, model_field};
 use super::parameters::RawParameters;
+use super::parse::PromptReader;
 use super::parse_error::ParseError;
 use super::pieces::{PieceKind, PromptPiece};
 use super::purpose::{Purpose, is_planning};
+use super::reading::{BodyReading, BodyTally};
 use super::session::RawSession;
 use super::tool_loop::ToolLoop;
 use super::tools::OfferedTools;
 use super::turn::TurnRole;
 use super::{Prompt, ask};
 
-/// A top-level key of one dialect, and the place of its value in the draft. Keys that are not read are
-/// [`serde(other)`](serde).
-pub(super) trait RequestKey: DeserializeOwned {
+/// Top-level keys that count in no other spelling, though their dialect's grammar does not read them: those of other
+/// dialects, of the readers beside it (models, state, texts), and parameters that rules may set.
+pub(super) const ALSO_READ: &[&str] = &[
+    "background",
+    "best_of",
+    "container",
+    "conversation",
+    "documents",
+    "extra_body",
+    "fallback",
+    "fallback_models",
+    "fallbacks",
+    "format",
+    "frequency_penalty",
+    "function_call",
+    "functions",
+    "images",
+    "include",
+    "input",
+    "instructions",
+    "logit_bias",
+    "logprobs",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "max_tokens",
+    "messages",
+    "metadata",
+    "modalities",
+    "model",
+    "models",
+    "n",
+    "options",
+    "output_config",
+    "output_format",
+    "parallel_tool_calls",
+    "presence_penalty",
+    "previous_response_id",
+    "prompt",
+    "prompt_cache_key",
+    "reasoning",
+    "reasoning_effort",
+    "response_format",
+    "seed",
+    "service_tier",
+    "stop",
+    "store",
+    "stream",
+    "stream_options",
+    "suffix",
+    "system",
+    "temperature",
+    "text",
+    "think",
+    "thinking",
+    "tool_choice",
+    "tools",
+    "top_k",
+    "top_p",
+    "truncation",
+    "user",
+];
+
+/// A top-level key of one dialect, and the place of its value in the draft.
+pub(super) trait RequestKey: ApiKey {
     /// Reads the value of the key, which `map` stands before.
-    fn read<'b, A: MapAccess<'b>>(self, draft: &mut PromptDraft<'b>, map: &mut A) -> Result<(), A::Error>;
+    fn read<'b, A: MapAccess<'b>>(
+        self,
+        draft: &mut PromptDraft<'b>,
+        map: &mut A,
+        reading: BodyReading<'_>,
+    ) -> Result<(), A::Error>;
 }
 
 /// The top level of a request, as read so far; of a key that comes twice the last value counts.
@@ -52,29 +121,52 @@ pub(super) struct PromptDraft<'b> {
 pub(super) fn parse<'b, G: RequestKey>(
     dialect: Dialect,
     body: &'b [u8],
-    envelopes: &Envelopes,
+    reader: &PromptReader<'_>,
 ) -> Result<Prompt<'b>, ParseError> {
-    if let Some(mut draft) = str::from_utf8(body).ok().and_then(|body| read::<G>(body).ok()) {
-        let model = mem::take(&mut draft.model).into_field(body)?;
-        return Ok(draft.into_prompt(dialect, model, envelopes));
+    if let Ok(text) = str::from_utf8(body) {
+        match read::<G>(text, reader) {
+            Ok(mut draft) => {
+                let model = mem::take(&mut draft.model).into_field(body)?;
+                return Ok(draft.into_prompt(dialect, model, reader));
+            }
+            Err(ReadError::Refused(refusal)) => return Err(refusal),
+            Err(ReadError::Json(_)) => {}
+        }
     }
     let model = model_field(body)?;
     let mended = mend(body);
-    Ok(read::<G>(&mended).unwrap_or_default().into_prompt(dialect, model, envelopes).into_owned())
+    match read::<G>(&mended, reader) {
+        Ok(draft) => Ok(draft.into_prompt(dialect, model, reader).into_owned()),
+        Err(ReadError::Refused(refusal)) => Err(refusal),
+        Err(ReadError::Json(error)) => Err(error.into()),
+    }
+}
+
+/// The reason why a pass over a body ended.
+enum ReadError {
+    Json(serde_json::Error),
+    /// The body is beyond a bound, or reads differently elsewhere.
+    Refused(ParseError),
 }
 
 /// Reads a body that is UTF-8; checked once for all of it, which is cheaper than for each of its strings.
-fn read<G: RequestKey>(body: &str) -> Result<PromptDraft<'_>, serde_json::Error> {
+fn read<'b, G: RequestKey>(body: &'b str, reader: &PromptReader<'_>) -> Result<PromptDraft<'b>, ReadError> {
+    let tally = BodyTally::new(reader.limits);
     let mut json = serde_json::Deserializer::from_str(body);
-    let mut draft = json.deserialize_map(DraftVisitor::<G>(PhantomData))?;
-    json.end()?;
+    let visitor = DraftVisitor::<G> { reading: tally.begin(), grammar: PhantomData };
+    let read = json.deserialize_map(visitor).and_then(|draft| json.end().map(|()| draft));
+    let mut draft = read.map_err(|error| tally.into_refusal().map_or(ReadError::Json(error), ReadError::Refused))?;
     draft.tools_on_offer = [&draft.tools, &draft.functions].into_iter().filter_map(|tools| tools.piece(body)).collect();
-    Ok(draft)
+    let odd = draft.parameters.key_in_another_case().filter(|_| reader.limits.is_case_exact);
+    odd.map_or(Ok(draft), |key| Err(ReadError::Refused(ParseError::KeyInAnotherCase { key })))
 }
 
-struct DraftVisitor<G>(PhantomData<G>);
+struct DraftVisitor<'r, G> {
+    reading: BodyReading<'r>,
+    grammar: PhantomData<G>,
+}
 
-impl<'b, G: RequestKey> Visitor<'b> for DraftVisitor<G> {
+impl<'b, G: RequestKey> Visitor<'b> for DraftVisitor<'_, G> {
     type Value = PromptDraft<'b>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -82,16 +174,18 @@ impl<'b, G: RequestKey> Visitor<'b> for DraftVisitor<G> {
     }
 
     fn visit_map<A: MapAccess<'b>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let reading = self.reading.within()?;
         let mut draft = PromptDraft::default();
-        while let Some(key) = map.next_key::<G>()? {
-            key.read(&mut draft, &mut map)?;
+        while let Some(key) = reading.key::<G, A>(&mut map)? {
+            key.read(&mut draft, &mut map, reading)?;
         }
         Ok(draft)
     }
 }
 
 impl<'b> PromptDraft<'b> {
-    fn into_prompt(self, dialect: Dialect, model: ModelField<'b>, envelopes: &Envelopes) -> Prompt<'b> {
+    fn into_prompt(self, dialect: Dialect, model: ModelField<'b>, reader: &PromptReader<'_>) -> Prompt<'b> {
+        let envelopes = reader.envelopes;
         let Self { system, mut conversation, input, tools, functions, tools_on_offer, parameters, session, .. } = self;
         conversation.begin_with(system);
         let token_ids = input.ids;
@@ -99,7 +193,7 @@ impl<'b> PromptDraft<'b> {
         conversation.give_results_to_tools(envelopes);
         let ConversationDraft { turns, system_chars, attachments, mut material, texts } = conversation;
         material.pieces.extend(tools_on_offer);
-        material.push(PieceKind::Schema, parameters.schema());
+        material.pieces.extend(parameters.schema().map(|schema| PromptPiece::of_json(PieceKind::Schema, schema)));
         let found = ask::AskSearch { turns: &turns, texts: &texts, envelopes };
         let ask = found.ask();
         let start = found.loop_start(&ask);

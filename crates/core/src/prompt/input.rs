@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use serde::de::SeqAccess;
 
+use super::reading::{BodyReading, CountedList};
 use super::text::join;
-use super::tolerant::{FromJson, Tolerant};
+use super::tolerant::FromJson;
 
 /// A `prompt` or `input`: its texts joined with `\n`.
 #[derive(Default)]
@@ -21,15 +22,16 @@ impl<'b> FromJson<'b> for PlainInput<'b> {
         Self { text: Some(text), ids: 0 }
     }
 
-    fn from_array<A: SeqAccess<'b>>(mut array: A) -> Result<Self, A::Error> {
+    fn from_array<A: SeqAccess<'b>>(mut array: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
         let mut input = Self::default();
-        while let Some(Tolerant(element)) = array.next_element()? {
+        while let Some(element) = reading.element(&mut array)? {
+            if !matches!(element, InputElement::Id) {
+                reading.count(CountedList::Messages)?;
+            }
             match element {
                 InputElement::Text(text) => join(&mut input.text, text),
-                InputElement::Ids(ids) => {
-                    input.ids = input.ids.saturating_add(ids);
-                    input.text.get_or_insert_default();
-                }
+                InputElement::Id => input.add_ids(1),
+                InputElement::Ids(ids) => input.add_ids(ids),
                 InputElement::Other => {}
             }
         }
@@ -37,10 +39,19 @@ impl<'b> FromJson<'b> for PlainInput<'b> {
     }
 }
 
+impl PlainInput<'_> {
+    fn add_ids(&mut self, ids: u64) {
+        self.ids = self.ids.saturating_add(ids);
+        self.text.get_or_insert_default();
+    }
+}
+
 #[derive(Default)]
 enum InputElement<'b> {
     Text(Cow<'b, str>),
-    /// One id, or an array of them.
+    /// A token's id; of them there may be any number.
+    Id,
+    /// An array of ids.
     Ids(u64),
     #[default]
     Other,
@@ -52,12 +63,12 @@ impl<'b> FromJson<'b> for InputElement<'b> {
     }
 
     fn from_number() -> Self {
-        Self::Ids(1)
+        Self::Id
     }
 
-    fn from_array<A: SeqAccess<'b>>(mut array: A) -> Result<Self, A::Error> {
+    fn from_array<A: SeqAccess<'b>>(mut array: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
         let mut ids = 0;
-        while let Some(Tolerant(IsNumber(is_number))) = array.next_element()? {
+        while let Some(IsNumber(is_number)) = reading.element(&mut array)? {
             ids += u64::from(is_number);
         }
         Ok(Self::Ids(ids))

@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde::de::{IgnoredAny, MapAccess};
+use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
+use super::api_key::ApiKey;
 use super::media::{AttachedMedia, ImageDetail};
 use super::pieces::{PieceKind, PromptPiece};
-use super::tolerant::{FromJson, Tolerant, TolerantText};
+use super::reading::BodyReading;
+use super::tolerant::{FromJson, TolerantText};
 
 /// The parts of a request that a provider counts beside the text of turns.
 #[derive(Debug, Default)]
@@ -74,21 +76,27 @@ enum AttachmentSourceKey {
     Other,
 }
 
+impl ApiKey for AttachmentSourceKey {
+    fn is_other(&self) -> bool {
+        matches!(self, Self::Other)
+    }
+}
+
 impl<'b> FromJson<'b> for AttachmentSource<'b> {
     fn from_text(text: Cow<'b, str>) -> Self {
         Self { bare: Some(text), ..Self::default() }
     }
 
-    fn from_object<A: MapAccess<'b>>(mut object: A) -> Result<Self, A::Error> {
+    fn from_object<A: MapAccess<'b>>(mut object: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
         let mut source = Self::default();
-        while let Some(key) = object.next_key()? {
+        while let Some(key) = reading.key(&mut object)? {
             match key {
-                AttachmentSourceKey::Type => Tolerant(source.kind) = object.next_value()?,
-                AttachmentSourceKey::MediaType => Tolerant(source.media_type) = object.next_value()?,
-                AttachmentSourceKey::Data => source.data = object.next_value()?,
-                AttachmentSourceKey::Content => source.content = object.next_value()?,
-                AttachmentSourceKey::Detail => Tolerant(source.detail) = object.next_value()?,
-                AttachmentSourceKey::Other => drop(object.next_value::<IgnoredAny>()?),
+                AttachmentSourceKey::Type => source.kind = reading.value(&mut object)?,
+                AttachmentSourceKey::MediaType => source.media_type = reading.value(&mut object)?,
+                AttachmentSourceKey::Data => source.data = reading.optional(&mut object)?,
+                AttachmentSourceKey::Content => source.content = reading.optional(&mut object)?,
+                AttachmentSourceKey::Detail => source.detail = reading.value(&mut object)?,
+                AttachmentSourceKey::Other => reading.skip(&mut object)?,
             }
         }
         Ok(source)

@@ -11,7 +11,6 @@ use serde_json::value::RawValue;
 
 use super::parse_error::ParseError;
 use super::splice::splice;
-use super::tolerant::{Tolerant, TolerantText};
 
 /// The model that a body names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +62,23 @@ pub fn with_model(body: &Bytes, model: &str) -> Result<Bytes, ParseError> {
     }
 }
 
+/// Returns `body` for readers that need the name of a model: with an empty one where it has none that is a text.
+///
+/// # Errors
+/// When the body is not a JSON object, or names a model twice.
+pub fn with_readable_model(body: &Bytes) -> Result<Bytes, ParseError> {
+    let slot = model_slot(body)?;
+    let odd = slot.value;
+    match slot.into_field(body) {
+        Ok(_) => Ok(body.clone()),
+        Err(ParseError::ModelMissing) => Ok(begun_with(body, "")),
+        Err(ParseError::ModelNotAString) => {
+            Ok(odd.map_or_else(|| body.clone(), |odd| splice(body, span_in(body, odd), "")))
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Puts `model` before the first key of a body that is an object without it.
 fn begun_with(body: &Bytes, model: &str) -> Bytes {
     let Some(open) = body.iter().position(|byte| *byte == b'{') else { return body.clone() };
@@ -101,8 +117,11 @@ impl<'b> ModelSlot<'b> {
             return Err(ParseError::ModelNotAString);
         }
         // Half of a surrogate pair is grammatical JSON, but no string.
-        let Tolerant(TolerantText(name)) = serde_json::from_str(raw).map_err(|_| ParseError::ModelNotAString)?;
-        Ok(ModelField { name: name.unwrap_or_default(), span: span_in(body, value) })
+        let name = match raw[1..].strip_suffix('"').filter(|name| !name.contains('\\')) {
+            Some(name) => Cow::Borrowed(name),
+            None => Cow::Owned(serde_json::from_str(raw).map_err(|_| ParseError::ModelNotAString)?),
+        };
+        Ok(ModelField { name, span: span_in(body, value) })
     }
 }
 
@@ -157,6 +176,20 @@ mod tests {
         assert_eq!(with(r#"{"model":1}"#), Err(ParseError::ModelNotAString));
         assert_eq!(with(r#"{"model":"a","model":"a"}"#), Err(ParseError::ModelTwice));
     }
+
+    #[test]
+    fn a_body_is_readable_whatever_its_model_is_unless_it_is_there_twice() {
+        let readable = |body: &'static str| with_readable_model(&Bytes::from_static(body.as_bytes()));
+
+        assert_eq!(readable(r#"{"model":"a"}"#).expect("a body"), &br#"{"model":"a"}"#[..]);
+        assert_eq!(readable(r#"{"n":1}"#).expect("a body"), &br#"{"model":"","n":1}"#[..]);
+        for odd in [r#"{"model":7}"#, r#"{"model":{"id":[1e999]}}"#, r#"{"model":null}"#, r#"{"model":"\ud800"}"#] {
+            assert_eq!(readable(odd).expect("a body"), &br#"{"model":""}"#[..], "{odd}");
+        }
+        assert_eq!(readable(r#"{"model":7,"model":7}"#), Err(ParseError::ModelTwice));
+        assert_eq!(readable("[]"), Err(ParseError::NotAnObject));
+    }
+
     #[test]
     fn null_names_no_model() {
         for body in ["{}", r#"{"model":null}"#, r#"{"m":{"model":"a"}}"#] {

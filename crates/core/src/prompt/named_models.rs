@@ -2,18 +2,24 @@
 //!
 //! APIs put a model at the top (`/v1/images/generations`), or into what they do many of or later
 //! (`requests[].params` of Anthropic's batches, `session` of realtime clients, `body` of a batch's line), beside it for
-//! later (`models`, `fallbacks`), or into a tool that asks one. Content is not looked at: a tool's parameter or a
+//! later (`models`, `fallbacks`), or into a tool that asks one. A key counts in any case: some servers read it so. Content is not looked at: a tool's parameter or a
 //! person's JSON may be called `model` as well.
 
 use std::borrow::Cow;
 use std::fmt;
 
+use rustc_hash::FxHashMap;
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::api_key::folded;
 use super::mend::mend;
 use super::model_field::model_field;
 use super::parse_error::ParseError;
+use super::reading::CountedList;
+
+/// The most models that a body may name; one that comes again and again counts twice.
+const MOST: usize = 10_000;
 
 /// The levels of objects and lists that are looked through, with the name itself.
 const MAX_DEPTH: u8 = 6;
@@ -32,30 +38,26 @@ const CONTENT: [&str; 10] = [
     "schema",
 ];
 
-/// The keys of a tool whose values are a schema of the client's own.
+/// The keys of a tool whose values are a schema of the client's own, in lower case.
 const SCHEMAS: [&str; 6] =
-    ["parameters", "input_schema", "inputSchema", "function", "functionDeclarations", "function_declarations"];
+    ["parameters", "input_schema", "inputschema", "function", "functiondeclarations", "function_declarations"];
 
-/// Returns every model that `body` names, in its order.
+/// Returns every model that `body` names, in its order; of those alike the first two.
 ///
 /// # Errors
-/// When `body` is not JSON.
+/// When `body` is not JSON, or names too many.
 pub fn named_models(body: &[u8]) -> Result<Vec<String>, ParseError> {
-    let mut models = Vec::new();
-    match str::from_utf8(body).ok().map(|body| read(body, &mut models)) {
-        Some(Ok(())) => Ok(models),
-        _ => {
-            models.clear();
-            read(&mend(body), &mut models)?;
-            Ok(models)
-        }
+    match str::from_utf8(body).ok().map(read) {
+        Some(Ok(models)) => Ok(models),
+        Some(Err(error @ ParseError::TooMany { .. })) => Err(error),
+        _ => read(&mend(body)),
     }
 }
 
 /// Returns every model that `body` names beside its top-level `model`, in its order.
 ///
 /// # Errors
-/// When `body` is not JSON.
+/// As [`named_models`].
 pub fn model_names_beside(body: &[u8]) -> Result<Vec<String>, ParseError> {
     let mut models = named_models(body)?;
     if let Ok(field) = model_field(body)
@@ -66,10 +68,36 @@ pub fn model_names_beside(body: &[u8]) -> Result<Vec<String>, ParseError> {
     Ok(models)
 }
 
-fn read(body: &str, models: &mut Vec<String>) -> Result<(), serde_json::Error> {
+fn read(body: &str) -> Result<Vec<String>, ParseError> {
+    let mut found = FoundModels::default();
     let mut json = serde_json::Deserializer::from_str(body);
-    ModelSearch { models, depth: MAX_DEPTH, place: SearchPlace::Settings }.deserialize(&mut json)?;
-    json.end()
+    let search = ModelSearch { found: &mut found, depth: MAX_DEPTH, place: SearchPlace::Settings };
+    let read = search.deserialize(&mut json).and_then(|()| json.end());
+    if found.names.len() > MOST {
+        return Err(ParseError::TooMany { list: CountedList::Models, limit: MOST });
+    }
+    read?;
+    Ok(found.names)
+}
+
+/// The models that were found so far.
+#[derive(Default)]
+struct FoundModels {
+    names: Vec<String>,
+    /// How often each of them was, up to twice.
+    times: FxHashMap<String, u8>,
+}
+
+impl FoundModels {
+    fn push<E: Error>(&mut self, name: &str) -> Result<(), E> {
+        match self.times.get_mut(name) {
+            Some(2..) => return Ok(()),
+            Some(times) => *times += 1,
+            None => drop(self.times.insert(name.to_owned(), 1)),
+        }
+        self.names.push(name.to_owned());
+        if self.names.len() > MOST { Err(E::custom("too many models")) } else { Ok(()) }
+    }
 }
 
 /// The place in a body that is searched, by the key that leads there.
@@ -88,7 +116,7 @@ enum SearchPlace {
 }
 
 struct ModelSearch<'m> {
-    models: &'m mut Vec<String>,
+    found: &'m mut FoundModels,
     depth: u8,
     place: SearchPlace,
 }
@@ -113,7 +141,7 @@ impl SearchPlace {
 
 impl ModelSearch<'_> {
     const fn at(&mut self, place: SearchPlace) -> ModelSearch<'_> {
-        ModelSearch { models: self.models, depth: self.depth.saturating_sub(1), place }
+        ModelSearch { found: self.found, depth: self.depth.saturating_sub(1), place }
     }
 }
 
@@ -155,11 +183,8 @@ impl<'de> Visitor<'de> for ModelSearch<'_> {
         Ok(())
     }
 
-    fn visit_str<E>(self, name: &str) -> Result<(), E> {
-        if self.place == SearchPlace::Names {
-            self.models.push(name.to_owned());
-        }
-        Ok(())
+    fn visit_str<E: Error>(self, name: &str) -> Result<(), E> {
+        if self.place == SearchPlace::Names { self.found.push(name) } else { Ok(()) }
     }
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut array: A) -> Result<(), A::Error> {
@@ -177,7 +202,7 @@ impl<'de> Visitor<'de> for ModelSearch<'_> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut object: A) -> Result<(), A::Error> {
         while let Some(key) = object.next_key::<Cow<'de, str>>()? {
-            match self.place.below(&key) {
+            match self.place.below(folded(&key).as_deref().unwrap_or(&key)) {
                 Some(place) => object.next_value_seed(self.at(place))?,
                 None => drop(object.next_value::<IgnoredAny>()?),
             }
@@ -189,6 +214,20 @@ impl<'de> Visitor<'de> for ModelSearch<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_model_may_be_named_often_and_not_too_many_of_them() {
+        let list = |name: &dyn Fn(usize) -> String| {
+            let names: Vec<String> = (0..=MOST).map(|number| format!("\"{}\"", name(number))).collect();
+            named_models(format!("{{\"models\":[{}]}}", names.join(",")).as_bytes())
+        };
+
+        assert_eq!(list(&|_| "a".to_owned()), Ok(vec!["a".to_owned(); 2]));
+        assert_eq!(
+            list(&|number| number.to_string()),
+            Err(ParseError::TooMany { list: CountedList::Models, limit: MOST })
+        );
+    }
 
     fn named(body: &str) -> Vec<String> {
         named_models(body.as_bytes()).expect("JSON")
@@ -220,11 +259,13 @@ mod tests {
         assert_eq!(named(r#"{"tools":[{"type":"image_generation","model":"a"}]}"#), ["a"]);
         let beside = model_names_beside(br#"{"model":"a","models":["a","b"]}"#).expect("JSON");
         assert_eq!(beside, ["a", "b"]);
+        assert_eq!(named(r#"{"Model":"a","MODELS":["b"],"tools":[{"inputSchema":{"model":"x"}}]}"#), ["a", "b"]);
     }
 
     #[test]
     fn what_is_no_text_does_not_hide_a_model_and_what_is_no_json_is_an_error() {
         assert_eq!(named(r#"{"\ud800":1,"x":"\ud800","model":"a"}"#), ["a"]);
+        assert_eq!(named(&format!(r#"{{"x":[1e999,-{}],"model":"a"}}"#, "9".repeat(400))), ["a"]);
         assert!(named_models(b"{\"model\":\"a\"").is_err());
         assert!(named_models(b"").is_err());
         assert!(named_models(&[b'['; 1_000_000]).is_err());

@@ -1,36 +1,35 @@
 //! The outline of a body: its top-level keys, by which bodies that no dialect is known for, or that name no model, are
 //! told apart.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-
-use serde_json::value::RawValue;
-
 use super::dialect::Dialect;
+use super::scan::{self, JsonMember};
 
 /// Returns the dialect whose grammar finds the text of a body of an unknown API.
 #[must_use]
 pub fn nearest_dialect(body: &[u8]) -> Dialect {
-    let outline = outline(body);
-    let has = |key: &str| outline.contains_key(key);
-    if has("messages") {
-        Dialect::ChatCompletions
-    } else if has("input") {
-        Dialect::Responses
-    } else {
-        Dialect::Completions
+    let (mut has_messages, mut has_input) = (false, false);
+    for member in members(body) {
+        let name = member.name(body).unwrap_or_default();
+        has_messages |= name == "messages";
+        has_input |= name == "input";
+    }
+    match (has_messages, has_input) {
+        (true, _) => Dialect::ChatCompletions,
+        (false, true) => Dialect::Responses,
+        (false, false) => Dialect::Completions,
     }
 }
 
 /// Returns whether a body of the responses API asks by a prompt that its provider keeps, and that may name the model.
 #[must_use]
 pub fn has_stored_prompt(body: &[u8]) -> bool {
-    outline(body).get("prompt").is_some_and(|prompt| prompt.get().starts_with('{'))
+    let prompt = members(body).filter(|member| member.name(body).as_deref() == Some("prompt")).last();
+    prompt.is_some_and(|prompt| body[prompt.value].starts_with(b"{"))
 }
 
-/// Returns the top level of `body`; empty where it is none that can be read.
-fn outline(body: &[u8]) -> BTreeMap<Cow<'_, str>, &RawValue> {
-    serde_json::from_slice(body).unwrap_or_default()
+/// Returns the members of the top level of `body`, whatever text stands in them; none where it is no object.
+fn members(body: &[u8]) -> impl Iterator<Item = JsonMember> {
+    scan::object_at(body, 0).into_iter().flat_map(|open| scan::members(body, open))
 }
 
 #[cfg(test)]
@@ -43,6 +42,10 @@ mod tests {
         assert_eq!(nearest_dialect(br#"{"input":"read this aloud"}"#), Dialect::Responses);
         assert_eq!(nearest_dialect(br#"{"prompt":"a cat"}"#), Dialect::Completions);
         assert_eq!(nearest_dialect(b"[]"), Dialect::Completions);
+        for odd in [&b"\"\\ud800\":1"[..], b"\"a\":\"\xff\"", b"\"a\":1e999"] {
+            let body = [b"{", odd, b",\"messages\":[]}"].concat();
+            assert_eq!(nearest_dialect(&body), Dialect::ChatCompletions, "{}", String::from_utf8_lossy(&body));
+        }
     }
 
     #[test]

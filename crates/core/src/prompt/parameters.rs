@@ -1,12 +1,12 @@
 //! The parameters beside the conversation, kept as the client spelt them until the whole body is known to be JSON.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::tolerant::{Tolerant, TolerantText};
+use super::api_key::folded;
+use super::pieces::{JsonEscapes, unescaped};
+use super::scan;
 
 /// The parameters beside the conversation; `None` where the client leaves the choice to the API.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -78,31 +78,50 @@ pub(super) struct RawParameters<'b> {
 impl<'b> RawParameters<'b> {
     /// Reads each value; one of another type than the parameter's is as if it were not there.
     pub(super) fn read(self) -> PromptParameters<'b> {
+        let include_usage = member(json(self.stream_options), "include_usage");
         PromptParameters {
-            temperature: self.temperature.and_then(value),
-            top_p: self.top_p.and_then(value),
-            max_output_tokens: self.max_completion_tokens.and_then(count).or_else(|| self.max_tokens.and_then(count)),
-            stream: self.stream.and_then(value).unwrap_or(false),
-            include_usage: member(self.stream_options, "include_usage").and_then(value).unwrap_or(false),
+            temperature: json(self.temperature).and_then(number_of),
+            top_p: json(self.top_p).and_then(number_of),
+            max_output_tokens: json(self.max_completion_tokens)
+                .and_then(count_of)
+                .or_else(|| json(self.max_tokens).and_then(count_of)),
+            stream: json(self.stream).is_some_and(is_on),
+            include_usage: include_usage.is_some_and(is_on),
             reasoning_effort: self.effort(),
             response_format: self.format(),
         }
     }
 
+    /// Returns the first key of an object that is read which stands there in another case than the API's.
+    pub(super) fn key_in_another_case(&self) -> Option<String> {
+        let objects = [
+            (self.stream_options, &["include_usage"][..]),
+            (self.reasoning, &["effort"]),
+            (self.thinking, &["type"]),
+            (self.output_config, &["effort", "format"]),
+            (self.response_format, &["type"]),
+            (self.text, &["format"]),
+        ];
+        let nested =
+            [json(self.text), json(self.output_config)].map(|object| (member(object, "format"), &["type"][..]));
+        let all = objects.map(|(raw, keys)| (json(raw), keys)).into_iter().chain(nested);
+        all.filter_map(|(object, keys)| odd_key(object?, keys)).next()
+    }
+
     fn effort(&self) -> Option<Cow<'b, str>> {
-        let given = self.reasoning_effort.or_else(|| member(self.reasoning, "effort"));
-        let given = given.or_else(|| member(self.output_config, "effort"));
-        given.and_then(text).or_else(|| member(self.thinking, "type").and_then(text))
+        let given = json(self.reasoning_effort).or_else(|| member(json(self.reasoning), "effort"));
+        let given = given.or_else(|| member(json(self.output_config), "effort"));
+        given.and_then(text).or_else(|| member(json(self.thinking), "type").and_then(text))
     }
 
     /// Returns the schema of the answer as it stands in the body, with what is around it.
-    pub(super) fn schema(&self) -> Option<&'b RawValue> {
+    pub(super) fn schema(&self) -> Option<&'b str> {
         self.raw_format().filter(|_| self.format() == ResponseFormat::JsonSchema)
     }
 
-    fn raw_format(&self) -> Option<&'b RawValue> {
-        let format = self.response_format.or_else(|| member(self.text, "format"));
-        format.or_else(|| member(self.output_config, "format"))
+    fn raw_format(&self) -> Option<&'b str> {
+        let format = json(self.response_format).or_else(|| member(json(self.text), "format"));
+        format.or_else(|| member(json(self.output_config), "format"))
     }
 
     fn format(&self) -> ResponseFormat {
@@ -114,22 +133,56 @@ impl<'b> RawParameters<'b> {
     }
 }
 
-fn value<'b, T: Deserialize<'b>>(raw: &'b RawValue) -> Option<T> {
-    serde_json::from_str(raw.get()).ok()
+pub(super) fn json(raw: Option<&RawValue>) -> Option<&str> {
+    raw.map(RawValue::get)
 }
 
-/// Reads a whole number, one with a zero fraction included.
+/// Reads a number, also one that is written as a text, as lenient servers do; beyond `f64` it is the largest or the
+/// least that `f64` has.
+fn number_of(json: &str) -> Option<f64> {
+    let written = json.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(json).trim();
+    let number: f64 = written.parse().ok().filter(|number: &f64| !number.is_nan())?;
+    Some(number.clamp(f64::MIN, f64::MAX))
+}
+
+/// Reads a whole number that is not negative, one with a zero fraction included, and one that is written as a text; one
+/// beyond `u64` is its largest.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be whole and not negative")]
-fn count(raw: &RawValue) -> Option<u64> {
-    let whole = || value::<f64>(raw).filter(|number| *number >= 0.0 && number.fract() == 0.0);
-    value(raw).or_else(|| whole().map(|number| number as u64))
+#[must_use]
+pub fn count_of(json: &str) -> Option<u64> {
+    let whole = || number_of(json).filter(|number| *number >= 0.0 && number.fract() == 0.0);
+    json.parse().ok().or_else(|| whole().map(|number| number as u64))
 }
 
-pub(super) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
-    value(raw).and_then(|Tolerant(TolerantText(text))| text)
+/// Tells whether a switch is on, as the most lenient server reads it: `true`, `1`, or a text that says so.
+fn is_on(json: &str) -> bool {
+    const ON: [&str; 6] = ["true", "1", "on", "t", "y", "yes"];
+    let written = json.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    json == "true"
+        || number_of(json) == Some(1.0)
+        || written.is_some_and(|text| ON.iter().any(|on| on.eq_ignore_ascii_case(text)))
 }
 
-/// Returns the value of `key` when `raw` is an object that has it.
-pub(super) fn member<'b>(raw: Option<&'b RawValue>, key: &str) -> Option<&'b RawValue> {
-    value::<HashMap<Cow<'b, str>, &'b RawValue>>(raw?)?.remove(key)
+/// Returns what a JSON string says; `None` for any other value.
+pub(super) fn text(json: &str) -> Option<Cow<'_, str>> {
+    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
+    Some(unescaped(inner, JsonEscapes::All))
+}
+
+/// Returns the value of `key` when `json` is an object that has it: the last where it comes twice.
+pub(super) fn member<'b>(json: Option<&'b str>, key: &str) -> Option<&'b str> {
+    let json = json?;
+    let body = json.as_bytes();
+    let members = scan::members(body, scan::object_at(body, 0)?);
+    members.filter(|member| member.name(body).as_deref() == Some(key)).last().and_then(|member| json.get(member.value))
+}
+
+/// Returns the first key of an object that is one of `keys` in another case.
+fn odd_key(json: &str, keys: &[&str]) -> Option<String> {
+    let body = json.as_bytes();
+    let mut members = scan::members(body, scan::object_at(body, 0)?);
+    members.find_map(|member| {
+        let name = member.name(body)?;
+        folded(&name).filter(|lower| keys.contains(&&**lower)).map(|_| name.into_owned())
+    })
 }

@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use super::reading::CountedList;
+
 /// A reason why a body cannot be routed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ParseError {
@@ -27,6 +29,26 @@ pub enum ParseError {
     /// Two top-level `model` keys: parsers differ in which one they believe.
     #[error("`model` is given more than once")]
     ModelTwice,
+    /// A list is longer than is allowed, or all of a kind together are.
+    #[error("there are more than {limit} {}", list.as_str())]
+    TooMany {
+        /// The kind of list.
+        list: CountedList,
+        /// The most elements that are allowed.
+        limit: usize,
+    },
+    /// Objects and arrays lie deeper within each other than is allowed.
+    #[error("objects and arrays are nested more than {limit} deep")]
+    TooDeep {
+        /// The most levels that are allowed.
+        limit: usize,
+    },
+    /// A key of the API stands there in another case: servers differ in whether they read it.
+    #[error("the key `{key}` is written in another case than the API's")]
+    KeyInAnotherCase {
+        /// The key as it stands there.
+        key: String,
+    },
 }
 
 impl ParseError {
@@ -39,6 +61,9 @@ impl ParseError {
             Self::ModelMissing => "model_missing",
             Self::ModelNotAString => "model_not_a_string",
             Self::ModelTwice => "model_twice",
+            Self::TooMany { .. } => "too_many_elements",
+            Self::TooDeep { .. } => "too_deep",
+            Self::KeyInAnotherCase { .. } => "key_in_another_case",
         }
     }
 }

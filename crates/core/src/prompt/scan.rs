@@ -115,6 +115,30 @@ pub(super) fn end_of_brackets(body: &[u8], start: usize) -> Option<usize> {
     }
 }
 
+/// Returns how many objects and arrays lie within each other at the deepest place of some JSON.
+pub(super) fn deepest(json: &[u8]) -> usize {
+    let (mut at, mut depth, mut deepest) = (0, 0_usize, 0);
+    while let Some(byte) = json.get(at) {
+        match byte {
+            b'"' => match end_of_string(json, at) {
+                Some(end) => {
+                    at = end;
+                    continue;
+                }
+                None => break,
+            },
+            b'{' | b'[' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at += 1;
+    }
+    deepest
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

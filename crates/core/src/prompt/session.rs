@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::parameters::{member, text};
+use super::parameters::{json, member, text};
 use super::text::owned;
 
 /// The longest name of a session that is one; what is longer says something else.
@@ -36,13 +36,13 @@ pub struct ClientSession<'b> {
 impl<'b> RawSession<'b> {
     pub(super) fn read(self) -> ClientSession<'b> {
         let conversation = || {
-            let id = self.conversation.and_then(text);
-            id.or_else(|| member(self.conversation, "id").and_then(text)).and_then(sane)
+            let id = json(self.conversation).and_then(text);
+            id.or_else(|| member(json(self.conversation), "id").and_then(text)).and_then(sane)
         };
-        let claude_code = || member(self.metadata, "user_id").and_then(text).and_then(|user| claude_code(&user));
+        let claude_code = || member(json(self.metadata), "user_id").and_then(text).and_then(|user| claude_code(&user));
         ClientSession {
-            id: self.session_id.and_then(text).and_then(sane).or_else(conversation).or_else(claude_code),
-            cache_key: self.prompt_cache_key.and_then(text).and_then(sane),
+            id: json(self.session_id).and_then(text).and_then(sane).or_else(conversation).or_else(claude_code),
+            cache_key: json(self.prompt_cache_key).and_then(text).and_then(sane),
         }
     }
 }

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use super::reading::BodyReading;
 
 /// A value that is made from the JSON types it knows and is empty for all others.
 pub(super) trait FromJson<'b>: Default {
@@ -22,23 +23,23 @@ pub(super) trait FromJson<'b>: Default {
         Self::default()
     }
 
-    fn from_array<A: SeqAccess<'b>>(mut array: A) -> Result<Self, A::Error> {
-        while array.next_element::<IgnoredAny>()?.is_some() {}
+    fn from_array<A: SeqAccess<'b>>(mut array: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
+        reading.skip_elements(&mut array)?;
         Ok(Self::default())
     }
 
-    fn from_object<A: MapAccess<'b>>(mut object: A) -> Result<Self, A::Error> {
-        while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+    fn from_object<A: MapAccess<'b>>(mut object: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
+        reading.skip_members(&mut object)?;
         Ok(Self::default())
     }
 }
 
-/// Deserialises any JSON value into a [`FromJson`].
-pub(super) struct Tolerant<T>(pub(super) T);
+/// Reads any JSON value into a [`FromJson`].
+pub(super) struct TolerantSeed<'r, T>(BodyReading<'r>, PhantomData<T>);
 
-impl<'b, T: FromJson<'b>> Deserialize<'b> for Tolerant<T> {
-    fn deserialize<D: Deserializer<'b>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(FromJsonVisitor(PhantomData)).map(Self)
+impl<'r, T> TolerantSeed<'r, T> {
+    pub(super) const fn new(reading: BodyReading<'r>) -> Self {
+        Self(reading, PhantomData)
     }
 }
 
@@ -62,9 +63,15 @@ impl FromJson<'_> for TolerantFlag {
     }
 }
 
-struct FromJsonVisitor<T>(PhantomData<T>);
+impl<'b, T: FromJson<'b>> DeserializeSeed<'b> for TolerantSeed<'_, T> {
+    type Value = T;
 
-impl<'b, T: FromJson<'b>> Visitor<'b> for FromJsonVisitor<T> {
+    fn deserialize<D: Deserializer<'b>>(self, deserializer: D) -> Result<T, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'b, T: FromJson<'b>> Visitor<'b> for TolerantSeed<'_, T> {
     type Value = T;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -99,11 +106,21 @@ impl<'b, T: FromJson<'b>> Visitor<'b> for FromJsonVisitor<T> {
         Ok(T::from_text(Cow::Borrowed(text)))
     }
 
-    fn visit_seq<A: SeqAccess<'b>>(self, array: A) -> Result<T, A::Error> {
-        T::from_array(array)
+    fn visit_seq<A: SeqAccess<'b>>(self, mut array: A) -> Result<T, A::Error> {
+        let reading = self.0.within()?;
+        if reading.is_at_bottom() {
+            reading.skip_elements(&mut array)?;
+            return Ok(T::default());
+        }
+        T::from_array(array, reading)
     }
 
-    fn visit_map<A: MapAccess<'b>>(self, object: A) -> Result<T, A::Error> {
-        T::from_object(object)
+    fn visit_map<A: MapAccess<'b>>(self, mut object: A) -> Result<T, A::Error> {
+        let reading = self.0.within()?;
+        if reading.is_at_bottom() {
+            reading.skip_members(&mut object)?;
+            return Ok(T::default());
+        }
+        T::from_object(object, reading)
     }
 }

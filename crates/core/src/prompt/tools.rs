@@ -4,6 +4,7 @@ use serde::de::SeqAccess;
 use serde_json::value::RawValue;
 
 use super::pieces::{PieceKind, PromptPiece};
+use super::reading::BodyReading;
 use super::tolerant::FromJson;
 
 /// An array of tools.
@@ -15,9 +16,9 @@ pub(super) struct OfferedTools<'b> {
 }
 
 impl<'b> FromJson<'b> for OfferedTools<'b> {
-    fn from_array<A: SeqAccess<'b>>(mut array: A) -> Result<Self, A::Error> {
+    fn from_array<A: SeqAccess<'b>>(mut array: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
         let mut tools = Self::default();
-        while let Some(tool) = array.next_element::<&'b RawValue>()? {
+        while let Some(tool) = reading.raw_part(&mut array)? {
             tools.count = tools.count.saturating_add(1);
             tools.ends = Some((tools.ends.map_or(tool, |(first, _)| first), tool));
         }

@@ -59,6 +59,9 @@ codes! {
         ModelMissing = "model_missing", StatusCode::BAD_REQUEST;
         ModelNotAString = "model_not_a_string", StatusCode::BAD_REQUEST;
         ModelTwice = "model_twice", StatusCode::BAD_REQUEST;
+        TooManyElements = "too_many_elements", StatusCode::BAD_REQUEST;
+        TooDeep = "too_deep", StatusCode::BAD_REQUEST;
+        KeyInAnotherCase = "key_in_another_case", StatusCode::BAD_REQUEST;
         BodyTooLarge = "body_too_large", StatusCode::PAYLOAD_TOO_LARGE;
         ModelNotFound = "model_not_found", StatusCode::NOT_FOUND;
         UpstreamUnreachable = "upstream_unreachable", StatusCode::BAD_GATEWAY;

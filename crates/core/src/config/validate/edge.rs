@@ -12,6 +12,7 @@ const BODY_BYTES: RangeInclusive<usize> = 1..=1 << 30;
 const HEADER_BYTES: RangeInclusive<usize> = 1 << 10..=1 << 20;
 const BYTES_IN_FLIGHT: RangeInclusive<usize> = 1..=1 << 40;
 const COUNT: RangeInclusive<usize> = 1..=1 << 20;
+const DEPTH: RangeInclusive<usize> = 16..=1 << 20;
 const RATE: RangeInclusive<u64> = 1..=1_000_000_000;
 const KEEP_ALIVE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
 
@@ -45,6 +46,9 @@ impl ConfigChecker<'_> {
         let (path, limits) = (root("limits"), &self.config.limits);
         self.within(&path.key("max_body_bytes"), &limits.max_body_bytes, &BODY_BYTES);
         self.within(&path.key("max_header_bytes"), &limits.max_header_bytes, &HEADER_BYTES);
+        self.within(&path.key("max_messages"), &limits.max_messages, &COUNT);
+        self.within(&path.key("max_parts"), &limits.max_parts, &COUNT);
+        self.within(&path.key("max_depth"), &limits.max_depth, &DEPTH);
         self.within(&path.key("max_bytes_in_flight"), &limits.max_bytes_in_flight, &BYTES_IN_FLIGHT);
         self.within(&path.key("max_connections"), &limits.max_connections, &COUNT);
         self.within(&path.key("max_requests"), &limits.max_requests, &COUNT);

@@ -1,12 +1,14 @@
 //! A call of a tool, in whatever dialect: which tool, and with what.
 
 use serde::Deserialize;
-use serde::de::{IgnoredAny, MapAccess, SeqAccess};
+use serde::de::{MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
+use crate::prompt::api_key::ApiKey;
 use crate::prompt::material::CountedMaterial;
 use crate::prompt::pieces::PieceKind;
-use crate::prompt::tolerant::{FromJson, Tolerant};
+use crate::prompt::reading::BodyReading;
+use crate::prompt::tolerant::FromJson;
 use crate::prompt::turn::TurnFingerprint;
 
 /// The name and the arguments that a call is told apart by, as the body spells them.
@@ -45,9 +47,9 @@ impl<'b> ToolCalls<'b> {
 
 /// A message's `tool_calls`.
 impl<'b> FromJson<'b> for ToolCalls<'b> {
-    fn from_array<A: SeqAccess<'b>>(mut array: A) -> Result<Self, A::Error> {
+    fn from_array<A: SeqAccess<'b>>(mut array: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
         let mut calls = Self::default();
-        while let Some(Tolerant(call)) = array.next_element::<Tolerant<ToolCall<'b>>>()? {
+        while let Some(call) = reading.part(&mut array)? {
             calls.push(call);
         }
         Ok(calls)
@@ -59,8 +61,8 @@ impl<'b> FromJson<'b> for ToolCalls<'b> {
 pub(super) struct LegacyToolCall<'b>(pub(super) Option<ToolCall<'b>>);
 
 impl<'b> FromJson<'b> for LegacyToolCall<'b> {
-    fn from_object<A: MapAccess<'b>>(object: A) -> Result<Self, A::Error> {
-        Ok(Self(Some(ToolCall::from_object(object)?)))
+    fn from_object<A: MapAccess<'b>>(object: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
+        Ok(Self(Some(ToolCall::from_object(object, reading)?)))
     }
 }
 
@@ -77,15 +79,21 @@ enum ToolCallKey {
     Other,
 }
 
+impl ApiKey for ToolCallKey {
+    fn is_other(&self) -> bool {
+        matches!(self, Self::Other)
+    }
+}
+
 impl<'b> FromJson<'b> for ToolCall<'b> {
-    fn from_object<A: MapAccess<'b>>(mut object: A) -> Result<Self, A::Error> {
+    fn from_object<A: MapAccess<'b>>(mut object: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
         let mut call = Self::default();
-        while let Some(key) = object.next_key()? {
+        while let Some(key) = reading.key(&mut object)? {
             match key {
-                ToolCallKey::Function => Tolerant(call) = object.next_value()?,
-                ToolCallKey::Name => call.name = object.next_value()?,
-                ToolCallKey::Arguments => call.arguments = object.next_value()?,
-                ToolCallKey::Other => drop(object.next_value::<IgnoredAny>()?),
+                ToolCallKey::Function => call = reading.value(&mut object)?,
+                ToolCallKey::Name => call.name = reading.optional(&mut object)?,
+                ToolCallKey::Arguments => call.arguments = reading.optional(&mut object)?,
+                ToolCallKey::Other => reading.skip(&mut object)?,
             }
         }
         Ok(call)

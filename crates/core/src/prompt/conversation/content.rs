@@ -10,7 +10,8 @@ use super::tool_error::{error_text, starts_like_an_error};
 use crate::prompt::attached::Attachments;
 use crate::prompt::material::CountedMaterial;
 use crate::prompt::pieces::PieceKind;
-use crate::prompt::tolerant::{FromJson, Tolerant};
+use crate::prompt::reading::BodyReading;
+use crate::prompt::tolerant::FromJson;
 use crate::prompt::turn::TurnFingerprint;
 
 /// A turn's content: its text parts joined with `\n`, and what else it has.
@@ -43,18 +44,18 @@ impl<'b> FromJson<'b> for TurnContent<'b> {
         Self { text: Some(text), ..Self::default() }
     }
 
-    fn from_array<A: SeqAccess<'b>>(mut array: A) -> Result<Self, A::Error> {
+    fn from_array<A: SeqAccess<'b>>(mut array: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
         let mut content = Self::default();
-        while let Some(Tolerant(part)) = array.next_element()? {
+        while let Some(part) = reading.part(&mut array)? {
             content.push(part);
         }
         Ok(content)
     }
 
     /// One part, such as the screenshot that a computer's call puts out; it is no text of the turn.
-    fn from_object<A: MapAccess<'b>>(object: A) -> Result<Self, A::Error> {
+    fn from_object<A: MapAccess<'b>>(object: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
         let mut material = CountedMaterial::default();
-        if let TurnPart::Plain(plain) = TurnPart::from_object(object)? {
+        if let TurnPart::Plain(plain) = TurnPart::from_object(object, reading)? {
             material.add(plain.material);
             material.push_text(PieceKind::Other, plain.text);
         }

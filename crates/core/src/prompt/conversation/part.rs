@@ -3,15 +3,17 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde::de::{IgnoredAny, MapAccess, SeqAccess};
+use serde::de::{MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
 use super::call::ToolCall;
+use crate::prompt::api_key::ApiKey;
 use crate::prompt::attached::{AttachmentKind, Attachments};
 use crate::prompt::material::{AttachmentSource, CountedMaterial};
 use crate::prompt::pieces::PieceKind;
+use crate::prompt::reading::BodyReading;
 use crate::prompt::text::join;
-use crate::prompt::tolerant::{FromJson, Tolerant, TolerantFlag, TolerantText};
+use crate::prompt::tolerant::{FromJson, TolerantFlag, TolerantText};
 
 /// One part of a turn.
 pub(super) enum TurnPart<'b> {
@@ -39,9 +41,13 @@ enum TurnPartKey {
     IsError,
     Name,
     Input,
-    /// The source of an image, a sound or a document.
-    #[serde(alias = "image_url", alias = "input_audio", alias = "audio", alias = "file", alias = "file_data")]
+    /// The source of an image or a document, by the part's type.
     Source,
+    ImageUrl,
+    #[serde(alias = "audio")]
+    InputAudio,
+    #[serde(alias = "file_data")]
+    File,
     Detail,
     Thinking,
     #[serde(rename = "signature", alias = "data", alias = "encrypted_content")]
@@ -51,6 +57,24 @@ enum TurnPartKey {
     Reference,
     #[serde(other)]
     Other,
+}
+
+impl ApiKey for TurnPartKey {
+    fn is_other(&self) -> bool {
+        matches!(self, Self::Other)
+    }
+}
+
+impl TurnPartKey {
+    /// Returns the kind of attachment whose source stands behind the key.
+    const fn implied(&self) -> Option<AttachmentKind> {
+        match self {
+            Self::ImageUrl => Some(AttachmentKind::Image),
+            Self::InputAudio => Some(AttachmentKind::Audio),
+            Self::File => Some(AttachmentKind::File),
+            _ => None,
+        }
+    }
 }
 
 /// The place of a part. What is nested deeper is not read but kept whole: no depth of nesting may exhaust the stack.
@@ -70,6 +94,8 @@ struct PartFields<'b> {
     is_error: TolerantFlag,
     call: ToolCall<'b>,
     source: AttachmentSource<'b>,
+    /// The kind of attachment that the source's key tells of: some servers need no type beside it.
+    implied: Option<AttachmentKind>,
     detail: TolerantText<'b>,
     thinking: Option<&'b RawValue>,
     sealed: Option<&'b RawValue>,
@@ -77,23 +103,26 @@ struct PartFields<'b> {
 }
 
 impl<'b> PartFields<'b> {
-    fn read<A: MapAccess<'b>>(mut object: A, within: PartDepth) -> Result<Self, A::Error> {
+    fn read<A: MapAccess<'b>>(mut object: A, within: PartDepth, reading: BodyReading<'_>) -> Result<Self, A::Error> {
         let mut fields = Self::default();
-        while let Some(key) = object.next_key()? {
+        while let Some(key) = reading.key::<TurnPartKey, A>(&mut object)? {
+            fields.implied = key.implied().or(fields.implied);
             match key {
-                TurnPartKey::Type => Tolerant(fields.kind) = object.next_value()?,
-                TurnPartKey::Text => Tolerant(fields.text) = object.next_value()?,
-                TurnPartKey::Refusal => Tolerant(fields.refusal) = object.next_value()?,
-                TurnPartKey::Content if within == PartDepth::Turn => Tolerant(fields.content) = object.next_value()?,
-                TurnPartKey::IsError => Tolerant(fields.is_error) = object.next_value()?,
-                TurnPartKey::Name => fields.call.name = object.next_value()?,
-                TurnPartKey::Input => fields.call.arguments = object.next_value()?,
-                TurnPartKey::Source => Tolerant(fields.source) = object.next_value()?,
-                TurnPartKey::Detail => Tolerant(fields.detail) = object.next_value()?,
-                TurnPartKey::Thinking => fields.thinking = object.next_value()?,
-                TurnPartKey::Sealed => fields.sealed = object.next_value()?,
-                TurnPartKey::Reference => drop(object.next_value::<IgnoredAny>()?),
-                TurnPartKey::Content | TurnPartKey::Other => fields.others.push(object.next_value()?),
+                TurnPartKey::Type => fields.kind = reading.value(&mut object)?,
+                TurnPartKey::Text => fields.text = reading.value(&mut object)?,
+                TurnPartKey::Refusal => fields.refusal = reading.value(&mut object)?,
+                TurnPartKey::Content if within == PartDepth::Turn => fields.content = reading.value(&mut object)?,
+                TurnPartKey::IsError => fields.is_error = reading.value(&mut object)?,
+                TurnPartKey::Name => fields.call.name = reading.optional(&mut object)?,
+                TurnPartKey::Input => fields.call.arguments = reading.optional(&mut object)?,
+                TurnPartKey::Source | TurnPartKey::ImageUrl | TurnPartKey::InputAudio | TurnPartKey::File => {
+                    fields.source = reading.value(&mut object)?
+                }
+                TurnPartKey::Detail => fields.detail = reading.value(&mut object)?,
+                TurnPartKey::Thinking => fields.thinking = reading.optional(&mut object)?,
+                TurnPartKey::Sealed => fields.sealed = reading.optional(&mut object)?,
+                TurnPartKey::Reference => reading.skip(&mut object)?,
+                TurnPartKey::Content | TurnPartKey::Other => fields.others.push(reading.unknown(&mut object)?),
             }
         }
         Ok(fields)
@@ -101,7 +130,8 @@ impl<'b> PartFields<'b> {
 
     /// Makes text and attachments of the part, and keeps what a provider counts beside them.
     fn into_plain(self) -> PlainContent<'b> {
-        match AttachmentKind::of_part(self.kind.0.as_deref().unwrap_or_default()) {
+        let kind = self.kind.0.as_deref();
+        match kind.map_or(self.implied, AttachmentKind::of_part) {
             Some(kind) => self.into_attachment(kind),
             None => self.into_text(),
         }
@@ -131,7 +161,9 @@ impl<'b> PartFields<'b> {
     fn into_text(self) -> PlainContent<'b> {
         let mut plain = PlainContent::default();
         let material = &mut plain.material;
+        let is_text = self.kind.0.is_none() && self.text.0.is_some();
         match self.kind.0.as_deref().unwrap_or_default() {
+            "" if is_text => plain.text = self.text.0,
             "text" | "input_text" | "output_text" => plain.text = Some(self.text.0.unwrap_or_default()),
             "refusal" => plain.text = Some(self.refusal.0.unwrap_or_default()),
             "computer_screenshot" => material.media = self.source.image(&self.detail),
@@ -154,8 +186,8 @@ impl<'b> PartFields<'b> {
 }
 
 impl<'b> FromJson<'b> for TurnPart<'b> {
-    fn from_object<A: MapAccess<'b>>(object: A) -> Result<Self, A::Error> {
-        let fields = PartFields::read(object, PartDepth::Turn)?;
+    fn from_object<A: MapAccess<'b>>(object: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
+        let fields = PartFields::read(object, PartDepth::Turn, reading)?;
         Ok(match fields.kind.0.as_deref() {
             Some("tool_use" | "server_tool_use" | "mcp_tool_use") => Self::Call(fields.call),
             Some(kind) if kind.ends_with("tool_result") => {
@@ -190,9 +222,9 @@ impl<'b> FromJson<'b> for PlainContent<'b> {
         Self { text: Some(text), ..Self::default() }
     }
 
-    fn from_array<A: SeqAccess<'b>>(mut array: A) -> Result<Self, A::Error> {
+    fn from_array<A: SeqAccess<'b>>(mut array: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
         let mut plain = Self::default();
-        while let Some(Tolerant(PlainPart(part))) = array.next_element()? {
+        while let Some(PlainPart(part)) = reading.part(&mut array)? {
             let material = part.join_to(&mut plain.text, &mut plain.attachments);
             plain.material.add(material);
         }
@@ -200,8 +232,8 @@ impl<'b> FromJson<'b> for PlainContent<'b> {
     }
 
     /// A result of a provider's own tool; no text of the turn.
-    fn from_object<A: MapAccess<'b>>(object: A) -> Result<Self, A::Error> {
-        let PlainPart(part) = PlainPart::from_object(object)?;
+    fn from_object<A: MapAccess<'b>>(object: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
+        let PlainPart(part) = PlainPart::from_object(object, reading)?;
         let mut material = part.material;
         material.push_text(PieceKind::Other, part.text);
         Ok(Self { material, ..Self::default() })
@@ -212,7 +244,7 @@ impl<'b> FromJson<'b> for PlainContent<'b> {
 struct PlainPart<'b>(PlainContent<'b>);
 
 impl<'b> FromJson<'b> for PlainPart<'b> {
-    fn from_object<A: MapAccess<'b>>(object: A) -> Result<Self, A::Error> {
-        Ok(Self(PartFields::read(object, PartDepth::Result)?.into_plain()))
+    fn from_object<A: MapAccess<'b>>(object: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
+        Ok(Self(PartFields::read(object, PartDepth::Result, reading)?.into_plain()))
     }
 }

@@ -1,10 +1,11 @@
 //! OpenAI chat completions: `messages`, and the parameters beside them.
 
 use serde::Deserialize;
-use serde::de::{IgnoredAny, MapAccess};
+use serde::de::MapAccess;
 
-use crate::prompt::draft::{PromptDraft, RequestKey};
-use crate::prompt::tolerant::Tolerant;
+use crate::prompt::api_key::ApiKey;
+use crate::prompt::draft::{ALSO_READ, PromptDraft, RequestKey};
+use crate::prompt::reading::BodyReading;
 
 /// The top-level keys of `POST /v1/chat/completions`.
 #[derive(Deserialize)]
@@ -29,25 +30,38 @@ pub(in crate::prompt) enum ChatRequestKey {
     Other,
 }
 
+impl ApiKey for ChatRequestKey {
+    const ALSO: &'static [&'static str] = ALSO_READ;
+
+    fn is_other(&self) -> bool {
+        matches!(self, Self::Other)
+    }
+}
+
 impl RequestKey for ChatRequestKey {
-    fn read<'b, A: MapAccess<'b>>(self, draft: &mut PromptDraft<'b>, map: &mut A) -> Result<(), A::Error> {
+    fn read<'b, A: MapAccess<'b>>(
+        self,
+        draft: &mut PromptDraft<'b>,
+        map: &mut A,
+        reading: BodyReading<'_>,
+    ) -> Result<(), A::Error> {
         let parameters = &mut draft.parameters;
         match self {
-            Self::Model => draft.model.put(map.next_value()?),
-            Self::Messages => Tolerant(draft.conversation) = map.next_value()?,
-            Self::Tools => Tolerant(draft.tools) = map.next_value()?,
-            Self::Functions => Tolerant(draft.functions) = map.next_value()?,
-            Self::Temperature => parameters.temperature = map.next_value()?,
-            Self::TopP => parameters.top_p = map.next_value()?,
-            Self::MaxTokens => parameters.max_tokens = map.next_value()?,
-            Self::MaxCompletionTokens => parameters.max_completion_tokens = map.next_value()?,
-            Self::Stream => parameters.stream = map.next_value()?,
-            Self::StreamOptions => parameters.stream_options = map.next_value()?,
-            Self::ReasoningEffort => parameters.reasoning_effort = map.next_value()?,
-            Self::ResponseFormat => parameters.response_format = map.next_value()?,
-            Self::SessionId => draft.session.session_id = map.next_value()?,
-            Self::CacheScope => draft.session.prompt_cache_key = map.next_value()?,
-            Self::Other => drop(map.next_value::<IgnoredAny>()?),
+            Self::Model => draft.model.put(reading.raw(map)?),
+            Self::Messages => draft.conversation = reading.value(map)?,
+            Self::Tools => draft.tools = reading.value(map)?,
+            Self::Functions => draft.functions = reading.value(map)?,
+            Self::Temperature => parameters.temperature = reading.optional(map)?,
+            Self::TopP => parameters.top_p = reading.optional(map)?,
+            Self::MaxTokens => parameters.max_tokens = reading.optional(map)?,
+            Self::MaxCompletionTokens => parameters.max_completion_tokens = reading.optional(map)?,
+            Self::Stream => parameters.stream = reading.optional(map)?,
+            Self::StreamOptions => parameters.stream_options = reading.optional(map)?,
+            Self::ReasoningEffort => parameters.reasoning_effort = reading.optional(map)?,
+            Self::ResponseFormat => parameters.response_format = reading.optional(map)?,
+            Self::SessionId => draft.session.session_id = reading.optional(map)?,
+            Self::CacheScope => draft.session.prompt_cache_key = reading.optional(map)?,
+            Self::Other => reading.skip(map)?,
         }
         Ok(())
     }

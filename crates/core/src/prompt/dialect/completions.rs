@@ -3,10 +3,11 @@
 //! The prompt is one user turn; several prompts in one request are its parts, as they go to one model together.
 
 use serde::Deserialize;
-use serde::de::{IgnoredAny, MapAccess};
+use serde::de::MapAccess;
 
-use crate::prompt::draft::{PromptDraft, RequestKey};
-use crate::prompt::tolerant::Tolerant;
+use crate::prompt::api_key::ApiKey;
+use crate::prompt::draft::{ALSO_READ, PromptDraft, RequestKey};
+use crate::prompt::reading::BodyReading;
 
 /// The top-level keys of `POST /v1/completions`.
 #[derive(Deserialize)]
@@ -24,19 +25,32 @@ pub(in crate::prompt) enum CompletionsRequestKey {
     Other,
 }
 
+impl ApiKey for CompletionsRequestKey {
+    const ALSO: &'static [&'static str] = ALSO_READ;
+
+    fn is_other(&self) -> bool {
+        matches!(self, Self::Other)
+    }
+}
+
 impl RequestKey for CompletionsRequestKey {
-    fn read<'b, A: MapAccess<'b>>(self, draft: &mut PromptDraft<'b>, map: &mut A) -> Result<(), A::Error> {
+    fn read<'b, A: MapAccess<'b>>(
+        self,
+        draft: &mut PromptDraft<'b>,
+        map: &mut A,
+        reading: BodyReading<'_>,
+    ) -> Result<(), A::Error> {
         let parameters = &mut draft.parameters;
         match self {
-            Self::Model => draft.model.put(map.next_value()?),
-            Self::Prompt => Tolerant(draft.input) = map.next_value()?,
-            Self::Temperature => parameters.temperature = map.next_value()?,
-            Self::TopP => parameters.top_p = map.next_value()?,
-            Self::MaxTokens => parameters.max_tokens = map.next_value()?,
-            Self::Stream => parameters.stream = map.next_value()?,
-            Self::StreamOptions => parameters.stream_options = map.next_value()?,
-            Self::SessionId => draft.session.session_id = map.next_value()?,
-            Self::Other => drop(map.next_value::<IgnoredAny>()?),
+            Self::Model => draft.model.put(reading.raw(map)?),
+            Self::Prompt => draft.input = reading.value(map)?,
+            Self::Temperature => parameters.temperature = reading.optional(map)?,
+            Self::TopP => parameters.top_p = reading.optional(map)?,
+            Self::MaxTokens => parameters.max_tokens = reading.optional(map)?,
+            Self::Stream => parameters.stream = reading.optional(map)?,
+            Self::StreamOptions => parameters.stream_options = reading.optional(map)?,
+            Self::SessionId => draft.session.session_id = reading.optional(map)?,
+            Self::Other => reading.skip(map)?,
         }
         Ok(())
     }

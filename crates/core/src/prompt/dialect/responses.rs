@@ -4,10 +4,11 @@
 //! (`previous_response_id`, `conversation`, a stored `prompt`) is not in the body, and so not in the view.
 
 use serde::Deserialize;
-use serde::de::{IgnoredAny, MapAccess};
+use serde::de::MapAccess;
 
-use crate::prompt::draft::{PromptDraft, RequestKey};
-use crate::prompt::tolerant::Tolerant;
+use crate::prompt::api_key::ApiKey;
+use crate::prompt::draft::{ALSO_READ, PromptDraft, RequestKey};
+use crate::prompt::reading::BodyReading;
 
 /// The top-level keys of `POST /v1/responses`.
 #[derive(Deserialize)]
@@ -31,24 +32,37 @@ pub(in crate::prompt) enum ResponsesRequestKey {
     Other,
 }
 
+impl ApiKey for ResponsesRequestKey {
+    const ALSO: &'static [&'static str] = ALSO_READ;
+
+    fn is_other(&self) -> bool {
+        matches!(self, Self::Other)
+    }
+}
+
 impl RequestKey for ResponsesRequestKey {
-    fn read<'b, A: MapAccess<'b>>(self, draft: &mut PromptDraft<'b>, map: &mut A) -> Result<(), A::Error> {
+    fn read<'b, A: MapAccess<'b>>(
+        self,
+        draft: &mut PromptDraft<'b>,
+        map: &mut A,
+        reading: BodyReading<'_>,
+    ) -> Result<(), A::Error> {
         let parameters = &mut draft.parameters;
         match self {
-            Self::Model => draft.model.put(map.next_value()?),
-            Self::Instructions => Tolerant(draft.system) = map.next_value()?,
-            Self::Input => Tolerant(draft.conversation) = map.next_value()?,
-            Self::Tools => Tolerant(draft.tools) = map.next_value()?,
-            Self::Temperature => parameters.temperature = map.next_value()?,
-            Self::TopP => parameters.top_p = map.next_value()?,
-            Self::MaxOutputTokens => parameters.max_tokens = map.next_value()?,
-            Self::Stream => parameters.stream = map.next_value()?,
-            Self::Reasoning => parameters.reasoning = map.next_value()?,
-            Self::Text => parameters.text = map.next_value()?,
-            Self::SessionId => draft.session.session_id = map.next_value()?,
-            Self::CacheScope => draft.session.prompt_cache_key = map.next_value()?,
-            Self::Conversation => draft.session.conversation = map.next_value()?,
-            Self::Other => drop(map.next_value::<IgnoredAny>()?),
+            Self::Model => draft.model.put(reading.raw(map)?),
+            Self::Instructions => draft.system = reading.value(map)?,
+            Self::Input => draft.conversation = reading.value(map)?,
+            Self::Tools => draft.tools = reading.value(map)?,
+            Self::Temperature => parameters.temperature = reading.optional(map)?,
+            Self::TopP => parameters.top_p = reading.optional(map)?,
+            Self::MaxOutputTokens => parameters.max_tokens = reading.optional(map)?,
+            Self::Stream => parameters.stream = reading.optional(map)?,
+            Self::Reasoning => parameters.reasoning = reading.optional(map)?,
+            Self::Text => parameters.text = reading.optional(map)?,
+            Self::SessionId => draft.session.session_id = reading.optional(map)?,
+            Self::CacheScope => draft.session.prompt_cache_key = reading.optional(map)?,
+            Self::Conversation => draft.session.conversation = reading.optional(map)?,
+            Self::Other => reading.skip(map)?,
         }
         Ok(())
     }
