@@ -5,7 +5,10 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use pointsman_core::features::TokenCounter;
 use pointsman_core::prompt::Dialect;
+use pointsman_core::prompt::Envelopes;
 use pointsman_core::prompt::Prompt;
+use pointsman_core::prompt::PromptReader;
+use pointsman_core::prompt::ReadingLimits;
 use pointsman_core::prompt::TextScope;
 use pointsman_core::prompt::model_field;
 use pointsman_core::usage::AnswerFraming;
@@ -34,6 +37,24 @@ pub fn request(dialect: Dialect, body: &[u8]) {
         (Err(one), Err(other)) => assert_eq!(one, other),
         (prompt, field) => panic!("{prompt:?} but {field:?}"),
     }
+    beside_odd_values(dialect, body);
+}
+
+/// Checks that a body is read within bounds as without them or refused, and that a number beyond `f64` in it hides nothing.
+fn beside_odd_values(dialect: Dialect, body: &[u8]) {
+    let envelopes = Envelopes::standard();
+    let limits = ReadingLimits { messages: 100, parts: 100, depth: 32, is_case_exact: true };
+    let Ok(prompt) = Prompt::parse(dialect, body) else { return };
+    if let Ok(bounded) = Prompt::parse_by(dialect, body, &PromptReader { envelopes: &envelopes, limits }) {
+        assert_eq!(bounded, prompt);
+    }
+    let Some(open) = body.iter().position(|byte| *byte == b'{') else { return };
+    let odd = [&body[..=open], b"\"odd\":[1e999],\"functions\":-1e999,", &body[open + 1..]].concat();
+    let Ok(beside) = Prompt::parse(dialect, &odd) else { return }; // an empty object, and a comma after it
+    assert_eq!(beside.attachments, prompt.attachments);
+    assert_eq!(beside.tools, prompt.tools);
+    assert_eq!(beside.parameters, prompt.parameters);
+    assert!(beside.texts().eq(prompt.texts()));
 }
 
 /// Checks that an answer gives the same usage, and reaches the client as the same bytes, wherever it is cut.

@@ -11,6 +11,8 @@ use pointsman_core::prompt::{AzurePath, RequestPath};
 pub(super) struct AskedTarget {
     /// Azure's spelling of the path, where the client used it.
     pub(super) azure: Option<AzurePath>,
+    /// True where the client's path led upwards by `..`.
+    pub(super) climbs: bool,
     /// The model that the client asked for, where the request passes.
     pub(super) model: Option<String>,
     /// True where the name of the model asked for a context window of a million tokens, and no policy replaces it.
@@ -20,13 +22,13 @@ pub(super) struct AskedTarget {
 /// Normalises the path of a request, so that everything decides by what goes upstream.
 pub(super) fn normalize(header: &mut RequestHeader) -> AskedTarget {
     let read = RequestPath::read(header.uri.path());
-    let azure = read.azure;
+    let (azure, climbs) = (read.azure, read.climbs);
     if read.path != header.uri.path()
         && let Some(uri) = with_path(&header.uri, &read.path)
     {
         header.set_uri(uri);
     }
-    AskedTarget { azure, ..AskedTarget::default() }
+    AskedTarget { azure, climbs, ..AskedTarget::default() }
 }
 
 /// Returns `uri` with another path; `None` where it has none.

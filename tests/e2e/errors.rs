@@ -24,6 +24,11 @@ async fn a_body_that_cannot_be_read_is_refused_with_its_reason() {
         ("{\"model\": null}", "model_not_a_string"),
         ("{\"model\": \"auto\", \"model\": \"other\"}", "model_twice"),
         ("{\"model\": \"auto\", \"mod\\u0065l\": \"other\"}", "model_twice"),
+        ("{\"Model\": \"auto\"}", "key_in_another_case"),
+        ("{\"model\": \"auto\", \"Model\": \"other\"}", "key_in_another_case"),
+        ("{\"model\": \"auto\", \"\\u004dESSAGES\": []}", "key_in_another_case"),
+        ("{\"model\": \"auto\", \"me\u{17f}sages\": []}", "key_in_another_case"),
+        ("{\"model\": \"auto\", \"messages\": [{\"Role\": \"user\"}]}", "key_in_another_case"),
     ] {
         let reply = chat(gateway.listen, body).await;
 

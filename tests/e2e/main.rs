@@ -39,6 +39,7 @@ mod kept_elsewhere;
 mod kept_state;
 mod label;
 mod limits;
+mod odd_values;
 mod offered;
 mod openings;
 mod parameters;

@@ -148,6 +148,9 @@ pub(crate) enum Rejection {
         /// The content type that the client named.
         content_type: String,
     },
+    /// A path with `..`, which would lead out of a provider's base URL.
+    #[error("The path must not lead upwards by `..`.")]
+    PathClimbs,
     /// No policy reads requests to this path and there is no default provider.
     #[error(
         "There is nothing at this path, and no default provider to pass it to. Prompts are read at {}.",

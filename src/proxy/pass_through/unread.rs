@@ -35,7 +35,7 @@ struct SeenBody<'b> {
 /// everything else is streamed.
 ///
 /// # Errors
-/// When the client may not ask for it, a rule refuses it, or there is no default provider.
+/// When the client may not ask for it, its path leads upwards, a rule refuses it, or there is no default provider.
 pub(in crate::proxy) async fn pass_unread(
     proxy: &Proxy,
     session: &mut Session,
@@ -51,6 +51,9 @@ pub(in crate::proxy) async fn pass_unread(
         Ok(()) | Err(_) => {} // what is no JSON names no model
     }
     models.check(ctx)?;
+    if ctx.asked.climbs {
+        return Err(Rejection::PathClimbs);
+    }
     if let Some(body) = &body {
         let seen = SeenBody { body, dialect: nearest_dialect(body) };
         govern(proxy, session, ctx, &seen)?;

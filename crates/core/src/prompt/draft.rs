@@ -57,7 +57,6 @@ pub(super) const ALSO_READ: &[&str] = &[
     "modalities",
     "model",
     "models",
-    "n",
     "options",
     "output_config",
     "output_format",

@@ -8,7 +8,7 @@ use memchr::memmem;
 
 use super::named_models::named_models;
 
-/// The longest field that is read as JSON.
+/// The longest file that is read as JSON; a field that is none is read whatever its length.
 const MAX_JSON: usize = 64 << 10;
 
 /// Returns the models that a form of this `Content-Type` names.
@@ -21,10 +21,11 @@ pub fn models_of_form(content_type: &str, body: &[u8]) -> Vec<String> {
     while let Some(start) = starts.next() {
         let end = starts.peek().map_or(body.len(), |next| next - delimiter.len());
         let Some((head, value)) = body.get(start..end).and_then(halves) else { continue };
-        let is_model = String::from_utf8_lossy(head).lines().any(is_model_field);
-        if is_model {
+        let head = String::from_utf8_lossy(head);
+        let is_file = || head.lines().any(|line| parameter(line, "filename").is_some());
+        if head.lines().any(is_model_field) {
             models.push(String::from_utf8_lossy(value).trim().to_owned());
-        } else if value.len() <= MAX_JSON && value.trim_ascii_start().first() == Some(&b'{') {
+        } else if (value.len() <= MAX_JSON || !is_file()) && value.trim_ascii_start().first() == Some(&b'{') {
             models.extend(named_models(value.trim_ascii()).unwrap_or_default());
         }
     }
@@ -70,6 +71,8 @@ mod tests {
         assert_eq!(models_of_form("multipart/form-data; boundary=\"b\"", body.as_bytes()), ["whisper-1", "voice"]);
         let lines = body.replace("\r\n", "\n");
         assert_eq!(models_of_form("multipart/form-data; Boundary=b", lines.as_bytes()), ["whisper-1", "voice"]);
+        let long = body.replace("{\"model\"", &format!("{{\"x\":\"{}\",\"y\":1e999,\"model\"", "x".repeat(MAX_JSON)));
+        assert_eq!(models_of_form("multipart/form-data; boundary=b", long.as_bytes()), ["whisper-1", "voice"]);
         assert!(models_of_form("multipart/form-data; boundary=c", body.as_bytes()).is_empty());
         assert!(models_of_form("multipart/form-data; boundary=b", b"--b").is_empty());
     }

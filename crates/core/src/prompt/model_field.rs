@@ -10,6 +10,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::parse_error::ParseError;
+use super::scan;
 use super::splice::splice;
 
 /// The model that a body names.
@@ -40,8 +41,20 @@ pub fn names_no_model(body: &[u8]) -> bool {
 
 fn model_slot(body: &[u8]) -> Result<ModelSlot<'_>, ParseError> {
     let mut json = serde_json::Deserializer::from_slice(body);
-    let slot = json.deserialize_map(ModelFieldVisitor)?;
-    json.end()?;
+    let read = json.deserialize_map(ModelFieldVisitor).and_then(|slot| json.end().map(|()| slot));
+    match read {
+        Err(error) if error.is_syntax() && serde_json::from_slice::<IgnoredAny>(body).is_ok() => scanned_slot(body),
+        read => Ok(read?),
+    }
+}
+
+/// Finds the model of a body that is JSON and has keys which are no text: half of a surrogate pair.
+fn scanned_slot(body: &[u8]) -> Result<ModelSlot<'_>, ParseError> {
+    let open = scan::object_at(body, 0).ok_or(ParseError::NotAnObject)?;
+    let mut slot = ModelSlot::default();
+    for member in scan::members(body, open).filter(|member| member.name(body).as_deref() == Some("model")) {
+        slot.put(serde_json::from_slice(&body[member.value])?);
+    }
     Ok(slot)
 }
 
@@ -188,6 +201,17 @@ mod tests {
         }
         assert_eq!(readable(r#"{"model":7,"model":7}"#), Err(ParseError::ModelTwice));
         assert_eq!(readable("[]"), Err(ParseError::NotAnObject));
+    }
+
+    #[test]
+    fn a_key_that_is_no_text_hides_no_model() {
+        let body = br#"{"\ud800":"\udfff","model" : "a","x":"\ud83d"}"#;
+
+        let field = model_field(body).expect("a model");
+
+        assert_eq!((&*field.name, &body[field.span]), ("a", &br#""a""#[..]));
+        assert_eq!(model_field(br#"{"\ud800":1,"model":"a","model":"b"}"#), Err(ParseError::ModelTwice));
+        assert!(matches!(model_field(br#"{"\ud800":1,"model":"a""#), Err(ParseError::InvalidJson { .. })));
     }
 
     #[test]

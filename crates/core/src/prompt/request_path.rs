@@ -4,7 +4,7 @@
 //! nothing about the others. Here every spelling that some server takes for a dialect's path becomes that one path:
 //! with escapes, empty or dotted segments, parameters after `;`, in another case, without `/v1`, or as Azure spells it.
 //! Any other path is normalised as RFC 3986 (6.2.2) says, and loses its empty segments and its last slash. Refuses
-//! nothing: what is no path is left as it is.
+//! nothing: what is no path is left as it is, and of a path with `..` it is only said that it is one.
 
 use std::borrow::Cow;
 
@@ -24,6 +24,9 @@ pub struct RequestPath<'p> {
     pub dialect: Option<Dialect>,
     /// Azure's spelling, where the client used that: providers there know no other.
     pub azure: Option<AzurePath>,
+    /// True where the client's spelling leads upwards by `..`, plainly or once escapes are resolved: what is meant by it
+    /// is for no server to guess.
+    pub climbs: bool,
 }
 
 /// A dialect's path, or that of the models, as Azure spells it.
@@ -40,18 +43,19 @@ impl<'p> RequestPath<'p> {
     #[must_use]
     pub fn read(path: &'p str) -> Self {
         if let Some(dialect) = Dialect::ALL.into_iter().find(|dialect| dialect.path() == path) {
-            return Self { path: Cow::Borrowed(path), dialect: Some(dialect), azure: None };
+            return Self { path: Cow::Borrowed(path), dialect: Some(dialect), azure: None, climbs: false };
         }
+        let climbs = climbs(path);
         let path = normalised(path);
         let segments = decoded(&path);
         let spelled = SpelledPath::of(&segments);
         if let Some(dialect) = spelled.dialect() {
             let azure = spelled.azure(&path);
-            return Self { path: Cow::Borrowed(dialect.path()), dialect: Some(dialect), azure };
+            return Self { path: Cow::Borrowed(dialect.path()), dialect: Some(dialect), azure, climbs };
         }
         let models = spelled.models(&path);
         let azure = models.as_ref().and_then(|_| spelled.azure(&path));
-        Self { path: models.map_or(path, Cow::Owned), dialect: None, azure }
+        Self { path: models.map_or(path, Cow::Owned), dialect: None, azure, climbs }
     }
 }
 
@@ -139,6 +143,18 @@ pub(super) fn normalised(path: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(format!("/{}", kept.join("/")))
+}
+
+/// Tells whether a segment of a path is `..` to some server: plainly, with its escapes resolved once or twice, or before
+/// parameters.
+fn climbs(path: &str) -> bool {
+    if !path.contains("..") && !path.contains('%') {
+        return false;
+    }
+    let once = decode(path);
+    let twice = decode(&once);
+    let is_up = |segment: &str| segment.split(';').next().is_some_and(|name| name.trim() == "..");
+    [path, &*once, &*twice].into_iter().any(|path| path.split(is_slash).any(is_up))
 }
 
 const fn is_slash(c: char) -> bool {

@@ -1,5 +1,7 @@
 mod counted;
 mod dialects;
+mod limits;
+mod odd_values;
 
 use bytes::Bytes;
 use proptest::prelude::*;

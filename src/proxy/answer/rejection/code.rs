@@ -73,6 +73,7 @@ codes! {
         UnsupportedEncoding = "unsupported_encoding", StatusCode::UNSUPPORTED_MEDIA_TYPE;
         InvalidEncoding = "invalid_encoding", StatusCode::BAD_REQUEST;
         UnsupportedMediaType = "unsupported_media_type", StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        PathClimbs = "path_climbs", StatusCode::BAD_REQUEST;
         PathNotFound = "path_not_found", StatusCode::NOT_FOUND;
         ModelNotRouted = "model_not_routed", StatusCode::BAD_REQUEST;
         UpgradeRequired = "upgrade_required", StatusCode::UPGRADE_REQUIRED;

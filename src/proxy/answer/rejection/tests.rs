@@ -15,13 +15,16 @@ fn not_found(model: &str, models: usize) -> Rejection {
 }
 
 /// One of each, in the order of the codes.
-fn all() -> [Rejection; 35] {
+fn all() -> [Rejection; 39] {
     [
         Rejection::InvalidJson { message: "expected value".into(), line: 1, column: 2 },
         Rejection::InvalidBody,
         Rejection::ModelMissing,
         Rejection::ModelNotAString,
         Rejection::ModelTwice,
+        Rejection::TooManyElements { list: CountedList::Messages, limit: 20_000 },
+        Rejection::TooDeep { limit: 128 },
+        Rejection::KeyInAnotherCase { key: "Model".into() },
         Rejection::BodyTooLarge { limit: 32 << 20 },
         not_found("gpt-9", 2),
         Rejection::UpstreamUnreachable { provider: provider() },
@@ -33,6 +36,7 @@ fn all() -> [Rejection; 35] {
         Rejection::UnsupportedEncoding { encoding: "compress".into() },
         Rejection::InvalidEncoding { encoding: "gzip" },
         Rejection::UnsupportedMediaType { content_type: "text/plain".into() },
+        Rejection::PathClimbs,
         Rejection::PathNotFound,
         Rejection::ModelNotRouted { model: "auto".into() },
         Rejection::UpgradeRequired,
@@ -95,8 +99,8 @@ fn codes_and_statuses_are_those_that_clients_rely_on() {
     assert_eq!(
         all().map(|rejection| rejection.status().as_u16()),
         [
-            400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 529, 503, 408, 415, 400, 415, 404, 400, 426, 400, 404,
-            499, 400, 500, 401, 403, 429, 503, 503, 431, 403, 400, 403, 429, 403
+            400, 400, 400, 400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 529, 503, 408, 415, 400, 415, 400, 404,
+            400, 426, 400, 404, 499, 400, 500, 401, 403, 429, 503, 503, 431, 403, 400, 403, 429, 403
         ]
     );
 }

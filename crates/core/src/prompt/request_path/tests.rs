@@ -85,6 +85,28 @@ fn other_paths_are_normalised_and_keep_what_escapes_mean() {
 }
 
 #[test]
+fn a_path_that_leads_upwards_is_known_in_every_spelling() {
+    for path in [
+        "/v1/../admin",
+        "/..",
+        "/v1/%2e%2e/admin",
+        "/v1/.%2E/admin",
+        "/v1/x%2F..%2Fadmin",
+        "/v1/x%5c%2e%2e%5cadmin",
+        "/v1/%252e%252e/admin",
+        "/v1/..;a=b/admin",
+        "/v1/x/../chat/completions",
+        "/openai/deployments/../images/generations",
+        "/v1beta/models/../../admin:generateContent",
+    ] {
+        assert!(RequestPath::read(path).climbs, "{path}");
+    }
+    for path in ["/v1/chat/completions", "/v1/models/a..b", "/v1/./x", "/v1/...", "/v1/files/a%20b", "/", "*"] {
+        assert!(!RequestPath::read(path).climbs, "{path}");
+    }
+}
+
+#[test]
 fn normalising_twice_changes_nothing() {
     for path in ["/a/%2E%2E/b//c/%41%zz/", "/v1/x%2F..%2Fy", "/openai/deployments/a/chat/completions", "/%25%36%31"] {
         let once = RequestPath::read(path).path.into_owned();
