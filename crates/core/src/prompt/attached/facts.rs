@@ -12,7 +12,7 @@ use crate::prompt::reading::BodyReading;
 use crate::prompt::tolerant::{FromJson, TolerantText};
 
 /// Characters of a file's name that are kept.
-const MOST_NAME: usize = 80;
+pub(super) const MOST_NAME: usize = 80;
 
 /// Bytes of a media type.
 const MOST_TYPE: usize = 80;

@@ -98,7 +98,7 @@ fn what_a_client_calls_a_type_or_a_name_is_bounded() {
     let file = only(&json!({"type": "document", "title": name, "source": source}));
 
     let name = file.name.expect("a name");
-    assert_eq!((name.chars().count(), file.media_type.as_deref()), (MOST_NAME, None));
+    assert_eq!((name.chars().count(), file.media_type.as_deref()), (facts::MOST_NAME, None));
     assert!(name.starts_with("axx") && name.ends_with("x.pdf"), "{name}");
 }
 

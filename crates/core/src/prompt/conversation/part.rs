@@ -116,7 +116,7 @@ impl<'b> PartFields<'b> {
                 TurnPartKey::Name => fields.call.name = reading.optional(&mut object)?,
                 TurnPartKey::Input => fields.call.arguments = reading.optional(&mut object)?,
                 TurnPartKey::Source | TurnPartKey::ImageUrl | TurnPartKey::InputAudio | TurnPartKey::File => {
-                    fields.source = reading.value(&mut object)?
+                    fields.source = reading.value(&mut object)?;
                 }
                 TurnPartKey::Detail => fields.detail = reading.value(&mut object)?,
                 TurnPartKey::Thinking => fields.thinking = reading.optional(&mut object)?,
