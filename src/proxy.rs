@@ -37,6 +37,7 @@ mod context;
 mod downstream;
 mod header_fields;
 mod kept_state;
+mod large_work;
 mod models;
 mod pass_through;
 mod plan;

@@ -3,6 +3,8 @@
 //! Owns what is open (connections, requests, memory of bodies) and knows nothing of upstreams.
 
 pub(super) mod admission;
+mod body_buffer;
+mod body_reader;
 pub(super) mod client_use;
 pub(super) mod connection;
 pub(super) mod decode;

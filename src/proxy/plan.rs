@@ -20,7 +20,8 @@ use super::answer::rejection::Rejection;
 use super::attempt::original::OriginalBody;
 use super::context::RequestContext;
 use super::downstream::admission::BodyReservation;
-use super::downstream::intake;
+use super::downstream::intake::{self, ReadBody};
+use super::large_work::{self, LARGE_BODY};
 use super::record::{feedback, traced};
 use super::{Proxy, kept_state, models, pass_through};
 use crate::clients::Client;
@@ -96,14 +97,42 @@ pub(super) async fn plan(
         pass_through::pass_unread(proxy, session, ctx).await?;
         return Ok(RequestPlan::Forward);
     };
-    let limits = &ctx.snapshot.config.limits;
-    let memory = ctx.body_memory.insert(BodyReservation::new(&proxy.admission, limits.max_bytes_in_flight));
-    let body = intake::read_body(session, limits, memory).await?;
-    ctx.attempts.start_retry_time(ctx.clock.body_received());
-    let body = meant(&body, session.req_header(), ctx)?;
-    route(proxy, session, ctx, ReceivedBody { dialect, body }).await?;
+    let body = read_body(proxy, session, ctx).await?;
+    let received = ReceivedBody { dialect, body };
+    if received.body.len() < LARGE_BODY {
+        understand(proxy, session, ctx, received).await?;
+    } else {
+        let place = large_work::place(session, ctx.snapshot.config.limits.body_idle.0).await?;
+        Box::pin(large_work::drive(place, understand(proxy, session, ctx, received))).await?;
+    }
     ctx.clock.decided();
     Ok(RequestPlan::Forward)
+}
+
+/// Reads the body, and notes what memory it takes and when it was whole.
+pub(super) async fn read_body(
+    proxy: &Proxy,
+    session: &mut Session,
+    ctx: &mut RequestContext,
+) -> Result<Bytes, Rejection> {
+    let limits = &ctx.snapshot.config.limits;
+    let memory = BodyReservation::new(&proxy.admission, limits.max_bytes_in_flight);
+    let ReadBody { bytes, memory } = intake::read_body(session, limits, memory).await?;
+    ctx.body_memory = memory;
+    ctx.attempts.start_retry_time(ctx.clock.body_received());
+    Ok(bytes)
+}
+
+/// Routes what the client means by its body.
+async fn understand(
+    proxy: &Proxy,
+    session: &mut Session,
+    ctx: &mut RequestContext,
+    received: ReceivedBody,
+) -> Result<(), Rejection> {
+    let ReceivedBody { dialect, body } = received;
+    let body = meant(&body, session.req_header(), ctx)?;
+    route(proxy, session, ctx, ReceivedBody { dialect, body }).await
 }
 
 /// Returns the body as its client means it: JSON, whatever its `Content-Type` says, for the model that Azure's path
@@ -129,10 +158,11 @@ fn is_websocket(header: &RequestHeader) -> bool {
 /// Takes a client's word on an answer. A client that may ask anything may say how the answer was.
 async fn take_feedback(proxy: &Proxy, session: &mut Session, ctx: &mut RequestContext) -> Result<Bytes, Rejection> {
     let limits = &ctx.snapshot.config.limits;
-    let memory = ctx.body_memory.insert(BodyReservation::new(&proxy.admission, limits.max_bytes_in_flight));
+    let memory = BodyReservation::new(&proxy.admission, limits.max_bytes_in_flight);
     let max_body_bytes = limits.max_body_bytes.min(feedback::MAX_BYTES);
-    let body = intake::read_body(session, &TrafficLimits { max_body_bytes, ..limits.clone() }, memory).await?;
-    let answer = feedback::take(&body, &ctx.snapshot, ctx.client_name(), &proxy.metrics)?;
+    let limits = TrafficLimits { max_body_bytes, ..limits.clone() };
+    let ReadBody { bytes, memory: _held } = intake::read_body(session, &limits, memory).await?;
+    let answer = feedback::take(&bytes, &ctx.snapshot, ctx.client_name(), &proxy.metrics)?;
     Ok(answer.to_string().into())
 }
 
@@ -179,6 +209,7 @@ async fn route(
     } else {
         ask(&proxy.router, session.req_header(), asked).await
     };
+    let verdict = measured(verdict, &prompt, &body);
     match verdict {
         Verdict::Route(routing) => send_to_model(proxy, ctx, &prompt, routing),
         Verdict::Pass { .. } => pass_through::pass_read(proxy, ctx, asked, verdict),
@@ -190,6 +221,17 @@ async fn route(
             Err(rejection)
         }
     }
+}
+
+/// Measures a large prompt now, while it is at hand: what asked for its features later would read the whole body again,
+/// on a thread that serves others, and keep it in memory until then.
+fn measured(mut verdict: Verdict, prompt: &Prompt<'_>, body: &Bytes) -> Verdict {
+    if body.len() >= LARGE_BODY
+        && let Some(features) = verdict.features_mut()
+    {
+        features.measure(prompt);
+    }
+    verdict
 }
 
 async fn ask(router: &Router, header: &RequestHeader, asked: RouterQuestion<'_>) -> Verdict {

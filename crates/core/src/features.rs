@@ -154,6 +154,16 @@ impl Features {
         self.text.get_or_init(|| TextStructure::of(prompt.newest_ask()));
     }
 
+    /// Measures now, from the `prompt` at hand, what was deferred, and lets go of the body: for those who keep features
+    /// of a large one.
+    pub fn measure(&mut self, prompt: &Prompt<'_>) {
+        self.tokens.get_or_init(|| TokenCounter::new().of(prompt));
+        self.read_text(prompt);
+        self.language.get_or_init(|| Language::of(prompt.newest_ask()));
+        let _measured = self.attached(); // by its body alone
+        self.source = None;
+    }
+
     /// Measures now what was deferred, and lets go of the body if it has more than `limit` bytes: for those who keep
     /// features for long.
     pub fn settle(&mut self, limit: usize) {

@@ -22,7 +22,7 @@ impl EncodedAnswer {
     /// Begins to read an answer in the encoding that its header names; `None` for one that is not known.
     pub(super) fn begin(headers: &HeaderMap, reader: UsageReader) -> Option<Self> {
         let encoding = BodyEncoding::of(headers).ok()?;
-        let decoder = BodyDecoder::new(encoding, MAX_DECODED, 0).ok()?;
+        let decoder = BodyDecoder::new(encoding, MAX_DECODED).ok()?;
         Some(Self { decoder: Some(decoder), reader })
     }
 
@@ -42,7 +42,7 @@ impl EncodedAnswer {
 
     /// Reads what is left when the answer has ended.
     pub(super) fn finish(&mut self) {
-        let rest = self.decoder.take().and_then(|decoder| decoder.finish().ok());
+        let rest = self.decoder.take().and_then(|decoder| decoder.finish().ok()).map(|(rest, _)| rest);
         self.reader.push(&rest.unwrap_or_default());
     }
 }

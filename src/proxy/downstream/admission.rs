@@ -72,6 +72,12 @@ impl Admission {
         self.connections.count()
     }
 
+    /// Returns how many bytes of bodies are reserved.
+    #[cfg(test)]
+    pub(in crate::proxy) fn held(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     /// Waits until no connection is open.
     pub(in crate::proxy) async fn drained(&self) {
         self.connections.none().await;
@@ -111,6 +117,21 @@ impl BodyReservation {
         self.bytes += more;
         self.admission.metrics.held(more);
         Ok(())
+    }
+
+    /// Gives back what is reserved beyond `bytes`.
+    pub(in crate::proxy) fn settle(&mut self, bytes: usize) {
+        let less = self.bytes.saturating_sub(bytes);
+        if less > 0 {
+            self.bytes -= less;
+            self.admission.bytes.fetch_sub(less, Ordering::Relaxed);
+            self.admission.metrics.released(less);
+        }
+    }
+
+    /// Returns how many bytes are reserved.
+    pub(in crate::proxy) const fn bytes(&self) -> usize {
+        self.bytes
     }
 }
 

@@ -5,10 +5,12 @@
 
 use std::io::{self, Write};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use flate2::write::{MultiGzDecoder, ZlibDecoder};
 use http::{HeaderMap, HeaderValue, header};
 
+use super::admission::BodyReservation;
+use super::body_buffer::BodyBuffer;
 use crate::proxy::answer::rejection::Rejection;
 
 /// The window that RFC 9659 allows zstd over HTTP: 8 MiB.
@@ -39,7 +41,6 @@ pub(in crate::proxy) enum BodyEncoding {
 /// Takes a body's encoded bytes and keeps the decoded ones.
 pub(in crate::proxy) struct BodyDecoder {
     encoding: BodyEncoding,
-    limit: usize,
     started: bool,
     stream: DecoderStream,
 }
@@ -54,9 +55,10 @@ enum DecoderStream {
 
 /// Decoded bytes, up to a limit.
 struct DecodedBody {
-    bytes: BytesMut,
+    bytes: BodyBuffer,
     limit: usize,
-    is_over: bool,
+    /// The reason why no more is kept.
+    refused: Option<Rejection>,
 }
 
 impl BodyEncoding {
@@ -89,12 +91,20 @@ impl BodyEncoding {
 }
 
 impl BodyDecoder {
-    /// Makes a decoder that keeps at most `limit` bytes and sets memory aside for `capacity`.
+    /// Makes a decoder of what is no request's: it keeps at most `limit` bytes.
     ///
     /// # Errors
     /// When the memory for the decoder's state cannot be had.
-    pub(in crate::proxy) fn new(encoding: BodyEncoding, limit: usize, capacity: usize) -> Result<Self, Rejection> {
-        let kept = DecodedBody { bytes: BytesMut::with_capacity(capacity), limit, is_over: false };
+    pub(in crate::proxy) fn new(encoding: BodyEncoding, limit: usize) -> Result<Self, Rejection> {
+        Self::into_buffer(encoding, limit, BodyBuffer::new(0, None))
+    }
+
+    /// Makes a decoder that keeps at most `limit` bytes in `bytes`.
+    ///
+    /// # Errors
+    /// When the memory for the decoder's state cannot be had.
+    pub(super) fn into_buffer(encoding: BodyEncoding, limit: usize, bytes: BodyBuffer) -> Result<Self, Rejection> {
+        let kept = DecodedBody { bytes, limit, refused: None };
         let stream = match encoding {
             BodyEncoding::Identity => DecoderStream::Identity(kept),
             BodyEncoding::Gzip => DecoderStream::Gzip(Box::new(MultiGzDecoder::new(kept))),
@@ -104,7 +114,7 @@ impl BodyDecoder {
             }
             BodyEncoding::Zstd => DecoderStream::Zstd(Box::new(zstd_decoder(kept).map_err(|_| Rejection::Internal)?)),
         };
-        Ok(Self { encoding, limit, started: false, stream })
+        Ok(Self { encoding, started: false, stream })
     }
 
     /// Decodes the next `chunk`.
@@ -128,11 +138,11 @@ impl BodyDecoder {
         written.map_err(|_| self.refusal())
     }
 
-    /// Returns the whole body.
+    /// Returns the whole body, and the memory that is reserved for it.
     ///
     /// # Errors
     /// As [`BodyDecoder::push`], and when the encoded stream was cut off.
-    pub(in crate::proxy) fn finish(mut self) -> Result<Bytes, Rejection> {
+    pub(in crate::proxy) fn finish(mut self) -> Result<(Bytes, Option<BodyReservation>), Rejection> {
         let finished = match &mut self.stream {
             DecoderStream::Identity(_) => Ok(()),
             DecoderStream::Gzip(decoder) => decoder.try_finish(),
@@ -141,24 +151,36 @@ impl BodyDecoder {
             DecoderStream::Zstd(decoder) => decoder.do_finish(),
         };
         finished.map_err(|_| self.refusal())?;
-        Ok(std::mem::take(&mut self.kept_mut().bytes).freeze())
+        self.take_buffer().finish()
+    }
+
+    /// Gives up what was decoded, and returns the memory that was reserved for it.
+    pub(super) fn discard(mut self) -> Option<BodyReservation> {
+        self.take_buffer().discard()
+    }
+
+    fn take_buffer(&mut self) -> BodyBuffer {
+        std::mem::replace(&mut self.kept_mut().bytes, BodyBuffer::new(0, None))
     }
 
     /// Takes out what was decoded since the last call; the limit counts anew.
     pub(in crate::proxy) fn take(&mut self) -> Bytes {
-        self.kept_mut().bytes.split().freeze()
+        self.kept_mut().bytes.take().unwrap_or_default()
     }
 
     /// Returns how many bytes are decoded.
-    pub(in crate::proxy) fn decoded(&mut self) -> usize {
+    pub(super) fn decoded(&mut self) -> usize {
         self.kept_mut().bytes.len()
     }
 
+    /// Returns whether what is decoded is in one piece of memory.
+    pub(super) fn is_whole(&mut self) -> bool {
+        self.kept_mut().bytes.is_whole()
+    }
+
     fn refusal(&mut self) -> Rejection {
-        if self.kept_mut().is_over {
-            return Rejection::BodyTooLarge { limit: self.limit };
-        }
-        Rejection::InvalidEncoding { encoding: self.encoding.name() }
+        let refused = self.kept_mut().refused.take();
+        refused.unwrap_or_else(|| Rejection::InvalidEncoding { encoding: self.encoding.name() })
     }
 
     fn kept_mut(&mut self) -> &mut DecodedBody {
@@ -181,11 +203,16 @@ fn zstd_decoder(kept: DecodedBody) -> io::Result<zstd::stream::write::Decoder<'s
 impl Write for DecodedBody {
     fn write(&mut self, chunk: &[u8]) -> io::Result<usize> {
         if self.bytes.len() + chunk.len() > self.limit {
-            self.is_over = true;
+            self.refused = Some(Rejection::BodyTooLarge { limit: self.limit });
             return Err(io::Error::other("over the limit"));
         }
-        self.bytes.extend_from_slice(chunk);
-        Ok(chunk.len())
+        match self.bytes.extend(chunk) {
+            Ok(()) => Ok(chunk.len()),
+            Err(refused) => {
+                self.refused = Some(refused);
+                Err(io::Error::other("no memory"))
+            }
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -222,11 +249,11 @@ mod tests {
     }
 
     fn decode(encoding: BodyEncoding, encoded: &[u8], limit: usize) -> Result<Bytes, Rejection> {
-        let mut decoder = BodyDecoder::new(encoding, limit, 0)?;
+        let mut decoder = BodyDecoder::new(encoding, limit)?;
         for chunk in encoded.chunks(7) {
             decoder.push(chunk)?;
         }
-        decoder.finish()
+        decoder.finish().map(|(bytes, _)| bytes)
     }
 
     fn of(values: &[&'static str]) -> Result<BodyEncoding, Rejection> {

@@ -11,14 +11,24 @@ use pointsman_core::config::TrafficLimits;
 use tokio::time::Instant;
 
 use super::admission::BodyReservation;
-use super::decode::{BodyDecoder, BodyEncoding};
+use super::body_reader::{BodyBounds, BodyReader, NextStep};
+use super::decode::BodyEncoding;
 use crate::proxy::answer::rejection::Rejection;
+use crate::proxy::large_work::{self, LARGE_BODY};
 
 /// The time that a client may take to stop sending a body that was refused.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// The bytes of a refused body that are read and thrown away, so that the client gets to read the answer.
 const LINGER_BYTES: usize = 16 << 20;
+
+/// A body that was read, and the memory that it takes.
+pub(in crate::proxy) struct ReadBody {
+    /// The bytes, decoded.
+    pub(in crate::proxy) bytes: Bytes,
+    /// The memory that is reserved for them.
+    pub(in crate::proxy) memory: Option<BodyReservation>,
+}
 
 /// Reads the body and decodes it, within the limits of its size, before and after, and of time.
 ///
@@ -29,8 +39,8 @@ const LINGER_BYTES: usize = 16 << 20;
 pub(in crate::proxy) async fn read_body(
     session: &mut Session,
     limits: &TrafficLimits,
-    memory: &mut BodyReservation,
-) -> Result<Bytes, Rejection> {
+    memory: BodyReservation,
+) -> Result<ReadBody, Rejection> {
     let limit = limits.max_body_bytes;
     let header = session.req_header();
     let encoding = BodyEncoding::of(&header.headers)?;
@@ -44,8 +54,8 @@ pub(in crate::proxy) async fn read_body(
         let answered = session.as_downstream_mut().write_continue_response().await;
         answered.map_err(|_| Rejection::ClientGone)?;
     }
-    // A client can announce more than it will ever send: what it announced is no reason to set memory aside for it.
-    let mut decoder = BodyDecoder::new(encoding, limit, announced.unwrap_or(0).min(1 << 20))?;
+    let bounds = BodyBounds { limit, announced: announced.unwrap_or(0) };
+    let mut reader = BodyReader::new(encoding, &bounds, memory)?;
     let mut received = 0;
     let deadline = Instant::now() + limits.body.0;
     while let Some(chunk) = next_chunk(session, deadline.min(Instant::now() + limits.body_idle.0)).await? {
@@ -53,11 +63,32 @@ pub(in crate::proxy) async fn read_body(
         if received > limit {
             return Err(Rejection::BodyTooLarge { limit });
         }
-        decoder.push(&chunk)?;
-        memory.cover(decoder.decoded())?;
+        push(&mut reader, chunk, limits).await?;
     }
     session.req_header_mut().remove_header(&header::CONTENT_ENCODING);
-    decoder.finish()
+    finish(reader, limits).await
+}
+
+/// Decodes the next bytes: where they come in, or, of an encoded body that is large, on the threads for those.
+async fn push(reader: &mut BodyReader, chunk: Bytes, limits: &TrafficLimits) -> Result<(), Rejection> {
+    let chunk = match reader.next_step() {
+        NextStep::There => chunk,
+        NextStep::Here => match reader.push(chunk)? {
+            NextStep::Here => return Ok(()),
+            NextStep::There => Bytes::new(),
+        },
+    };
+    let _place = large_work::place_within(limits.body_idle.0).await?;
+    large_work::run(|| reader.push_large(&chunk))
+}
+
+/// Puts the body together; a large one that came in blocks on the threads for large bodies.
+async fn finish(mut reader: BodyReader, limits: &TrafficLimits) -> Result<ReadBody, Rejection> {
+    let is_large = !reader.is_whole() && reader.decoded() >= LARGE_BODY;
+    let place = if is_large { Some(large_work::place_within(limits.body_idle.0).await?) } else { None };
+    let finished = if is_large { large_work::run(|| reader.finish()) } else { reader.finish() };
+    drop(place);
+    finished.map(|(bytes, memory)| ReadBody { bytes, memory })
 }
 
 /// Tells whether a body is JSON by its `Content-Type`; one that has none is taken at its word.

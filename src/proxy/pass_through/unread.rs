@@ -15,11 +15,11 @@ use crate::proxy::Proxy;
 use crate::proxy::answer::rejection::Rejection;
 use crate::proxy::attempt::original::AnswerKind;
 use crate::proxy::context::RequestContext;
-use crate::proxy::downstream::admission::BodyReservation;
 use crate::proxy::downstream::client_use;
 use crate::proxy::downstream::intake::{self, BodyTrust, UnreadBody};
 use crate::proxy::kept_state::{self, is_own_call, keeping_provider};
-use crate::proxy::plan::debit;
+use crate::proxy::large_work::{self, LARGE_BODY};
+use crate::proxy::plan::{debit, read_body};
 use crate::router::{IncomingRequest, JudgeMode, QuotaMode, RequestState, Verdict, header_text};
 
 /// The bytes of a text that are taken for a token where no dialect says how its tokens are counted.
@@ -45,6 +45,20 @@ pub(in crate::proxy) async fn pass_unread(
         return Err(Rejection::NotAllowed);
     }
     let body = read(proxy, session, ctx).await?;
+    if body.as_ref().is_none_or(|body| body.len() < LARGE_BODY) {
+        return look(proxy, session, ctx, body).await;
+    }
+    let place = large_work::place(session, ctx.snapshot.config.limits.body_idle.0).await?;
+    Box::pin(large_work::drive(place, look(proxy, session, ctx, body))).await
+}
+
+/// Looks at a body that was read, and sends it where it is for.
+async fn look(
+    proxy: &Proxy,
+    session: &Session,
+    ctx: &mut RequestContext,
+    body: Option<Bytes>,
+) -> Result<(), Rejection> {
     let (models, known) = RequestedModels::read(session.req_header(), body.as_ref());
     match known {
         Err(error) if is_limited(ctx) || ctx.snapshot.policies.may_deny() => return Err(error.into()),
@@ -132,10 +146,7 @@ async fn read(proxy: &Proxy, session: &mut Session, ctx: &mut RequestContext) ->
         UnreadBody::Absent | UnreadBody::Streamed => return Ok(None),
         UnreadBody::Readable | UnreadBody::Hidden => {} // what is hidden is refused, in the reader's words
     }
-    let memory = ctx.body_memory.insert(BodyReservation::new(&proxy.admission, limits.max_bytes_in_flight));
-    let body = intake::read_body(session, limits, memory).await?;
-    ctx.attempts.start_retry_time(ctx.clock.body_received());
-    Ok(Some(body))
+    read_body(proxy, session, ctx).await.map(Some)
 }
 
 /// Has the rules of policies refuse a request, and takes its tokens from the client's allowance.
