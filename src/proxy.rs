@@ -115,6 +115,7 @@ impl ProxyHttp for Proxy {
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<()> {
         connection::request_began(session, &ctx.snapshot.config.limits);
+        header_fields::collapse_length(session.req_header_mut());
         ctx.asked = asked::normalize(session.req_header_mut());
         if let Some(id) = header_fields::request_id(session.req_header()) {
             ctx.request_id = id;
@@ -208,6 +209,9 @@ impl ProxyHttp for Proxy {
         if end_of_stream && body.as_ref().is_some_and(Bytes::is_empty) {
             *body = None;
         }
+        if ctx.attempts.body.bytes().is_none() && !end_of_stream && !session.was_upgraded() {
+            intake::passes_in_time(ctx.clock.elapsed(), &ctx.snapshot.config.limits)?;
+        }
         // An HTTP/2 upstream that gives no window is left at once when an HTTP/2 client leaves, but Pingora watches the
         // client only through its real session.
         if ctx.attempts.upstream_is_h2 && session.req_header().version == Version::HTTP_2 {
@@ -225,7 +229,7 @@ impl ProxyHttp for Proxy {
         ctx.attempts.adapter.restore(session); // an informational answer may be the first, and the deadline was kept
         ctx.attempts.note_answer();
         if upstream.status.is_informational() {
-            return Ok(());
+            return ctx.attempts.inform(session, upstream.status);
         }
         if self.open.is_draining() {
             session.set_keepalive(None); // the drain may have begun since the request

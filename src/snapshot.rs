@@ -7,6 +7,7 @@
 mod advisers;
 mod builder;
 mod key_material;
+mod memory;
 mod prepared;
 mod state;
 

@@ -10,6 +10,7 @@ pub(super) mod context_length;
 pub(super) mod earlier_failure;
 pub(super) mod fallback;
 pub(super) mod forward;
+mod informational;
 pub(super) mod original;
 mod refused_parameter;
 mod retry_after;
@@ -50,6 +51,8 @@ pub(super) struct UpstreamAttempts {
     kept_at: Option<Arc<str>>,
     /// The place at the current attempt's peer.
     lease: Option<PeerLease>,
+    /// The informational answers of the current attempt.
+    informed: u32,
     /// The peers that were tried.
     tried: Vec<PeerId>,
     /// The number of attempts so far.
@@ -112,6 +115,7 @@ impl UpstreamAttempts {
             peer_key: None,
             kept_at: None,
             lease: None,
+            informed: 0,
             tried: Vec::new(),
             count: 0,
             excused: Vec::new(),
@@ -177,6 +181,7 @@ impl UpstreamAttempts {
     /// Begins an attempt.
     pub(super) fn begin(&mut self) {
         self.count += 1;
+        self.informed = 0;
         self.started = Instant::now();
         self.has_answer = false;
     }

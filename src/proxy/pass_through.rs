@@ -19,7 +19,7 @@ pub(super) use self::unread::{pass_nameless, pass_unread};
 use super::answer::rejection::Rejection;
 use super::context::RequestContext;
 use super::kept_state::keeping_provider;
-use super::plan::{RouterQuestion, debit, keep};
+use super::plan::{RouterQuestion, debit, keep, reserve_copies, settle_copies};
 use super::{Proxy, models};
 use crate::router::Verdict;
 use crate::upstream::Provider;
@@ -51,6 +51,8 @@ pub(super) fn pass_read(
         keep(ctx, prompt);
     }
     ctx.verdict = Some(verdict);
+    let copies = usize::from(without_context_suffix(&prompt.model).is_some()) + usize::from(ctx.client.is_some());
+    reserve_copies(ctx, asked.body, copies)?;
     let body = as_known_upstream(ctx, asked);
     let known_as = without_context_suffix(&prompt.model).unwrap_or(&prompt.model);
     ctx.passed_price = snapshot.upstreams.price_of(&provider, known_as).map(Box::new);
@@ -58,9 +60,7 @@ pub(super) fn pass_read(
         Some(_) => ctx.attempts.body.pass_counted(body, &provider),
         None => ctx.attempts.body.pass(body),
     }
-    if let (Some(bytes), Some(memory)) = (ctx.attempts.body.memory_of_both(), &mut ctx.body_memory) {
-        memory.cover(bytes)?;
-    }
+    settle_copies(ctx, asked.body)?;
     ctx.attempts.pass_to(provider);
     Ok(())
 }

@@ -116,7 +116,7 @@ pub(super) async fn read_body(
     ctx: &mut RequestContext,
 ) -> Result<Bytes, Rejection> {
     let limits = &ctx.snapshot.config.limits;
-    let memory = BodyReservation::new(&proxy.admission, limits.max_bytes_in_flight);
+    let memory = BodyReservation::new(&proxy.admission, limits.bytes_in_flight());
     let ReadBody { bytes, memory } = intake::read_body(session, limits, memory).await?;
     ctx.body_memory = memory;
     ctx.attempts.start_retry_time(ctx.clock.body_received());
@@ -158,7 +158,7 @@ fn is_websocket(header: &RequestHeader) -> bool {
 /// Takes a client's word on an answer. A client that may ask anything may say how the answer was.
 async fn take_feedback(proxy: &Proxy, session: &mut Session, ctx: &mut RequestContext) -> Result<Bytes, Rejection> {
     let limits = &ctx.snapshot.config.limits;
-    let memory = BodyReservation::new(&proxy.admission, limits.max_bytes_in_flight);
+    let memory = BodyReservation::new(&proxy.admission, limits.bytes_in_flight());
     let max_body_bytes = limits.max_body_bytes.min(feedback::MAX_BYTES);
     let limits = TrafficLimits { max_body_bytes, ..limits.clone() };
     let ReadBody { bytes, memory: _held } = intake::read_body(session, &limits, memory).await?;
@@ -211,7 +211,7 @@ async fn route(
     };
     let verdict = measured(verdict, &prompt, &body);
     match verdict {
-        Verdict::Route(routing) => send_to_model(proxy, ctx, &prompt, routing),
+        Verdict::Route(routing) => send_to_model(proxy, ctx, asked, routing),
         Verdict::Pass { .. } => pass_through::pass_read(proxy, ctx, asked, verdict),
         Verdict::Deny(ref refusal) => {
             let rejection = Rejection::denied(&refusal.denial);
@@ -266,9 +266,10 @@ impl<'a> RouterQuestion<'a> {
 fn send_to_model(
     proxy: &Proxy,
     ctx: &mut RequestContext,
-    prompt: &Prompt<'_>,
+    asked: RouterQuestion<'_>,
     routing: Box<Routing>,
 ) -> Result<(), Rejection> {
+    let RouterQuestion { prompt, body, .. } = asked;
     let snapshot = Arc::clone(&ctx.snapshot);
     let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
     debit(ctx, prompt.dialect, || routing.features.tokens_of(target.tokenizer))?;
@@ -278,9 +279,11 @@ fn send_to_model(
     traced::decided(&mut ctx.trace, &routing);
     keep(ctx, prompt);
     let started = Instant::now();
-    ctx.attempts.body.set(&routing.decision.set);
     let policy = snapshot.policies.get(&routing.decision.policy);
-    if policy.is_some_and(|policy| policy.state() == StateRule::Strip) && !ctx.state.is_amid_tools() {
+    let strips = policy.is_some_and(|policy| policy.state() == StateRule::Strip) && !ctx.state.is_amid_tools();
+    reserve_copies(ctx, body, 1 + usize::from(strips) + usize::from(!routing.decision.set.is_empty()))?;
+    ctx.attempts.body.set(&routing.decision.set);
+    if strips {
         ctx.attempts.body.unseal(&ctx.state);
     }
     ctx.attempts.body.limit_answers(&routing.decision);
@@ -289,11 +292,25 @@ fn send_to_model(
     ctx.attempts.keep_to_peer(ctx.state.peer_at(&target.provider.name).cloned());
     ctx.attempts.route_to(target, &routing, &snapshot.upstreams);
     ctx.verdict = Some(Verdict::Route(routing));
-    if let (Some(bytes), Some(memory)) = (ctx.attempts.body.memory_of_both(), &mut ctx.body_memory) {
-        memory.cover(bytes)?;
-    }
+    settle_copies(ctx, body)?;
     proxy.retries.deposit(snapshot.config.retry.budget);
     ctx.attempts.avoid_resting(&proxy.retries);
+    Ok(())
+}
+
+/// Reserves memory for so many copies of a body, before they are made.
+pub(super) fn reserve_copies(ctx: &mut RequestContext, body: &Bytes, copies: usize) -> Result<(), Rejection> {
+    let Some(memory) = &mut ctx.body_memory else { return Ok(()) };
+    memory.cover(memory.bytes() + copies * body.len())
+}
+
+/// Corrects what is reserved to what the bodies of a request take from here on. A small one that was received is kept
+/// to the end, by its features.
+pub(super) fn settle_copies(ctx: &mut RequestContext, received: &Bytes) -> Result<(), Rejection> {
+    let Some(memory) = &mut ctx.body_memory else { return Ok(()) };
+    let bytes = ctx.attempts.body.memory(Some(received).filter(|received| received.len() < LARGE_BODY));
+    memory.cover(bytes)?;
+    memory.settle(bytes);
     Ok(())
 }
 

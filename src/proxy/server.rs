@@ -36,8 +36,9 @@ use self::end::{DrainPhases, DrainSignal, ServerEnd};
 use super::Proxy;
 use super::attempt::MAX_TRIES;
 use super::downstream::admission::Admission;
+use super::downstream::connection::{self, AcceptedStream};
 use super::downstream::drain::OpenRequests;
-use super::downstream::{connection, tls};
+use super::downstream::tls::{self, TlsAcceptors};
 use crate::router::Router;
 
 /// An address in use, or not ours to use.
@@ -101,6 +102,7 @@ struct ListenerApp {
     proxy: Arc<HttpProxy<Proxy>>,
     router: Arc<Router>,
     admission: Arc<Admission>,
+    acceptors: TlsAcceptors,
     /// Tells connections that a drain has begun.
     closing: ShutdownWatch,
     /// Tells those that came later.
@@ -215,25 +217,20 @@ fn run(proxy: Proxy, bound: BoundListeners, asked: watch::Receiver<ServerEnd>) {
     options.h2c = true; // where there is no TLS; with it, ALPN decides
     options.h2_idle_timeout = Some(router.snapshot().config.limits.keep_alive.0);
     http.server_options = Some(options);
+    let mut acceptors = TlsAcceptors::default();
+    for (index, endpoint) in endpoints.iter().enumerate() {
+        let settings = endpoint.has_tls.then(|| tls::settings(Arc::clone(&router), index));
+        acceptors.add(endpoint.address, settings.map(|tls| tls.expect("settings without files cannot fail")));
+    }
     let proxy = Arc::new(http);
-    let edge =
-        ListenerApp { proxy, router: Arc::clone(&router), admission, closing: is_closing, last_call: is_last_call };
+    let edge = ListenerApp { proxy, router, admission, acceptors, closing: is_closing, last_call: is_last_call };
     let mut inner = listening::Service::new("proxy".to_owned(), edge);
-    add_endpoints(&mut inner, &endpoints, &router);
+    for endpoint in &endpoints {
+        inner.add_listener(listeners::ListenerConfig::tcp(endpoint.address.to_string()));
+    }
     server.add_service(BoundService { inner, fds, retired: is_retired });
     server.run(RunArgs { shutdown_signal: Box::new(drained) });
     drop(channels);
-}
-
-fn add_endpoints(service: &mut listening::Service<ListenerApp>, endpoints: &[ListenEndpoint], router: &Arc<Router>) {
-    for (index, endpoint) in endpoints.iter().enumerate() {
-        let mut listener = listeners::ListenerConfig::tcp(endpoint.address.to_string());
-        if endpoint.has_tls {
-            let settings = tls::settings(Arc::clone(router), index);
-            listener = listener.tls(settings.expect("settings without files cannot fail"));
-        }
-        service.add_listener(listener);
-    }
 }
 
 fn configuration() -> ServerConf {
@@ -345,7 +342,8 @@ impl ServerApp for ListenerApp {
             }
             left
         };
-        connection::timed(stream, header, &self.admission, serve).await
+        let accepted = AcceptedStream { tls: self.acceptors.of(&stream), inner: stream, limit: header };
+        connection::timed(accepted, &self.admission, serve).await?
     }
 
     // No cleanup: Pingora's would close idle connections just as a client sends a request on one.

@@ -25,6 +25,7 @@ use pointsman_telemetry::{Metrics, TracerError};
 use super::Snapshot;
 use super::advisers::check_judges;
 use super::key_material::KeyMaterial;
+use super::memory;
 use super::prepared::{CollectorSecrets, PreparedConfig, SinkSecrets, StoreSecrets};
 use crate::certificates::ListenerCertificate;
 use crate::clients::Clients;
@@ -130,7 +131,8 @@ impl SnapshotBuilder {
     /// # Errors
     /// Says everything that is wrong; `previous` is not touched.
     pub fn build(&self, prepared: PreparedConfig, previous: Option<&Snapshot>) -> Result<Snapshot, BuildError> {
-        let PreparedConfig { config, policies, providers, certificates, key_material, secrets } = prepared;
+        let PreparedConfig { mut config, policies, providers, certificates, key_material, secrets } = prepared;
+        config.limits.max_bytes_in_flight.get_or_insert_with(memory::default_bytes_in_flight);
         let classifiers = self.classifiers(&config, &policies, previous)?;
         let clients = Clients::build(config.clients.as_ref(), previous.map(|snapshot| &*snapshot.clients));
         let decision_log = self.decision_log(&config, secrets.decision_log.as_ref(), previous)?;

@@ -48,6 +48,8 @@ pub(crate) enum AttemptFailure {
     Busy,
     /// A client that left.
     ClientGone,
+    /// A client that took too long over a body that is passed on.
+    ClientSlow,
     /// The end of a shutdown's drain.
     CutOff,
     /// A fault of Pointsman's own.
@@ -69,6 +71,7 @@ impl AttemptFailure {
             (etype, _) if *etype == CONTEXT_LENGTH => Self::ContextLength,
             (etype, _) if *etype == ERROR_IN_ANSWER => Self::Status(502),
             (etype, _) if *etype == CUT_OFF => Self::CutOff,
+            (ReadTimedout, ErrorSource::Downstream) => Self::ClientSlow,
             (_, ErrorSource::Downstream) => Self::ClientGone,
             (ConnectTimedout | TLSHandshakeTimedout, _) => Self::ConnectTimeout,
             (
@@ -94,7 +97,7 @@ impl AttemptFailure {
             Self::Status(status) => AttemptOutcome::of_status(status),
             Self::ContextLength => AttemptOutcome::ClientError,
             Self::Busy => AttemptOutcome::Shed,
-            Self::ClientGone | Self::CutOff => AttemptOutcome::Cancelled,
+            Self::ClientGone | Self::ClientSlow | Self::CutOff => AttemptOutcome::Cancelled,
             Self::Internal => AttemptOutcome::Internal,
         }
     }
@@ -114,7 +117,7 @@ impl AttemptFailure {
             Self::Status(_) => "status_4xx",
             Self::ContextLength => "context_length",
             Self::Busy => "provider_busy",
-            Self::ClientGone | Self::CutOff | Self::Internal => return None,
+            Self::ClientGone | Self::ClientSlow | Self::CutOff | Self::Internal => return None,
         })
     }
 
@@ -127,7 +130,7 @@ impl AttemptFailure {
             Self::Broken => PeerOutcome::Broken,
             Self::Status(status) => PeerOutcome::Answered(status),
             Self::ContextLength => PeerOutcome::Answered(400),
-            Self::Busy | Self::ClientGone | Self::CutOff | Self::Internal => PeerOutcome::Cancelled,
+            Self::Busy | Self::ClientGone | Self::ClientSlow | Self::CutOff | Self::Internal => PeerOutcome::Cancelled,
         }
     }
 

@@ -37,6 +37,8 @@ pub struct Features {
     language: OnceLock<Language>,
     /// The body that the features above are measured on when they are first asked for.
     source: Option<MeasuredBody>,
+    /// Bytes of that body; 0 where the features were measured without one.
+    body_bytes: u64,
     /// The most tokens that any tokenizer makes of the texts, known without counting.
     bytes_of_text: u64,
     /// Tokens for what is attached.
@@ -128,6 +130,7 @@ impl Features {
             text: OnceLock::new(),
             attached: OnceLock::new(),
             language: OnceLock::new(),
+            body_bytes: source.as_ref().map_or(0, |source| source.body.len() as u64),
             source,
             bytes_of_text: prompt.text_bytes().saturating_add(prompt.token_ids),
             media: MediaTokens::of(&prompt.media),
@@ -225,10 +228,10 @@ impl Features {
         self.tokens.get_or_init(|| self.read_again(|prompt| TokenCounter::new().of(prompt)))
     }
 
-    /// Returns the length of the body, as long as it is kept; else 0.
+    /// Returns the length of the body that they are measured on; 0 where there is none.
     #[must_use]
-    pub fn bytes(&self) -> u64 {
-        self.source.as_ref().map_or(0, |source| source.body.len() as u64)
+    pub const fn bytes(&self) -> u64 {
+        self.body_bytes
     }
 
     /// Returns the newest ask's structure; reads it if nobody asked before.

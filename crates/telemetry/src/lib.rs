@@ -16,6 +16,6 @@ pub use decision_log::{DecisionLog, DecisionLogEntry, LoggedText};
 pub use metrics::{
     AttemptOutcome, BrokenStream, CacheOutcome, ClassifierMetrics, DecisionStage, DroppedLine, EdgeMetrics,
     EjectionCause, FeedbackKind, FileLook, FileWatchMetrics, JudgeMetrics, Metrics, ModelInfo, PeerMetrics,
-    ProviderMetrics, ReloadOutcome, TokenDirection,
+    ProviderMetrics, RefusedConnection, ReloadOutcome, TokenDirection,
 };
 pub use traces::{RequestTrace, Tracer, TracerError};

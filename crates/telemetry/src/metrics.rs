@@ -33,7 +33,7 @@ pub use self::catalogue::{MetricDescription, MetricUnit, markdown};
 pub use self::costs::AnswerCost;
 use self::costs::CostFamilies;
 use self::definitions as define;
-pub use self::edge::EdgeMetrics;
+pub use self::edge::{EdgeMetrics, RefusedConnection};
 use self::family::{Family, Registry};
 pub use self::files::FileWatchMetrics;
 use self::held::PolicyStateFamilies;

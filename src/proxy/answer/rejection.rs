@@ -245,6 +245,7 @@ impl Rejection {
             AttemptFailure::Busy => Self::ProviderBusy { provider },
             AttemptFailure::ContextLength => Self::ContextLength,
             AttemptFailure::ClientGone => Self::ClientGone,
+            AttemptFailure::ClientSlow => Self::RequestTimeout,
             AttemptFailure::CutOff => Self::ShuttingDown,
             AttemptFailure::Internal => Self::Internal,
         }

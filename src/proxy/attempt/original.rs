@@ -13,6 +13,7 @@ use pointsman_core::prompt::{BodyEdits, Dialect, Prompt};
 use pointsman_core::usage::UsageEvent;
 use serde_json::Value;
 
+use crate::proxy::large_work;
 use crate::router::RequestState;
 use crate::upstream::{Deployment, Provider, UsageRequest};
 
@@ -120,11 +121,14 @@ impl AttemptBody {
 
     /// Makes the next attempt's body the one that was sent, without the parameters that the API has refused.
     pub(super) fn leave_out(&mut self, refused: &[RefusedParameter]) {
-        let Some(body) = &self.bytes else { return };
+        let Some(body) = self.bytes.clone() else { return };
         // Of a body that was sent to a model, nothing else is to be fitted.
-        let request = ParameterFit { dialect: Dialect::ChatCompletions, body, limit: None, refused };
-        let fitted = ModelProfile::default().fit(&request);
-        let (bytes, _) = fitted.edits.apply_around(body, 0..0);
+        let request = ParameterFit { dialect: Dialect::ChatCompletions, body: &body, limit: None, refused };
+        let (fitted, bytes) = large_work::at_once(body.len(), || {
+            let fitted = ModelProfile::default().fit(&request);
+            let (bytes, _) = fitted.edits.apply_around(&body, 0..0);
+            (fitted, bytes)
+        });
         self.bytes = Some(bytes);
         self.changes.extend(fitted.changes);
     }
@@ -161,9 +165,14 @@ impl AttemptBody {
     /// Makes the next attempt's body the one that `target` is to get.
     pub(in crate::proxy) fn prepare_for(&mut self, target: &Deployment) {
         let Some(original) = &self.original else { return };
+        self.bytes = None; // that of the attempt before is not kept beside the next
         let limit = self.answer_limits.iter().find(|(model, _)| *model == target.model).map(|(_, tokens)| *tokens);
-        let fitted = target.fit(original.dialect, &original.body, limit);
-        self.bytes = Some(original.body_for(target, &fitted.edits));
+        let (fitted, bytes) = large_work::at_once(original.body.len(), || {
+            let fitted = target.fit(original.dialect, &original.body, limit);
+            let bytes = original.body_for(target, &fitted.edits);
+            (fitted, bytes)
+        });
+        self.bytes = Some(bytes);
         self.changes = fitted.changes;
         self.asks_for_usage = original.gets_usage_unasked(target);
     }
@@ -188,10 +197,22 @@ impl AttemptBody {
         if self.asks_for_usage { UsageEvent::Remove } else { UsageEvent::Keep }
     }
 
-    /// Returns the bytes of memory that the client's body and the one to send take, where they are two.
-    pub(in crate::proxy) fn memory_of_both(&self) -> Option<usize> {
-        let (original, bytes) = (&self.original.as_ref()?.body, self.bytes.as_ref()?);
-        (original.as_ptr() != bytes.as_ptr()).then(|| original.len() + bytes.len())
+    /// Returns the bytes of memory that its bodies take together with `received`, if that is kept too; each piece of
+    /// memory counts once.
+    pub(in crate::proxy) fn memory(&self, received: Option<&Bytes>) -> usize {
+        let bodies = [received, self.original.as_ref().map(|original| &original.body), self.bytes.as_ref()];
+        let is_first = |index: usize, body: &Bytes| {
+            !bodies[..index].iter().flatten().any(|earlier| earlier.as_ptr() == body.as_ptr())
+        };
+        let counted = bodies.iter().enumerate().filter_map(|(index, body)| body.filter(|body| is_first(index, body)));
+        counted.map(Bytes::len).sum()
+    }
+}
+
+impl Drop for AttemptBody {
+    fn drop(&mut self) {
+        let original = self.original.take().map(|original| original.body);
+        original.into_iter().chain(self.bytes.take()).for_each(large_work::release);
     }
 }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use pointsman_telemetry::EdgeMetrics;
+use pointsman_telemetry::{EdgeMetrics, RefusedConnection};
 
 use super::drain::OpenCount;
 use super::quiet::QuietEnd;
@@ -51,9 +51,17 @@ impl Admission {
 
     /// Counts a connection, unless `limit` are open already.
     pub(in crate::proxy) fn connect(self: &Arc<Self>, limit: usize) -> Option<OpenConnection> {
-        self.connections.enter(limit)?;
+        if self.connections.enter(limit).is_none() {
+            self.metrics.refused(RefusedConnection::TooMany);
+            return None;
+        }
         self.metrics.connected();
         Some(OpenConnection(Arc::clone(self)))
+    }
+
+    /// Counts a connection that was closed before it brought a request.
+    pub(in crate::proxy) fn refused(&self, reason: RefusedConnection) {
+        self.metrics.refused(reason);
     }
 
     /// Counts a connection as one that speaks HTTP/2.

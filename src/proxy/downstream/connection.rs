@@ -6,8 +6,7 @@
 //! are left to the idle timeout of Pingora, which counts a header that does not end as idle. Once a drain is over,
 //! connections that wait for a request end: `quiet`.
 //!
-//! Not bounded: the TLS handshake (Pingora gives it 60 seconds), and the pauses of a client that sends a body by HTTP/2
-//! to a path that is not read but passed on; there the upstream's own timeouts hold.
+//! Under TLS, the handshake and the first header share one limit.
 
 use std::io;
 use std::pin::Pin;
@@ -17,7 +16,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::apps::{HttpPersistentSettings, ReusedHttpStream};
+use pingora::listeners::tls::Acceptor;
 use pingora::protocols::http::ServerSession as HttpSession;
+use pingora::protocols::l4::stream::Stream as TcpConnection;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{
@@ -26,6 +27,7 @@ use pingora::protocols::{
 };
 use pingora::proxy::Session;
 use pointsman_core::config::TrafficLimits;
+use pointsman_telemetry::RefusedConnection;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
@@ -38,6 +40,15 @@ const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0";
 tokio::task_local! {
     /// Set in the task of an HTTP/1 connection; requests of an HTTP/2 connection have tasks of their own.
     static STATE: Arc<ConnectionState>;
+}
+
+/// A connection that was accepted.
+pub(in crate::proxy) struct AcceptedStream<'a> {
+    pub(in crate::proxy) inner: Stream,
+    /// The other side of its TLS handshake, where the listener speaks TLS.
+    pub(in crate::proxy) tls: Option<&'a Acceptor>,
+    /// The time that the header of a request may take, with the handshake before it.
+    pub(in crate::proxy) limit: Duration,
 }
 
 /// A stream whose reads end when a header takes too long.
@@ -58,20 +69,25 @@ struct TimedStream {
     h2: Option<OpenH2Connection>,
 }
 
-/// Runs `serve` on the stream, which gives a request's header `limit` to arrive.
+/// Runs `serve` on the stream, which gives a request's header its limit to arrive; `None` where the TLS handshake fails.
 pub(in crate::proxy) async fn timed<F: Future>(
-    inner: Stream,
-    limit: Duration,
+    accepted: AcceptedStream<'_>,
     admission: &Arc<Admission>,
     serve: impl FnOnce(Stream) -> F,
-) -> F::Output {
+) -> Option<F::Output> {
+    let AcceptedStream { inner, tls, limit } = accepted;
+    let due = Instant::now() + limit;
+    let inner = match tls {
+        Some(acceptor) => shake_hands(acceptor, inner, due, admission).await?,
+        None => inner,
+    };
     let state = Arc::new(ConnectionState::default());
     let is_h2 = matches!(inner.selected_alpn_proto(), Some(ALPN::H2));
     let stream = TimedStream {
         inner,
         state: Arc::clone(&state),
         limit,
-        deadline: Some(sleep(limit)),
+        deadline: Some(Box::pin(tokio::time::sleep_until(due))),
         turn: state.turns(),
         has_part: false,
         close: QuietClose::default(),
@@ -79,7 +95,19 @@ pub(in crate::proxy) async fn timed<F: Future>(
         h2: is_h2.then(|| admission.speaks_h2()),
         admission: Arc::clone(admission),
     };
-    STATE.scope(state, serve(Box::new(stream))).await
+    Some(STATE.scope(state, serve(Box::new(stream))).await)
+}
+
+/// Makes the TLS handshake; counts one that fails, or is not over when it is due.
+async fn shake_hands(acceptor: &Acceptor, stream: Stream, due: Instant, admission: &Admission) -> Option<Stream> {
+    let plain = stream.into_any().downcast::<TcpConnection>().ok()?; // as Pingora's listener makes them
+    match tokio::time::timeout_at(due, acceptor.tls_handshake(*plain)).await {
+        Ok(Ok(encrypted)) => return Some(Box::new(encrypted)),
+        Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+        Err(_) => tracing::debug!("TLS handshake took too long"),
+    }
+    admission.refused(RefusedConnection::Handshake);
+    None
 }
 
 /// Stops the header's clock and sets the timeouts of what follows.
@@ -131,6 +159,7 @@ impl TimedStream {
         if let Some(deadline) = &mut self.deadline
             && deadline.as_mut().poll(cx).is_ready()
         {
+            self.admission.refused(RefusedConnection::HeaderTimeout);
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         let before = buf.filled().len();
@@ -175,9 +204,12 @@ impl Peek for TimedStream {
         let peeked = tokio::select! {
             biased;
             peeked = tokio::time::timeout(self.limit, self.inner.try_peek(buf)) => peeked.ok(),
-            () = self.admission.quiet_end().of_silent() => None,
+            () = self.admission.quiet_end().of_silent() => return Err(io::ErrorKind::TimedOut.into()),
         };
-        let peeked = peeked.ok_or_else(|| io::Error::from(io::ErrorKind::TimedOut))??;
+        let peeked = peeked.ok_or_else(|| {
+            self.admission.refused(RefusedConnection::HeaderTimeout);
+            io::Error::from(io::ErrorKind::TimedOut)
+        })??;
         if peeked && buf.starts_with(H2_PREFACE) {
             self.h2 = Some(self.admission.speaks_h2());
         }

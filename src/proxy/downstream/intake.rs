@@ -91,6 +91,17 @@ async fn finish(mut reader: BodyReader, limits: &TrafficLimits) -> Result<ReadBo
     finished.map(|(bytes, memory)| ReadBody { bytes, memory })
 }
 
+/// Checks the time that a body has taken so far which is not read, but passed on as it comes.
+///
+/// # Errors
+/// When that is longer than a body may take.
+pub(in crate::proxy) fn passes_in_time(taken: Duration, limits: &TrafficLimits) -> pingora::Result<()> {
+    if taken <= limits.body.0 {
+        return Ok(());
+    }
+    Err(pingora::Error::explain(ErrorType::ReadTimedout, "a body that is passed on took too long").into_down())
+}
+
 /// Tells whether a body is JSON by its `Content-Type`; one that has none is taken at its word.
 pub(in crate::proxy) fn is_json(headers: &HeaderMap) -> bool {
     let essence = essence(headers);

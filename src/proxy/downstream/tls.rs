@@ -1,11 +1,16 @@
 //! TLS of a listener: the certificate is looked up in the snapshot at every handshake, so that a new one counts from
 //! the next connection on and open ones stay.
+//!
+//! The handshake is made here, not by Pingora's listener: that counts neither connections whose handshake goes on for its
+//! 60 seconds nor handshakes that fail, and logs each as an error of its own.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use pingora::Result;
-use pingora::listeners::tls::TlsSettings;
+use pingora::listeners::tls::{Acceptor, TlsSettings};
+use pingora::protocols::Stream;
 use pingora::tls::sign::CertifiedKey;
 use pingora::tls::{ClientHello, ResolvesServerCert};
 
@@ -15,6 +20,31 @@ use crate::router::Router;
 struct CurrentCertificate {
     router: Arc<Router>,
     listener: usize,
+}
+
+/// The listeners and their TLS.
+#[derive(Default)]
+pub(in crate::proxy) struct TlsAcceptors(Vec<(SocketAddr, Option<Acceptor>)>);
+
+impl TlsAcceptors {
+    /// Adds a listener; `tls` are its settings, if it speaks TLS.
+    pub(in crate::proxy) fn add(&mut self, address: SocketAddr, tls: Option<TlsSettings>) {
+        self.0.push((address, tls.map(TlsSettings::build)));
+    }
+
+    /// Returns the acceptor of the listener that a connection came in by, if that speaks TLS.
+    pub(in crate::proxy) fn of(&self, stream: &Stream) -> Option<&Acceptor> {
+        if self.0.iter().all(|(_, acceptor)| acceptor.is_none()) {
+            return None; // nobody has to be asked for the address
+        }
+        let digest = stream.get_socket_digest()?;
+        let local = *digest.local_addr()?.as_inet()?;
+        let by = |is_it: &dyn Fn(&SocketAddr) -> bool| self.0.iter().find(|(address, _)| is_it(address));
+        let same_port = |address: &SocketAddr| address.port() == local.port();
+        let any_address = |address: &SocketAddr| same_port(address) && address.ip().is_unspecified();
+        let listener = by(&|address| *address == local).or_else(|| by(&any_address)).or_else(|| by(&same_port));
+        listener.and_then(|(_, acceptor)| acceptor.as_ref())
+    }
 }
 
 /// Returns the settings of the listener at `listener` in the configuration: HTTP/2 and HTTP/1.1 by ALPN.

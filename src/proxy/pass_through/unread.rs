@@ -16,10 +16,10 @@ use crate::proxy::answer::rejection::Rejection;
 use crate::proxy::attempt::original::AnswerKind;
 use crate::proxy::context::RequestContext;
 use crate::proxy::downstream::client_use;
-use crate::proxy::downstream::intake::{self, BodyTrust, UnreadBody};
+use crate::proxy::downstream::intake::{BodyTrust, UnreadBody};
 use crate::proxy::kept_state::{self, is_own_call, keeping_provider};
 use crate::proxy::large_work::{self, LARGE_BODY};
-use crate::proxy::plan::{debit, read_body};
+use crate::proxy::plan::{debit, read_body, reserve_copies, settle_copies};
 use crate::router::{IncomingRequest, JudgeMode, QuotaMode, RequestState, Verdict, header_text};
 
 /// The bytes of a text that are taken for a token where no dialect says how its tokens are counted.
@@ -82,10 +82,13 @@ async fn look(
 fn send(ctx: &mut RequestContext, models: &RequestedModels, body: Option<Bytes>) -> Result<(), Rejection> {
     let snapshot = Arc::clone(&ctx.snapshot);
     let target = models.target(ctx).map(|target| (Arc::clone(&target.provider), target.upstream_name.clone()));
-    let body = body.map(|body| match models.target(ctx) {
-        Some(target) => models.body_for(target, body),
-        None => body,
-    });
+    let body = match (models.target(ctx).is_some(), body) {
+        (true, Some(body)) => {
+            reserve_copies(ctx, &body, 1)?;
+            models.target(ctx).map(|target| models.body_for(target, body))
+        }
+        (_, body) => body,
+    };
     let provider = match target {
         Some((provider, name)) => {
             ctx.passed_price = snapshot.upstreams.price_of(&provider, &name).map(Box::new);
@@ -100,7 +103,8 @@ fn send(ctx: &mut RequestContext, models: &RequestedModels, body: Option<Bytes>)
     ctx.attempts.keep_to_peer(ctx.state.peer_at(&provider.name).cloned());
     ctx.attempts.pass_to(provider);
     if let Some(body) = body {
-        ctx.attempts.body.pass_once(body);
+        ctx.attempts.body.pass_once(body.clone());
+        settle_copies(ctx, &body)?;
     }
     Ok(())
 }

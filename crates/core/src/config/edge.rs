@@ -70,8 +70,9 @@ pub struct TrafficLimits {
     pub max_depth: usize,
     /// The case of the API's keys: some servers read `Model` for `model`, which is not read here. Default `exact`.
     pub key_case: KeyCase,
-    /// Request bodies held in memory at once; beyond it requests get a 503. Default 1 GiB.
-    pub max_bytes_in_flight: usize,
+    /// Request bodies held in memory at once, in bytes; beyond it requests get a 503. By default a quarter of the memory
+    /// that the process may take, by its control group or of the machine, at most 1 GiB.
+    pub max_bytes_in_flight: Option<usize>,
     /// Open client connections; one more is closed at once. Default 16384.
     pub max_connections: usize,
     /// Open requests; one more gets a 503. Default 8192.
@@ -286,6 +287,14 @@ impl<'de> Deserialize<'de> for Listeners {
     }
 }
 
+impl TrafficLimits {
+    /// Returns how many bytes of request bodies may be held in memory at once: 1 GiB where nobody has said.
+    #[must_use]
+    pub fn bytes_in_flight(&self) -> usize {
+        self.max_bytes_in_flight.unwrap_or(1 << 30)
+    }
+}
+
 impl Default for TrafficLimits {
     fn default() -> Self {
         Self {
@@ -295,7 +304,7 @@ impl Default for TrafficLimits {
             max_parts: 100_000,
             max_depth: 128,
             key_case: KeyCase::Exact,
-            max_bytes_in_flight: 1 << 30,
+            max_bytes_in_flight: None,
             max_connections: 16_384,
             max_requests: 8192,
             header: TimeSpan::from_secs(15),

@@ -277,3 +277,23 @@ fn settled_features_are_the_same_without_their_body() {
     assert!(large.source.is_none() && small.source.is_some());
     assert_eq!((large.tokens(), large.text()), (small.tokens(), small.text()));
 }
+
+#[test]
+fn features_measured_by_the_prompt_at_hand_are_those_that_the_body_tells() {
+    let parts = json!([
+        {"type": "text", "text": "Why is the sky blue?"},
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,QUJDRA=="}},
+    ]);
+    let body = json!({"model": "auto", "messages": [{"role": "user", "content": parts}]});
+    let body = Bytes::from(body.to_string());
+    let prompt = Prompt::parse(Dialect::ChatCompletions, &body).expect("the body should be readable");
+    let (mut measured, deferred) = (Features::deferred(&prompt, &body), Features::deferred(&prompt, &body));
+
+    measured.measure(&prompt);
+
+    assert!(measured.source.is_none());
+    assert_eq!(measured.bytes(), deferred.bytes());
+    for name in ["tokens", "file_bytes", "language", "words"] {
+        assert_eq!(measured.get(name), deferred.get(name), "{name}");
+    }
+}

@@ -12,8 +12,7 @@ const TICKS_PER_DOLLAR: f64 = 1e10;
 pub(super) fn billed(usage: &Value) -> Option<f64> {
     let cost = &usage["cost"];
     let said = number(cost).or_else(|| number(&cost["total_cost"]));
-    let elsewhere =
-        || number(&usage["cost_details"]["upstream_inference_cost"]).filter(|_| usage["is_byok"] == true);
+    let elsewhere = || number(&usage["cost_details"]["upstream_inference_cost"]).filter(|_| usage["is_byok"] == true);
     let ticks = || number(&usage["cost_in_usd_ticks"]).map(|ticks| ticks / TICKS_PER_DOLLAR);
     let dollars = said.map(|said| said + elsewhere().unwrap_or_default()).or_else(ticks)?;
     Some(dollars).filter(|dollars| dollars.is_finite() && *dollars >= 0.0)

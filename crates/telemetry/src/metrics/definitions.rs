@@ -168,6 +168,13 @@ pub(super) const CONNECTIONS: MetricDefinition<0> = MetricDefinition {
     buckets: &[],
 };
 
+pub(super) const CONNECTIONS_REFUSED: MetricDefinition<1> = MetricDefinition {
+    name: "pointsman_downstream_connections_refused_total",
+    help: "Connections of clients that were closed before they brought a request, by reason.",
+    labels: ["reason"],
+    buckets: &[],
+};
+
 pub(super) const BODY_BYTES: MetricDefinition<0> = MetricDefinition {
     name: "pointsman_request_body_bytes_in_flight",
     help: "Memory that request bodies take, of what `limits.max_bytes_in_flight` allows.",

@@ -67,7 +67,7 @@ fn touched() -> Metrics {
 }
 
 /// Every metric: name, type, unit, labels.
-const GOLDEN: [&str; 78] = [
+const GOLDEN: [&str; 79] = [
     "pointsman_affinity_total counter 1 policy,outcome",
     "pointsman_baseline_cost_usd_total counter usd policy",
     "pointsman_broken_streams_total counter 1 model,cause",
@@ -101,6 +101,7 @@ const GOLDEN: [&str; 78] = [
     "pointsman_decision_log_lines_total counter 1",
     "pointsman_decisions_total counter 1 policy,model,reason",
     "pointsman_downstream_connections gauge 1",
+    "pointsman_downstream_connections_refused_total counter 1 reason",
     "pointsman_drift_psi gauge 1 classifier,signal",
     "pointsman_drift_window_prompts gauge 1 classifier",
     "pointsman_fallbacks_total counter 1 from,to,cause",

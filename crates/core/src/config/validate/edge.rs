@@ -49,7 +49,9 @@ impl ConfigChecker<'_> {
         self.within(&path.key("max_messages"), &limits.max_messages, &COUNT);
         self.within(&path.key("max_parts"), &limits.max_parts, &COUNT);
         self.within(&path.key("max_depth"), &limits.max_depth, &DEPTH);
-        self.within(&path.key("max_bytes_in_flight"), &limits.max_bytes_in_flight, &BYTES_IN_FLIGHT);
+        if let Some(bytes) = limits.max_bytes_in_flight {
+            self.within(&path.key("max_bytes_in_flight"), &bytes, &BYTES_IN_FLIGHT);
+        }
         self.within(&path.key("max_connections"), &limits.max_connections, &COUNT);
         self.within(&path.key("max_requests"), &limits.max_requests, &COUNT);
         for (key, span) in [
