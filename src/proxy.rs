@@ -115,7 +115,7 @@ impl ProxyHttp for Proxy {
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<()> {
         connection::request_began(session, &ctx.snapshot.config.limits);
-        header_fields::collapse_length(session.req_header_mut());
+        asked::collapse_length(session.req_header_mut());
         ctx.asked = asked::normalize(session.req_header_mut());
         if let Some(id) = header_fields::request_id(session.req_header()) {
             ctx.request_id = id;

@@ -1,8 +1,9 @@
-//! What a client asked for, in its own spelling: the path is normalised before anything looks at it, and what is lost
-//! by that is kept here for the way upstream.
+//! What a client asked for, in its own spelling: the path and the length are normalised before anything looks at them,
+//! and what is lost by that is kept here for the way upstream.
 
-use http::Uri;
+use http::header::CONTENT_LENGTH;
 use http::uri::PathAndQuery;
+use http::{HeaderValue, Uri};
 use pingora::http::RequestHeader;
 use pointsman_core::prompt::{AzurePath, RequestPath};
 
@@ -31,6 +32,20 @@ pub(super) fn normalize(header: &mut RequestHeader) -> AskedTarget {
     AskedTarget { azure, climbs, ..AskedTarget::default() }
 }
 
+/// Makes one `Content-Length` of several that say the same (RFC 9110, 8.6). Pingora has refused those that differ.
+pub(super) fn collapse_length(asked: &mut RequestHeader) {
+    let mut lengths = asked.headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next() else { return };
+    if lengths.next().is_none() && !first.as_bytes().contains(&b',') {
+        return;
+    }
+    let once = first.as_bytes().split(|byte| *byte == b',').next().unwrap_or_default().trim_ascii();
+    if let Ok(once) = HeaderValue::from_bytes(once) {
+        asked.remove_header(&CONTENT_LENGTH);
+        let _ = asked.insert_header(CONTENT_LENGTH, once); // what was read can be written
+    }
+}
+
 /// Returns `uri` with another path; `None` where it has none.
 fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
     let target = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
@@ -42,6 +57,21 @@ fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_length_that_is_said_again_and_again_is_said_once() {
+        for said in [&["7"][..], &["7, 7"], &["7", "7"], &["7,7 , 7", "7"]] {
+            let mut header = RequestHeader::build("POST", b"/", None).expect("a header");
+            for value in said {
+                header.append_header(CONTENT_LENGTH, *value).expect("a good field");
+            }
+            collapse_length(&mut header);
+            assert_eq!(header.headers.get_all(CONTENT_LENGTH).iter().collect::<Vec<_>>(), ["7"], "{said:?}");
+        }
+        let mut none = RequestHeader::build("GET", b"/", None).expect("a header");
+        collapse_length(&mut none);
+        assert!(none.headers.is_empty());
+    }
 
     #[test]
     fn a_path_is_normalised_and_the_query_and_the_host_stay() {

@@ -112,21 +112,6 @@ pub(in crate::proxy) fn is_request_id(text: &str) -> bool {
     (1..=MAX_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Makes one `Content-Length` of several that say the same (RFC 9110, 8.6). Pingora has refused those that differ.
-pub(in crate::proxy) fn collapse_length(header: &mut RequestHeader) {
-    let mut lengths = header.headers.get_all(header::CONTENT_LENGTH).iter();
-    let Some(first) = lengths.next() else { return };
-    if lengths.next().is_none() && !first.as_bytes().contains(&b',') {
-        return;
-    }
-    let once = first.as_bytes().split(|byte| *byte == b',').next().unwrap_or_default().trim_ascii();
-    if let Ok(once) = HeaderValue::from_bytes(once) {
-        // Removing names the field in both of Pingora's maps; a name and a value that were read can be written.
-        header.remove_header(&header::CONTENT_LENGTH);
-        let _ = header.insert_header(header::CONTENT_LENGTH, once);
-    }
-}
-
 /// Removes what is not for upstreams, and names the request.
 pub(in crate::proxy) fn clean_request(upstream: &mut HeaderMap, id: &str) -> Result<()> {
     for name in named(upstream, is_ours) {

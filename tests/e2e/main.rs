@@ -38,6 +38,7 @@ mod kept_connections;
 mod kept_elsewhere;
 mod kept_state;
 mod label;
+mod large_bodies;
 mod limits;
 mod odd_values;
 mod offered;

@@ -17,7 +17,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::client::{CHAT, chat, question};
+use crate::client::{CHAT, Raw, chat, question};
 use crate::gateway::{Config, Gateway};
 use crate::origin::Origin;
 use crate::reload::until_metric;
@@ -137,4 +137,21 @@ async fn a_listener_without_tls_serves_beside_one_with_it() {
     let gateway = Gateway::start(&Config { listen: format!("[{plain}, {tls}]"), ..Config::new(&small, &small) }).await;
 
     assert_eq!(chat(gateway.listen, question("auto", "hello")).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_handshake_that_fails_or_takes_too_long_is_counted_and_ends() {
+    let (small, folder) = (Origin::start().await, tempfile::tempdir().expect("a temporary folder"));
+    certify(folder.path());
+    let config = Config { listen: listen(folder.path()), limits: ", header: 300ms", ..Config::new(&small, &small) };
+    let gateway = Gateway::start(&config).await;
+
+    for said in ["GET / HTTP/1.1\r\nhost: x\r\n\r\n", "", "\x16\x03\x01"] {
+        let mut client = Raw::open(gateway.listen).await;
+        client.write(said).await;
+        soon("the end of the connection", client.closed()).await;
+    }
+
+    until_metric(&gateway, r#"pointsman_downstream_connections_refused_total{reason="tls_handshake"} 3"#).await;
+    until_metric(&gateway, r#"pointsman_downstream_connections_refused_total{reason="header_timeout"} 0"#).await;
 }

@@ -37,6 +37,7 @@ CALM = {
     "State that providers keep": "no request of the traffic names any",
     "Watches missing": "every folder with files is there",
     "Watches lost": "no folder is moved or replaced",
+    "Refused connections": "the clients of the traffic are few and prompt",
 }
 # Panels that may show nothing but zero, and why.
 CHANCE = {
