@@ -74,7 +74,7 @@ pub(crate) use self::server::{
     BindError, DrainState, Listeners, RunningProxy, ShutdownReason, ShutdownUrge, TakeOverError,
 };
 use crate::router::Router;
-use crate::upstream::{CONTEXT_LENGTH, ERROR_IN_ANSWER, REFUSED_PARAMETER, SILENT};
+use crate::upstream::{AttemptFailure, CONTEXT_LENGTH, ERROR_IN_ANSWER, REFUSED_PARAMETER, SILENT};
 
 /// The proxy: give it to a Pingora service, or let `proxy::Listeners` serve it.
 pub struct Proxy {
@@ -193,7 +193,7 @@ impl ProxyHttp for Proxy {
             }
             Ok(())
         })?;
-        ctx.attempts.install_body(session);
+        ctx.attempts.install_body(session, ctx.snapshot.config.limits.body_idle.0);
         Ok(())
     }
 
@@ -214,7 +214,8 @@ impl ProxyHttp for Proxy {
         }
         // An HTTP/2 upstream that gives no window is left at once when an HTTP/2 client leaves, but Pingora watches the
         // client only through its real session.
-        if ctx.attempts.upstream_is_h2 && session.req_header().version == Version::HTTP_2 {
+        let is_read = ctx.attempts.body.bytes().is_some();
+        if is_read && ctx.attempts.upstream_is_h2 && session.req_header().version == Version::HTTP_2 {
             ctx.attempts.adapter.restore(session);
         }
         Ok(())
@@ -365,7 +366,11 @@ impl ProxyHttp for Proxy {
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Self::CTX) -> FailToProxy {
         ctx.attempts.adapter.restore(session);
-        answer::fail(session, error, ctx).await
+        let failed = answer::fail(session, error, ctx).await;
+        if AttemptFailure::of(error) == AttemptFailure::ClientSlow {
+            intake::discard_body(session).await; // so that the client gets to read why
+        }
+        failed
     }
 
     /// Pingora's default names the query string, in which some clients send keys.

@@ -218,9 +218,16 @@ impl UpstreamAttempts {
         self.target().map(|target| &target.model)
     }
 
-    /// Makes Pingora send the body, if it was read, and keep the provider's times.
-    pub(super) fn install_body(&mut self, session: &mut Session) {
-        let Some(body) = self.body.bytes().cloned() else { return };
+    /// Makes Pingora send the body, if it was read, and keep the provider's times; else `pause` is the longest that an
+    /// HTTP/2 client may pause in it.
+    pub(super) fn install_body(&mut self, session: &mut Session, pause: Duration) {
+        let Some(body) = self.body.bytes().cloned() else {
+            let downstream = session.as_downstream_mut();
+            if downstream.is_http2() && !downstream.is_body_empty() {
+                self.adapter.pass(session, pause);
+            }
+            return;
+        };
         let Some(timeouts) = self.provider().map(|provider| provider.timeouts) else { return };
         let Some(wait) = self.provider().map(|provider| self.wait_for(provider)) else { return };
         self.adapter.install(session, body, wait, timeouts.total.map(|total| total.0));

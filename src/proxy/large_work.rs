@@ -1,7 +1,7 @@
 //! Work over large bodies, on few threads of its own: parsing, decoding and copying tens of megabytes takes tenths of
 //! seconds, and a thread of the runtime that does it serves nobody else meanwhile.
 //!
-//! The threads are half of the cores, at least one, and of the lowest priority but one: where the cores are busy, the
+//! The threads are half of the cores, at least one, and of a lower priority: where the cores are busy, the
 //! threads that serve everybody go first. A request takes a place before it works there, waits for one within a bound,
 //! and gives it back whenever it waits for something else.
 //!
@@ -26,8 +26,9 @@ use super::answer::rejection::Rejection;
 /// change of threads may cost on a busy machine; smaller bodies never pay for one.
 pub(super) const LARGE_BODY: usize = 256 << 10;
 
-/// The niceness of the threads: 19 is the lowest priority, which some systems use for what may wait for ever.
-const NICENESS: i32 = 18;
+/// The niceness of the threads. A tenth of what a thread of the runtime gets where both want all of a core: enough not to
+/// starve on a machine that is always busy, and so little that a thread of the runtime that wakes up runs at once.
+const NICENESS: i32 = 10;
 
 /// The threads, and the places there; of the process, because the cores are.
 static WORKSHOP: LazyLock<Workshop> = LazyLock::new(Workshop::open);

@@ -102,7 +102,7 @@ pub(super) async fn plan(
     if received.body.len() < LARGE_BODY {
         understand(proxy, session, ctx, received).await?;
     } else {
-        let place = large_work::place(session, ctx.snapshot.config.limits.body_idle.0).await?;
+        let place = Box::pin(large_work::place(session, ctx.snapshot.config.limits.body_idle.0)).await?;
         Box::pin(large_work::drive(place, understand(proxy, session, ctx, received))).await?;
     }
     ctx.clock.decided();

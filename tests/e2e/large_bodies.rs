@@ -47,7 +47,7 @@ async fn before(address: SocketAddr) -> Gateway {
     Gateway::start(&config).await
 }
 
-const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
+const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
 
 #[tokio::test]
 async fn a_large_body_arrives_whole_whether_it_is_encoded_or_comes_in_pieces() {
@@ -133,6 +133,27 @@ async fn a_client_that_drips_such_a_body_by_http_2_gets_a_408_too() {
     assert_eq!(reply.status(), StatusCode::REQUEST_TIMEOUT);
 }
 
+#[tokio::test]
+async fn a_client_that_pauses_in_a_body_that_is_passed_on_gets_a_408_by_either_protocol() {
+    for http in ["h1", "h2"] {
+        let small = Origin::start().await;
+        let limits = ", body_idle: 200ms";
+        let one = vec![format!("http: {http}")];
+        let config = Config { limits, one, default_provider: Some("one"), ..Config::new(&small, &small) };
+        let gateway = Gateway::start(&config).await;
+        for framing in [Framing::Chunked, Framing::H2NoLength] {
+            let mut connection = Connection::open(gateway.listen, framing).await;
+            let begun = stream::iter([Ok(Frame::data(Bytes::from_static(b"x")))]);
+            let body = StreamBody::new(sync(futures::StreamExt::chain(begun, stream::pending())));
+            let request = connection.request(Method::POST, "/v1/files").header("content-type", "audio/wav");
+
+            let reply = connection.send(request.body(BodyExt::boxed(body)).expect("a valid request")).await;
+
+            assert_eq!(reply.expect("an answer").status(), StatusCode::REQUEST_TIMEOUT, "{framing:?} to {http}");
+        }
+    }
+}
+
 /// A stream that one task at a time polls may be shared.
 fn sync<T: Send + 'static>(
     inner: impl futures::Stream<Item = T> + Send + 'static,
@@ -167,8 +188,8 @@ async fn a_chunked_body_beyond_the_limit_that_is_read_although_no_dialect_does_g
 #[tokio::test]
 async fn a_101_that_nobody_asked_for_is_a_502_and_nothing_behind_it_reaches_the_client() {
     let gateway = before(raw_origin(format!("{SWITCH}SECRET")).await).await;
-    let body = question("auto", "hello");
-    for path in [CHAT, "/v1/batches"] {
+    for (path, model) in [(CHAT, "auto"), ("/v1/batches", "other")] {
+        let body = question(model, "hello");
         let mut client = Raw::open(gateway.listen).await;
         let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n");
         client.write(format!("{head}content-length: {}\r\n\r\n{body}", body.len())).await;
@@ -196,7 +217,9 @@ async fn a_client_that_asks_for_another_protocol_on_a_path_that_is_passed_on_get
     let gateway = before(raw_origin(SWITCH.to_owned()).await).await;
     let mut client = Raw::open(gateway.listen).await;
 
-    client.write("GET /v1/realtime HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n").await;
+    let key = "sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==";
+    let upgrade = "connection: upgrade\r\nupgrade: websocket";
+    client.write(format!("GET /v1/realtime HTTP/1.1\r\nhost: x\r\n{upgrade}\r\n{key}\r\n\r\n")).await;
     assert!(client.read_head().await.starts_with("HTTP/1.1 101"));
     client.write("ping!").await;
 
@@ -226,7 +249,7 @@ async fn a_length_that_is_said_twice_goes_upstream_once() {
     let gateway = Gateway::start(&Config { default_provider: Some("one"), ..Config::new(&small, &small) }).await;
     let body = question("auto", "hello");
     let length = body.len();
-    for path in [CHAT, "/v1/files"] {
+    for (path, body) in [(CHAT, body.clone()), ("/v1/files", question("none", "hello"))] {
         for said in [format!("{length}, {length}"), format!("{length}\r\ncontent-length: {length}")] {
             let mut client = Raw::open(gateway.listen).await;
             let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n");

@@ -30,7 +30,8 @@
 //!
 //! What is left to Pingora's one timeout, the longer of the two: the first byte of an HTTP/2 upstream for an HTTP/2
 //! client, whose real session has to be there while the body is sent (see `request_body_filter`), and requests whose
-//! body is not read but passed on.
+//! body is not read but passed on. Of the latter, [`SessionSwap::pass`] bounds the pauses of HTTP/2 clients, for which
+//! Pingora has no timeout at all.
 
 mod replay;
 mod rest;
@@ -44,7 +45,7 @@ use pingora::protocols::http::ServerSession as HttpSession;
 use pingora::proxy::Session;
 use tokio::time::Instant;
 
-use self::replay::ReplaySession;
+use self::replay::{BodyPause, ReplaySession, SentBody};
 use super::context_length::WithheldAnswer;
 use super::withheld::{LONGEST_HOLD, UpstreamDeadlines, Withheld};
 use crate::proxy::downstream::drain::CutSignal;
@@ -96,6 +97,13 @@ impl SessionSwap {
         self.stand_in(session, body, patience, Withheld::Nothing);
     }
 
+    /// Fails the attempt when a client of HTTP/2 pauses for longer than `limit` in a body that is passed on, until the
+    /// answer begins.
+    pub(in crate::proxy) fn pass(&mut self, session: &mut Session, limit: Duration) {
+        let pause = BodyPause { limit, since: Instant::now() };
+        self.stand_in_for(session, SentBody::Passing(pause), UpstreamDeadlines::default(), Withheld::Nothing);
+    }
+
     /// Keeps the answer that has just begun from the client until it is whole. Then it fails the attempt with
     /// [`WithheldAnswer`]'s error, or goes out as it came.
     pub(in crate::proxy) fn withhold(&mut self, session: &mut Session, answer: WithheldAnswer) {
@@ -140,6 +148,10 @@ impl SessionSwap {
     }
 
     fn stand_in(&mut self, session: &mut Session, body: Bytes, patience: UpstreamDeadlines, withheld: Withheld) {
+        self.stand_in_for(session, SentBody::Whole(body), patience, withheld);
+    }
+
+    fn stand_in_for(&mut self, session: &mut Session, body: SentBody, patience: UpstreamDeadlines, withheld: Withheld) {
         self.restore(session);
         let inner = Some(std::mem::replace(&mut session.downstream_session, vacant()));
         let (slot, cut) = (Arc::clone(&self.slot), self.cut.clone());

@@ -30,15 +30,6 @@ pub(super) struct BodyReader {
     prefix: Option<Vec<Bytes>>,
 }
 
-/// The place where the bytes that come next are to be decoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NextStep {
-    /// Where they come in.
-    Here,
-    /// On the threads for large bodies: by [`BodyReader::push_large`].
-    There,
-}
-
 impl BodyReader {
     /// Makes the reader of a body, whose memory is taken from `memory`.
     ///
@@ -53,30 +44,39 @@ impl BodyReader {
         Ok(Self { encoding, limit, decoder, prefix: is_encoded.then(Vec::new) })
     }
 
-    /// Returns where the next bytes are to be decoded.
-    pub(super) const fn next_step(&self) -> NextStep {
-        let is_here = self.prefix.is_some() || matches!(self.encoding, BodyEncoding::Identity);
-        if is_here { NextStep::Here } else { NextStep::There }
-    }
-
-    /// Takes the next bytes of a body that is small so far. [`NextStep::There`] says that it is no longer, and that
-    /// [`Self::push_large`] is to go on without more bytes.
+    /// Takes the next bytes, unless the body is encoded and large: then it returns those that are left to
+    /// [`Self::push_large`].
     ///
     /// # Errors
     /// When the body is larger than its limit, not what its encoding says, or there is no memory for it.
-    pub(super) fn push(&mut self, chunk: Bytes) -> Result<NextStep, Rejection> {
-        match (self.decoder.push(&chunk), &mut self.prefix) {
-            (Ok(()), prefix) => {
-                if let Some(prefix) = prefix {
-                    prefix.push(chunk);
-                }
-                Ok(NextStep::Here)
-            }
-            (Err(Rejection::BodyTooLarge { limit }), Some(prefix)) if limit < self.limit => {
-                prefix.push(chunk);
-                Ok(NextStep::There)
-            }
-            (Err(refused), _) => Err(refused),
+    pub(super) fn push(&mut self, chunk: Bytes) -> Result<Option<Bytes>, Rejection> {
+        let Some(prefix) = &mut self.prefix else {
+            let is_plain = self.encoding == BodyEncoding::Identity;
+            return if is_plain { self.decoder.push(&chunk).map(|()| None) } else { Ok(Some(chunk)) };
+        };
+        let pushed = self.decoder.push(&chunk);
+        prefix.push(chunk);
+        self.unless_large(pushed)
+    }
+
+    /// Decodes what is left when all bytes of a body have come, unless that shows that it is large.
+    ///
+    /// # Errors
+    /// As [`Self::push`], and when the encoded stream was cut off.
+    pub(super) fn end(&mut self) -> Result<Option<Bytes>, Rejection> {
+        if self.prefix.is_none() {
+            return Ok(None);
+        }
+        let ended = self.decoder.end();
+        self.unless_large(ended)
+    }
+
+    /// Makes of the refusal of a body that is no longer small the word that nothing but its decoding is left.
+    fn unless_large(&self, decoded: Result<(), Rejection>) -> Result<Option<Bytes>, Rejection> {
+        match decoded {
+            Ok(()) => Ok(None),
+            Err(Rejection::BodyTooLarge { limit }) if limit < self.limit => Ok(Some(Bytes::new())),
+            Err(refused) => Err(refused),
         }
     }
 
@@ -128,47 +128,57 @@ mod tests {
         encoder.write_all(body).and_then(|()| encoder.finish()).expect("memory takes all")
     }
 
-    /// Reads a gzipped body, and says whether it turned out to be large.
-    fn read(body: &[u8], limit: usize) -> (Result<Bytes, Rejection>, bool) {
+    /// Reads an encoded body, and says whether it turned out to be large.
+    fn read_gzipped(body: &[u8], limit: usize) -> (Result<Bytes, Rejection>, bool) {
+        read(BodyEncoding::Gzip, &gzipped(body), limit)
+    }
+
+    fn read(encoding: BodyEncoding, encoded: &[u8], limit: usize) -> (Result<Bytes, Rejection>, bool) {
         let admission = Arc::new(Admission::new(Metrics::new().edge()));
         let memory = BodyReservation::new(&admission, usize::MAX);
         let bounds = BodyBounds { limit, announced: 0 };
-        let mut reader = BodyReader::new(BodyEncoding::Gzip, &bounds, memory).expect("a reader");
+        let mut reader = BodyReader::new(encoding, &bounds, memory).expect("a reader");
         let mut is_large = false;
-        for chunk in gzipped(body).chunks(500) {
-            let pushed = match reader.next_step() {
-                NextStep::Here => reader.push(Bytes::copy_from_slice(chunk)),
-                NextStep::There => reader.push_large(chunk).map(|()| NextStep::Here),
-            };
-            match pushed {
-                Ok(NextStep::Here) => {}
-                Ok(NextStep::There) => {
+        for chunk in encoded.chunks(500) {
+            let pushed = reader.push(Bytes::copy_from_slice(chunk)).and_then(|left| match left {
+                Some(left) => {
                     is_large = true;
-                    if let Err(refused) = reader.push_large(&[]) {
-                        return (Err(refused), true);
-                    }
+                    reader.push_large(&left)
                 }
-                Err(refused) => return (Err(refused), is_large),
+                None => Ok(()),
+            });
+            if let Err(refused) = pushed {
+                return (Err(refused), is_large);
             }
         }
-        (reader.finish().map(|(bytes, _)| bytes), is_large)
+        match reader.end().and_then(|left| left.map_or(Ok(()), |left| reader.push_large(&left))) {
+            Ok(()) => (reader.finish().map(|(bytes, _)| bytes), is_large),
+            Err(refused) => (Err(refused), is_large),
+        }
     }
 
     #[test]
     fn a_body_is_whole_whether_it_stays_small_or_turns_out_to_be_large() {
         let body: Vec<u8> = (0..400_000_u32).flat_map(|i| i.wrapping_mul(i).to_le_bytes()).collect();
         for (length, is_large) in [(0, false), (1000, false), (LARGE_BODY, false), (body.len(), true)] {
-            let (read, was_large) = read(&body[..length], body.len());
+            let (read, was_large) = read_gzipped(&body[..length], body.len());
             assert_eq!(read.expect("it fits"), body[..length]);
             assert_eq!(was_large, is_large, "{length}");
         }
     }
 
     #[test]
+    fn a_body_that_shows_its_size_at_its_end_alone_is_whole_too() {
+        let body: Vec<u8> = (0..LARGE_BODY as u32 + 1000).map(|i| i.wrapping_mul(i).to_le_bytes()[1]).collect();
+        let zstd = zstd::encode_all(&*body, 1).expect("memory takes all");
+        assert_eq!(read(BodyEncoding::Zstd, &zstd, body.len()).0.expect("it fits"), body);
+    }
+
+    #[test]
     fn a_body_beyond_its_limit_is_refused_by_that_whatever_is_small() {
         let bomb = vec![0; 8 << 20];
         for limit in [1000, LARGE_BODY, 4 << 20] {
-            assert_eq!(read(&bomb, limit).0, Err(Rejection::BodyTooLarge { limit }), "{limit}");
+            assert_eq!(read_gzipped(&bomb, limit).0, Err(Rejection::BodyTooLarge { limit }), "{limit}");
         }
     }
 }

@@ -42,6 +42,7 @@ pub(in crate::proxy) enum BodyEncoding {
 pub(in crate::proxy) struct BodyDecoder {
     encoding: BodyEncoding,
     started: bool,
+    ended: bool,
     stream: DecoderStream,
 }
 
@@ -114,7 +115,7 @@ impl BodyDecoder {
             }
             BodyEncoding::Zstd => DecoderStream::Zstd(Box::new(zstd_decoder(kept).map_err(|_| Rejection::Internal)?)),
         };
-        Ok(Self { encoding, started: false, stream })
+        Ok(Self { encoding, started: false, ended: false, stream })
     }
 
     /// Decodes the next `chunk`.
@@ -143,6 +144,18 @@ impl BodyDecoder {
     /// # Errors
     /// As [`BodyDecoder::push`], and when the encoded stream was cut off.
     pub(in crate::proxy) fn finish(mut self) -> Result<(Bytes, Option<BodyReservation>), Rejection> {
+        self.end()?;
+        self.take_buffer().finish()
+    }
+
+    /// Decodes what is left when all bytes have come.
+    ///
+    /// # Errors
+    /// As [`BodyDecoder::push`], and when the encoded stream was cut off.
+    pub(super) fn end(&mut self) -> Result<(), Rejection> {
+        if std::mem::replace(&mut self.ended, true) {
+            return Ok(());
+        }
         let finished = match &mut self.stream {
             DecoderStream::Identity(_) => Ok(()),
             DecoderStream::Gzip(decoder) => decoder.try_finish(),
@@ -150,8 +163,7 @@ impl BodyDecoder {
             DecoderStream::Brotli(decoder) => decoder.close(),
             DecoderStream::Zstd(decoder) => decoder.do_finish(),
         };
-        finished.map_err(|_| self.refusal())?;
-        self.take_buffer().finish()
+        finished.map_err(|_| self.refusal())
     }
 
     /// Gives up what was decoded, and returns the memory that was reserved for it.

@@ -11,7 +11,7 @@ use pointsman_core::config::TrafficLimits;
 use tokio::time::Instant;
 
 use super::admission::BodyReservation;
-use super::body_reader::{BodyBounds, BodyReader, NextStep};
+use super::body_reader::{BodyBounds, BodyReader};
 use super::decode::BodyEncoding;
 use crate::proxy::answer::rejection::Rejection;
 use crate::proxy::large_work::{self, LARGE_BODY};
@@ -63,32 +63,32 @@ pub(in crate::proxy) async fn read_body(
         if received > limit {
             return Err(Rejection::BodyTooLarge { limit });
         }
-        push(&mut reader, chunk, limits).await?;
+        if let Some(left) = reader.push(chunk)? {
+            Box::pin(push_large(&mut reader, left, limits)).await?;
+        }
     }
     session.req_header_mut().remove_header(&header::CONTENT_ENCODING);
-    finish(reader, limits).await
+    if let Some(left) = reader.end()? {
+        Box::pin(push_large(&mut reader, left, limits)).await?;
+    }
+    let is_large = !reader.is_whole() && reader.decoded() >= LARGE_BODY;
+    let finished = if is_large { Box::pin(finish_large(reader, limits)).await } else { reader.finish() };
+    finished.map(|(bytes, memory)| ReadBody { bytes, memory })
 }
 
-/// Decodes the next bytes: where they come in, or, of an encoded body that is large, on the threads for those.
-async fn push(reader: &mut BodyReader, chunk: Bytes, limits: &TrafficLimits) -> Result<(), Rejection> {
-    let chunk = match reader.next_step() {
-        NextStep::There => chunk,
-        NextStep::Here => match reader.push(chunk)? {
-            NextStep::Here => return Ok(()),
-            NextStep::There => Bytes::new(),
-        },
-    };
+/// Decodes the next bytes of an encoded body that is large, on the threads for those.
+async fn push_large(reader: &mut BodyReader, chunk: Bytes, limits: &TrafficLimits) -> Result<(), Rejection> {
     let _place = large_work::place_within(limits.body_idle.0).await?;
     large_work::run(|| reader.push_large(&chunk))
 }
 
-/// Puts the body together; a large one that came in blocks on the threads for large bodies.
-async fn finish(mut reader: BodyReader, limits: &TrafficLimits) -> Result<ReadBody, Rejection> {
-    let is_large = !reader.is_whole() && reader.decoded() >= LARGE_BODY;
-    let place = if is_large { Some(large_work::place_within(limits.body_idle.0).await?) } else { None };
-    let finished = if is_large { large_work::run(|| reader.finish()) } else { reader.finish() };
-    drop(place);
-    finished.map(|(bytes, memory)| ReadBody { bytes, memory })
+/// Puts a large body together that came in blocks, on the threads for those.
+async fn finish_large(
+    reader: BodyReader,
+    limits: &TrafficLimits,
+) -> Result<(Bytes, Option<BodyReservation>), Rejection> {
+    let _place = large_work::place_within(limits.body_idle.0).await?;
+    large_work::run(|| reader.finish())
 }
 
 /// Checks the time that a body has taken so far which is not read, but passed on as it comes.

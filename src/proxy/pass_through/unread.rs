@@ -48,7 +48,7 @@ pub(in crate::proxy) async fn pass_unread(
     if body.as_ref().is_none_or(|body| body.len() < LARGE_BODY) {
         return look(proxy, session, ctx, body).await;
     }
-    let place = large_work::place(session, ctx.snapshot.config.limits.body_idle.0).await?;
+    let place = Box::pin(large_work::place(session, ctx.snapshot.config.limits.body_idle.0)).await?;
     Box::pin(large_work::drive(place, look(proxy, session, ctx, body))).await
 }
 

@@ -1,4 +1,5 @@
-//! The session that stands in for a client's: it sends a body that was read, and sees what comes back first.
+//! The session that stands in for a client's: it sends a body that was read, or keeps the time of one that is passed on,
+//! and sees what comes back first.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -14,7 +15,7 @@ use pingora::protocols::http::custom::CustomMessageWrite;
 use pingora::protocols::http::custom::server::Session as CustomSession;
 use pingora::protocols::http::{HttpTask, ServerSession as HttpSession};
 use pingora::protocols::l4::socket::SocketAddr;
-use pingora::{Error, ErrorSource, Result};
+use pingora::{Error, ErrorSource, ErrorType, Result};
 use tokio::time::Instant;
 
 use super::SessionSlot;
@@ -23,13 +24,29 @@ use crate::proxy::attempt::withheld::{UpstreamDeadlines, Withheld};
 use crate::proxy::downstream::drain::CutSignal;
 use crate::upstream::{CUT_OFF, SILENT};
 
-/// A session whose request body was read already and can be sent any number of times.
+/// The body that a session sends.
+pub(super) enum SentBody {
+    /// All of it, which was read and can be sent any number of times.
+    Whole(Bytes),
+    /// The client's, as it comes.
+    Passing(BodyPause),
+}
+
+/// The pause of a client that sends its body: Pingora bounds those of HTTP/1 alone.
+pub(super) struct BodyPause {
+    /// The longest that it may last.
+    pub(super) limit: Duration,
+    /// Its start.
+    pub(super) since: Instant,
+}
+
+/// A session that sends its request's body.
 pub(super) struct ReplaySession {
     /// The real session; taken only by `drop`.
     pub(super) inner: Option<Box<HttpSession>>,
     pub(super) slot: Arc<SessionSlot>,
     pub(super) cut: CutSignal,
-    pub(super) body: Bytes,
+    pub(super) body: SentBody,
     pub(super) patience: UpstreamDeadlines,
     pub(super) withheld: Withheld,
     /// The rest of the answer, once the client has left with all of it.
@@ -43,6 +60,23 @@ impl ReplaySession {
 
     fn inner_mut(&mut self) -> &mut HttpSession {
         self.inner.as_mut().expect("present until drop")
+    }
+
+    /// Reads on in a body that is passed on, within the pause that its client may make. Pingora starts it anew after each
+    /// event, so the pause counts from the last bytes.
+    async fn read_on(&mut self) -> Result<Option<Bytes>> {
+        let Self { inner, body, .. } = self;
+        let inner = inner.as_mut().expect("present until drop");
+        let SentBody::Passing(pause) = body else { return Ok(None) };
+        let Ok(read) = tokio::time::timeout_at(pause.since + pause.limit, inner.read_body_or_idle(false)).await else {
+            return Err(Error::explain(ErrorType::ReadTimedout, "a client paused in its body").into_down());
+        };
+        pause.since = Instant::now();
+        read
+    }
+
+    const fn is_whole(&self) -> bool {
+        matches!(self.body, SentBody::Whole(_))
     }
 
     /// Waits for the client to leave, for the upstream's deadline or for the end of a drain.
@@ -142,37 +176,51 @@ impl Drop for ReplaySession {
 
 #[async_trait]
 impl CustomSession for ReplaySession {
-    // The point of the adapter: the body was read, and all of it is in the retry buffer.
+    // The point of the adapter: the body was read, and all of it is in the retry buffer. One that is passed on is the
+    // real session's.
 
     fn is_body_done(&mut self) -> bool {
-        true
+        self.is_whole() || self.inner_mut().is_body_done()
     }
 
     fn is_body_empty(&mut self) -> bool {
-        self.body.is_empty()
+        match &self.body {
+            SentBody::Whole(body) => body.is_empty(),
+            SentBody::Passing(_) => self.inner_mut().is_body_empty(),
+        }
     }
 
-    fn enable_retry_buffering(&mut self) {}
+    fn enable_retry_buffering(&mut self) {
+        if !self.is_whole() {
+            self.inner_mut().enable_retry_buffering();
+        }
+    }
 
     fn retry_buffer_truncated(&self) -> bool {
-        false
+        !self.is_whole() && self.inner().retry_buffer_truncated()
     }
 
     fn get_retry_buffer(&self) -> Option<Bytes> {
-        (!self.body.is_empty()).then(|| self.body.clone())
+        match &self.body {
+            SentBody::Whole(body) => (!body.is_empty()).then(|| body.clone()),
+            SentBody::Passing(_) => self.inner().get_retry_buffer(),
+        }
     }
 
     async fn read_body_bytes(&mut self) -> Result<Option<Bytes>> {
-        Ok(None)
+        self.read_on().await
     }
 
     async fn drain_request_body(&mut self) -> Result<()> {
-        Ok(())
+        if self.is_whole() { Ok(()) } else { self.inner_mut().drain_request_body().await }
     }
 
     /// Waits for the client to leave, no longer than the upstream may be silent, or a drain lasts. Pingora polls this
     /// while it waits for the upstream, and starts it anew after each event: so the deadline is absolute.
-    async fn read_body_or_idle(&mut self, _no_body_expected: bool) -> Result<Option<Bytes>> {
+    async fn read_body_or_idle(&mut self, no_body_expected: bool) -> Result<Option<Bytes>> {
+        if !no_body_expected && !self.is_whole() {
+            return self.read_on().await;
+        }
         if self.rest.is_none() {
             match self.attend().await {
                 Err(left) => self.without_client(left)?,
