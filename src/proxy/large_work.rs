@@ -184,8 +184,8 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn the_runtime_serves_others_while_a_body_is_worked_on() {
-        let (begun, has_begun) = std::sync::mpsc::channel();
-        let (answer, answered) = std::sync::mpsc::channel::<()>();
+        let (begun, has_begun) = std::sync::mpsc::sync_channel(1);
+        let (answer, answered) = std::sync::mpsc::sync_channel::<()>(1);
         let work = tokio::spawn(async move {
             drive(next_place().await, async move {
                 begun.send(()).expect("the test waits");
