@@ -65,11 +65,12 @@ use self::attempt::forward;
 use self::attempt::stale::ConnectionUse;
 pub use self::context::RequestContext;
 use self::downstream::admission::Admission;
+pub(crate) use self::downstream::browser;
 use self::downstream::drain::OpenRequests;
 use self::downstream::{connection, intake};
 use self::plan::RequestPlan;
 pub(crate) use self::record::feedback;
-use self::record::{Recorder, RequestIds, traced};
+use self::record::{Recorder, RequestIds, RequestOwners, traced};
 pub(crate) use self::server::{
     BindError, DrainState, Listeners, RunningProxy, ShutdownReason, ShutdownUrge, TakeOverError,
 };
@@ -82,6 +83,7 @@ pub struct Proxy {
     metrics: Arc<Metrics>,
     recorder: Recorder,
     request_ids: RequestIds,
+    owners: RequestOwners,
     open: Arc<OpenRequests>,
     admission: Arc<Admission>,
     retries: RetryLedger,
@@ -98,6 +100,7 @@ impl Proxy {
             router,
             metrics,
             request_ids: RequestIds::default(),
+            owners: RequestOwners::default(),
             open: Arc::default(),
             admission,
         }

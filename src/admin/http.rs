@@ -1,22 +1,24 @@
 //! Routes, and the way answers are written.
 
 use std::future::Future;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::time::{sleep, timeout};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
+use super::guard::guard;
+use super::listener;
 use super::predict::{self, BatchPrediction, TextPrediction};
 use super::state::{AdminError, AdminPlane, ClassifierStatus, DECIDED_PATH, DecideRequest};
 use crate::proxy::feedback;
@@ -25,8 +27,11 @@ use crate::proxy::rejection::{AnswerShape, ErrorObject, Rejection, error_type};
 /// The time that a client may take to send a body.
 const BODY_DEADLINE: Duration = Duration::from_secs(30);
 
-/// The time that answers on their way may take once the process stops.
-const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
+/// Bodies above it, and those of unknown length, are large: few of them are held at a time.
+const SMALL_BODY: usize = 64 << 10;
+
+/// Large bodies that are held at a time; the next one waits.
+static LARGE_BODIES: Semaphore = Semaphore::const_new(8);
 
 /// Prometheus' text format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -55,10 +60,10 @@ pub(super) const ROUTES: [&str; 17] = [
     "GET /docs",
 ];
 
-const INDEX: &str = include_str!("index.html");
+pub(super) const INDEX: &str = include_str!("index.html");
 
 /// Shows [`OPENAPI`] to people, and lets them try it.
-const DOCS: &str = include_str!("docs.html");
+pub(super) const DOCS: &str = include_str!("docs.html");
 
 /// The routes, for programs. `%VERSION%` is ours.
 const OPENAPI: &str = include_str!("openapi.json");
@@ -68,28 +73,19 @@ const MAX_KILL_BYTES: usize = 4 << 10;
 
 type AdminState = State<Arc<dyn AdminPlane>>;
 
+/// A body, and its place among those that are held.
+struct HeldBody {
+    bytes: Bytes,
+    _place: Option<SemaphorePermit<'static>>,
+}
+
 /// Serves the admin plane until `shutdown` completes and answers on their way have ended, or five seconds have passed.
-///
-/// # Errors
-/// When the listener fails for good.
 pub(crate) async fn serve(
     listener: TcpListener,
     plane: Arc<dyn AdminPlane>,
     shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    let (stopping, stopped) = oneshot::channel();
-    let stop = async move {
-        shutdown.await;
-        let _ = stopping.send(());
-    };
-    let overdue = async move {
-        let _ = stopped.await;
-        sleep(DRAIN_DEADLINE).await;
-    };
-    tokio::select! {
-        served = axum::serve(listener, router(plane)).with_graceful_shutdown(stop) => served,
-        () = overdue => Ok(()),
-    }
+) {
+    listener::serve(listener, router(plane), shutdown).await;
 }
 
 fn router(plane: Arc<dyn AdminPlane>) -> Router {
@@ -112,6 +108,7 @@ fn router(plane: Arc<dyn AdminPlane>) -> Router {
         .route("/kill-switch", get(killed).put(kill))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(Arc::clone(&plane), guard))
         .with_state(plane)
 }
 
@@ -184,7 +181,7 @@ async fn predict_one(
     request: Request,
 ) -> Result<Json<TextPrediction>, AdminError> {
     let body = read(&headers, request.into_body(), plane.max_body_bytes()).await?;
-    predict::one(&*plane, &body).await.map(Json)
+    predict::one(&*plane, &body.bytes).await.map(Json)
 }
 
 async fn predict_many(
@@ -193,7 +190,7 @@ async fn predict_many(
     request: Request,
 ) -> Result<Json<BatchPrediction>, AdminError> {
     let body = read(&headers, request.into_body(), plane.max_body_bytes()).await?;
-    predict::many(&*plane, &body).await.map(Json)
+    predict::many(&*plane, &body.bytes).await.map(Json)
 }
 
 async fn generation(State(plane): AdminState) -> Json<Value> {
@@ -209,7 +206,13 @@ async fn decide(State(plane): AdminState, headers: HeaderMap, request: Request) 
     let now = query(request.uri(), "now").map(|now| now.parse()).transpose();
     let now = now.map_err(|message: String| AdminError::invalid_query("now", &message))?;
     let body = read(&headers, request.into_body(), plane.max_body_bytes()).await?;
-    let asked = DecideRequest { path: DECIDED_PATH, headers: &headers, client: client.as_deref(), now, body };
+    let asked = DecideRequest {
+        path: DECIDED_PATH,
+        headers: &headers,
+        client: client.as_deref(),
+        now,
+        body: body.bytes.clone(),
+    };
     plane.decide(asked).await.map(Json)
 }
 
@@ -226,7 +229,7 @@ fn query(uri: &Uri, wanted: &str) -> Option<String> {
 
 async fn feedback(State(plane): AdminState, headers: HeaderMap, request: Request) -> Result<Json<Value>, AdminError> {
     let body = read(&headers, request.into_body(), feedback::MAX_BYTES).await?;
-    plane.feedback(&body).map(Json)
+    plane.feedback(&body.bytes).map(Json)
 }
 
 async fn reload(State(plane): AdminState) -> Result<Json<Value>, AdminError> {
@@ -243,7 +246,7 @@ async fn killed(State(plane): AdminState) -> Json<Value> {
 
 async fn kill(State(plane): AdminState, headers: HeaderMap, request: Request) -> Result<Json<Value>, AdminError> {
     let body = read(&headers, request.into_body(), MAX_KILL_BYTES).await?;
-    plane.kill(&body).map(Json)
+    plane.kill(&body.bytes).map(Json)
 }
 
 async fn not_found(uri: Uri) -> AdminError {
@@ -257,14 +260,23 @@ async fn method_not_allowed(method: Method, uri: Uri) -> AdminError {
 }
 
 /// Reads the body, at most `limit` bytes of it. One that says beforehand that it is larger is refused unread.
-async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Rejection> {
+async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<HeldBody, Rejection> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
         return Err(Rejection::BodyTooLarge { limit });
     }
+    let is_large = announced.is_none_or(|length| length > SMALL_BODY) && limit > SMALL_BODY;
+    let place = if is_large { Some(place().await?) } else { None };
     let read = timeout(BODY_DEADLINE, to_bytes(body, limit)).await.map_err(|_| Rejection::RequestTimeout)?;
     // The other way to fail is a client that left, and it will not see the answer.
-    read.map_err(|_| Rejection::BodyTooLarge { limit })
+    let bytes = read.map_err(|_| Rejection::BodyTooLarge { limit })?;
+    Ok(HeldBody { bytes, _place: place })
+}
+
+/// Waits for room for a large body.
+async fn place() -> Result<SemaphorePermit<'static>, Rejection> {
+    let place = timeout(BODY_DEADLINE, LARGE_BODIES.acquire()).await.map_err(|_| Rejection::Overloaded)?;
+    Ok(place.expect("nobody closes it"))
 }
 
 impl IntoResponse for AdminError {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pointsman_core::config::Name;
+use pointsman_core::config::{HostPort, Name};
 use pointsman_core::policy::DecisionDetail;
 use pointsman_core::prompt::RequestPath;
 use pointsman_telemetry::Metrics;
@@ -71,6 +71,10 @@ impl AdminPlane for GatewayProcess {
         self.reloader.router().snapshot().generation
     }
 
+    fn hosts(&self) -> Vec<HostPort> {
+        self.reloader.router().snapshot().config.admin.hosts.clone()
+    }
+
     fn max_body_bytes(&self) -> usize {
         self.reloader.router().snapshot().config.limits.max_body_bytes
     }
@@ -105,7 +109,7 @@ impl AdminPlane for GatewayProcess {
     }
 
     fn feedback(&self, body: &[u8]) -> Result<Value, AdminError> {
-        Ok(feedback::take(body, &self.reloader.router().snapshot(), None, &self.metrics)?)
+        Ok(feedback::take(body, &self.reloader.router().snapshot(), &self.metrics)?)
     }
 
     fn killed(&self) -> Value {

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use ::http::{HeaderMap, StatusCode};
 use async_trait::async_trait;
 use bytes::Bytes;
-use pointsman_core::config::{Name, UtcMoment};
+use pointsman_core::config::{HostPort, Name, UtcMoment};
 use pointsman_telemetry::ReloadOutcome;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -35,6 +35,9 @@ pub(crate) trait AdminPlane: Send + Sync + 'static {
 
     /// Returns the generation of configuration and weights that serves.
     fn generation(&self) -> u64;
+
+    /// Returns the names that requests may be for besides an IP address and `localhost`.
+    fn hosts(&self) -> Vec<HostPort>;
 
     /// Returns the largest body that [`AdminPlane::decide`] takes, in bytes.
     fn max_body_bytes(&self) -> usize;
@@ -219,6 +222,32 @@ impl AdminError {
     pub(crate) fn invalid_query(key: &'static str, message: &str) -> Self {
         let message = format!("The query's `{key}` is wrong: {message}.");
         Self { status: StatusCode::BAD_REQUEST, code: "invalid_request", param: Some(key), message }
+    }
+
+    /// Returns the error of a request that is for another host: a web page may have given its own name this address.
+    #[must_use]
+    pub(crate) fn misdirected() -> Self {
+        let message = "The admin plane answers to no such `Host` (allowed: an IP address, `localhost`, and what \
+                       `admin.hosts` lists)."
+            .to_owned();
+        Self { status: StatusCode::MISDIRECTED_REQUEST, code: "misdirected_request", param: None, message }
+    }
+
+    /// Returns the error of a request that a web page of another origin sends.
+    #[must_use]
+    pub(crate) fn cross_site() -> Self {
+        let message = "Pages of another origin may not use the admin plane (allowed: its own pages, and programs, \
+                       which send neither `Origin` nor `Sec-Fetch-Site`)."
+            .to_owned();
+        Self { status: StatusCode::FORBIDDEN, code: "cross_site", param: None, message }
+    }
+
+    /// Returns the error of a body that is not labelled as JSON.
+    #[must_use]
+    pub(crate) fn no_json() -> Self {
+        let message =
+            "The body must be JSON, and say so by `Content-Type: application/json` (`curl --json`).".to_owned();
+        Self { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, code: "unsupported_media_type", param: None, message }
     }
 
     /// Returns the error of a client that is not there.

@@ -51,6 +51,9 @@ pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
     for warning in &warnings {
         eprintln!("warning: {warning}\n");
     }
+    if let Some(note) = snapshot.config.admin.open_note() {
+        println!("note: {note}");
+    }
     for note in model_family::catalog_notes(&snapshot.config) {
         println!("note: {note}");
     }

@@ -42,7 +42,7 @@ pub(super) enum ListenerSource {
 pub(super) struct Gateway {
     served: RunningProxy,
     admin: SocketAddr,
-    admin_task: JoinHandle<io::Result<()>>,
+    admin_task: JoinHandle<()>,
     stop_admin: oneshot::Sender<()>,
     health_task: JoinHandle<()>,
     share_task: JoinHandle<()>,
@@ -80,6 +80,9 @@ impl Gateway {
         let warming = std::thread::Builder::new().name("warm".into()).spawn(|| TokenCounter::new().warm())?;
         let config = prepared.config();
         let (listen, upgrade, address) = (config.listen.to_vec(), config.upgrade.clone(), config.admin.address);
+        if let Some(note) = config.admin.open_note() {
+            tracing::warn!("{note}");
+        }
         let (listeners, admin_listener, first) = match start {
             ListenerSource::Fresh => {
                 let listeners = Listeners::bind(&listen)?; // before the weights are loaded, which takes a while
@@ -202,11 +205,9 @@ async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -
     tokio::task::spawn_blocking(run).await.map_err(io::Error::other)
 }
 
-async fn stop_admin(stop: oneshot::Sender<()>, task: JoinHandle<io::Result<()>>) {
+async fn stop_admin(stop: oneshot::Sender<()>, task: JoinHandle<()>) {
     let _ = stop.send(());
-    if let Ok(Err(error)) = task.await {
-        tracing::error!(%error, "The admin plane failed");
-    }
+    let _ = task.await; // a panic has been reported
 }
 
 async fn bind_admin(address: SocketAddr) -> Result<TcpListener, StartError> {

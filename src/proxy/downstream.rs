@@ -5,6 +5,7 @@
 pub(super) mod admission;
 mod body_buffer;
 mod body_reader;
+pub(crate) mod browser;
 pub(super) mod client_use;
 pub(super) mod connection;
 pub(super) mod decode;

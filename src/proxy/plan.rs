@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{Method, header};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
-use pointsman_core::config::{StateRule, TrafficLimits};
+use pointsman_core::config::{HostPort, StateRule, TrafficLimits};
 use pointsman_core::policy::DecisionDetail;
 use pointsman_core::prompt::{
     Dialect, ParseError, Prompt, has_stored_prompt, names_no_model, with_model, without_context_suffix,
@@ -20,6 +20,7 @@ use super::answer::rejection::Rejection;
 use super::attempt::original::OriginalBody;
 use super::context::RequestContext;
 use super::downstream::admission::BodyReservation;
+use super::downstream::browser;
 use super::downstream::intake::{self, ReadBody};
 use super::large_work::{self, LARGE_BODY};
 use super::record::{feedback, traced};
@@ -82,6 +83,7 @@ pub(super) async fn plan(
     session: &mut Session,
     ctx: &mut RequestContext,
 ) -> Result<RequestPlan, Rejection> {
+    refuse_pages(session.req_header(), ctx)?;
     if feedback::is_feedback(session.req_header()) {
         return take_feedback(proxy, session, ctx).await.map(RequestPlan::Answer);
     }
@@ -139,8 +141,7 @@ async fn understand(
 /// names, if it names one. There the path alone counts.
 fn meant(body: &Bytes, header: &RequestHeader, ctx: &RequestContext) -> Result<Bytes, Rejection> {
     if !intake::is_json(&header.headers) && !intake::opens_object(body) {
-        let given = header.headers.get(header::CONTENT_TYPE).map_or(&[][..], |given| given.as_bytes());
-        return Err(Rejection::UnsupportedMediaType { content_type: String::from_utf8_lossy(given).into_owned() });
+        return Err(Rejection::unsupported(&header.headers));
     }
     let deployment = ctx.asked.azure.as_ref().and_then(|azure| azure.deployment.as_deref());
     Ok(deployment.map_or(Ok(body.clone()), |deployment| with_model(body, deployment))?)
@@ -157,13 +158,32 @@ fn is_websocket(header: &RequestHeader) -> bool {
 
 /// Takes a client's word on an answer. A client that may ask anything may say how the answer was.
 async fn take_feedback(proxy: &Proxy, session: &mut Session, ctx: &mut RequestContext) -> Result<Bytes, Rejection> {
+    if !browser::is_labelled_json(&session.req_header().headers) {
+        return Err(Rejection::unsupported(&session.req_header().headers));
+    }
     let limits = &ctx.snapshot.config.limits;
     let memory = BodyReservation::new(&proxy.admission, limits.bytes_in_flight());
     let max_body_bytes = limits.max_body_bytes.min(feedback::MAX_BYTES);
     let limits = TrafficLimits { max_body_bytes, ..limits.clone() };
     let ReadBody { bytes, memory: _held } = intake::read_body(session, &limits, memory).await?;
-    let answer = feedback::take(&bytes, &ctx.snapshot, ctx.client_name(), &proxy.metrics)?;
+    let answer = feedback::take_of_client(proxy, &bytes, ctx)?;
     Ok(answer.to_string().into())
+}
+
+/// Refuses what a web page of another origin can send from a person's browser unasked, where no key is needed and the
+/// operator's would pay: whatever is not labelled as JSON, and any feedback.
+fn refuse_pages(header: &RequestHeader, ctx: &RequestContext) -> Result<(), Rejection> {
+    if !browser::is_of_page(&header.headers)
+        || ctx.snapshot.clients.are_required()
+        || matches!(header.method, Method::GET | Method::HEAD | Method::OPTIONS)
+        || (browser::is_labelled_json(&header.headers) && !feedback::is_feedback(header))
+    {
+        return Ok(());
+    }
+    let host = header.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = host.or_else(|| header.uri.authority().map(|authority| authority.as_str()));
+    let is_foreign = browser::is_foreign(&header.headers, host.and_then(HostPort::parse).as_ref(), &[]);
+    if is_foreign { Err(Rejection::CrossSite) } else { Ok(()) }
 }
 
 /// Asks the router about a request whose body has come, and prepares what the verdict wants.
@@ -209,6 +229,7 @@ async fn route(
     } else {
         ask(&proxy.router, session.req_header(), asked).await
     };
+    note_owner(proxy, ctx);
     let verdict = measured(verdict, &prompt, &body);
     match verdict {
         Verdict::Route(routing) => send_to_model(proxy, ctx, asked, routing),
@@ -232,6 +253,13 @@ fn measured(mut verdict: Verdict, prompt: &Prompt<'_>, body: &Bytes) -> Verdict 
         features.measure(prompt);
     }
     verdict
+}
+
+/// Notes whose request it is, where clients may speak of the answer and could speak of another's.
+fn note_owner(proxy: &Proxy, ctx: &RequestContext) {
+    if let Some(client) = ctx.client_name().filter(|_| ctx.snapshot.decision_log.is_some()) {
+        proxy.owners.note(&ctx.request_id, client);
+    }
 }
 
 async fn ask(router: &Router, header: &RequestHeader, asked: RouterQuestion<'_>) -> Verdict {

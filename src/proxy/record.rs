@@ -8,6 +8,7 @@ mod background;
 mod decision_line;
 pub(crate) mod feedback;
 mod request_ids;
+mod request_owners;
 pub(super) mod traced;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use pointsman_telemetry::Metrics;
 
 pub(super) use self::request_ids::RequestIds;
+pub(super) use self::request_owners::RequestOwners;
 use crate::router::Router;
 
 /// Records attempts as they end, and requests when they are over.

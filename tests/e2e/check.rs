@@ -198,3 +198,23 @@ policies:
     assert!(warnings.contains("no model `gpt-none` of openai"), "{warnings}");
     assert_eq!([lenient.status.code(), strict.status.code()], [Some(0), Some(78)]);
 }
+
+#[test]
+fn an_admin_plane_that_other_machines_reach_is_a_problem_until_it_is_said_and_then_a_note() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let check = |admin: &str| {
+        let file = folder.path().join("p.yaml");
+        let text = format!(
+            "version: 1\nlisten: {{address: 127.0.0.1:8080}}\nadmin: {{{admin}}}\nproviders: {{p: {{base_url: http://h}}}}\n"
+        );
+        fs::write(&file, text).expect("a writable folder");
+        pointsman(&["check", "--strict", "-c", file.to_str().expect("a plain name")])
+    };
+
+    let (refused, said) = (check("address: 0.0.0.0:9090"), check("address: 0.0.0.0:9090, allow_open: true"));
+
+    assert_eq!(refused.status.code(), Some(78));
+    assert!(text(&refused.stderr).contains("allow_open: true"), "{}", text(&refused.stderr));
+    assert_eq!(said.status.code(), Some(0), "{}", text(&said.stderr));
+    assert!(text(&said.stdout).contains("note: admin.address: whoever reaches 0.0.0.0:9090"), "{}", text(&said.stdout));
+}

@@ -68,6 +68,7 @@ mod upstream_h2;
 mod upstream_tls;
 mod usage;
 mod watched;
+mod web_pages;
 mod whole_answers;
 mod wire;
 

@@ -5,6 +5,7 @@
 //! `validate`; every stage reports all it finds, each problem with its path, line, column and a snippet. [`NamesFiles`]
 //! lists the files that a configuration names. [`KnownModel`] is what is built in about a model of a public provider. This module imports nothing of ours.
 
+mod admin;
 mod advice;
 mod affinity;
 mod catalog;
@@ -39,13 +40,14 @@ mod tree;
 mod validate;
 mod values;
 
+pub use self::admin::{AdminConfig, HostPort};
 pub use self::affinity::{AffinityConfig, AffinityKey, MoveRule};
 pub use self::catalog::{Capability, CatalogEntry, RequestAdaptation};
 pub use self::classifier::{
     BatchLimits, ClassifierConfig, DeviceChoice, DriftWindow, LexicalCascade, ScoreCacheLimits, ShadowConfig,
 };
 pub use self::decision_log::DecisionLogConfig;
-pub use self::document::{AdminConfig, Config};
+pub use self::document::Config;
 pub use self::edge::{
     ClientConfig, ClientConfigs, ClientKey, ClientModels, ForwardedHeaders, KeyCase, KeyHash, ListenerConfig,
     ListenerTls, Listeners, RateLimit, TrafficLimits, UpgradeConfig,

@@ -1,7 +1,7 @@
 //! Decision logs as they were written: decisions, refusals and the feedback on them, one file after another, as a
 //! stream.
 //!
-//! Only what feedback says of a request is held in memory, about 40 bytes each, because it comes after the decision and
+//! Only what feedback says of a request is held in memory, about 50 bytes each, because it comes after the decision and
 //! often in another file. Lines that a crash cut, or that are of another kind, are counted and passed over.
 
 mod decision;
@@ -75,7 +75,7 @@ impl DecisionLogs {
         LogLines { paths: self.paths.iter(), open: None, line: Vec::new(), passed_over: 0 }
     }
 
-    /// Reads what clients said.
+    /// Reads what was said, and which decisions it could be about.
     ///
     /// # Errors
     /// When a file cannot be read.
@@ -87,6 +87,10 @@ impl DecisionLogs {
             }
             Ok::<_, DatasetError>(())
         })?;
+        if !outcomes.is_empty() {
+            let mut lines = self.lines();
+            while let Some(()) = lines.read(|line| Some(outcomes.note(&serde_json::from_slice(line).ok()?)))? {}
+        }
         Ok(outcomes)
     }
 }
@@ -98,7 +102,8 @@ impl LogLines<'_> {
         self.passed_over
     }
 
-    fn read(&mut self) -> Result<Option<LogLine>, DatasetError> {
+    /// Reads the next line of which `parse` makes something.
+    fn read<T>(&mut self, mut parse: impl FnMut(&[u8]) -> Option<T>) -> Result<Option<T>, DatasetError> {
         loop {
             let Some((path, reader)) = &mut self.open else {
                 let Some(path) = self.paths.next() else { return Ok(None) };
@@ -113,7 +118,7 @@ impl LogLines<'_> {
                 continue;
             }
             // A log that was opened and saved by hand may begin with a byte order mark; it is no part of its first line.
-            match LogLine::parse(without_mark(&self.line)) {
+            match parse(without_mark(&self.line)) {
                 Some(parsed) => return Ok(Some(parsed)),
                 None => self.passed_over += u64::from(!self.line.trim_ascii().is_empty()),
             }
@@ -125,7 +130,7 @@ impl Iterator for LogLines<'_> {
     type Item = Result<LogLine, DatasetError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let line = self.read().transpose();
+        let line = self.read(LogLine::parse).transpose();
         if matches!(line, Some(Err(_))) {
             (self.open, self.paths) = (None, [].iter());
         }
@@ -163,11 +168,11 @@ fn feedback(line: &[u8]) -> Option<LoggedFeedback> {
     serde_json::from_value(record).ok()
 }
 
-/// Two hashes of a text: one would meet itself among millions.
-fn key(text: &str) -> u128 {
+/// Two hashes of what is one thing: one would meet itself among millions.
+fn key(of: impl Hash) -> u128 {
     let half = |salt: u8| {
         let mut hasher = DefaultHasher::new();
-        (salt, text).hash(&mut hasher);
+        (salt, &of).hash(&mut hasher);
         u128::from(hasher.finish())
     };
     half(0) << 64 | half(1)
@@ -208,6 +213,7 @@ mod tests {
         let passed = logs.each(|_| Ok::<_, DatasetError>(())).expect("readable");
         let outcomes = logs.outcomes().expect("readable");
 
-        assert_eq!((passed, outcomes.of("a"), outcomes.of("b")), (0, Some(1.0), Some(0.0)));
+        let of = |id: &'static str| outcomes.of(&LoggedDecision { request_id: id.into(), ..LoggedDecision::default() });
+        assert_eq!((passed, of("a"), of("b")), (0, Some(1.0), Some(0.0)));
     }
 }

@@ -159,7 +159,7 @@ impl ReplayTally {
         let costs = costs.map(|(before, after)| CostPair { before, after });
         let pair = RequestPair { logged, from, to, costs, gain: gain(before.replayed, after.replayed) };
         self.count(&pair);
-        if let Some((quality, model)) = outcomes.of(&logged.request_id).zip(logged.answered_by.clone()) {
+        if let Some((quality, model)) = outcomes.of(logged).zip(logged.answered_by.clone()) {
             self.rated.entry((logged.label_or_none().to_owned(), model.into_owned())).or_default().add(quality);
         }
         Some(pair)

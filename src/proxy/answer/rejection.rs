@@ -10,7 +10,7 @@ use std::iter;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode, header};
 use pointsman_core::config::Name;
 use pointsman_core::policy::{Denial, NOT_ALLOWED};
 use pointsman_core::prompt::{CountedList, Dialect, ParseError};
@@ -151,6 +151,9 @@ pub(crate) enum Rejection {
     /// A path with `..`, which would lead out of a provider's base URL.
     #[error("The path must not lead upwards by `..`.")]
     PathClimbs,
+    /// A page of another origin sends what only clients may.
+    #[error("Pages of another origin may not send this.")]
+    CrossSite,
     /// No policy reads requests to this path and there is no default provider.
     #[error(
         "There is nothing at this path, and no default provider to pass it to. Prompts are read at {}.",
@@ -231,6 +234,13 @@ impl Rejection {
     #[must_use]
     pub(crate) fn denied(denial: &Denial) -> Self {
         Self::Denied { status: denial.status, code: RejectionCode::of_denial(denial), message: denial.message.clone() }
+    }
+
+    /// Makes the rejection of a body that is labelled as something else than JSON.
+    #[must_use]
+    pub(crate) fn unsupported(headers: &HeaderMap) -> Self {
+        let given = headers.get(header::CONTENT_TYPE).map_or(&[][..], |given| given.as_bytes());
+        Self::UnsupportedMediaType { content_type: String::from_utf8_lossy(given).into_owned() }
     }
 
     /// Makes the rejection of a request whose last attempt, at `provider`, failed.

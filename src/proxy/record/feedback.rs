@@ -2,6 +2,7 @@
 //!
 //! The body is read strictly: what is not understood is refused, because a misspelt key would be lost without a trace.
 //! An id that is not known is taken: the decision may stand in a file that is full, or come from another replica.
+//! One that is known to be another client's is refused. The operator may speak of any answer, and the line says so.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -15,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::proxy::answer::rejection::Rejection;
-use crate::proxy::header_fields;
+use crate::proxy::{Proxy, RequestContext, header_fields};
 use crate::snapshot::Snapshot;
 
 /// The path to which clients send feedback.
@@ -61,10 +62,20 @@ struct FeedbackBody {
     comment: Option<Value>,
 }
 
+/// The one who speaks of an answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum FeedbackGiver<'g> {
+    /// A client, on the data plane; nameless where clients need no keys.
+    Client(Option<&'g Name>),
+    /// The operator, on the admin plane, who may speak of any client's answers.
+    Operator,
+}
+
 /// Feedback on its way into the decision log.
 struct GivenFeedback {
     time: SystemTime,
     client: Option<Name>,
+    is_operators: bool,
     feedback: Feedback,
 }
 
@@ -93,11 +104,20 @@ impl Feedback {
         Ok(feedback)
     }
 
+    fn answer(&self) -> Value {
+        json!({"object": "feedback", "request_id": self.request_id, "accepted": true})
+    }
+
     /// Writes it to the log of `snapshot` and counts it. Comments are written only where prompts are.
     ///
     /// # Errors
     /// When there is no log, or more lines wait than it takes.
-    pub(crate) fn record(self, snapshot: &Snapshot, client: Option<&Name>, metrics: &Metrics) -> Result<(), Rejection> {
+    pub(crate) fn record(
+        self,
+        snapshot: &Snapshot,
+        giver: FeedbackGiver<'_>,
+        metrics: &Metrics,
+    ) -> Result<(), Rejection> {
         let log = snapshot.decision_log.as_ref().ok_or(Rejection::FeedbackDisabled)?;
         let kinds = [
             (FeedbackKind::Rating, self.rating.is_some()),
@@ -105,7 +125,11 @@ impl Feedback {
             (FeedbackKind::Comment, self.comment.is_some()),
         ];
         let feedback = Self { comment: self.comment.filter(|_| log.keeps_text()), ..self };
-        let given = GivenFeedback { time: SystemTime::now(), client: client.cloned(), feedback };
+        let (client, is_operators) = match giver {
+            FeedbackGiver::Client(client) => (client.cloned(), false),
+            FeedbackGiver::Operator => (None, true),
+        };
+        let given = GivenFeedback { time: SystemTime::now(), client, is_operators, feedback };
         if !log.write(Box::new(given)) {
             return Err(Rejection::Overloaded);
         }
@@ -124,6 +148,7 @@ impl DecisionLogEntry for GivenFeedback {
             time: humantime::format_rfc3339_millis(self.time).to_string().into(),
             request_id: request_id.into(),
             client: self.client.as_deref().map(Cow::from),
+            operator: self.is_operators,
             rating: *rating,
             correct: *correct,
             comment: comment.as_deref().map(Cow::from),
@@ -138,19 +163,29 @@ impl From<FeedbackError> for Rejection {
     }
 }
 
-/// Takes a body of feedback into the log of `snapshot` and returns the answer.
+/// Takes the operator's feedback into the log of `snapshot` and returns the answer.
 ///
 /// # Errors
 /// When it cannot be read, or there is no log that takes it.
-pub(crate) fn take(
-    body: &[u8],
-    snapshot: &Snapshot,
-    client: Option<&Name>,
-    metrics: &Metrics,
-) -> Result<Value, Rejection> {
+pub(crate) fn take(body: &[u8], snapshot: &Snapshot, metrics: &Metrics) -> Result<Value, Rejection> {
     let feedback = Feedback::parse(body)?;
-    let answer = json!({"object": "feedback", "request_id": feedback.request_id, "accepted": true});
-    feedback.record(snapshot, client, metrics)?;
+    let answer = feedback.answer();
+    feedback.record(snapshot, FeedbackGiver::Operator, metrics)?;
+    Ok(answer)
+}
+
+/// Takes a client's feedback on a request that is not known to be another's, as [`take`].
+///
+/// # Errors
+/// As [`take`], and when the request is another client's.
+pub(in crate::proxy) fn take_of_client(proxy: &Proxy, body: &[u8], ctx: &RequestContext) -> Result<Value, Rejection> {
+    let (feedback, client) = (Feedback::parse(body)?, ctx.client_name());
+    if client.is_some_and(|client| proxy.owners.is_of_another(&feedback.request_id, client)) {
+        let message = "The `request_id` is that of another client's request.";
+        return Err(FeedbackError { param: Some("request_id"), message }.into());
+    }
+    let answer = feedback.answer();
+    feedback.record(&ctx.snapshot, FeedbackGiver::Client(client), &proxy.metrics)?;
     Ok(answer)
 }
 

@@ -1,13 +1,13 @@
 //! The whole file, version 1: its sections, and the place of each key in its text.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::admin::AdminConfig;
 use super::catalog::CatalogEntry;
 use super::classifier::ClassifierConfig;
 use super::decision_log::DecisionLogConfig;
@@ -23,7 +23,7 @@ use super::state::StateConfig;
 use super::store::StoreConfig;
 use super::strategy::StrategyConfig;
 use super::tracing::TracingConfig;
-use super::values::{self, Glob, Name};
+use super::values::{Glob, Name};
 
 /// The whole file.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -92,27 +92,6 @@ pub struct Config {
     /// The file that this was read from, so that later stages can point into it.
     #[serde(skip)]
     pub(super) source: ConfigSource,
-}
-
-/// The admin plane's listener.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct AdminConfig {
-    /// Address and port; never the same as `listen`.
-    #[serde(default = "AdminConfig::default_address", deserialize_with = "values::address")]
-    pub address: SocketAddr,
-}
-
-impl AdminConfig {
-    fn default_address() -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], 9090))
-    }
-}
-
-impl Default for AdminConfig {
-    fn default() -> Self {
-        Self { address: Self::default_address() }
-    }
 }
 
 impl Config {

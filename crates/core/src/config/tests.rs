@@ -205,11 +205,27 @@ fn listen_and_admin_differ_unless_the_port_is_free_choice() {
         GOOD.replacen("default_provider", &format!("admin: {{address: '{address}'}}\ndefault_provider"), 1)
     };
 
-    for bad in ["127.0.0.1:8080", "0.0.0.0:8080"] {
-        assert_eq!(problems(&admin(bad)), ["admin.address: must differ from listen.address, which is 127.0.0.1:8080"]);
+    for bad in ["127.0.0.1:8080", "0.0.0.0:8080', allow_open: true, hosts: ['a.b"] {
+        let bad = admin(bad).replace("'a.b'}", "'a.b']}");
+        assert_eq!(problems(&bad), ["admin.address: must differ from listen.address, which is 127.0.0.1:8080"]);
     }
     let free = admin("127.0.0.1:0").replacen("127.0.0.1:8080", "127.0.0.1:0", 1);
     assert!(Config::parse(&free, "p.yaml").is_ok());
+}
+
+#[test]
+fn an_admin_plane_that_other_machines_reach_is_refused_unless_it_is_said() {
+    let admin = |rest: &str| GOOD.replacen("default_provider", &format!("admin: {{{rest}}}\ndefault_provider"), 1);
+
+    for address in ["0.0.0.0:9090", "[::]:9090", "10.0.0.7:9090"] {
+        let found = problems(&admin(&format!("address: '{address}'")));
+        assert!(found[0].starts_with("admin.address: other machines may reach"), "{found:?}");
+        assert!(found.len() == 1 && found[0].contains("allow_open: true"), "{found:?}");
+        let said = admin(&format!("address: '{address}', allow_open: true"));
+        assert!(Config::parse(&said, "p.yaml").is_ok(), "{address}");
+    }
+    assert!(Config::parse(&admin("address: '[::1]:9090'"), "p.yaml").is_ok());
+    assert_eq!(problems(&admin("hosts: ['http://x']")).len(), 1);
 }
 
 #[test]

@@ -51,7 +51,7 @@ impl RatingTable {
             let LogLine::Decision(decision) = line else { return Ok::<_, DatasetError>(()) };
             rated.decisions += 1;
             // Of a policy that only watches, nobody knows which model was rated.
-            match outcomes.of(&decision.request_id).zip(decision.answered_by.as_deref()) {
+            match outcomes.of(&decision).zip(decision.answered_by.as_deref()) {
                 Some((quality, model)) => rated.add(&decision, model, quality),
                 None => rated.unrated += 1,
             }

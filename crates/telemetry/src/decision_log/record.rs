@@ -214,6 +214,9 @@ pub struct FeedbackRecord<'l> {
     /// The client, when clients have keys.
     #[serde(default)]
     pub client: Option<Cow<'l, str>>,
+    /// Set where the operator spoke, on the admin plane: of whichever client's answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub operator: bool,
     /// The quality of the answer, 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rating: Option<f64>,

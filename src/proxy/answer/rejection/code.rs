@@ -83,6 +83,7 @@ codes! {
         ContextLength = "context_length_exceeded", StatusCode::BAD_REQUEST;
         Internal = "internal", StatusCode::INTERNAL_SERVER_ERROR;
         InvalidApiKey = "invalid_api_key", StatusCode::UNAUTHORIZED;
+        CrossSite = "cross_site", StatusCode::FORBIDDEN;
         NotAllowed = "not_allowed", StatusCode::FORBIDDEN;
         RateLimited = "rate_limit_exceeded", StatusCode::TOO_MANY_REQUESTS;
         Overloaded = "overloaded", StatusCode::SERVICE_UNAVAILABLE;

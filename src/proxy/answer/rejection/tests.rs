@@ -15,7 +15,7 @@ fn not_found(model: &str, models: usize) -> Rejection {
 }
 
 /// One of each, in the order of the codes.
-fn all() -> [Rejection; 39] {
+fn all() -> [Rejection; 40] {
     [
         Rejection::InvalidJson { message: "expected value".into(), line: 1, column: 2 },
         Rejection::InvalidBody,
@@ -46,6 +46,7 @@ fn all() -> [Rejection; 39] {
         Rejection::ContextLength,
         Rejection::Internal,
         Rejection::InvalidApiKey,
+        Rejection::CrossSite,
         Rejection::NotAllowed,
         rate_limited(Duration::from_millis(1500)),
         Rejection::Overloaded,
@@ -100,7 +101,7 @@ fn codes_and_statuses_are_those_that_clients_rely_on() {
         all().map(|rejection| rejection.status().as_u16()),
         [
             400, 400, 400, 400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 529, 503, 408, 415, 400, 415, 400, 404,
-            400, 426, 400, 404, 499, 400, 500, 401, 403, 429, 503, 503, 431, 403, 400, 403, 429, 403
+            400, 426, 400, 404, 499, 400, 500, 401, 403, 403, 429, 503, 503, 431, 403, 400, 403, 429, 403
         ]
     );
 }

@@ -1,0 +1,42 @@
+//! Clients that are slow, or many. The clock is moved by hand.
+
+use super::*;
+use crate::admin::listener::{HEADER_DEADLINE, MAX_CONNECTIONS};
+
+#[tokio::test]
+async fn half_a_header_ends_with_its_time() {
+    let admin = Admin::of(Arc::default()).await;
+    let mut slow = TcpStream::connect(admin.address).await.expect("it listens");
+    slow.write_all(b"GET / HTTP/1.1\r\nhost:").await.expect("it reads");
+    let mut other = TcpStream::connect(admin.address).await.expect("it listens");
+    other.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("it reads");
+    let mut one = [0];
+    other.read_exact(&mut one).await.expect("it answers, so that the first one is being read");
+
+    tokio::time::pause();
+    tokio::time::advance(HEADER_DEADLINE * 2).await;
+
+    let mut rest = Vec::new();
+    let _ = slow.read_to_end(&mut rest).await; // a reset is an end as well
+    assert!(!rest.starts_with(b"HTTP/1.1 200"), "{rest:?}");
+}
+
+#[tokio::test]
+async fn connections_above_the_bound_wait_for_another_to_end() {
+    let admin = Admin::of(Arc::default()).await;
+    let mut open = Vec::new();
+    for _ in 0..MAX_CONNECTIONS {
+        let mut stream = TcpStream::connect(admin.address).await.expect("it listens");
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("it reads");
+        stream.read_exact(&mut [0]).await.expect("it answers");
+        open.push(stream);
+    }
+    let mut next = TcpStream::connect(admin.address).await.expect("the backlog has room");
+    next.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.expect("sent");
+
+    open.pop();
+
+    let mut answer = String::new();
+    next.read_to_string(&mut answer).await.expect("it answers");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
