@@ -219,7 +219,7 @@ impl Judge {
     fn read(&self, answer: &ProviderAnswer) -> Result<Judgement, FailedQuestion> {
         let answer: Value = serde_json::from_slice(&answer.body)
             .map_err(|_| FailedQuestion::of(JudgeFailure::BadAnswer, "the body is no JSON".to_owned()))?;
-        let usage = Usage::of_value(&answer["usage"], AnswerFormat::OpenAi);
+        let usage = Usage::of_value(&answer["usage"], AnswerFormat::OpenAi, &self.deployment.usage_bounds());
         let cost_usd = usage.and_then(|usage| usage.paid(self.deployment.price.as_ref()));
         if let Some(usage) = usage {
             self.metrics.paid(usage.input, usage.output, cost_usd.unwrap_or_default());

@@ -38,6 +38,7 @@ pub(crate) use failure::{
 pub(crate) use lease::{NoPeerError, PeerLease, PeerOutcome};
 pub(crate) use peer::{Peer, PeerId};
 use pointsman_core::config::{Config, ConfigProblem, KeyPath, KnownModel, Name, TokenPrice};
+use pointsman_core::usage::UsageBounds;
 use pointsman_telemetry::Metrics;
 pub(crate) use provider::Provider;
 use provider::ResolvedProvider;
@@ -125,6 +126,19 @@ impl Upstreams {
         let is_it = |model: &&Arc<Deployment>| model.provider.name == provider.name && model.upstream_name == name;
         let listed = || Some(KnownModel::find(provider.base_url(), name)?.price);
         self.models().find(is_it).and_then(|model| model.price).or_else(listed)
+    }
+
+    /// Returns the most that an answer of the model is believed to have used that `provider` calls `name`: by the catalog,
+    /// else by the built-in list.
+    #[must_use]
+    pub(crate) fn bounds_of(&self, provider: &Provider, name: &str) -> UsageBounds {
+        let is_it = |model: &&Arc<Deployment>| model.provider.name == provider.name && model.upstream_name == name;
+        let listed = || {
+            let known = KnownModel::find(provider.base_url(), name)?;
+            Some(UsageBounds::of_model(known.context, known.max_output, Some(&known.price)))
+        };
+        let bounds = self.models().find(is_it).map(|model| model.usage_bounds()).or_else(listed);
+        bounds.unwrap_or(UsageBounds::UNKNOWN_MODEL)
     }
 
     /// Returns the provider called `name`.

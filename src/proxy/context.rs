@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pointsman_core::config::{Name, TokenPrice};
+use pointsman_core::usage::UsageBounds;
 use pointsman_telemetry::{LoggedText, RequestTrace};
 
 use super::answer::meter::AnswerMeter;
@@ -38,6 +39,8 @@ pub struct RequestContext {
     pub(super) attempts: UpstreamAttempts,
     /// The price of what passes through, where the model that it names has one.
     pub(super) passed_price: Option<Box<TokenPrice>>,
+    /// The most that an answer is believed to have used where the request passes through.
+    pub(super) passed_bounds: UsageBounds,
     /// The meter of the answer; `None` until a successful one has begun.
     pub(super) meter: Option<AnswerMeter>,
     /// The code of the error that Pointsman itself answered with.
@@ -64,6 +67,7 @@ impl RequestContext {
             body_memory: None,
             verdict: None,
             passed_price: None,
+            passed_bounds: UsageBounds::UNKNOWN_MODEL,
             state: Arc::default(),
             meter: None,
             rejected: None,

@@ -56,6 +56,7 @@ pub(super) fn pass_read(
     let body = as_known_upstream(ctx, asked);
     let known_as = without_context_suffix(&prompt.model).unwrap_or(&prompt.model);
     ctx.passed_price = snapshot.upstreams.price_of(&provider, known_as).map(Box::new);
+    ctx.passed_bounds = snapshot.upstreams.bounds_of(&provider, known_as);
     match &ctx.client {
         Some(_) => ctx.attempts.body.pass_counted(body, &provider),
         None => ctx.attempts.body.pass(body),

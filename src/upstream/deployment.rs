@@ -11,6 +11,7 @@ use pointsman_core::config::{self, Name, RequestAdaptation, TokenPrice};
 use pointsman_core::features::TokenizerFamily;
 use pointsman_core::model_family::{FittedParameters, ModelProfile, ParameterFit};
 use pointsman_core::prompt::{BodyEdits, Dialect};
+use pointsman_core::usage::UsageBounds;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -146,6 +147,12 @@ impl Deployment {
     #[must_use]
     pub(crate) fn is_wider_than(&self, other: &Self) -> bool {
         matches!((self.context, other.context), (Some(mine), Some(theirs)) if mine > theirs)
+    }
+
+    /// Returns the most that an answer is believed to have used.
+    #[must_use]
+    pub(crate) fn usage_bounds(&self) -> UsageBounds {
+        UsageBounds::of_model(self.context, self.output_limit, self.price.as_ref())
     }
 
     /// Remembers that it asked, with `Retry-After`, to be left alone until `until`.

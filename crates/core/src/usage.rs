@@ -12,6 +12,7 @@
 mod anthropic;
 mod bill;
 mod billed;
+mod bounds;
 mod counts;
 mod filter;
 mod framing;
@@ -27,6 +28,7 @@ mod state;
 use serde_json::Value;
 
 pub use self::bill::{ServiceTier, Usage};
+pub use self::bounds::UsageBounds;
 use self::counts::ReportedCounts;
 pub use self::filter::{UsageEvent, UsageFilter};
 pub use self::framing::AnswerFraming;
@@ -190,29 +192,48 @@ impl UsageReader {
         self.state.text.bytes()
     }
 
-    /// Returns what the answer used; `None` if it neither said so nor had any text.
+    /// Returns what the answer of a model of which nothing is known used; as [`UsageReader::usage_within`].
+    #[must_use]
+    pub fn usage(&self, prompt_tokens: impl FnOnce() -> u64, counter: &TokenCounter) -> Option<Usage> {
+        self.usage_within(&UsageBounds::UNKNOWN_MODEL, prompt_tokens, counter)
+    }
+
+    /// Returns whether what the upstream said is beyond `bounds`, so that none of it is believed.
+    #[must_use]
+    pub fn is_beyond(&self, bounds: &UsageBounds) -> bool {
+        !bounds.allow(&self.counts())
+    }
+
+    /// Returns what the answer used; `None` if it neither said so nor had any text. Of what it said beyond `bounds`
+    /// nothing is believed, as if it had not been said.
     ///
     /// What the upstream did not say is estimated: the input as `prompt_tokens`, which is not asked otherwise, the
     /// output by counting the text's tokens (all of a short text, a sample of a long one), which takes under a
     /// millisecond.
     #[must_use]
-    pub fn usage(&self, prompt_tokens: impl FnOnce() -> u64, counter: &TokenCounter) -> Option<Usage> {
-        let counts = self.counts();
-        if counts == ReportedCounts::default() && self.state.text.bytes() == 0 {
+    pub fn usage_within(
+        &self,
+        bounds: &UsageBounds,
+        prompt_tokens: impl FnOnce() -> u64,
+        counter: &TokenCounter,
+    ) -> Option<Usage> {
+        let said = self.counts();
+        if said == ReportedCounts::default() && self.state.text.bytes() == 0 {
             return None;
         }
+        let counts = if bounds.allow(&said) { said } else { ReportedCounts::default() };
         let usage = Usage {
             input: counts.input.unwrap_or_else(prompt_tokens),
             output: counts.output.unwrap_or_else(|| self.state.text.tokens(counter)),
-            estimated: self.is_estimated(),
+            estimated: self.is_estimated(&counts),
             ..Usage::of_parts(&counts)
         };
-        Some(usage.capped())
+        Some(usage.consistent())
     }
 
     /// An answer that names its input only has none to estimate: embeddings have no output.
-    fn is_estimated(&self) -> bool {
-        let ReportedCounts { input, output, .. } = self.counts();
+    fn is_estimated(&self, counts: &ReportedCounts) -> bool {
+        let ReportedCounts { input, output, .. } = counts;
         input.is_none() || (output.is_none() && self.state.text.bytes() > 0)
     }
 

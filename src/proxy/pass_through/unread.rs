@@ -92,6 +92,7 @@ fn send(ctx: &mut RequestContext, models: &RequestedModels, body: Option<Bytes>)
     let provider = match target {
         Some((provider, name)) => {
             ctx.passed_price = snapshot.upstreams.price_of(&provider, &name).map(Box::new);
+            ctx.passed_bounds = snapshot.upstreams.bounds_of(&provider, &name);
             ctx.asked.model = Some(name);
             provider
         }

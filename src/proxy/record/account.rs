@@ -9,7 +9,7 @@ use pointsman_core::features::TokenCounter;
 use pointsman_core::policy::Decision;
 use pointsman_core::prompt::{AskSource, Dialect};
 use pointsman_core::scores::ClassifierFailure;
-use pointsman_core::usage::Usage;
+use pointsman_core::usage::{Usage, UsageBounds};
 use pointsman_telemetry::metrics::{AnswerCost, ClientOutcome};
 use pointsman_telemetry::{AccessLine, BrokenStream, TokenDirection};
 use tokio::time::Instant;
@@ -23,6 +23,9 @@ use crate::proxy::downstream::client_use::ClientUse;
 use crate::proxy::record::decision_line;
 use crate::proxy::record::decision_line::RequestTotals;
 use crate::router::{Routing, Verdict};
+
+/// The window that clients ask Anthropic for by a mark behind the model's name.
+const LONG_CONTEXT: u64 = 1_000_000;
 
 impl Recorder {
     /// Counts and logs a request that is over.
@@ -152,11 +155,15 @@ impl Recorder {
         if dialect.is_some_and(Dialect::only_counts) {
             return UsageBill::default();
         }
-        let Some(usage) = usage_of(meter, ctx) else {
+        let bounds = bounds_of(ctx, dialect);
+        if model.is_some() && is_beyond(meter, &bounds) {
+            self.metrics.usage_unknown(model);
+        }
+        let Some(usage) = usage_of(meter, ctx, &bounds) else {
             if dialect == Some(Dialect::Responses) {
                 self.remember_unbilled(ctx);
             }
-            if model.is_some() {
+            if model.is_some() && !is_beyond(meter, &bounds) {
                 self.metrics.usage_unknown(model);
             }
             return UsageBill::default();
@@ -225,14 +232,28 @@ impl Recorder {
     }
 }
 
-/// Returns the usage of an answer. Where neither the request is routed nor its client's tokens are counted, nobody has
+/// Returns the most that an answer is believed to have used: what its model can do, by the catalog or the built-in list.
+fn bounds_of(ctx: &RequestContext, dialect: Option<Dialect>) -> UsageBounds {
+    let bounds = ctx.attempts.target().map_or(ctx.passed_bounds, |target| target.usage_bounds());
+    if dialect.is_some_and(|dialect| !dialect.generates()) {
+        // Each of the inputs of a request for embeddings has a window of its own.
+        return bounds.with_input(UsageBounds::UNKNOWN_MODEL.input);
+    }
+    if ctx.asked.wants_long_context { bounds.with_input(LONG_CONTEXT) } else { bounds }
+}
+
+fn is_beyond(meter: &AnswerMeter, bounds: &UsageBounds) -> bool {
+    meter.reader().is_some_and(|reader| reader.is_beyond(bounds))
+}
+
+/// Returns the usage of an answer, as far as it is within `bounds`. Where neither the request is routed nor its client's tokens are counted, nobody has
 /// counted the prompt: then the upstream's own figures count alone.
-pub(super) fn usage_of(meter: &AnswerMeter, ctx: &RequestContext) -> Option<Usage> {
+pub(super) fn usage_of(meter: &AnswerMeter, ctx: &RequestContext, bounds: &UsageBounds) -> Option<Usage> {
     let features = ctx.routing().map(|routing| &routing.features);
     let tokenizer = ctx.attempts.target().map(|target| target.tokenizer).unwrap_or_default();
     let debited = ctx.client.as_ref().and_then(ClientUse::debited);
     let prompt_tokens = || features.map_or(debited.unwrap_or_default(), |features| features.tokens_of(tokenizer));
-    let usage = meter.reader()?.usage(prompt_tokens, &TokenCounter::new())?;
+    let usage = meter.reader()?.usage_within(bounds, prompt_tokens, &TokenCounter::new())?;
     (features.is_some() || debited.is_some() || !usage.estimated).then_some(usage)
 }
 

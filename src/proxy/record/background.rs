@@ -2,6 +2,7 @@
 //! once it is made.
 
 use pointsman_core::config::Name;
+use pointsman_core::usage::UsageBounds;
 use pointsman_telemetry::metrics::AnswerCost;
 
 use super::Recorder;
@@ -22,18 +23,23 @@ impl Recorder {
             (decision.policy.clone(), candidates.collect())
         });
         let debited = ctx.client.as_ref().and_then(ClientUse::debited).unwrap_or_default();
-        let response = UnbilledResponse { model, policy, price: ctx.passed_price.clone(), debited };
+        let (price, bounds) = (ctx.passed_price.clone(), ctx.passed_bounds);
+        let response = UnbilledResponse { model, policy, price, bounds, debited };
         self.router.remember_unbilled(ctx.client_name(), &name, response);
     }
 
     /// Counts what a response used that was fetched, if nobody has yet.
     pub(super) fn bill_fetched(&self, meter: &AnswerMeter, ctx: &RequestContext) -> UsageBill {
-        let usage = usage_of(meter, ctx).filter(|usage| !usage.estimated);
+        let usage = usage_of(meter, ctx, &UsageBounds::UNKNOWN_MODEL).filter(|usage| !usage.estimated);
         let (Some(usage), Some(name)) = (usage, ctx.state.response()) else { return UsageBill::default() };
         let Some(response) = self.router.take_unbilled(ctx.client_name(), &name) else { return UsageBill::default() };
-        let model = response.model.as_ref();
+        let (model, models) = (response.model.as_ref(), &ctx.snapshot.upstreams);
+        let made_by = model.and_then(|model| models.model(model));
+        if !usage.is_within(&made_by.map_or(response.bounds, |target| target.usage_bounds())) {
+            self.metrics.usage_unknown(model);
+            return UsageBill::default();
+        }
         self.count_tokens(&usage, model);
-        let models = &ctx.snapshot.upstreams;
         let price_of = |model: &Name| models.model(model)?.price.as_ref();
         let price = model.map_or(response.price.as_deref(), price_of);
         let Some(dollars) = usage.paid(price) else {

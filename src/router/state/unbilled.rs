@@ -4,6 +4,7 @@
 
 use pointsman_core::config::{Name, TokenPrice};
 use pointsman_core::prompt::state::StateName;
+use pointsman_core::usage::UsageBounds;
 use quick_cache::sync::Cache;
 
 use super::record::StateRecordKey;
@@ -20,6 +21,8 @@ pub(crate) struct UnbilledResponse {
     pub policy: Option<(Name, Vec<Name>)>,
     /// The price of what passed through, where it has one.
     pub price: Option<Box<TokenPrice>>,
+    /// The most that it is believed to have used, where the request passed through.
+    pub bounds: UsageBounds,
     /// Tokens that were taken from the client's allowance for the prompt.
     pub debited: u64,
 }

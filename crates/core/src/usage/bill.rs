@@ -2,12 +2,9 @@
 
 use serde_json::Value;
 
-use super::AnswerFormat;
 use super::counts::ReportedCounts;
+use super::{AnswerFormat, UsageBounds};
 use crate::config::{ServiceTierFactors, TokenPrice};
-
-/// More tokens than any answer has: a number above it is a mistake that must not spoil the counters.
-pub(super) const MAX_TOKENS: u64 = 1 << 30;
 
 /// Tokens that a request used.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -59,11 +56,20 @@ pub enum ServiceTier {
 }
 
 impl Usage {
-    /// Returns what the `usage` object of an answer in `format` says; `None` unless it counts the prompt and the answer.
+    /// Returns what the `usage` object of an answer in `format` says; `None` unless it counts the prompt and the answer,
+    /// and if any of it is beyond `bounds`.
     #[must_use]
-    pub fn of_value(usage: &Value, format: AnswerFormat) -> Option<Self> {
-        let counts = format.counts(usage).summed(format);
-        Some(Self { input: counts.input?, output: counts.output?, ..Self::of_parts(&counts) }.capped())
+    pub fn of_value(usage: &Value, format: AnswerFormat, bounds: &UsageBounds) -> Option<Self> {
+        let counts = Some(format.counts(usage).summed(format)).filter(|counts| bounds.allow(counts))?;
+        Some(Self { input: counts.input?, output: counts.output?, ..Self::of_parts(&counts) }.consistent())
+    }
+
+    /// Returns whether an answer can have used it.
+    #[must_use]
+    pub fn is_within(&self, bounds: &UsageBounds) -> bool {
+        self.input <= bounds.input
+            && self.output <= bounds.output
+            && self.billed.is_none_or(|dollars| dollars <= bounds.dollars)
     }
 
     /// Returns the parts of the input and the output that were `counted`.
@@ -87,19 +93,18 @@ impl Usage {
         }
     }
 
-    pub(super) fn capped(self) -> Self {
-        let cap = |tokens: u64| tokens.min(MAX_TOKENS);
+    /// Returns it with no part above its whole.
+    pub(super) fn consistent(self) -> Self {
+        let Self { input, output, .. } = self;
         Self {
-            input: cap(self.input),
-            output: cap(self.output),
-            cached: cap(self.cached),
-            written: cap(self.written),
-            written_1h: cap(self.written_1h),
-            reasoning: cap(self.reasoning),
-            input_audio: cap(self.input_audio),
-            output_audio: cap(self.output_audio),
-            input_image: cap(self.input_image),
-            output_image: cap(self.output_image),
+            cached: self.cached.min(input),
+            written: self.written.min(input),
+            written_1h: self.written_1h.min(input),
+            reasoning: self.reasoning.min(output),
+            input_audio: self.input_audio.min(input),
+            output_audio: self.output_audio.min(output),
+            input_image: self.input_image.min(input),
+            output_image: self.output_image.min(output),
             ..self
         }
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, Uri, header};
 use pointsman_core::config::Secret;
 use pointsman_core::judgement::text_of;
-use pointsman_core::usage::{AnswerFormat, Usage};
+use pointsman_core::usage::{AnswerFormat, Usage, UsageBounds};
 use pointsman_http_client::{ExchangeLimits, HttpClient, HttpError, HttpOrigin, ServerTrust, retry_after};
 use serde_json::{Value, json};
 
@@ -179,7 +179,7 @@ pub(super) fn backoff(attempt: u32) -> Duration {
 fn read(answer: &[u8]) -> JudgeReply {
     let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
     let content = text_of(&answer["choices"][0]["message"]);
-    let usage = Usage::of_value(&answer["usage"], AnswerFormat::OpenAi);
+    let usage = Usage::of_value(&answer["usage"], AnswerFormat::OpenAi, &UsageBounds::UNKNOWN_MODEL);
     JudgeReply::Answer { content, usage }
 }
 

@@ -93,7 +93,7 @@ pub(super) const ESTIMATED: MetricDefinition<1> = MetricDefinition {
 
 pub(super) const UNKNOWN: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_usage_unknown_total",
-    help: "Answers whose tokens nobody knows: compressed, of another type, or empty.",
+    help: "Answers whose tokens nobody knows: compressed, of another type, empty, or said to be more than the model can.",
     labels: ["model"],
     buckets: &[],
 };
