@@ -10,6 +10,8 @@ mod absent;
 #[cfg(feature = "redis")]
 mod client;
 #[cfg(feature = "redis")]
+mod link;
+#[cfg(feature = "redis")]
 mod worker;
 
 use std::io;
@@ -41,3 +43,6 @@ pub(crate) enum StoreError {
     #[error("cannot start a thread")]
     Thread(#[from] io::Error),
 }
+
+#[cfg(all(test, feature = "redis"))]
+mod tests;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman_core::config;
+use pointsman_http_client::CertificateAuthorities;
 use pointsman_telemetry::metrics::StoreMetrics;
 
 use super::{StoreError, StoreUnavailable};
@@ -19,7 +20,7 @@ impl SharedStore {
     /// Always [`StoreError::Absent`].
     pub(crate) fn start(
         _url: &str,
-        _authorities: Option<&[u8]>,
+        _authorities: Option<CertificateAuthorities>,
         _section: &config::RedisConfig,
         _metrics: StoreMetrics,
     ) -> Result<Self, StoreError> {

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman_core::config;
+use pointsman_http_client::{CertificateAuthorities, ServerTrust};
 use pointsman_telemetry::metrics::StoreMetrics;
-use redis::TlsCertificates;
+use redis::ConnectionAddr;
 use tokio::sync::{mpsc, oneshot};
 
-use super::worker::{self, StoreCommand, StoreHealth, StoreOperation};
+use super::worker::{self, StoreCommand, StoreHealth, StoreOperation, StoreServer};
 use super::{StoreError, StoreUnavailable};
 
 /// Commands that may wait for the thread; one more is refused at once.
@@ -29,27 +30,25 @@ pub(crate) struct SharedStore {
 
 impl SharedStore {
     /// Makes the store at `url`. It connects when it is first used; until the connection stands it is unavailable.
-    /// `authorities` is a PEM text with those to trust instead of the system's.
+    /// `authorities` are those to trust instead of the system's.
     ///
     /// # Errors
     /// When `url` is none, or the thread does not start. Never repeats the URL, which may hold a password.
     pub(crate) fn start(
         url: &str,
-        authorities: Option<&[u8]>,
+        authorities: Option<CertificateAuthorities>,
         section: &config::RedisConfig,
         metrics: StoreMetrics,
     ) -> Result<Self, StoreError> {
-        let client = match authorities {
-            None => redis::Client::open(url).map_err(|_| StoreError::Url)?,
-            Some(pem) => {
-                let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem.to_vec()) };
-                redis::Client::build_with_tls(url, certificates).map_err(|_| StoreError::Tls)?
-            }
-        };
+        let server = redis::Client::open(url).map_err(|_| StoreError::Url)?.get_connection_info().clone();
+        if authorities.is_some() && !matches!(server.addr(), ConnectionAddr::TcpTls { .. }) {
+            return Err(StoreError::Tls);
+        }
+        let server = StoreServer { server, trust: ServerTrust::in_authorities(authorities) };
         let (commands, queue) = mpsc::channel(QUEUE);
         let state = Arc::new(StoreHealth::new(metrics));
         let timeout = section.timeout.0;
-        worker::start(client, queue, Arc::clone(&state), timeout)?;
+        worker::start(server, queue, Arc::clone(&state), timeout)?;
         Ok(Self { commands, state, timeout, prefix: section.prefix.as_str().into() })
     }
 

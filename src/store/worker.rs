@@ -10,12 +10,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use pointsman_http_client::ServerTrust;
 use pointsman_telemetry::metrics::StoreMetrics;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, RedisResult};
+use redis::{AsyncConnectionConfig, Cmd, ConnectionInfo, FromRedisValue, RedisResult};
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{AbortHandle, LocalSet, spawn_local};
 use tokio::time::{Instant, sleep_until, timeout};
+
+use super::link::{AnswerBudget, BoundedStream};
 
 /// The time that a connection may take to be made; nobody waits for it.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -23,7 +26,8 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// The time that a command may take that nobody waits for.
 const UNHURRIED: Duration = Duration::from_millis(250);
 
-/// Between two attempts to connect: at first, and at most.
+/// Between two attempts to connect: at first, and at most. A connection that held for the longest of them is followed by
+/// the first again.
 const PAUSE: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
 
 /// Commands in a row that may fail before the connection is given up.
@@ -78,9 +82,22 @@ pub(super) struct StoreHealth {
     metrics: StoreMetrics,
 }
 
+/// The server, and by whose word it is trusted.
+pub(super) struct StoreServer {
+    pub(super) server: ConnectionInfo,
+    pub(super) trust: ServerTrust,
+}
+
+/// A connection that answers in time; its task ends with it.
+struct OpenedConnection {
+    connection: MultiplexedConnection,
+    budget: Arc<AnswerBudget>,
+    driver: AbortHandle,
+}
+
 /// A connection and how it fares.
 struct StoreConnection {
-    connection: MultiplexedConnection,
+    opened: OpenedConnection,
     state: Arc<StoreHealth>,
     /// The time that callers wait.
     patience: Duration,
@@ -139,32 +156,39 @@ impl StoreHealth {
 
 /// Starts the thread. It ends when no caller is left.
 pub(super) fn start(
-    client: Client,
+    server: StoreServer,
     queue: mpsc::Receiver<StoreCommand>,
     state: Arc<StoreHealth>,
     patience: Duration,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let run = move || LocalSet::new().block_on(&runtime, run(client, queue, state, patience));
+    let run = move || LocalSet::new().block_on(&runtime, run(server, queue, state, patience));
     std::thread::Builder::new().name("store".into()).spawn(run).map(drop)
 }
 
-async fn run(client: Client, mut queue: mpsc::Receiver<StoreCommand>, state: Arc<StoreHealth>, patience: Duration) {
+async fn run(
+    server: StoreServer,
+    mut queue: mpsc::Receiver<StoreCommand>,
+    state: Arc<StoreHealth>,
+    patience: Duration,
+) {
     let mut pause = PAUSE[0];
     // A process that only checks a configuration connects to nothing.
     if queue.recv().await.is_none() {
         return;
     }
     loop {
-        match connect(&client, patience).await {
-            Ok(connection) => {
-                let state = Arc::clone(&state);
+        match server.connect(patience).await {
+            Ok(opened) => {
+                let (state, connected) = (Arc::clone(&state), Instant::now());
                 state.up();
-                pause = PAUSE[0];
                 let (failures, is_broken, broken) = Default::default();
-                let link = Rc::new(StoreConnection { connection, state, patience, failures, is_broken, broken });
+                let link = Rc::new(StoreConnection { opened, state, patience, failures, is_broken, broken });
                 if serve(&link, &mut queue).await.is_break() {
                     return;
+                }
+                if connected.elapsed() >= PAUSE[1] {
+                    pause = PAUSE[0];
                 }
             }
             Err(why) => state.down(&why),
@@ -176,20 +200,37 @@ async fn run(client: Client, mut queue: mpsc::Receiver<StoreCommand>, state: Arc
     }
 }
 
-/// Connects and asks for two signs of life: a server that hangs still accepts connections, and one that is slower than
-/// callers wait is of no use to them.
-async fn connect(client: &Client, patience: Duration) -> Result<MultiplexedConnection, String> {
-    let config =
-        AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(UNHURRIED));
-    let connected = async {
-        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-        redis::cmd("PING").query_async::<()>(&mut connection).await?;
-        RedisResult::Ok(connection)
-    };
-    let mut connection = connected.await.map_err(|error| error.to_string())?;
-    match timeout(patience, redis::cmd("PING").query_async::<()>(&mut connection)).await {
-        Ok(answer) => answer.map(|()| connection).map_err(|error| error.to_string()),
-        Err(_) => Err(SLOW.to_owned()),
+impl StoreServer {
+    /// Connects and asks for two signs of life: a server that hangs still accepts connections, and one that is slower
+    /// than callers wait is of no use to them.
+    async fn connect(&self, patience: Duration) -> Result<OpenedConnection, String> {
+        let opened = timeout(CONNECT, self.open()).await.map_err(|_| SLOW.to_owned())?;
+        let opened = opened.map_err(|error| error.to_string())?;
+        let mut connection = opened.connection.clone();
+        redis::cmd("PING").query_async::<()>(&mut connection).await.map_err(|error| error.to_string())?;
+        match timeout(patience, redis::cmd("PING").query_async::<()>(&mut connection)).await {
+            Ok(answer) => answer.map_err(|error| error.to_string())?,
+            Err(_) => return Err(SLOW.to_owned()),
+        }
+        opened.budget.expect();
+        opened.budget.answered();
+        Ok(opened)
+    }
+
+    async fn open(&self) -> RedisResult<OpenedConnection> {
+        let budget = Arc::new(AnswerBudget::default());
+        let stream = BoundedStream::connect(&self.server, &self.trust, Arc::clone(&budget)).await?;
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(UNHURRIED));
+        let (connection, driver) =
+            MultiplexedConnection::new_with_config(self.server.redis_settings(), stream, config).await?;
+        let driver = spawn_local(driver).abort_handle();
+        Ok(OpenedConnection { connection, budget, driver })
+    }
+}
+
+impl Drop for OpenedConnection {
+    fn drop(&mut self) {
+        self.driver.abort();
     }
 }
 
@@ -245,8 +286,15 @@ async fn execute(command: StoreCommand, link: Rc<StoreConnection>) {
 impl StoreConnection {
     /// Runs one command; what breaks, or fails thrice in a row, makes the connection no good.
     async fn query<T: FromRedisValue>(&self, command: Cmd, patience: Duration) -> Option<T> {
-        let mut connection = self.connection.clone();
-        let (is_broken, why) = match timeout(patience, command.query_async(&mut connection)).await {
+        let mut connection = self.opened.connection.clone();
+        self.opened.budget.expect();
+        let answered = timeout(patience, command.query_async(&mut connection)).await;
+        if matches!(answered, Ok(Ok(_))) {
+            self.opened.budget.answered()
+        } else {
+            self.opened.budget.give_up()
+        }
+        let (is_broken, why) = match answered {
             Ok(Ok(value)) => {
                 self.failures.set(0);
                 return Some(value);

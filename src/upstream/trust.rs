@@ -15,7 +15,6 @@ use x509_parser::pem::Pem;
 pub(crate) struct TrustedAuthorities {
     certificates: Arc<[WrappedX509]>,
     authorities: CertificateAuthorities,
-    pem: Arc<[u8]>,
 }
 
 impl TrustedAuthorities {
@@ -41,7 +40,7 @@ impl TrustedAuthorities {
         let authorities =
             CertificateAuthorities::from_der(certificates.iter().map(WrappedX509::borrow_raw_cert).map(Vec::as_slice));
         let authorities = authorities.map_err(|error| format!("`{shown}` holds something that {error}"))?;
-        Ok(Self { certificates: certificates.into(), authorities, pem: pem.into() })
+        Ok(Self { certificates: certificates.into(), authorities })
     }
 
     /// Returns the certificates for Pingora.
@@ -54,12 +53,6 @@ impl TrustedAuthorities {
     #[must_use]
     pub(crate) const fn authorities(&self) -> &CertificateAuthorities {
         &self.authorities
-    }
-
-    /// Returns the file's text.
-    #[must_use]
-    pub(crate) const fn pem(&self) -> &Arc<[u8]> {
-        &self.pem
     }
 }
 

@@ -63,7 +63,7 @@ impl Connection {
                 HttpVersion::Http2 => open_http2(stream).await,
             };
         };
-        let stream = secure(stream, terms, destination.version).await?;
+        let stream = secure(stream, terms, destination.version.protocols()).await?;
         let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         match destination.version {
             HttpVersion::Http2 if !is_h2 => Err(HttpError::NoHttp2),
@@ -118,8 +118,16 @@ impl SharedConnection {
     }
 }
 
-async fn secure(stream: TcpStream, terms: &TlsTerms, version: HttpVersion) -> Result<TlsStream<TcpStream>, HttpError> {
-    let config = tls::handshake_config(&terms.trust, version.protocols()).await;
+/// Speaks TLS over a connection to a server of another protocol than HTTP.
+///
+/// # Errors
+/// When the server is not to be trusted, or speaks no TLS.
+pub async fn secured(stream: TcpStream, terms: &TlsTerms) -> Result<TlsStream<TcpStream>, HttpError> {
+    secure(stream, terms, &[]).await
+}
+
+async fn secure(stream: TcpStream, terms: &TlsTerms, protocols: &[&str]) -> Result<TlsStream<TcpStream>, HttpError> {
+    let config = tls::handshake_config(&terms.trust, protocols).await;
     let config = config.map_err(|error| HttpError::Handshake(io::Error::other(error)))?;
     let name = ServerName::try_from(terms.server_name.clone());
     let name = name.map_err(|error| HttpError::Handshake(io::Error::new(io::ErrorKind::InvalidInput, error)))?;

@@ -36,7 +36,7 @@ impl SnapshotBuilder {
             return Ok(Some(store));
         }
         let url = secrets.url.as_deref().unwrap_or_default();
-        let authorities = secrets.trust.as_ref().map(|trust| &**trust.pem());
+        let authorities = secrets.trust.as_ref().map(|trust| trust.authorities().clone());
         match SharedStore::start(url, authorities, redis, self.metrics.store()) {
             Ok(store) => Ok(Some(store)),
             Err(StoreError::Thread(error)) => Err(error.into()),
