@@ -2,6 +2,8 @@
 //!
 //! Also takes in the records of the `log` crate, which pingora writes.
 
+pub(crate) mod escape;
+
 use std::io::{self, IsTerminal};
 use std::panic::{self, PanicHookInfo};
 use std::{env, thread};
@@ -12,6 +14,8 @@ use tracing_subscriber::filter::{EnvFilter, ParseError, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+use self::escape::EscapingMaker;
 
 /// The directives of the filter; those of `RUST_LOG` are added and win.
 ///
@@ -106,6 +110,7 @@ where
     S: Subscriber + for<'s> tracing_subscriber::registry::LookupSpan<'s>,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
+    let writer = EscapingMaker::new(writer, format);
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(ansi);
     match format {
         LogFormat::Text => layer.boxed(),

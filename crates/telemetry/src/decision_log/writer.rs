@@ -1,5 +1,6 @@
 //! The thread that writes: takes what waits, serialises it, and hands whole lines to the files.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
@@ -8,6 +9,8 @@ use pointsman_core::config;
 
 use super::DecisionLogEntry;
 use super::files::LogFiles;
+use crate::logging::LogFormat;
+use crate::logging::escape::escaped;
 use crate::{DroppedLine, Metrics};
 
 /// Bytes that are written at once at most; fewer as soon as nothing waits.
@@ -55,6 +58,10 @@ impl LogWriter {
             WriterMessage::Line(entry) => {
                 let start = self.buffer.len();
                 entry.write(&mut self.buffer);
+                if let Cow::Owned(line) = escaped(&self.buffer[start..], LogFormat::Json) {
+                    self.buffer.truncate(start);
+                    self.buffer.extend_from_slice(&line);
+                }
                 self.buffer.push(b'\n');
                 // What is written at once must fit a file.
                 if start > 0 && self.buffer.len() > self.chunk {
