@@ -21,6 +21,7 @@ from torch import nn
 from . import checkpoint, golden, graph_file
 from .checkpoint import HeadMeaning
 from .encoder import sha256
+from .tokens import text_ids
 
 FILES = ["tokenizer.json", "golden.json"]
 LONGEST = 512
@@ -144,7 +145,7 @@ def ids_of(source: SequenceSource, text: str) -> list[int]:
     half = 16 * source.max_tokens
     before, after = around(source.tokenizer, source.texts)
     parts = [text] if len(text) <= 2 * half else [text[:half], text[-half:]]
-    ids = [token for part in parts for token in source.tokenizer.encode(part, add_special_tokens=False).ids]
+    ids = [token for part in parts for token in text_ids(source.tokenizer, part)]
     budget = source.max_tokens - len(before) - len(after)
     if len(ids) > budget:
         head = head_tokens(source)

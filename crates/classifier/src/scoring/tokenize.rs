@@ -4,10 +4,12 @@
 //! memory nor is tokenised as a whole; where the bundle says so, what the ends repeat is cut as well.
 //! [`Tokenizer::tokens`] then cuts tokens out of the middle. Training cuts the same way.
 
+mod controls;
 mod vocabulary;
 
 use std::borrow::Cow;
 
+use self::controls::ControlTokens;
 pub(crate) use self::vocabulary::{PaddingSide, TokenPadding};
 use super::error::InferenceError;
 use super::repeats::RepeatFilter;
@@ -49,6 +51,7 @@ pub struct TokenIds {
 #[derive(Debug)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
+    controls: ControlTokens,
     budget: TokenBudget,
     /// Before and after every text, such as `[CLS]` and `[SEP]`; empty where the model wants none.
     specials: [Vec<i64>; 2],
@@ -166,17 +169,17 @@ impl TextExcerpt {
 impl Tokenizer {
     /// Builds the tokenizer of `bytes`, a `tokenizer.json`; its truncation is ignored, and its padding says what a batch is filled up with.
     pub(crate) fn parse(spec: &TokenizerSpec, bytes: &[u8]) -> Result<Self, TokenizerError> {
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes)
-            .map_err(|source| TokenizerError::Load { file: spec.file.clone(), source })?;
+        let failed = |source| TokenizerError::Load { file: spec.file.clone(), source };
+        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(failed)?;
         // A text is text: one that spells out `[SEP]` must not end the input for the encoder.
-        inner.set_encode_special_tokens(true);
+        let controls = ControlTokens::hide(&mut inner).map_err(failed)?;
         let padding = vocabulary::padding(&inner, spec)?;
         inner.with_padding(None);
-        inner.with_truncation(None).map_err(|source| TokenizerError::Load { file: spec.file.clone(), source })?;
+        inner.with_truncation(None).map_err(failed)?;
         let (specials, file) = (vocabulary::specials(&inner), spec.file.clone());
         let used = specials.iter().flatten().copied().chain(padding.map(|padding| padding.id));
         let largest_id = vocabulary::largest_id(&inner, used);
-        let tokenizer = Self { specials, padding, budget: TokenBudget::new(spec), inner, file, largest_id };
+        let tokenizer = Self { specials, padding, budget: TokenBudget::new(spec), inner, controls, file, largest_id };
         let TokenizerSpec { max_tokens, head_tokens, .. } = *spec;
         if max_tokens < tokenizer.surround() + head_tokens.max(1) {
             return Err(ManifestError::Tokenizer(TokenizerSpecError::Budget { max_tokens, head_tokens }).into());
@@ -249,7 +252,16 @@ impl Tokenizer {
 
     fn encode(&self, text: &str) -> Result<Vec<i64>, InferenceError> {
         let encoding = self.inner.encode_fast(text, false).map_err(InferenceError::Tokenize)?;
-        Ok(encoding.get_ids().iter().copied().map(i64::from).collect())
+        let found = self.controls.found(encoding.get_ids());
+        if found.is_empty() {
+            return Ok(encoding.get_ids().iter().copied().map(i64::from).collect());
+        }
+        let mut ids = Vec::new();
+        for part in controls::cut(text, &found) {
+            let encoding = self.inner.encode_fast(part, false).map_err(InferenceError::Tokenize)?;
+            ids.extend(encoding.get_ids().iter().filter(|id| !self.controls.contain(**id)).copied().map(i64::from));
+        }
+        Ok(ids)
     }
 
     fn fit(&self, ids: &[i64]) -> Vec<i64> {

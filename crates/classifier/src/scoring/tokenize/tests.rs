@@ -220,3 +220,21 @@ fn specials_are_found_whatever_the_vocabulary_knows() {
 
     assert_eq!(tokenizer.tokens(&tokenizer.budget().excerpt("w")).expect("tokens").ids, [0, 4, 2]);
 }
+
+/// `tests/fixtures/control_tokens.py` has written what training makes of these texts.
+#[test]
+fn control_tokens_that_a_text_spells_out_are_the_text_that_they_were_in_training() {
+    let made: serde_json::Value =
+        serde_json::from_str(include_str!("../../../../../tests/fixtures/control_tokens.json")).expect("JSON");
+    let texts = made["texts"].as_array().expect("texts");
+
+    for case in made["cases"].as_array().expect("cases") {
+        let spec = TokenizerSpec { max_tokens: 64, ..spec() };
+        let tokenizer = Tokenizer::parse(&spec, case["tokenizer"].to_string().as_bytes()).expect("a tokenizer");
+        for (text, expected) in texts.iter().zip(case["ids"].as_array().expect("ids")) {
+            let ids = tokenizer.encode(text.as_str().expect("a text")).expect("ids");
+
+            assert_eq!(serde_json::json!(ids), *expected, "{} of {text}", case["name"]);
+        }
+    }
+}
