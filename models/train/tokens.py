@@ -49,13 +49,13 @@ def is_control(content: str) -> bool:
 def control_tokens(tokenizer: Tokenizer) -> dict[int, str]:
     """Returns the tokens that no text may have, by id."""
     added = tokenizer.get_added_tokens_decoder().items()
-    return {id: t.content for id, t in added if (t.special or is_control(t.content)) and t.content not in UNKNOWN}
+    return {one: t.content for one, t in added if (t.special or is_control(t.content)) and t.content not in UNKNOWN}
 
 
 def hide_controls(tokenizer: Tokenizer) -> None:
     """Makes control tokens that a text spells out text, also those that the tokenizer's file does not call special."""
     added = tokenizer.get_added_tokens_decoder()
-    for token in (added[id] for id in control_tokens(tokenizer)):
+    for token in (added[one] for one in control_tokens(tokenizer)):
         if not token.special:
             token.special = True
             tokenizer.add_special_tokens([token])

@@ -23,7 +23,7 @@ use tokio::time::{Sleep, sleep, timeout};
 pub(super) const MAX_CONNECTIONS: usize = 256;
 
 /// The time that a client may take over a header, and that a connection may wait for its next request.
-pub(super) const HEADER_DEADLINE: Duration = Duration::from_secs(30);
+pub(super) const HEADER_DEADLINE: Duration = Duration::from_secs(20);
 
 /// The time that a client may take over the rest of an answer, once it has stopped reading.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
