@@ -217,3 +217,21 @@ async fn a_passed_stream_of_a_client_is_counted_and_costs_what_the_catalog_says(
     until_metric(&gateway, r#"pointsman_client_cost_usd_total{client="team",model="passthrough"} 6"#).await;
     until_metric(&gateway, r#"pointsman_client_cost_usd_total{client="team",model="small"} 0"#).await;
 }
+
+#[tokio::test]
+async fn what_no_model_can_use_is_not_believed_and_locks_no_client_out() {
+    for said in [r#"{"prompt_tokens": 9, "completion_tokens": 1073741824}"#, r#"{"cost": 1e9, "prompt_tokens": 9}"#] {
+        let answer = format!(r#"{{"choices": [{{"message": {{"content": "hello"}}}}], "usage": {said}}}"#);
+        let reply = || Answer::Reply(StatusCode::OK, vec![("content-type", "application/json")], answer.clone().into());
+        let (small, frontier) = (Origin::answering([reply(), reply()]).await, Origin::start().await);
+        let sections = clients(", rate_limit: {tokens_per_minute: 1000}");
+        let gateway = Gateway::start(&Config { sections, ..Config::new(&small, &frontier) }).await;
+
+        let first = ask(&gateway, KEY, "auto").await;
+        until_metric(&gateway, r#"pointsman_usage_unknown_total{model="small"} 1"#).await;
+        until_metric(&gateway, r#"pointsman_usage_estimated_total{model="small"} 1"#).await;
+        let second = ask(&gateway, KEY, "auto").await;
+
+        assert_eq!([first.status, second.status], [StatusCode::OK; 2], "{said}");
+    }
+}
