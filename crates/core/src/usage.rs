@@ -198,12 +198,6 @@ impl UsageReader {
         self.usage_within(&UsageBounds::UNKNOWN_MODEL, prompt_tokens, counter)
     }
 
-    /// Returns whether what the upstream said is beyond `bounds`, so that none of it is believed.
-    #[must_use]
-    pub fn is_beyond(&self, bounds: &UsageBounds) -> bool {
-        !bounds.allow(&self.counts())
-    }
-
     /// Returns what the answer used; `None` if it neither said so nor had any text. Of what it said beyond `bounds`
     /// nothing is believed, as if it had not been said.
     ///
@@ -221,11 +215,13 @@ impl UsageReader {
         if said == ReportedCounts::default() && self.state.text.bytes() == 0 {
             return None;
         }
-        let counts = if bounds.allow(&said) { said } else { ReportedCounts::default() };
+        let disbelieved = !bounds.allow(&said);
+        let counts = if disbelieved { ReportedCounts::default() } else { said };
         let usage = Usage {
             input: counts.input.unwrap_or_else(prompt_tokens),
             output: counts.output.unwrap_or_else(|| self.state.text.tokens(counter)),
             estimated: self.is_estimated(&counts),
+            disbelieved,
             ..Usage::of_parts(&counts)
         };
         Some(usage.consistent())

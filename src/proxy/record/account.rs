@@ -156,14 +156,11 @@ impl Recorder {
             return UsageBill::default();
         }
         let bounds = bounds_of(ctx, dialect);
-        if model.is_some() && is_beyond(meter, &bounds) {
-            self.metrics.usage_unknown(model);
-        }
         let Some(usage) = usage_of(meter, ctx, &bounds) else {
             if dialect == Some(Dialect::Responses) {
                 self.remember_unbilled(ctx);
             }
-            if model.is_some() && !is_beyond(meter, &bounds) {
+            if model.is_some() {
                 self.metrics.usage_unknown(model);
             }
             return UsageBill::default();
@@ -190,6 +187,9 @@ impl Recorder {
         self.metrics.tokens_used(model, TokenDirection::Reasoning, usage.reasoning);
         if usage.estimated {
             self.metrics.usage_estimated(model);
+        }
+        if usage.disbelieved {
+            self.metrics.usage_unknown(model);
         }
     }
 
@@ -240,10 +240,6 @@ fn bounds_of(ctx: &RequestContext, dialect: Option<Dialect>) -> UsageBounds {
         return bounds.with_input(UsageBounds::UNKNOWN_MODEL.input);
     }
     if ctx.asked.wants_long_context { bounds.with_input(LONG_CONTEXT) } else { bounds }
-}
-
-fn is_beyond(meter: &AnswerMeter, bounds: &UsageBounds) -> bool {
-    meter.reader().is_some_and(|reader| reader.is_beyond(bounds))
 }
 
 /// Returns the usage of an answer, as far as it is within `bounds`. Where neither the request is routed nor its client's tokens are counted, nobody has

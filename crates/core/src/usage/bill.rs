@@ -7,6 +7,7 @@ use super::{AnswerFormat, UsageBounds};
 use crate::config::{ServiceTierFactors, TokenPrice};
 
 /// Tokens that a request used.
+#[expect(clippy::struct_excessive_bools, reason = "facts of an answer, each by itself")]
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Usage {
     /// Tokens of the prompt, `cached` and written ones included.
@@ -39,6 +40,8 @@ pub struct Usage {
     pub billed: Option<f64>,
     /// Tells whether `input` or `output` was estimated because the upstream did not say.
     pub estimated: bool,
+    /// Tells whether the upstream said more than its model can have used, so that none of it counts.
+    pub disbelieved: bool,
 }
 
 /// A tier of a provider's service, which has a price of its own.
@@ -90,6 +93,7 @@ impl Usage {
             is_us_only: counted.is_us_only.unwrap_or_default(),
             billed: counted.billed,
             estimated: false,
+            disbelieved: false,
         }
     }
 
