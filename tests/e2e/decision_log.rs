@@ -3,11 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::client::{CHAT, Connection, Framing, Reply, chat, get, question};
-use crate::clients::hash;
 use crate::gateway::{Config, Gateway};
 use crate::origin::Origin;
 use crate::reload::until_metric;
@@ -18,18 +17,18 @@ const HARD: &str = "Prove that there are infinitely many primes congruent to 3 m
      upper bound for the n-th such prime.";
 const PROMPT: &str = "What is the planted capital of France?";
 
-fn logging(config: Config, more: &str) -> Config {
+pub(crate) fn logging(config: Config, more: &str) -> Config {
     let sections =
         format!("{}\ndecision_log: {{path: logs/d.jsonl, hash_key: {{env: LOG_KEY}}{more}}}", config.sections);
     Config { sections, ..config }
 }
 
-async fn start(config: &Config) -> Gateway {
+pub(crate) async fn start(config: &Config) -> Gateway {
     Gateway::start_with(config, &[("LOG_KEY", KEY)]).await
 }
 
 /// Every line of every file, in order, once the gateway has ended.
-fn lines(gateway: &mut Gateway) -> Vec<Value> {
+pub(crate) fn lines(gateway: &mut Gateway) -> Vec<Value> {
     assert!(gateway.stop().success(), "{}", gateway.log());
     let text = text(&gateway.file());
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
@@ -378,35 +377,4 @@ fn a_key_that_is_missing_or_short_stops_the_start_and_is_not_repeated() {
     assert_eq!((missing.0, short.0), (Some(78), Some(78)));
     assert!(missing.1.contains("decision_log.hash_key: environment variable `SHORT_KEY` is not set"), "{}", missing.1);
     assert!(short.1.contains("too short") && !short.1.contains("planted"), "{}", short.1);
-}
-
-#[tokio::test]
-async fn feedback_on_another_client_s_request_is_refused_and_the_operator_s_says_whose_it_is() {
-    let (small, frontier) = (Origin::start().await, Origin::start().await);
-    let clients = ["anna", "mallory"].map(|name| format!("  {name}: {{keys: [{{sha256: {}}}]}}\n", hash(name)));
-    let sections = format!("clients:\n{}", clients.concat());
-    let mut gateway = start(&logging(Config { sections, ..Config::new(&small, &frontier) }, "")).await;
-    let send = async |client: &str, path: &str, body: Value| {
-        let mut connection = Connection::open(gateway.listen, Framing::Length).await;
-        let request = connection.request(Method::POST, path).header("content-type", "application/json");
-        let request = request.header("x-api-key", client).header("x-request-id", "of-anna");
-        let request = request.body(Framing::Length.body(body.to_string().into())).expect("a valid request");
-        Reply::read(connection.send(request).await.expect("an answer")).await
-    };
-    let word = json!({"request_id": "of-anna", "rating": "down"});
-    let ask = serde_json::from_str(&question("auto", "hi")).expect("JSON");
-
-    let unknown = send("mallory", "/v1/feedback", word.clone()).await;
-    assert_eq!(send("anna", CHAT, ask).await.status, StatusCode::OK);
-    let foreign = send("mallory", "/v1/feedback", word.clone()).await;
-    let own = send("anna", "/v1/feedback", word.clone()).await;
-    let mut admin = Connection::open(gateway.admin, Framing::Length).await;
-    let operator = admin.post(Framing::Length, "/v1/feedback", word.to_string()).await;
-
-    assert_eq!((foreign.status, foreign.error_code().as_str()), (StatusCode::BAD_REQUEST, "invalid_feedback"));
-    assert_eq!([unknown.status, own.status, operator.status], [StatusCode::OK; 3]);
-    let said = lines(&mut gateway).into_iter().filter(|line| line["kind"] == "feedback");
-    let said: Vec<_> = said.map(|line| (line["client"].clone(), line["operator"].clone())).collect();
-    let expected = [(json!("mallory"), Value::Null), (json!("anna"), Value::Null), (Value::Null, json!(true))];
-    assert_eq!(said, expected);
 }

@@ -31,6 +31,7 @@ mod expect;
 mod explained;
 mod failures;
 mod fallback;
+mod feedback;
 mod governed;
 mod harness;
 mod headers;

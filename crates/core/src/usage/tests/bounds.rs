@@ -1,0 +1,61 @@
+//! What is believed of an upstream's word, and what is not.
+
+use super::*;
+
+#[test]
+fn what_is_beyond_a_model_is_not_believed_in_any_api_whole_or_streamed() {
+    let bounds = UsageBounds::of_model(Some(1000), Some(100), None);
+    let text = "\"choices\":[{\"message\":{\"content\":\"Hello there\"}}]";
+    let answers = |format: AnswerFormat| match format {
+        AnswerFormat::Anthropic => ["input_tokens", "output_tokens", "cache_read_input_tokens"],
+        AnswerFormat::Responses => ["input_tokens", "output_tokens", "input_tokens_details\":{\"cached_tokens"],
+        AnswerFormat::OpenAi => ["prompt_tokens", "completion_tokens", "prompt_cache_hit_tokens"],
+    };
+    for format in [AnswerFormat::OpenAi, AnswerFormat::Responses, AnswerFormat::Anthropic] {
+        let [input, output, cached] = answers(format);
+        for (said, expected) in
+            [([600, 100, 400], true), ([1001, 1, 0], false), ([1, 101, 0], false), ([1, 1, 1001], false)]
+        {
+            let end = if cached.contains('{') { "}" } else { "" };
+            let [a, b, c] = said;
+            let usage = format!("\"usage\":{{\"{input}\":{a},\"{output}\":{b},\"{cached}\":{c}{end}}}");
+            for (framing, answer) in [
+                (AnswerFraming::Json, format!("{{{text},{usage}}}")),
+                (AnswerFraming::Events, format!("data: {{{text},{usage}}}\n\n")),
+            ] {
+                let reader = read(format, framing, &answer, 5);
+                let found = reader.usage_within(&bounds, || 42, &TokenCounter::new()).expect("usage");
+
+                assert_eq!(found.disbelieved, !expected, "{format:?} {answer}");
+                assert_eq!(
+                    (found.estimated, found.input == 42),
+                    (!expected, !expected),
+                    "{format:?} {answer}: {found:?}"
+                );
+                assert!(found.input <= 1000 && found.output <= 100 && found.cached <= found.input, "{found:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_bill_of_the_provider_s_own_is_believed_as_far_as_the_model_could_cost() {
+    let price = serde_json::from_str(r#"{"input": 1.0, "output": 2.0}"#).expect("a price");
+    let bounds = UsageBounds::of_model(Some(1_000_000), Some(100_000), Some(&price));
+    let said = |cost: f64| serde_json::json!({"prompt_tokens": 5, "completion_tokens": 5, "cost": cost});
+
+    let read = |cost: f64| Usage::of_value(&said(cost), AnswerFormat::OpenAi, &bounds).and_then(|usage| usage.billed);
+    assert_eq!([read(0.5), read(5.0), read(1e6)], [Some(0.5), Some(5.0), None]);
+    let unknown = &UsageBounds::UNKNOWN_MODEL;
+    assert!(Usage::of_value(&said(1e6), AnswerFormat::OpenAi, unknown).is_none());
+}
+
+#[test]
+fn numbers_that_are_none_of_tokens_are_as_if_they_were_not_said() {
+    for absurd in ["-1", "1.5", "1e300", "\"12\"", "18446744073709551616", "null", "[1]", "{}"] {
+        let answer = format!(r#"{{"usage":{{"prompt_tokens":{absurd},"completion_tokens":7}}}}"#);
+        let found = usage(&read(AnswerFormat::OpenAi, AnswerFraming::Json, &answer, 8)).expect("usage");
+
+        assert_eq!((found.output, found.estimated), (7, true), "{absurd}");
+    }
+}
