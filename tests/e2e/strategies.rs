@@ -355,7 +355,8 @@ async fn the_kill_switch_sends_everything_to_otherwise_until_it_is_turned_back()
     let gateway = Gateway::start(&config).await;
     let turn = async |body: Value| {
         let mut admin = Connection::open(gateway.admin, Framing::Length).await;
-        let request = admin.request(Method::PUT, "/kill-switch").body(Framing::Length.body(body.to_string().into()));
+        let request = admin.request(Method::PUT, "/kill-switch").header("content-type", "application/json");
+        let request = request.body(Framing::Length.body(body.to_string().into()));
         Reply::read(admin.send(request.expect("a request")).await.expect("an answer")).await
     };
     let hello = async || chat(gateway.listen, question("auto", "hello")).await;

@@ -44,7 +44,7 @@ async fn a_page_of_another_origin_changes_nothing_on_the_admin_plane() {
 #[tokio::test]
 async fn a_page_of_another_origin_spends_no_key_and_gives_no_feedback_where_clients_need_none() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
-    let log = "decision_log: {path: logs/d.jsonl}".to_owned();
+    let log = "decision_log: {path: logs/d.jsonl, text: true}".to_owned();
     let config = Config { sections: log, default_provider: Some("two"), ..Config::new(&small, &frontier) };
     let gateway = Gateway::start(&config).await;
     let text = [("content-type", "text/plain")];
