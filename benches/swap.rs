@@ -151,7 +151,7 @@ async fn ask(router: &Arc<Router>, bodies: &Arc<Vec<String>>, rate: f64, seconds
 }
 
 /// Swaps the bundle for one of another version until it is told to stop; returns how often.
-fn swap(reloader: &Reloader, bundle: &Path, stop: &AtomicBool) -> Result<usize> {
+fn swap(reloader: &Arc<Reloader>, bundle: &Path, stop: &AtomicBool) -> Result<usize> {
     let file = bundle.join("bundle.yaml");
     let manifest = fs::read_to_string(&file)?;
     let version = manifest.lines().find(|line| line.starts_with("version:")).context("a version")?.to_owned();

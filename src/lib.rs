@@ -24,4 +24,4 @@ pub use router::{
     ControlState, DecisionTimings, IncomingRequest, JudgeMode, KillSwitch, KilledPolicies, NoDecision, PolicyRefusal,
     QuotaClaim, QuotaMode, RequestState, Router, Routing, StateKeeper, StateOutcome, Verdict, header_text,
 };
-pub use snapshot::{BuildError, EnvironmentLookup, PreparedConfig, Snapshot, SnapshotBuilder};
+pub use snapshot::{BuildError, EnvironmentLookup, LoadError, PreparedConfig, Snapshot, SnapshotBuilder};

@@ -1,46 +1,44 @@
 //! A reload's life: watch -> parse -> validate -> build -> warm up -> swap. The last good snapshot keeps serving.
 //!
 //! One [`Reloader`] does it, whoever asks: the file watcher, SIGHUP, or the admin plane. Reloads run one after another
-//! and take as long as loading the weights does, so callers keep them off the request path: one runs, one waits, and
-//! whoever asks meanwhile shares the outcome of the one that waits. Listeners and threads are not reloadable; changing
-//! them is refused by key name.
+//! on a thread that lives as long as there are some: one runs, one waits, and whoever asks meanwhile shares the outcome
+//! of the one that waits. What reads files has a deadline, so that a reload always ends, and nothing waits for it at the
+//! end of the process. Listeners and threads are not reloadable; changing them is refused by key name.
 
 mod health;
+mod turns;
 mod watcher;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::SystemTime;
 
 use pointsman_core::config::{Config, FileRole, NamesFiles as _};
 use pointsman_telemetry::metrics::ModelInfo;
 use pointsman_telemetry::{Metrics, ReloadOutcome};
-use tokio::sync::watch;
+use tokio::sync::oneshot;
 
 pub(crate) use self::health::WatchHealth;
+use self::turns::{SnapshotChange, TurnEnd, TurnQueue};
 pub(crate) use self::watcher::FileWatcher;
-
 use crate::router::Router;
 use crate::snapshot::{BuildError, ClassifierState, Snapshot, SnapshotBuilder};
 
 /// Replaces the snapshot that serves by one built from the configuration file as it is now.
 pub struct Reloader {
-    builder: SnapshotBuilder,
+    builder: Arc<SnapshotBuilder>,
     router: Arc<Router>,
     metrics: Arc<Metrics>,
     last: Mutex<Option<ReloadResult>>,
     /// The snapshot that served before, kept whole and running, so that going back takes no loading.
     previous: Mutex<Option<Arc<Snapshot>>>,
-    turn: Mutex<()>,
-    /// The reload that waits for its turn, if one does.
-    waiting: Mutex<Option<AwaitedReload>>,
+    turns: Mutex<TurnQueue>,
     /// The beginning of the load that made the snapshot that serves: what changed since may not be in it.
     since: Mutex<SystemTime>,
     watch: Mutex<WatchHealth>,
 }
-
-/// The result of a reload, once there is one.
-type AwaitedReload = watch::Receiver<Option<ReloadResult>>;
 
 /// The end of a reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,11 +65,11 @@ enum ReloadError {
 impl Reloader {
     /// Makes a reloader of the builder's file for `router`.
     #[must_use]
-    pub fn new(builder: SnapshotBuilder, router: Arc<Router>, metrics: Arc<Metrics>) -> Self {
+    pub fn new(builder: impl Into<Arc<SnapshotBuilder>>, router: Arc<Router>, metrics: Arc<Metrics>) -> Self {
+        let builder = builder.into();
         let since = Mutex::new(builder.created());
-        let (last, previous, waiting) = (Mutex::new(None), Mutex::new(None), Mutex::new(None));
-        let (turn, watch) = (Mutex::new(()), Mutex::default());
-        let reloader = Self { builder, router, metrics, last, previous, turn, waiting, since, watch };
+        let (last, previous, turns, watch) = Default::default();
+        let reloader = Self { builder, router, metrics, last, previous, turns, since, watch };
         let snapshot = reloader.router.snapshot();
         announce(&reloader.metrics, &snapshot);
         reloader.metrics.started(snapshot.generation, SystemTime::now());
@@ -80,13 +78,65 @@ impl Reloader {
 
     /// Builds the next snapshot and makes it serve, or keeps the one that does and says why.
     ///
-    /// Blocks for as long as loading takes; one reload runs at a time.
-    pub fn reload(&self, trigger: &'static str) -> ReloadResult {
-        let turn = locked(&self.turn);
-        self.reload_in_turn(trigger, &turn)
+    /// Blocks for as long as that takes, which is bounded; one reload runs at a time. Where one waits for its turn
+    /// already, that one's result is everybody's: it will read what is there now.
+    pub fn reload(self: &Arc<Self>, trigger: &'static str) -> ReloadResult {
+        let end = futures::executor::block_on(self.ask(SnapshotChange::Reload, trigger));
+        end.ok().flatten().unwrap_or_else(|| self.refused(trigger, "the thread of reloads is gone"))
     }
 
-    fn reload_in_turn(&self, trigger: &'static str, _turn: &MutexGuard<'_, ()>) -> ReloadResult {
+    /// Like [`Reloader::reload`], without holding up the calling task's thread.
+    ///
+    /// Dropping the future does not stop the reload. `None` when the process is ending.
+    pub async fn reload_in_background(self: Arc<Self>, trigger: &'static str) -> Option<ReloadResult> {
+        self.ask(SnapshotChange::Reload, trigger).await.ok()?
+    }
+
+    /// Asks for a reload and waits for nothing: it says by itself how it went.
+    pub(crate) fn request(self: &Arc<Self>, trigger: &'static str) {
+        drop(self.ask(SnapshotChange::Reload, trigger));
+    }
+
+    /// Makes the snapshot serve that served before the last change, as a new generation; a second call undoes the
+    /// first.
+    ///
+    /// Loads no weights: the snapshot was kept, running classifiers included. The file is not touched, so the next
+    /// reload applies whatever it holds then. `None` when nothing served before.
+    pub async fn rollback(self: Arc<Self>) -> Option<ReloadResult> {
+        self.ask(SnapshotChange::Rollback, "admin").await.ok()?
+    }
+
+    fn ask(self: &Arc<Self>, change: SnapshotChange, trigger: &'static str) -> oneshot::Receiver<TurnEnd> {
+        let mut turns = locked(&self.turns);
+        let end = turns.ask(change, trigger);
+        if turns.claim() {
+            let reloader = Arc::clone(self);
+            let runner = thread::Builder::new().name("reload".into()).spawn(move || reloader.take_turns());
+            if let Err(error) = runner {
+                let waiting = turns.give_up();
+                drop(turns);
+                let refused = Some(self.refused(trigger, &format!("cannot start a thread: {error}")));
+                waiting.into_iter().for_each(|turn| turn.end(&refused));
+            }
+        }
+        end
+    }
+
+    /// Runs the turns that wait, one after another, until none does.
+    fn take_turns(&self) {
+        loop {
+            let next = locked(&self.turns).next();
+            let Some(turn) = next else { return };
+            let end = catch_unwind(AssertUnwindSafe(|| match turn.change {
+                SnapshotChange::Reload => Some(self.reload_now(turn.trigger)),
+                SnapshotChange::Rollback => self.roll_back_now(),
+            }));
+            let end = end.unwrap_or_else(|_| Some(self.refused(turn.trigger, "it panicked")));
+            turn.end(&end);
+        }
+    }
+
+    fn reload_now(&self, trigger: &'static str) -> ReloadResult {
         let (serving, since) = (self.router.snapshot(), SystemTime::now());
         let result = self.prepare(&serving);
         let reloaded = match result {
@@ -102,29 +152,25 @@ impl Reloader {
                 tracing::info!(trigger, generation, "Reloaded");
                 ReloadResult::new(ReloadOutcome::Applied, generation, None)
             }
-            Err(error) => {
-                let generation = serving.generation;
-                tracing::error!(trigger, generation, "Reload refused; generation {generation} keeps serving\n{error}");
-                ReloadResult::new(ReloadOutcome::Rejected, generation, Some(error.to_string()))
-            }
+            Err(error) => return self.refused(trigger, &error.to_string()),
         };
         self.ended(reloaded)
     }
 
-    /// Makes the snapshot serve that served before the last change, as a new generation; a second call undoes the
-    /// first.
-    ///
-    /// Takes no time: the snapshot was kept, running classifiers included. The file is not touched, so the next reload
-    /// applies whatever it holds then. `None` when nothing served before.
-    pub fn rollback(&self) -> Option<ReloadResult> {
-        let _turn = locked(&self.turn);
+    fn roll_back_now(&self) -> TurnEnd {
         let before = locked(&self.previous).clone()?;
         let serving = self.router.snapshot();
-        let next = self.builder.again(&before, &serving);
+        let next = self.builder.again_in_time(&before, &serving);
         let generation = next.generation;
         tracing::warn!(generation, from = serving.generation, to = before.generation, "Rolled back");
         self.swap(serving, next);
         Some(self.ended(ReloadResult::new(ReloadOutcome::RolledBack, generation, None)))
+    }
+
+    fn refused(&self, trigger: &'static str, error: &str) -> ReloadResult {
+        let generation = self.router.snapshot().generation;
+        tracing::error!(trigger, generation, "Reload refused; generation {generation} keeps serving\n{error}");
+        self.ended(ReloadResult::new(ReloadOutcome::Rejected, generation, Some(error.to_owned())))
     }
 
     fn swap(&self, serving: Arc<Snapshot>, next: Snapshot) {
@@ -141,35 +187,6 @@ impl Reloader {
         self.metrics.reloaded(reloaded.outcome, reloaded.generation, reloaded.at);
         *locked(&self.last) = Some(reloaded.clone());
         reloaded
-    }
-
-    /// Like [`Reloader::reload`], without holding up the calling task's thread. Where one waits for its turn already,
-    /// that one's result is everybody's: it will read what is there now.
-    ///
-    /// Dropping the future does not stop the reload. `None` when the runtime is shutting down.
-    pub async fn reload_in_background(self: Arc<Self>, trigger: &'static str) -> Option<ReloadResult> {
-        let mut awaited = self.queued(trigger);
-        awaited.wait_for(Option::is_some).await.ok()?.clone()
-    }
-
-    fn queued(self: &Arc<Self>, trigger: &'static str) -> AwaitedReload {
-        let mut waiting = locked(&self.waiting);
-        if let Some(awaited) = &*waiting {
-            return awaited.clone();
-        }
-        let (ended, awaited) = watch::channel(None);
-        *waiting = Some(awaited.clone());
-        let reloader = Arc::clone(self);
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a reload is no request, and takes a tenth of a second of a thread"
-        )]
-        tokio::task::spawn_blocking(move || {
-            let turn = locked(&reloader.turn);
-            *locked(&reloader.waiting) = None; // who asks from now on may have seen what this one will not
-            ended.send_replace(Some(reloader.reload_in_turn(trigger, &turn)));
-        });
-        awaited
     }
 
     /// Returns how the last reload ended, if there was one.
@@ -222,10 +239,10 @@ impl Reloader {
         files.map(|file| self.builder.base_dir().join(file.path)).collect()
     }
 
-    fn prepare(&self, serving: &Snapshot) -> Result<Snapshot, ReloadError> {
-        let prepared = self.builder.prepare().map_err(BuildError::from)?;
+    fn prepare(&self, serving: &Arc<Snapshot>) -> Result<Snapshot, ReloadError> {
+        let prepared = self.builder.prepare_in_time()?;
         refuse_fixed(&serving.config, prepared.config())?;
-        Ok(self.builder.build(prepared, Some(serving))?)
+        Ok(self.builder.build_in_time(prepared, Some(Arc::clone(serving)))?)
     }
 }
 

@@ -7,6 +7,7 @@
 mod advisers;
 mod builder;
 mod key_material;
+mod load_threads;
 mod memory;
 mod prepared;
 mod state;
@@ -23,6 +24,7 @@ use pointsman_telemetry::{DecisionLog, Tracer};
 pub(crate) use self::advisers::StrategyAdvisers;
 pub use self::builder::{BuildError, EnvironmentLookup, SnapshotBuilder};
 use self::key_material::KeyMaterial;
+pub use self::load_threads::LoadError;
 pub use self::prepared::PreparedConfig;
 pub(crate) use self::state::ClassifierState;
 use crate::certificates::ListenerCertificate;

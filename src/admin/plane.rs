@@ -143,7 +143,8 @@ impl AdminPlane for GatewayProcess {
     }
 
     async fn rollback(&self) -> Result<Value, AdminError> {
-        let rolled_back = self.reloader.rollback().ok_or_else(AdminError::nothing_to_roll_back)?;
+        let rolled_back = Arc::clone(&self.reloader).rollback().await;
+        let rolled_back = rolled_back.ok_or_else(AdminError::nothing_to_roll_back)?;
         Ok(json!({ "outcome": rolled_back.outcome, "generation": rolled_back.generation }))
     }
 }

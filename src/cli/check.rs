@@ -71,12 +71,12 @@ pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
 }
 
 fn build(path: &Path, metrics: &Arc<Metrics>) -> Result<Snapshot, BuildError> {
-    let builder = SnapshotBuilder::new(path, Arc::clone(metrics));
-    let mut prepared = builder.prepare()?;
+    let builder = Arc::new(SnapshotBuilder::new(path, Arc::clone(metrics)));
+    let mut prepared = builder.prepare_in_time()?;
     if !prepared.config().tests.is_empty() {
         prepared.extend_deadlines(PATIENCE);
     }
-    builder.build(prepared, None)
+    builder.build_in_time(prepared, None)
 }
 
 /// Says which classifiers serve. One that would not score is a problem here, though a process that serves would go on

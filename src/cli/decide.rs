@@ -92,10 +92,10 @@ pub(super) fn run(arguments: &DecideArguments) -> ExitCode {
 fn decide(arguments: &DecideArguments) -> Result<Value, DecideError> {
     let path = &arguments.file.config;
     let metrics = Arc::new(Metrics::new());
-    let builder = SnapshotBuilder::new(path, Arc::clone(&metrics));
-    let prepared = builder.prepare().map_err(BuildError::from)?;
+    let builder = Arc::new(SnapshotBuilder::new(path, Arc::clone(&metrics)));
+    let prepared = builder.prepare_in_time()?;
     let body = Bytes::from(body(arguments, prepared.config())?);
-    let router = Router::new(builder.build(prepared, None)?, metrics);
+    let router = Router::new(builder.build_in_time(prepared, None)?, metrics);
     let snapshot = router.snapshot();
     let client = arguments.client.as_deref().map(|name| snapshot.clients.find(name)).transpose()?;
     let prompt = snapshot.read(Dialect::ChatCompletions, &body)?;

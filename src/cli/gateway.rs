@@ -74,8 +74,9 @@ impl Gateway {
     /// [`ListenerSource::Upgrade`] takes the listeners of a running process when everything else is ready.
     pub(super) async fn start(path: &Path, start: ListenerSource) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new());
-        let builder = SnapshotBuilder::new(path, Arc::clone(&metrics));
-        let prepared = builder.prepare().map_err(BuildError::from)?;
+        let builder = Arc::new(SnapshotBuilder::new(path, Arc::clone(&metrics)));
+        let reading = Arc::clone(&builder);
+        let prepared = blocking(move || reading.prepare_in_time()).await??;
         // The token table takes a fifth of a second to load: beside the weights here, or in the first request.
         let warming = std::thread::Builder::new().name("warm".into()).spawn(|| TokenCounter::new().warm())?;
         let config = prepared.config();
@@ -83,18 +84,21 @@ impl Gateway {
         if let Some(note) = config.admin.open_note() {
             tracing::warn!("{note}");
         }
+        let building = Arc::clone(&builder);
+        let build = blocking(move || {
+            let first = building.build_in_time(prepared, None);
+            let _ = warming.join(); // a panic would show again, at the first count
+            first
+        });
         let (listeners, admin_listener, first) = match start {
             ListenerSource::Fresh => {
                 let listeners = Listeners::bind(&listen)?; // before the weights are loaded, which takes a while
                 let admin = bind_admin(address).await?;
-                let first = builder.build(prepared, None)?;
-                let _ = warming.join(); // as below
-                (listeners, admin, first)
+                (listeners, admin, build.await??)
             }
             ListenerSource::Upgrade => {
                 let socket = upgrade.ok_or(StartError::NoUpgradeSocket)?.socket;
-                let first = builder.build(prepared, None)?;
-                let _ = warming.join(); // a panic would show again, at the first count
+                let first = build.await??;
                 let socket = builder.base_dir().join(socket);
                 let listeners = blocking(move || Listeners::take_over(&socket, &listen)).await???;
                 (listeners, wait_for_admin(address).await?, first)
@@ -187,9 +191,10 @@ impl Gateway {
 /// Waits for the last lines of the decision log, as long as a disk that works may take, and for the last spans.
 async fn flush_logs(reloader: &Reloader) {
     if let Some(tracer) = reloader.router().snapshot().tracer.clone() {
-        let flushed = blocking(move || tracer.flush()).await;
-        if let Ok(Err(error)) = flushed {
-            tracing::warn!(%error, "The last traces may be lost");
+        match tokio::time::timeout(LOG_FLUSH, blocking(move || tracer.flush())).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => tracing::warn!(%error, "The last traces may be lost"),
+            Ok(Err(_)) | Err(_) => tracing::warn!("The last traces may be lost"),
         }
     }
     let Some(log) = reloader.router().snapshot().decision_log.clone() else { return };

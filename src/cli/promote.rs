@@ -47,7 +47,7 @@ fn promote(arguments: &PromoteArguments) -> Result<String, PromoteFailure> {
     let file = |source| PromoteFailure::File { path: arguments.file.config.clone(), source };
     // The file itself, not a link to it.
     let path = arguments.file.config.canonicalize().map_err(file)?;
-    let before = fs::read_to_string(&path).map_err(file)?;
+    let before = Config::read_text(&path).map_err(io::Error::other).map_err(file)?;
     let after = Config::promote(&before, &arguments.classifier)?;
     if arguments.write {
         replace(&path, &after).map_err(file)?;

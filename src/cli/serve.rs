@@ -50,7 +50,10 @@ pub(super) fn run(arguments: &ServeArguments, format: LogFormat) -> ExitCode {
         Err(error) => return fail(&error, UNAVAILABLE),
     };
     let start = if arguments.upgrade { ListenerSource::Upgrade } else { ListenerSource::Fresh };
-    match runtime.block_on(serve(&arguments.file.config, start)) {
+    let served = runtime.block_on(serve(&arguments.file.config, start));
+    // Whatever a file system holds up ends with the process, and is not waited for.
+    runtime.shutdown_background();
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error @ StartError::Build(_)) => fail(&error, CONFIG),
         Err(error) => fail(&error, UNAVAILABLE),
@@ -59,7 +62,13 @@ pub(super) fn run(arguments: &ServeArguments, format: LogFormat) -> ExitCode {
 
 async fn serve(path: &Path, start: ListenerSource) -> Result<(), StartError> {
     let mut signals = ProcessSignals::new()?;
-    let mut gateway = Gateway::start(path, start).await?;
+    let mut gateway = tokio::select! {
+        started = Gateway::start(path, start) => started?,
+        () = signals.stop() => {
+            tracing::info!("Stopped while loading");
+            return Ok(());
+        }
+    };
     let generation = gateway.reloader().router().snapshot().generation;
     eprintln!("ready listen={} admin={} generation={generation}", gateway.address(), gateway.admin_address());
     let reason = loop {
@@ -109,6 +118,14 @@ impl ProcessSignals {
         })
     }
 
+    /// Waits for a signal to end before anything serves. There is nothing to reload or to hand over then.
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
     /// Waits for a signal to end; a hangup meanwhile reloads.
     async fn next(&mut self, reloader: &Arc<Reloader>) -> SignalRequest {
         loop {
@@ -116,8 +133,7 @@ impl ProcessSignals {
                 _ = self.terminate.recv() => return SignalRequest::Stop(ShutdownReason::Ordered),
                 _ = self.interrupt.recv() => return SignalRequest::Stop(ShutdownReason::Interrupted),
                 _ = self.quit.recv() => return SignalRequest::HandOver,
-                // Reloads wait for one another, and each says by itself how it went.
-                _ = self.hangup.recv() => drop(tokio::spawn(Arc::clone(reloader).reload_in_background("signal"))),
+                _ = self.hangup.recv() => reloader.request("signal"),
             }
         }
     }

@@ -11,7 +11,7 @@ mod sinks;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use pointsman_classifier::{ClassifierError, OnnxRuntime};
 use pointsman_core::config;
@@ -25,11 +25,18 @@ use pointsman_telemetry::{Metrics, TracerError};
 use super::Snapshot;
 use super::advisers::check_judges;
 use super::key_material::KeyMaterial;
+use super::load_threads::{LoadError, LoadThreads};
 use super::memory;
 use super::prepared::{CollectorSecrets, PreparedConfig, SinkSecrets, StoreSecrets};
 use crate::certificates::ListenerCertificate;
 use crate::clients::Clients;
 use crate::upstream::{ConfigSurroundings, ProviderCaller, Upstreams};
+
+/// The longest time for reading a configuration and the files that it names, weights apart, and compiling it.
+const READING: Duration = Duration::from_secs(30);
+
+/// The longest time for reading weights, starting sessions and checking them: engines for a GPU are built for minutes.
+const BUILDING: Duration = Duration::from_mins(15);
 
 /// Looks an environment variable up.
 pub type EnvironmentLookup = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
@@ -48,6 +55,7 @@ pub struct SnapshotBuilder {
     runtime: OnceLock<Result<Arc<OnnxRuntime>, String>>,
     /// Asks judges; made for the first one, because it loads the system's certificate authorities.
     caller: OnceLock<Arc<ProviderCaller>>,
+    loads: LoadThreads,
 }
 
 /// The reason why a snapshot cannot be built.
@@ -66,6 +74,9 @@ pub enum BuildError {
     /// The decision log's writer does not start.
     #[error("cannot start a thread")]
     Thread(#[from] std::io::Error),
+    /// The load hangs, panicked or was not started.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// A classifier that serves now would be lost.
     #[error("classifiers.{name}.bundle: {source}")]
     Classifier { name: Name, source: ClassifierError },
@@ -81,7 +92,41 @@ impl SnapshotBuilder {
     pub fn new(path: &Path, metrics: Arc<Metrics>) -> Self {
         let environment = Box::new(|name: &str| std::env::var(name).ok());
         let (created, runtime, caller) = (SystemTime::now(), OnceLock::new(), OnceLock::new());
-        Self { path: path.to_owned(), environment, metrics, created, runtime, caller }
+        let loads = LoadThreads::default();
+        Self { path: path.to_owned(), environment, metrics, created, runtime, caller, loads }
+    }
+
+    /// Like [`SnapshotBuilder::prepare`], on a thread of its own that is left behind when a file system hangs.
+    ///
+    /// # Errors
+    /// As [`SnapshotBuilder::prepare`], or when it takes longer than half a minute or panics.
+    pub fn prepare_in_time(self: &Arc<Self>) -> Result<PreparedConfig, BuildError> {
+        let builder = Arc::clone(self);
+        Ok(self.loads.run(READING, move || builder.prepare())??)
+    }
+
+    /// Like [`SnapshotBuilder::build`], on a thread of its own that is left behind when it does not end.
+    ///
+    /// # Errors
+    /// As [`SnapshotBuilder::build`], or when it takes longer than a quarter of an hour or panics.
+    pub fn build_in_time(
+        self: &Arc<Self>,
+        prepared: PreparedConfig,
+        previous: Option<Arc<Snapshot>>,
+    ) -> Result<Snapshot, BuildError> {
+        let builder = Arc::clone(self);
+        self.loads.run(BUILDING, move || builder.build(prepared, previous.as_deref()))?
+    }
+
+    /// Like [`SnapshotBuilder::again`], on a thread of its own. Where that does not end, the keys and authorities of
+    /// `before` serve.
+    #[must_use]
+    pub fn again_in_time(self: &Arc<Self>, before: &Arc<Snapshot>, serving: &Arc<Snapshot>) -> Snapshot {
+        let (builder, old, new) = (Arc::clone(self), Arc::clone(before), Arc::clone(serving));
+        self.loads.run(READING, move || builder.again(&old, &new)).unwrap_or_else(|error| {
+            tracing::warn!(%error, "Keys cannot be read, so that the rollback brings the former ones back");
+            before.again(serving)
+        })
     }
 
     /// Returns when it was made; it read no file before.
@@ -96,7 +141,7 @@ impl SnapshotBuilder {
     /// Every problem, with its place.
     pub fn prepare(&self) -> Result<PreparedConfig, ConfigProblems> {
         let file = self.path.display().to_string();
-        let (config, problems) = match std::fs::read_to_string(&self.path) {
+        let (config, problems) = match Config::read_text(&self.path) {
             Ok(text) => Config::inspect(&text, &file),
             Err(_) => (Some(Config::load(&self.path)?), ConfigProblems::new(&file, Vec::new())), // which says why
         };

@@ -1,19 +1,17 @@
 //! The key material of a snapshot: whether the secrets and authorities in files are those that it was made of.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
-use pointsman_core::config::{Config, NamesFiles as _};
+use pointsman_core::config::{Config, NamesFiles as _, RegularFile};
 use sha2::{Digest as _, Sha256};
 
-/// The most of a file that is read; keys and authorities are smaller.
+/// The largest file of a key or of authorities.
 const MAX_BYTES: u64 = 16 << 20;
 
 /// The hash of every file of secrets and authorities that a configuration names.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyMaterial {
-    /// `None` where a file cannot be read twice, such as a pipe.
+    /// `None` where a file cannot be read.
     sha256: Option<[u8; 32]>,
 }
 
@@ -38,10 +36,5 @@ impl KeyMaterial {
 }
 
 fn content(path: &Path) -> Option<Vec<u8>> {
-    if !std::fs::metadata(path).ok()?.is_file() {
-        return None;
-    }
-    let mut bytes = Vec::new();
-    File::open(path).ok()?.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
+    RegularFile::open(path, MAX_BYTES).and_then(RegularFile::bytes).ok()
 }

@@ -6,8 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pingora::utils::tls::{WrappedX509, parse_x509};
+use pointsman_core::config::RegularFile;
 use pointsman_http_client::CertificateAuthorities;
 use x509_parser::pem::Pem;
+
+/// The largest file of authorities; all that a system trusts are a quarter of a megabyte.
+const MAX_BYTES: u64 = 16 << 20;
 
 /// Certificates of authorities, in the forms that Pingora and our own client take: made once, because every request
 /// asks.
@@ -24,7 +28,8 @@ impl TrustedAuthorities {
     /// When it cannot be read, or holds something else than certificates, or none.
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
         let shown = path.display();
-        let pem = std::fs::read(path).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
+        let pem = RegularFile::open(path, MAX_BYTES).and_then(RegularFile::bytes);
+        let pem = pem.map_err(|error| format!("cannot read `{shown}`: {error}"))?;
         let mut certificates = Vec::new();
         for block in Pem::iter_from_buffer(&pem) {
             let block = block.map_err(|_| format!("`{shown}` is not a PEM file"))?;

@@ -5,12 +5,12 @@
 //! or the change is so young that another could have the same time, the hash of the content decides.
 
 use std::collections::BTreeMap;
-use std::fs::{File, Metadata};
-use std::io::Read as _;
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use pointsman_core::config::RegularFile;
 use sha2::{Digest as _, Sha256};
 
 /// The age from which a change's time is its own: file systems keep time by ticks, some by two seconds.
@@ -139,19 +139,15 @@ impl FileInode {
 }
 
 fn digest(path: &Path) -> Option<[u8; 32]> {
-    let (mut file, mut hash) = (File::open(path).ok()?.take(MAX_HASHED), Sha256::new());
-    let mut chunk = [0; 8192];
-    loop {
-        match file.read(&mut chunk).ok()? {
-            0 => return Some(hash.finalize().into()),
-            read => hash.update(&chunk[..read]),
-        }
-    }
+    let mut hash = Sha256::new();
+    RegularFile::open(path, MAX_HASHED).ok()?.pieces(|piece| hash.update(piece)).ok()?;
+    Some(hash.finalize().into())
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::fs::File;
 
     use super::*;
 

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::document::Config;
 use super::problem::{ConfigProblem, ConfigProblems, KeyPath, KeyStep};
 use super::read::{FaultAim, NodeReader, ReadFault};
+use super::regular_file::{RegularFile, RegularFileError};
 use super::source::ConfigSource;
 use super::tree::{self, MapEntry, NodeContent, SourceFlaw, SourceMark, YamlNode};
 use super::validate;
@@ -36,8 +37,16 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigProblems> {
         let name = path.display().to_string();
         let refuse = |message: String| ConfigProblems::new(&name, vec![ConfigProblem::new(&KeyPath::root(), message)]);
-        let text = std::fs::read_to_string(path).map_err(|error| refuse(format!("cannot read {name}: {error}")))?;
+        let text = Self::read_text(path).map_err(|error| refuse(format!("cannot read {name}: {error}")))?;
         Self::parse(&text, &name)
+    }
+
+    /// Reads the text of the file at `path`, which a configuration may be.
+    ///
+    /// # Errors
+    /// When there is no regular file of a configuration's size, or it is no text.
+    pub fn read_text(path: &Path) -> Result<String, RegularFileError> {
+        RegularFile::open(path, MAX_FILE_BYTES as u64).and_then(RegularFile::text)
     }
 
     /// Reads and checks `text`, which problems call `file_name`.

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::regular_file::RegularFile;
+
 /// The largest credential file that is read.
 const MAX_FILE_BYTES: u64 = 64 << 10;
 
@@ -84,7 +86,8 @@ impl Credential {
             }
             Self::File(path) => {
                 let path = base_dir.join(path);
-                let text = read_bounded(&path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+                let text = RegularFile::open(&path, MAX_FILE_BYTES).and_then(RegularFile::text);
+                let text = text.map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
                 Secret::new(&text, &format!("file `{}`", path.display())).map(Some)
             }
         }
@@ -109,13 +112,6 @@ impl SecretSource {
             Self::File(path) => Credential::File(path.clone()),
         }
     }
-}
-
-fn read_bounded(path: &Path) -> std::io::Result<String> {
-    use std::io::Read as _;
-    let mut text = String::new();
-    std::fs::File::open(path)?.take(MAX_FILE_BYTES).read_to_string(&mut text)?;
-    Ok(text)
 }
 
 #[cfg(test)]

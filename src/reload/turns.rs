@@ -1,0 +1,113 @@
+//! The queue of reloads: one runs, one waits, and whoever asks meanwhile shares the outcome of the one that waits.
+//!
+//! That one has not read a file yet, so it will see whatever made somebody ask. Asking costs no thread, and nothing is
+//! kept of one who does not wait any more.
+
+use std::collections::VecDeque;
+
+use tokio::sync::oneshot;
+
+use super::ReloadResult;
+
+/// The change of snapshots that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SnapshotChange {
+    /// What the files say now.
+    Reload,
+    /// What served before the last change.
+    Rollback,
+}
+
+/// The end of a turn; `None` when nothing served before that could be rolled back to.
+pub(super) type TurnEnd = Option<ReloadResult>;
+
+/// The turns that wait, at most one for each kind of change.
+#[derive(Debug, Default)]
+pub(super) struct TurnQueue {
+    has_runner: bool,
+    waiting: VecDeque<WaitingTurn>,
+}
+
+/// A turn that has not begun.
+#[derive(Debug)]
+pub(super) struct WaitingTurn {
+    pub(super) change: SnapshotChange,
+    /// The first reason for it.
+    pub(super) trigger: &'static str,
+    askers: Vec<oneshot::Sender<TurnEnd>>,
+}
+
+impl TurnQueue {
+    /// Asks for a change; the turn that waits for it already is everybody's.
+    pub(super) fn ask(&mut self, change: SnapshotChange, trigger: &'static str) -> oneshot::Receiver<TurnEnd> {
+        let (asker, end) = oneshot::channel();
+        match self.waiting.iter_mut().find(|turn| turn.change == change) {
+            Some(turn) => {
+                turn.askers.retain(|asker| !asker.is_closed());
+                turn.askers.push(asker);
+            }
+            None => self.waiting.push_back(WaitingTurn { change, trigger, askers: vec![asker] }),
+        }
+        end
+    }
+
+    /// Returns whether somebody must run what waits, which is then the caller.
+    pub(super) const fn claim(&mut self) -> bool {
+        !std::mem::replace(&mut self.has_runner, true)
+    }
+
+    /// Takes the next turn out; at the end, whoever ran them does so no more.
+    pub(super) fn next(&mut self) -> Option<WaitingTurn> {
+        let next = self.waiting.pop_front();
+        self.has_runner = next.is_some();
+        next
+    }
+
+    /// Takes everything out that waits, because nobody can run it.
+    pub(super) fn give_up(&mut self) -> VecDeque<WaitingTurn> {
+        std::mem::take(self).waiting
+    }
+}
+
+impl WaitingTurn {
+    /// Tells everybody who asked.
+    pub(super) fn end(self, end: &TurnEnd) {
+        for asker in self.askers {
+            let _ = asker.send(end.clone()); // whoever left does not want to know
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_who_ask_share_one_turn_and_those_who_left_are_forgotten() {
+        let mut turns = TurnQueue::default();
+        for _ in 0..1000 {
+            drop(turns.ask(SnapshotChange::Reload, "test"));
+        }
+        let waits = turns.ask(SnapshotChange::Reload, "later");
+
+        let turn = turns.next().expect("a turn");
+
+        assert_eq!((turn.change, turn.trigger, turn.askers.len()), (SnapshotChange::Reload, "test", 1));
+        turn.end(&None);
+        assert_eq!(futures::executor::block_on(waits), Ok(None));
+        assert!(turns.next().is_none());
+    }
+
+    #[test]
+    fn one_runs_what_waits_and_each_kind_of_change_has_its_turn() {
+        let mut turns = TurnQueue::default();
+        let _asked = [SnapshotChange::Reload, SnapshotChange::Rollback, SnapshotChange::Reload]
+            .map(|change| turns.ask(change, "test"));
+
+        assert!(turns.claim() && !turns.claim());
+        let order = std::iter::from_fn(|| turns.next()).map(|turn| turn.change).collect::<Vec<_>>();
+
+        assert_eq!(order, [SnapshotChange::Reload, SnapshotChange::Rollback]);
+        assert!(turns.claim(), "nobody runs them any more");
+    }
+}
