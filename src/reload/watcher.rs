@@ -46,6 +46,9 @@ const RETURN: Duration = Duration::from_millis(200);
 /// The time that the thread may take to end: a file system that hangs must not hold up the end of the process.
 const END: Duration = Duration::from_secs(1);
 
+/// The stack of the thread, which reads manifests.
+const STACK: usize = 16 << 20;
+
 /// The reason why files cannot be watched.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot watch files for changes")]
@@ -81,7 +84,8 @@ impl FileWatcher {
     pub(crate) fn start(reloader: Arc<Reloader>) -> Result<Self, WatchError> {
         let (stopped, stop) = io::pipe()?;
         let (ending, ended) = sync_channel(1);
-        let thread = std::thread::Builder::new().name("watch".into()).spawn(move || {
+        let builder = std::thread::Builder::new().name("watch".into()).stack_size(STACK);
+        let thread = builder.spawn(move || {
             let (folders, bundles, before) = (FolderWatches::new(), BundleFiles::default(), FileStamps::default());
             WatchThread { stop: stopped, reloader, folders, bundles, before, gone: None, _ended: ending }.run();
         })?;

@@ -6,12 +6,12 @@
 
 mod edit;
 mod error;
+mod files;
 pub(crate) mod golden;
 pub(crate) mod reference;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,9 +19,10 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 pub use self::error::BundleError;
+use self::files::VerifiedFiles;
 use self::golden::GoldenInput;
 use crate::bundle::reference::{ReferenceDistributions, SignalReader};
-use crate::manifest::{FILE, Manifest, ManifestError};
+use crate::manifest::{Manifest, ManifestError};
 use crate::scoring::heads::Heads;
 use crate::scoring::inputs::FeatureInputs;
 use crate::scoring::scope::TrainingScope;
@@ -70,18 +71,14 @@ impl DriftReference {
     }
 }
 
-/// The bytes of every file of the manifest, hashes checked.
-struct VerifiedFiles(BTreeMap<String, Vec<u8>>);
-
 impl Bundle {
     /// Reads a folder and checks everything that needs no ONNX Runtime.
     ///
     /// # Errors
     /// The first thing that is wrong, by file and value.
     pub fn open(folder: &Path) -> Result<Self, BundleError> {
-        let bytes = read(folder, FILE)?;
-        let text = str::from_utf8(&bytes).map_err(|error| ManifestError::Syntax { message: error.to_string() })?;
-        let manifest = Manifest::parse(text)?;
+        let bytes = files::manifest(folder)?;
+        let manifest = parse(&bytes)?;
         let mut files = VerifiedFiles::read(folder, &manifest)?;
 
         let tokenizer = Tokenizer::parse(&manifest.tokenizer, &files.take(&manifest.tokenizer.file))?;
@@ -101,11 +98,30 @@ impl Bundle {
         let ngrams = manifest.ngrams.as_ref().map(|ngrams| files.take(&ngrams.file));
         let scope = TrainingScope::parse(&manifest, ngrams)?;
         let model = files.take(&manifest.encoder.file);
-        let weights = files.0.into_iter().map(|(file, bytes)| (file, bytes.into())).collect();
+        let weights = files.rest().into_iter().map(|(file, bytes)| (file, bytes.into())).collect();
 
         let identity = BundleIdentity::new(&manifest, &bytes);
         let (tokenizer, heads) = (Arc::new(tokenizer), Arc::new(heads));
         Ok(Self { identity, manifest, tokenizer, inputs, heads, golden, reference, scope, model, weights })
+    }
+
+    /// Reads the manifest of a folder and no other file.
+    ///
+    /// # Errors
+    /// When there is none, or it is not sound.
+    pub fn read_manifest(folder: &Path) -> Result<Manifest, BundleError> {
+        parse(&files::manifest(folder)?)
+    }
+
+    /// Returns which bundle a folder holds, once the hash of every file is checked. Keeps nothing of them in memory.
+    ///
+    /// # Errors
+    /// When the manifest is not sound, or a file is not the one that it was written for.
+    pub fn verify(folder: &Path) -> Result<BundleIdentity, BundleError> {
+        let bytes = files::manifest(folder)?;
+        let manifest = parse(&bytes)?;
+        VerifiedFiles::check(folder, &manifest)?;
+        Ok(BundleIdentity::new(&manifest, &bytes))
     }
 
     /// Returns which bundle it is.
@@ -183,33 +199,17 @@ impl BundleIdentity {
     }
 }
 
-impl VerifiedFiles {
-    fn read(folder: &Path, manifest: &Manifest) -> Result<Self, BundleError> {
-        let mut files = BTreeMap::new();
-        for (file, expected) in &manifest.files {
-            let bytes = read(folder, file)?;
-            let actual = sha256(&bytes);
-            if !actual.eq_ignore_ascii_case(expected) {
-                let (file, expected) = (file.clone(), expected.clone());
-                return Err(BundleError::Hash { file, bytes: bytes.len(), expected, actual });
-            }
-            files.insert(file.clone(), bytes);
-        }
-        Ok(Self(files))
-    }
-
-    fn take(&mut self, file: &str) -> Vec<u8> {
-        self.0.remove(file).unwrap_or_default()
-    }
-}
-
-fn read(folder: &Path, file: &str) -> Result<Vec<u8>, BundleError> {
-    let path = folder.join(file);
-    fs::read(&path).map_err(|source| BundleError::Read { path, source })
+fn parse(manifest: &[u8]) -> Result<Manifest, BundleError> {
+    let text = str::from_utf8(manifest).map_err(|error| ManifestError::Syntax { message: error.to_string() })?;
+    Ok(Manifest::parse(text)?)
 }
 
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().fold(String::with_capacity(64), |mut text, byte| {
         write!(text, "{byte:02x}").expect("a String takes what is written");
         text
     })

@@ -35,6 +35,12 @@ pub(crate) const FILE: &str = "bundle.yaml";
 /// The longest input, specials included, that a bundle may ask for.
 const MAX_TOKENS: usize = 8192;
 
+/// The widths that an embedding may have.
+const DIMENSIONS: std::ops::RangeInclusive<usize> = 1..=1 << 16;
+
+/// The most heads, hidden ones among them.
+const MAX_HEADS: usize = 256;
+
 /// The numbers of words of a run that may count as a repeat.
 const REPEAT_WORDS: std::ops::RangeInclusive<usize> = 2..=64;
 
@@ -232,6 +238,12 @@ impl Manifest {
     fn check_heads(&self) -> Result<(), ManifestError> {
         if self.heads.is_empty() {
             return Err(ManifestError::NoHeads);
+        }
+        if self.heads.len() > MAX_HEADS {
+            return Err(ManifestError::ManyHeads { count: self.heads.len() });
+        }
+        if !DIMENSIONS.contains(&self.encoder.dimension) {
+            return Err(ManifestError::Dimension { dimension: self.encoder.dimension });
         }
         for (index, head) in self.heads.iter().enumerate() {
             if self.heads[..index].iter().any(|other| other.name == head.name) {

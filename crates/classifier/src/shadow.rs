@@ -123,9 +123,9 @@ impl ShadowClassifier {
     /// Returns whether it is the one that a bundle and its terms describe, for a classifier with these heads.
     pub fn is_current(&self, terms: &config::ShadowConfig, base_dir: &Path, heads: &[(Name, Vec<Arc<str>>)]) -> bool {
         let Ok(running) = &self.state else { return false };
-        let opened = Bundle::open(&base_dir.join(&terms.bundle));
+        let found = Bundle::verify(&base_dir.join(&terms.bundle));
         self.terms == *terms
-            && opened.is_ok_and(|bundle| bundle.identity() == running.classifier.identity())
+            && found.is_ok_and(|identity| identity == *running.classifier.identity())
             && heads.iter().all(|(head, labels)| running.classifier.labels(head) == Some(&labels[..]))
     }
 

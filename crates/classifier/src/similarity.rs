@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman_core::config;
-use pointsman_core::config::{BackgroundTexts, KeyPath, SimilarityRoute};
+use pointsman_core::config::{BackgroundTexts, KeyPath, RegularFile, SimilarityRoute};
 use pointsman_core::features::Features;
 use pointsman_core::policy::RouteSimilarities;
 use pointsman_core::scores::ClassifierFailure;
@@ -25,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The most texts of a file of examples.
 const MAX_EXAMPLES: usize = 10_000;
+
+/// The largest file of examples.
+const MAX_FILE_BYTES: u64 = 64 << 20;
 
 /// A strategy's texts and their embeddings.
 #[derive(Debug)]
@@ -223,7 +226,8 @@ fn embed(classifier: &Classifier, texts: &ExemplarTexts) -> Result<Vec<Vec<UnitV
 }
 
 fn examples(file: &Path) -> Result<Vec<String>, String> {
-    let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    let text = RegularFile::open(file, MAX_FILE_BYTES).and_then(RegularFile::text);
+    let text = text.map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     let is_jsonl = file.extension().is_some_and(|extension| extension == "jsonl");
     let mut examples = Vec::new();
     for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty()) {

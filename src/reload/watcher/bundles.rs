@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pointsman_classifier::Manifest;
+use pointsman_classifier::Bundle;
 
 use super::stamps::{FileStamp, FileStamps};
 
@@ -41,7 +41,7 @@ impl BundleFiles {
         };
         let names = match known.filter(is_same) {
             Some(known) => known.names.clone(),
-            None => names(&manifest),
+            None => names(folder),
         };
         let files = match &names {
             Some(names) => names.iter().map(|name| folder.join(name)).chain([manifest]).collect(),
@@ -52,9 +52,8 @@ impl BundleFiles {
     }
 }
 
-fn names(manifest: &Path) -> Option<Vec<String>> {
-    let manifest = Manifest::parse(&fs::read_to_string(manifest).ok()?).ok()?;
-    Some(manifest.files.into_keys().collect())
+fn names(folder: &Path) -> Option<Vec<String>> {
+    Some(Bundle::read_manifest(folder).ok()?.files.into_keys().collect())
 }
 
 fn entries(folder: &Path) -> Vec<PathBuf> {

@@ -63,19 +63,20 @@ impl SnapshotBuilder {
                 detail: source.to_string(),
             })
         };
-        // Read as a whole: a manifest that did not change says nothing about a file that rotted.
-        let bundle = match Bundle::open(&self.base_dir().join(&section.bundle)) {
-            Ok(bundle) => bundle,
-            Err(source) => return refuse(source.into()),
-        };
+        let folder = self.base_dir().join(&section.bundle);
+        // Hashed as a whole: a manifest that did not change says nothing about a file that rotted.
         if let Some((classifier, terms)) = before
             && is_up
             && !classifier.is_sick()
             && terms.runs_like(section)
-            && bundle.identity() == classifier.identity()
+            && Bundle::verify(&folder).is_ok_and(|identity| identity == *classifier.identity())
         {
             return Ok(ClassifierState::Ready(classifier.clone()));
         }
+        let bundle = match Bundle::open(&folder) {
+            Ok(bundle) => bundle,
+            Err(source) => return refuse(source.into()),
+        };
         if !(bundle.needs_encoder() || section.embeds) {
             let started = Classifier::start_lexical(name, section, &self.metrics, bundle, None);
             return started.map(ClassifierState::Ready).or_else(refuse);

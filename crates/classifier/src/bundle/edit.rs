@@ -21,8 +21,8 @@ impl ReferenceDistributions {
     /// Never: numbers and names are JSON.
     pub fn write(&self, folder: &Path) -> Result<(), BundleError> {
         Bundle::open(folder)?;
-        let path = folder.join(FILE);
-        let text = fs::read_to_string(&path).map_err(|source| BundleError::Read { path: path.clone(), source })?;
+        let text = String::from_utf8(super::files::manifest(folder)?);
+        let text = text.map_err(|error| ManifestError::Syntax { message: error.to_string() })?;
         let mut bytes = serde_json::to_vec_pretty(self).expect("numbers and names are JSON");
         bytes.push(b'\n');
         let changed = with_reference(&text, &sha256(&bytes))?;

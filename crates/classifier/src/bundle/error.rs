@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use pointsman_core::config::RegularFileError;
+
 use super::golden::GoldenError;
 use super::reference::ReferenceError;
 use crate::manifest::{FILE, ManifestError};
@@ -14,15 +16,15 @@ use crate::scoring::tokenize::TokenizerError;
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each field is named for what it holds")]
 pub enum BundleError {
-    /// A file cannot be read: a path or a permission is wrong.
-    #[error("cannot read {}", path.display())]
-    Read { path: PathBuf, source: io::Error },
+    /// A file cannot be read: a path or a permission is wrong, or it is no regular file of a fitting size.
+    #[error("cannot read {}: {problem}", path.display())]
+    Read { path: PathBuf, problem: RegularFileError },
     /// A file cannot be written.
     #[error("cannot write {}", path.display())]
     Write { path: PathBuf, source: io::Error },
     /// A file is not the one that the manifest was written for: changed, truncated or swapped. Another copy helps.
     #[error("{file}: sha256 is {actual} ({bytes} bytes), {FILE} says {expected}")]
-    Hash { file: String, bytes: usize, expected: String, actual: String },
+    Hash { file: String, bytes: u64, expected: String, actual: String },
     /// The manifest is at fault.
     #[error(transparent)]
     Manifest(#[from] ManifestError),

@@ -10,6 +10,9 @@ use serde::Deserialize;
 
 use crate::scoring::heads::Heads;
 
+/// The most golden inputs: every start scores each of them three times.
+const MAX_INPUTS: usize = 1000;
+
 /// An error of a golden file.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each field is named for what it holds")]
@@ -17,6 +20,9 @@ pub enum GoldenError {
     /// The text is not a JSON list of golden inputs.
     #[error("{file} is not a list of golden inputs")]
     Syntax { file: String, source: serde_json::Error },
+    /// There are more inputs than a start has time for.
+    #[error("{file} holds {count} golden inputs (allowed: at most {MAX_INPUTS})")]
+    Many { file: String, count: usize },
     /// The list is empty and proves nothing.
     #[error("{file} holds no golden inputs")]
     Empty { file: String },
@@ -40,6 +46,9 @@ pub(crate) fn parse(file: &str, bytes: &[u8], heads: &Heads) -> Result<Vec<Golde
         serde_json::from_slice(bytes).map_err(|source| GoldenError::Syntax { file: file(), source })?;
     if inputs.is_empty() {
         return Err(GoldenError::Empty { file: file() });
+    }
+    if inputs.len() > MAX_INPUTS {
+        return Err(GoldenError::Many { file: file(), count: inputs.len() });
     }
     let mut expected: Vec<_> =
         heads.names().map(|head| score_count(head, heads.labels(head).map_or(0, <[_]>::len))).collect();

@@ -1,11 +1,13 @@
 //! A sound bundle is broken in one way, and must be refused with a message that names the file and the value.
 
+use std::fs;
 use std::path::PathBuf;
 
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 
 use super::*;
 use crate::Classifier;
+use crate::manifest::FILE;
 use crate::serving::tests::{config, fixture, host, name};
 
 /// A copy of the fixture that may be broken.
@@ -125,10 +127,40 @@ fn a_missing_file_is_named() {
 }
 
 #[test]
+fn a_file_that_is_no_regular_one_or_beyond_its_bound_is_refused_at_once_whatever_it_is_for() {
+    for file in ["bundle.yaml", "tokenizer.json", "heads.safetensors", "golden.json", "model.onnx"] {
+        let copy = BundleCopy::new();
+        fs::remove_file(copy.path(file)).expect("the file");
+        fs::create_dir(copy.path(file)).expect("a folder in its place");
+        let folder = (copy.refusal(), Bundle::verify(copy.0.path()).expect_err("a folder").to_string());
+
+        fs::remove_dir(copy.path(file)).expect("the folder");
+        fs::File::create(copy.path(file)).and_then(|file| file.set_len(40 << 30)).expect("a sparse file");
+        let (sparse, verified) = (copy.refusal(), Bundle::verify(copy.0.path()).expect_err("too large").to_string());
+
+        assert!(folder.0.contains(&format!("{file}: is a folder (allowed: a regular file of at most")), "{folder:?}");
+        assert_eq!(folder.0, folder.1);
+        assert!(sparse.contains(&format!("{file}: has more bytes than are read (allowed: a regular file")), "{sparse}");
+        assert_eq!(sparse, verified);
+    }
+}
+
+#[test]
+fn a_folder_that_is_verified_is_the_bundle_that_opens() {
+    let copy = BundleCopy::new();
+
+    let identity = Bundle::verify(copy.0.path()).expect("sound");
+
+    assert_eq!(identity, *Bundle::open(copy.0.path()).expect("sound").identity());
+    let damaged = copy.damage("model.onnx", |bytes| bytes[0] ^= 1);
+    assert_eq!(Bundle::verify(damaged.0.path()).expect_err("another file").to_string(), damaged.refusal());
+}
+
+#[test]
 fn a_missing_folder_is_named() {
     let error = Bundle::open(Path::new("/nowhere/bundle")).expect_err("no folder");
 
-    assert_eq!(error.to_string(), "cannot read /nowhere/bundle/bundle.yaml");
+    assert!(error.to_string().starts_with("cannot read /nowhere/bundle/bundle.yaml: "), "{error}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use pointsman_core::config::Name;
 
-use super::{FILE, FORMAT, GateError, InputBlock, LexicalFormError, MixtureError, ScopeError};
+use super::{DIMENSIONS, FILE, FORMAT, GateError, InputBlock, LexicalFormError, MAX_HEADS, MixtureError, ScopeError};
 
 /// An error of a manifest. Every message names the file and the value.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +29,12 @@ pub enum ManifestError {
     /// No head is offered to policies.
     #[error("{FILE}: `heads` is empty")]
     NoHeads,
+    /// There are more heads than are run.
+    #[error("{count} heads are listed (allowed: at most {MAX_HEADS})")]
+    ManyHeads { count: usize },
+    /// The embedding has no width, or an unlikely one.
+    #[error("encoder.dimension is {dimension} (allowed: {} to {})", DIMENSIONS.start(), DIMENSIONS.end())]
+    Dimension { dimension: usize },
     /// A head cannot be what its section says.
     #[error("{FILE}: head `{head}` {problem}")]
     Head { head: Name, problem: HeadSpecError },

@@ -46,6 +46,16 @@ pub enum GraphError {
         "the tensor `{tensor}` of a nested part stands in another file; save the model again with that tensor inside, as only initializers of the main graph may stand outside"
     )]
     WeightsNested { tensor: String },
+    /// A tensor says twice where its numbers stand, or in a way that is not known.
+    #[error(
+        "the tensor `{tensor}` has the key `{key}` twice, or it is no key of weights in a file (allowed: location, offset, length, checksum, each once)"
+    )]
+    WeightsKey { tensor: String, key: String },
+    /// A compiled engine stands in another file.
+    #[error(
+        "it runs an engine that stands in a file of its own; compile the model with `embed_mode` 1, or use the ONNX model"
+    )]
+    EngineOutside,
     /// A file ends before the weights that should stand in it.
     #[error("`{tensor}` ends at {end} of `{location}`, a file of {bytes} bytes; it belongs to another export")]
     WeightsCut { location: String, tensor: String, end: String, bytes: usize },

@@ -2,7 +2,7 @@
 //! embedding knows.
 //!
 //! The messages name the fields that are read, by their numbers in `onnx.proto`; all others are skipped, the weights
-//! among them.
+//! among them. Every field that can hold a tensor or a node is named, because a tensor can stand in any of them.
 
 mod embedding;
 mod external;
@@ -13,6 +13,9 @@ pub(super) use self::embedding::embedding_rows;
 pub(super) use self::external::external_files;
 use super::error::GraphError;
 
+/// The mark of ONNX Runtime's own format at its place in a file, which would be read in place of the model.
+const OTHER_FORMAT: (std::ops::Range<usize>, &[u8]) = (4..8, b"ORTM");
+
 /// A model, of which only the main graph is run.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct ModelProto {
@@ -21,6 +24,18 @@ pub(super) struct ModelProto {
     /// Functions of the model's own; their nodes may hold tensors.
     #[prost(message, repeated, tag = "25")]
     functions: Vec<FunctionProto>,
+    /// Graphs for training on.
+    #[prost(message, repeated, tag = "20")]
+    training: Vec<TrainingInfoProto>,
+}
+
+/// The graphs of a step of training.
+#[derive(Clone, PartialEq, Message)]
+struct TrainingInfoProto {
+    #[prost(message, optional, tag = "1")]
+    initialization: Option<GraphProto>,
+    #[prost(message, optional, tag = "2")]
+    algorithm: Option<GraphProto>,
 }
 
 /// A graph: nodes in order, and the tensors that they read.
@@ -39,6 +54,9 @@ struct GraphProto {
 struct FunctionProto {
     #[prost(message, repeated, tag = "7")]
     node: Vec<NodeProto>,
+    /// Defaults of the attributes of nodes that call it.
+    #[prost(message, repeated, tag = "11")]
+    attribute: Vec<AttributeProto>,
 }
 
 /// An operator with its inputs and outputs by name.
@@ -110,6 +128,10 @@ struct EntryProto {
 
 /// Reads a model's file.
 pub(super) fn parse(bytes: &[u8]) -> Result<ModelProto, GraphError> {
+    let (place, mark) = OTHER_FORMAT;
+    if bytes.get(place) == Some(mark) {
+        return Err(GraphError::Syntax("it is in ONNX Runtime's own format".into()));
+    }
     let model = ModelProto::decode(bytes).map_err(|error| GraphError::Syntax(Box::new(error)))?;
     match model.graph {
         Some(_) => Ok(model),

@@ -41,9 +41,9 @@ struct Head {
     activation: Activation,
     temperature: f32,
     isotonic: Option<CalibrationCurve>,
-    layers: Vec<DenseLayer>,
+    layers: Arc<[DenseLayer]>,
     neighbours: Option<NeighbourVote>,
-    forest: Option<TreeEnsemble>,
+    forest: Option<Arc<TreeEnsemble>>,
     /// The members of a mixture, empty for any other head.
     members: Vec<WeightedHead>,
     gate: Option<Box<HeadGate>>,
@@ -97,7 +97,7 @@ impl Heads {
             let inputs = spec.inputs.iter().map(width).sum();
             heads.push(match spec.trees {
                 Some(trees) => {
-                    let forest = Some(TreeEnsemble::read(&mut reader, spec, trees, inputs)?);
+                    let forest = Some(Arc::new(TreeEnsemble::read(&mut reader, spec, trees, inputs)?));
                     Head { forest, ..Head::new(spec, Vec::new()) }
                 }
                 None => Head::new(spec, reader.layers(spec, inputs)?),
@@ -176,7 +176,7 @@ impl Head {
             activation: spec.activation,
             temperature: spec.temperature,
             isotonic: spec.isotonic.clone(),
-            layers,
+            layers: layers.into(),
             neighbours: spec.neighbours,
             forest: None,
             members: Vec::new(),

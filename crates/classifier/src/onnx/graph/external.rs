@@ -9,8 +9,11 @@ use std::sync::Arc;
 use super::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto};
 use crate::onnx::error::GraphError;
 
-/// The value of `data_location` for numbers in another file.
-const EXTERNAL: i32 = 1;
+/// The keys by which a tensor says where its numbers stand; ONNX Runtime knows others, under which more can stand.
+const KEYS: [&str; 4] = ["location", "offset", "length", "checksum"];
+
+/// The operator that runs an engine which an execution provider compiled, and its attribute for where that stands.
+const ENGINE: (&str, &str) = ("EPContext", "embed_mode");
 
 /// The bytes of files by their names.
 type FileBytes = BTreeMap<String, Arc<[u8]>>;
@@ -22,8 +25,10 @@ type FileBytes = BTreeMap<String, Arc<[u8]>>;
 pub(in crate::onnx) fn external_files(model: &ModelProto, verified: &FileBytes) -> Result<FileBytes, GraphError> {
     let Some(graph) = &model.graph else { return Ok(FileBytes::new()) };
     refuse_nested(model, graph)?;
+    refuse_engines(model, graph)?;
     let mut files = FileBytes::new();
     for tensor in graph.initializer.iter().filter(|tensor| tensor.is_external()) {
+        tensor.check_keys()?;
         let location = tensor.entry("location").unwrap_or_default().to_owned();
         if location.is_empty() || location.contains(['/', '\\']) || [".", ".."].contains(&location.as_str()) {
             return Err(GraphError::WeightsLocation { location });
@@ -38,11 +43,27 @@ pub(in crate::onnx) fn external_files(model: &ModelProto, verified: &FileBytes) 
 /// Refuses weights in other files anywhere but among the main graph's own: these alone can be handed over from memory.
 fn refuse_nested(model: &ModelProto, graph: &GraphProto) -> Result<(), GraphError> {
     let sparse = graph.sparse_initializer.iter().flat_map(super::SparseTensorProto::parts).find(|t| t.is_external());
-    let functions = model.functions.iter().flat_map(|function| &function.node);
-    let nested = sparse.or_else(|| functions.chain(&graph.node).find_map(NodeProto::external));
-    match nested {
+    let functions = model.functions.iter();
+    let defaults = functions.clone().flat_map(|function| &function.attribute).find_map(AttributeProto::external);
+    let called = functions.flat_map(|function| &function.node);
+    let nested = sparse.or(defaults).or_else(|| called.chain(&graph.node).find_map(NodeProto::external));
+    match nested.or_else(|| model.training_graphs().find_map(GraphProto::external)) {
         Some(tensor) => Err(GraphError::WeightsNested { tensor: tensor.name.clone() }),
         None => Ok(()),
+    }
+}
+
+/// Refuses engines that stand in files of their own: nobody hands those over, and no hash is known of them.
+fn refuse_engines(model: &ModelProto, graph: &GraphProto) -> Result<(), GraphError> {
+    let called = model.functions.iter().flat_map(|function| &function.node);
+    let nodes = graph.node.iter().chain(called);
+    let is_any = nodes.chain(model.training_graphs().flat_map(|graph| &graph.node)).any(NodeProto::has_engine_outside);
+    if is_any { Err(GraphError::EngineOutside) } else { Ok(()) }
+}
+
+impl ModelProto {
+    fn training_graphs(&self) -> impl Iterator<Item = &GraphProto> {
+        self.training.iter().flat_map(|step| step.initialization.iter().chain(&step.algorithm))
     }
 }
 
@@ -59,6 +80,14 @@ impl NodeProto {
     fn external(&self) -> Option<&TensorProto> {
         self.attribute.iter().find_map(AttributeProto::external)
     }
+
+    /// Returns whether the node, or one of a graph in it, runs an engine that does not stand within the model.
+    fn has_engine_outside(&self) -> bool {
+        let (operator, place) = ENGINE;
+        let is_outside = self.op_type == operator && self.attribute.iter().any(|one| one.name == place && one.i != 1);
+        let graphs = self.attribute.iter().flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs));
+        is_outside || graphs.flat_map(|graph| &graph.node).any(Self::has_engine_outside)
+    }
 }
 
 impl AttributeProto {
@@ -70,8 +99,19 @@ impl AttributeProto {
 }
 
 impl TensorProto {
+    /// Returns whether anything says so: a location that is not known is read by others as they like.
     fn is_external(&self) -> bool {
-        self.data_location == EXTERNAL
+        self.data_location != 0 || !self.external_data.is_empty()
+    }
+
+    /// Checks that each key is known and there once: of two, ONNX Runtime takes the other one.
+    fn check_keys(&self) -> Result<(), GraphError> {
+        let keys = || self.external_data.iter().map(|entry| entry.key.as_str());
+        let is_wrong = |key: &&str| !KEYS.contains(key) || keys().filter(|other| other == key).count() > 1;
+        match keys().find(is_wrong) {
+            Some(key) => Err(GraphError::WeightsKey { tensor: self.name.clone(), key: key.to_owned() }),
+            None => Ok(()),
+        }
     }
 
     fn entry(&self, key: &str) -> Option<&str> {
@@ -98,11 +138,11 @@ mod tests {
     fn external(name: &str, entries: &[(&str, &str)]) -> TensorProto {
         let external_data =
             entries.iter().map(|(key, value)| EntryProto { key: (*key).into(), value: (*value).into() }).collect();
-        TensorProto { name: name.into(), external_data, data_location: EXTERNAL, ..TensorProto::default() }
+        TensorProto { name: name.into(), external_data, data_location: 1, ..TensorProto::default() }
     }
 
     fn model(graph: GraphProto) -> ModelProto {
-        ModelProto { graph: Some(graph), functions: Vec::new() }
+        ModelProto { graph: Some(graph), ..ModelProto::default() }
     }
 
     fn of_tensor(tensor: TensorProto) -> ModelProto {
@@ -166,13 +206,72 @@ mod tests {
         ];
         for attribute in attributes {
             let node = NodeProto { attribute: vec![attribute], ..NodeProto::default() };
-            let called = super::super::FunctionProto { node: vec![node.clone()] };
+            let called = super::super::FunctionProto { node: vec![node.clone()], ..Default::default() };
             for model in [
                 model(GraphProto { node: vec![node], ..GraphProto::default() }),
-                ModelProto { graph: Some(GraphProto::default()), functions: vec![called] },
+                ModelProto { functions: vec![called], ..model(GraphProto::default()) },
             ] {
                 assert!(refusal(&model).contains("`inner`"), "{}", refusal(&model));
             }
         }
+    }
+
+    #[test]
+    fn weights_of_training_graphs_and_of_a_function_s_defaults_are_refused() {
+        let inner =
+            || GraphProto { initializer: vec![external("inner", &[("location", "w.data")])], ..GraphProto::default() };
+        let step = |graph| super::super::TrainingInfoProto { algorithm: Some(graph), ..Default::default() };
+        let attribute = AttributeProto { g: Some(inner()), ..AttributeProto::default() };
+        let function = super::super::FunctionProto { attribute: vec![attribute], ..Default::default() };
+
+        for model in [
+            ModelProto { training: vec![step(inner())], ..model(GraphProto::default()) },
+            ModelProto { functions: vec![function], ..model(GraphProto::default()) },
+        ] {
+            assert!(refusal(&model).contains("`inner`"), "{}", refusal(&model));
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_there_twice_or_unknown_is_refused() {
+        for more in [("location", "/etc/hostname"), ("prepacked_0", "x;0;1;y"), ("offset", "0")] {
+            let entries = [("location", "w.data"), ("offset", "0"), ("length", "60"), more];
+
+            let refusal = refusal(&of_tensor(external("w", &entries)));
+
+            assert!(refusal.contains(&format!("`w` has the key `{}` twice", more.0)), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn whatever_names_a_file_counts_as_external() {
+        let unknown = TensorProto { data_location: 5, ..external("w", &[]) };
+        let inline = TensorProto { data_location: 0, ..external("w", &[("location", "elsewhere")]) };
+
+        for tensor in [unknown, inline] {
+            assert!(refusal(&of_tensor(tensor)).contains("weights stand in"));
+        }
+    }
+
+    #[test]
+    fn an_engine_in_a_file_of_its_own_is_refused_wherever_it_is_run() {
+        let attribute = |mode| AttributeProto { name: "embed_mode".into(), i: mode, ..AttributeProto::default() };
+        let engine =
+            |mode| NodeProto { op_type: "EPContext".into(), attribute: vec![attribute(mode)], ..NodeProto::default() };
+        let of = |node| model(GraphProto { node: vec![node], ..GraphProto::default() });
+        let body = GraphProto { node: vec![engine(0)], ..GraphProto::default() };
+        let inner = AttributeProto { g: Some(body), ..AttributeProto::default() };
+
+        for model in [of(engine(0)), of(NodeProto { attribute: vec![inner], ..NodeProto::default() })] {
+            assert!(refusal(&model).contains("a file of its own"), "{}", refusal(&model));
+        }
+        external_files(&of(engine(1)), &verified()).expect("it stands within the model");
+    }
+
+    #[test]
+    fn a_file_in_another_format_is_refused() {
+        let error = super::super::parse(b"\x20\0\0\0ORTM and more").expect_err("another format");
+
+        assert!(error.to_string().contains("ONNX Runtime's own format"), "{error}");
     }
 }
