@@ -6,8 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pingora::tls::sign::CertifiedKey;
-use pingora::tls::{CryptoProvider, RusTlsError, install_default_crypto_provider, load_certs_and_key_files};
-use pointsman_core::config::ListenerTls;
+use pingora::tls::{CryptoProvider, RusTlsError, install_default_crypto_provider};
+use pointsman_core::config::{ListenerTls, RegularFile};
+use rustls_pki_types::pem::{self, PemObject as _};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+/// The largest file of a certificate chain or of a key.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// A certificate chain and its private key, which match.
 #[derive(Clone)]
@@ -16,9 +21,9 @@ pub(crate) struct ListenerCertificate(Arc<CertifiedKey>);
 /// The reason why a certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CertificateError {
-    /// A file is missing, or no PEM.
-    #[error("cannot read `{}` and `{}`: {message}", cert.display(), key.display())]
-    Unreadable { cert: PathBuf, key: PathBuf, message: String },
+    /// A file is missing, no regular file, or no PEM.
+    #[error("cannot read `{}`: {message}", path.display())]
+    Unreadable { path: PathBuf, message: String },
     /// The files hold no certificate, or no private key.
     #[error("`{}` holds no certificate or `{}` no private key", cert.display(), key.display())]
     Empty { cert: PathBuf, key: PathBuf },
@@ -38,11 +43,14 @@ impl ListenerCertificate {
     pub(crate) fn load(files: &ListenerTls, base_dir: &Path) -> Result<Self, CertificateError> {
         install_default_crypto_provider();
         let (cert, key) = (base_dir.join(&files.cert), base_dir.join(&files.key));
-        let loaded = load_certs_and_key_files(&cert.to_string_lossy(), &key.to_string_lossy());
-        match loaded {
-            Err(error) => Err(CertificateError::Unreadable { cert, key, message: error.to_string() }),
-            Ok(None) => Err(CertificateError::Empty { cert, key }),
-            Ok(Some((chain, private))) => {
+        let chain = CertificateDer::pem_slice_iter(&read(&cert)?).collect::<Result<Vec<_>, _>>();
+        let private = PrivateKeyDer::from_pem_slice(&read(&key)?);
+        match (chain, private) {
+            (Err(_), _) => Err(CertificateError::no_pem(cert)),
+            (Ok(chain), _) if chain.is_empty() => Err(CertificateError::Empty { cert, key }),
+            (_, Err(pem::Error::NoItemsFound)) => Err(CertificateError::Empty { cert, key }),
+            (_, Err(_)) => Err(CertificateError::no_pem(key)),
+            (Ok(chain), Ok(private)) => {
                 let provider = CryptoProvider::get_default().expect("it was installed above");
                 let certified = CertifiedKey::from_der(chain, private, provider);
                 certified.map(|certified| Self(Arc::new(certified))).map_err(CertificateError::Mismatch)
@@ -55,6 +63,17 @@ impl ListenerCertificate {
     pub(crate) fn certified_key(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.0)
     }
+}
+
+impl CertificateError {
+    fn no_pem(path: PathBuf) -> Self {
+        Self::Unreadable { path, message: "is not a PEM file".to_owned() }
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, CertificateError> {
+    let bytes = RegularFile::open(path, MAX_BYTES).and_then(RegularFile::bytes);
+    bytes.map_err(|error| CertificateError::Unreadable { path: path.to_owned(), message: error.to_string() })
 }
 
 impl PartialEq for ListenerCertificate {

@@ -97,6 +97,11 @@ impl Reloader {
         drop(self.ask(SnapshotChange::Reload, trigger));
     }
 
+    /// Lets everybody go who waits for a reload, because the process ends. One that runs is not waited for.
+    pub(crate) fn dismiss(&self) {
+        locked(&self.turns).dismiss();
+    }
+
     /// Makes the snapshot serve that served before the last change, as a new generation; a second call undoes the
     /// first.
     ///
@@ -113,10 +118,10 @@ impl Reloader {
             let reloader = Arc::clone(self);
             let runner = thread::Builder::new().name("reload".into()).spawn(move || reloader.take_turns());
             if let Err(error) = runner {
-                let waiting = turns.give_up();
-                drop(turns);
                 let refused = Some(self.refused(trigger, &format!("cannot start a thread: {error}")));
-                waiting.into_iter().for_each(|turn| turn.end(&refused));
+                while turns.next().is_some() {
+                    turns.end(&refused);
+                }
             }
         }
         end
@@ -132,7 +137,7 @@ impl Reloader {
                 SnapshotChange::Rollback => self.roll_back_now(),
             }));
             let end = end.unwrap_or_else(|_| Some(self.refused(turn.trigger, "it panicked")));
-            turn.end(&end);
+            locked(&self.turns).end(&end);
         }
     }
 

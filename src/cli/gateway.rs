@@ -149,6 +149,7 @@ impl Gateway {
         self.health_task.abort();
         self.share_task.abort();
         flush_logs(&self.reloader).await;
+        self.reloader.dismiss(); // its clients would hold the admin listener up
         stop_admin(self.stop_admin, self.admin_task).await;
     }
 
@@ -181,6 +182,7 @@ impl Gateway {
         }
         health_task.abort();
         share_task.abort();
+        reloader.dismiss();
         stop_admin(stop, admin_task).await; // the next process waits for the address
         let _ = blocking(move || served.retire()).await; // reports its own panics
         flush_logs(&reloader).await;

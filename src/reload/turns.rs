@@ -26,27 +26,40 @@ pub(super) type TurnEnd = Option<ReloadResult>;
 pub(super) struct TurnQueue {
     has_runner: bool,
     waiting: VecDeque<WaitingTurn>,
+    /// Those who wait for the turn that runs.
+    awaiting: Vec<TurnAsker>,
 }
+
+/// One who waits for a turn's end.
+type TurnAsker = oneshot::Sender<TurnEnd>;
 
 /// A turn that has not begun.
 #[derive(Debug)]
-pub(super) struct WaitingTurn {
+struct WaitingTurn {
+    turn: ReloadTurn,
+    askers: Vec<TurnAsker>,
+}
+
+/// A change of snapshots, and the first reason for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ReloadTurn {
     pub(super) change: SnapshotChange,
-    /// The first reason for it.
     pub(super) trigger: &'static str,
-    askers: Vec<oneshot::Sender<TurnEnd>>,
 }
 
 impl TurnQueue {
     /// Asks for a change; the turn that waits for it already is everybody's.
     pub(super) fn ask(&mut self, change: SnapshotChange, trigger: &'static str) -> oneshot::Receiver<TurnEnd> {
         let (asker, end) = oneshot::channel();
-        match self.waiting.iter_mut().find(|turn| turn.change == change) {
-            Some(turn) => {
-                turn.askers.retain(|asker| !asker.is_closed());
-                turn.askers.push(asker);
+        match self.waiting.iter_mut().find(|waiting| waiting.turn.change == change) {
+            Some(waiting) => {
+                waiting.askers.retain(|asker| !asker.is_closed());
+                waiting.askers.push(asker);
             }
-            None => self.waiting.push_back(WaitingTurn { change, trigger, askers: vec![asker] }),
+            None => {
+                let turn = ReloadTurn { change, trigger };
+                self.waiting.push_back(WaitingTurn { turn, askers: vec![asker] });
+            }
         }
         end
     }
@@ -57,24 +70,25 @@ impl TurnQueue {
     }
 
     /// Takes the next turn out; at the end, whoever ran them does so no more.
-    pub(super) fn next(&mut self) -> Option<WaitingTurn> {
+    pub(super) fn next(&mut self) -> Option<ReloadTurn> {
         let next = self.waiting.pop_front();
         self.has_runner = next.is_some();
-        next
+        let WaitingTurn { turn, askers } = next?;
+        self.awaiting = askers;
+        Some(turn)
     }
 
-    /// Takes everything out that waits, because nobody can run it.
-    pub(super) fn give_up(&mut self) -> VecDeque<WaitingTurn> {
-        std::mem::take(self).waiting
-    }
-}
-
-impl WaitingTurn {
-    /// Tells everybody who asked.
-    pub(super) fn end(self, end: &TurnEnd) {
-        for asker in self.askers {
+    /// Tells everybody who waits for the turn that ran.
+    pub(super) fn end(&mut self, end: &TurnEnd) {
+        for asker in self.awaiting.drain(..) {
             let _ = asker.send(end.clone()); // whoever left does not want to know
         }
+    }
+
+    /// Ends every wait, whatever runs: nobody will be told how it ended.
+    pub(super) fn dismiss(&mut self) {
+        self.awaiting.clear();
+        self.waiting.clear();
     }
 }
 
@@ -92,10 +106,25 @@ mod tests {
 
         let turn = turns.next().expect("a turn");
 
-        assert_eq!((turn.change, turn.trigger, turn.askers.len()), (SnapshotChange::Reload, "test", 1));
-        turn.end(&None);
+        assert_eq!(turn, ReloadTurn { change: SnapshotChange::Reload, trigger: "test" });
+        assert_eq!(turns.awaiting.len(), 1);
+        turns.end(&None);
         assert_eq!(futures::executor::block_on(waits), Ok(None));
         assert!(turns.next().is_none());
+    }
+
+    #[test]
+    fn who_waits_for_a_turn_that_does_not_end_is_let_go() {
+        let mut turns = TurnQueue::default();
+        let runs = turns.ask(SnapshotChange::Reload, "test");
+        turns.next().expect("a turn");
+        let waits = turns.ask(SnapshotChange::Reload, "test");
+
+        turns.dismiss();
+
+        assert!(futures::executor::block_on(runs).is_err());
+        assert!(futures::executor::block_on(waits).is_err());
+        assert_eq!(turns.next(), None);
     }
 
     #[test]

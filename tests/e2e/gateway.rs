@@ -158,6 +158,13 @@ impl Gateway {
         kill_process(pid, signal).expect("the gateway runs");
     }
 
+    /// Returns the names of the gateway's threads.
+    pub(crate) fn thread_names(&self) -> Vec<String> {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("Linux, and the gateway runs");
+        let name = |thread: std::io::Result<fs::DirEntry>| fs::read_to_string(thread.ok()?.path().join("comm")).ok();
+        threads.filter_map(name).map(|name| name.trim_end().to_owned()).collect()
+    }
+
     /// Asks the gateway to end and returns how it did.
     pub(crate) fn stop(&mut self) -> ExitStatus {
         if matches!(self.child.try_wait(), Ok(None)) {

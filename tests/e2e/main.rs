@@ -64,6 +64,7 @@ mod targets;
 mod tls;
 mod traces;
 mod training;
+mod unreadable;
 mod upgrade;
 mod upstream_h2;
 mod upstream_tls;

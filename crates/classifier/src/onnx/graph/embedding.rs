@@ -86,7 +86,7 @@ mod tests {
             |name: &str, rows| TensorProto { name: name.into(), dims: vec![rows, 4], ..TensorProto::default() };
         let initializer = vec![tensor("words", 30), tensor("places", 8)];
         let graph = GraphProto { node: nodes, initializer, ..GraphProto::default() };
-        embedding_rows(&ModelProto { graph: Some(graph), functions: Vec::new() }, "input_ids")
+        embedding_rows(&ModelProto { graph: Some(graph), ..ModelProto::default() }, "input_ids")
     }
 
     #[test]

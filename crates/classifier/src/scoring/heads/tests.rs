@@ -20,7 +20,7 @@ fn head(layers: Vec<DenseLayer>, temperature: f32) -> Head {
         activation: Activation::Relu,
         temperature,
         isotonic: None,
-        layers,
+        layers: layers.into(),
         neighbours: None,
         forest: None,
         members: Vec::new(),
@@ -34,7 +34,7 @@ fn trees_add_the_leaf_that_their_questions_lead_to() {
     let leaves = [[0.0; 2], [1.0, 0.0], [0.0, 5.0], [0.0; 2]].concat();
     let questions = vec![TreeQuestion { input: 1, threshold: 0.0 }, TreeQuestion { input: 0, threshold: 2.0 }];
     let forest = Some(TreeEnsemble::of(2, questions, leaves, vec![0.5, 0.5]));
-    let head = Head { forest, ..head(Vec::new(), 1.0) };
+    let head = Head { forest: forest.map(Arc::new), ..head(Vec::new(), 1.0) };
 
     let scores = head.score(blocks(&[1.0], &[0.0])).expect("finite");
 
