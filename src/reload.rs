@@ -82,7 +82,10 @@ impl Reloader {
     /// already, that one's result is everybody's: it will read what is there now.
     pub fn reload(self: &Arc<Self>, trigger: &'static str) -> ReloadResult {
         let end = futures::executor::block_on(self.ask(SnapshotChange::Reload, trigger));
-        end.ok().flatten().unwrap_or_else(|| self.refused(trigger, "the thread of reloads is gone"))
+        end.ok().flatten().unwrap_or_else(|| {
+            let generation = self.router.snapshot().generation;
+            ReloadResult::new(ReloadOutcome::Rejected, generation, Some("the process is ending".to_owned()))
+        })
     }
 
     /// Like [`Reloader::reload`], without holding up the calling task's thread.
