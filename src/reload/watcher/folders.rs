@@ -101,7 +101,11 @@ impl FolderWatches {
         }
         self.incidents.lost += ended.len() as u64;
         self.unwatched.retain(|folder, _| chain.folders.contains_key(folder));
-        ended.extend(self.watches.extract_if(.., |folder, _| !chain.folders.contains_key(folder)).map(|(_, w)| w));
+        for (folder, watch) in self.watches.extract_if(.., |folder, _| !chain.folders.contains_key(folder)) {
+            // One that nobody needs any more is not lost; one that is gone is, though its event was not read yet.
+            self.incidents.lost += u64::from(!folder.exists());
+            ended.push(watch);
+        }
         for watch in ended.into_iter().filter(|watch| !self.names.contains_key(watch)) {
             self.end(watch);
         }
