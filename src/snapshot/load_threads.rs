@@ -133,15 +133,15 @@ fn panicked(panic: &(dyn Any + Send)) -> LoadError {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{Sender, channel};
+    use std::sync::mpsc::SyncSender;
 
     use super::*;
 
     const AGES: Duration = Duration::from_secs(3600);
 
     /// Leaves a load behind that ends when the sender is dropped.
-    fn hang(threads: &LoadThreads) -> Sender<()> {
-        let (held, hold) = channel::<()>();
+    fn hang(threads: &LoadThreads) -> SyncSender<()> {
+        let (held, hold) = sync_channel::<()>(1);
         let hung = threads.run(Duration::ZERO, move || _ = hold.recv());
         assert!(matches!(hung, Err(LoadError::Overdue { .. })), "{hung:?}");
         held
