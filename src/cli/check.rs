@@ -5,12 +5,14 @@
 
 mod policy_tests;
 
+use std::cmp::Reverse;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman_core::model_family;
+use pointsman_core::policy::PolicySet;
 use pointsman_telemetry::Metrics;
 
 use super::{CONFIG, ConfigFile, REFUSED};
@@ -20,6 +22,9 @@ use crate::snapshot::{BuildError, ClassifierState, Snapshot, SnapshotBuilder};
 /// The longest time for a classifier over a test's prompt: tests are about where prompts go, not about how fast this
 /// machine is.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The number of a policy's rules whose cost is shown.
+const SHOWN_RULES: usize = 10;
 
 /// What `check` can be asked for.
 #[derive(Debug, clap::Args)]
@@ -57,6 +62,7 @@ pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
     for note in model_family::catalog_notes(&snapshot.config) {
         println!("note: {note}");
     }
+    report_rules(&snapshot.policies);
     let whole = report_classifiers(&snapshot);
     let router = Router::new(snapshot, metrics);
     let passed = arguments.no_tests || policy_tests::run(&router);
@@ -77,6 +83,26 @@ fn build(path: &Path, metrics: &Arc<Metrics>) -> Result<Snapshot, BuildError> {
         prepared.extend_deadlines(PATIENCE);
     }
     builder.build_in_time(prepared, None)
+}
+
+/// Says what each policy's rules cost at most, the dearest ones by their positions.
+fn report_rules(policies: &PolicySet) {
+    for (policy, mut rules, whole) in policies.rule_steps().map(|(policy, rules, whole)| {
+        let numbered: Vec<(usize, u64)> = rules.into_iter().enumerate().collect();
+        (policy, numbered, whole)
+    }) {
+        rules.sort_by_key(|(index, steps)| (Reverse(*steps), *index));
+        let more = rules.len().saturating_sub(SHOWN_RULES);
+        let shown: Vec<String> =
+            rules.iter().take(SHOWN_RULES).map(|(index, steps)| format!("rules[{index}] {steps}")).collect();
+        let more = if more > 0 { format!(", {more} more") } else { String::new() };
+        let allowed = PolicySet::MAX_RULE_STEPS;
+        println!(
+            "policies.{policy}: its rules take at most {whole} steps for each request: {}{more} (allowed: {allowed} each, {} together)",
+            shown.join(", "),
+            PolicySet::MAX_POLICY_STEPS
+        );
+    }
 }
 
 /// Says which classifiers serve. One that would not score is a problem here, though a process that serves would go on

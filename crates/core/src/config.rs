@@ -10,6 +10,7 @@ mod advice;
 mod affinity;
 mod catalog;
 mod classifier;
+mod concealment;
 mod decision_log;
 mod document;
 mod edge;
@@ -47,6 +48,7 @@ pub use self::catalog::{Capability, CatalogEntry, RequestAdaptation};
 pub use self::classifier::{
     BatchLimits, ClassifierConfig, DeviceChoice, DriftWindow, LexicalCascade, ScoreCacheLimits, ShadowConfig,
 };
+pub use self::concealment::without_secrets;
 pub use self::decision_log::DecisionLogConfig;
 pub use self::document::Config;
 pub use self::edge::{
@@ -63,6 +65,7 @@ pub use self::policy::{
 pub use self::policy_test::{ExpectedOutcome, GivenAnswers, PolicyTest, UtcMoment};
 pub use self::price::{PriceStep, PriceSteps, ServiceTierFactors, TokenPrice, TokenRates};
 pub use self::problem::{ConfigProblem, ConfigProblems, KeyPath, KeyStep, SourceLocation};
+pub(crate) use self::problem::{MAX_PROBLEMS, listed};
 pub use self::promote::PromoteError;
 pub use self::prompt::{EnvelopeConfig, PromptSection};
 pub use self::provider::{KeyHeader, ProviderConfig, ProviderTimeouts};

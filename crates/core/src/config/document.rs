@@ -137,6 +137,11 @@ impl Config {
         self.source.span_of(path)
     }
 
+    /// Returns whether the file says a value at `path`.
+    pub(crate) fn has_key(&self, path: &KeyPath) -> bool {
+        self.source.has_key(path)
+    }
+
     /// Returns the text that the configuration was read from.
     #[must_use]
     pub fn text(&self) -> &str {

@@ -5,16 +5,19 @@
 //! is missing or cut is replaced by a stand-in. The repaired configuration serves only to find more problems: a file
 //! with any problem is refused.
 
+use std::cell::OnceCell;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
 
+use super::concealment::secret_values;
 use super::document::Config;
-use super::problem::{ConfigProblem, ConfigProblems, KeyPath, KeyStep};
+use super::problem::{ConfigProblem, ConfigProblems, KeyPath, KeyStep, MAX_PROBLEMS};
 use super::read::{FaultAim, NodeReader, ReadFault};
 use super::regular_file::{RegularFile, RegularFileError};
-use super::source::ConfigSource;
+use super::source::{ConfigSource, ShownText};
 use super::tree::{self, MapEntry, NodeContent, SourceFlaw, SourceMark, YamlNode};
 use super::validate;
 
@@ -72,16 +75,23 @@ impl Config {
             return (None, ConfigProblems::new(file_name, vec![ConfigProblem::new(&KeyPath::root(), message)]));
         }
         let (root, flaws) = tree::parse(text);
-        let mut found: Vec<ConfigProblem> = flaws.into_iter().map(|flaw| flaw.into_problem(text, &name)).collect();
+        let secrets: OnceCell<Vec<Range<usize>>> = OnceCell::new();
+        let whole = root.clone();
+        let place = |flaw: SourceFlaw| {
+            let secrets =
+                secrets.get_or_init(|| whole.as_ref().map_or_else(Vec::new, |root| secret_values(root, text)));
+            flaw.into_problem(ShownText { file: &name, text, secrets })
+        };
+        let mut found: Vec<ConfigProblem> = flaws.into_iter().take(MAX_PROBLEMS).map(place).collect();
         let Some(mut root) = root else {
             if found.is_empty() {
                 found.push(ConfigProblem::new(&KeyPath::root(), "the file is empty"));
             }
             return (None, ConfigProblems::new(file_name, found));
         };
-        let config = repair(&mut root, |flaw| found.push(flaw.into_problem(text, &name)));
+        let config = repair(&mut root, |flaw| found.push(place(flaw)));
         let config = config.map(|config| {
-            let source = ConfigSource::new(Arc::clone(&name), text, root);
+            let source = ConfigSource::new(Arc::clone(&name), text, root, secrets.get().cloned());
             Self { source, ..config }.with_embedders().with_known_models()
         });
         if let Some(config) = &config {

@@ -3,6 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::concealment::without_secrets;
+
+/// The most problems of one file that are looked for and shown: a file with more is not a configuration.
+pub(crate) const MAX_PROBLEMS: usize = 200;
+/// The most names that a problem lists.
+const MAX_LISTED: usize = 50;
+
 /// One thing that is wrong: where in the configuration, what, and what is allowed instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigProblem {
@@ -23,8 +30,10 @@ pub struct SourceLocation {
     pub line: usize,
     /// The column in characters, from 1.
     pub column: usize,
-    /// The line's text; what may be a secret is cut off.
+    /// The line's text; what may be a secret is cut off, and of a long line what is far away.
     pub snippet: String,
+    /// The number of the snippet's characters before what is wrong.
+    pub indent: usize,
     /// The number of characters to underline, at least 1.
     pub width: usize,
 }
@@ -34,6 +43,8 @@ pub struct SourceLocation {
 pub struct ConfigProblems {
     file: Arc<str>,
     list: Vec<ConfigProblem>,
+    /// The number of problems that were found and are not listed.
+    left_out: usize,
 }
 
 /// A path of keys and list positions from the file's root.
@@ -53,7 +64,8 @@ impl ConfigProblem {
     /// Makes a problem that has no place in a file.
     #[must_use]
     pub fn new(path: &KeyPath, message: impl Into<String>) -> Self {
-        Self { path: path.to_string(), message: message.into(), place: None }
+        let path = without_secrets(&path.to_string()).into_owned();
+        Self { path, message: without_secrets(&message.into()).into_owned(), place: None }
     }
 }
 
@@ -62,7 +74,9 @@ impl ConfigProblems {
     #[must_use]
     pub fn new(file: &str, mut list: Vec<ConfigProblem>) -> Self {
         list.sort_by_key(|problem| problem.place.as_ref().map_or((0, 0), |place| (place.line, place.column)));
-        Self { file: file.into(), list }
+        let left_out = list.len().saturating_sub(MAX_PROBLEMS);
+        list.truncate(MAX_PROBLEMS);
+        Self { file: file.into(), list, left_out }
     }
 
     /// Tells whether nothing is wrong.
@@ -86,7 +100,8 @@ impl ConfigProblems {
     #[must_use]
     pub fn and(mut self, more: Vec<ConfigProblem>) -> Self {
         self.list.extend(more);
-        Self::new(&self.file, self.list)
+        let all = Self::new(&self.file, self.list);
+        Self { left_out: self.left_out + all.left_out, ..all }
     }
 }
 
@@ -117,6 +132,16 @@ impl KeyPath {
 
     fn join(&self, step: KeyStep) -> Self {
         Self(self.0.iter().cloned().chain([step]).collect())
+    }
+}
+
+/// Lists names for a problem, the first of them where there are very many.
+pub(crate) fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    let mut names = names.into_iter();
+    let first = names.by_ref().take(MAX_LISTED).collect::<Vec<_>>().join(", ");
+    match names.count() {
+        0 => first,
+        more => format!("{first} and {more} more"),
     }
 }
 
@@ -173,7 +198,7 @@ impl fmt::Display for SourceLocation {
         let gutter = self.line.to_string().len();
         // Tabs stay tabs, so that the caret lands under what it points at.
         let indent: String =
-            self.snippet.chars().take(self.column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+            self.snippet.chars().take(self.indent).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
         writeln!(f, "{:gutter$}--> {}:{}:{}", "", self.file, self.line, self.column)?;
         writeln!(f, "{:gutter$} |", "")?;
         writeln!(f, "{} | {}", self.line, self.snippet)?;
@@ -187,6 +212,7 @@ impl fmt::Display for ConfigProblems {
             writeln!(f, "{problem}\n")?;
         }
         let plural = if self.list.len() == 1 { "" } else { "s" };
-        write!(f, "{} problem{plural} in {}", self.list.len(), self.file)
+        let more = if self.left_out > 0 { ", and more that are not shown," } else { "" };
+        write!(f, "{} problem{plural}{more} in {}", self.list.len(), self.file)
     }
 }

@@ -2,13 +2,16 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use super::concealment::{secret_values, shown_bytes, without_secrets};
 use super::problem::{ConfigProblem, KeyPath, KeyStep, SourceLocation};
 use super::tree::{NodeContent, SourceFlaw, SourceMark, YamlNode};
 
 /// Keys below which a secret could stand that somebody wrote into the file.
 const SECRETS: [&str; 4] = ["credential", "hash_key", "otlp", "redis"];
+/// The characters of a line that are shown before and behind what is wrong.
+const SHOWN_AROUND: usize = 200;
 
 /// The file that a [`Config`](super::Config) was read from: its name, text and the places of its keys.
 #[derive(Clone, Default)]
@@ -18,12 +21,25 @@ struct SourceFile {
     name: Arc<str>,
     text: Box<str>,
     root: YamlNode,
+    /// The bytes of the text that must not be shown; found when the first problem is.
+    secrets: OnceLock<Vec<Range<usize>>>,
+}
+
+/// The text that a flaw is shown in.
+#[derive(Clone, Copy)]
+pub(super) struct ShownText<'t> {
+    pub(super) file: &'t Arc<str>,
+    pub(super) text: &'t str,
+    /// The bytes that must not be shown, besides what looks like a secret.
+    pub(super) secrets: &'t [Range<usize>],
 }
 
 impl ConfigSource {
-    /// Wraps the text of the file called `name`, and the places in it.
-    pub(super) fn new(name: Arc<str>, text: &str, root: YamlNode) -> Self {
-        Self(Some(Arc::new(SourceFile { name, text: text.into(), root })))
+    /// Wraps the text of the file called `name`, and the places in it; `secrets` are the bytes that must not be shown,
+    /// where somebody has looked for them.
+    pub(super) fn new(name: Arc<str>, text: &str, root: YamlNode, secrets: Option<Vec<Range<usize>>>) -> Self {
+        let secrets = secrets.map_or_else(OnceLock::new, OnceLock::from);
+        Self(Some(Arc::new(SourceFile { name, text: text.into(), root, secrets })))
     }
 
     /// Returns the text; `None` for a configuration that was read from none.
@@ -34,6 +50,11 @@ impl ConfigSource {
     /// Returns the names declared in `section`, also those whose values are wrong.
     pub(super) fn keys_of(&self, section: &str) -> Vec<&str> {
         self.0.as_ref().map_or_else(Vec::new, |file| file.root.keys_of(section))
+    }
+
+    /// Returns whether the file says a value at `path`.
+    pub(super) fn has_key(&self, path: &KeyPath) -> bool {
+        self.0.as_ref().is_some_and(|file| file.root.has(path))
     }
 
     /// Returns the bytes that spell the scalar value of `path`; `None` when the key is not in the file.
@@ -66,7 +87,8 @@ impl ConfigSource {
                 None => flaw.message = format!("{} (at character {})", flaw.message, characters.start + 1),
             }
         }
-        Some(flaw.into_problem(&file.text, &file.name))
+        let secrets = file.secrets.get_or_init(|| secret_values(&file.root, &file.text));
+        Some(flaw.into_problem(ShownText { file: &file.name, text: &file.text, secrets }))
     }
 }
 
@@ -88,36 +110,59 @@ fn inner_mark(source: &str, mark: SourceMark, value: &str, characters: &Range<us
 }
 
 impl SourceFlaw {
-    /// Shows the flaw in its place in `text`, which `file` names.
-    pub(super) fn into_problem(self, text: &str, file: &Arc<str>) -> ConfigProblem {
-        let line = text.lines().nth(self.at.line.saturating_sub(1)).unwrap_or_default();
-        let marked = text.get(self.at.start..self.at.end).unwrap_or_default();
-        let width = marked.lines().next().unwrap_or_default().trim_end().chars().count().max(1);
+    /// Shows the flaw in its place.
+    pub(super) fn into_problem(self, shown: ShownText<'_>) -> ConfigProblem {
+        let ShownText { file, text, .. } = shown;
+        let start = self.at.start.min(text.len());
+        let marked = text.get(start..self.at.end).unwrap_or_default();
+        let width = marked.lines().next().unwrap_or_default().trim_end().chars().count().clamp(1, SHOWN_AROUND);
+        let (indent, snippet) = self.presentable(shown, line_around(text, start), width);
         let place = SourceLocation {
             file: Arc::clone(file),
             line: self.at.line,
             column: self.at.column,
-            snippet: self.presentable(line, width),
+            snippet,
+            indent,
             width,
         };
-        ConfigProblem { path: self.path.to_string(), message: self.message, place: Some(place) }
+        let path = without_secrets(&self.path.to_string()).into_owned();
+        ConfigProblem { path, message: without_secrets(&self.message).into_owned(), place: Some(place) }
     }
 
-    /// Cuts `line` where a secret could stand that somebody wrote into the file: problems are logged.
-    fn presentable(&self, line: &str, width: usize) -> String {
+    /// Returns what may be shown of the line that has these bytes, and the number of characters in it before the flaw.
+    ///
+    /// Cut where a secret could stand that somebody wrote into the file, since problems are logged; a long line is cut
+    /// around the flaw.
+    fn presentable(&self, shown: ShownText<'_>, line: Range<usize>, width: usize) -> (usize, String) {
+        let whole = &shown.text[line.clone()];
+        let own = self.at.start.clamp(line.start, line.end) - line.start;
         let is_credential = |step: &KeyStep| matches!(step, KeyStep::Key(key) if SECRETS.contains(&key.as_str()));
-        let shown = if self.path.steps().iter().any(is_credential) {
-            self.at.column - 1
+        let limit = if self.path.steps().iter().any(is_credential) {
+            own
         } else if self.message.starts_with("unknown key") {
-            self.at.column - 1 + width
+            whole[own..].char_indices().nth(width).map_or(whole.len(), |(length, _)| own + length)
         } else {
-            // In a mapping on one line a credential may follow what is wrong.
-            let places = SECRETS.iter().filter_map(|key| Some(line.find(key)? + key.len()));
-            places.min().map_or(usize::MAX, |end| line[..end].chars().count())
+            whole.len()
         };
-        let cut = line.chars().count() > shown;
-        line.chars().take(shown).chain(if cut { "..." } else { "" }.chars()).collect()
+        let hidden = shown.secrets.iter().filter(|secret| secret.start < line.end && secret.end > line.start);
+        let hidden = hidden.map(|secret| secret.start.max(line.start) - line.start).min().unwrap_or(whole.len());
+        let limit = limit.min(hidden).min(shown_bytes(whole));
+        let before = whole[..own].chars().count();
+        let skipped = if whole.len() > 4 * SHOWN_AROUND { before.saturating_sub(SHOWN_AROUND) } else { 0 };
+        let most = if whole.len() > 4 * SHOWN_AROUND { 2 * SHOWN_AROUND + width } else { usize::MAX };
+        let part = whole[..limit].chars().skip(skipped).take(most);
+        let is_cut = limit < whole.len() || whole.chars().count() > skipped.saturating_add(most);
+        (before - skipped, part.chain(if is_cut { "..." } else { "" }.chars()).collect())
     }
+}
+
+/// Returns the bytes of the line in which `at` stands.
+fn line_around(text: &str, at: usize) -> Range<usize> {
+    // The end of the file may be marked, which need not be the first byte of a character.
+    let at = (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    let breaks = ['\n', '\r'];
+    let start = text[..at].rfind(breaks).map_or(0, |before| before + 1);
+    start..text[at..].find(breaks).map_or(text.len(), |length| at + length)
 }
 
 impl fmt::Debug for ConfigSource {

@@ -1,4 +1,6 @@
 mod affinity;
+mod bombs;
+mod concealed;
 mod models;
 mod providers;
 mod quotas;

@@ -4,7 +4,7 @@
 //! and every later stage, the policies' compiler included, can point into the file. Scalars keep their text; what it
 //! means is the reader's affair ([`super::read`]).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, Span};
 
@@ -12,6 +12,8 @@ use super::problem::{KeyPath, KeyStep};
 
 /// Nodes in one file, those that aliases repeat included: a bound on "billion laughs".
 const MAX_NODES: usize = 100_000;
+/// The bytes of all keys and values together, those that aliases repeat included: one long text may be repeated too.
+const MAX_TEXT_BYTES: usize = 4 << 20;
 /// The deepest nesting of mappings and lists: readers recurse.
 const MAX_DEPTH: usize = 32;
 
@@ -93,33 +95,48 @@ pub(super) fn parse(text: &str) -> (Option<YamlNode>, Vec<SourceFlaw>) {
 #[derive(Default)]
 struct TreeBuilder {
     open: Vec<OpenNode>,
-    anchors: HashMap<usize, (YamlNode, usize)>,
-    nodes: usize,
+    anchors: HashMap<usize, (YamlNode, TreeSize)>,
+    size: TreeSize,
     root: Option<YamlNode>,
     flaws: Vec<SourceFlaw>,
+}
+
+/// The size of a part of the tree.
+#[derive(Debug, Clone, Copy, Default)]
+struct TreeSize {
+    nodes: usize,
+    bytes: usize,
 }
 
 /// A mapping or list whose end has not come yet.
 struct OpenNode {
     at: SourceMark,
     anchor: usize,
-    nodes_before: usize,
+    before: TreeSize,
     kind: NodeContent,
     key: Option<(String, SourceMark)>,
+    /// The keys that a mapping has so far.
+    keys: HashMap<String, usize>,
 }
 
 impl TreeBuilder {
     fn take(&mut self, event: Event<'_>, at: SourceMark) -> Result<(), SourceFlaw> {
         match event {
             Event::Scalar(text, style, anchor, _) => {
+                let size = TreeSize { nodes: 1, bytes: text.len() };
                 let kind = NodeContent::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain };
-                self.add(YamlNode { at, kind }, anchor, 1)
+                self.add(YamlNode { at, kind }, anchor, size)
             }
             Event::MappingStart(_, anchor, _) => self.start(NodeContent::Map(Vec::new()), anchor, at),
             Event::SequenceStart(_, anchor, _) => self.start(NodeContent::List(Vec::new()), anchor, at),
             Event::MappingEnd | Event::SequenceEnd => self.end(),
-            Event::Alias(id) => match self.anchors.get(&id).cloned() {
-                Some((node, count)) => self.add(node, 0, count),
+            Event::Alias(id) => match self.anchors.get(&id) {
+                // Counted before it is copied.
+                Some((node, size)) => {
+                    self.room(node.at, *size)?;
+                    let (node, size) = (node.clone(), *size);
+                    self.add(node, 0, size)
+                }
                 None => Err(self.flaw(at, "an alias must come after the value that it repeats")),
             },
             Event::DocumentStart(..) if self.root.is_some() => Err(self.flaw(at, "only one document is allowed")),
@@ -134,25 +151,36 @@ impl TreeBuilder {
         if self.open.len() == MAX_DEPTH {
             return Err(self.flaw(at, &format!("nested too deeply (allowed: {MAX_DEPTH} levels)")));
         }
-        self.open.push(OpenNode { at, anchor, nodes_before: self.nodes, kind, key: None });
+        self.open.push(OpenNode { at, anchor, before: self.size, kind, key: None, keys: HashMap::new() });
         Ok(())
     }
 
     fn end(&mut self) -> Result<(), SourceFlaw> {
         let Some(open) = self.open.pop() else { return Ok(()) };
-        let inner = self.nodes - open.nodes_before;
-        self.nodes = open.nodes_before;
-        self.add(YamlNode { at: open.at, kind: merged(open.kind) }, open.anchor, inner + 1)
+        let TreeSize { nodes, bytes } = open.before;
+        let size = TreeSize { nodes: self.size.nodes - nodes + 1, bytes: self.size.bytes - bytes };
+        self.size = open.before;
+        self.add(YamlNode { at: open.at, kind: merged(open.kind) }, open.anchor, size)
     }
 
-    /// Puts a finished `node`, which with its children counts `count` nodes, where it belongs.
-    fn add(&mut self, node: YamlNode, anchor: usize, count: usize) -> Result<(), SourceFlaw> {
-        self.nodes += count;
-        if self.nodes > MAX_NODES {
-            return Err(self.flaw(node.at, &format!("too many values (allowed: {MAX_NODES}, aliases counted)")));
+    /// Refuses a node of this `size` for which there is no room.
+    fn room(&self, at: SourceMark, size: TreeSize) -> Result<(), SourceFlaw> {
+        if self.size.nodes + size.nodes > MAX_NODES {
+            return Err(self.flaw(at, &format!("too many values (allowed: {MAX_NODES}, aliases counted)")));
         }
+        if self.size.bytes + size.bytes > MAX_TEXT_BYTES {
+            return Err(self.flaw(at, &format!("too much text (allowed: {MAX_TEXT_BYTES} bytes, aliases counted)")));
+        }
+        Ok(())
+    }
+
+    /// Puts a finished `node`, which has this `size` with its children, where it belongs.
+    fn add(&mut self, node: YamlNode, anchor: usize, size: TreeSize) -> Result<(), SourceFlaw> {
+        self.room(node.at, size)?;
+        self.size.nodes += size.nodes;
+        self.size.bytes += size.bytes;
         if anchor != 0 {
-            self.anchors.insert(anchor, (node.clone(), count));
+            self.anchors.insert(anchor, (node.clone(), size));
         }
         let Some(open) = self.open.last_mut() else {
             self.root = Some(node);
@@ -161,10 +189,13 @@ impl TreeBuilder {
         match (&mut open.kind, open.key.take(), node.kind) {
             (NodeContent::Map(entries), Some((key, at)), kind) => {
                 let value = YamlNode { at: node.at, kind };
-                match entries.iter().find(|entry| entry.key == key) {
-                    None => entries.push(MapEntry { key, at, value }),
+                match open.keys.get(&key) {
+                    None => {
+                        open.keys.insert(key.clone(), at.line);
+                        entries.push(MapEntry { key, at, value });
+                    }
                     Some(first) => {
-                        let message = format!("appears twice (first on line {})", first.at.line);
+                        let message = format!("appears twice (first on line {first})");
                         let path = self.path().key(&key);
                         self.flaws.push(SourceFlaw { path, at, message });
                     }
@@ -208,12 +239,13 @@ fn merged(kind: NodeContent) -> NodeContent {
         _ => return NodeContent::Map(entries),
     };
     entries.remove(position);
+    let mut known: HashSet<String> = entries.iter().map(|entry| entry.key.clone()).collect();
     for entry in sources
         .into_iter()
         .filter_map(|node| if let NodeContent::Map(e) = node.kind { Some(e) } else { None })
         .flatten()
     {
-        if !entries.iter().any(|own| own.key == entry.key) {
+        if known.insert(entry.key.clone()) {
             entries.push(entry);
         }
     }
@@ -253,6 +285,24 @@ impl YamlNode {
             }
             _ => None,
         })
+    }
+
+    /// Returns whether there is a value at `path`.
+    pub(super) fn has(&self, path: &KeyPath) -> bool {
+        let step = |node: &'_ Self, step: &KeyStep| match (step, &node.kind) {
+            (KeyStep::Key(key), NodeContent::Map(entries)) => entries.iter().position(|entry| entry.key == *key),
+            (KeyStep::Index(index), NodeContent::List(nodes)) => Some(*index).filter(|index| *index < nodes.len()),
+            _ => None,
+        };
+        let mut node = self;
+        for own in path.steps() {
+            node = match (step(node, own), &node.kind) {
+                (Some(at), NodeContent::Map(entries)) => &entries[at].value,
+                (Some(at), NodeContent::List(nodes)) => &nodes[at],
+                _ => return false,
+            };
+        }
+        true
     }
 
     /// Returns the keys under the root's `section`, also those whose values are wrong.

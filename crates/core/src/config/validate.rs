@@ -15,13 +15,13 @@ mod target;
 mod threshold;
 mod tracing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::problem::{ConfigProblem, KeyPath};
+use super::problem::{ConfigProblem, KeyPath, MAX_PROBLEMS, listed};
 use super::{
     CatalogEntry, ClassifierConfig, Config, Credential, DeviceChoice, Name, PolicyConfig, PolicyMode, ProviderConfig,
     ProviderTimeouts, Ratio, RequestAdaptation, RetryConfig, TimeSpan, nearest,
@@ -49,7 +49,7 @@ const PAUSE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(10)
 
 /// Finds everything that is wrong with a configuration that could be read.
 pub(super) fn check(config: &Config) -> Vec<ConfigProblem> {
-    let mut checker = ConfigChecker { config, found: Vec::new() };
+    let mut checker = ConfigChecker { config, found: Vec::new(), declared: BTreeMap::new() };
     checker.top_level();
     checker.prompt();
     for (name, provider) in &config.providers {
@@ -80,11 +80,15 @@ pub(super) fn check(config: &Config) -> Vec<ConfigProblem> {
 struct ConfigChecker<'c> {
     config: &'c Config,
     found: Vec<ConfigProblem>,
+    /// The names that the sections declare, by section; those whose values are wrong too.
+    declared: BTreeMap<&'static str, BTreeSet<&'c str>>,
 }
 
 impl ConfigChecker<'_> {
     fn wrong(&mut self, path: &KeyPath, message: impl Into<String>) {
-        self.found.extend(self.config.problem(path, message));
+        if self.found.len() < MAX_PROBLEMS {
+            self.found.extend(self.config.problem(path, message));
+        }
     }
 
     fn top_level(&mut self) {
@@ -300,15 +304,19 @@ impl ConfigChecker<'_> {
         }
     }
 
-    fn reference(&mut self, path: &KeyPath, name: &Name, section: &str, what: &str) {
-        let declared = self.config.declared(section);
-        if declared.contains(&name.as_str()) {
+    fn reference(&mut self, path: &KeyPath, name: &Name, section: &'static str, what: &str) {
+        let config = self.config;
+        let declared = self.declared.entry(section).or_insert_with(|| config.declared(section).into_iter().collect());
+        if declared.contains(name.as_str()) || self.found.len() >= MAX_PROBLEMS {
             return;
         }
         let hint =
             nearest(name, declared.iter().copied()).map_or(String::new(), |near| format!(", did you mean `{near}`?"));
-        let allowed =
-            if declared.is_empty() { format!("none is declared under `{section}`") } else { declared.join(", ") };
+        let allowed = if declared.is_empty() {
+            format!("none is declared under `{section}`")
+        } else {
+            listed(config.declared(section))
+        };
         self.wrong(path, format!("there is no {what} `{name}`{hint} (allowed: {allowed})"));
     }
 

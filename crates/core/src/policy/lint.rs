@@ -7,6 +7,7 @@ mod cases;
 mod condition;
 mod cover;
 mod domain;
+mod never;
 mod passing;
 
 use std::collections::BTreeSet;
@@ -16,7 +17,7 @@ use self::condition::WantedTruth;
 use super::paths::path_of;
 use super::rules::{MacroTable, PolicyRules, Rule};
 use super::set::PolicySet;
-use crate::config::{Config, ConfigProblem, KeyPath, PolicyMode};
+use crate::config::{Config, ConfigProblem, KeyPath, MAX_PROBLEMS, PolicyMode};
 
 /// The requests that take a rule and that pass it by, as far as they can be told.
 struct RuleReach {
@@ -40,6 +41,7 @@ impl PolicySet {
             found.extend(warnings.into_iter().filter_map(place));
         }
         found.extend(policies(config));
+        found.extend(never::warnings(config));
         found.extend(passing::warnings(config));
         found.extend(self.unused());
         found
@@ -61,15 +63,18 @@ impl PolicySet {
         let macros = idle.map(|(_, idle)| root.key("macros").key(&idle.name));
         let constants = self.language.constants().filter(|name| !constants.contains(name));
         let constants = constants.map(|name| root.key("constants").key(name));
-        macros.chain(constants).filter_map(|path| config.problem(&path, "is used by no rule")).collect()
+        let unused = macros.chain(constants).take(MAX_PROBLEMS);
+        unused.filter_map(|path| config.problem(&path, "is used by no rule")).collect()
     }
 }
 
 /// Finds rules that are never true, never reached, or always true before others.
 fn rules(rules: &PolicyRules, macros: &MacroTable) -> Vec<(usize, String)> {
     let cases = |rule: &Rule, want| condition::cases(&rule.when, rules.slots(), macros, want);
+    // A denial that fails may deny.
+    let taken = |rule: &Rule| if rule.deny().is_some() { WantedTruth::NotFalse } else { WantedTruth::True };
     let known = rules.iter().map(|rule| RuleReach {
-        taken: cases(rule, WantedTruth::True),
+        taken: cases(rule, taken(rule)),
         passed: cases(rule, WantedTruth::NotTrue),
         ends: rule.ends,
     });

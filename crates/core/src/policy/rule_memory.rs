@@ -35,9 +35,38 @@ pub(super) struct RuleProgress {
 #[derive(Debug, Clone, Default)]
 pub(super) struct ExpressionValues {
     /// The macros' values, by their positions.
-    pub(super) macros: Vec<OnceLock<Result<Value, String>>>,
+    pub(super) macros: Vec<OnceLock<Result<Value, ExpressionFailure>>>,
     /// The outcomes of tests of texts, by their positions.
     pub(super) tests: Vec<OnceLock<bool>>,
+}
+
+/// The failure of an expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ExpressionFailure {
+    pub(super) cause: FailureCause,
+    /// The failure in words.
+    pub(super) text: String,
+}
+
+/// The cause of an expression's failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FailureCause {
+    /// The request: a number that is none, a division by zero, a text that is too long.
+    Request,
+    /// A classifier or a judge that gave no answer, or texts that are not at hand.
+    Signal,
+}
+
+impl ExpressionFailure {
+    /// A failure that is the request's own.
+    pub(super) const fn of_request(text: String) -> Self {
+        Self { cause: FailureCause::Request, text }
+    }
+
+    /// A failure for want of a signal.
+    pub(super) const fn of_signal(text: String) -> Self {
+        Self { cause: FailureCause::Signal, text }
+    }
 }
 
 impl RuleMemory {

@@ -2,10 +2,13 @@
 //!
 //! A rule that is true may choose a model, deny the request, or set parameters; unless it says `continue`, choosing and
 //! denying end the rules. A rule that reads scores, or what a judge says, asks for it when it is reached and cannot be
-//! told without; one that fails counts as false. Every rule that was evaluated leaves a trace.
+//! told without; one that fails counts as false, but for a denial that fails by what the request holds: that denies.
+//! Every rule that was evaluated leaves a trace.
 
 mod constants;
+mod cost;
 mod expression;
+mod extent;
 mod language;
 mod macros;
 mod ordering;
@@ -23,6 +26,7 @@ use std::sync::Arc;
 use cel::Value;
 use serde_json::Value as Json;
 
+pub(super) use self::cost::{MAX_POLICY_STEPS, MAX_RULE_STEPS};
 use self::expression::context;
 pub(super) use self::expression::{CelExpression, SlotTable};
 pub(super) use self::language::RuleLanguage;
@@ -38,9 +42,9 @@ use self::vocabulary::ScoreName;
 pub(super) use self::vocabulary::{ClockPart, NamedJudge, ValueSlot};
 use super::decision::{RuleOutcome, RuleTrace};
 use super::heads::BundleHeads;
-use super::rule_memory::{ExpressionValues, RuleProgress};
+use super::rule_memory::{ExpressionFailure, ExpressionValues, FailureCause, RuleProgress};
 use super::signals::{RequestEvidence, Signal};
-use crate::config::{self, Config, ConfigProblem, DenyAction, KeyPath, Name};
+use crate::config::{self, Config, ConfigProblem, DenyAction, KeyPath, MAX_PROBLEMS, Name};
 
 /// The rules of a policy, compiled.
 #[derive(Debug)]
@@ -80,23 +84,43 @@ impl PolicyRules {
         let mut problems = Vec::new();
         let mut list = Vec::with_capacity(rules.len());
         let mut slots = SlotTable::default();
+        let mut is_whole = true;
         for (index, rule) in rules.iter().enumerate() {
+            if problems.len() >= MAX_PROBLEMS {
+                return Err(problems);
+            }
             match CelExpression::compile(&rule.when, &ExpressionType::Bool, &language.vocabulary, &mut slots) {
                 Ok(when) => list.push(Rule::new(when, rule)),
                 Err(mistakes) => {
-                    let path = path.index(index).key("when");
-                    let place =
-                        |m: ExpressionMistake| config.problem_within(&path, m.message, m.offset..m.offset + m.width);
-                    problems.extend(mistakes.into_iter().filter_map(place));
+                    is_whole = false;
+                    problems.extend(placed(config, &path.index(index).key("when"), mistakes));
                 }
             }
         }
-        if !problems.is_empty() {
+        let macros = Arc::clone(&language.macros);
+        let dear = list.iter().enumerate().filter_map(|(index, rule)| Some((index, macros.over_budget(&rule.when)?)));
+        for (index, mistake) in dear.take(MAX_PROBLEMS).collect::<Vec<_>>() {
+            is_whole = false;
+            problems.extend(placed(config, &path.index(index).key("when"), [mistake]));
+        }
+        let steps = macros.steps(list.iter().map(|rule| &rule.when));
+        if is_whole && steps > MAX_POLICY_STEPS {
+            is_whole = false;
+            let message = format!("take up to {steps} steps for each request (allowed: {MAX_POLICY_STEPS})");
+            problems.extend(config.problem(path, message));
+        }
+        if !is_whole {
             return Err(problems);
         }
-        let macros = Arc::clone(&language.macros);
-        let scores = list.iter().flat_map(|rule| macros.scores(&rule.when)).collect();
+        let scores = macros.scores(list.iter().map(|rule| &rule.when));
         Ok(Self { list, slots, macros, scores, tests: language.vocabulary.tests() })
+    }
+
+    /// Returns the steps that each rule takes at most for one request, macros included, and those of all rules, each
+    /// macro counted once.
+    pub(super) fn steps(&self) -> (Vec<u64>, u64) {
+        let each = self.list.iter().map(|rule| self.macros.steps(std::iter::once(&rule.when)));
+        (each.collect(), self.macros.steps(self.list.iter().map(|rule| &rule.when)))
     }
 
     /// Returns the models that rules choose.
@@ -124,7 +148,7 @@ impl PolicyRules {
         rules.flat_map(of).collect()
     }
 
-    /// Tries the rules until one ends them, or names the signal that one of them needs. One that fails counts as false.
+    /// Tries the rules until one ends them, or names the signal that one of them needs.
     pub(super) fn run(&self, policy: &Name, evidence: RequestEvidence<'_>) -> Result<RuleVerdict<'_>, Signal> {
         if self.list.is_empty() {
             return Ok(RuleVerdict::default());
@@ -194,17 +218,20 @@ impl PolicyRules {
         context.set_variable_resolver(&scope);
         let mut unasked = None;
         while let Some(rule) = self.list.get(tried.next).filter(|_| !tried.over) {
-            let outcome = match reading.evaluate(&rule.when, &context) {
-                Ok(Value::Bool(true)) => RuleOutcome::Matched,
-                Ok(Value::Bool(false)) => RuleOutcome::NotMatched,
-                Ok(_) => RuleOutcome::Failed("is not true or false".into()),
-                Err(EvaluationTrouble::Failed(error)) => RuleOutcome::Failed(error),
+            let (outcome, holds) = match reading.evaluate(&rule.when, &context) {
+                Ok(Value::Bool(true)) => (RuleOutcome::Matched, true),
+                Ok(Value::Bool(false)) => (RuleOutcome::NotMatched, false),
+                Ok(_) => (RuleOutcome::Failed("is not true or false".into()), rule.deny().is_some()),
+                // What a request writes must not switch a denial off.
+                Err(EvaluationTrouble::Failed(ExpressionFailure { cause, text })) => {
+                    (RuleOutcome::Failed(text), rule.deny().is_some() && cause == FailureCause::Request)
+                }
                 Err(EvaluationTrouble::Unasked(signal)) => {
                     unasked = Some(signal);
                     break;
                 }
             };
-            rule.record(outcome, tried);
+            rule.record(tried, outcome, holds.then_some(tried.next));
         }
         tried.over = unasked.is_none();
         drop(context);
@@ -238,11 +265,11 @@ impl Rule {
         Self { when, action, set: rule.set.clone(), ends: !rule.goes_on() }
     }
 
-    /// Records in `tried` what evaluating this rule, the next one, came to.
-    fn record(&self, outcome: RuleOutcome, tried: &mut RuleProgress) {
-        let index = tried.next;
+    /// Records in `tried` what evaluating this rule, the next one, came to; `held` is its position where it holds.
+    fn record(&self, tried: &mut RuleProgress, outcome: RuleOutcome, held: Option<usize>) {
+        let rule = tried.next;
         tried.next += 1;
-        if outcome == RuleOutcome::Matched {
+        if let Some(index) = held {
             match &self.action {
                 Some(RuleAction::Use(_)) => tried.chosen = Some(index),
                 Some(RuleAction::Deny(_)) => tried.denied = Some(index),
@@ -253,7 +280,7 @@ impl Rule {
             }
             tried.over = self.ends;
         }
-        tried.traces.push(RuleTrace { rule: index, outcome });
+        tried.traces.push(RuleTrace { rule, outcome });
     }
 
     const fn model(&self) -> Option<&Name> {
@@ -263,12 +290,23 @@ impl Rule {
         }
     }
 
-    const fn deny(&self) -> Option<&DenyAction> {
+    /// Returns the denial, of a rule that denies.
+    pub(super) const fn deny(&self) -> Option<&DenyAction> {
         match &self.action {
             Some(RuleAction::Deny(deny)) => Some(deny),
             _ => None,
         }
     }
+}
+
+/// Shows mistakes in the expression at `path` in their places.
+fn placed(
+    config: &Config,
+    path: &KeyPath,
+    mistakes: impl IntoIterator<Item = ExpressionMistake>,
+) -> impl Iterator<Item = ConfigProblem> {
+    let place = |m: ExpressionMistake| config.problem_within(path, m.message, m.offset..m.offset + m.width);
+    mistakes.into_iter().filter_map(place)
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use super::facts::RequestFacts;
 use super::heads::BundleHeads;
 use super::paths::path_of;
 use super::rules::{PolicyRules, RuleLanguage};
-use super::{Policy, strategy, tested};
-use crate::config::{Config, ConfigProblem, Name};
+use super::{Policy, rules, strategy, tested};
+use crate::config::{Config, ConfigProblem, MAX_PROBLEMS, Name};
 
 /// Every policy of a configuration, compiled; the first that fits a request decides.
 #[derive(Debug)]
@@ -20,6 +20,11 @@ pub struct PolicySet {
 }
 
 impl PolicySet {
+    /// The most steps that one rule may take for a request, macros included.
+    pub const MAX_RULE_STEPS: u64 = rules::MAX_RULE_STEPS;
+    /// The most steps that the rules of a policy may take together.
+    pub const MAX_POLICY_STEPS: u64 = rules::MAX_POLICY_STEPS;
+
     /// Compiles and type-checks every policy of `config`, whose references [`Config::parse`] has checked.
     ///
     /// # Errors
@@ -27,15 +32,33 @@ impl PolicySet {
     pub fn compile(config: &Config) -> Result<Self, Vec<ConfigProblem>> {
         let (language, mut problems) = RuleLanguage::read(config);
         problems.extend(tested::problems(config));
-        let mut policies = Vec::with_capacity(config.policies.len());
+        let mut compiled = Vec::with_capacity(config.policies.len());
         for (index, policy) in config.policies.iter().enumerate() {
+            if problems.len() >= MAX_PROBLEMS {
+                return Err(problems);
+            }
             let rules = PolicyRules::compile(config, &language, &path_of(index).key("rules"), &policy.rules);
             match rules {
-                Ok(rules) => policies.push(Policy::new(config, index, policy, rules)),
+                Ok(rules) => compiled.push((index, policy, rules)),
                 Err(found) => problems.extend(found),
             }
         }
-        if problems.is_empty() { Ok(Self { policies, language, config: config.clone() }) } else { Err(problems) }
+        // Nothing is built of a file with problems: what has been refused must not be walked through.
+        if !problems.is_empty() || compiled.len() < config.policies.len() {
+            return Err(problems);
+        }
+        let build = |(index, policy, rules)| Policy::new(config, index, policy, rules);
+        Ok(Self { policies: compiled.into_iter().map(build).collect(), language, config: config.clone() })
+    }
+
+    /// Returns each policy that has rules, with the steps that each of them takes at most for one request, and those
+    /// of all together.
+    pub fn rule_steps(&self) -> impl Iterator<Item = (&Name, Vec<u64>, u64)> {
+        let ruled = self.policies.iter().filter(|policy| policy.rules.iter().len() > 0);
+        ruled.map(|policy| {
+            let (each, whole) = policy.rules.steps();
+            (&policy.name, each, whole)
+        })
     }
 
     /// Returns the first policy that fits; `None` lets the request pass through.

@@ -1,7 +1,7 @@
 //! What the configuration's `tests` expect, as far as it can be told at load whether it can come.
 
 use super::decision::Reason;
-use crate::config::{Config, ConfigProblem, KeyPath, PolicyTest, nearest};
+use crate::config::{Config, ConfigProblem, KeyPath, MAX_PROBLEMS, PolicyTest, nearest};
 use crate::prompt::Dialect;
 
 /// Finds tests of paths that nobody reads, and expectations that nothing can meet.
@@ -17,7 +17,7 @@ pub(super) fn problems(config: &Config) -> Vec<ConfigProblem> {
         ];
         wrong.into_iter().flatten().filter_map(|(path, message)| config.problem(&path, message)).collect::<Vec<_>>()
     };
-    tests.flat_map(of).collect()
+    tests.flat_map(of).take(MAX_PROBLEMS).collect()
 }
 
 fn unread(test: &PolicyTest) -> Option<String> {

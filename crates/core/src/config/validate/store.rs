@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::{ConfigChecker, is_variable, root};
+use crate::config::concealment::holds_secret;
 use crate::config::{RedisConfig, StoreConfig, StoreUrl};
 
 const STORE_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(1);
@@ -18,7 +19,7 @@ impl ConfigChecker<'_> {
         let path = path.key("url");
         match &redis.url {
             // Never repeats the value: it may hold a password, put here by mistake.
-            StoreUrl::Plain(url) if url.split_once("://").is_some_and(|(_, rest)| rest.contains('@')) => {
+            StoreUrl::Plain(url) if url.contains('@') || holds_secret(url) => {
                 self.wrong(
                     &path,
                     "must not hold a user or password (allowed: {env: VARIABLE} or {file: PATH} for such a URL)",

@@ -48,7 +48,8 @@ pub enum RuleOutcome {
     Matched,
     /// The rule was false.
     NotMatched,
-    /// The rule failed, such as by a division by zero; counts as false.
+    /// The rule failed, such as by a division by zero; counts as false, unless the rule denies and the request is the
+    /// cause.
     Failed(String),
 }
 

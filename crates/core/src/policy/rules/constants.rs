@@ -6,7 +6,7 @@ use cel::common::ast::{Expr, IdedExpr, ListExpr, LiteralValue};
 use cel::common::types::{CelBool, CelDouble, CelInt, CelString};
 use serde_json::Value;
 
-use crate::config::{Config, ConfigProblem, KeyPath};
+use crate::config::{Config, ConfigProblem, KeyPath, MAX_PROBLEMS};
 use crate::policy::rules::types::ExpressionType;
 
 /// Words that CEL keeps to itself.
@@ -45,7 +45,8 @@ pub(super) fn read(config: &Config) -> (BTreeMap<String, (Expr, ExpressionType)>
             Ok(constant) => {
                 constants.insert(name.clone(), constant);
             }
-            Err(message) => problems.extend(config.problem(&path, message)),
+            Err(message) if problems.len() < MAX_PROBLEMS => problems.extend(config.problem(&path, message)),
+            Err(_) => {}
         }
     }
     (constants, problems)

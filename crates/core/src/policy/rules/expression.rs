@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 use cel::common::ast::{Expr, IdedExpr};
 use cel::{Context, Env, ParseError, Program};
 
+use super::cost::{self, ExpressionCost};
 use super::ordering;
 use super::path::range_of;
 use super::typecheck::{self, ExpressionMistake};
@@ -13,6 +14,9 @@ use super::vocabulary::{NameMeaning, ScoreName, ValueSlot, Vocabulary};
 
 /// The longest expression that is compiled, in bytes.
 const MAX_EXPRESSION_BYTES: usize = 4096;
+
+/// The deepest tree that is compiled: whoever walks it recurses, the interpreter at each request too. Macros add up.
+const MAX_EXPRESSION_DEPTH: usize = 200;
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib();
@@ -29,6 +33,12 @@ pub(in crate::policy) struct CelExpression {
     pub(in crate::policy) tree: IdedExpr,
     pub(in crate::policy) source: Box<str>,
     pub(super) kind: ExpressionType,
+    /// The cost of an evaluation, without that of the macros.
+    pub(super) cost: ExpressionCost,
+    /// The levels of the tree, those of the macros that it uses included.
+    pub(super) depth: usize,
+    /// The first of the characters that cost the most, and their number.
+    pub(super) dearest: (usize, usize),
     /// The constants that it uses.
     pub(in crate::policy) constants: Vec<String>,
     /// The macros that it uses, by their positions.
@@ -68,18 +78,33 @@ impl SlotTable {
 
 impl CelExpression {
     /// Compiles and type-checks `source`, whose value must be of the type `wanted`.
+    ///
+    /// # Errors
+    /// Every mistake; none where all that is wrong is a macro that it uses, which has been reported.
     pub(super) fn compile(
         source: &str,
         wanted: &ExpressionType,
         vocabulary: &Vocabulary,
         slots: &mut SlotTable,
     ) -> Result<Self, Vec<ExpressionMistake>> {
-        let program = parse(source)?;
-        let checked = typecheck::check(&program, vocabulary, wanted)?;
+        Self::of(&parse(source)?, wanted, vocabulary, slots)
+    }
+
+    /// Compiles and type-checks what has been parsed; the same errors.
+    pub(super) fn of(
+        program: &Program,
+        wanted: &ExpressionType,
+        vocabulary: &Vocabulary,
+        slots: &mut SlotTable,
+    ) -> Result<Self, Vec<ExpressionMistake>> {
+        let checked = typecheck::check(program, vocabulary, wanted)?;
         let mut expression = Self {
             tree: program.expression().clone(),
-            source: source.into(),
+            source: program.source_info().source.as_str().into(),
             kind: checked.kind,
+            depth: depth_of(program.expression()),
+            dearest: (0, program.source_info().source.chars().count().max(1)),
+            cost: cost::cost_of(program.expression(), &checked.names, vocabulary),
             constants: Vec::new(),
             macros: Vec::new(),
             scores: Vec::new(),
@@ -88,10 +113,22 @@ impl CelExpression {
             match named {
                 NameMeaning::Constant(name, _) => expression.constants.push(name.clone()),
                 NameMeaning::Slot(ValueSlot::Macro(position)) => expression.macros.push(*position),
-                NameMeaning::Slot(_) => {}
+                NameMeaning::Slot(_) | NameMeaning::Unusable => {}
             }
         }
+        let below = expression.macros.iter().map(|position| vocabulary.depth_of(*position)).max();
+        expression.depth += below.unwrap_or_default();
+        if expression.depth > MAX_EXPRESSION_DEPTH {
+            return Err(vec![too_deep(expression.depth)]);
+        }
+        expression.constants.sort_unstable();
+        expression.constants.dedup();
+        expression.macros.sort_unstable();
+        expression.macros.dedup();
         visit(program.expression(), &mut |node| {
+            if expression.cost.dearest == Some(node.id) {
+                expression.dearest = range_of(program.source_info(), node);
+            }
             if let Some(NameMeaning::Slot(ValueSlot::Score(score))) = checked.names.get(&node.id) {
                 let (offset, width) = range_of(program.source_info(), node);
                 expression.scores.push(ScorePlace { score: score.clone(), offset, width });
@@ -108,6 +145,7 @@ impl CelExpression {
             node.expr = match named {
                 NameMeaning::Slot(slot) => Expr::Ident(slots.identifier(slot)),
                 NameMeaning::Constant(_, value) => value.clone(),
+                NameMeaning::Unusable => return true, // the checker refuses it
             };
             true
         });
@@ -126,7 +164,27 @@ pub(super) fn parse(source: &str) -> Result<Program, Vec<ExpressionMistake>> {
         let message = format!("the expression has {} bytes (allowed: {MAX_EXPRESSION_BYTES})", source.len());
         return Err(vec![ExpressionMistake { message, offset: 0, width: 1 }]);
     }
-    ENV.compile(source).map_err(|errors| errors.errors.iter().map(|error| syntax_mistake(source, error)).collect())
+    let program = ENV
+        .compile(source)
+        .map_err(|errors| errors.errors.iter().map(|error| syntax_mistake(source, error)).collect::<Vec<_>>())?;
+    let depth = depth_of(program.expression());
+    if depth > MAX_EXPRESSION_DEPTH { Err(vec![too_deep(depth)]) } else { Ok(program) }
+}
+
+fn too_deep(depth: usize) -> ExpressionMistake {
+    let message = format!("is nested {depth} levels deep, macros included (allowed: {MAX_EXPRESSION_DEPTH})");
+    ExpressionMistake { message, offset: 0, width: 1 }
+}
+
+/// Counts the levels of a tree, without recursion.
+fn depth_of(tree: &IdedExpr) -> usize {
+    let mut deepest = 0;
+    let mut open = vec![(tree, 1)];
+    while let Some((node, depth)) = open.pop() {
+        deepest = deepest.max(depth);
+        open.extend(children(node).into_iter().map(|child| (child, depth + 1)));
+    }
+    deepest
 }
 
 fn syntax_mistake(source: &str, error: &ParseError) -> ExpressionMistake {

@@ -1,5 +1,6 @@
 //! The reading of one request by expressions while they are evaluated.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use cel::common::types::{CelBool, CelDouble, CelInt, CelString, CelUInt};
@@ -10,9 +11,9 @@ use cel::{Context, ExecutionError, Value};
 use super::expression::{CelExpression, SlotTable, context};
 use super::macros::MacroTable;
 use super::text_test::TextTest;
-use super::vocabulary::{ClockPart, NamedJudge, ScoreName, ValueSlot};
+use super::vocabulary::{ClockPart, MAX_READ_BYTES, NamedJudge, ScoreName, ValueSlot};
 use crate::features;
-use crate::policy::rule_memory::ExpressionValues;
+use crate::policy::rule_memory::{ExpressionFailure, ExpressionValues};
 use crate::policy::signals::{Judgement, RequestEvidence, Signal};
 
 /// The longest text of an error that is kept.
@@ -26,6 +27,8 @@ pub(super) struct RequestReading<'r> {
     values: &'r ExpressionValues,
     /// The trouble for which a name had no value, since this was last looked at.
     trouble: Mutex<Option<EvaluationTrouble>>,
+    /// The macros that wait for a signal, by their positions: none is evaluated twice before it has come.
+    waiting: Mutex<BTreeMap<usize, Signal>>,
 }
 
 /// The reason for which an expression has no value.
@@ -34,7 +37,7 @@ pub(super) enum EvaluationTrouble {
     /// A signal is needed that nobody asked for yet.
     Unasked(Signal),
     /// The expression failed, such as by a division by zero.
-    Failed(String),
+    Failed(ExpressionFailure),
 }
 
 /// A request, seen by expressions that were compiled with the same slots.
@@ -49,7 +52,7 @@ impl<'r> RequestReading<'r> {
         macros: &'r MacroTable,
         values: &'r ExpressionValues,
     ) -> Self {
-        Self { evidence, macros, values, trouble: Mutex::new(None) }
+        Self { evidence, macros, values, trouble: Mutex::new(None), waiting: Mutex::new(BTreeMap::new()) }
     }
 
     /// Evaluates `expression` in `context`, whose resolver is a [`SlotScope`] of this reading.
@@ -66,7 +69,10 @@ impl<'r> RequestReading<'r> {
         result.map_err(|error| match (trouble, error) {
             (Some(unasked @ EvaluationTrouble::Unasked(_)), _) => unasked,
             (Some(failed), ExecutionError::UndeclaredReference(_)) => failed,
-            (_, error) => EvaluationTrouble::Failed(error.to_string().chars().take(MAX_ERROR_CHARS).collect()),
+            (_, error) => {
+                let text = error.to_string().chars().take(MAX_ERROR_CHARS).collect();
+                EvaluationTrouble::Failed(ExpressionFailure::of_request(text))
+            }
         })
     }
 
@@ -87,13 +93,22 @@ impl<'r> RequestReading<'r> {
         None
     }
 
+    /// Shows a text out of the body; one that is longer than rules read fails whoever reads it.
+    fn within_bound<'b>(&self, value: &'b str) -> Option<CowVal<'b, 'b>> {
+        if value.len() <= MAX_READ_BYTES {
+            return Some(text(value));
+        }
+        let failed = format!("a text of the body has {} bytes (allowed: {MAX_READ_BYTES})", value.len());
+        self.record(EvaluationTrouble::Failed(ExpressionFailure::of_request(failed)))
+    }
+
     fn score(&self, score: &ScoreName) -> Option<f64> {
         let ScoreName { classifier, head, label } = score;
         let scores = match self.evidence.signals.scores_of(classifier) {
             None => return self.record(EvaluationTrouble::Unasked(Signal::Scores { classifier: classifier.clone() })),
             Some(Err(degraded)) => {
                 let failed = format!("there are no scores of `{classifier}`: {}", degraded.as_str());
-                return self.record(EvaluationTrouble::Failed(failed));
+                return self.record(EvaluationTrouble::Failed(ExpressionFailure::of_signal(failed)));
             }
             Some(Ok(scores)) => scores,
         };
@@ -101,7 +116,10 @@ impl<'r> RequestReading<'r> {
             let position = head.labels.iter().position(|own| **own == **label)?;
             head.probabilities.get(position).copied().filter(|probability| !probability.is_nan())
         });
-        let failed = || EvaluationTrouble::Failed(format!("`{classifier}` gave no score for `{head}.{label}`"));
+        let failed = || {
+            let text = format!("`{classifier}` gave no score for `{head}.{label}`");
+            EvaluationTrouble::Failed(ExpressionFailure::of_signal(text))
+        };
         probability.map(|probability| f64::from(probability).clamp(0.0, 1.0)).or_else(|| self.record(failed()))
     }
 
@@ -110,7 +128,7 @@ impl<'r> RequestReading<'r> {
             Ok(Ok(judgement)) => Some(judgement),
             Ok(Err(failure)) => {
                 let failed = format!("the judge `{}` gave no answer: {}", judge.judge, failure.as_str());
-                self.record(EvaluationTrouble::Failed(failed))
+                self.record(EvaluationTrouble::Failed(ExpressionFailure::of_signal(failed)))
             }
             Err(signal) => self.record(EvaluationTrouble::Unasked(signal)),
         }
@@ -118,7 +136,10 @@ impl<'r> RequestReading<'r> {
 
     fn confidence(&self, judge: &NamedJudge) -> Option<f64> {
         let said = self.judgement(judge)?.confidence.filter(|confidence| !confidence.is_nan());
-        let failed = || EvaluationTrouble::Failed(format!("the judge `{}` did not say how sure it is", judge.judge));
+        let failed = || {
+            let text = format!("the judge `{}` did not say how sure it is", judge.judge);
+            EvaluationTrouble::Failed(ExpressionFailure::of_signal(text))
+        };
         said.map(|confidence| f64::from(confidence).clamp(0.0, 1.0)).or_else(|| self.record(failed()))
     }
 
@@ -129,7 +150,8 @@ impl<'r> RequestReading<'r> {
         }
         let mut search = test.begin();
         let Some(found) = self.evidence.facts.live.any_text(test.scope, &mut |text: &str| search.is_in(text)) else {
-            return self.record(EvaluationTrouble::Failed("the request's texts are not at hand".to_owned()));
+            let failure = ExpressionFailure::of_signal("the request's texts are not at hand".to_owned());
+            return self.record(EvaluationTrouble::Failed(failure));
         };
         Some(*cell.get_or_init(|| found))
     }
@@ -137,19 +159,29 @@ impl<'r> RequestReading<'r> {
     fn value_of(&self, position: usize) -> Option<&Value> {
         let (cell, used) = (self.values.macros.get(position)?, self.macros.get(position)?);
         if cell.get().is_none() {
+            let waits = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).get(&position).cloned();
+            if let Some(signal) = waits {
+                return self.record(EvaluationTrouble::Unasked(signal));
+            }
             let scope = SlotScope { slots: &self.macros.slots, reading: self };
             let mut context = context();
             context.set_variable_resolver(&scope);
             let value = match self.evaluate(&used.value, &context) {
                 Ok(value) => Ok(value),
-                Err(unasked @ EvaluationTrouble::Unasked(_)) => return self.record(unasked),
-                Err(EvaluationTrouble::Failed(error)) => Err(format!("macros.{}: {error}", used.name)),
+                Err(EvaluationTrouble::Unasked(signal)) => {
+                    let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                    waiting.insert(position, signal.clone());
+                    return self.record(EvaluationTrouble::Unasked(signal));
+                }
+                Err(EvaluationTrouble::Failed(ExpressionFailure { cause, text })) => {
+                    Err(ExpressionFailure { cause, text: format!("macros.{}: {text}", used.name) })
+                }
             };
             let _ = cell.set(value); // one thread evaluates
         }
         match cell.get()? {
             Ok(value) => Some(value),
-            Err(error) => self.record(EvaluationTrouble::Failed(error.clone())),
+            Err(failure) => self.record(EvaluationTrouble::Failed(failure.clone())),
         }
     }
 }
@@ -158,8 +190,11 @@ impl VariableResolver for SlotScope<'_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
         let RequestEvidence { facts, features, .. } = self.reading.evidence;
         match self.slots.find(variable)? {
-            ValueSlot::Feature(index) => Some(feature(features.value(*index))),
-            ValueSlot::Model => Some(text(facts.model)),
+            ValueSlot::Feature(index) => match features.value(*index) {
+                features::FeatureValue::Text(value) => self.reading.within_bound(value),
+                value => Some(feature(value)),
+            },
+            ValueSlot::Model => self.reading.within_bound(facts.model),
             ValueSlot::Path => Some(text(facts.path)),
             ValueSlot::Client => Some(text(facts.client.unwrap_or_default())),
             ValueSlot::Header(name) => {

@@ -1,3 +1,4 @@
+mod budget;
 mod expressions;
 mod judges;
 mod problems;
@@ -189,6 +190,63 @@ fn a_denial_says_its_status_and_message() {
     let deny = DenyAction { status: 403, message: "too long for you".into() };
     assert_eq!(ruled.denied, Some((0, &deny)));
     assert_eq!(ruled.chosen, None);
+}
+
+#[test]
+fn a_denial_that_fails_by_what_the_request_holds_denies_and_says_so_in_its_trace() {
+    for when in [
+        "1 / prompt.tools > 0",
+        "macros.unsafe",
+        "int(headers['x-team']) > 5",
+        "!(int(headers['x-team']) <= 5)",
+        "9223372036854775807 + prompt.tokens > 0",
+        "[1][prompt.tokens] == 1",
+        "prompt.tokens > 100 || int(headers['x-team']) > 5",
+    ] {
+        let rules = rules(&[&format!("when: \"{when}\", deny: {{message: no}}"), "when: 'true', use: small"]);
+
+        let ruled = run(&rules, &KnownSignals::default()).expect("no signal");
+
+        assert_eq!(ruled.denied.map(|(index, _)| index), Some(0), "{when}");
+        assert_eq!(ruled.chosen, None, "{when}");
+        assert!(matches!(outcomes(&ruled)[..], [RuleOutcome::Failed(_)]), "{when}: {:?}", outcomes(&ruled));
+    }
+}
+
+#[test]
+fn a_denial_that_fails_for_want_of_a_signal_does_not_deny() {
+    let rules = rules(&["when: macros.hard, deny: {message: no}", "when: 'true', use: small"]);
+
+    for missing in [Err(ClassifierFailure::Deadline), scored(f32::NAN)] {
+        let signals = with_scores(missing);
+        let ruled = run(&rules, &signals).expect("no signal");
+
+        assert_eq!((ruled.denied, ruled.chosen), (None, Some((1, &name("small")))));
+    }
+}
+
+#[test]
+fn a_denial_on_what_is_no_number_is_as_ieee_754_has_it() {
+    for (when, denies) in [
+        ("!(double(headers['x-team'] == 'red' ? 'NaN' : '1') <= 5.0)", true),
+        ("double('NaN') > 5.0", false),
+        ("0.0 / 0.0 != 0.0 / 0.0", true),
+        ("0.0 / 0.0 == 0.0 / 0.0", false),
+        ("(0.0 / 0.0) in [0.0 / 0.0, 1.0]", false),
+        ("!((0.0 / 0.0) in [1.0])", true),
+        ("[0.0 / 0.0] == [0.0 / 0.0]", false),
+        ("-0.0 == 0.0 && !(-0.0 < 0.0)", true),
+        ("double('inf') > 1e308 && -double('inf') < -1e308 && double('inf') == double('inf')", true),
+        ("18446744073709551615u > 9223372036854775807 && 1 < 2u && 1 == 1u && 1.0 == 1", true),
+        ("1.0 / 0.0 > 5.0", true),
+    ] {
+        let rules = rules(&[&format!("when: \"{when}\", deny: {{message: no}}")]);
+
+        let signals = KnownSignals::default();
+        let ruled = run(&rules, &signals).expect("no signal");
+
+        assert_eq!(ruled.denied.is_some(), denies, "{when}: {:?}", outcomes(&ruled));
+    }
 }
 
 #[test]

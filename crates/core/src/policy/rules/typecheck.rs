@@ -56,6 +56,9 @@ const FUNCTIONS: [&str; 14] = [
 ];
 
 /// Finds every mistake in `program`, whose value must be of the type `wanted`.
+///
+/// # Errors
+/// The mistakes; none where a macro cannot be used that has been reported.
 pub(super) fn check(
     program: &Program,
     vocabulary: &Vocabulary,
@@ -80,7 +83,8 @@ pub(super) fn check(
         });
     }
     let TypeChecker { names, partial, mistakes, .. } = checker;
-    if mistakes.is_empty() { Ok(TypedExpression { kind, names, partial }) } else { Err(mistakes) }
+    let is_usable = !names.values().any(|named| matches!(named, NameMeaning::Unusable));
+    if mistakes.is_empty() && is_usable { Ok(TypedExpression { kind, names, partial }) } else { Err(mistakes) }
 }
 
 struct TypeChecker<'p> {
@@ -215,6 +219,7 @@ impl<'p> TypeChecker<'p> {
         let is_given = match self.names.get(&node.id) {
             Some(NameMeaning::Slot(slot)) => !matches!(slot, ValueSlot::Macro(_)),
             Some(NameMeaning::Constant(..)) => true,
+            Some(NameMeaning::Unusable) => false,
             None => matches!(node.expr, Expr::Literal(_)),
         };
         *kind == ExpressionType::Double && !is_given

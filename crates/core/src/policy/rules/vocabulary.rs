@@ -6,8 +6,9 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use cel::common::ast::Expr;
 
 use super::constants;
+use super::extent::ValueExtent;
 use super::text_test::{TextTest, TextTestKind, UnusablePatterns};
-use crate::config::{Config, ConfigProblem, Name, StrategyConfig, nearest};
+use crate::config::{Config, ConfigProblem, Name, StrategyConfig, listed, nearest};
 use crate::features::{FEATURE_TABLE, FeatureKind, FeatureScope};
 use crate::policy::paths::path_of;
 use crate::policy::rules::path::NamePath;
@@ -16,6 +17,12 @@ use crate::prompt::TextScope;
 
 const ROOTS: &str =
     "prompt.*, request.*, features.*, scores.*, judge.*, headers['...'], client.name, now.*, constants.*, macros.*";
+
+/// The longest text out of a request's body that rules read, in bytes: the model's name, or a feature. A rule that
+/// reads a longer one fails.
+pub(super) const MAX_READ_BYTES: usize = 4096;
+/// The longest name that operators give, in bytes.
+const MAX_NAME_BYTES: usize = 128;
 
 /// The value that a name stands for at run time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +92,26 @@ pub(in crate::policy) enum NameMeaning {
     Slot(ValueSlot),
     /// A constant's name and value.
     Constant(String, Expr),
+    /// A macro that could not be compiled, which has been reported: nothing may stand in its place.
+    Unusable,
+}
+
+/// The bounds of a macro, which those who use it add to their own.
+#[derive(Debug)]
+pub(super) struct MacroBounds {
+    /// The largest size of the value.
+    pub(super) extent: ValueExtent,
+    /// The levels of the tree, those of the macros that it uses included.
+    pub(super) depth: usize,
+}
+
+/// The meaning of a macro's name.
+#[derive(Debug)]
+enum MacroMeaning {
+    /// The position of the macro, and the type of its value.
+    Compiled(usize, ExpressionType),
+    /// The macro has a mistake, or uses one that has.
+    Unusable,
 }
 
 /// Every name that the expressions of one configuration may use.
@@ -93,8 +120,11 @@ pub(in crate::policy) struct Vocabulary {
     classifiers: Vec<Name>,
     headers: Vec<String>,
     constants: BTreeMap<String, (Expr, ExpressionType)>,
-    /// Macros and their positions, once they are compiled.
-    macros: BTreeMap<String, (usize, ExpressionType)>,
+    macros: BTreeMap<String, MacroMeaning>,
+    /// The bounds of the macros, by their positions.
+    bounds: Vec<MacroBounds>,
+    /// The largest header of a request, in bytes.
+    header_bytes: usize,
     judges: BTreeMap<String, NamedJudge>,
     /// The tests of texts that expressions made so far: what several say is compiled, and looked for, once.
     tests: Mutex<Vec<TextTest>>,
@@ -137,12 +167,47 @@ impl Vocabulary {
         let (constants, problems) = constants::read(config);
         let headers = config.rule_headers.iter().map(|name| name.to_ascii_lowercase()).collect();
         let classifiers = config.classifiers.keys().cloned().collect();
-        (Self { classifiers, headers, constants, judges: judges(config), ..Self::default() }, problems)
+        let header_bytes = config.limits.max_header_bytes;
+        (Self { classifiers, headers, constants, judges: judges(config), header_bytes, ..Self::default() }, problems)
     }
 
-    /// Makes a macro known that later expressions may use.
-    pub(super) fn add_macro(&mut self, name: &str, position: usize, kind: ExpressionType) {
-        self.macros.insert(name.to_owned(), (position, kind));
+    /// Makes the macro `name` known, which stands after those that were made known before; later expressions may use
+    /// it.
+    pub(super) fn add_macro(&mut self, name: &str, kind: ExpressionType, bounds: MacroBounds) {
+        self.macros.insert(name.to_owned(), MacroMeaning::Compiled(self.bounds.len(), kind));
+        self.bounds.push(bounds);
+    }
+
+    /// Makes the name of a macro known that could not be compiled, or was not yet.
+    pub(super) fn add_unusable_macro(&mut self, name: &str) {
+        self.macros.insert(name.to_owned(), MacroMeaning::Unusable);
+    }
+
+    /// Returns the levels of the tree of the macro at `position`, those that it uses included.
+    pub(super) fn depth_of(&self, position: usize) -> usize {
+        self.bounds.get(position).map_or(0, |bounds| bounds.depth)
+    }
+
+    /// Returns the largest size that the value of `slot` can have.
+    pub(super) fn extent_of(&self, slot: &ValueSlot) -> ValueExtent {
+        // A byte of a header that is no UTF-8 becomes two, and so may one of the path.
+        let of_header = ValueExtent::Text(2 * self.header_bytes as u64);
+        let name = ValueExtent::Text(MAX_NAME_BYTES as u64);
+        match slot {
+            ValueSlot::Path | ValueSlot::Header(_) => of_header,
+            ValueSlot::Model => ValueExtent::Text(MAX_READ_BYTES as u64),
+            ValueSlot::Feature(index) => match FEATURE_TABLE.get(*index).map(|spec| spec.kind) {
+                Some(FeatureKind::Text) => ValueExtent::Text(MAX_READ_BYTES as u64),
+                _ => ValueExtent::Scalar,
+            },
+            ValueSlot::Client | ValueSlot::Judge(_) => name,
+            ValueSlot::Macro(position) => {
+                self.bounds.get(*position).map_or(ValueExtent::Scalar, |bounds| bounds.extent.clone())
+            }
+            ValueSlot::Now(_) | ValueSlot::Score(_) | ValueSlot::Text(_) | ValueSlot::Confidence(_) => {
+                ValueExtent::Scalar
+            }
+        }
     }
 
     /// Finds the meaning and type of `path`.
@@ -163,10 +228,12 @@ impl Vocabulary {
                 let (value, kind) = self.constants[*name].clone();
                 Ok((NameMeaning::Constant((*name).to_owned(), value), kind))
             }
-            ["macros", name] if self.macros.contains_key(*name) => {
-                let (position, kind) = self.macros[*name].clone();
-                Ok((NameMeaning::Slot(ValueSlot::Macro(position)), kind))
-            }
+            ["macros", name] if self.macros.contains_key(*name) => Ok(match &self.macros[*name] {
+                MacroMeaning::Compiled(position, kind) => {
+                    (NameMeaning::Slot(ValueSlot::Macro(*position)), kind.clone())
+                }
+                MacroMeaning::Unusable => (NameMeaning::Unusable, ExpressionType::Any),
+            }),
             _ => {
                 let name = path.to_string();
                 let found = FIXED.iter().find(|(own, ..)| *own == name);
@@ -209,7 +276,10 @@ impl Vocabulary {
         }
         let near = nearest(&name, self.headers.iter().map(String::as_str));
         let hint = near.map_or(String::new(), |near| format!(", did you mean `{near}`?"));
-        Err(format!("the header `{name}` is not among `rule_headers`{hint} (allowed: {})", self.headers.join(", ")))
+        Err(format!(
+            "the header `{name}` is not among `rule_headers`{hint} (allowed: {})",
+            listed(self.headers.iter().map(String::as_str))
+        ))
     }
 
     fn unknown(&self, name: &str) -> String {
@@ -280,14 +350,21 @@ fn judges(config: &Config) -> BTreeMap<String, NamedJudge> {
 pub(super) fn missing<'n>(what: &str, name: &str, known: impl Iterator<Item = &'n str> + Clone) -> String {
     let near = nearest(name, known.clone());
     let hint = near.map_or(String::new(), |near| format!(", did you mean `{near}`?"));
-    let known = known.collect::<Vec<_>>().join(", ");
+    let known = listed(known);
     let allowed = if known.is_empty() { "none is declared".to_owned() } else { known };
     format!("there is no {what} `{name}`{hint} (allowed: {allowed})")
 }
 
 impl ValueSlot {
-    /// Tells whether the slot always has a value: scores and a judge's answer may be missing, a macro may fail.
-    pub(in crate::policy) const fn is_certain(&self) -> bool {
-        !matches!(self, Self::Score(_) | Self::Judge(_) | Self::Confidence(_) | Self::Macro(_))
+    /// Tells whether the slot always has a value: scores and a judge's answer may be missing, a macro may fail, a text
+    /// out of the body may be too long.
+    pub(in crate::policy) fn is_certain(&self) -> bool {
+        match self {
+            Self::Score(_) | Self::Judge(_) | Self::Confidence(_) | Self::Macro(_) | Self::Model => false,
+            Self::Feature(index) => {
+                FEATURE_TABLE.get(*index).is_some_and(|spec| !matches!(spec.kind, FeatureKind::Text))
+            }
+            Self::Path | Self::Header(_) | Self::Client | Self::Now(_) | Self::Text(_) => true,
+        }
     }
 }
