@@ -15,6 +15,9 @@ OBSERVE_FLAGS ?=
 # How long `make fuzz` runs each target, and with which sanitizer: `address` needs CARGO="cargo +nightly".
 FUZZ_SECONDS ?= 600
 FUZZ_SANITIZER ?= none
+# The targets that `make fuzz` runs, and the longest that one input may take, in seconds.
+FUZZ_TARGETS ?= $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+FUZZ_TIMEOUT ?= 5
 # Flags for the test runner, such as TEST_FLAGS=bodies to run the tests of that name.
 TEST_FLAGS ?=
 
@@ -62,12 +65,14 @@ test: setup ## Run every test: unit, end to end, documentation
 bench: setup ## Run the benchmarks
 	$(CARGO) bench --locked
 
-fuzz: setup ## Run every fuzz target for FUZZ_SECONDS (600), one after another
+fuzz: setup ## Run every fuzz target (FUZZ_TARGETS) for FUZZ_SECONDS (600), one after another
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked --root .tools cargo-fuzz
-	@for target in $$(cd fuzz/fuzz_targets && ls *.rs); do \
-		echo "fuzzing $${target%.rs} for $(FUZZ_SECONDS) s"; \
-		$(CARGO) fuzz run --dev --sanitizer $(FUZZ_SANITIZER) $${target%.rs} -- \
-			-max_total_time=$(FUZZ_SECONDS) -max_len=16384 -rss_limit_mb=2048 -print_final_stats=1 || exit 1; \
+	@python3 fuzz/seeds.py
+	@for target in $(FUZZ_TARGETS); do \
+		echo "fuzzing $$target for $(FUZZ_SECONDS) s"; \
+		mkdir -p fuzz/corpus/$$target fuzz/target/seeds/$$target; \
+		$(CARGO) fuzz run --dev --sanitizer $(FUZZ_SANITIZER) $$target fuzz/corpus/$$target fuzz/target/seeds/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=$(FUZZ_TIMEOUT) -rss_limit_mb=2048 -print_final_stats=1 || exit 1; \
 	done
 
 fmt: ## Format the sources

@@ -1,5 +1,8 @@
 //! What the targets check, so that each of them is one line.
 
+pub mod configuration;
+mod grammar;
+
 use std::sync::LazyLock;
 
 use bytes::Bytes;

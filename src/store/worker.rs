@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use pointsman_core::config::without_secrets;
 use pointsman_http_client::ServerTrust;
 use pointsman_telemetry::metrics::StoreMetrics;
 use redis::aio::MultiplexedConnection;
@@ -146,7 +147,9 @@ impl StoreHealth {
     }
 
     fn down(&self, why: &str) {
-        self.trouble.store(Some(Arc::new(why.into())));
+        // The words are the client library's, which may repeat an address.
+        let why = without_secrets(why);
+        self.trouble.store(Some(Arc::new((&*why).into())));
         self.metrics.available(false);
         if !self.is_away.swap(true, Ordering::Relaxed) {
             tracing::warn!("The store does not answer, so this process goes by its own memory: {why}");

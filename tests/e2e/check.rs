@@ -46,6 +46,23 @@ fn check_label(label: &str, second: &str, model: &str, keep_last: bool, flags: &
 }
 
 #[test]
+fn the_cost_of_rules_is_shown_and_no_password_is() {
+    let shown = check("1", "small", false, &[]);
+    let good = text(&shown.stdout);
+    assert!(good.contains("policies.auto: its rules take at most "), "{good}");
+    assert!(good.contains("(allowed: 100000 each, 500000 together)"), "{good}");
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("p.yaml");
+    let bad = FILE.replace("base_url: http://h", "base_ulr: http://user:p4ssw0rd@h, bogus: 1");
+    fs::write(&file, bad).expect("a writable folder");
+    let refused = pointsman(&["check", "-c", file.to_str().expect("a plain name")]);
+    let said = format!("{}{}", text(&refused.stdout), text(&refused.stderr));
+    assert_eq!(refused.status.code(), Some(78), "{said}");
+    assert!(!said.contains("p4ssw0rd") && said.contains("base_ulr"), "{said}");
+}
+
+#[test]
 fn every_file_in_config_is_good_without_a_warning_and_passes_its_own_tests() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
     let yaml = |folder: &Path| -> Vec<_> {

@@ -102,7 +102,17 @@ async fn a_broken_file_changes_nothing_and_is_seen_in_metrics_and_log() {
     let unknown_model = config.yaml().replace("otherwise: frontier", "otherwise: no-such-model");
     let moved_listener = config.yaml().replacen("address: 127.0.0.1:0", "address: 127.0.0.1:9", 1);
 
-    for broken in ["version: [", "version: 2", unknown_model.as_str(), moved_listener.as_str(), ""] {
+    // Each of them once ended or hung the process that read it.
+    let wrong_macro =
+        config.yaml() + "\nmacros:\n  big: macros.long && prompt.turns > 1\n  long: prompt.tokenz > 100\n";
+    let circle = config.yaml() + "\nmacros: {a: macros.b, b: macros.a}\n";
+    let list = format!("[{}]", ["7"; 300].join(","));
+    let loops = format!("{list}.exists(x, {list}.exists(y, {list}.exists(z, x + y > z)))");
+    let dear = format!("{}\nmacros: {{dear: '{loops}'}}\n", config.yaml());
+    let many = [unknown_model, moved_listener, wrong_macro, circle, dear];
+    let broken_files = ["version: [", "version: 2", ""].into_iter().chain(many.iter().map(String::as_str));
+
+    for broken in broken_files {
         gateway.write(broken);
         until_metric(&gateway, "pointsman_config_last_reload_successful 0").await;
         let after = chat(gateway.listen, question("auto", "hello")).await;

@@ -12,6 +12,8 @@ use super::problem::{KeyPath, KeyStep};
 
 /// Nodes in one file, those that aliases repeat included: a bound on "billion laughs".
 const MAX_NODES: usize = 100_000;
+/// The keys of one mapping, and the elements of one list: whoever looks for one that is there twice compares them.
+const MAX_ENTRIES: usize = 20_000;
 /// The bytes of all keys and values together, those that aliases repeat included: one long text may be repeated too.
 const MAX_TEXT_BYTES: usize = 4 << 20;
 /// The deepest nesting of mappings and lists: readers recurse.
@@ -182,6 +184,9 @@ impl TreeBuilder {
         if anchor != 0 {
             self.anchors.insert(anchor, (node.clone(), size));
         }
+        if self.open.last().is_some_and(OpenNode::is_full) {
+            return Err(self.flaw(node.at, &format!("too many entries (allowed: {MAX_ENTRIES} in one place)")));
+        }
         let Some(open) = self.open.last_mut() else {
             self.root = Some(node);
             return Ok(());
@@ -224,6 +229,14 @@ impl TreeBuilder {
 }
 
 impl OpenNode {
+    const fn is_full(&self) -> bool {
+        match &self.kind {
+            NodeContent::Map(entries) => entries.len() >= MAX_ENTRIES,
+            NodeContent::List(nodes) => nodes.len() >= MAX_ENTRIES,
+            NodeContent::Scalar { .. } | NodeContent::Hole => false,
+        }
+    }
+
     fn awaits_key(&self) -> bool {
         matches!(self.kind, NodeContent::Map(_)) && self.key.is_none()
     }

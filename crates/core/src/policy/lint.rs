@@ -3,6 +3,7 @@
 //!
 //! Sound, not complete: what it says of a rule holds for every request ([`cases`]); what it cannot tell, it leaves out.
 
+mod budget;
 mod cases;
 mod condition;
 mod cover;
@@ -12,10 +13,11 @@ mod passing;
 
 use std::collections::BTreeSet;
 
+use self::budget::LintBudget;
 use self::cases::ConditionCases;
-use self::condition::WantedTruth;
+use self::condition::{LintScope, WantedTruth};
 use super::paths::path_of;
-use super::rules::{MacroTable, PolicyRules, Rule};
+use super::rules::{PolicyRules, Rule};
 use super::set::PolicySet;
 use crate::config::{Config, ConfigProblem, KeyPath, MAX_PROBLEMS, PolicyMode};
 
@@ -33,14 +35,17 @@ impl PolicySet {
     #[must_use]
     pub fn lint(&self) -> Vec<ConfigProblem> {
         let config = &self.config;
+        let budget = LintBudget::new();
+        let scope = LintScope { macros: &self.language.macros, budget: &budget };
         let mut found: Vec<ConfigProblem> = Vec::new();
         for (index, policy) in self.policies.iter().enumerate() {
             let path = path_of(index).key("rules");
-            let warnings = rules(&policy.rules, &self.language.macros);
+            let warnings = rules(&policy.rules, scope);
             let place = |(rule, message): (usize, String)| config.problem(&path.index(rule).key("when"), message);
-            found.extend(warnings.into_iter().filter_map(place));
+            let left = MAX_PROBLEMS.saturating_sub(found.len());
+            found.extend(warnings.into_iter().take(left).filter_map(place));
         }
-        found.extend(policies(config));
+        found.extend(policies(config, &budget));
         found.extend(never::warnings(config));
         found.extend(passing::warnings(config));
         found.extend(self.unused());
@@ -69,8 +74,8 @@ impl PolicySet {
 }
 
 /// Finds rules that are never true, never reached, or always true before others.
-fn rules(rules: &PolicyRules, macros: &MacroTable) -> Vec<(usize, String)> {
-    let cases = |rule: &Rule, want| condition::cases(&rule.when, rules.slots(), macros, want);
+fn rules(rules: &PolicyRules, scope: LintScope<'_>) -> Vec<(usize, String)> {
+    let cases = |rule: &Rule, want| condition::cases(&rule.when, rules.slots(), scope, want);
     // A denial that fails may deny.
     let taken = |rule: &Rule| if rule.deny().is_some() { WantedTruth::NotFalse } else { WantedTruth::True };
     let known = rules.iter().map(|rule| RuleReach {
@@ -84,7 +89,7 @@ fn rules(rules: &PolicyRules, macros: &MacroTable) -> Vec<(usize, String)> {
         let after = known.len() - index - 1;
         if rule.taken.as_ref().is_some_and(ConditionCases::is_empty) {
             found.push((index, "can never be true".to_owned()));
-        } else if let Some(message) = unreachable(rules, &known[..=index]) {
+        } else if let Some(message) = unreachable(rules, &known[..=index], scope.budget) {
             found.push((index, message));
         } else if rule.ends && after > 0 && rule.passed.as_ref().is_some_and(ConditionCases::is_empty) {
             let rules = if after == 1 { "the rule after it is" } else { "the rules after it are" };
@@ -96,13 +101,14 @@ fn rules(rules: &PolicyRules, macros: &MacroTable) -> Vec<(usize, String)> {
 }
 
 /// Says why the last of `known` is never reached.
-fn unreachable(rules: &PolicyRules, known: &[RuleReach]) -> Option<String> {
+fn unreachable(rules: &PolicyRules, known: &[RuleReach], budget: &LintBudget) -> Option<String> {
     let (last, before) = known.split_last()?;
     let taken = last.taken.as_ref()?;
     let ending = || before.iter().enumerate().filter(|(_, rule)| rule.ends);
     let source = |index: usize| rules.iter().nth(index).map(|rule| &rule.when.source);
     let mut left = Some(taken.clone());
     for (index, passed) in ending().filter_map(|(index, rule)| Some((index, rule.passed.as_ref()?))) {
+        budget.spend(1 + (taken.len() + left.as_ref().map_or(0, ConditionCases::len)) * passed.len())?;
         if taken.and(passed).is_some_and(|both| both.is_empty()) {
             let same = source(index) == source(before.len());
             let why = if same {
@@ -120,10 +126,14 @@ fn unreachable(rules: &PolicyRules, known: &[RuleReach]) -> Option<String> {
 }
 
 /// Finds policies that are never reached, and those that leave requests to nobody.
-fn policies(config: &Config) -> Vec<ConfigProblem> {
+fn policies(config: &Config, budget: &LintBudget) -> Vec<ConfigProblem> {
     let mut found = Vec::new();
     for (index, policy) in config.policies.iter().enumerate() {
-        let before = config.policies[..index].iter().find(|before| cover::covers(&before.matches, &policy.matches));
+        let before =
+            config.policies[..index].iter().find(|before| cover::covers(&before.matches, &policy.matches, budget));
+        if found.len() >= MAX_PROBLEMS {
+            break;
+        }
         // A client may still name one by a header.
         if let Some(before) = before.filter(|_| !policy.overrides.policy) {
             let message =

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use cel::Value;
 use serde_json::Value as Json;
 
-pub(super) use self::cost::{MAX_POLICY_STEPS, MAX_RULE_STEPS};
+pub(super) use self::cost::{MAX_FILE_STEPS, MAX_POLICY_STEPS, MAX_RULE_STEPS};
 use self::expression::context;
 pub(super) use self::expression::{CelExpression, SlotTable};
 pub(super) use self::language::RuleLanguage;
@@ -82,34 +82,34 @@ impl PolicyRules {
         rules: &[config::RuleConfig],
     ) -> Result<Self, Vec<ConfigProblem>> {
         let mut problems = Vec::new();
-        let mut list = Vec::with_capacity(rules.len());
+        let mut list: Vec<Rule> = Vec::new();
         let mut slots = SlotTable::default();
-        let mut is_whole = true;
-        for (index, rule) in rules.iter().enumerate() {
-            if problems.len() >= MAX_PROBLEMS {
-                return Err(problems);
-            }
-            match CelExpression::compile(&rule.when, &ExpressionType::Bool, &language.vocabulary, &mut slots) {
-                Ok(when) => list.push(Rule::new(when, rule)),
-                Err(mistakes) => {
-                    is_whole = false;
-                    problems.extend(placed(config, &path.index(index).key("when"), mistakes));
-                }
-            }
-        }
+        let mut steps: u64 = 0;
         let macros = Arc::clone(&language.macros);
-        let dear = list.iter().enumerate().filter_map(|(index, rule)| Some((index, macros.over_budget(&rule.when)?)));
-        for (index, mistake) in dear.take(MAX_PROBLEMS).collect::<Vec<_>>() {
-            is_whole = false;
-            problems.extend(placed(config, &path.index(index).key("when"), [mistake]));
+        for (index, rule) in rules.iter().enumerate() {
+            let compiled = CelExpression::compile(&rule.when, &ExpressionType::Bool, &language.vocabulary, &mut slots);
+            let affordable = compiled.and_then(|when| match macros.over_budget(&when) {
+                Some(mistake) => Err(vec![mistake]),
+                None => Ok(when),
+            });
+            match affordable {
+                Ok(when) => {
+                    steps = steps.saturating_add(when.cost.steps);
+                    list.push(Rule::new(when, rule));
+                }
+                Err(mistakes) => problems.extend(placed(config, &path.index(index).key("when"), mistakes)),
+            }
+            // Not one rule more is compiled than is allowed: each takes memory.
+            if problems.len() >= MAX_PROBLEMS || steps > MAX_POLICY_STEPS {
+                break;
+            }
         }
-        let steps = macros.steps(list.iter().map(|rule| &rule.when));
-        if is_whole && steps > MAX_POLICY_STEPS {
-            is_whole = false;
+        steps = steps.max(macros.steps(list.iter().map(|rule| &rule.when)));
+        if steps > MAX_POLICY_STEPS {
             let message = format!("take up to {steps} steps for each request (allowed: {MAX_POLICY_STEPS})");
             problems.extend(config.problem(path, message));
         }
-        if !is_whole {
+        if list.len() < rules.len() || !problems.is_empty() {
             return Err(problems);
         }
         let scores = macros.scores(list.iter().map(|rule| &rule.when));

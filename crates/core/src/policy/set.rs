@@ -32,6 +32,7 @@ impl PolicySet {
     pub fn compile(config: &Config) -> Result<Self, Vec<ConfigProblem>> {
         let (language, mut problems) = RuleLanguage::read(config);
         problems.extend(tested::problems(config));
+        let mut steps: u64 = 0;
         let mut compiled = Vec::with_capacity(config.policies.len());
         for (index, policy) in config.policies.iter().enumerate() {
             if problems.len() >= MAX_PROBLEMS {
@@ -39,8 +40,17 @@ impl PolicySet {
             }
             let rules = PolicyRules::compile(config, &language, &path_of(index).key("rules"), &policy.rules);
             match rules {
-                Ok(rules) => compiled.push((index, policy, rules)),
+                Ok(rules) => {
+                    steps = steps.saturating_add(rules.steps().1);
+                    compiled.push((index, policy, rules));
+                }
                 Err(found) => problems.extend(found),
+            }
+            if steps > rules::MAX_FILE_STEPS {
+                let message =
+                    format!("the rules of all policies take {steps} steps (allowed: {})", rules::MAX_FILE_STEPS);
+                problems.extend(config.problem(&path_of(index), message));
+                break;
             }
         }
         // Nothing is built of a file with problems: what has been refused must not be walked through.

@@ -33,6 +33,11 @@ impl ConditionCases {
         if domain.is_empty() { Self::none() } else { Self(vec![CaseDomains::from([(variable, domain)])]) }
     }
 
+    /// Returns the number of the cases.
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Tells whether no request is in it.
     pub(super) const fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 
 use cel::common::ast::{Expr, IdedExpr, LiteralValue, operators};
 
+use super::budget::LintBudget;
 use super::cases::ConditionCases;
 use super::domain::{Comparison, RangeEdge, RangeUnion, TruthSet, ValueDomain};
 use crate::config::Name;
@@ -32,8 +33,15 @@ pub(super) enum WantedTruth {
 
 /// The reader of expressions, which counts the parts that it looked into.
 pub(super) struct ConditionReader<'m> {
-    macros: &'m MacroTable,
+    scope: LintScope<'m>,
     parts: usize,
+}
+
+/// The macros that expressions use, and the work that reading them may take.
+#[derive(Clone, Copy)]
+pub(super) struct LintScope<'m> {
+    pub(super) macros: &'m MacroTable,
+    pub(super) budget: &'m LintBudget,
 }
 
 /// A part of an expression, with what its names stand for.
@@ -47,10 +55,10 @@ struct ExpressionPart<'e> {
 pub(super) fn cases(
     expression: &CelExpression,
     slots: &SlotTable,
-    macros: &MacroTable,
+    scope: LintScope<'_>,
     want: WantedTruth,
 ) -> Option<ConditionCases> {
-    ConditionReader { macros, parts: 0 }.cases(ExpressionPart { node: &expression.tree, slots }, want)
+    ConditionReader { scope, parts: 0 }.cases(ExpressionPart { node: &expression.tree, slots }, want)
 }
 
 impl WantedTruth {
@@ -77,6 +85,7 @@ impl WantedTruth {
 impl<'m> ConditionReader<'m> {
     fn cases(&mut self, part: ExpressionPart<'m>, want: WantedTruth) -> Option<ConditionCases> {
         let part = self.within_macros(part)?;
+        self.scope.budget.spend(1)?;
         let at = |node| ExpressionPart { node, ..part };
         match &part.node.expr {
             Expr::Literal(LiteralValue::Boolean(value)) => {
@@ -108,6 +117,7 @@ impl<'m> ConditionReader<'m> {
         together: bool,
     ) -> Option<ConditionCases> {
         let (left, right) = (self.cases(left, want)?, self.cases(right, want)?);
+        self.scope.budget.spend(left.len() * right.len())?;
         if together { left.and(&right) } else { left.or(right) }
     }
 
@@ -190,7 +200,8 @@ impl<'m> ConditionReader<'m> {
                 return None;
             }
             let Some(ValueSlot::Macro(position)) = part.slot() else { return Some(part) };
-            part = ExpressionPart { node: &self.macros.get(*position)?.value.tree, slots: &self.macros.slots };
+            part =
+                ExpressionPart { node: &self.scope.macros.get(*position)?.value.tree, slots: &self.scope.macros.slots };
         }
     }
 

@@ -1,17 +1,25 @@
 //! The test whether one `match` takes every request that another one does. No is never wrong.
 
+use super::budget::LintBudget;
 use crate::config::{Glob, RequestMatch};
 
-/// Tells whether every request that fits `inner` fits `outer` too.
-pub(super) fn covers(outer: &RequestMatch, inner: &RequestMatch) -> bool {
+/// The steps of comparing two patterns that count as one of the budget.
+const STEPS_OF_ONE: usize = 256;
+
+/// Tells whether every request that fits `inner` fits `outer` too; no where the budget does not last.
+pub(super) fn covers(outer: &RequestMatch, inner: &RequestMatch, budget: &LintBudget) -> bool {
+    let affordable = |outer: &Glob, inner: &Glob| {
+        budget.spend(1 + outer.as_str().len() * inner.as_str().len() / STEPS_OF_ONE).is_some()
+    };
+    let includes = |outer: &Glob, inner: &Glob| affordable(outer, inner) && includes(outer, inner);
     let header = |name: &str| inner.header.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
-    every(&outer.model, &inner.model)
-        && every(&outer.path, &inner.path)
+    every(&outer.model, &inner.model, includes)
+        && every(&outer.path, &inner.path, includes)
         && outer.header.iter().all(|(name, glob)| header(name).is_some_and(|(_, own)| includes(glob, own)))
 }
 
 /// Tells whether each of the `inner` patterns is part of an `outer` one; no pattern at all is any text.
-fn every(outer: &[Glob], inner: &[Glob]) -> bool {
+fn every(outer: &[Glob], inner: &[Glob], includes: impl Fn(&Glob, &Glob) -> bool) -> bool {
     let any = |glob: &Glob| glob.as_str().chars().all(|c| c == '*');
     let included = |own: &Glob| outer.iter().any(|glob| includes(glob, own));
     outer.is_empty() || outer.iter().any(any) || (!inner.is_empty() && inner.iter().all(included))

@@ -354,7 +354,8 @@ proptest! {
         conditions in prop::collection::vec((condition(), any::<bool>()), 1..5),
         requests in prop::collection::vec(request(), 24),
     ) {
-        let found = rules(&compile(&conditions), &CONFIG.1.macros);
+        let budget = LintBudget::new();
+        let found = rules(&compile(&conditions), LintScope { macros: &CONFIG.1.macros, budget: &budget });
         if found.is_empty() {
             return Ok(());
         }

@@ -1,6 +1,7 @@
 //! `constants`: values with a name, put into the expressions when they are compiled.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use cel::common::ast::{Expr, IdedExpr, ListExpr, LiteralValue};
 use cel::common::types::{CelBool, CelDouble, CelInt, CelString};
@@ -36,14 +37,14 @@ const RESERVED: [&str; 22] = [
 ];
 
 /// Reads every constant of `config`, and says what is wrong with the others.
-pub(super) fn read(config: &Config) -> (BTreeMap<String, (Expr, ExpressionType)>, Vec<ConfigProblem>) {
+pub(super) fn read(config: &Config) -> (BTreeMap<String, (Arc<Expr>, ExpressionType)>, Vec<ConfigProblem>) {
     let mut constants = BTreeMap::new();
     let mut problems = Vec::new();
     for (name, value) in &config.constants {
         let path = KeyPath::root().key("constants").key(name);
         match check_name(name).and_then(|()| constant(value)) {
-            Ok(constant) => {
-                constants.insert(name.clone(), constant);
+            Ok((value, kind)) => {
+                constants.insert(name.clone(), (Arc::new(value), kind));
             }
             Err(message) if problems.len() < MAX_PROBLEMS => problems.extend(config.problem(&path, message)),
             Err(_) => {}

@@ -15,6 +15,8 @@ use super::vocabulary::{NameMeaning, Vocabulary};
 pub(in crate::policy) const MAX_RULE_STEPS: u64 = 100_000;
 /// The most steps of all the rules of a policy together, each macro counted once.
 pub(in crate::policy) const MAX_POLICY_STEPS: u64 = 500_000;
+/// The most steps of all the macros of a file, and of all the rules of its policies: what is compiled takes memory.
+pub(in crate::policy) const MAX_FILE_STEPS: u64 = 2_000_000;
 /// The longest text that a number or a truth is written as.
 const NUMBER_BYTES: u64 = 32;
 /// What entering the scope of a comprehension's variables takes.

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use cel::common::ast::{Expr, IdedExpr};
 use cel::{Context, Env, ParseError, Program};
 
-use super::cost::{self, ExpressionCost};
+use super::cost::{self, ExpressionCost, MAX_RULE_STEPS};
 use super::ordering;
 use super::path::range_of;
 use super::typecheck::{self, ExpressionMistake};
@@ -109,6 +109,11 @@ impl CelExpression {
             macros: Vec::new(),
             scores: Vec::new(),
         };
+        visit(program.expression(), &mut |node| {
+            if expression.cost.dearest == Some(node.id) {
+                expression.dearest = range_of(program.source_info(), node);
+            }
+        });
         for named in checked.names.values() {
             match named {
                 NameMeaning::Constant(name, _) => expression.constants.push(name.clone()),
@@ -121,14 +126,15 @@ impl CelExpression {
         if expression.depth > MAX_EXPRESSION_DEPTH {
             return Err(vec![too_deep(expression.depth)]);
         }
+        if expression.cost.steps > MAX_RULE_STEPS {
+            // Constants are written out below: not those of an expression that is too long.
+            return Err(vec![expression.over_budget(expression.cost.steps)]);
+        }
         expression.constants.sort_unstable();
         expression.constants.dedup();
         expression.macros.sort_unstable();
         expression.macros.dedup();
         visit(program.expression(), &mut |node| {
-            if expression.cost.dearest == Some(node.id) {
-                expression.dearest = range_of(program.source_info(), node);
-            }
             if let Some(NameMeaning::Slot(ValueSlot::Score(score))) = checked.names.get(&node.id) {
                 let (offset, width) = range_of(program.source_info(), node);
                 expression.scores.push(ScorePlace { score: score.clone(), offset, width });
@@ -144,12 +150,21 @@ impl CelExpression {
             let Some(named) = checked.names.get(&node.id) else { return false };
             node.expr = match named {
                 NameMeaning::Slot(slot) => Expr::Ident(slots.identifier(slot)),
-                NameMeaning::Constant(_, value) => value.clone(),
+                NameMeaning::Constant(_, value) => (**value).clone(),
                 NameMeaning::Unusable => return true, // the checker refuses it
             };
             true
         });
         Ok(expression)
+    }
+}
+
+impl CelExpression {
+    /// Says that an evaluation takes `steps`, which are too many.
+    pub(super) fn over_budget(&self, steps: u64) -> ExpressionMistake {
+        let (offset, width) = self.dearest;
+        let message = format!("takes up to {steps} steps for each request (allowed: {MAX_RULE_STEPS})");
+        ExpressionMistake { message, offset, width }
     }
 }
 

@@ -11,7 +11,7 @@ use cel::Program;
 
 use self::order::CompilationOrder;
 use super::constants::check_name;
-use super::cost::MAX_RULE_STEPS;
+use super::cost::{MAX_FILE_STEPS, MAX_RULE_STEPS};
 use super::expression::{self, CelExpression, ScorePlace, SlotTable};
 use super::path::{NamePath, range_of};
 use super::typecheck::ExpressionMistake;
@@ -60,13 +60,16 @@ struct MacroCompiler<'c> {
     config: &'c Config,
     vocabulary: &'c mut Vocabulary,
     macros: MacroTable,
+    /// The steps of all macros so far.
+    steps: u64,
     problems: Vec<ConfigProblem>,
 }
 
 impl MacroTable {
     /// Compiles every macro of `config` and makes it known to `vocabulary`; says what is wrong with the others.
     pub(super) fn compile(config: &Config, vocabulary: &mut Vocabulary) -> (Self, Vec<ConfigProblem>) {
-        let mut compiler = MacroCompiler { config, vocabulary, macros: Self::default(), problems: Vec::new() };
+        let mut compiler =
+            MacroCompiler { config, vocabulary, macros: Self::default(), steps: 0, problems: Vec::new() };
         let drafts = compiler.parse();
         compiler.compile(&drafts);
         (compiler.macros, compiler.problems)
@@ -108,9 +111,7 @@ impl MacroTable {
     /// Says that evaluating `expression` takes too long, if it does.
     pub(super) fn over_budget(&self, expression: &CelExpression) -> Option<ExpressionMistake> {
         let steps = self.steps(std::iter::once(expression));
-        let (offset, width) = expression.dearest;
-        let message = || format!("takes up to {steps} steps for each request (allowed: {MAX_RULE_STEPS})");
-        (steps > MAX_RULE_STEPS).then(|| ExpressionMistake { message: message(), offset, width })
+        (steps > MAX_RULE_STEPS).then(|| expression.over_budget(steps))
     }
 
     /// Calls `see` with each of `expressions`, and with each macro that one of them uses, once.
@@ -191,6 +192,11 @@ impl<'c> MacroCompiler<'c> {
             return Err(vec![ExpressionMistake { message, offset: *offset, width: *width }]);
         }
         let value = CelExpression::of(program, &ExpressionType::Any, self.vocabulary, &mut self.macros.slots)?;
+        self.steps = self.steps.saturating_add(value.cost.steps);
+        if self.steps > MAX_FILE_STEPS {
+            let message = format!("the macros of the file take {} steps (allowed: {MAX_FILE_STEPS})", self.steps);
+            return Err(vec![ExpressionMistake { message, offset: 0, width: 1 }]);
+        }
         match self.macros.over_budget(&value) {
             Some(mistake) => Err(vec![mistake]),
             None => Ok(value),

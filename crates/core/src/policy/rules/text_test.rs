@@ -17,11 +17,13 @@ use self::bounded::{BoundedSearch, SearchOutcome, SearchRun};
 use crate::prompt::TextScope;
 
 /// Words or patterns of one test.
-const MAX_PATTERNS: usize = 2000;
+pub(super) const MAX_PATTERNS: usize = 2000;
 /// The longest word or pattern, in bytes.
 const MAX_PATTERN_BYTES: usize = 1000;
 /// The largest program of one test's patterns, in bytes.
 const MAX_PROGRAM_BYTES: usize = 512 << 10;
+/// The patterns of a list whose program is too large that are looked at alone, to say which is to blame.
+const MAX_TRIED: usize = 20;
 /// The largest program of one test's words, which open few branches.
 const MAX_WORDS_BYTES: usize = 16 << 20;
 /// The most memory for what a thread remembers of a search.
@@ -182,8 +184,17 @@ fn words(words: &[String]) -> Result<TextEngine, UnusablePatterns> {
 }
 
 /// Compiles regular expressions, or says which of them cannot be meant.
+///
+/// All of them first, whose program has a bound: one after the other they could be a thousand times as large.
 fn regular(patterns: &[String]) -> Result<TextEngine, UnusablePatterns> {
     for (index, pattern) in patterns.iter().enumerate() {
+        // Reads the pattern without building its program.
+        let unusable =
+            |error| UnusablePatterns { pattern: Some(index), message: complaint(&format!("`{pattern}`"), &error) };
+        regex_automata::util::syntax::parse(pattern).map_err(|error| unusable(Error::Syntax(error.to_string())))?;
+    }
+    let set = RegexSetBuilder::new(patterns).size_limit(MAX_PROGRAM_BYTES).dfa_size_limit(MAX_CACHE_BYTES).build();
+    for (index, pattern) in patterns.iter().enumerate().take(if set.is_ok() { patterns.len() } else { MAX_TRIED }) {
         let unusable = |message| UnusablePatterns { pattern: Some(index), message };
         let alone = RegexBuilder::new(pattern).size_limit(MAX_PROGRAM_BYTES).build();
         let alone = alone.map_err(|error| unusable(complaint(&format!("`{pattern}`"), &error)))?;
@@ -191,7 +202,6 @@ fn regular(patterns: &[String]) -> Result<TextEngine, UnusablePatterns> {
             return Err(unusable(format!("`{pattern}` is true of every text, as it needs no character")));
         }
     }
-    let set = RegexSetBuilder::new(patterns).size_limit(MAX_PROGRAM_BYTES).dfa_size_limit(MAX_CACHE_BYTES).build();
     let unusable = |error| UnusablePatterns { pattern: None, message: complaint("the list", &error) };
     let set = set.map_err(unusable)?;
     let bounded = BoundedSearch::new(patterns, MAX_PROGRAM_BYTES);

@@ -21,6 +21,13 @@ const ROOTS: &str =
 /// The longest text out of a request's body that rules read, in bytes: the model's name, or a feature. A rule that
 /// reads a longer one fails.
 pub(super) const MAX_READ_BYTES: usize = 4096;
+/// Different lists of words or patterns in one file: each is looked for in a request's texts, which are read once for
+/// each.
+const MAX_TESTS: usize = 100;
+/// The times that a file's expressions name such a list.
+const MAX_TEST_USES: usize = 2000;
+/// The bytes of all the words and patterns of a file.
+const MAX_TEST_BYTES: usize = 1 << 20;
 /// The longest name that operators give, in bytes.
 const MAX_NAME_BYTES: usize = 128;
 
@@ -91,7 +98,7 @@ pub(in crate::policy) enum NameMeaning {
     /// A value that is known when a request comes.
     Slot(ValueSlot),
     /// A constant's name and value.
-    Constant(String, Expr),
+    Constant(String, Arc<Expr>),
     /// A macro that could not be compiled, which has been reported: nothing may stand in its place.
     Unusable,
 }
@@ -119,7 +126,7 @@ enum MacroMeaning {
 pub(in crate::policy) struct Vocabulary {
     classifiers: Vec<Name>,
     headers: Vec<String>,
-    constants: BTreeMap<String, (Expr, ExpressionType)>,
+    constants: BTreeMap<String, (Arc<Expr>, ExpressionType)>,
     macros: BTreeMap<String, MacroMeaning>,
     /// The bounds of the macros, by their positions.
     bounds: Vec<MacroBounds>,
@@ -127,7 +134,16 @@ pub(in crate::policy) struct Vocabulary {
     header_bytes: usize,
     judges: BTreeMap<String, NamedJudge>,
     /// The tests of texts that expressions made so far: what several say is compiled, and looked for, once.
-    tests: Mutex<Vec<TextTest>>,
+    tests: Mutex<TextTests>,
+}
+
+/// The tests of texts that expressions made so far.
+#[derive(Debug, Default)]
+struct TextTests {
+    list: Vec<TextTest>,
+    /// The number of times that expressions asked for one, and the bytes of all words and patterns.
+    uses: usize,
+    bytes: usize,
 }
 
 /// The names that every configuration has.
@@ -309,17 +325,28 @@ impl Vocabulary {
         patterns: Vec<String>,
     ) -> Result<TextTest, UnusablePatterns> {
         let mut tests = self.tests.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = tests.iter().find(|test| test.is_of(kind, scope, &patterns)) {
+        let refuse = |message| Err(UnusablePatterns { pattern: None, message });
+        tests.uses += 1;
+        if tests.uses > MAX_TEST_USES {
+            return refuse(format!("the file looks through texts too often (allowed: {MAX_TEST_USES} times)"));
+        }
+        if let Some(known) = tests.list.iter().find(|test| test.is_of(kind, scope, &patterns)) {
             return Ok(known.clone());
         }
-        let test = TextTest::compile(kind, scope, patterns)?.numbered(tests.len());
-        tests.push(test.clone());
+        tests.bytes += patterns.iter().map(String::len).sum::<usize>();
+        if tests.list.len() >= MAX_TESTS || tests.bytes > MAX_TEST_BYTES {
+            return refuse(format!(
+                "the file looks for too much (allowed: {MAX_TESTS} different lists, {MAX_TEST_BYTES} bytes in all)"
+            ));
+        }
+        let test = TextTest::compile(kind, scope, patterns)?.numbered(tests.list.len());
+        tests.list.push(test.clone());
         Ok(test)
     }
 
     /// Returns how many tests of texts the expressions made so far.
     pub(super) fn tests(&self) -> usize {
-        self.tests.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.tests.lock().unwrap_or_else(PoisonError::into_inner).list.len()
     }
 
     /// Returns the names of the constants.

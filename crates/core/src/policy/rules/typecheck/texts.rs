@@ -1,11 +1,13 @@
 //! Comparisons with texts that are known when the file is loaded: words, patterns, and the labels of judges.
 
+use std::sync::Arc;
+
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue};
 
 use super::TypeChecker;
 use crate::config::{Name, nearest};
 use crate::policy::rules::path::NamePath;
-use crate::policy::rules::text_test::{TextTestKind, UnusablePatterns};
+use crate::policy::rules::text_test::{MAX_PATTERNS, TextTestKind, UnusablePatterns};
 use crate::policy::rules::types::ExpressionType;
 use crate::policy::rules::vocabulary::{NameMeaning, NamedJudge, ValueSlot};
 use crate::prompt::TextScope;
@@ -51,10 +53,14 @@ impl<'p> TypeChecker<'p> {
     /// Reads a list of texts: in quotes, or constants.
     fn texts(&mut self, node: &'p IdedExpr, name: &str) -> Option<Vec<String>> {
         let mistakes = self.mistakes.len();
-        let elements: Option<Vec<Expr>> = match &node.expr {
+        let elements: Option<Vec<Arc<Expr>>> = match &node.expr {
             Expr::List(list) => list.elements.iter().map(|element| self.constant(element)).collect(),
-            _ => match self.constant(node) {
-                Some(Expr::List(list)) => Some(list.elements.into_iter().map(|element| element.expr).collect()),
+            _ => match self.constant(node).as_deref() {
+                // One more than is allowed says that there are too many.
+                Some(Expr::List(list)) => {
+                    let elements = list.elements.iter().take(MAX_PATTERNS + 1);
+                    Some(elements.map(|element| Arc::new(element.expr.clone())).collect())
+                }
                 _ => None,
             },
         };
@@ -68,13 +74,13 @@ impl<'p> TypeChecker<'p> {
     }
 
     /// Returns what a literal or the name of a constant is.
-    fn constant(&mut self, node: &'p IdedExpr) -> Option<Expr> {
+    fn constant(&mut self, node: &'p IdedExpr) -> Option<Arc<Expr>> {
         let Some(path) = NamePath::of(node) else {
-            return matches!(node.expr, Expr::Literal(_)).then(|| node.expr.clone());
+            return matches!(node.expr, Expr::Literal(_)).then(|| Arc::new(node.expr.clone()));
         };
         self.name(node, &path);
         match self.names.get(&node.id) {
-            Some(NameMeaning::Constant(_, value)) => Some(value.clone()),
+            Some(NameMeaning::Constant(_, value)) => Some(Arc::clone(value)),
             _ => None,
         }
     }
