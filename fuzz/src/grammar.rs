@@ -16,7 +16,7 @@ struct Choices<'i> {
 
 /// Writes a configuration.
 #[must_use]
-pub fn configuration(input: &[u8]) -> String {
+pub(crate) fn configuration(input: &[u8]) -> String {
     let mut choices = Choices { left: input, written: 0 };
     let mut text = String::from(
         "version: 1\nlisten: {address: 127.0.0.1:0}\nproviders: {p: {base_url: http://h}}\n\

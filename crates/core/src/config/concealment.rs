@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use memchr::memchr2;
+
 use super::nearest;
 use super::tree::{NodeContent, YamlNode};
 
@@ -48,6 +50,8 @@ const KEY_PREFIXES: [&str; 12] =
     ["AIza", "AKIA", "eyJ", "ghp_", "github_pat_", "gsk_", "hf_", "pk-", "sk-", "sk_", "xai-", "xoxb-"];
 /// The shortest word that is taken for a key by its beginning.
 const MIN_KEY_CHARS: usize = 12;
+/// The bytes of a URL or a parameter that are looked at.
+const MAX_URL_BYTES: usize = 4096;
 const MASK: &str = "***";
 
 /// Puts `***` in the place of whatever in `text` looks like a secret.
@@ -77,24 +81,23 @@ pub(super) fn holds_secret(text: &str) -> bool {
     !secrets_in(text).is_empty()
 }
 
-/// Returns the byte of `line` from which it must not be shown; its length when all of it may.
-pub(super) fn shown_bytes(line: &str) -> usize {
-    let found = secrets_in(line).first().map(|secret| secret.start);
-    let sections = SECRET_SECTIONS.iter().filter_map(|key| Some(line.find(key)? + key.len()));
-    let keys = SECRET_KEYS.iter().filter_map(|key| value_of(line, key));
-    found.into_iter().chain(sections).chain(keys).min().unwrap_or(line.len())
-}
-
 /// Tells whether a secret could stand below `key`, or a key that is spelt like it.
 pub(super) fn is_secret_key(key: &str) -> bool {
     let all = SECRET_SECTIONS.into_iter().chain(SECRET_KEYS);
     all.clone().any(|own| own == key) || (key.len() <= 64 && nearest(key, all).is_some())
 }
 
-/// Finds the values in the file that must not be shown, as ranges of its bytes.
-pub(super) fn secret_values(root: &YamlNode, text: &str) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
-    let mut open = vec![(root, false)];
+/// Finds what must not be shown of the file, as ranges of its bytes: by its values, as far as it could be read, and by
+/// its text.
+pub(super) fn concealed(root: Option<&YamlNode>, text: &str) -> Vec<Range<usize>> {
+    let mut found = secrets_in(text);
+    for key in SECRET_SECTIONS {
+        found.extend(text.match_indices(key).map(|(at, _)| rest_of_line(text, at + key.len())));
+    }
+    for key in SECRET_KEYS {
+        found.extend(values_of(text, key).map(|at| rest_of_line(text, at)));
+    }
+    let mut open: Vec<(&YamlNode, bool)> = root.into_iter().map(|root| (root, false)).collect();
     while let Some((node, is_secret)) = open.pop() {
         match &node.kind {
             NodeContent::Scalar { text: value, .. } => {
@@ -122,8 +125,12 @@ pub(super) fn secret_values(root: &YamlNode, text: &str) -> Vec<Range<usize>> {
 /// Finds what looks like a secret, in the order of the text; the ranges may overlap.
 fn secrets_in(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
+    let mut end = 0;
     for (at, _) in text.match_indices("://") {
-        in_url(text, at + "://".len(), &mut found);
+        // One within another is looked through with it.
+        if at >= end {
+            end = in_url(text, at + "://".len(), &mut found);
+        }
     }
     for (start, word) in words(text) {
         if let Some(key) = user_and_password(word) {
@@ -134,15 +141,21 @@ fn secrets_in(text: &str) -> Vec<Range<usize>> {
             found.push(start + prefix.len()..start + word.len());
         }
     }
-    found.extend(text.match_indices('=').filter_map(|(at, _)| parameter_value(text, at)));
+    let mut end = 0;
+    for (at, _) in text.match_indices('=') {
+        if let Some(value) = (at >= end).then(|| parameter_value(text, at)).flatten() {
+            end = value.end;
+            found.push(value);
+        }
+    }
     found.sort_unstable_by_key(|range| (range.start, range.end));
     found
 }
 
-/// Looks into the URL whose authority begins at `start`.
-fn in_url(text: &str, start: usize, found: &mut Vec<Range<usize>>) {
+/// Looks into the URL whose authority begins at `start`, and returns its end.
+fn in_url(text: &str, start: usize, found: &mut Vec<Range<usize>>) -> usize {
     let ends = |c: char| c.is_whitespace() || c == '`';
-    let rest = &text[start..];
+    let rest = &text[start..text.floor_char_boundary(start + MAX_URL_BYTES)];
     let url = &rest[..rest.find(ends).unwrap_or(rest.len())];
     if let Some(user) = url.rfind('@') {
         found.push(start..start + user);
@@ -159,6 +172,7 @@ fn in_url(text: &str, start: usize, found: &mut Vec<Range<usize>>) {
             found.push(start + query..start + url.len());
         }
     }
+    start + url.len()
 }
 
 /// Finds what stands where the port of a URL does and is none.
@@ -198,24 +212,23 @@ fn parameter_value(text: &str, at: usize) -> Option<Range<usize>> {
     if !SECRET_PARAMETERS.contains(&own.as_str()) {
         return None;
     }
-    let value = &text[at + 1..];
+    let value = &text[at + 1..text.floor_char_boundary(at + 1 + MAX_URL_BYTES)];
     let length = value.find(|c: char| c.is_whitespace() || "&`\"'".contains(c)).unwrap_or(value.len());
     (length > 0).then_some(at + 1..at + 1 + length)
 }
 
-/// Finds the value of `key:` in a line, where the key stands alone.
-fn value_of(line: &str, key: &str) -> Option<usize> {
-    let mut from = 0;
-    while let Some(at) = line[from..].find(key).map(|at| from + at) {
+/// Finds the places behind `key` where it stands alone before a colon.
+fn values_of<'t>(text: &'t str, key: &'t str) -> impl Iterator<Item = usize> + 't {
+    text.match_indices(key).filter_map(move |(at, _)| {
         let after = at + key.len();
-        let begins = !line[..at].ends_with(|c: char| c.is_alphanumeric() || "_-.".contains(c));
-        let rest = line[after..].trim_start_matches(['"', '\'', ' ', '\t']);
-        if begins && rest.starts_with(':') {
-            return Some(after);
-        }
-        from = after;
-    }
-    None
+        let begins = !text[..at].ends_with(|c: char| c.is_alphanumeric() || "_-.".contains(c));
+        let rest = text[after..].trim_start_matches(['"', '\'', ' ', '\t']);
+        (begins && rest.starts_with(':')).then_some(after)
+    })
+}
+
+fn rest_of_line(text: &str, at: usize) -> Range<usize> {
+    at..memchr2(b'\n', b'\r', &text.as_bytes()[at..]).map_or(text.len(), |length| at + length)
 }
 
 #[cfg(test)]
@@ -262,7 +275,8 @@ mod tests {
             ("  when: prompt.tokens > 1", "  when: prompt.tokens > 1"),
             ("  max_tokens: 5", "  max_tokens: 5"),
         ] {
-            assert_eq!(&line[..shown_bytes(line)], shown);
+            let hidden = concealed(None, line).iter().map(|range| range.start).min();
+            assert_eq!(&line[..hidden.unwrap_or(line.len())], shown);
         }
     }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
 
-use super::concealment::secret_values;
+use super::concealment::concealed;
 use super::document::Config;
 use super::problem::{ConfigProblem, ConfigProblems, KeyPath, KeyStep, MAX_PROBLEMS};
 use super::read::{FaultAim, NodeReader, ReadFault};
@@ -78,8 +78,7 @@ impl Config {
         let secrets: OnceCell<Vec<Range<usize>>> = OnceCell::new();
         let whole = root.clone();
         let place = |flaw: SourceFlaw| {
-            let secrets =
-                secrets.get_or_init(|| whole.as_ref().map_or_else(Vec::new, |root| secret_values(root, text)));
+            let secrets = secrets.get_or_init(|| concealed(whole.as_ref(), text));
             flaw.into_problem(ShownText { file: &name, text, secrets })
         };
         let mut found: Vec<ConfigProblem> = flaws.into_iter().take(MAX_PROBLEMS).map(place).collect();

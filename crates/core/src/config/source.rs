@@ -4,7 +4,9 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
-use super::concealment::{secret_values, shown_bytes, without_secrets};
+use memchr::{memchr2, memrchr2};
+
+use super::concealment::{concealed, without_secrets};
 use super::problem::{ConfigProblem, KeyPath, KeyStep, SourceLocation};
 use super::tree::{NodeContent, SourceFlaw, SourceMark, YamlNode};
 
@@ -30,7 +32,7 @@ struct SourceFile {
 pub(super) struct ShownText<'t> {
     pub(super) file: &'t Arc<str>,
     pub(super) text: &'t str,
-    /// The bytes that must not be shown, besides what looks like a secret.
+    /// The bytes that must not be shown.
     pub(super) secrets: &'t [Range<usize>],
 }
 
@@ -87,7 +89,7 @@ impl ConfigSource {
                 None => flaw.message = format!("{} (at character {})", flaw.message, characters.start + 1),
             }
         }
-        let secrets = file.secrets.get_or_init(|| secret_values(&file.root, &file.text));
+        let secrets = file.secrets.get_or_init(|| concealed(Some(&file.root), &file.text));
         Some(flaw.into_problem(ShownText { file: &file.name, text: &file.text, secrets }))
     }
 }
@@ -113,7 +115,7 @@ impl SourceFlaw {
     /// Shows the flaw in its place.
     pub(super) fn into_problem(self, shown: ShownText<'_>) -> ConfigProblem {
         let ShownText { file, text, .. } = shown;
-        let start = self.at.start.min(text.len());
+        let start = text.floor_char_boundary(self.at.start);
         let marked = text.get(start..self.at.end).unwrap_or_default();
         let width = marked.lines().next().unwrap_or_default().trim_end().chars().count().clamp(1, SHOWN_AROUND);
         let (indent, snippet) = self.presentable(shown, line_around(text, start), width);
@@ -135,7 +137,7 @@ impl SourceFlaw {
     /// around the flaw.
     fn presentable(&self, shown: ShownText<'_>, line: Range<usize>, width: usize) -> (usize, String) {
         let whole = &shown.text[line.clone()];
-        let own = self.at.start.clamp(line.start, line.end) - line.start;
+        let own = shown.text.floor_char_boundary(self.at.start).clamp(line.start, line.end) - line.start;
         let is_credential = |step: &KeyStep| matches!(step, KeyStep::Key(key) if SECRETS.contains(&key.as_str()));
         let limit = if self.path.steps().iter().any(is_credential) {
             own
@@ -146,23 +148,24 @@ impl SourceFlaw {
         };
         let hidden = shown.secrets.iter().filter(|secret| secret.start < line.end && secret.end > line.start);
         let hidden = hidden.map(|secret| secret.start.max(line.start) - line.start).min().unwrap_or(whole.len());
-        let limit = limit.min(hidden).min(shown_bytes(whole));
-        let before = whole[..own].chars().count();
-        let skipped = if whole.len() > 4 * SHOWN_AROUND { before.saturating_sub(SHOWN_AROUND) } else { 0 };
-        let most = if whole.len() > 4 * SHOWN_AROUND { 2 * SHOWN_AROUND + width } else { usize::MAX };
-        let part = whole[..limit].chars().skip(skipped).take(most);
-        let is_cut = limit < whole.len() || whole.chars().count() > skipped.saturating_add(most);
-        (before - skipped, part.chain(if is_cut { "..." } else { "" }.chars()).collect())
+        let limit = limit.min(hidden);
+        let (from, to) = if whole.len() <= 4 * SHOWN_AROUND {
+            (0, whole.len())
+        } else {
+            let from = whole.floor_char_boundary(own.saturating_sub(SHOWN_AROUND));
+            (from, whole.floor_char_boundary(own + 2 * SHOWN_AROUND))
+        };
+        let to = to.min(limit).max(from);
+        let cut = if to < whole.len() { "..." } else { "" };
+        (whole[from..own].chars().count(), format!("{}{cut}", &whole[from..to]))
     }
 }
 
 /// Returns the bytes of the line in which `at` stands.
 fn line_around(text: &str, at: usize) -> Range<usize> {
-    // The end of the file may be marked, which need not be the first byte of a character.
-    let at = (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
-    let breaks = ['\n', '\r'];
-    let start = text[..at].rfind(breaks).map_or(0, |before| before + 1);
-    start..text[at..].find(breaks).map_or(text.len(), |length| at + length)
+    let at = text.floor_char_boundary(at);
+    let start = memrchr2(b'\n', b'\r', &text.as_bytes()[..at]).map_or(0, |before| before + 1);
+    start..memchr2(b'\n', b'\r', &text.as_bytes()[at..]).map_or(text.len(), |length| at + length)
 }
 
 impl fmt::Debug for ConfigSource {
