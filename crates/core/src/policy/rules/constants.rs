@@ -36,8 +36,11 @@ const RESERVED: [&str; 22] = [
     "while",
 ];
 
+/// Constants by their names: each a value, and its type.
+pub(super) type TypedConstants = BTreeMap<String, (Arc<Expr>, ExpressionType)>;
+
 /// Reads every constant of `config`, and says what is wrong with the others.
-pub(super) fn read(config: &Config) -> (BTreeMap<String, (Arc<Expr>, ExpressionType)>, Vec<ConfigProblem>) {
+pub(super) fn read(config: &Config) -> (TypedConstants, Vec<ConfigProblem>) {
     let mut constants = BTreeMap::new();
     let mut problems = Vec::new();
     for (name, value) in &config.constants {

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use cel::common::ast::Expr;
 
-use super::constants;
+use super::constants::{self, TypedConstants};
 use super::extent::ValueExtent;
 use super::text_test::{TextTest, TextTestKind, UnusablePatterns};
 use crate::config::{Config, ConfigProblem, Name, StrategyConfig, listed, nearest};
@@ -126,7 +126,7 @@ enum MacroMeaning {
 pub(in crate::policy) struct Vocabulary {
     classifiers: Vec<Name>,
     headers: Vec<String>,
-    constants: BTreeMap<String, (Arc<Expr>, ExpressionType)>,
+    constants: TypedConstants,
     macros: BTreeMap<String, MacroMeaning>,
     /// The bounds of the macros, by their positions.
     bounds: Vec<MacroBounds>,
