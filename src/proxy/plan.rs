@@ -181,7 +181,7 @@ fn refuse_pages(header: &RequestHeader, ctx: &RequestContext) -> Result<(), Reje
         return Ok(());
     }
     let host = header.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let host = host.or_else(|| header.uri.authority().map(|authority| authority.as_str()));
+    let host = host.or_else(|| header.uri.authority().map(http::uri::Authority::as_str));
     let is_foreign = browser::is_foreign(&header.headers, host.and_then(HostPort::parse).as_ref(), &[]);
     if is_foreign { Err(Rejection::CrossSite) } else { Ok(()) }
 }

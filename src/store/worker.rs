@@ -293,9 +293,9 @@ impl StoreConnection {
         self.opened.budget.expect();
         let answered = timeout(patience, command.query_async(&mut connection)).await;
         if matches!(answered, Ok(Ok(_))) {
-            self.opened.budget.answered()
+            self.opened.budget.answered();
         } else {
-            self.opened.budget.give_up()
+            self.opened.budget.give_up();
         }
         let (is_broken, why) = match answered {
             Ok(Ok(value)) => {

@@ -72,8 +72,7 @@ fn body() -> impl Strategy<Value = Body> {
     let name = prop::sample::select(&["\"model\"", "\"mod\\u0065l\""][..]);
     (members(), members(), model, name, vec(space(), 5)).prop_map(|(first, last, model, name, gaps)| {
         let all = || first.iter().chain(&last);
-        let streams =
-            all().filter(|member| member.key == "\"stream\"").next_back().is_some_and(|it| it.value == "true");
+        let streams = all().rfind(|member| member.key == "\"stream\"").is_some_and(|it| it.value == "true");
         let says = all().any(|member| member.key == "\"stream_options\"");
         let added = if streams && !says { ASKED } else { "" };
         let before: String =

@@ -89,7 +89,11 @@ impl DecisionLogs {
         })?;
         if !outcomes.is_empty() {
             let mut lines = self.lines();
-            while let Some(()) = lines.read(|line| Some(outcomes.note(&serde_json::from_slice(line).ok()?)))? {}
+            let mut note = |line: &[u8]| {
+                outcomes.note(&serde_json::from_slice(line).ok()?);
+                Some(())
+            };
+            while lines.read(&mut note)?.is_some() {}
         }
         Ok(outcomes)
     }

@@ -3,7 +3,7 @@
 //! Clients choose the ids of their requests, so an id says nothing of its owner. The memory is bounded and forgets: an id
 //! that it does not know may be of another replica or of yesterday, and the lab joins by client and id anyway.
 
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use pointsman_core::config::Name;
@@ -52,9 +52,7 @@ impl RequestOwners {
 
     /// Returns a hash that is never 0, which means nobody and several.
     fn hash(&self, text: &str) -> u64 {
-        let mut hasher = self.hashes.build_hasher();
-        text.hash(&mut hasher);
-        hasher.finish().max(1)
+        self.hashes.hash_one(text).max(1)
     }
 
     fn with_slot<T>(&self, id: u64, run: impl FnOnce(&mut OwnedId) -> T) -> T {
