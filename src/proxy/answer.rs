@@ -79,11 +79,12 @@ async fn send(
 /// written whole.
 pub(super) async fn reject(session: &mut Session, ctx: &mut RequestContext, rejection: &Rejection) -> bool {
     ctx.rejected = Some(rejection.code());
+    let is_broken = matches!(rejection, Rejection::ClientGone | Rejection::InvalidFraming);
+    if is_broken || !session.as_downstream_mut().is_body_done() {
+        session.set_keepalive(None); // what is left of the body must not be read as the next request
+    }
     if begun(session).is_some() || matches!(rejection, Rejection::ClientGone) {
         return false;
-    }
-    if !session.as_downstream_mut().is_body_done() {
-        session.set_keepalive(None); // what is left of the body must not be read as the next request
     }
     // A client that left before it read its error is no error of ours.
     write(session, ctx, rejection).await.is_ok()
@@ -124,6 +125,7 @@ pub(super) async fn fail(session: &mut Session, error: &Error, ctx: &mut Request
     let is_refused = matches!(error.etype(), ErrorType::HTTPStatus(_))
         || said.as_ref().is_some_and(|said| is_refusal(said.status()));
     let rejection = match (provider, ctx.attempts.earlier(), said) {
+        _ if intake::is_misframed(error) => Rejection::InvalidFraming,
         (None, ..) => Rejection::Internal,
         (_, Some(earlier), _) if is_refused => Rejection::of_earlier(earlier), // by a fallback
         (Some(provider), _, Some(said)) => Rejection::of_answer(said, provider, ctx.attempts.told_to_wait()),

@@ -98,6 +98,32 @@ async fn a_rule_holds_however_the_path_and_the_content_type_are_spelled() {
 }
 
 #[tokio::test]
+async fn a_rule_holds_for_a_body_whatever_the_method() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let config = Config { default_provider: Some("two"), policy: EVERYTHING.into(), ..Config::new(&small, &frontier) };
+    let gateway = Gateway::start(&config).await;
+
+    for method in [Method::GET, Method::PUT, Method::PATCH, Method::DELETE] {
+        for path in [CHAT, "/v1/images/generations"] {
+            for framing in Framing::ALL {
+                if method == Method::GET && framing == Framing::Chunked {
+                    continue; // hyper sends no such body
+                }
+                let mut connection = Connection::open(gateway.listen, framing).await;
+                let request = connection.request(method.clone(), path).header("content-type", "application/json");
+                let request = request.body(framing.body(question("gpt-5", LONG).into())).expect("a valid request");
+
+                let reply = Reply::read(connection.send(request).await.expect("an answer")).await;
+
+                let expected = says(StatusCode::FORBIDDEN, "denied_by_policy");
+                assert_eq!((reply.status, reply.error_code()), expected, "{method} {path} {framing:?}");
+            }
+        }
+    }
+    assert!(small.take().is_none() && frontier.take().is_none());
+}
+
+#[tokio::test]
 async fn a_policy_s_path_is_the_dialect_s_own() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let policy = "

@@ -163,6 +163,7 @@ fn refusals() -> Vec<Refused> {
         refused("a provider that cannot be reached", post(CHAT, "", &question("auto", "hi")), "502"),
         refused("a provider of what passes", post("/v1/images/generations", "", "{\"model\":\"m\"}"), "502"),
         refused("HTTP that is none", "GET / HTTP/1.1\r\nhost: x\r\nno colon\r\n\r\n".to_owned(), "400"),
+        refused("a chunk without a size", chunked("{}").replace("\r\n\r\n2\r\n", "\r\n\r\nzz\r\n"), "400"),
         refused("two lengths", post(CHAT, "content-length: 1\r\n", "{}"), "400"),
         refused("a tunnel", "CONNECT x:1 HTTP/1.1\r\nhost: x:1\r\n\r\n".to_owned(), "405"),
     ]

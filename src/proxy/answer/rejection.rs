@@ -127,6 +127,9 @@ pub(crate) enum Rejection {
         /// The provider of the last attempt.
         provider: Name,
     },
+    /// The body is not in the chunks that HTTP/1.1 has, so that nobody knows where it ends.
+    #[error("The request body is not framed as HTTP/1.1 says: a chunk is broken.")]
+    InvalidFraming,
     /// The client stopped sending its body.
     #[error("The request body did not arrive in time.")]
     RequestTimeout,

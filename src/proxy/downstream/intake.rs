@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Version, header};
-use pingora::ErrorType;
+use http::{HeaderMap, HeaderValue, Version, header};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
+use pingora::{ErrorSource, ErrorType};
 use pointsman_core::config::TrafficLimits;
 use tokio::time::Instant;
 
@@ -136,11 +136,7 @@ impl UnreadBody {
         let fields = &header.headers;
         let length = content_length(header);
         let is_chunked = fields.contains_key(header::TRANSFER_ENCODING) || header.version == Version::HTTP_2;
-        let has_body = length.map_or(is_chunked, |length| length > 0);
-        let is_read = matches!(header.method, Method::GET | Method::HEAD);
-        // Some servers read what nobody should send there. Over HTTP/2 only a length says that something comes.
-        let is_meant = client == BodyTrust::Limited && (length.is_some() || header.version != Version::HTTP_2);
-        if !has_body || (is_read && !is_meant) {
+        if !length.map_or(is_chunked, |length| length > 0) {
             return Self::Absent;
         }
         if is_form(fields) && !is_for_files(header.uri.path()) {
@@ -245,8 +241,15 @@ fn expects_continue(header: &RequestHeader) -> bool {
 fn unreadable(error: &pingora::Error) -> Rejection {
     match error.etype() {
         ErrorType::ReadTimedout => Rejection::RequestTimeout,
+        _ if is_misframed(error) => Rejection::InvalidFraming,
         _ => Rejection::ClientGone,
     }
+}
+
+/// Tells whether a client's body broke off because it is not framed as HTTP/1.1 has it. Pingora's types for that are
+/// private to its protocol.
+pub(in crate::proxy) fn is_misframed(error: &pingora::Error) -> bool {
+    *error.esource() != ErrorSource::Upstream && error.etype().as_str() == "InvalidChunk"
 }
 
 #[cfg(test)]

@@ -142,10 +142,17 @@ pub(in crate::proxy) async fn pass_nameless(
     Ok(())
 }
 
-/// Reads the body where it may be JSON.
+/// Reads the body where it may be JSON. Some servers read what nobody should send beside GET, so it is read where a
+/// list, a rule or a limit holds, and by whatever method on the path of a prompt.
 async fn read(proxy: &Proxy, session: &mut Session, ctx: &mut RequestContext) -> Result<Option<Bytes>, Rejection> {
     let limits = &ctx.snapshot.config.limits;
-    let trust = if is_limited(ctx) { BodyTrust::Limited } else { BodyTrust::Any };
+    let is_prompt_s = Dialect::of_path(session.req_header().uri.path()).is_some();
+    let trust = if is_limited(ctx) || is_prompt_s { BodyTrust::Limited } else { BodyTrust::Any };
+    let is_governed = trust == BodyTrust::Limited || ctx.snapshot.policies.may_deny() || ctx.counts_tokens();
+    let is_reading = matches!(session.req_header().method, Method::GET | Method::HEAD);
+    if (is_reading && !is_governed) || session.as_downstream_mut().is_body_empty() {
+        return Ok(None);
+    }
     match UnreadBody::of(session.req_header(), limits.max_body_bytes, trust) {
         UnreadBody::Hidden if trust == BodyTrust::Any => return Ok(None),
         UnreadBody::Absent | UnreadBody::Streamed => return Ok(None),

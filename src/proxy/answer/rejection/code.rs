@@ -69,6 +69,7 @@ codes! {
         UpstreamError = "upstream_error", StatusCode::BAD_GATEWAY;
         UpstreamRefused = "upstream_refused", StatusCode::BAD_GATEWAY;
         ProviderBusy = "provider_busy", StatusCode::SERVICE_UNAVAILABLE;
+        InvalidFraming = "invalid_framing", StatusCode::BAD_REQUEST;
         RequestTimeout = "request_timeout", StatusCode::REQUEST_TIMEOUT;
         UnsupportedEncoding = "unsupported_encoding", StatusCode::UNSUPPORTED_MEDIA_TYPE;
         InvalidEncoding = "invalid_encoding", StatusCode::BAD_REQUEST;

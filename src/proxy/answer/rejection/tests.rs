@@ -15,7 +15,7 @@ fn not_found(model: &str, models: usize) -> Rejection {
 }
 
 /// One of each, in the order of the codes.
-fn all() -> [Rejection; 40] {
+fn all() -> [Rejection; 41] {
     [
         Rejection::InvalidJson { message: "expected value".into(), line: 1, column: 2 },
         Rejection::InvalidBody,
@@ -32,6 +32,7 @@ fn all() -> [Rejection; 40] {
         Rejection::UpstreamError { provider: provider() },
         Rejection::UpstreamRefused { provider: provider(), status: 529, said: "Busy".into(), retry_after: None },
         Rejection::ProviderBusy { provider: provider() },
+        Rejection::InvalidFraming,
         Rejection::RequestTimeout,
         Rejection::UnsupportedEncoding { encoding: "compress".into() },
         Rejection::InvalidEncoding { encoding: "gzip" },
@@ -100,8 +101,8 @@ fn codes_and_statuses_are_those_that_clients_rely_on() {
     assert_eq!(
         all().map(|rejection| rejection.status().as_u16()),
         [
-            400, 400, 400, 400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 529, 503, 408, 415, 400, 415, 400, 404,
-            400, 426, 400, 404, 499, 400, 500, 401, 403, 403, 429, 503, 503, 431, 403, 400, 403, 429, 403
+            400, 400, 400, 400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 529, 503, 400, 408, 415, 400, 415, 400,
+            404, 400, 426, 400, 404, 499, 400, 500, 401, 403, 403, 429, 503, 503, 431, 403, 400, 403, 429, 403
         ]
     );
 }
