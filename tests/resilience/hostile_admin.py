@@ -99,7 +99,9 @@ def changes(on: Bench) -> list[Row]:
         made += [admin_row(on, f"Host {host}", Ask(method, path, kind, body, host), {400, 421}) for host in HOSTS]
         if body:
             made += [
-                admin_row(on, f"as {label!r}", Ask(method, path, [f"content-type: {label}"], body), allowed(path, label))
+                admin_row(
+                    on, f"as {label!r}", Ask(method, path, [f"content-type: {label}"], body), allowed(path, label)
+                )
                 for label in NOT_JSON
             ]
     return made

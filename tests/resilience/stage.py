@@ -91,7 +91,7 @@ class Stage:
         must(seen == 200, f"a request afterwards got {seen}")
         must(not self.gateway.panics(), self.gateway.panics())
 
-    def ends(self, patience: float = 10.0) -> None:
+    def ends(self, patience: float = 20.0) -> None:
         """Raises unless SIGTERM ends the process in time and with 0."""
         status = self.gateway.stop(patience)
         must(status == 0, f"SIGTERM ended the process with {status} (nothing: not within {patience} s)")
