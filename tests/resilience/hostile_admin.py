@@ -86,8 +86,7 @@ def admin_row(on: Bench, name: str, ask: Ask, allowed: set[int]) -> Row:
 
 
 def allowed(path: str, label: str) -> set[int]:
-    """The label that `curl -d` gives is enough for a question, which changes nothing; pages of others are refused by
-    their origin."""
+    # A question changes nothing, and pages of other origins are refused by their origin.
     return {200} if path in QUESTIONS and label == CURL_LABEL else {400, 403, 415}
 
 
