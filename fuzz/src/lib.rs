@@ -85,7 +85,7 @@ pub fn answer(input: &[u8]) {
 }
 
 /// What is known of an answer when it has passed.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 struct Passed {
     usage: Option<Usage>,
     has_ended: bool,
