@@ -37,7 +37,7 @@ pub(crate) use failure::{
 };
 pub(crate) use lease::{NoPeerError, PeerLease, PeerOutcome};
 pub(crate) use peer::{Peer, PeerId};
-use pointsman_core::config::{Config, ConfigProblem, KeyPath, KnownModel, Name, TokenPrice};
+use pointsman_core::config::{Config, ConfigProblem, ConfigProblems, KeyPath, KnownModel, Name, TokenPrice};
 use pointsman_core::usage::UsageBounds;
 use pointsman_telemetry::Metrics;
 pub(crate) use provider::Provider;
@@ -77,6 +77,9 @@ impl Upstreams {
     ) -> Result<ResolvedProviders, Vec<ConfigProblem>> {
         let (mut providers, mut problems) = (BTreeMap::new(), Vec::new());
         for (name, section) in &config.providers {
+            if problems.len() > ConfigProblems::MAX_SHOWN {
+                break;
+            }
             match ResolvedProvider::of(section, place.environment, place.base_dir) {
                 Ok(resolved) => drop(providers.insert(name.clone(), resolved)),
                 Err((key, message)) => {
@@ -97,6 +100,8 @@ impl Upstreams {
         metrics: &Metrics,
         previous: Option<&Self>,
     ) -> Self {
+        let labels = |(name, own): (_, &ResolvedProvider)| own.labels().map(|label| (name, label)).collect::<Vec<_>>();
+        metrics.add_peers(&resolved.0.iter().flat_map(labels).collect::<Vec<_>>());
         let provider = |(name, resolved): (Name, ResolvedProvider)| {
             let section = config.providers.get(&name)?;
             let before = previous.and_then(|upstreams| upstreams.providers.get(&name)).map(|before| &**before);

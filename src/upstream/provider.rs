@@ -1,5 +1,6 @@
 //! One provider: how it is called, its key, its patience, and its peers.
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
@@ -73,6 +74,11 @@ impl ResolvedProvider {
             .map_err(|problem| ("tls", problem))?;
         Ok(Self { base, peers, credential, trust })
     }
+
+    /// Returns the labels that its peers will have.
+    pub(super) fn labels(&self) -> impl Iterator<Item = Arc<str>> {
+        self.peers.iter().map(|address| address.to_string().into())
+    }
 }
 
 impl Provider {
@@ -89,10 +95,9 @@ impl Provider {
         let load =
             previous.map_or_else(|| Arc::new(ProviderLoad::new(metrics.provider(name))), |old| Arc::clone(&old.load));
         let similar = previous.filter(|old| is_called_alike(&old.section, section));
-        let known = |address: &HostPort| {
-            let label = address.to_string();
-            similar.and_then(|old| old.peers().find(|peer| **peer.label() == *label)).cloned()
-        };
+        let before: HashMap<&str, &Arc<Peer>> =
+            similar.into_iter().flat_map(Self::peers).map(|peer| (&**peer.label(), peer)).collect();
+        let known = |address: &HostPort| before.get(&*address.to_string()).copied().cloned();
         let peers = peers.into_iter();
         let peers = peers.map(|address| known(&address).unwrap_or_else(|| Arc::new(Peer::new(name, address, metrics))));
         let pool = PeerSet {

@@ -1,5 +1,6 @@
 //! Settings that are allowed and unlikely to be meant.
 
+use super::problem::MAX_PROBLEMS;
 use super::{Config, ConfigProblem, KeyPath};
 
 impl Config {
@@ -16,7 +17,7 @@ impl Config {
             );
             self.problem(&path, message)
         };
-        late.filter_map(|(name, _)| warning(name)).collect()
+        late.take(MAX_PROBLEMS).filter_map(|(name, _)| warning(name)).collect()
     }
 }
 

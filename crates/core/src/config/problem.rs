@@ -70,6 +70,9 @@ impl ConfigProblem {
 }
 
 impl ConfigProblems {
+    /// The most problems of one file that are shown; whoever found more need not look on.
+    pub const MAX_SHOWN: usize = MAX_PROBLEMS;
+
     /// Sorts `list` by place and wraps it as the problems of `file`.
     #[must_use]
     pub fn new(file: &str, mut list: Vec<ConfigProblem>) -> Self {

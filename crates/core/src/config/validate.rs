@@ -46,10 +46,12 @@ const UNADAPTABLE: [&str; 2] = ["model", "stream"];
 const DEADLINE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(10);
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(1);
 const PAUSE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(10);
+/// The names that are compared with misspelt ones, in one file: each costs some microseconds.
+const MAX_COMPARED: usize = 100_000;
 
 /// Finds everything that is wrong with a configuration that could be read.
 pub(super) fn check(config: &Config) -> Vec<ConfigProblem> {
-    let mut checker = ConfigChecker { config, found: Vec::new(), declared: BTreeMap::new() };
+    let mut checker = ConfigChecker { config, found: Vec::new(), declared: BTreeMap::new(), compared: 0 };
     checker.top_level();
     checker.prompt();
     for (name, provider) in &config.providers {
@@ -80,15 +82,22 @@ pub(super) fn check(config: &Config) -> Vec<ConfigProblem> {
 struct ConfigChecker<'c> {
     config: &'c Config,
     found: Vec<ConfigProblem>,
-    /// The names that the sections declare, by section; those whose values are wrong too.
+    /// The names that the sections declare, by section, those whose values are wrong too; and the models' `regions`.
     declared: BTreeMap<&'static str, BTreeSet<&'c str>>,
+    /// The names that were compared with misspelt ones so far.
+    compared: usize,
 }
 
 impl ConfigChecker<'_> {
     fn wrong(&mut self, path: &KeyPath, message: impl Into<String>) {
-        if self.found.len() < MAX_PROBLEMS {
+        if !self.is_full() {
             self.found.extend(self.config.problem(path, message));
         }
+    }
+
+    /// Tells whether more was found than is shown, so that nobody need look on.
+    const fn is_full(&self) -> bool {
+        self.found.len() > MAX_PROBLEMS
     }
 
     fn top_level(&mut self) {
@@ -296,22 +305,26 @@ impl ConfigChecker<'_> {
     }
 
     fn region(&mut self, path: &KeyPath, region: &Name) {
-        let known: Vec<&str> =
-            self.config.models.values().filter_map(|model| Some(model.region.as_ref()?.as_str())).collect();
-        if !known.contains(&region.as_str()) {
-            let allowed = if known.is_empty() { "no model has a `region`".to_owned() } else { known.join(", ") };
-            self.wrong(path, format!("no model runs in `{region}` (allowed: {allowed})"));
+        let config = self.config;
+        let regions = || config.models.values().filter_map(|model| Some(model.region.as_ref()?.as_str()));
+        let known = self.declared.entry("regions").or_insert_with(|| regions().collect());
+        if known.contains(region.as_str()) || self.found.len() > MAX_PROBLEMS {
+            return;
         }
+        let none = || "no model has a `region`".to_owned();
+        let allowed = if known.is_empty() { none() } else { listed(known.iter().copied()) };
+        self.wrong(path, format!("no model runs in `{region}` (allowed: {allowed})"));
     }
 
     fn reference(&mut self, path: &KeyPath, name: &Name, section: &'static str, what: &str) {
         let config = self.config;
         let declared = self.declared.entry(section).or_insert_with(|| config.declared(section).into_iter().collect());
-        if declared.contains(name.as_str()) || self.found.len() >= MAX_PROBLEMS {
+        if declared.contains(name.as_str()) || self.found.len() > MAX_PROBLEMS {
             return;
         }
-        let hint =
-            nearest(name, declared.iter().copied()).map_or(String::new(), |near| format!(", did you mean `{near}`?"));
+        self.compared += declared.len();
+        let near = (self.compared <= MAX_COMPARED).then(|| nearest(name, declared.iter().copied())).flatten();
+        let hint = near.map_or(String::new(), |near| format!(", did you mean `{near}`?"));
         let allowed = if declared.is_empty() {
             format!("none is declared under `{section}`")
         } else {

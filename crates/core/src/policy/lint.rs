@@ -46,7 +46,7 @@ impl PolicySet {
             found.extend(warnings.into_iter().take(left).filter_map(place));
         }
         found.extend(policies(config, &budget));
-        found.extend(never::warnings(config));
+        found.extend(never::warnings(config, &budget));
         found.extend(passing::warnings(config));
         found.extend(self.unused());
         found

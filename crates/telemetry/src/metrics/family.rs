@@ -124,6 +124,20 @@ impl<M: MetricKind, const N: usize> Family<M, N> {
         self.insert(&labels)
     }
 
+    /// Creates the children with these label values at zero, where there are none: all of them in one copy of the map.
+    pub(super) fn add(&self, labels: impl Iterator<Item = [LabelValue; N]>) {
+        let children = self.children.load();
+        let new = labels.filter(|labels| !children.contains_key(labels));
+        let new: Vec<_> = new.map(|labels| (self.child(&labels), labels)).collect();
+        self.children.rcu(|children| {
+            let mut next = FamilyChildren::clone(children);
+            for (child, labels) in &new {
+                next.entry(labels.clone()).or_insert_with(|| child.clone());
+            }
+            next
+        });
+    }
+
     /// Removes every child that `keep` does not want. Handles to a removed child still count, but nobody sees it.
     pub(super) fn retain(&self, keep: impl Fn(&[LabelValue; N]) -> bool) {
         self.children.rcu(|children| {
@@ -132,10 +146,14 @@ impl<M: MetricKind, const N: usize> Family<M, N> {
         });
     }
 
+    fn child(&self, labels: &[LabelValue; N]) -> M {
+        let named = self.definition.labels.iter().zip(labels).map(|(name, value)| ((*name).into(), (**value).into()));
+        M::child(&self.definition, named.collect())
+    }
+
     #[cold]
     fn insert(&self, labels: &[LabelValue; N]) -> M {
-        let named = self.definition.labels.iter().zip(labels).map(|(name, value)| ((*name).into(), (**value).into()));
-        let child = M::child(&self.definition, named.collect());
+        let child = self.child(labels);
         self.children.rcu(|children| {
             let mut next = FamilyChildren::clone(children);
             next.entry(labels.clone()).or_insert_with(|| child.clone());
@@ -305,6 +323,18 @@ mod tests {
         });
 
         assert_eq!(pairs.with(["a".into(), "b".into()]).get(), 8);
+    }
+
+    #[test]
+    fn many_children_are_added_at_once_and_those_that_were_there_go_on_counting() {
+        let pairs = family();
+        pairs.with(["a".into(), "0".into()]).inc();
+        let names: Vec<Arc<str>> = (0..50_000).map(|number| number.to_string().into()).collect();
+
+        pairs.add(names.iter().map(|name| ["a".into(), name.into()]));
+
+        assert_eq!(pairs.collect()[0].get_metric().len(), names.len());
+        assert_eq!(pairs.with(["a".into(), "0".into()]).get(), 1);
     }
 
     #[test]

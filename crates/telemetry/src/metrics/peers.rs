@@ -1,5 +1,6 @@
 //! The metrics of providers and their peers, looked up once: requests touch them without a look-up.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -39,13 +40,23 @@ impl Metrics {
         ProviderMetrics { in_flight: self.in_flight.with([name.into()]) }
     }
 
+    /// Makes room for the metrics of all these peers at once: one after another, each would copy those before it.
+    pub fn add_peers(&self, peers: &[(&Name, Arc<str>)]) {
+        let causes = |(provider, peer): &(&Name, Arc<str>)| {
+            EjectionCause::ALL.map(|cause| [(*provider).into(), peer.into(), cause.as_str().into()])
+        };
+        self.ejections.add(peers.iter().flat_map(causes));
+        self.healthy.add(peers.iter().map(|(provider, peer)| [(*provider).into(), peer.into()]));
+        self.in_flight.add(peers.iter().map(|(provider, _)| [(*provider).into()]));
+    }
+
     /// Shows these peers only: those of a former generation disappear.
     pub fn set_peers(&self, peers: &[(&Name, &Arc<str>)]) {
-        let is_known =
-            |provider: &str, peer: &str| peers.iter().any(|(name, own)| ***name == *provider && ***own == *peer);
-        self.healthy.retain(|[provider, peer]| is_known(provider, peer));
-        self.ejections.retain(|[provider, peer, _]| is_known(provider, peer));
-        self.in_flight.retain(|[provider]| peers.iter().any(|(name, _)| ***name == **provider));
+        let known: HashSet<(&str, &str)> = peers.iter().map(|(name, own)| (name.as_str(), &***own)).collect();
+        let providers: HashSet<&str> = peers.iter().map(|(name, _)| name.as_str()).collect();
+        self.healthy.retain(|[provider, peer]| known.contains(&(&**provider, &**peer)));
+        self.ejections.retain(|[provider, peer, _]| known.contains(&(&**provider, &**peer)));
+        self.in_flight.retain(|[provider]| providers.contains(&**provider));
     }
 }
 

@@ -45,6 +45,37 @@ fn a_file_of_many_mistakes_shows_the_first_of_them() {
     assert!(problems.iter().all(|one| one.place.as_ref().is_some_and(|place| place.snippet.len() < 1000)));
 }
 
+/// A file with models in regions, and with a policy that names others.
+fn wide_file(models: usize, policy: &str) -> String {
+    let models: String = (0..models).map(|own| format!("m{own}: {{provider: p, region: r{own}}}, ")).collect();
+    format!(
+        "version: 1\nlisten: {{address: 127.0.0.1:0}}\nproviders: {{p: {{base_url: 'http://h'}}}}\nmodels: {{{models}}}\n\
+         policies: [{{name: a, match: {{model: [auto]}}, strategy: {{kind: random, models: [m0]}}, {policy}}}]\n"
+    )
+}
+
+#[test]
+fn a_problem_lists_some_of_very_many_regions() {
+    let regions: String = (0..2000).map(|own| format!("q{own}, ")).collect();
+
+    let problems = Config::parse(&wide_file(2000, &format!("regions: [{regions}]")), "p.yaml").expect_err("no region");
+
+    assert_eq!(problems.len(), 200);
+    let shown = problems.to_string();
+    assert!(shown.contains(" and 1950 more)") && shown.contains("problems, and more that are not shown,"));
+    assert!(shown.len() < 400_000, "{}", shown.len());
+}
+
+#[test]
+fn names_of_a_wide_file_are_compared_with_some_of_its_mistakes() {
+    let wrong: String = (0..200).map(|own| format!("x{own}, ")).collect();
+
+    let problems = Config::parse(&wide_file(15_000, &format!("fallback: [{wrong}]")), "p.yaml").expect_err("no model");
+
+    let hinted = problems.iter().map(|one| one.message.contains("did you mean")).collect::<Vec<_>>();
+    assert_eq!((hinted.len(), hinted[0], hinted[199]), (200, true, false));
+}
+
 #[test]
 fn a_problem_in_a_long_line_is_shown_with_what_is_around_it() {
     let models: String = (0..500).map(|own| format!("m{own}: {{provider: p}}, ")).collect();

@@ -1,5 +1,6 @@
 //! Bounds on what a provider's section says about its peers.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -16,8 +17,9 @@ const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration:
 
 impl ConfigChecker<'_> {
     pub(super) fn peers(&mut self, path: &KeyPath, provider: &ProviderConfig) {
+        let mut known = BTreeSet::new();
         for (index, peer) in provider.peers.iter().enumerate() {
-            if provider.peers[..index].contains(peer) {
+            if !known.insert(peer) {
                 self.wrong(&path.key("peers").index(index), format!("`{peer}` appears twice"));
             }
         }

@@ -1,5 +1,8 @@
 //! Parts of a `match` that no request can fit, and those that say less than they seem to.
 
+use std::collections::{BTreeMap, HashMap};
+
+use super::budget::LintBudget;
 use crate::config::{Config, ConfigProblem, Glob, MAX_PROBLEMS};
 use crate::policy::paths::path_of;
 
@@ -7,15 +10,18 @@ use crate::policy::paths::path_of;
 const OF_CONNECTIONS: [&str; 7] =
     ["connection", "host", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"];
 
+/// The pairs of characters that are compared in the time of one comparison of cases.
+const CELLS: usize = 32;
+
 /// Finds the parts of each policy's `match` that cannot be meant.
-pub(super) fn warnings(config: &Config) -> Vec<ConfigProblem> {
+pub(super) fn warnings(config: &Config, budget: &LintBudget) -> Vec<ConfigProblem> {
     let mut found = Vec::new();
     for (index, policy) in config.policies.iter().enumerate() {
         if found.len() >= MAX_PROBLEMS {
             break;
         }
         let path = path_of(index).key("match");
-        let of_headers = headers(&policy.matches.header);
+        let of_headers = headers(&policy.matches.header, budget);
         found.extend(of_headers.into_iter().map(|(name, message)| (path.key("header").key(name), message)));
         let strange = policy.matches.path.iter().position(|glob| !glob.as_str().starts_with(['/', '*', '?']));
         found.extend(strange.map(|at| (path.key("path").index(at), "never fits: a path begins with `/`".to_owned())));
@@ -25,19 +31,22 @@ pub(super) fn warnings(config: &Config) -> Vec<ConfigProblem> {
             }
         }
     }
-    found.into_iter().filter_map(|(path, message)| config.problem(&path, message)).collect()
+    found.into_iter().take(MAX_PROBLEMS).filter_map(|(path, message)| config.problem(&path, message)).collect()
 }
 
 /// Finds header fields that no request has as they are wanted, by their names as the file spells them.
-fn headers(wanted: &std::collections::BTreeMap<String, Glob>) -> Vec<(&str, String)> {
+fn headers<'w>(wanted: &'w BTreeMap<String, Glob>, budget: &LintBudget) -> Vec<(&'w str, String)> {
     let mut found = Vec::new();
-    for (position, (name, glob)) in wanted.iter().enumerate() {
-        let mut before = wanted.iter().take(position);
+    // One header may stand there in as many spellings as it has combinations of cases.
+    let mut spellings: HashMap<String, Vec<(&str, &Glob)>> = HashMap::new();
+    for (name, glob) in wanted {
+        let before = spellings.entry(name.to_ascii_lowercase()).or_default();
+        let apart = before.iter().find(|(_, own)| are_apart(own, glob, budget).unwrap_or_default());
+        let apart = apart.map(|(other, _)| *other);
+        before.push((name, glob));
         if let Some(message) = unlike_values(glob) {
             found.push((name.as_str(), message));
-        } else if let Some((other, _)) =
-            before.find(|(other, own)| other.eq_ignore_ascii_case(name) && !overlap(own, glob))
-        {
+        } else if let Some(other) = apart {
             found.push((name.as_str(), format!("never fits: `{other}` is the same header, and wants another value")));
         } else if OF_CONNECTIONS.contains(&name.to_ascii_lowercase().as_str()) {
             found.push((name.as_str(), "never fits a request over HTTP/2, which has no such header".to_owned()));
@@ -53,6 +62,12 @@ fn unlike_values(glob: &Glob) -> Option<String> {
     let joined = pattern.strip_suffix(' ').is_some_and(|before| before.ends_with([',', '*', '?']));
     let has_blank = pattern.starts_with(' ') || (pattern.ends_with(' ') && !joined);
     has_blank.then(|| "never fits: blanks around a header's value are no part of it".to_owned())
+}
+
+/// Tells whether no text fits both patterns; `None` when there is no work left to tell.
+fn are_apart(one: &Glob, other: &Glob, budget: &LintBudget) -> Option<bool> {
+    budget.spend(1 + one.as_str().len().saturating_mul(other.as_str().len()) / CELLS)?;
+    Some(!overlap(one, other))
 }
 
 /// Tells whether one text fits both patterns.
@@ -91,7 +106,10 @@ mod tests {
              policies: [{{name: p, match: {matches}, strategy: {{kind: split, models: {{small: 1}}}}}}]\n"
         );
         let config = Config::parse(&text, "p.yaml").unwrap_or_else(|problems| panic!("{problems}"));
-        warnings(&config).iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect()
+        warnings(&config, &LintBudget::new())
+            .iter()
+            .map(|problem| format!("{}: {}", problem.path, problem.message))
+            .collect()
     }
 
     #[test]
@@ -110,6 +128,23 @@ mod tests {
             assert_eq!(found.len(), 1, "{matches}: {found:?}");
             assert!(found[0].starts_with(&format!("policies[0].match.{warned}")), "{found:?}");
         }
+    }
+
+    #[test]
+    fn a_header_in_thousands_of_spellings_is_compared_within_bounds() {
+        let spelling = |number: usize| {
+            let cased = |(bit, letter): (usize, char)| {
+                if number >> bit & 1 == 1 { letter.to_ascii_uppercase() } else { letter }
+            };
+            "abcdefghijklmnop".chars().enumerate().map(cased).collect::<String>()
+        };
+        let header = |value: &dyn Fn(usize) -> String| {
+            let all = (0..8000).map(|number| format!("{}: '{}'", spelling(number), value(number)));
+            format!("{{header: {{{}}}}}", all.collect::<Vec<_>>().join(", "))
+        };
+
+        assert_eq!(found(&header(&|_| format!("*{}*", "a".repeat(80)))), [] as [&str; 0]);
+        assert_eq!(found(&header(&|number| number.to_string())).len(), MAX_PROBLEMS);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Clients whose lists and limits cannot hold for everything that passes to the default provider.
 
-use crate::config::{ClientConfig, Config, ConfigProblem, KeyPath};
+use crate::config::{ClientConfig, Config, ConfigProblem, KeyPath, MAX_PROBLEMS};
 
 /// A list or limit of a client that leaves a gap.
 struct LimitGap {
@@ -24,6 +24,9 @@ pub(super) fn warnings(config: &Config) -> Vec<ConfigProblem> {
             let way_out = "list the client's `policies` to refuse all that passes";
             let message = format!("cannot hold for {}, which pass to `default_provider` ({way_out})", gap.unseen);
             found.extend(config.problem(&path, message));
+        }
+        if found.len() >= MAX_PROBLEMS {
+            break;
         }
     }
     found
