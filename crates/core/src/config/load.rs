@@ -12,7 +12,7 @@ use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
 
-use super::concealment::concealed;
+use super::concealment::{concealed, in_blocks};
 use super::document::Config;
 use super::problem::{ConfigProblem, ConfigProblems, KeyPath, KeyStep, MAX_PROBLEMS};
 use super::read::{FaultAim, NodeReader, ReadFault};
@@ -75,12 +75,20 @@ impl Config {
             return (None, ConfigProblems::new(file_name, vec![ConfigProblem::new(&KeyPath::root(), message)]));
         }
         let (root, flaws) = tree::parse(text);
-        let secrets: OnceCell<Vec<Range<usize>>> = OnceCell::new();
+        let secrets_found: OnceCell<Vec<Range<usize>>> = OnceCell::new();
         let whole = root.clone();
-        let place = |flaw: SourceFlaw| {
-            let secrets = secrets.get_or_init(|| concealed(whole.as_ref(), text));
-            flaw.into_problem(ShownText { file: &name, text, secrets })
+        // A key that stands there twice is in the tree once.
+        let is_partial = !flaws.is_empty();
+        let secrets = || {
+            secrets_found.get_or_init(|| {
+                let mut found = concealed(whole.as_ref(), text);
+                if is_partial {
+                    in_blocks(text, &mut found);
+                }
+                found
+            })
         };
+        let place = |flaw: SourceFlaw| flaw.into_problem(ShownText { file: &name, text, secrets: secrets() });
         let mut found: Vec<ConfigProblem> = flaws.into_iter().take(MAX_PROBLEMS).map(place).collect();
         let Some(mut root) = root else {
             if found.is_empty() {
@@ -88,9 +96,9 @@ impl Config {
             }
             return (None, ConfigProblems::new(file_name, found));
         };
-        let config = repair(&mut root, |flaw| found.push(place(flaw)));
+        let config = repair(&mut root, |flaw, node| found.push(place(flaw.without_value_of(node, secrets()))));
         let config = config.map(|config| {
-            let source = ConfigSource::new(Arc::clone(&name), text, root, secrets.get().cloned());
+            let source = ConfigSource::new(Arc::clone(&name), text, root, secrets_found.get().cloned());
             Self { source, ..config }.with_embedders().with_known_models()
         });
         if let Some(config) = &config {
@@ -101,7 +109,7 @@ impl Config {
 }
 
 /// Reads the tree, reporting and repairing one fault after another.
-fn repair(root: &mut YamlNode, mut report: impl FnMut(SourceFlaw)) -> Option<Config> {
+fn repair(root: &mut YamlNode, mut report: impl FnMut(SourceFlaw, &YamlNode)) -> Option<Config> {
     for _ in 0..MAX_REPAIRS {
         let fault = match Config::deserialize(NodeReader::new(root)) {
             Ok(config) => return Some(config),
@@ -123,7 +131,7 @@ fn repair(root: &mut YamlNode, mut report: impl FnMut(SourceFlaw)) -> Option<Con
         let known = matches!((&aim, &found.node.kind), (FaultAim::Missing(key), NodeContent::Map(entries))
             if entries.iter().any(|entry| entry.key == *key && entry.value.is_hole()));
         if !known && !found.node.is_stand_in() {
-            report(flaw);
+            report(flaw, found.node);
         }
         if !mend(root, &steps, &aim) {
             return None;

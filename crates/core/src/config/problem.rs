@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::concealment::without_secrets;
+use super::concealment::{path_without_secrets, without_secrets};
 
 /// The most problems of one file that are looked for and shown: a file with more is not a configuration.
 pub(crate) const MAX_PROBLEMS: usize = 200;
@@ -64,7 +64,7 @@ impl ConfigProblem {
     /// Makes a problem that has no place in a file.
     #[must_use]
     pub fn new(path: &KeyPath, message: impl Into<String>) -> Self {
-        let path = without_secrets(&path.to_string()).into_owned();
+        let path = path_without_secrets(path);
         Self { path, message: without_secrets(&message.into()).into_owned(), place: None }
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::concealment::without_secrets;
 use super::regular_file::RegularFile;
 
 /// The largest credential file that is read.
@@ -78,7 +79,11 @@ impl Credential {
         match self {
             Self::None | Self::Passthrough => Ok(None),
             Self::Env(variable) => {
-                let value = lookup(variable).ok_or_else(|| format!("environment variable `{variable}` is not set"))?;
+                let value = lookup(variable).ok_or_else(|| match is_usual_variable(variable) {
+                    true => format!("environment variable `{variable}` is not set"),
+                    // The name may be the key itself, put here by mistake.
+                    false => "the environment variable that it names is not set".to_owned(),
+                })?;
                 if value.contains(char::is_control) {
                     return Err(format!("environment variable `{variable}` holds a line break or control character"));
                 }
@@ -87,7 +92,7 @@ impl Credential {
             Self::File(path) => {
                 let path = base_dir.join(path);
                 let text = RegularFile::open(&path, MAX_FILE_BYTES).and_then(RegularFile::text);
-                let text = text.map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+                let text = text.map_err(|error| format!("cannot read `{}`: {error}", existing(&path).display()))?;
                 Secret::new(&text, &format!("file `{}`", path.display())).map(Some)
             }
         }
@@ -111,6 +116,22 @@ impl SecretSource {
             Self::Env(variable) => Credential::Env(variable.clone()),
             Self::File(path) => Credential::File(path.clone()),
         }
+    }
+}
+
+/// Tells whether `name` is what variables are called: `OPENAI_API_KEY`, and not what keys look like.
+fn is_usual_variable(name: &str) -> bool {
+    let is_word = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    let is_plain = name.contains('_') || !name.bytes().any(|byte| byte.is_ascii_digit());
+    name.len() <= 64 && is_plain && name.bytes().all(is_word) && without_secrets(name) == name
+}
+
+/// Returns the part of a file's path that is there, and `***` for the rest: it may be the key itself.
+fn existing(path: &Path) -> PathBuf {
+    match path.ancestors().find(|part| part.as_os_str().is_empty() || part.symlink_metadata().is_ok()) {
+        Some(whole) if whole == path => path.to_owned(),
+        Some(folder) => folder.join("***"),
+        None => "***".into(),
     }
 }
 
@@ -146,6 +167,25 @@ mod tests {
 
         assert_eq!(missing, "environment variable `OTHER` is not set");
         assert_eq!(empty, "environment variable `KEY` is empty");
+    }
+
+    #[test]
+    fn a_secret_in_the_place_of_its_source_is_not_repeated() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for file in ["sk-hunter2pass", "hunter2pass/hunter2pass", "/hunter2pass", "./hunter2pass\0", "hunter2pass/../x"]
+        {
+            let error = Credential::File(file.into()).resolve(&|_| None, folder.path()).expect_err("no file");
+
+            assert!(!error.contains("hunter2") && error.starts_with("cannot read `"), "{error}");
+        }
+        for variable in ["hunter2pass", "sk-hunter2pass", "AKIAHUNTER2PASSHUNTER", "correct horse battery"] {
+            let error = resolve(&Credential::Env(variable.into()), "").expect_err("not set");
+
+            assert_eq!(error, "the environment variable that it names is not set");
+        }
+        std::fs::write(folder.path().join("key"), "").expect("written");
+        let error = Credential::File("key".into()).resolve(&|_| None, folder.path()).expect_err("empty");
+        assert!(error.ends_with("/key` is empty"), "{error}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use memchr::{memchr2, memrchr2};
 
-use super::concealment::{concealed, without_secrets};
+use super::concealment::{concealed, path_without_secrets, without_secrets, without_value};
 use super::problem::{ConfigProblem, KeyPath, KeyStep, SourceLocation};
 use super::tree::{NodeContent, SourceFlaw, SourceMark, YamlNode};
 
@@ -90,6 +90,7 @@ impl ConfigSource {
             }
         }
         let secrets = file.secrets.get_or_init(|| concealed(Some(&file.root), &file.text));
+        let flaw = flaw.without_value_of(found.node, secrets);
         Some(flaw.into_problem(ShownText { file: &file.name, text: &file.text, secrets }))
     }
 }
@@ -112,6 +113,16 @@ fn inner_mark(source: &str, mark: SourceMark, value: &str, characters: &Range<us
 }
 
 impl SourceFlaw {
+    /// Takes the value of `node` out of the message, where it must not be shown.
+    pub(super) fn without_value_of(mut self, node: &YamlNode, secrets: &[Range<usize>]) -> Self {
+        if let NodeContent::Scalar { text, .. } = &node.kind
+            && secrets.iter().any(|secret| secret.start < node.at.end && secret.end > node.at.start)
+        {
+            self.message = without_value(&self.message, text);
+        }
+        self
+    }
+
     /// Shows the flaw in its place.
     pub(super) fn into_problem(self, shown: ShownText<'_>) -> ConfigProblem {
         let ShownText { file, text, .. } = shown;
@@ -127,7 +138,7 @@ impl SourceFlaw {
             indent,
             width,
         };
-        let path = without_secrets(&self.path.to_string()).into_owned();
+        let path = path_without_secrets(&self.path);
         ConfigProblem { path, message: without_secrets(&self.message).into_owned(), place: Some(place) }
     }
 
