@@ -3,14 +3,17 @@
 //! Found by what they look like, wherever they stand, because the key that holds one may be misspelt; and by the keys
 //! that secrets belong to. Shows too little rather than too much.
 
+mod places;
+
 use std::borrow::Cow;
 use std::ops::Range;
 
 use memchr::memchr2;
 
+use self::places::in_tree;
+pub(super) use self::places::{in_blocks, path_without_secrets};
 use super::nearest;
-use super::problem::{KeyPath, KeyStep};
-use super::tree::{MapEntry, NodeContent, YamlNode};
+use super::tree::YamlNode;
 
 /// Keys below which a secret could stand that somebody wrote into the file.
 const SECRET_SECTIONS: [&str; 4] = ["credential", "hash_key", "otlp", "redis"];
@@ -27,16 +30,6 @@ const SECRET_KEYS: [&str; 10] = [
     "secret",
     "token",
 ];
-/// Sections that hold one secret each: what stands below is a source of it, or the secret itself.
-const SOURCE_SECTIONS: [&str; 3] = ["credential", "hash_key", "keys"];
-/// The keys and words below such a section that are no secret.
-const SOURCE_WORDS: [&str; 6] = ["env", "file", "key", "none", "passthrough", "sha256"];
-/// The section of which each entry holds keys.
-const CLIENTS: &str = "clients";
-/// The keys of a client that are no secret.
-const CLIENT_KEYS: [&str; 3] = ["models", "policies", "rate_limit"];
-/// Sections whose `key` is no secret.
-const PLAIN_KEY_SECTIONS: [&str; 2] = ["affinity", "tls"];
 /// Parameters of a URL's query that are secrets.
 const SECRET_PARAMETERS: [&str; 16] = [
     "access_token",
@@ -117,116 +110,6 @@ pub(super) fn concealed(root: Option<&YamlNode>, text: &str) -> Vec<Range<usize>
     }
     found.retain(|range| !range.is_empty());
     found
-}
-
-/// Finds what must not be shown of a file whose text holds no tree, or not all of it: whole sections of secrets.
-pub(super) fn in_blocks(text: &str, found: &mut Vec<Range<usize>>) {
-    let mut end = 0;
-    let mut at = 0;
-    for line in text.split_inclusive('\n') {
-        let start = at;
-        at += line.len();
-        let indent = |line: &str| line.len() - line.trim_start_matches([' ', '\t', '-']).len();
-        let keys = [CLIENTS, "key"].into_iter().chain(SOURCE_SECTIONS);
-        let value = keys.filter_map(|key| values_of(line, key).next()).min();
-        if let Some(value) = value.filter(|_| start >= end) {
-            let own = indent(line);
-            let below = text[at..].split_inclusive('\n');
-            let below = below.take_while(|next| next.trim().is_empty() || indent(next) > own || next.starts_with('-'));
-            end = at + below.map(str::len).sum::<usize>();
-            found.push(start + value..end);
-        }
-    }
-}
-
-/// A node of the tree, and what is known of it by the keys above.
-struct OpenNode<'t> {
-    node: &'t YamlNode,
-    /// The keys above, outermost first; an element of a list has that of the list.
-    keys: Vec<&'t str>,
-    is_secret: bool,
-}
-
-fn in_tree(root: &YamlNode, source: &str, found: &mut Vec<Range<usize>>) {
-    let mut open = vec![OpenNode { node: root, keys: Vec::new(), is_secret: false }];
-    while let Some(OpenNode { node, keys, is_secret }) = open.pop() {
-        match &node.kind {
-            NodeContent::Scalar { text, .. } => {
-                let range = node.at.start..node.at.end;
-                let is_hash = keys.last().is_some_and(|key| *key == "sha256") && is_digest(text);
-                let spelled = source.get(range.clone());
-                if (is_secret && !is_hash) || holds_secret(text) || spelled.is_some_and(holds_secret) {
-                    found.push(range);
-                }
-            }
-            NodeContent::Map(entries) => open.extend(entries.iter().map(|entry| {
-                if holds_secret(&entry.key) || (is_secret && is_source(&keys) && !is_source_word(&entry.key)) {
-                    found.push(entry.at.start..entry.at.end);
-                }
-                below(entry, &keys, is_secret)
-            })),
-            NodeContent::List(nodes) => {
-                open.extend(nodes.iter().map(|node| OpenNode { node, keys: keys.clone(), is_secret }));
-            }
-            NodeContent::Hole => {}
-        }
-    }
-}
-
-fn below<'t>(entry: &'t MapEntry, keys: &[&'t str], is_secret: bool) -> OpenNode<'t> {
-    let keys: Vec<&str> = keys.iter().copied().chain([entry.key.as_str()]).collect();
-    // A client as a whole may be a key, but what it may use is none.
-    let is_plain = matches!(*keys, [clients, _, key] if is_like(clients, &[CLIENTS]) && is_like(key, &CLIENT_KEYS));
-    OpenNode { node: &entry.value, is_secret: !is_plain && (is_secret || is_secret_place(&keys)), keys }
-}
-
-/// Tells whether the value of the last of `keys`, which lead to it from the root, could be a secret, or hold one.
-fn is_secret_place(keys: &[&str]) -> bool {
-    match keys {
-        [clients] | [clients, _] => is_like(clients, &[CLIENTS]) || keys.last().is_some_and(|key| is_secret_key(key)),
-        [.., section, "key"] => !PLAIN_KEY_SECTIONS.contains(section),
-        [.., key] => is_secret_key(key),
-        [] => false,
-    }
-}
-
-/// Tells whether `keys` lead into a section that holds one secret and what belongs to its source.
-fn is_source(keys: &[&str]) -> bool {
-    match keys {
-        [clients, _, key, ..] if is_like(clients, &[CLIENTS]) => !is_like(key, &CLIENT_KEYS),
-        _ => {
-            let is_source = |pair: &[&str]| matches!(pair, ["redis", "url"] | ["headers", _]);
-            keys.iter().any(|key| is_like(key, &["credential", "hash_key"])) || keys.windows(2).any(is_source)
-        }
-    }
-}
-
-fn is_source_word(word: &str) -> bool {
-    is_like(word, &SOURCE_WORDS)
-}
-
-/// Tells whether `key` is one of `names`, or is spelt like one.
-fn is_like(key: &str, names: &[&str]) -> bool {
-    names.contains(&key) || (key.len() <= 64 && nearest(key, names.iter().copied()).is_some())
-}
-
-fn is_digest(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// Writes a path of the configuration without what may be a secret that stands in the place of a key.
-pub(super) fn path_without_secrets(path: &KeyPath) -> String {
-    let mut keys: Vec<&str> = Vec::new();
-    let steps = path.steps().iter().map(|step| match step {
-        KeyStep::Key(key) => {
-            let is_hidden = is_source(&keys) && !is_source_word(key);
-            keys.push(key);
-            KeyStep::Key(if is_hidden { MASK.to_owned() } else { without_secrets(key).into_owned() })
-        }
-        KeyStep::Index(index) => KeyStep::Index(*index),
-    });
-    let shown: KeyPath = steps.collect();
-    without_secrets(&shown.to_string()).into_owned()
 }
 
 /// Puts `***` in the place of `value`, which must not be shown, where `message` quotes it.
