@@ -12,8 +12,14 @@ use http::HeaderMap;
 #[must_use]
 pub fn header_text<'h>(headers: &'h HeaderMap, name: &str) -> Option<Cow<'h, str>> {
     let mut values = headers.get_all(name).iter().map(|value| text_of(value.as_bytes()));
-    let first = values.next()?;
-    Some(values.fold(first, |joined, value| Cow::Owned(format!("{joined}, {value}"))))
+    let mut joined = values.next()?;
+    for value in values {
+        // In place: a client may send thousands.
+        let joined = joined.to_mut();
+        joined.push_str(", ");
+        joined.push_str(&value);
+    }
+    Some(joined)
 }
 
 fn text_of(value: &[u8]) -> Cow<'_, str> {

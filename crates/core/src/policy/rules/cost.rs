@@ -2,14 +2,15 @@
 //!
 //! CEL has no loop but over a list, and the sizes of lists and texts are known: those of the file by looking, those of
 //! a request by its bounds. So the bound holds for every request, and the interpreter, which cannot be stopped, need
-//! not be. A step is about a twentieth of a microsecond to a third of one: a name, a call, an element copied.
+//! not be. A step is about a twentieth of a microsecond to a third of one: a name, a call, an element copied. Texts of a
+//! request are looked at where they are.
 
 use std::collections::BTreeMap;
 
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue, operators};
 
 use super::extent::ValueExtent;
-use super::vocabulary::{NameMeaning, Vocabulary};
+use super::vocabulary::{NameMeaning, ValueSlot, Vocabulary};
 
 /// The most steps of one rule, macros included.
 pub(in crate::policy) const MAX_RULE_STEPS: u64 = 100_000;
@@ -53,16 +54,20 @@ impl ExpressionCost {
         Self { steps, extent, dearest: None }
     }
 
-    /// The cost of looking a value of this extent up, which copies it.
-    fn copied(extent: ValueExtent) -> Self {
-        Self::new(extent.steps(), extent)
+    /// The cost of looking a slot up whose value has this extent.
+    fn of_slot(slot: &ValueSlot, extent: ValueExtent) -> Self {
+        match slot {
+            // A list that a macro made is copied.
+            ValueSlot::Macro(_) => Self::new(extent.steps(), extent),
+            _ => Self::new(1, extent),
+        }
     }
 }
 
 impl<'p> CostReader<'p> {
     fn read(&mut self, node: &'p IdedExpr) -> ExpressionCost {
         match self.names.get(&node.id) {
-            Some(NameMeaning::Slot(slot)) => return ExpressionCost::copied(self.vocabulary.extent_of(slot)),
+            Some(NameMeaning::Slot(slot)) => return ExpressionCost::of_slot(slot, self.vocabulary.extent_of(slot)),
             Some(NameMeaning::Constant(_, value)) => return literal(value),
             Some(NameMeaning::Unusable) | None => {}
         }
@@ -111,9 +116,12 @@ impl<'p> CostReader<'p> {
                 let text = ValueExtent::Text(NUMBER_BYTES).or(value.extent.clone());
                 ExpressionCost::new(text.steps(), text)
             }
+            (name, [left, right]) => {
+                ExpressionCost::new(of_two(name, &left.extent, &right.extent), ValueExtent::Scalar)
+            }
             // Whatever else there is gives a number or a truth, and reads each operand once.
             _ => {
-                let read = args.iter().map(|arg| arg.extent.steps()).fold(1, u64::saturating_add);
+                let read = args.iter().map(|arg| arg.extent.steps_of_reading()).fold(1, u64::saturating_add);
                 ExpressionCost::new(read, ValueExtent::Scalar)
             }
         };
@@ -145,6 +153,15 @@ impl<'p> CostReader<'p> {
     /// Tells whether `node` is the list that the innermost comprehension fills.
     fn is_accumulator(&self, node: &IdedExpr) -> bool {
         matches!((&node.expr, self.locals.last()), (Expr::Ident(name), Some((own, _))) if own == name)
+    }
+}
+
+/// Returns the steps of a call that gives a number or a truth for two operands.
+fn of_two(name: &str, left: &ValueExtent, right: &ValueExtent) -> u64 {
+    match name {
+        "contains" => left.steps_of_searching(right).saturating_add(2),
+        operators::IN => right.length().saturating_mul(left.steps_of_comparing(&right.element())).saturating_add(2),
+        _ => left.steps_of_comparing(right).saturating_mul(2).saturating_add(1),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The reading of one request by expressions while they are evaluated.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use cel::common::types::{CelBool, CelDouble, CelInt, CelString, CelUInt};
 use cel::common::value::{CowVal, Val};
@@ -19,6 +20,10 @@ use crate::policy::signals::{Judgement, RequestEvidence, Signal};
 /// The longest text of an error that is kept.
 const MAX_ERROR_CHARS: usize = 200;
 const DAY: i64 = 86_400;
+/// The longest header that is made a text again for each expression, in bytes.
+const SHORT_HEADER_BYTES: usize = 512;
+/// The headers that are kept as texts, other than short ones: more are made texts again each time.
+const KEPT_HEADERS: usize = 64;
 
 /// One request, as expressions read it.
 pub(super) struct RequestReading<'r> {
@@ -29,6 +34,15 @@ pub(super) struct RequestReading<'r> {
     trouble: Mutex<Option<EvaluationTrouble>>,
     /// The macros that wait for a signal, by their positions: none is evaluated twice before it has come.
     waiting: Mutex<BTreeMap<usize, Signal>>,
+    /// The headers that it took long to make texts of.
+    headers: OnceLock<Box<[OnceLock<HeaderText<'r>>]>>,
+}
+
+/// A header's name, and its value as a text.
+#[derive(Debug)]
+struct HeaderText<'r> {
+    name: Box<str>,
+    value: Cow<'r, str>,
 }
 
 /// The reason for which an expression has no value.
@@ -41,9 +55,9 @@ pub(super) enum EvaluationTrouble {
 }
 
 /// A request, seen by expressions that were compiled with the same slots.
-pub(super) struct SlotScope<'r> {
-    pub(super) slots: &'r SlotTable,
-    pub(super) reading: &'r RequestReading<'r>,
+pub(super) struct SlotScope<'s, 'r> {
+    pub(super) slots: &'s SlotTable,
+    pub(super) reading: &'s RequestReading<'r>,
 }
 
 impl<'r> RequestReading<'r> {
@@ -52,7 +66,14 @@ impl<'r> RequestReading<'r> {
         macros: &'r MacroTable,
         values: &'r ExpressionValues,
     ) -> Self {
-        Self { evidence, macros, values, trouble: Mutex::new(None), waiting: Mutex::new(BTreeMap::new()) }
+        Self {
+            evidence,
+            macros,
+            values,
+            trouble: Mutex::new(None),
+            waiting: Mutex::new(BTreeMap::new()),
+            headers: OnceLock::new(),
+        }
     }
 
     /// Evaluates `expression` in `context`, whose resolver is a [`SlotScope`] of this reading.
@@ -100,6 +121,21 @@ impl<'r> RequestReading<'r> {
         }
         let failed = format!("a text of the body has {} bytes (allowed: {MAX_READ_BYTES})", value.len());
         self.record(EvaluationTrouble::Failed(ExpressionFailure::of_request(failed)))
+    }
+
+    /// Shows the header `name`. A loop reads it many times: what is long, or no UTF-8, is made a text once.
+    fn header(&self, name: &str) -> CelString<'_> {
+        let kept = self.headers.get().into_iter().flatten().map_while(OnceLock::get);
+        if let Some(kept) = kept.into_iter().find(|kept| *kept.name == *name) {
+            return CelString::from(&*kept.value);
+        }
+        let value = match self.evidence.facts.live.header(name).unwrap_or_default() {
+            Cow::Borrowed(value) if value.len() <= SHORT_HEADER_BYTES => return CelString::from(value),
+            value => value,
+        };
+        let cells = self.headers.get_or_init(|| std::iter::repeat_with(OnceLock::new).take(KEPT_HEADERS).collect());
+        let Some(cell) = cells.iter().find(|cell| cell.get().is_none()) else { return CelString::from(value) };
+        CelString::from(&*cell.get_or_init(|| HeaderText { name: name.into(), value }).value)
     }
 
     fn score(&self, score: &ScoreName) -> Option<f64> {
@@ -186,7 +222,7 @@ impl<'r> RequestReading<'r> {
     }
 }
 
-impl VariableResolver for SlotScope<'_> {
+impl VariableResolver for SlotScope<'_, '_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
         let RequestEvidence { facts, features, .. } = self.reading.evidence;
         match self.slots.find(variable)? {
@@ -197,9 +233,7 @@ impl VariableResolver for SlotScope<'_> {
             ValueSlot::Model => self.reading.within_bound(facts.model),
             ValueSlot::Path => Some(text(facts.path)),
             ValueSlot::Client => Some(text(facts.client.unwrap_or_default())),
-            ValueSlot::Header(name) => {
-                Some(CowVal::owned(CelString::from(facts.live.header(name).unwrap_or_default())))
-            }
+            ValueSlot::Header(name) => Some(CowVal::owned(self.reading.header(name))),
             ValueSlot::Now(part) => Some(CowVal::owned(CelInt::from(part.of(facts.now)))),
             ValueSlot::Score(score) => self.reading.score(score).map(|score| CowVal::owned(CelDouble::from(score))),
             ValueSlot::Macro(position) => self.reading.value_of(*position).and_then(borrowed),

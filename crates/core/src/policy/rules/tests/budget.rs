@@ -109,6 +109,67 @@ fn a_rule_that_costs_too_much_is_refused_where_it_does() {
     assert_eq!(one(&format!("{header}.contains('a') && {header}.startsWith('b')")), [] as [&str; 0]);
 }
 
+/// The problems of a file with these constants and header rules.
+fn with_entries(entries: usize, rules: &[&str]) -> Vec<String> {
+    let list = (0..entries).map(|n| format!("team-{n}")).collect::<Vec<_>>().join(", ");
+    let rules: Vec<String> = rules.iter().map(|rule| format!("when: \"{rule}\", use: small")).collect();
+    let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
+    let text = file(&rules).replace("constants: {", &format!("constants: {{entries: [{list}], "));
+    let (config, problems) = Config::inspect(&text, "p.yaml");
+    let config = config.unwrap_or_else(|| panic!("{problems}"));
+    match PolicySet::compile(&config) {
+        Ok(_) => Vec::new(),
+        Err(found) => found.iter().map(|one| one.message.clone()).collect(),
+    }
+}
+
+#[test]
+fn ordinary_rules_over_lists_of_hundreds_are_accepted() {
+    for (entries, rule) in [
+        (100, "constants.entries.exists(a, headers['x-team'].contains(a))"),
+        (300, "constants.entries.exists(a, headers['x-team'].contains(a))"),
+        (300, "constants.entries.exists(a, prompt.contains_any(['foo']) && headers['x-plan'].contains(a))"),
+        (1000, "constants.entries.exists(a, headers['x-team'].startsWith(a))"),
+        (1000, "constants.entries.exists(a, headers['x-team'].endsWith(a))"),
+        (1000, "constants.entries.exists(a, headers['x-team'] == a)"),
+        (1000, "constants.entries.all(a, headers['x-team'] != a)"),
+        (1000, "constants.entries.exists(a, request.model.startsWith(a) || request.path.startsWith(a))"),
+        (1000, "constants.entries.exists(a, request.model.contains(a))"),
+        (2000, "headers['x-team'] in constants.entries"),
+        (50, "constants.entries.exists(a, constants.entries.exists(b, headers['x-team'] == a + b))"),
+    ] {
+        assert_eq!(with_entries(entries, &[rule]), [] as [&str; 0], "{rule}");
+    }
+}
+
+#[test]
+fn hundreds_of_rules_that_read_a_header_are_accepted() {
+    let rules: Vec<String> = (0..400).map(|n| format!("headers['x-team'] == 'team-{n}'")).collect();
+    let rules: Vec<&str> = rules.iter().map(String::as_str).collect();
+
+    assert_eq!(with_entries(1, &rules), [] as [&str; 0]);
+}
+
+#[test]
+fn what_takes_long_over_a_list_is_still_refused() {
+    for (entries, rule) in [
+        (
+            300,
+            "constants.entries.exists(a, constants.entries.exists(b, constants.entries.exists(c, a + b + c == 'x')))",
+        ),
+        (300, "constants.entries.exists(a, constants.entries.exists(b, a + b == 'x'))"),
+        (1000, "constants.entries.exists(a, headers['x-team'].contains(a))"),
+        (100, "constants.entries.exists(a, (headers['x-team'] + a).contains('x'))"),
+        (100, "constants.entries.exists(a, headers['x-team'].contains(headers['x-plan']))"),
+        (1000, "constants.entries.exists(a, headers['x-team'] == headers['x-plan'])"),
+        (300, "constants.entries.map(a, headers['x-team'] + a).exists(t, t == 'x')"),
+    ] {
+        let found = with_entries(entries, &[rule]);
+
+        assert!(found.len() == 1 && found[0].contains("steps for each request"), "{rule}: {found:?}");
+    }
+}
+
 #[test]
 fn the_rules_of_a_policy_are_bounded_together() {
     let list = format!("[{}]", (0..900).map(|n| n.to_string()).collect::<Vec<_>>().join(","));
