@@ -277,3 +277,14 @@ fn a_text_of_the_body_beyond_the_bound_fails_the_rules_that_read_it() {
     let failed = "a text of the body has 5000 bytes (allowed: 4096)".to_owned();
     assert_eq!(outcomes(&ruled), [RuleOutcome::Failed(failed), RuleOutcome::Matched]);
 }
+
+#[test]
+fn the_files_of_the_repository_are_within_the_bounds() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
+    for file in ["container.yaml", "demo.yaml", "quickstart.yaml"] {
+        let config = Config::load(&folder.join(file)).unwrap_or_else(|problems| panic!("{problems}"));
+        let set = PolicySet::compile(&config).unwrap_or_else(|found| panic!("{file}: {found:?}"));
+
+        assert!(set.rule_steps().all(|(_, _, whole)| whole < 10_000), "{file}");
+    }
+}
