@@ -40,7 +40,7 @@ pub(in crate::config) fn in_blocks(text: &str, found: &mut Vec<Range<usize>>) {
 }
 
 /// A node of the tree, and what is known of it by the keys above.
-struct OpenNode<'t> {
+struct KeyedNode<'t> {
     node: &'t YamlNode,
     /// The keys above, outermost first; an element of a list has that of the list.
     keys: Vec<&'t str>,
@@ -49,8 +49,8 @@ struct OpenNode<'t> {
 
 /// Finds the values and keys of the tree `root` of `source` that must not be shown.
 pub(super) fn in_tree(root: &YamlNode, source: &str, found: &mut Vec<Range<usize>>) {
-    let mut open = vec![OpenNode { node: root, keys: Vec::new(), is_secret: false }];
-    while let Some(OpenNode { node, keys, is_secret }) = open.pop() {
+    let mut open = vec![KeyedNode { node: root, keys: Vec::new(), is_secret: false }];
+    while let Some(KeyedNode { node, keys, is_secret }) = open.pop() {
         match &node.kind {
             NodeContent::Scalar { text, .. } => {
                 let range = node.at.start..node.at.end;
@@ -67,18 +67,18 @@ pub(super) fn in_tree(root: &YamlNode, source: &str, found: &mut Vec<Range<usize
                 below(entry, &keys, is_secret)
             })),
             NodeContent::List(nodes) => {
-                open.extend(nodes.iter().map(|node| OpenNode { node, keys: keys.clone(), is_secret }));
+                open.extend(nodes.iter().map(|node| KeyedNode { node, keys: keys.clone(), is_secret }));
             }
             NodeContent::Hole => {}
         }
     }
 }
 
-fn below<'t>(entry: &'t MapEntry, keys: &[&'t str], is_secret: bool) -> OpenNode<'t> {
+fn below<'t>(entry: &'t MapEntry, keys: &[&'t str], is_secret: bool) -> KeyedNode<'t> {
     let keys: Vec<&str> = keys.iter().copied().chain([entry.key.as_str()]).collect();
     // A client as a whole may be a key, but what it may use is none.
     let is_plain = matches!(*keys, [clients, _, key] if is_like(clients, &[CLIENTS]) && is_like(key, &CLIENT_KEYS));
-    OpenNode { node: &entry.value, is_secret: !is_plain && (is_secret || is_secret_place(&keys)), keys }
+    KeyedNode { node: &entry.value, is_secret: !is_plain && (is_secret || is_secret_place(&keys)), keys }
 }
 
 /// Tells whether the value of the last of `keys`, which lead to it from the root, could be a secret, or hold one.
