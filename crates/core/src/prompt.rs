@@ -31,6 +31,7 @@ mod mend;
 mod model_field;
 mod model_name;
 mod named_models;
+mod odd_keys;
 mod outline;
 mod parameters;
 mod parse;

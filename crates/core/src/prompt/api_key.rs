@@ -22,6 +22,11 @@ pub(super) trait ApiKey: DeserializeOwned {
 
     /// Tells whether the key is none that is read.
     fn is_other(&self) -> bool;
+
+    /// Tells whether it makes no difference if a server reads the key where it is not read here: no policy reads it.
+    fn is_unseen(&self) -> bool {
+        self.is_other()
+    }
 }
 
 /// Reads a key.
@@ -55,13 +60,20 @@ impl<'b, K: ApiKey> Visitor<'b> for ApiKeySeed<'_, K> {
 
 impl<K: ApiKey> ApiKeySeed<'_, K> {
     fn checked<E: Error>(&self, key: K, name: &str) -> Result<K, E> {
-        if let Some(lower) = folded(name).filter(|_| key.is_other()) {
-            let is_known = |lower: &str| K::deserialize(StrDeserializer::<E>::new(lower)).map(|key| !key.is_other());
-            if K::ALSO.contains(&&*lower) || is_known(&lower)? {
-                self.0.meet_odd_key(name)?;
-            }
+        // First what costs least: nearly every key is one that is read.
+        if key.is_other()
+            && self.0.is_case_exact()
+            && let Some(lower) = folded(name)
+        {
+            self.meet(name, &lower)?;
         }
         Ok(key)
+    }
+
+    #[cold]
+    fn meet<E: Error>(&self, name: &str, lower: &str) -> Result<(), E> {
+        let counts = K::ALSO.contains(&lower) || !K::deserialize(StrDeserializer::<E>::new(lower))?.is_unseen();
+        if counts { self.0.meet_odd_key(name, lower) } else { Ok(()) }
     }
 }
 

@@ -23,6 +23,7 @@ use super::envelope::Envelopes;
 use super::input::PlainInput;
 use super::material::CountedMaterial;
 use super::media::{AttachedMedia, ImageDetail};
+use super::odd_keys::OddKeys;
 use super::pieces::PieceKind;
 use super::reading::BodyReading;
 use super::tolerant::{FromJson, TolerantText};
@@ -181,6 +182,29 @@ impl ApiKey for MessageKey {
     fn is_other(&self) -> bool {
         matches!(self, Self::Other)
     }
+
+    fn is_unseen(&self) -> bool {
+        matches!(self, Self::Name | Self::Reference | Self::Other)
+    }
+}
+
+/// The keys in another case that stand in a message's content, and in a call's output.
+#[derive(Default)]
+struct OddMessageKeys {
+    of_content: Option<Box<OddKeys>>,
+    of_output: Option<Box<OddKeys>>,
+}
+
+impl OddMessageKeys {
+    /// Returns the first key that is refused in an item of this type, said in this role.
+    fn refused(self, kind: &str, role: TurnRole) -> Option<String> {
+        let of_output = self.of_output.filter(|_| kind.ends_with("_call_output"));
+        let of_content = match role {
+            TurnRole::Tool => self.of_content.and_then(|keys| keys.of_result()),
+            _ => self.of_content.and_then(|keys| keys.first()),
+        };
+        of_content.or_else(|| of_output.and_then(|keys| keys.of_result()))
+    }
 }
 
 impl<'b> FromJson<'b> for MessageDraft<'b> {
@@ -190,12 +214,19 @@ impl<'b> FromJson<'b> for MessageDraft<'b> {
         let (mut calls, mut legacy_call, mut call) =
             (ToolCalls::default(), LegacyToolCall::default(), ToolCall::default());
         let (mut thought, mut sealed, mut others) = (None, None, Vec::new());
+        let mut odd = OddMessageKeys::default();
         while let Some(key) = reading.key(&mut object)? {
             match key {
                 MessageKey::Type => kind = reading.value(&mut object)?,
                 MessageKey::Role => role = reading.value(&mut object)?,
-                MessageKey::Content => content = reading.value(&mut object)?,
-                MessageKey::Output => output = reading.value(&mut object)?,
+                MessageKey::Content => {
+                    content = reading.holding_odd_keys().value(&mut object)?;
+                    odd.of_content = odd.of_content.or(reading.take_odd_keys());
+                }
+                MessageKey::Output => {
+                    output = reading.holding_odd_keys().value(&mut object)?;
+                    odd.of_output = odd.of_output.or(reading.take_odd_keys());
+                }
                 MessageKey::ToolCalls => calls = reading.value(&mut object)?,
                 MessageKey::FunctionCall => legacy_call = reading.value(&mut object)?,
                 MessageKey::Name => call.name = reading.optional(&mut object)?,
@@ -207,6 +238,7 @@ impl<'b> FromJson<'b> for MessageDraft<'b> {
             }
         }
         let kind = kind.0.as_deref().unwrap_or_default();
+        reading.refuse_odd_key(odd.refused(kind, role))?;
         let beside = &mut calls.material;
         beside.push(PieceKind::Thought, thought);
         beside.push_sealed(sealed);

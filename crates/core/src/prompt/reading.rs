@@ -11,6 +11,7 @@ use serde::de::{Error, MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
 use super::api_key::{ApiKey, ApiKeySeed};
+use super::odd_keys::OddKeys;
 use super::parse_error::ParseError;
 use super::scan::deepest;
 use super::tolerant::{FromJson, TolerantSeed};
@@ -65,6 +66,8 @@ pub(super) struct BodyTally {
     messages: Cell<usize>,
     parts: Cell<usize>,
     refusal: RefCell<Option<ParseError>>,
+    /// Keys in another case within the content that is being read.
+    odd_keys: Cell<Option<Box<OddKeys>>>,
 }
 
 /// A place in the reading of one body.
@@ -73,16 +76,26 @@ pub(super) struct BodyReading<'r> {
     tally: &'r BodyTally,
     /// The objects and arrays that are open here.
     depth: usize,
+    odd_keys: OddKeyPolicy,
+}
+
+/// The treatment of a key in another case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OddKeyPolicy {
+    Refused,
+    /// It is refused or not once it is known where it stands.
+    Held,
 }
 
 impl BodyTally {
     pub(super) const fn new(limits: ReadingLimits) -> Self {
-        Self { limits, messages: Cell::new(0), parts: Cell::new(0), refusal: RefCell::new(None) }
+        let (messages, parts) = (Cell::new(0), Cell::new(0));
+        Self { limits, messages, parts, refusal: RefCell::new(None), odd_keys: Cell::new(None) }
     }
 
     /// Returns the place before the body.
     pub(super) const fn begin(&self) -> BodyReading<'_> {
-        BodyReading { tally: self, depth: 0 }
+        BodyReading { tally: self, depth: 0, odd_keys: OddKeyPolicy::Refused }
     }
 
     /// Returns why the reading ended, where it is not for the JSON itself.
@@ -186,12 +199,40 @@ impl<'r> BodyReading<'r> {
         if count.get() > limit { Err(self.refuse(ParseError::TooMany { list, limit })) } else { Ok(()) }
     }
 
-    /// Ends the reading for a key in another case than the API's, if such keys are refused.
-    pub(super) fn meet_odd_key<E: Error>(self, key: &str) -> Result<(), E> {
-        if !self.tally.limits.is_case_exact {
-            return Ok(());
+    /// Tells whether keys in another case than the API's are looked for.
+    pub(super) const fn is_case_exact(self) -> bool {
+        self.tally.limits.is_case_exact
+    }
+
+    /// Returns the place where keys in another case are held, in content that may be the user's own JSON.
+    pub(super) const fn holding_odd_keys(self) -> Self {
+        Self { odd_keys: OddKeyPolicy::Held, ..self }
+    }
+
+    /// Takes the keys that are held.
+    pub(super) fn take_odd_keys(self) -> Option<Box<OddKeys>> {
+        self.tally.odd_keys.take()
+    }
+
+    /// Holds keys, in the place of those that are held.
+    pub(super) fn hold_odd_keys(self, keys: Option<Box<OddKeys>>) {
+        self.tally.odd_keys.set(keys);
+    }
+
+    /// Ends the reading for a key in another case than the API's, or holds it; `folded` is the API's.
+    pub(super) fn meet_odd_key<E: Error>(self, key: &str, folded: &str) -> Result<(), E> {
+        if self.odd_keys == OddKeyPolicy::Refused {
+            return self.refuse_odd_key(Some(key.to_owned()));
         }
-        Err(self.refuse(ParseError::KeyInAnotherCase { key: key.to_owned() }))
+        let mut held = self.take_odd_keys().unwrap_or_default();
+        held.meet(key, folded);
+        self.hold_odd_keys(Some(held));
+        Ok(())
+    }
+
+    /// Ends the reading for a key in another case than the API's, if there is one.
+    pub(super) fn refuse_odd_key<E: Error>(self, key: Option<String>) -> Result<(), E> {
+        key.map_or(Ok(()), |key| Err(self.refuse(ParseError::KeyInAnotherCase { key })))
     }
 
     fn counted<'b, T, A>(self, list: CountedList, array: &mut A) -> Result<Option<T>, A::Error>

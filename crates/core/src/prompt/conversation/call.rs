@@ -83,6 +83,10 @@ impl ApiKey for ToolCallKey {
     fn is_other(&self) -> bool {
         matches!(self, Self::Other)
     }
+
+    fn is_unseen(&self) -> bool {
+        matches!(self, Self::Name | Self::Other)
+    }
 }
 
 impl<'b> FromJson<'b> for ToolCall<'b> {

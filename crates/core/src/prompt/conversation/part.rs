@@ -10,6 +10,7 @@ use super::call::ToolCall;
 use crate::prompt::api_key::ApiKey;
 use crate::prompt::attached::{AttachmentKind, Attachments};
 use crate::prompt::material::{AttachmentSource, CountedMaterial};
+use crate::prompt::odd_keys::{OddKeys, OddPartKeys};
 use crate::prompt::pieces::PieceKind;
 use crate::prompt::reading::BodyReading;
 use crate::prompt::text::join;
@@ -63,6 +64,10 @@ impl ApiKey for TurnPartKey {
     fn is_other(&self) -> bool {
         matches!(self, Self::Other)
     }
+
+    fn is_unseen(&self) -> bool {
+        matches!(self, Self::Name | Self::Sealed | Self::Reference | Self::Other)
+    }
 }
 
 impl TurnPartKey {
@@ -105,18 +110,27 @@ struct PartFields<'b> {
 impl<'b> PartFields<'b> {
     fn read<A: MapAccess<'b>>(mut object: A, within: PartDepth, reading: BodyReading<'_>) -> Result<Self, A::Error> {
         let mut fields = Self::default();
+        let (before, mut odd) = (reading.take_odd_keys(), OddPartKeys::default());
         while let Some(key) = reading.key::<TurnPartKey, A>(&mut object)? {
             fields.implied = key.implied().or(fields.implied);
             match key {
                 TurnPartKey::Type => fields.kind = reading.value(&mut object)?,
                 TurnPartKey::Text => fields.text = reading.value(&mut object)?,
                 TurnPartKey::Refusal => fields.refusal = reading.value(&mut object)?,
-                TurnPartKey::Content if within == PartDepth::Turn => fields.content = reading.value(&mut object)?,
+                TurnPartKey::Content if within == PartDepth::Turn => {
+                    let own = reading.take_odd_keys();
+                    fields.content = reading.value(&mut object)?;
+                    odd.of_content = odd.of_content.or(reading.take_odd_keys());
+                    reading.hold_odd_keys(own);
+                }
                 TurnPartKey::IsError => fields.is_error = reading.value(&mut object)?,
                 TurnPartKey::Name => fields.call.name = reading.optional(&mut object)?,
                 TurnPartKey::Input => fields.call.arguments = reading.optional(&mut object)?,
                 TurnPartKey::Source | TurnPartKey::ImageUrl | TurnPartKey::InputAudio | TurnPartKey::File => {
+                    let own = reading.take_odd_keys();
                     fields.source = reading.value(&mut object)?;
+                    odd.of_source = odd.of_source.or(reading.take_odd_keys());
+                    reading.hold_odd_keys(own);
                 }
                 TurnPartKey::Detail => fields.detail = reading.value(&mut object)?,
                 TurnPartKey::Thinking => fields.thinking = reading.optional(&mut object)?,
@@ -125,7 +139,17 @@ impl<'b> PartFields<'b> {
                 TurnPartKey::Content | TurnPartKey::Other => fields.others.push(reading.unknown(&mut object)?),
             }
         }
+        odd.own = reading.take_odd_keys();
+        let held = if odd.is_empty() { before } else { Some(fields.held_with(before, odd)) };
+        reading.hold_odd_keys(held);
         Ok(fields)
+    }
+
+    #[cold]
+    fn held_with(&self, before: Option<Box<OddKeys>>, odd: OddPartKeys) -> Box<OddKeys> {
+        let mut held = before.unwrap_or_default();
+        held.add_part(odd, self.kind.0.as_deref());
+        held
     }
 
     /// Makes text and attachments of the part, and keeps what a provider counts beside them.

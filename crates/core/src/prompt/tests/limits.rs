@@ -141,3 +141,79 @@ fn keys_of_the_client_s_own_may_be_in_any_case() {
         assert_eq!(read(Dialect::ChatCompletions, body.as_bytes(), limits), Ok(()), "{body}");
     }
 }
+
+/// A tool's result, in every place where an API has one.
+fn bodies_with_result(json: &str) -> [(Dialect, String); 7] {
+    let item = |kind: &str| format!(r#"{{"model":"m","input":[{{"type":"{kind}","output":{json}}}]}}"#);
+    let result = |part: &str| format!(r#"{{"model":"m","messages":[{{"role":"user","content":[{part}]}}]}}"#);
+    [
+        (Dialect::ChatCompletions, format!(r#"{{"model":"m","messages":[{{"role":"tool","content":{json}}}]}}"#)),
+        (Dialect::ChatCompletions, format!(r#"{{"model":"m","messages":[{{"content":{json},"role":"tool"}}]}}"#)),
+        (Dialect::ChatCompletions, format!(r#"{{"model":"m","messages":[{{"role":"function","content":{json}}}]}}"#)),
+        (Dialect::Messages, result(&format!(r#"{{"type":"tool_result","content":{json}}}"#))),
+        (Dialect::Messages, result(&format!(r#"{{"content":{json},"type":"mcp_tool_result"}}"#))),
+        (Dialect::Responses, item("function_call_output")),
+        (Dialect::Responses, item("custom_tool_call_output")),
+    ]
+}
+
+#[test]
+fn what_a_tool_returns_as_json_may_have_keys_in_any_case() {
+    let limits = ReadingLimits { parts: 100, depth: 128, ..LIMITS };
+    for json in [
+        r#"{"Type":"t","Content":"c"}"#,
+        r#"[{"Name":"Bob","ID":3,"Type":"x"}]"#,
+        r#"[{"Role":"admin"},{"Text":"a","Source":{"Url":"b","Type":"c"}}]"#,
+        r#"{"rows":[{"Type":1,"Text":2}]}"#,
+        r#"[{"type":"text","text":"x","Name":"n","ID":1}]"#,
+        r#"[{"type":"row","Text":"x","Content":[{"Type":"y"}]}]"#,
+        r#"[{"type":"file","Content":"x","Text":"y","name":"a"}]"#,
+    ] {
+        for (dialect, body) in bodies_with_result(json) {
+            assert_eq!(read(dialect, body.as_bytes(), limits), Ok(()), "{body}");
+        }
+    }
+    for kind in ["mcp_call", "file_search_call", "code_interpreter_call"] {
+        let json = r#"[{"Type":"x"},{"type":"text","Text":"y"}]"#;
+        let body = format!(r#"{{"model":"m","input":[{{"type":"{kind}","output":{json},"results":{json}}}]}}"#);
+        assert_eq!(read(Dialect::Responses, body.as_bytes(), limits), Ok(()), "{body}");
+    }
+}
+
+#[test]
+fn a_part_that_the_api_knows_hides_no_key_in_what_a_tool_returns() {
+    let limits = ReadingLimits { parts: 100, depth: 128, ..LIMITS };
+    for (key, json) in [
+        ("Text", r#"[{"type":"text","Text":"x"}]"#),
+        ("TEXT", r#"[{"Source":1,"TEXT":"x","type":"text"}]"#),
+        ("Image_URL", r#"[{"type":"row","Type":1},{"Image_URL":"x","type":"image_url"}]"#),
+        ("\u{17f}ource", "[{\"type\":\"image\",\"\u{17f}ource\":{}}]"),
+        ("Url", r#"[{"type":"image","source":{"Url":"x"}}]"#),
+        ("Type", r#"[{"type":"text","text":"x","Type":"image"}]"#),
+    ] {
+        for (dialect, body) in bodies_with_result(json) {
+            let refusal = read(dialect, body.as_bytes(), limits);
+            assert_eq!(refusal, Err(ParseError::KeyInAnotherCase { key: key.to_owned() }), "{body}");
+        }
+    }
+    for body in [
+        r#"{"model":"m","messages":[{"role":"user","content":[{"type":"tool_result","Content":[]}]}]}"#,
+        r#"{"model":"m","messages":[{"role":"user","content":{"Type":"text"}}]}"#,
+        r#"{"model":"m","messages":[{"role":"tool","content":"a","Content":"b"}]}"#,
+        r#"{"model":"m","messages":[{"role":"user","content":[{"type":"row","Text":"b"}]}]}"#,
+    ] {
+        let refusal = read(Dialect::Messages, body.as_bytes(), limits);
+        assert!(matches!(refusal, Err(ParseError::KeyInAnotherCase { .. })), "{body}: {refusal:?}");
+    }
+}
+
+#[test]
+fn a_key_that_no_policy_reads_may_be_in_any_case_beside_those_that_are_read() {
+    for body in [
+        r#"{"model":"m","messages":[{"role":"user","content":"a","Name":"n","ID":1,"Id":2,"Status":"x"}]}"#,
+        r#"{"model":"m","messages":[{"content":[{"type":"text","text":"a","Name":"n","ID":1}]}]}"#,
+        r#"{"model":"m","messages":[{"tool_calls":[{"ID":"1","function":{"name":"f","Name":"n"}}]}]}"#,
+    ] {
+        assert_eq!(read(Dialect::ChatCompletions, body.as_bytes(), LIMITS), Ok(()), "{body}");
+    }
+}
