@@ -125,7 +125,7 @@ pub const FEATURE_TABLE: &[FeatureDefinition] = &[
         "images",
         FeatureKind::Int,
         |f| int(f.attachments.images),
-        "Image parts over all turns: `image_url`, `input_image`, `image`, also in tool results.",
+        "Image parts over all turns: `image_url`, `input_image`, `image`, screenshots, `image_embeds` and videos, also in tool results and documents; images that a model drew, and a message's `images`.",
     ),
     prompt(
         "audio",

@@ -30,11 +30,12 @@ const MOST_EXTENSION: usize = 8;
 /// The kind of an attachment: an image, audio, or any other file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttachmentKind {
-    /// Parts of type `image_url`, `input_image` or `image`.
+    /// Parts of type `image_url`, `input_image` or `image`, screenshots, embeddings of images; videos too, which are
+    /// pictures to the model that looks at them.
     Image,
-    /// Parts of type `input_audio` or `audio`.
+    /// Parts of type `input_audio` or `audio`, a URL or embeddings of audio.
     Audio,
-    /// Parts of type `file`, `input_file` or `document`.
+    /// Parts of type `file`, `input_file` or `document`, a document's URL, uploads to a container.
     File,
 }
 
@@ -90,9 +91,18 @@ impl AttachmentKind {
     #[must_use]
     pub fn of_part(part_type: &str) -> Option<Self> {
         match part_type {
-            "image_url" | "input_image" | "image" => Some(Self::Image),
-            "input_audio" | "audio" => Some(Self::Audio),
-            "file" | "input_file" | "document" => Some(Self::File),
+            "image_url"
+            | "input_image"
+            | "image"
+            | "image_file"
+            | "image_embeds"
+            | "image_pil"
+            | "computer_screenshot"
+            | "video_url"
+            | "input_video"
+            | "video" => Some(Self::Image),
+            "input_audio" | "audio" | "audio_url" | "audio_embeds" => Some(Self::Audio),
+            "file" | "input_file" | "document" | "document_url" | "container_upload" => Some(Self::File),
             _ => None,
         }
     }
@@ -200,6 +210,13 @@ impl<'b> FromJson<'b> for AttachmentParts {
         }
         Ok(parts)
     }
+
+    /// One part alone, such as a screenshot.
+    fn from_object<A: MapAccess<'b>>(object: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
+        let AttachmentPart { mut within, own } = AttachmentPart::from_object(object, reading)?;
+        within.0.extend(own);
+        Ok(within)
+    }
 }
 
 /// A turn or a part of one: what it attaches itself, and what stands within it.
@@ -218,9 +235,11 @@ enum AttachmentPartKey {
     Output,
     /// The place of the file, by the part's type: an object, or a URL.
     Source,
+    #[serde(alias = "image_embeds", alias = "image_file", alias = "video_url")]
     ImageUrl,
-    #[serde(alias = "audio")]
+    #[serde(alias = "audio", alias = "audio_url", alias = "audio_embeds")]
     InputAudio,
+    #[serde(alias = "document_url")]
     File,
     #[serde(alias = "title")]
     Filename,

@@ -6,6 +6,7 @@
 
 mod call;
 mod content;
+mod images;
 mod part;
 mod tool_error;
 
@@ -13,9 +14,11 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde::de::{MapAccess, SeqAccess};
+use serde_json::value::RawValue;
 
 use self::call::{LegacyToolCall, ToolCall, ToolCalls};
 pub(super) use self::content::TurnContent;
+use self::images::MessageImages;
 use self::tool_error::{error_text, starts_like_an_error};
 use super::api_key::ApiKey;
 use super::attached::Attachments;
@@ -159,7 +162,10 @@ enum MessageKey {
     Type,
     Role,
     Content,
+    #[serde(alias = "outputs")]
     Output,
+    /// Ollama's, beside a text.
+    Images,
     ToolCalls,
     FunctionCall,
     Name,
@@ -207,59 +213,91 @@ impl OddMessageKeys {
     }
 }
 
-impl<'b> FromJson<'b> for MessageDraft<'b> {
-    fn from_object<A: MapAccess<'b>>(mut object: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
-        let (mut kind, mut role, mut content, mut output) =
-            (TolerantText(None), TurnRole::default(), TurnContent::default(), TurnContent::default());
-        let (mut calls, mut legacy_call, mut call) =
-            (ToolCalls::default(), LegacyToolCall::default(), ToolCall::default());
-        let (mut thought, mut sealed, mut others) = (None, None, Vec::new());
-        let mut odd = OddMessageKeys::default();
+/// A message or an item as it stands, whatever its type turns out to be.
+#[derive(Default)]
+struct MessageFields<'b> {
+    kind: TolerantText<'b>,
+    role: TurnRole,
+    content: TurnContent<'b>,
+    output: TurnContent<'b>,
+    images: MessageImages,
+    calls: ToolCalls<'b>,
+    legacy_call: LegacyToolCall<'b>,
+    /// The call that the item itself is.
+    call: ToolCall<'b>,
+    thought: Option<&'b RawValue>,
+    sealed: Option<&'b RawValue>,
+    others: Vec<&'b RawValue>,
+}
+
+impl<'b> MessageFields<'b> {
+    fn read<A: MapAccess<'b>>(mut object: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
+        let (mut fields, mut odd) = (Self::default(), OddMessageKeys::default());
         while let Some(key) = reading.key(&mut object)? {
             match key {
-                MessageKey::Type => kind = reading.value(&mut object)?,
-                MessageKey::Role => role = reading.value(&mut object)?,
+                MessageKey::Type => fields.kind = reading.value(&mut object)?,
+                MessageKey::Role => fields.role = reading.value(&mut object)?,
                 MessageKey::Content => {
-                    content = reading.holding_odd_keys().value(&mut object)?;
+                    fields.content = reading.holding_odd_keys().value(&mut object)?;
                     odd.of_content = odd.of_content.or(reading.take_odd_keys());
                 }
                 MessageKey::Output => {
-                    output = reading.holding_odd_keys().value(&mut object)?;
+                    fields.output = reading.holding_odd_keys().value(&mut object)?;
                     odd.of_output = odd.of_output.or(reading.take_odd_keys());
                 }
-                MessageKey::ToolCalls => calls = reading.value(&mut object)?,
-                MessageKey::FunctionCall => legacy_call = reading.value(&mut object)?,
-                MessageKey::Name => call.name = reading.optional(&mut object)?,
-                MessageKey::Arguments => call.arguments = reading.optional(&mut object)?,
-                MessageKey::ReasoningContent => thought = reading.optional(&mut object)?,
-                MessageKey::Sealed => sealed = reading.optional(&mut object)?,
+                MessageKey::Images => fields.images = reading.value(&mut object)?,
+                MessageKey::ToolCalls => fields.calls = reading.value(&mut object)?,
+                MessageKey::FunctionCall => fields.legacy_call = reading.value(&mut object)?,
+                MessageKey::Name => fields.call.name = reading.optional(&mut object)?,
+                MessageKey::Arguments => fields.call.arguments = reading.optional(&mut object)?,
+                MessageKey::ReasoningContent => fields.thought = reading.optional(&mut object)?,
+                MessageKey::Sealed => fields.sealed = reading.optional(&mut object)?,
                 MessageKey::Reference => reading.skip(&mut object)?,
-                MessageKey::Other => others.push(reading.unknown(&mut object)?),
+                MessageKey::Other => fields.others.push(reading.unknown(&mut object)?),
             }
         }
+        let kind = fields.kind.0.as_deref().unwrap_or_default();
+        reading.refuse_odd_key(odd.refused(kind, fields.role))?;
+        Ok(fields)
+    }
+
+    fn into_message(self) -> MessageDraft<'b> {
+        let Self { kind, role, mut content, mut output, images, mut calls, legacy_call, call, .. } = self;
         let kind = kind.0.as_deref().unwrap_or_default();
-        reading.refuse_odd_key(odd.refused(kind, role))?;
         let beside = &mut calls.material;
-        beside.push(PieceKind::Thought, thought);
-        beside.push_sealed(sealed);
+        beside.push(PieceKind::Thought, self.thought);
+        beside.push_sealed(self.sealed);
+        beside.media.add(images.media);
+        content.attachments.images = content.attachments.images.saturating_add(images.count);
         match kind {
             "" | "message" => {}
-            "reasoning" => beside.push_all(PieceKind::Thought, others),
-            "image_generation_call" => beside.media.add(AttachedMedia::of_image(None, ImageDetail::Auto)),
-            _ => beside.push_all(PieceKind::Other, others),
+            "reasoning" => beside.push_all(PieceKind::Thought, self.others),
+            "image_generation_call" => {
+                beside.media.add(AttachedMedia::of_image(None, ImageDetail::Auto));
+                content.attachments.images = content.attachments.images.saturating_add(1);
+            }
+            _ => beside.push_all(PieceKind::Other, self.others),
         }
         if kind.ends_with("_call_output") {
-            return Ok(Self { role: TurnRole::Tool, content: output, calls });
+            output.attachments.add(content.attachments);
+            return MessageDraft { role: TurnRole::Tool, content: output, calls };
         }
         // A provider's own tool puts its output into the call.
+        content.attachments.add(output.attachments);
         beside.add(output.material);
         beside.push_text(PieceKind::Other, output.text);
         if kind.ends_with("_call") {
             calls.push(call);
-            return Ok(Self { role: TurnRole::Assistant, content, calls });
+            return MessageDraft { role: TurnRole::Assistant, content, calls };
         }
         legacy_call.0.into_iter().for_each(|call| calls.push(call));
-        Ok(Self { role, content, calls })
+        MessageDraft { role, content, calls }
+    }
+}
+
+impl<'b> FromJson<'b> for MessageDraft<'b> {
+    fn from_object<A: MapAccess<'b>>(object: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
+        MessageFields::read(object, reading).map(MessageFields::into_message)
     }
 }
 

@@ -1,11 +1,14 @@
 //! What the parts of a body hold beside the texts of turns, gathered while they are read.
 
+mod source_content;
+
 use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
+use self::source_content::SourceImages;
 use super::api_key::ApiKey;
 use super::media::{AttachedMedia, ImageDetail};
 use super::pieces::{PieceKind, PromptPiece};
@@ -60,7 +63,16 @@ pub(super) struct AttachmentSource<'b> {
     /// A text that stands in place of an object.
     bare: Option<Cow<'b, str>>,
     content: Option<&'b RawValue>,
+    /// The images within the content.
+    images: SourceImages,
     detail: TolerantText<'b>,
+}
+
+/// The place of a source: a part's own, or that of a part within a source.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SourceDepth {
+    Part,
+    Inner,
 }
 
 #[derive(Deserialize)]
@@ -87,23 +99,32 @@ impl<'b> FromJson<'b> for AttachmentSource<'b> {
         Self { bare: Some(text), ..Self::default() }
     }
 
-    fn from_object<A: MapAccess<'b>>(mut object: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
+    fn from_object<A: MapAccess<'b>>(object: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
+        Self::read(object, SourceDepth::Part, reading)
+    }
+}
+
+impl<'b> AttachmentSource<'b> {
+    fn read<A: MapAccess<'b>>(mut object: A, depth: SourceDepth, reading: BodyReading<'_>) -> Result<Self, A::Error> {
         let mut source = Self::default();
         while let Some(key) = reading.key(&mut object)? {
             match key {
                 AttachmentSourceKey::Type => source.kind = reading.value(&mut object)?,
                 AttachmentSourceKey::MediaType => source.media_type = reading.value(&mut object)?,
                 AttachmentSourceKey::Data => source.data = reading.optional(&mut object)?,
-                AttachmentSourceKey::Content => source.content = reading.optional(&mut object)?,
+                AttachmentSourceKey::Content => {
+                    source.content = reading.optional(&mut object)?;
+                    if let Some(content) = source.content.filter(|_| depth == SourceDepth::Part) {
+                        source.images = SourceImages::of(content, reading)?;
+                    }
+                }
                 AttachmentSourceKey::Detail => source.detail = reading.value(&mut object)?,
                 AttachmentSourceKey::Other => reading.skip(&mut object)?,
             }
         }
         Ok(source)
     }
-}
 
-impl<'b> AttachmentSource<'b> {
     /// Returns what stands there in place of base64 too: a URL. Escapes in it make it unreadable, which makes it
     /// unknown.
     fn data(&self) -> Option<&str> {
@@ -121,12 +142,20 @@ impl<'b> AttachmentSource<'b> {
         AttachedMedia::of_audio(self.data())
     }
 
+    /// Returns how many images lie within a source that is content.
+    pub(super) fn images_within(&self) -> u32 {
+        if self.kind.0.as_deref() == Some("content") { self.images.count } else { 0 }
+    }
+
     /// A document: text where it is text, pages where it is not.
     pub(super) fn document(self) -> CountedMaterial<'b> {
         let mut material = CountedMaterial::default();
         match self.kind.0.as_deref() {
             Some("text") => material.push(PieceKind::Document, self.data),
-            Some("content") => material.push(PieceKind::Document, self.content),
+            Some("content") => {
+                material.push(PieceKind::Document, self.content);
+                material.media = self.images.media;
+            }
             _ => material.media = AttachedMedia::of_file(self.data()),
         }
         material

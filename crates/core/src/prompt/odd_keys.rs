@@ -49,7 +49,7 @@ impl OddKeys {
             place.get_or_insert(name);
         }
         let of_source = keys.of_source.and_then(|keys| keys.first());
-        let is_file = kind == "computer_screenshot" || AttachmentKind::of_part(kind).is_some();
+        let is_file = AttachmentKind::of_part(kind).is_some();
         let place = if is_file { &mut self.known } else { &mut self.foreign };
         *place = place.take().or(of_source);
         if let Some(within) = keys.of_content {
@@ -83,9 +83,12 @@ fn has_key(kind: &str, key: &str) -> bool {
         "detail",
         "file",
         "file_data",
+        "document_url",
         "image_embeds",
+        "image_file",
         "image_url",
         "audio",
+        "audio_embeds",
         "audio_url",
         "input_audio",
         "source",
@@ -98,7 +101,6 @@ fn has_key(kind: &str, key: &str) -> bool {
         "thinking" | "redacted_thinking" | "reasoning_text" | "summary_text" => &["type", "text", "thinking"],
         "search_result" => &["type", "content"],
         "tool_use" | "server_tool_use" | "mcp_tool_use" => &["type", "input"],
-        "computer_screenshot" => OF_FILES,
         _ if kind.ends_with("tool_result") => &["type", "content", "is_error"],
         _ if AttachmentKind::of_part(kind).is_some() => OF_FILES,
         _ => &[],

@@ -2,6 +2,7 @@ mod counted;
 mod dialects;
 mod limits;
 mod odd_values;
+mod pictures;
 
 use bytes::Bytes;
 use proptest::prelude::*;

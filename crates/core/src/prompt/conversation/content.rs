@@ -54,12 +54,13 @@ impl<'b> FromJson<'b> for TurnContent<'b> {
 
     /// One part, such as the screenshot that a computer's call puts out; it is no text of the turn.
     fn from_object<A: MapAccess<'b>>(object: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
-        let mut material = CountedMaterial::default();
+        let mut content = Self::default();
         if let TurnPart::Plain(plain) = TurnPart::from_object(object, reading)? {
-            material.add(plain.material);
-            material.push_text(PieceKind::Other, plain.text);
+            content.attachments = plain.attachments;
+            content.material = plain.material;
+            content.material.push_text(PieceKind::Other, plain.text);
         }
-        Ok(Self { material, ..Self::default() })
+        Ok(content)
     }
 }
 

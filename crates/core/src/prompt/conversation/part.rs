@@ -44,10 +44,11 @@ enum TurnPartKey {
     Input,
     /// The source of an image or a document, by the part's type.
     Source,
+    #[serde(alias = "image_embeds", alias = "image_file", alias = "video_url")]
     ImageUrl,
-    #[serde(alias = "audio")]
+    #[serde(alias = "audio", alias = "audio_url", alias = "audio_embeds")]
     InputAudio,
-    #[serde(alias = "file_data")]
+    #[serde(alias = "file_data", alias = "document_url")]
     File,
     Detail,
     Thinking,
@@ -174,9 +175,10 @@ impl<'b> PartFields<'b> {
                 Attachments { audio: 1, ..none }
             }
             AttachmentKind::File => {
+                let images = self.source.images_within();
                 material = self.source.document();
                 material.push_all(PieceKind::Document, self.others);
-                Attachments { files: 1, ..none }
+                Attachments { files: 1, images, ..none }
             }
         };
         PlainContent { text: None, attachments, material }
@@ -190,7 +192,6 @@ impl<'b> PartFields<'b> {
             "" if is_text => plain.text = self.text.0,
             "text" | "input_text" | "output_text" => plain.text = Some(self.text.0.unwrap_or_default()),
             "refusal" => plain.text = Some(self.refusal.0.unwrap_or_default()),
-            "computer_screenshot" => material.media = self.source.image(&self.detail),
             "thinking" | "redacted_thinking" | "reasoning_text" | "summary_text" => {
                 material.push(PieceKind::Thought, self.thinking);
                 material.push_text(PieceKind::Thought, self.text.0);
@@ -257,10 +258,9 @@ impl<'b> FromJson<'b> for PlainContent<'b> {
 
     /// A result of a provider's own tool; no text of the turn.
     fn from_object<A: MapAccess<'b>>(object: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
-        let PlainPart(part) = PlainPart::from_object(object, reading)?;
-        let mut material = part.material;
-        material.push_text(PieceKind::Other, part.text);
-        Ok(Self { material, ..Self::default() })
+        let PlainPart(PlainContent { text, attachments, mut material }) = PlainPart::from_object(object, reading)?;
+        material.push_text(PieceKind::Other, text);
+        Ok(Self { text: None, attachments, material })
     }
 }
 

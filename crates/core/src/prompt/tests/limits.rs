@@ -190,6 +190,7 @@ fn a_part_that_the_api_knows_hides_no_key_in_what_a_tool_returns() {
         ("\u{17f}ource", "[{\"type\":\"image\",\"\u{17f}ource\":{}}]"),
         ("Url", r#"[{"type":"image","source":{"Url":"x"}}]"#),
         ("Type", r#"[{"type":"text","text":"x","Type":"image"}]"#),
+        ("Type", r#"[{"type":"document","source":{"type":"content","content":[{"Type":"image"}]}}]"#),
     ] {
         for (dialect, body) in bodies_with_result(json) {
             let refusal = read(dialect, body.as_bytes(), limits);
@@ -200,6 +201,7 @@ fn a_part_that_the_api_knows_hides_no_key_in_what_a_tool_returns() {
         r#"{"model":"m","messages":[{"role":"user","content":[{"type":"tool_result","Content":[]}]}]}"#,
         r#"{"model":"m","messages":[{"role":"user","content":{"Type":"text"}}]}"#,
         r#"{"model":"m","messages":[{"role":"tool","content":"a","Content":"b"}]}"#,
+        r#"{"model":"m","messages":[{"role":"user","content":"a","Images":["b"]}]}"#,
         r#"{"model":"m","messages":[{"role":"user","content":[{"type":"row","Text":"b"}]}]}"#,
     ] {
         let refusal = read(Dialect::Messages, body.as_bytes(), limits);
