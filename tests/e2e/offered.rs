@@ -169,6 +169,34 @@ async fn the_model_of_a_form_is_read_and_the_form_passes_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_client_with_models_names_one_in_no_way_that_servers_read_differently() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let sections = clients(", models: {allow: [small, auto, whisper-1]}");
+    let config = Config { default_provider: Some("two"), ..Config::new(&small, &frontier) };
+    let open = Gateway::start(&config).await;
+    let limited = Gateway::start(&Config { sections, ..config.clone() }).await;
+    let form = |names: &str| format!("--b\r\ncontent-disposition: form-data; {names}\r\n\r\nother\r\n--b--\r\n");
+    let (path, kind) = ("/v1/audio/transcriptions", Some("multipart/form-data; boundary=b"));
+
+    for (path, kind, body, code) in [
+        (path, kind, form("name=\"x\"; name=\"model\""), "ambiguous_model"),
+        (path, kind, form("name='model'"), "ambiguous_model"),
+        (path, kind, form("name*=utf-8''model"), "ambiguous_model"),
+        (path, None, form("name=\"model\""), "ambiguous_model"),
+        (path, Some("application/json"), "/* a */ {\"model\":\"other\"}".into(), "ambiguous_model"),
+        (path, kind, form("name=\"model[]\""), "model_not_allowed"),
+        ("/v1/x?Model=other", Some("text/plain"), "x".into(), "model_not_allowed"),
+        ("/v1/x?x=1;model=other", Some("text/plain"), "x".into(), "model_not_allowed"),
+    ] {
+        let reply = Ask { path, kind, body: body.clone().into() }.send(&limited).await;
+        assert_eq!(reply.error_code(), code, "{path} {body}");
+        assert!(frontier.take().is_none(), "{path} {body}");
+        assert_eq!(Ask { path, kind, body: body.into() }.send(&open).await.status, StatusCode::OK);
+        frontier.next().await;
+    }
+}
+
+#[tokio::test]
 async fn a_stored_prompt_needs_no_model() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let gateway = Gateway::start(&Config { default_provider: Some("two"), ..Config::new(&small, &frontier) }).await;

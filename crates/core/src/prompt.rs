@@ -60,7 +60,7 @@ pub use self::attached::{AttachedFile, AttachedFiles, AttachmentKind, Attachment
 pub use self::dialect::Dialect;
 pub use self::edit::BodyEdits;
 pub use self::envelope::{ENVELOPE_TABLE, EnvelopeDefinition, EnvelopeForm, EnvelopeStretch, Envelopes, OwnEnvelope};
-pub use self::form_models::models_of_form;
+pub use self::form_models::{FormModels, is_like_form, models_of_form};
 pub use self::markdown::table_markdown;
 pub use self::media::{AttachedImage, AttachedMedia, ImageDetail};
 pub use self::model_field::{ModelField, model_field, names_no_model, with_model, with_readable_model};

@@ -77,6 +77,11 @@ pub(crate) enum Rejection {
         /// The key as it stands there.
         key: String,
     },
+    /// Servers differ in which model a form names, and the client may ask for some only.
+    #[error(
+        "The request's model can be read in more than one way: send a form with each field's name once, in double quotes."
+    )]
+    AmbiguousModel,
     /// The body is larger than `limits.max_body_bytes`.
     #[error("The request body is larger than the {limit} bytes that are allowed.")]
     BodyTooLarge {
@@ -380,6 +385,7 @@ impl From<ParseError> for Rejection {
             ParseError::TooMany { list, limit } => Self::TooManyElements { list, limit },
             ParseError::TooDeep { limit } => Self::TooDeep { limit },
             ParseError::KeyInAnotherCase { key } => Self::KeyInAnotherCase { key },
+            ParseError::AmbiguousModel => Self::AmbiguousModel,
         }
     }
 }

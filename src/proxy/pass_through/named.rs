@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, header};
 use pingora::http::RequestHeader;
 use pointsman_core::prompt::{
-    ParseError, model_field, model_names_beside, models_of_form, models_of_path, named_models, splice,
+    ParseError, is_like_form, model_field, model_names_beside, models_of_form, models_of_path, named_models, splice,
 };
 
 use crate::clients::Client;
@@ -48,18 +48,22 @@ impl RequestedModels {
     fn read_body(&mut self, header: &RequestHeader, body: &Bytes) -> Result<(), ParseError> {
         if intake::is_form(&header.headers) {
             let kind = header.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-            let mut models = models_of_form(&String::from_utf8_lossy(kind), body);
-            if models.len() == 1 {
-                self.main = models.pop().map(|name| MainModel { name, span: None });
+            let mut form = models_of_form(&String::from_utf8_lossy(kind), body);
+            if form.names.len() == 1 {
+                self.main = form.names.pop().map(|name| MainModel { name, span: None });
             }
-            self.others.extend(models);
-            return Ok(());
+            self.others.extend(form.names);
+            let types = header.headers.get_all(header::CONTENT_TYPE).iter().count();
+            return if form.is_ambiguous || types > 1 { Err(ParseError::AmbiguousModel) } else { Ok(()) };
         }
         if !intake::is_like_json(body) {
             if intake::is_url_encoded(&header.headers) {
                 self.others.extend(parameters(body));
+                return Ok(());
             }
-            return Ok(());
+            // A form without its type; JSON behind a comment, which lenient servers step over.
+            let is_odd = is_like_form(body) || body.trim_ascii_start().starts_with(b"/");
+            return if is_odd { Err(ParseError::AmbiguousModel) } else { Ok(()) };
         }
         match model_field(body).ok().filter(|_| header.method == Method::POST) {
             Some(field) => {
@@ -141,6 +145,18 @@ fn named_in_target(path: &str, query: &str) -> Vec<String> {
 }
 
 fn parameters(query: &[u8]) -> Vec<String> {
-    let asked = form_urlencoded::parse(query).filter(|(name, _)| PARAMETERS.contains(&&**name));
-    asked.map(|(_, model)| model.into_owned()).collect()
+    // Some servers split at `;` too, tell no cases apart, or make a list of `model[]`.
+    let halves = query.split(|byte| *byte == b';').filter(|half| half.len() < query.len());
+    let pairs = form_urlencoded::parse(query).chain(halves.flat_map(form_urlencoded::parse));
+    let is_asked = |name: &str| {
+        let name = name.split('[').next().unwrap_or_default().trim();
+        PARAMETERS.iter().any(|parameter| parameter.eq_ignore_ascii_case(name))
+    };
+    let mut models: Vec<String> = Vec::new();
+    for (_, model) in pairs.filter(|(name, _)| is_asked(name)) {
+        if !models.iter().any(|known| *known == model) {
+            models.push(model.into_owned());
+        }
+    }
+    models
 }

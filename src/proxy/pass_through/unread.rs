@@ -61,7 +61,9 @@ async fn look(
 ) -> Result<(), Rejection> {
     let (models, known) = RequestedModels::read(session.req_header(), body.as_ref());
     match known {
-        Err(error) if is_limited(ctx) || ctx.snapshot.policies.may_deny() => return Err(error.into()),
+        Err(error) if is_limited(ctx) || (error != ParseError::AmbiguousModel && ctx.snapshot.policies.may_deny()) => {
+            return Err(error.into());
+        }
         Ok(()) | Err(_) => {} // what is no JSON names no model
     }
     models.check(ctx)?;

@@ -49,6 +49,9 @@ pub enum ParseError {
         /// The key as it stands there.
         key: String,
     },
+    /// Servers differ in which model a form, or what comes in place of one, names.
+    #[error("the model that the body names can be read in more than one way")]
+    AmbiguousModel,
 }
 
 impl ParseError {
@@ -64,6 +67,7 @@ impl ParseError {
             Self::TooMany { .. } => "too_many_elements",
             Self::TooDeep { .. } => "too_deep",
             Self::KeyInAnotherCase { .. } => "key_in_another_case",
+            Self::AmbiguousModel => "ambiguous_model",
         }
     }
 }

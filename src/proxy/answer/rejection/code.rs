@@ -62,6 +62,7 @@ codes! {
         TooManyElements = "too_many_elements", StatusCode::BAD_REQUEST;
         TooDeep = "too_deep", StatusCode::BAD_REQUEST;
         KeyInAnotherCase = "key_in_another_case", StatusCode::BAD_REQUEST;
+        AmbiguousModel = "ambiguous_model", StatusCode::BAD_REQUEST;
         BodyTooLarge = "body_too_large", StatusCode::PAYLOAD_TOO_LARGE;
         ModelNotFound = "model_not_found", StatusCode::NOT_FOUND;
         UpstreamUnreachable = "upstream_unreachable", StatusCode::BAD_GATEWAY;

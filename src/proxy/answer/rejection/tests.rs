@@ -25,6 +25,7 @@ fn all() -> [Rejection; 41] {
         Rejection::TooManyElements { list: CountedList::Messages, limit: 20_000 },
         Rejection::TooDeep { limit: 128 },
         Rejection::KeyInAnotherCase { key: "Model".into() },
+        Rejection::AmbiguousModel,
         Rejection::BodyTooLarge { limit: 32 << 20 },
         not_found("gpt-9", 2),
         Rejection::UpstreamUnreachable { provider: provider() },
