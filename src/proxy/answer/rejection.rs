@@ -79,7 +79,7 @@ pub(crate) enum Rejection {
     },
     /// Servers differ in which model a form names, and the client may ask for some only.
     #[error(
-        "The request's model can be read in more than one way: send a form with each field's name once, in double quotes."
+        "The request's model can be read in more than one way: name each field of a form once, in double quotes."
     )]
     AmbiguousModel,
     /// The body is larger than `limits.max_body_bytes`.
