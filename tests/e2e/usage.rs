@@ -57,6 +57,43 @@ async fn an_answer_without_a_type_or_with_a_vague_one_is_counted_by_what_it_is()
 }
 
 #[tokio::test]
+async fn usage_that_is_less_than_was_sent_and_answered_is_not_believed() {
+    let (prompt, answer) = ("word ".repeat(1500), "text ".repeat(100));
+    let [first, last] =
+        [r#"{"prompt_tokens":1500,"completion_tokens":100}"#, r#"{"prompt_tokens":0,"completion_tokens":0}"#];
+    let whole = |usage: &str| format!("{{\"choices\":[{{\"message\":{{\"content\":\"{answer}\"}}}}],{usage}}}");
+    let stream = |usage: &str| {
+        let text = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{answer}\"}}}}]}}\n\n");
+        format!("{text}data: {{\"choices\":[],{usage}}}\n\n{DONE}")
+    };
+    let said = |usage: &str| format!("\"usage\":{usage}");
+    let little = r#"{"prompt_tokens":20,"completion_tokens":0,"cost":0}"#;
+    for answer in [
+        whole(&said(last)),
+        whole(&said(little)),
+        whole(&format!("{},{}", said(first), said(last))),
+        stream(&said(last)),
+        stream(&said(little)),
+    ] {
+        let kind = if answer.starts_with('{') { JSON } else { ("content-type", "text/event-stream") };
+        let gateway = gateway(Answer::Reply(StatusCode::OK, vec![kind], answer.clone().into())).await;
+
+        assert_eq!(chat(gateway.listen, question("auto", &prompt)).await.status, StatusCode::OK);
+
+        until_metric(&gateway, "pointsman_usage_unknown_total{model=\"small\"} 1").await;
+        until_metric(&gateway, "pointsman_usage_estimated_total{model=\"small\"} 1").await;
+        let metrics = get(gateway.admin, "/metrics").await.body;
+        let tokens = |direction: &str| {
+            let name = format!("pointsman_tokens_total{{direction=\"{direction}\",model=\"small\"}} ");
+            let count =
+                String::from_utf8_lossy(&metrics).lines().find_map(|line| line.strip_prefix(&name)?.parse().ok());
+            count.unwrap_or(0_u64)
+        };
+        assert!(tokens("input") >= 1500 && (90..200).contains(&tokens("output")), "{answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_stream_is_counted_timed_and_passed_as_it_came() {
     for framing in Framing::ALL {
         let (sender, chunks) = mpsc::channel(1);

@@ -220,6 +220,12 @@ impl Features {
         text.saturating_add(self.beside_text(tokenizer))
     }
 
+    /// Returns whether the prompt's text alone has more than so many tokens. Counts them only where its bytes are more.
+    #[must_use]
+    pub fn has_more_text_than(&self, tokens: u64) -> bool {
+        self.bytes_of_text > tokens && self.tally().count().tokens > tokens
+    }
+
     fn beside_text(&self, tokenizer: TokenizerFamily) -> u64 {
         self.media.get(tokenizer).saturating_add(tokens::template(self.turns, self.tools))
     }

@@ -199,7 +199,7 @@ impl UsageReader {
     }
 
     /// Returns what the answer used; `None` if it neither said so nor had any text. Of what it said beyond `bounds`
-    /// nothing is believed, as if it had not been said.
+    /// nothing is believed, as if it had not been said; nor an output that its text is too long for.
     ///
     /// What the upstream did not say is estimated: the input as `prompt_tokens`, which is not asked otherwise, the
     /// output by counting the text's tokens (all of a short text, a sample of a long one), which takes under a
@@ -215,13 +215,15 @@ impl UsageReader {
         if said == ReportedCounts::default() && self.state.text.bytes() == 0 {
             return None;
         }
-        let disbelieved = !bounds.allow(&said);
-        let counts = if disbelieved { ReportedCounts::default() } else { said };
+        let is_beyond = !bounds.allow(&said);
+        let counts = if is_beyond { ReportedCounts::default() } else { said };
+        let has_more = counts.output.is_some_and(|output| bounds::has_more_text(self.state.text.bytes(), output));
+        let counts = if has_more { counts.without_output() } else { counts };
         let usage = Usage {
             input: counts.input.unwrap_or_else(prompt_tokens),
             output: counts.output.unwrap_or_else(|| self.state.text.tokens(counter)),
             estimated: self.is_estimated(&counts),
-            disbelieved,
+            disbelieved: is_beyond || has_more,
             ..Usage::of_parts(&counts)
         };
         Some(usage.consistent())

@@ -35,7 +35,8 @@ impl Recorder {
         let Some(response) = self.router.take_unbilled(ctx.client_name(), &name) else { return UsageBill::default() };
         let (model, models) = (response.model.as_ref(), &ctx.snapshot.upstreams);
         let made_by = model.and_then(|model| models.model(model));
-        if !usage.is_within(&made_by.map_or(response.bounds, |target| target.usage_bounds())) {
+        // The prompt is not at hand, but every response has one.
+        if usage.input == 0 || !usage.is_within(&made_by.map_or(response.bounds, |target| target.usage_bounds())) {
             self.metrics.usage_unknown(model);
             return UsageBill::default();
         }

@@ -40,7 +40,8 @@ pub struct Usage {
     pub billed: Option<f64>,
     /// Tells whether `input` or `output` was estimated because the upstream did not say.
     pub estimated: bool,
-    /// Tells whether the upstream said more than its model can have used, so that none of it counts.
+    /// Tells whether the upstream said more than its model can have used, so that none of it counts, or less than the
+    /// prompt and the answer have, so that the estimate counts.
     pub disbelieved: bool,
 }
 
@@ -73,6 +74,12 @@ impl Usage {
         self.input <= bounds.input
             && self.output <= bounds.output
             && self.billed.is_none_or(|dollars| dollars <= bounds.dollars)
+    }
+
+    /// Returns it with the estimate of an input that the upstream did not say truly, and without a bill for that.
+    #[must_use]
+    pub fn with_estimated_input(self, input: u64) -> Self {
+        Self { input, billed: None, estimated: true, disbelieved: true, ..self }.consistent()
     }
 
     /// Returns the parts of the input and the output that were `counted`.

@@ -1,6 +1,7 @@
-//! The most that an answer can have used: what an upstream says beyond it is a mistake or a lie.
+//! The most and the least that an answer can have used: what an upstream says beyond them is a mistake or a lie.
 //!
-//! One such number would lock a client out for years and add dollars to counters that never go down.
+//! One number that is too large would lock a client out for years and add dollars to counters that never go down. One
+//! that is too small switches off the limits of tokens and dollars.
 
 use super::bill::Usage;
 use super::counts::ReportedCounts;
@@ -18,6 +19,19 @@ const BILL_FACTOR: f64 = 4.0;
 
 /// US dollars beside the tokens: searches and other tools that a provider charges for.
 const TOOLS_DOLLARS: f64 = 1.0;
+
+/// The most bytes of an answer's text that are believed to be one of its tokens, on average. Runs of one character are
+/// one token of up to 128 bytes, so that a text may have a few of those besides.
+const BYTES_OF_TOKEN: u64 = 64;
+
+/// Bytes of runs of one character.
+const BYTES_OF_RUNS: u64 = 1024;
+
+/// Returns whether an answer with so many bytes of text has more tokens than its upstream says.
+pub(super) fn has_more_text(bytes: u64, said: u64) -> bool {
+    let most = if said == 0 { 0 } else { said.saturating_mul(BYTES_OF_TOKEN).saturating_add(BYTES_OF_RUNS) };
+    bytes > most
+}
 
 /// The most that an answer of a model is believed to have used.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -54,6 +54,11 @@ impl ReportedCounts {
         }
     }
 
+    /// Returns the counts without those of an output that is not believed, and without the bill for it.
+    pub(super) fn without_output(self) -> Self {
+        Self { output: None, reasoning: None, output_audio: None, output_image: None, billed: None, ..self }
+    }
+
     /// Returns the counts with every part in the input or the output that it belongs to.
     pub(super) fn summed(self, format: AnswerFormat) -> Self {
         let by_time = sum(self.written_5m, self.written_1h);

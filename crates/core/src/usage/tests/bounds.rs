@@ -59,3 +59,63 @@ fn numbers_that_are_none_of_tokens_are_as_if_they_were_not_said() {
         assert_eq!((found.output, found.estimated), (7, true), "{absurd}");
     }
 }
+
+#[test]
+fn an_output_that_the_text_is_too_long_for_is_estimated_in_any_api_whole_or_streamed() {
+    let text = "Hello there, how are you? ".repeat(200); // 5,200 bytes, some 1,400 tokens
+    for (format, output) in [
+        (AnswerFormat::OpenAi, "completion_tokens"),
+        (AnswerFormat::Responses, "output_tokens"),
+        (AnswerFormat::Anthropic, "output_tokens"),
+    ] {
+        for (said, expected) in [(0, true), (1, true), (60, true), (140, false), (1400, false)] {
+            let usage = format!("\"usage\":{{\"prompt_tokens\":9,\"input_tokens\":9,\"{output}\":{said}}}");
+            for (framing, answer) in [
+                (AnswerFraming::Json, format!("{{\"a\":[{{\"text\":\"{text}\"}}],{usage}}}")),
+                (
+                    AnswerFraming::Events,
+                    format!("data: {{\"delta\":{{\"text\":\"{text}\"}}}}\n\ndata: {{{usage}}}\n\n"),
+                ),
+            ] {
+                let answer = if format == AnswerFormat::Responses && framing == AnswerFraming::Events {
+                    answer.replacen(&format!("{{\"text\":\"{text}\"}}"), &format!("\"{text}\""), 1)
+                } else {
+                    answer
+                };
+                let found = usage_of(&read(format, framing, &answer, 700));
+
+                assert_eq!((found.disbelieved, found.estimated), (expected, expected), "{format:?} {framing:?} {said}");
+                let is_estimate = (1000..2000).contains(&found.output);
+                assert!(is_estimate || found.output == said, "{format:?} {framing:?} {said}: {found:?}");
+                assert_eq!((is_estimate || !expected, found.input), (true, 9), "{found:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn no_output_is_believed_of_an_answer_without_text_and_of_the_last_of_two_usages_otherwise_not() {
+    let empty = r#"{"choices":[{"message":{"content":""}}],"usage":{"prompt_tokens":9,"completion_tokens":0}}"#;
+    let twice = r#"{"choices":[{"message":{"content":"Hi"}}],"usage":{"prompt_tokens":9,"completion_tokens":5},
+        "usage":{"prompt_tokens":9,"completion_tokens":0}}"#;
+
+    let [empty, twice] =
+        [empty, twice].map(|answer| usage_of(&read(AnswerFormat::OpenAi, AnswerFraming::Json, answer, 8)));
+
+    assert_eq!((empty.output, empty.disbelieved, empty.estimated), (0, false, false));
+    assert_eq!((twice.output, twice.disbelieved, twice.estimated), (1, true, true));
+}
+
+#[test]
+fn an_input_that_is_not_believed_takes_its_bill_with_it() {
+    let said = Usage { input: 1, cached: 1, output: 5, billed: Some(0.0), ..Usage::default() };
+
+    let usage = said.with_estimated_input(1500);
+
+    assert_eq!((usage.input, usage.output, usage.billed), (1500, 5, None));
+    assert!(usage.estimated && usage.disbelieved);
+}
+
+fn usage_of(reader: &UsageReader) -> Usage {
+    reader.usage_within(&UsageBounds::UNKNOWN_MODEL, || 42, &TokenCounter::new()).expect("usage")
+}
