@@ -24,7 +24,7 @@ use crate::proxy::browser;
 /// Routes of probes: they tell nothing of requests, and orchestrators ask for them by whatever name.
 const PROBES: [&str; 3] = ["/health", "/healthz", "/readyz"];
 
-/// The route that Prometheus asks for, by the name of a service.
+/// The route that Prometheus asks for, by the name of a service; a browser is not served by any name.
 const METRICS: &str = "/metrics";
 
 /// Routes for people, which a link on any page may open.
@@ -82,7 +82,7 @@ fn refused<B>(request: &Request<B>, hosts: &[HostPort]) -> Option<AdminError> {
         return None;
     }
     let host = own_host(headers, request.uri(), hosts);
-    if host.is_none() && path != METRICS {
+    if host.is_none() && (path != METRICS || browser::is_browser(headers)) {
         return Some(AdminError::misdirected());
     }
     let is_visit = PAGES.contains(&path) && is_reading(request.method()) && browser::is_visit(headers);

@@ -43,6 +43,26 @@ async fn every_route_but_health_and_metrics_refuses_other_hosts_origins_and_site
 }
 
 #[tokio::test]
+async fn a_browser_gets_no_metrics_by_a_name_that_is_not_ours() {
+    let admin = Admin::of(Arc::default()).await;
+
+    for (host, field, expected) in [
+        ("rebound.example", "sec-fetch-site: same-origin", 421),
+        ("rebound.example", "sec-fetch-mode: cors", 421),
+        ("rebound.example", "sec-ch-ua: x", 421),
+        ("rebound.example", "accept-language: en", 421),
+        ("rebound.example", "referer: http://rebound.example/", 421),
+        ("pointsman.monitoring.svc", "user-agent: Prometheus/3.5.0", 200),
+        ("127.0.0.1", "sec-fetch-site: same-origin", 200),
+        ("gateway.example", "accept-language: en", 200),
+    ] {
+        let (got, _) = status(&admin, "GET /metrics", &format!("host: {host}\r\n{field}"), "").await;
+
+        assert_eq!(got, expected, "{host}, {field}");
+    }
+}
+
+#[tokio::test]
 async fn a_target_that_names_another_host_is_refused_whatever_the_host_field_says() {
     let admin = Admin::of(Arc::default()).await;
 

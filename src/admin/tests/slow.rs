@@ -40,3 +40,39 @@ async fn connections_above_the_bound_wait_for_another_to_end() {
     next.read_to_string(&mut answer).await.expect("it answers");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
+
+#[tokio::test]
+async fn half_headers_and_idle_connections_keep_no_probe_waiting() {
+    let admin = Admin::of(Arc::default()).await;
+    let mut open = Vec::new();
+    for number in 0..MAX_CONNECTIONS + 44 {
+        let mut stream = TcpStream::connect(admin.address).await.expect("the backlog has room");
+        if number % 2 == 0 {
+            stream.write_all(b"GET /healthz HTTP/1.1\r\nhost:").await.expect("sent");
+        }
+        open.push(stream);
+    }
+    tokio::time::pause(); // so that no deadline is what ends one of them
+
+    let answer = admin.raw(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
+
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_being_answered_is_not_given_up_for_another() {
+    let admin = Admin::of(Arc::new(Scripted { slow_reload: true, ..Scripted::default() })).await;
+    let mut reloading = TcpStream::connect(admin.address).await.expect("it listens");
+    let request = b"POST /reload HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n";
+    reloading.write_all(request).await.expect("it reads");
+    let mut open = Vec::new();
+    for _ in 0..MAX_CONNECTIONS {
+        open.push(TcpStream::connect(admin.address).await.expect("the backlog has room"));
+    }
+
+    let answer = admin.raw(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
+
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let nothing = reloading.try_read(&mut [0]).expect_err("its answer is awaited");
+    assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
+}

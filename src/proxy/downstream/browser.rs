@@ -20,6 +20,14 @@ pub(crate) fn is_of_page(headers: &HeaderMap) -> bool {
     headers.contains_key(header::ORIGIN) || headers.contains_key(FETCH_SITE)
 }
 
+/// Returns whether a browser sends the request: it says what it fetches for, or which languages its user reads, even
+/// where the page that asks has taken over the name of this host. Scrapers and probes say neither.
+pub(crate) fn is_browser(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::ACCEPT_LANGUAGE)
+        || headers.contains_key(header::REFERER)
+        || headers.keys().any(|name| name.as_str().starts_with("sec-"))
+}
+
 /// Returns whether a page of another origin sends the request, or one that hides its own.
 ///
 /// `host` is the host that the request is for; pages of the hosts in `also` are no strangers either.
