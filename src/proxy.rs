@@ -44,6 +44,7 @@ mod plan;
 mod record;
 mod server;
 
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +52,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::Version;
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
@@ -162,6 +164,19 @@ impl ProxyHttp for Proxy {
         })
     }
 
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        reused: bool,
+        _peer: &HttpPeer,
+        _fd: RawFd,
+        _digest: Option<&Digest>,
+        ctx: &mut Self::CTX,
+    ) -> Result<()> {
+        ctx.attempts.connected(if reused { ConnectionUse::Kept } else { ConnectionUse::New });
+        Ok(())
+    }
+
     async fn upstream_request_filter(
         &self,
         session: &mut Session,
@@ -231,10 +246,16 @@ impl ProxyHttp for Proxy {
         ctx: &mut Self::CTX,
     ) -> Result<()> {
         ctx.attempts.adapter.restore(session); // an informational answer may be the first, and the deadline was kept
-        ctx.attempts.note_answer();
         if upstream.status.is_informational() {
             return ctx.attempts.inform(session, upstream.status);
         }
+        if ctx.attempts.again_after_idle_answer(session, upstream) {
+            tracing::debug!(request_id = %ctx.request_id, "A kept connection was being closed");
+            let mut error = Error::new(ErrorType::HTTPStatus(upstream.status.as_u16())).into_up();
+            error.set_retry(true);
+            return Err(error);
+        }
+        ctx.attempts.note_answer();
         if self.open.is_draining() {
             session.set_keepalive(None); // the drain may have begun since the request
         }
@@ -306,7 +327,7 @@ impl ProxyHttp for Proxy {
         session: &mut Session,
         error: Box<Error>,
         ctx: &mut Self::CTX,
-        reused: bool,
+        _reused: bool,
     ) -> Box<Error> {
         ctx.attempts.adapter.restore(session);
         if matches!((error.etype(), error.esource()), (ErrorType::HTTPStatus(_), ErrorSource::Upstream)) {
@@ -332,11 +353,7 @@ impl ProxyHttp for Proxy {
             return error;
         }
         let mut error = error.more_context(format!("peer: {peer}"));
-        if ctx.attempts.again_after_stale(
-            session,
-            &error,
-            if reused { ConnectionUse::Kept } else { ConnectionUse::New },
-        ) {
+        if ctx.attempts.again_after_stale(session, &error) {
             tracing::debug!(request_id = %ctx.request_id, %error, "A kept connection had been closed");
             error.set_retry(true);
             return error;

@@ -33,6 +33,7 @@ use self::context_length::{LengthSearch, WithheldAnswer};
 use self::earlier_failure::EarlierFailure;
 use self::original::{AnswerKind, AttemptBody};
 use self::refused_parameter::FoundRefusals;
+use self::stale::ConnectionUse;
 use super::downstream::drain::CutSignal;
 use crate::router::Routing;
 use crate::upstream::{AttemptFailure, Deployment, PeerId, PeerLease, PeerOutcome, Provider, Upstreams};
@@ -59,7 +60,11 @@ pub(super) struct UpstreamAttempts {
     count: u32,
     /// The peers whose kept connection broke, which says nothing about them: once for each.
     excused: Vec<PeerId>,
-    /// True once something of the current attempt's answer has come.
+    /// The connection of the current attempt.
+    connection: ConnectionUse,
+    /// True once the current attempt has a connection, over which the request goes.
+    is_sent: bool,
+    /// True once something of the current attempt's answer has come, other than informational ones.
     has_answer: bool,
     /// The start of the last attempt.
     started: Instant,
@@ -119,6 +124,8 @@ impl UpstreamAttempts {
             tried: Vec::new(),
             count: 0,
             excused: Vec::new(),
+            connection: ConnectionUse::New,
+            is_sent: false,
             has_answer: false,
             started: now,
             pause: Duration::ZERO,
@@ -184,9 +191,21 @@ impl UpstreamAttempts {
         self.informed = 0;
         self.started = Instant::now();
         self.has_answer = false;
+        self.is_sent = false;
     }
 
-    /// Marks that something of the attempt's answer has come.
+    /// Marks that the attempt has its connection.
+    pub(super) const fn connected(&mut self, connection: ConnectionUse) {
+        self.connection = connection;
+        self.is_sent = true;
+    }
+
+    /// Returns whether the request, or a part of it, may have reached the current attempt's upstream.
+    pub(super) const fn is_sent(&self) -> bool {
+        self.is_sent
+    }
+
+    /// Marks that something of the attempt's answer has come, which informational ones are not.
     pub(super) const fn note_answer(&mut self) {
         self.has_answer = true;
     }

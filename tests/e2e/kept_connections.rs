@@ -4,13 +4,14 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::client::{CHAT, Connection, Framing, Raw, chat, question};
+use crate::client::{CHAT, Connection, Framing, Raw, Reply, chat, get, question};
 use crate::gateway::{Config, Gateway};
 use crate::origin::{Answer, Origin, nobody};
 use crate::reload::until_metric;
@@ -120,6 +121,80 @@ async fn what_passes_unread_meets_no_connection_that_an_upstream_has_left() {
             assert_eq!(response.status(), StatusCode::OK, "{path}, {number}");
         }
     }
+}
+
+/// An upstream that answers the first request on each connection, and the second with `parting` alone, once its own
+/// parting is due.
+async fn parting(parting: &'static str, pause: Duration) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("a bound listener has an address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                for answer in [ANSWER, parting] {
+                    let mut request = Vec::new();
+                    while !is_whole(&request) {
+                        if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
+                            return;
+                        }
+                    }
+                    if answer != ANSWER {
+                        tokio::time::sleep(pause).await;
+                    }
+                    stream.write_all(answer.as_bytes()).await.expect("an open connection");
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn what_crosses_with_the_end_of_a_kept_connection_is_asked_again_over_a_new_one() {
+    const GOODBYE: &str = "HTTP/1.1 408 Request Time-out\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    const OLD: &str = "HTTP/1.0 408 Request Time-out\r\n\r\n";
+    let json = question("auto", "hello");
+    for (name, last, pause, requests) in [
+        ("late", "", 700, vec![(Method::GET, "/v1/files", ""), (Method::DELETE, "/v1/files/f", "")]),
+        (
+            "continue",
+            "HTTP/1.1 100 Continue\r\n\r\n",
+            0,
+            vec![(Method::GET, "/v1/files", ""), (Method::POST, CHAT, &*json)],
+        ),
+        ("408", GOODBYE, 0, vec![(Method::GET, "/v1/files", ""), (Method::POST, CHAT, &*json)]),
+        ("old 408", OLD, 0, vec![(Method::POST, CHAT, &*json)]),
+    ] {
+        let (upstream, frontier) = (parting(last, Duration::from_millis(pause)).await, Origin::start().await);
+        let config = Config {
+            small: upstream,
+            default_provider: Some("one"),
+            retry: "{max_attempts: 1}",
+            ..Config::new(&frontier, &frontier)
+        };
+        let gateway = Gateway::start(&config).await;
+        for (number, (method, path, body)) in requests.iter().cycle().take(6).enumerate() {
+            let mut connection = Connection::open(gateway.listen, Framing::Length).await;
+            let request = connection.request(method.clone(), path).header("content-type", "application/json");
+            let request = request.body(Framing::Length.body(Bytes::copy_from_slice(body.as_bytes())));
+
+            let response = connection.send(request.expect("a valid request")).await.expect("an answer");
+
+            assert_eq!(response.status(), StatusCode::OK, "{name}: {method} {path}, {number}");
+            drop(Reply::read(response).await);
+        }
+        until_metric(&gateway, "pointsman_upstream_attempts_total{outcome=\"broken\",provider=\"one\"} 0").await;
+    }
+}
+
+#[tokio::test]
+async fn a_408_over_a_new_connection_is_the_answer() {
+    let late = Answer::Reply(StatusCode::REQUEST_TIMEOUT, vec![("connection", "close")], "{}".into());
+    let small = Origin::answering([late]).await;
+    let config = Config { default_provider: Some("one"), retry: "{max_attempts: 1}", ..Config::new(&small, &small) };
+    let gateway = Gateway::start(&config).await;
+
+    assert_eq!(get(gateway.listen, "/v1/files").await.status, StatusCode::REQUEST_TIMEOUT);
 }
 
 /// A request, and the status that it is refused with.

@@ -5,11 +5,16 @@
 //! neither a failure of its, nor an attempt that `retry` counts, once for each peer. What an HTTP/2 peer says that it has
 //! not begun (GOAWAY, REFUSED_STREAM) may be sent to it a few times.
 //!
+//! A server that closes an idle connection may say so by a 408, which crosses with the request in the same way. A bare
+//! `100 Continue` is nothing of an answer.
+//!
 //! What cannot be sent twice, because it is passed on as it comes, does not meet such a connection: it gets a new one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use http::{StatusCode, Version, header};
+use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, RetryType};
@@ -61,6 +66,13 @@ pub(in crate::proxy) enum ConnectionUse {
     Kept,
 }
 
+/// Returns whether an answer over HTTP/1 says that its connection closes behind it.
+fn closes(answer: &ResponseHeader) -> bool {
+    let fields = answer.headers.get_all(header::CONNECTION).iter();
+    let mut options = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b','));
+    answer.version <= Version::HTTP_10 || options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
+}
+
 impl UpstreamAttempts {
     /// Returns whether the next attempt needs a new connection.
     pub(super) fn needs_new_connection(&self, session: &mut Session) -> bool {
@@ -69,19 +81,28 @@ impl UpstreamAttempts {
 
     /// Prepares to ask the same peer again, where the attempt met a connection that had been closed; false where it did
     /// not, or where the peer was excused before.
-    pub(in crate::proxy) fn again_after_stale(
-        &mut self,
-        session: &mut Session,
-        error: &Error,
-        connection: ConnectionUse,
-    ) -> bool {
-        if self.has_answer {
-            return false;
-        }
+    pub(in crate::proxy) fn again_after_stale(&mut self, session: &mut Session, error: &Error) -> bool {
+        let times = excuses(error, self.connection);
+        !self.has_answer && self.is_harmless_again(session, times) && self.excuse_peer(times)
+    }
+
+    /// Prepares to ask the same peer again, where the answer came over a kept connection and is the 408 with which a
+    /// server closes an idle one: it may cross with a request.
+    pub(in crate::proxy) fn again_after_idle_answer(&mut self, session: &mut Session, answer: &ResponseHeader) -> bool {
+        answer.status == StatusCode::REQUEST_TIMEOUT
+            && self.connection == ConnectionUse::Kept
+            && closes(answer)
+            && self.is_harmless_again(session, ONCE)
+            && self.excuse_peer(ONCE)
+    }
+
+    /// Returns whether the request is at hand for the peer once more, and may be done twice or was not begun.
+    fn is_harmless_again(&self, session: &mut Session, times: usize) -> bool {
         let is_at_hand = self.body.bytes().is_some() || session.as_downstream_mut().is_body_empty();
-        let times = excuses(error, connection);
-        let has_not_begun = times == A_FEW_TIMES || self.started.elapsed() < NOT_BEGUN_WITHIN;
-        is_at_hand && (has_not_begun || self.body.may_be_sent_again()) && self.excuse_peer(times)
+        let is_soon = self.informed == 0 && self.started.elapsed() < NOT_BEGUN_WITHIN;
+        let has_not_begun = times == A_FEW_TIMES || is_soon;
+        let is_idempotent = session.req_header().method.is_idempotent();
+        is_at_hand && (has_not_begun || is_idempotent || self.body.may_be_sent_again())
     }
 
     /// Prepares to ask the same peer again, where an HTTP/2 connection took no further request; false where something
