@@ -145,6 +145,61 @@ async fn what_a_fallback_answered_or_nobody_did_is_given_back() {
 }
 
 #[tokio::test]
+async fn a_client_that_leaves_before_its_answer_has_spent_it() {
+    for quota in ["share: 0, burst: 1", "dollars: 0.004, window: 30d"] {
+        let (releases, held): (Vec<_>, Vec<_>) = (0..2).map(|_| oneshot::channel()).unzip();
+        let frontier = Origin::answering(held.into_iter().map(Answer::Held)).await;
+        let small = Origin::start().await;
+        let gateway = Gateway::start(&bounded_clients(&small, &frontier, quota)).await;
+        // An answer of 400 tokens is assumed, at 8 dollars a million: two of them are more than may be spent.
+        let times = if quota.contains("dollars") { 2 } else { 1 };
+
+        for mut release in releases.into_iter().take(times) {
+            let left = tokio::spawn({
+                let listen = gateway.listen;
+                async move {
+                    let mut connection = Connection::open(listen, Framing::Length).await;
+                    let request = connection.request(Method::POST, CHAT).header("content-type", "application/json");
+                    let request = request.header(MALLORY.0, MALLORY.1);
+                    let body = Framing::Length.body(question("auto", "hello").into());
+                    drop(connection.send(request.body(body).expect("a valid request")).await);
+                }
+            });
+            frontier.next().await;
+            left.abort();
+            soon("the origin to be left", release.closed()).await;
+        }
+        let failed = format!("pointsman_client_requests_total{{client=\"mallory\",outcome=\"failed\"}} {times}");
+        until_metric(&gateway, &failed).await;
+
+        assert_eq!(strong(&gateway, &[MALLORY], 3).await, 0, "{quota}: {}", gateway.log());
+        assert_eq!(strong(&gateway, &[ANNA], 1).await, 1, "{quota}");
+    }
+}
+
+#[tokio::test]
+async fn to_count_tokens_is_no_answer_of_a_strong_model() {
+    let counted =
+        || Answer::Reply(StatusCode::OK, vec![("content-type", "application/json")], "{\"input_tokens\":3}".into());
+    let (small, frontier) = (Origin::start().await, Origin::answering([counted(), counted()]).await);
+    let gateway = Gateway::start(&bounded_clients(&small, &frontier, "share: 0, burst: 1")).await;
+
+    for _ in 0..2 {
+        let mut connection = Connection::open(gateway.listen, Framing::Length).await;
+        let request = connection.request(Method::POST, "/v1/messages/count_tokens").header(MALLORY.0, MALLORY.1);
+        let request = request.header("content-type", "application/json");
+        let body = Framing::Length.body(question("auto", "hello").into());
+        let reply = Reply::read(connection.send(request.body(body).expect("valid")).await.expect("an answer")).await;
+        assert_eq!(model(&reply), "frontier");
+    }
+
+    assert_eq!(strong(&gateway, &[MALLORY], 1).await, 1);
+    let labels = "{client=\"mallory\",policy=\"auto\"}";
+    until_metric(&gateway, &format!("pointsman_client_answers_total{labels} 1")).await;
+    until_metric(&gateway, &format!("pointsman_client_strong_answers_total{labels} 1")).await;
+}
+
+#[tokio::test]
 async fn a_strong_fallback_is_counted_and_not_tried_once_the_quota_is_used_up() {
     let fails = || Answer::Reply(StatusCode::INTERNAL_SERVER_ERROR, Vec::new(), "{}".into());
     let (small, frontier) = (Origin::answering([fails(), fails()]).await, Origin::start().await);

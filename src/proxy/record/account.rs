@@ -23,6 +23,11 @@ use crate::proxy::downstream::client_use::ClientUse;
 use crate::proxy::record::decision_line;
 use crate::proxy::record::decision_line::RequestTotals;
 use crate::router::{Routing, Verdict};
+use crate::upstream::AttemptFailure;
+
+/// The factor by which a provider may count fewer tokens of a prompt's text than Pointsman does: no tokenizer is so much
+/// better.
+const FEWER_TOKENS: u64 = 10;
 
 /// The window that clients ask Anthropic for by a mark behind the model's name.
 const LONG_CONTEXT: u64 = 1_000_000;
@@ -48,9 +53,14 @@ impl Recorder {
             tracing::debug!(request_id = %ctx.request_id, %error, "Request failed");
         }
         let UsageBill { usage, cost, baseline, debited } = self.bill(session.req_header(), error, ctx);
-        self.settle_quotas(ctx, status, cost);
+        let is_left =
+            status.is_none() && error.is_some_and(|error| AttemptFailure::of(error) == AttemptFailure::ClientGone);
+        let is_spent = is_left && ctx.attempts.is_sent();
+        self.settle_quotas(session.req_header(), ctx, RequestEnd { status, cost, is_spent });
         match (&mut ctx.client, usage, status) {
             (Some(client), Some(usage), _) => client.correct((usage.input + usage.output).saturating_sub(debited)),
+            // A client that leaves before its answer has still spent what its upstream is working on.
+            _ if is_spent => {}
             // What was not answered used nothing: an outage is no reason to let a client wait afterwards.
             (Some(client), None, None | Some(400..)) => client.correct(0),
             _ => {}
@@ -68,11 +78,14 @@ impl Recorder {
 
 impl Recorder {
     /// Settles what the decision took of quotas, by the model that answered, and counts whose answers strong models give.
-    fn settle_quotas(&self, ctx: &RequestContext, status: Option<u16>, cost: Option<f64>) {
+    /// What only counts tokens is no answer.
+    fn settle_quotas(&self, header: &RequestHeader, ctx: &RequestContext, end: RequestEnd) {
         let Some(routing) = ctx.routing() else { return };
-        let answered = ctx.attempts.model().filter(|_| status.is_some_and(|status| (200..300).contains(&status)));
+        let only_counts = Dialect::of_path(header.uri.path()).is_some_and(Dialect::only_counts);
+        let asked = ctx.attempts.model().filter(|_| !only_counts);
+        let answered = asked.filter(|_| end.status.is_some_and(|status| (200..300).contains(&status)));
         if let Some(claim) = &routing.claim {
-            claim.settle(answered, cost);
+            claim.settle(answered.or(asked.filter(|_| end.is_spent)), end.cost);
         }
         let policy = routing.decision.deciding_policy().and_then(|policy| ctx.snapshot.policies.get(policy));
         let (Some(client), Some(policy), Some(model)) = (ctx.client_name(), policy, answered) else { return };
@@ -81,6 +94,15 @@ impl Recorder {
             self.metrics.client_answered_strong(client, policy.name());
         }
     }
+}
+
+/// The end of a request, as its quotas see it.
+#[derive(Clone, Copy)]
+struct RequestEnd {
+    status: Option<u16>,
+    cost: Option<f64>,
+    /// True where the client left before an answer to what had gone to the upstream.
+    is_spent: bool,
 }
 
 /// Writes the access line of a request that is over.
@@ -242,7 +264,8 @@ fn bounds_of(ctx: &RequestContext, dialect: Option<Dialect>) -> UsageBounds {
     if ctx.asked.wants_long_context { bounds.with_input(LONG_CONTEXT) } else { bounds }
 }
 
-/// Returns the usage of an answer, as far as it is within `bounds`. Where neither the request is routed nor its client's tokens are counted, nobody has
+/// Returns the usage of an answer, as far as it is within `bounds`, and with the estimate of an input that is none, or far
+/// fewer than the prompt's text has. Where neither the request is routed nor its client's tokens are counted, nobody has
 /// counted the prompt: then the upstream's own figures count alone.
 pub(super) fn usage_of(meter: &AnswerMeter, ctx: &RequestContext, bounds: &UsageBounds) -> Option<Usage> {
     let features = ctx.routing().map(|routing| &routing.features);
@@ -250,6 +273,15 @@ pub(super) fn usage_of(meter: &AnswerMeter, ctx: &RequestContext, bounds: &Usage
     let debited = ctx.client.as_ref().and_then(ClientUse::debited);
     let prompt_tokens = || features.map_or(debited.unwrap_or_default(), |features| features.tokens_of(tokenizer));
     let usage = meter.reader()?.usage_within(bounds, prompt_tokens, &TokenCounter::new())?;
+    let fewest = usage.input.saturating_mul(FEWER_TOKENS);
+    let has_more = features.is_some_and(|features| features.has_more_text_than(fewest));
+    let usage = match (has_more, usage.input) {
+        (false, 1..) => usage,
+        _ => match prompt_tokens() {
+            0 => usage,
+            estimate => usage.with_estimated_input(estimate),
+        },
+    };
     (features.is_some() || debited.is_some() || !usage.estimated).then_some(usage)
 }
 

@@ -12,7 +12,7 @@ use super::{QuotaLedger, QuotaLedgers, QuotaParty};
 use crate::router::seconds;
 
 /// The claim of a request. Given back when it is dropped, unless it was settled: a request that nobody answers uses
-/// nothing.
+/// nothing, except where its client left while a model worked on it.
 #[derive(Debug)]
 pub struct QuotaClaim {
     party: QuotaParty,
@@ -81,7 +81,8 @@ impl ClaimingDecision<'_> {
 }
 
 impl QuotaClaim {
-    /// Settles the claim once: by the model that answered, if one did, and the cost of its answer in US dollars.
+    /// Settles the claim once: by the model that answered, or was still to answer when the client left, and the cost of
+    /// its answer in US dollars; the estimate stands where nobody knows it.
     pub fn settle(&self, answered: Option<&Name>, cost: Option<f64>) {
         if self.is_settled.swap(true, Ordering::Relaxed) {
             return;
