@@ -52,19 +52,24 @@ async fn half_headers_and_idle_connections_keep_no_probe_waiting() {
         }
         open.push(stream);
     }
-    tokio::time::pause(); // so that no deadline is what ends one of them
 
     let answer = admin.raw(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await;
 
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    for younger in [200, 201] {
+        let open = open[younger].try_read(&mut [0]).expect_err("no deadline was waited for");
+        assert_eq!(open.kind(), std::io::ErrorKind::WouldBlock);
+    }
 }
 
 #[tokio::test]
 async fn a_connection_that_is_being_answered_is_not_given_up_for_another() {
-    let admin = Admin::of(Arc::new(Scripted { slow_reload: true, ..Scripted::default() })).await;
+    let plane = Arc::new(Scripted { slow_reload: true, ..Scripted::default() });
+    let admin = Admin::of(Arc::clone(&plane)).await;
     let mut reloading = TcpStream::connect(admin.address).await.expect("it listens");
     let request = b"POST /reload HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n";
     reloading.write_all(request).await.expect("it reads");
+    plane.reloading.notified().await;
     let mut open = Vec::new();
     for _ in 0..MAX_CONNECTIONS {
         open.push(TcpStream::connect(admin.address).await.expect("the backlog has room"));

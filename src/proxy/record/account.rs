@@ -53,8 +53,8 @@ impl Recorder {
             tracing::debug!(request_id = %ctx.request_id, %error, "Request failed");
         }
         let UsageBill { usage, cost, baseline, debited } = self.bill(session.req_header(), error, ctx);
-        let is_left =
-            status.is_none() && error.is_some_and(|error| AttemptFailure::of(error) == AttemptFailure::ClientGone);
+        let is_unanswered = status.is_none() || ctx.rejected.is_some();
+        let is_left = is_unanswered && error.map(AttemptFailure::of) == Some(AttemptFailure::ClientGone);
         let is_spent = is_left && ctx.attempts.is_sent();
         self.settle_quotas(session.req_header(), ctx, RequestEnd { status, cost, is_spent });
         match (&mut ctx.client, usage, status) {
