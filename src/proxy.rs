@@ -44,7 +44,6 @@ mod plan;
 mod record;
 mod server;
 
-use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,7 +51,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::Version;
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
@@ -64,7 +62,7 @@ pub(crate) use self::answer::rejection;
 use self::answer::rejection::Rejection;
 use self::attempt::fallback::RetryLedger;
 use self::attempt::forward;
-use self::attempt::stale::ConnectionUse;
+use self::attempt::stale::{self, ConnectionUse};
 pub use self::context::RequestContext;
 use self::downstream::admission::Admission;
 pub(crate) use self::downstream::browser;
@@ -169,8 +167,8 @@ impl ProxyHttp for Proxy {
         _session: &mut Session,
         reused: bool,
         _peer: &HttpPeer,
-        _fd: RawFd,
-        _digest: Option<&Digest>,
+        _fd: std::os::fd::RawFd,
+        _digest: Option<&pingora::protocols::Digest>,
         ctx: &mut Self::CTX,
     ) -> Result<()> {
         ctx.attempts.connected(if reused { ConnectionUse::Kept } else { ConnectionUse::New });
@@ -249,12 +247,7 @@ impl ProxyHttp for Proxy {
         if upstream.status.is_informational() {
             return ctx.attempts.inform(session, upstream.status);
         }
-        if ctx.attempts.again_after_idle_answer(session, upstream) {
-            tracing::debug!(request_id = %ctx.request_id, "A kept connection was being closed");
-            let mut error = Error::new(ErrorType::HTTPStatus(upstream.status.as_u16())).into_up();
-            error.set_retry(true);
-            return Err(error);
-        }
+        ctx.attempts.turn_down_idle_answer(session, upstream)?;
         ctx.attempts.note_answer();
         if self.open.is_draining() {
             session.set_keepalive(None); // the drain may have begun since the request
@@ -268,17 +261,14 @@ impl ProxyHttp for Proxy {
         if let Some(meter) = ctx.meter.as_mut().filter(|_| counts_tokens) {
             meter.read_encoded(&upstream.headers, path);
         }
-        let is_read = ctx.attempts.body.asks_for().is_some();
-        if is_read && ctx.meter.as_mut().is_some_and(AnswerMeter::read_opening) {
+        if ctx.attempts.body.asks_for().is_some() && ctx.meter.as_mut().is_some_and(AnswerMeter::read_opening) {
             let is_stream = ctx.meter.as_ref().is_some_and(AnswerMeter::is_stream);
             ctx.attempts.hold_answer(session, is_stream); // see `opened`
             return Ok(());
         }
         self.recorder.attempt_answered(ctx, status);
         if let Some(again) = self.after_status(session, ctx, status) {
-            let mut error = Error::new(ErrorType::HTTPStatus(status.as_u16())).into_up();
-            error.set_retry(again);
-            return Err(error);
+            return Err(stale::turned_down(status, again.into()));
         }
         self.recorder.answer_began(ctx, status);
         let is_stream = ctx.meter.as_ref().is_some_and(AnswerMeter::is_stream);
@@ -333,26 +323,23 @@ impl ProxyHttp for Proxy {
         if matches!((error.etype(), error.esource()), (ErrorType::HTTPStatus(_), ErrorSource::Upstream)) {
             return error; // `upstream_response_filter` has decided
         }
-        let error = if *error.etype() == SILENT { error.into_up() } else { error };
+        let mut error = if *error.etype() == SILENT { error.into_up() } else { error };
         if *error.etype() == ERROR_IN_ANSWER {
-            let mut error = error;
             error.set_retry(self.after_error_in_answer(ctx));
             return error;
         }
         if *error.etype() == CONTEXT_LENGTH {
-            let mut error = error;
             ctx.clock.answer_withdrawn();
             error.set_retry(ctx.attempts.widen(&self.retries));
             return error;
         }
         if *error.etype() == REFUSED_PARAMETER {
-            let mut error = error;
             ctx.clock.answer_withdrawn();
             self.recorder.parameters_refused(ctx);
             error.set_retry(true);
             return error;
         }
-        let mut error = error.more_context(format!("peer: {peer}"));
+        error = error.more_context(format!("peer: {peer}"));
         if ctx.attempts.again_after_stale(session, &error) {
             tracing::debug!(request_id = %ctx.request_id, %error, "A kept connection had been closed");
             error.set_retry(true);

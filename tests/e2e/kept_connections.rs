@@ -123,6 +123,10 @@ async fn what_passes_unread_meets_no_connection_that_an_upstream_has_left() {
     }
 }
 
+/// An answer of just its length, so that its connection is kept.
+const WHOLE: &str =
+    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 26\r\n\r\n{\"choices\":[],\"model\":\"m\"}";
+
 /// An upstream that answers the first request on each connection, and the second with `parting` alone, once its own
 /// parting is due.
 async fn parting(parting: &'static str, pause: Duration) -> SocketAddr {
@@ -131,14 +135,14 @@ async fn parting(parting: &'static str, pause: Duration) -> SocketAddr {
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move {
-                for answer in [ANSWER, parting] {
+                for answer in [WHOLE, parting] {
                     let mut request = Vec::new();
                     while !is_whole(&request) {
                         if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
                             return;
                         }
                     }
-                    if answer != ANSWER {
+                    if answer != WHOLE {
                         tokio::time::sleep(pause).await;
                     }
                     stream.write_all(answer.as_bytes()).await.expect("an open connection");

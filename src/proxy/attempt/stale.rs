@@ -17,7 +17,7 @@ use http::{StatusCode, Version, header};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorSource, ErrorType, RetryType};
+use pingora::{Error, ErrorSource, ErrorType, Result, RetryType};
 
 use super::UpstreamAttempts;
 
@@ -73,6 +73,13 @@ fn closes(answer: &ResponseHeader) -> bool {
     answer.version <= Version::HTTP_10 || options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"close"))
 }
 
+/// Returns the error that ends an attempt whose answer the client is not to see.
+pub(in crate::proxy) fn turned_down(status: StatusCode, again: RetryType) -> Box<Error> {
+    let mut error = Error::new(ErrorType::HTTPStatus(status.as_u16())).into_up();
+    error.retry = again;
+    error
+}
+
 impl UpstreamAttempts {
     /// Returns whether the next attempt needs a new connection.
     pub(super) fn needs_new_connection(&self, session: &mut Session) -> bool {
@@ -86,14 +93,22 @@ impl UpstreamAttempts {
         !self.has_answer && self.is_harmless_again(session, times) && self.excuse_peer(times)
     }
 
-    /// Prepares to ask the same peer again, where the answer came over a kept connection and is the 408 with which a
-    /// server closes an idle one: it may cross with a request.
-    pub(in crate::proxy) fn again_after_idle_answer(&mut self, session: &mut Session, answer: &ResponseHeader) -> bool {
-        answer.status == StatusCode::REQUEST_TIMEOUT
+    /// Turns down the 408 with which a server closes an idle connection, where it came over a kept one: it may cross with
+    /// a request.
+    ///
+    /// # Errors
+    /// Where the same peer is to be asked again.
+    pub(in crate::proxy) fn turn_down_idle_answer(
+        &mut self,
+        session: &mut Session,
+        answer: &ResponseHeader,
+    ) -> Result<()> {
+        let is_again = answer.status == StatusCode::REQUEST_TIMEOUT
             && self.connection == ConnectionUse::Kept
             && closes(answer)
             && self.is_harmless_again(session, ONCE)
-            && self.excuse_peer(ONCE)
+            && self.excuse_peer(ONCE);
+        if is_again { Err(turned_down(answer.status, true.into())) } else { Ok(()) }
     }
 
     /// Returns whether the request is at hand for the peer once more, and may be done twice or was not begun.
