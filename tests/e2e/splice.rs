@@ -112,7 +112,7 @@ fn space() -> impl Strategy<Value = String> {
 }
 
 fn key() -> impl Strategy<Value = String> {
-    let known = ["messages", "temperature", "max_tokens", "stream", "tools", "model ", "models", "metadata", ""];
+    let known = ["messages", "temperature", "top_k", "stream", "tools", "model ", "models", "metadata", ""];
     prop_oneof![prop::sample::select(known.to_vec()).prop_map(|key| format!("\"{key}\"")), text()]
         .prop_filter("a second `model` is refused", |key| {
             serde_json::from_str::<String>(key).is_ok_and(|key| key != "model")

@@ -78,9 +78,7 @@ pub(crate) enum Rejection {
         key: String,
     },
     /// Servers differ in which model a form names, and the client may ask for some only.
-    #[error(
-        "The request's model can be read in more than one way: name each field of a form once, in double quotes."
-    )]
+    #[error("The request's model can be read in more than one way: name each field of a form once, in double quotes.")]
     AmbiguousModel,
     /// The body is larger than `limits.max_body_bytes`.
     #[error("The request body is larger than the {limit} bytes that are allowed.")]
