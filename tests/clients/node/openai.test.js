@@ -178,12 +178,13 @@ test("what a client has not read yet when the upstream cuts a stream is not lost
   }
 });
 
-test("a response that the upstream cuts ends with an error event", async () => {
+test("a response that the upstream cuts fails under its own id", async () => {
   const events = await collected(await sdk().responses.create({ model: "auto", input: "hi", stream: true, user: "broken" }));
 
   const last = events.at(-1);
-  assert.deepEqual([events[0].type, last.type], ["response.created", "error"]);
-  assert.deepEqual([last.code, last.sequence_number], ["upstream_error", events.length - 1]);
+  assert.deepEqual([events[0].type, last.type], ["response.created", "response.failed"]);
+  assert.deepEqual([last.response.id, last.response.status], [events[0].response.id, "failed"]);
+  assert.deepEqual([last.response.error.code, last.sequence_number], ["upstream_error", events.length - 1]);
 });
 
 test("an answer that the upstream cuts is an InternalServerError", async () => {
