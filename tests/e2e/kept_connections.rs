@@ -16,7 +16,9 @@ use crate::gateway::{Config, Gateway};
 use crate::origin::{Answer, Origin, nobody};
 use crate::reload::until_metric;
 
-const ANSWER: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 27\r\n\r\n{\"choices\":[],\"model\":\"m\"}\n ";
+/// An answer of just its length, so that its connection is kept.
+const WHOLE: &str =
+    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 26\r\n\r\n{\"choices\":[],\"model\":\"m\"}";
 
 /// The way in which an upstream leaves a kept connection.
 #[derive(Debug, Clone, Copy)]
@@ -56,7 +58,7 @@ async fn answer_once(mut stream: TcpStream, leaves: Leaves, answered: Arc<Atomic
         }
     }
     answered.fetch_add(1, Ordering::Relaxed);
-    stream.write_all(ANSWER.as_bytes()).await.expect("an open connection");
+    stream.write_all(WHOLE.as_bytes()).await.expect("an open connection");
     let _ = stream.read_u8().await; // the next request has begun
     if matches!(leaves, Leaves::ByReset) {
         stream.set_zero_linger().expect("an open socket");
@@ -122,10 +124,6 @@ async fn what_passes_unread_meets_no_connection_that_an_upstream_has_left() {
         }
     }
 }
-
-/// An answer of just its length, so that its connection is kept.
-const WHOLE: &str =
-    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 26\r\n\r\n{\"choices\":[],\"model\":\"m\"}";
 
 /// An upstream that answers the first request on each connection, and the second with `parting` alone, once its own
 /// parting is due.
