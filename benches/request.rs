@@ -58,7 +58,6 @@ fn parsing(criterion: &mut Criterion) {
 
 fn features(criterion: &mut Criterion) {
     let counter = TokenCounter::new();
-    counter.warm();
     let mut group = criterion.benchmark_group("features");
     for (name, size) in [("2KB", 2000), ("5MiB", 5 << 20)] {
         let body = body(size);
@@ -90,7 +89,6 @@ fn agent_body() -> Bytes {
 
 /// What an agent's request pays: read always, counted only where a window, a price or a limit asks.
 fn agent(criterion: &mut Criterion) {
-    TokenCounter::new().warm();
     let body = agent_body();
     let parse = || Prompt::parse(Dialect::Messages, &body).expect("the body is valid");
     let mut group = criterion.benchmark_group("agent");
@@ -111,7 +109,6 @@ fn agent(criterion: &mut Criterion) {
 /// The token count's time is bounded by effort: these are the texts that cost the tokenizer most.
 fn hostile_tokens(criterion: &mut Criterion) {
     let counter = TokenCounter::new();
-    counter.warm();
     let mut random = 7_u64;
     let mut letter = |alphabet: u64| {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

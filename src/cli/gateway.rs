@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pointsman_core::features::TokenCounter;
 use pointsman_core::scores::ClassifierFailure;
 use pointsman_telemetry::Metrics;
 use tokio::net::TcpListener;
@@ -77,19 +76,13 @@ impl Gateway {
         let builder = Arc::new(SnapshotBuilder::new(path, Arc::clone(&metrics)));
         let reading = Arc::clone(&builder);
         let prepared = blocking(move || reading.prepare_in_time()).await??;
-        // The token table takes a fifth of a second to load: beside the weights here, or in the first request.
-        let warming = std::thread::Builder::new().name("warm".into()).spawn(|| TokenCounter::new().warm())?;
         let config = prepared.config();
         let (listen, upgrade, address) = (config.listen.to_vec(), config.upgrade.clone(), config.admin.address);
         if let Some(note) = config.admin.open_note() {
             tracing::warn!("{note}");
         }
         let building = Arc::clone(&builder);
-        let build = blocking(move || {
-            let first = building.build_in_time(prepared, None);
-            let _ = warming.join(); // a panic would show again, at the first count
-            first
-        });
+        let build = blocking(move || building.build_in_time(prepared, None));
         let (listeners, admin_listener, first) = match start {
             ListenerSource::Fresh => {
                 let listeners = Listeners::bind(&listen)?; // before the weights are loaded, which takes a while

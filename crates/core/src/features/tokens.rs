@@ -1,22 +1,20 @@
 //! Counting tokens within a bounded time.
 //!
-//! The tokenizer takes 0.03 us a byte for prose, but up to 0.45 us for text without words (one letter repeated, long
-//! runs of spaces, line noise), so a limit in bytes would be either too low for prose or too high for an attacker. The
+//! The tokenizer ([`o200k`]) takes far less for prose than for text without words (one letter repeated, long runs of
+//! spaces, line noise), so a limit in bytes would be either too low for prose or too high for an attacker. The
 //! limit is in units of effort instead: a letter of a short word and the space after it cost one, any other byte
-//! [`DENSE_COST`]. Short pieces also keep the tokenizer's regular expression from its backtracking limit, where it
-//! panics.
+//! [`DENSE_COST`].
 //!
-//! One tokenizer is in memory. What others would make of a text is bounded by what it is made of ([`makeup`],
+//! There is one tokenizer. What others would make of a text is bounded by what it is made of ([`makeup`],
 //! [`family`]); what is attached counts by its vendor's rule ([`media`]).
 
 mod family;
 mod makeup;
 mod media;
+mod o200k;
 mod tokenizer;
 
 use std::ops::{Add, Range};
-
-use tiktoken_rs::{CoreBPE, o200k_base_singleton};
 
 pub(super) use self::family::template;
 use self::makeup::TextMakeup;
@@ -92,9 +90,7 @@ impl From<TokenCount> for TokenTally {
     }
 }
 
-/// Counts tokens as OpenAI's `o200k_base` encoding makes them.
-///
-/// The encoding's table is process-wide: 44 MB, loaded by the first count or by [`TokenCounter::warm`].
+/// Counts tokens as OpenAI's `o200k_base` encoding makes them ([`o200k`]).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TokenCounter(());
 
@@ -103,11 +99,6 @@ impl TokenCounter {
     #[must_use]
     pub const fn new() -> Self {
         Self(())
-    }
-
-    /// Loads the encoding's table now (0.2 to 0.3 s) instead of at the first count.
-    pub fn warm(&self) {
-        encoding();
     }
 
     /// Counts the tokens of all turns of `prompt` and of the pieces beside them, those that were sent as ids included.
@@ -217,7 +208,7 @@ struct TextSample<'t> {
 
 impl TextSample<'_> {
     fn tokens(&self) -> u64 {
-        self.pieces.iter().map(|piece| piece.read(|text| encoding().count_ordinary(text)) as u64).sum()
+        self.pieces.iter().map(|piece| piece.read(|text| o200k::count(text)) as u64).sum()
     }
 
     fn makeup(&self) -> TextMakeup {
@@ -248,10 +239,6 @@ fn affordable<'t>(text: &'t str, effort: &mut usize) -> &'t str {
     &text[..text.floor_char_boundary(end)]
 }
 
-fn encoding() -> &'static CoreBPE {
-    o200k_base_singleton()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -263,7 +250,7 @@ mod tests {
     }
 
     fn exact(text: &str) -> u64 {
-        encoding().count_ordinary(text) as u64
+        tiktoken_rs::o200k_base_singleton().count_ordinary(text) as u64
     }
 
     #[test]

@@ -83,7 +83,7 @@ mod tests {
     }
 
     fn bound(tokenizer: TokenizerFamily, text: &str) -> u64 {
-        rated(tokenizer, super::super::encoding().count_ordinary(text) as u64, &TextMakeup::of(text))
+        rated(tokenizer, super::super::o200k::count(text) as u64, &TextMakeup::of(text))
     }
 
     #[test]
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn o200k_is_openai_s_own() {
         for text in ["plain words", "{\"k\": [1, 23, 45678]}", "模型路由 и слова 🚀"] {
-            let tokens = super::super::encoding().count_ordinary(text) as u64;
+            let tokens = super::super::o200k::count(text) as u64;
 
             assert_eq!(bound(TokenizerFamily::Openai, text), tokens, "{text}");
             for tokenizer in TokenizerFamily::ALL {
