@@ -300,7 +300,10 @@ fn send_to_model(
     let RouterQuestion { prompt, body, .. } = asked;
     let snapshot = Arc::clone(&ctx.snapshot);
     let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
-    debit(ctx, prompt.dialect, || routing.features.tokens_of(target.tokenizer))?;
+    debit(ctx, prompt.dialect, || {
+        routing.features.count(prompt);
+        routing.features.tokens_of(target.tokenizer)
+    })?;
     let is_by_name = routing.decision.deciding_policy().is_none();
     ctx.asked.wants_long_context = is_by_name && without_context_suffix(&prompt.model).is_some();
     proxy.router.count(&snapshot, &routing);

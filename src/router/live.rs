@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use pointsman_core::config::{Name, PolicyMode, StateRule};
 use pointsman_core::features::Features;
 use pointsman_core::policy::{Decision, Policy, PolicyWorld, ProviderHealth};
-use pointsman_core::prompt::{TextScope, conversation_key};
+use pointsman_core::prompt::{Prompt, TextScope, conversation_key};
 use tokio::time::Instant;
 
 use super::control_loops::ControlLoops;
@@ -105,6 +105,10 @@ fn agent<'r>(incoming: &IncomingRequest<'r>) -> Option<Cow<'r, str>> {
 impl PolicyWorld for RequestWorld<'_, '_> {
     fn header(&self, name: &str) -> Option<Cow<'_, str>> {
         (self.incoming.header)(name)
+    }
+
+    fn prompt(&self) -> Option<&Prompt<'_>> {
+        Some(self.incoming.prompt)
     }
 
     fn any_text(&self, scope: TextScope, is_wanted: &mut dyn FnMut(&str) -> bool) -> Option<bool> {

@@ -106,7 +106,7 @@ impl Features {
     pub fn of(prompt: &Prompt<'_>, counter: &TokenCounter) -> Self {
         let features = Self::counted(prompt, counter);
         features.read_text(prompt);
-        features.language.get_or_init(|| Language::of(prompt.newest_ask()));
+        features.read_language(prompt);
         features
     }
 
@@ -157,12 +157,22 @@ impl Features {
         self.text.get_or_init(|| TextStructure::of(prompt.newest_ask()));
     }
 
+    /// Counts the tokens now, from the `prompt` at hand.
+    pub fn count(&self, prompt: &Prompt<'_>) {
+        self.tokens.get_or_init(|| TokenCounter::new().of(prompt));
+    }
+
+    /// Tells the newest ask's language now, from the `prompt` at hand.
+    pub fn read_language(&self, prompt: &Prompt<'_>) {
+        self.language.get_or_init(|| Language::of(prompt.newest_ask()));
+    }
+
     /// Measures now, from the `prompt` at hand, what was deferred, and lets go of the body: for those who keep features
     /// of a large one.
     pub fn measure(&mut self, prompt: &Prompt<'_>) {
-        self.tokens.get_or_init(|| TokenCounter::new().of(prompt));
+        self.count(prompt);
         self.read_text(prompt);
-        self.language.get_or_init(|| Language::of(prompt.newest_ask()));
+        self.read_language(prompt);
         let _measured = self.attached(); // by its body alone
         self.source = None;
     }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Features;
+use crate::prompt::Prompt;
 
 /// The part of a request that a feature is measured on, and the CEL object it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +90,8 @@ pub struct FeatureDefinition {
     pub kind: FeatureKind,
     /// The definition, with unit and limits, in one line of Markdown.
     pub doc: &'static str,
+    /// Measures what the value is read from, if that waits until somebody asks, and nobody has.
+    pub(super) measure: Option<fn(&Features, &Prompt<'_>)>,
     /// Reads the value.
     pub(super) read: fn(&Features) -> FeatureValue<'_>,
 }

@@ -6,10 +6,11 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::Features;
 use super::feature::{FeatureDefinition, FeatureKind, FeatureScope, FeatureValue};
+use crate::prompt::Prompt;
 
 /// Every feature; the order is the index.
 pub const FEATURE_TABLE: &[FeatureDefinition] = &[
-    prompt(
+    of_tokens(
         "tokens",
         FeatureKind::Int,
         |f| int(f.tokens().tokens),
@@ -17,7 +18,7 @@ pub const FEATURE_TABLE: &[FeatureDefinition] = &[
          the answer, tool calls, thoughts, documents, each as it stands in the request; images, audio and PDF by \
          OpenAI's rules; tokens sent as ids. Without the chat template's own. An estimate when `tokens_estimated`.",
     ),
-    prompt(
+    of_tokens(
         "tokens_estimated",
         FeatureKind::Bool,
         |f| FeatureValue::Bool(f.tokens().estimated),
@@ -38,41 +39,41 @@ pub const FEATURE_TABLE: &[FeatureDefinition] = &[
         |f| int(f.system_chars),
         "Unicode characters in the text of `system` and `developer` messages.",
     ),
-    prompt(
+    of_ask(
         "text_chars",
         FeatureKind::Int,
         |f| int(f.text().chars),
         "Unicode characters in the newest ask: a person's words in the newest turn that has any, its text parts \
          joined with a line feed, without the envelopes of harnesses (docs/envelopes.md). Always of the whole ask.",
     ),
-    prompt(
+    of_ask(
         "text_words",
         FeatureKind::Int,
         |f| int(f.text().words),
         "Words: longest runs of characters that are not white space.",
     ),
-    prompt("text_lines", FeatureKind::Int, |f| int(f.text().lines), "Lines: line feeds plus one; 0 for an empty ask."),
-    prompt(
+    of_ask("text_lines", FeatureKind::Int, |f| int(f.text().lines), "Lines: line feeds plus one; 0 for an empty ask."),
+    of_ask(
         "code_blocks",
         FeatureKind::Int,
         |f| int(f.text().code_blocks),
         "Fenced code blocks: opened by a line that starts, after blanks, with three backticks or tildes, and closed \
          by the next line that starts with the same three; one that never closes counts.",
     ),
-    prompt(
+    of_ask(
         "code_lines",
         FeatureKind::Int,
         |f| int(f.text().code_lines),
         "Lines inside fenced code blocks, the fences not counted.",
     ),
-    prompt(
+    of_ask(
         "xml_tags",
         FeatureKind::Int,
         |f| int(f.text().xml_tags),
         "Opening XML or HTML tags outside fenced code: `<`, an ASCII letter, then letters, digits, `-`, `_`, `.` or \
          `:`, then `>`, `/>`, or white space and attributes up to a `>` on the same line.",
     ),
-    prompt(
+    of_ask(
         "json_blocks",
         FeatureKind::Int,
         |f| int(f.text().json_blocks),
@@ -80,40 +81,40 @@ pub const FEATURE_TABLE: &[FeatureDefinition] = &[
          between them allowed, up to the bracket that balances it; brackets in double quotes do not count. One that \
          never closes is not counted and hides those inside it.",
     ),
-    prompt(
+    of_ask(
         "math",
         FeatureKind::Int,
         |f| int(f.text().math),
         "Mathematical marks outside fenced code: LaTeX commands (a backslash and an ASCII letter), pairs of `$`, and \
          each of `= ^ ± × ÷ √ ∑ ∏ ∫ ∂ ∞ ≈ ≠ ≤ ≥`.",
     ),
-    prompt(
+    of_ask(
         "digits_ratio",
         FeatureKind::Float,
         |f| FeatureValue::Float(f.text().digits_ratio),
         "ASCII digits per character, 0 to 1.",
     ),
-    prompt(
+    of_ask(
         "upper_ratio",
         FeatureKind::Float,
         |f| FeatureValue::Float(f.text().upper_ratio),
         "Upper-case letters per letter, 0 to 1; 0 without letters.",
     ),
-    prompt(
+    of_ask(
         "non_ascii_ratio",
         FeatureKind::Float,
         |f| FeatureValue::Float(f.text().non_ascii_ratio),
         "Characters beyond ASCII per character, 0 to 1.",
     ),
-    prompt(
+    of_ask(
         "question_words",
         FeatureKind::Int,
         |f| int(f.text().question_words),
         "Words that, in any case and without ASCII punctuation around them, are one of who, whom, whose, what, \
          which, when, where, why, how.",
     ),
-    prompt("question_marks", FeatureKind::Int, |f| int(f.text().question_marks), "Question marks: `?`, `？` and `؟`."),
-    prompt(
+    of_ask("question_marks", FeatureKind::Int, |f| int(f.text().question_marks), "Question marks: `?`, `？` and `؟`."),
+    of_ask(
         "steps",
         FeatureKind::Int,
         |f| int(f.text().steps),
@@ -265,7 +266,7 @@ pub const FEATURE_TABLE: &[FeatureDefinition] = &[
          none is said, the extension of the name, such as `pdf`. In alphabetical order with commas between them, at \
          most 16; empty if nothing is attached or no type is said.",
     ),
-    prompt(
+    of_language(
         "language",
         FeatureKind::Text,
         |f| FeatureValue::Text(f.language().code()),
@@ -283,6 +284,21 @@ impl Features {
     #[must_use]
     pub fn value(&self, index: usize) -> FeatureValue<'_> {
         FEATURE_TABLE[index].read(self)
+    }
+
+    /// Returns the feature at `index` of [`FEATURE_TABLE`], measured on the `prompt` where that is at hand: cheaper than to
+    /// read the body again.
+    ///
+    /// # Panics
+    ///
+    /// When `index` is not one of the table's.
+    #[must_use]
+    pub fn value_in(&self, index: usize, prompt: Option<&Prompt<'_>>) -> FeatureValue<'_> {
+        let definition = &FEATURE_TABLE[index];
+        if let (Some(measure), Some(prompt)) = (definition.measure, prompt) {
+            measure(self, prompt);
+        }
+        definition.read(self)
     }
 
     /// Returns the feature called `name`, or `None` when the table has none.
@@ -353,7 +369,37 @@ const fn prompt(
     read: fn(&Features) -> FeatureValue<'_>,
     doc: &'static str,
 ) -> FeatureDefinition {
-    FeatureDefinition { name, scope: FeatureScope::Prompt, kind, doc, read }
+    FeatureDefinition { name, scope: FeatureScope::Prompt, kind, measure: None, doc, read }
+}
+
+/// A feature of the tokens of a prompt.
+const fn of_tokens(
+    name: &'static str,
+    kind: FeatureKind,
+    read: fn(&Features) -> FeatureValue<'_>,
+    doc: &'static str,
+) -> FeatureDefinition {
+    FeatureDefinition { measure: Some(Features::count), ..prompt(name, kind, read, doc) }
+}
+
+/// A feature of the newest ask's structure.
+const fn of_ask(
+    name: &'static str,
+    kind: FeatureKind,
+    read: fn(&Features) -> FeatureValue<'_>,
+    doc: &'static str,
+) -> FeatureDefinition {
+    FeatureDefinition { measure: Some(Features::read_text), ..prompt(name, kind, read, doc) }
+}
+
+/// A feature of the newest ask's language.
+const fn of_language(
+    name: &'static str,
+    kind: FeatureKind,
+    read: fn(&Features) -> FeatureValue<'_>,
+    doc: &'static str,
+) -> FeatureDefinition {
+    FeatureDefinition { measure: Some(Features::read_language), ..prompt(name, kind, read, doc) }
 }
 
 const fn request(
@@ -362,7 +408,7 @@ const fn request(
     read: fn(&Features) -> FeatureValue<'_>,
     doc: &'static str,
 ) -> FeatureDefinition {
-    FeatureDefinition { name, scope: FeatureScope::Request, kind, doc, read }
+    FeatureDefinition { name, scope: FeatureScope::Request, kind, measure: None, doc, read }
 }
 
 fn int(count: impl Into<u64>) -> FeatureValue<'static> {

@@ -161,7 +161,7 @@ impl<'t> TextSequence<'t> {
 
     /// Measures all of it, or extrapolates each part from its beginning.
     fn measure(&self, measure: impl Fn(&TextSample<'_>) -> (u64, TextMakeup)) -> (TokenCount, TextMakeup) {
-        let whole = self.sample(0..self.bytes, MAX_EFFORT);
+        let whole = if self.is_small() { self.whole() } else { self.sample(0..self.bytes, MAX_EFFORT) };
         if whole.bytes == self.bytes {
             let (tokens, makeup) = measure(&whole);
             return (TokenCount { tokens, estimated: false }, makeup);
@@ -176,6 +176,15 @@ impl<'t> TextSequence<'t> {
         let add = |(tokens, makeup): (u64, TextMakeup), (more, other)| (tokens + more, makeup + other);
         let (tokens, makeup) = (0..PARTS).map(part).fold((0, TextMakeup::default()), add);
         (TokenCount { tokens, estimated: true }, makeup)
+    }
+
+    /// Returns true where the effort pays for all of it, whatever it is.
+    fn is_small(&self) -> bool {
+        self.bytes * DENSE_COST + self.texts.len() * TEXT_COST <= MAX_EFFORT
+    }
+
+    fn whole(&self) -> TextSample<'t> {
+        TextSample { pieces: self.texts.iter().map(|(_, text)| *text).collect(), bytes: self.bytes }
     }
 
     /// Takes as much from the start of `range` as `effort` pays for.

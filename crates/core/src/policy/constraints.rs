@@ -302,6 +302,13 @@ impl ModelLimits {
     fn candidate(&self, features: &Features, live: &dyn PolicyWorld, models: &PolicyModels) -> Candidate {
         let answers = models.answers;
         let left = |context: u64| self.surely_left(features, context);
+        let asked = features.request.max_output_tokens;
+        let is_close = |context: u64| features.tokens_at_most(self.tokenizer).saturating_add(asked) > context;
+        if self.context.is_some_and(is_close)
+            && let Some(prompt) = live.prompt()
+        {
+            features.count(prompt);
+        }
         let fits = self.fits(features, answers, left).and_then(|()| self.may_serve(live, models.state));
         let answer_limit = self.answer_limit(features, answers);
         let Self { price, tokenizer, .. } = *self;

@@ -61,6 +61,9 @@ impl CostEstimate<'_> {
     /// Returns what the prompt, in the model's own tokens, and an answer of `output_tokens` cost at most, in US
     /// dollars.
     pub(super) fn cost(&self, model: &Name, rate: ModelRate, output_tokens: u64) -> f64 {
+        if let Some(prompt) = self.live.prompt() {
+            self.features.count(prompt);
+        }
         let tokens = self.features.tokens_of(rate.tokenizer);
         let cached = self.warm.map_or(0, |warm| warm.tokens_of(model, tokens));
         rate.price.of(tokens.saturating_sub(cached), cached, output_tokens)

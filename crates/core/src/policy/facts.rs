@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::config::{Name, StateRule};
-use crate::prompt::TextScope;
+use crate::prompt::{Prompt, TextScope};
 
 /// The facts of a request besides its prompt.
 #[derive(Clone, Copy)]
@@ -36,6 +36,11 @@ pub enum DecisionDetail {
 pub trait PolicyWorld {
     /// Returns the value of the request's header with this lower-case name; `None` only where there is no such header.
     fn header(&self, _name: &str) -> Option<Cow<'_, str>> {
+        None
+    }
+
+    /// Returns the prompt that the features are of, where it is at hand.
+    fn prompt(&self) -> Option<&Prompt<'_>> {
         None
     }
 

@@ -75,26 +75,48 @@ impl CharClass {
     }
 }
 
+/// Where each byte of ASCII is counted: its class, or behind the classes for a letter.
+static ASCII_PLACES: [u8; 128] = {
+    let mut places = [CharClass::Punctuation as u8; 128];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        places[byte as usize] = match byte {
+            b'a'..=b'z' | b'A'..=b'Z' => CharClass::COUNT as u8,
+            b' ' | b'\t' | b'\r' | b'\n' => CharClass::Space as u8,
+            b'0'..=b'9' => CharClass::Digit as u8,
+            _ => CharClass::Punctuation as u8,
+        };
+        byte += 1;
+    }
+    places
+};
+
 impl TextMakeup {
     /// Looks at every character of `text`.
     pub(super) fn of(text: &str) -> Self {
-        let mut makeup = Self::default();
+        let mut counts = [0_u32; CharClass::COUNT + 1];
         let mut run = 0_u32;
-        for c in text.chars() {
-            if c.is_ascii_digit() {
-                makeup.0[CharClass::Digit as usize] += 1;
-                makeup.0[CharClass::DigitGroup as usize] += u64::from(run.is_multiple_of(3));
-                run = run.wrapping_add(1) % 3;
+        let mut bytes = text.as_bytes().iter().enumerate();
+        while let Some((at, byte)) = bytes.next() {
+            let Some(place) = ASCII_PLACES.get(usize::from(*byte)) else {
+                let c = text[at..].chars().next().expect("a character starts here");
+                counts[CharClass::of(c) as usize] += 1;
+                run = 0;
+                // The other bytes of the character.
+                bytes.nth(c.len_utf8() - 2);
                 continue;
-            }
-            run = 0;
-            let class = match c {
-                'a'..='z' | 'A'..='Z' => continue,
-                ' ' | '\t' | '\r' | '\n' => CharClass::Space,
-                '\0'..='\x7f' => CharClass::Punctuation,
-                _ => CharClass::of(c),
             };
-            makeup.0[class as usize] += 1;
+            counts[usize::from(*place)] += 1;
+            if usize::from(*place) == CharClass::Digit as usize {
+                counts[CharClass::DigitGroup as usize] += u32::from(run == 0);
+                run = (run + 1) % 3;
+            } else {
+                run = 0;
+            }
+        }
+        let mut makeup = Self::default();
+        for (total, count) in makeup.0.iter_mut().zip(counts) {
+            *total = u64::from(count);
         }
         makeup
     }

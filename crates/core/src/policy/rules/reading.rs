@@ -226,7 +226,7 @@ impl VariableResolver for SlotScope<'_, '_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
         let RequestEvidence { facts, features, .. } = self.reading.evidence;
         match self.slots.find(variable)? {
-            ValueSlot::Feature(index) => match features.value(*index) {
+            ValueSlot::Feature(index) => match features.value_in(*index, facts.live.prompt()) {
                 features::FeatureValue::Text(value) => self.reading.within_bound(value),
                 value => Some(feature(value)),
             },

@@ -46,8 +46,32 @@ impl Class {
     }
 }
 
+/// The classes of ASCII, which most characters are.
+static ASCII: [Class; 128] = {
+    let mut classes = [Class::Symbol; 128];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        classes[byte as usize] = match byte {
+            b'\r' | b'\n' => Class::LineEnd,
+            b'\t' | b' ' | 0x0b | 0x0c => Class::Space,
+            b'0'..=b'9' => Class::Number,
+            b'A'..=b'Z' => Class::Upper,
+            b'a'..=b'z' => Class::Lower,
+            _ => Class::Symbol,
+        };
+        byte += 1;
+    }
+    classes
+};
+
+/// Returns the class of a byte of ASCII; nothing for others.
+#[inline]
+pub(super) fn ascii_class(byte: u8) -> Option<Class> {
+    ASCII.get(usize::from(byte)).copied()
+}
+
 /// Returns the class of a character.
-pub(super) fn class(character: u32) -> Class {
+pub(super) fn class(character: char) -> Class {
     let character = character as usize;
     let block = BLOCKS[character / BLOCK] as usize;
     Class::ALL[CLASSES[block * BLOCK + character % BLOCK] as usize]

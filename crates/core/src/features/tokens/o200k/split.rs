@@ -3,7 +3,7 @@
 //! The encoding says it by a regular expression of seven alternatives, the first that fits wins. Here each is a scan:
 //! word (with one character before it and an English ending), up to three digits, symbols, line ends, white space.
 
-use super::character::{Class, class};
+use super::character::{Class, ascii_class, class};
 
 /// The endings of a word after an apostrophe.
 const ENDINGS: [&str; 8] = ["s", "t", "re", "ve", "m", "ll", "d", "\u{17f}"];
@@ -20,14 +20,23 @@ impl<'t> Pieces<'t> {
     }
 
     /// Returns the class of the character at a byte and the byte after it; nothing at the end of the text.
-    #[inline]
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "called for each byte of each prompt; a fifth of the instructions of a count"
+    )]
     fn character(&self, at: usize) -> Option<(Class, usize)> {
         let first = *self.text.as_bytes().get(at)?;
-        if first.is_ascii() {
-            return Some((class(u32::from(first)), at + 1));
+        match ascii_class(first) {
+            Some(class) => Some((class, at + 1)),
+            None => self.wide_character(at),
         }
+    }
+
+    #[cold]
+    fn wide_character(&self, at: usize) -> Option<(Class, usize)> {
         let character = self.text[at..].chars().next()?;
-        Some((class(u32::from(character)), at + character.len_utf8()))
+        Some((class(character), at + character.len_utf8()))
     }
 
     /// Returns the end of the characters from `at` on that `within` holds for.
