@@ -304,10 +304,10 @@ fn a_feature_is_measured_on_the_prompt_at_hand_without_reading_the_body_again() 
         br#"{"model": "auto", "messages": [{"role": "user", "content": "What is the capital of France, please?"}]}"#;
     let prompt = Prompt::parse(Dialect::ChatCompletions, body).expect("the body is valid");
     let whole = Features::of(&prompt, &TokenCounter::new());
-    for index in 0..FEATURE_TABLE.len() {
+    for (index, definition) in FEATURE_TABLE.iter().enumerate() {
         // An empty body holds nothing that could be measured.
-        let features = Features::deferred(&prompt, &bytes::Bytes::new());
+        let features = Features::deferred(&prompt, &Bytes::new());
 
-        assert_eq!(features.value_in(index, Some(&prompt)), whole.value(index), "{}", FEATURE_TABLE[index].name);
+        assert_eq!(features.value_in(index, Some(&prompt)), whole.value(index), "{}", definition.name);
     }
 }

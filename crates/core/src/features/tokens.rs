@@ -217,7 +217,7 @@ struct TextSample<'t> {
 
 impl TextSample<'_> {
     fn tokens(&self) -> u64 {
-        self.pieces.iter().map(|piece| piece.read(|text| o200k::count(text)) as u64).sum()
+        self.pieces.iter().map(|piece| piece.read(o200k::count) as u64).sum()
     }
 
     fn makeup(&self) -> TextMakeup {
