@@ -29,6 +29,21 @@ use super::state::{AnswerNames, StateKey};
 /// The largest `usage` object that is read; the largest of today's has 600 bytes.
 const MAX_USAGE: usize = 4096;
 
+/// The bytes of a string that are looked at one by one.
+const SHORT_STRING: usize = 20;
+
+/// The characters that JSON's structure is made of, and the one that opens a string.
+static STRUCTURAL: [bool; 256] = {
+    let mut table = [false; 256];
+    let characters = b"\"{}[]:,";
+    let mut index = 0;
+    while index < characters.len() {
+        table[characters[index] as usize] = true;
+        index += 1;
+    }
+    table
+};
+
 /// The state of reading one document.
 #[derive(Debug, Default)]
 pub(super) struct DocumentScan {
@@ -97,10 +112,17 @@ impl DocumentScan {
 
     /// Starts a new document.
     pub(super) fn reset(&mut self) {
-        let mut captured = std::mem::take(&mut self.captured);
-        captured.clear();
-        let (names, envelope_id) = (std::mem::take(&mut self.names), std::mem::take(&mut self.envelope_id));
-        *self = Self { captured, names, envelope_id, ..Self::new(self.text_keys) };
+        // Field by field: an event has a few hundred bytes, and the whole state is as large.
+        let Self { depth, string, escape, name, key, outer, capture, usage, usage_is_outer, kind, .. } = self;
+        (*depth, *string, *escape, *key, *outer) = (0, None, StringEscape::None, None, None);
+        (*capture, *usage, *usage_is_outer) = (None, None, false);
+        name.clear();
+        kind.clear();
+        self.captured.clear();
+        let Self { tier, numbers, choices, has_more, opened, listed, alien, is_last, has_candidates, .. } = self;
+        (*tier, *numbers, *choices) = (None, [None; 3], ChoicesState::Absent);
+        (*has_more, *opened, *listed, *alien) = (false, false, false, false);
+        (*is_last, *has_candidates, self.sealed_list) = (false, false, None);
     }
 
     /// Returns the names of state that were met.
@@ -183,13 +205,25 @@ impl DocumentScan {
         self.opened && self.depth == 0 && !self.alien && !self.listed
     }
 
-    /// Reads up to the next structural character.
+    /// Reads up to the next string, or, while a `usage` is kept, up to the next structural character.
     fn structure(&mut self, bytes: &[u8]) -> usize {
-        let end = bytes.iter().position(|byte| matches!(byte, b'"' | b'{' | b'}' | b'[' | b']' | b':' | b','));
+        let mut at = 0;
+        while at < bytes.len() && self.string.is_none() {
+            at += self.punctuation(&bytes[at..]);
+            if self.capture.is_some() {
+                break;
+            }
+        }
+        at
+    }
+
+    /// Reads up to the next structural character.
+    fn punctuation(&mut self, bytes: &[u8]) -> usize {
+        let end = bytes.iter().position(|byte| STRUCTURAL[usize::from(*byte)]);
         let run = &bytes[..end.unwrap_or(bytes.len())];
-        let blank = run.iter().all(u8::is_ascii_whitespace);
         let byte = end.map(|end| bytes[end]);
         if self.depth == 0 {
+            let blank = is_blank(run);
             let at = run.len() + usize::from(byte.is_some());
             if self.steps_in_list(byte) {
                 self.alien |= !blank;
@@ -197,8 +231,9 @@ impl DocumentScan {
             }
             self.alien |= !blank || byte.is_some_and(|byte| byte != b'{' || self.opened && !self.listed);
         }
-        if self.choices == ChoicesState::Opened && (!blank || byte.is_some()) {
-            self.choices = if blank && byte == Some(b']') { ChoicesState::Empty } else { ChoicesState::Filled };
+        if self.choices == ChoicesState::Opened && (byte.is_some() || !is_blank(run)) {
+            let is_empty = byte == Some(b']') && is_blank(run);
+            self.choices = if is_empty { ChoicesState::Empty } else { ChoicesState::Filled };
         }
         match self.key {
             Some(ScannedKey::Number(number)) => self.count(number, run),
@@ -291,7 +326,7 @@ impl DocumentScan {
             Some(_) => StringPurpose::Nothing,
         };
         self.string = Some(purpose);
-        self.name = ShortString::default();
+        self.name.clear();
     }
 
     fn classify(&self) -> ScannedKey {
@@ -333,7 +368,7 @@ impl DocumentScan {
             self.escaped(purpose, bytes[0], text);
             return 1;
         }
-        let end = memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len());
+        let end = string_end(bytes).unwrap_or(bytes.len());
         self.envelope_id.extend(&bytes[..end]);
         match purpose {
             StringPurpose::Name | StringPurpose::Kind | StringPurpose::Tier => self.name.extend(&bytes[..end]),
@@ -387,6 +422,18 @@ impl DocumentScan {
             }
         }
     }
+}
+
+fn is_blank(run: &[u8]) -> bool {
+    run.iter().all(u8::is_ascii_whitespace)
+}
+
+/// Returns where a string, or what has come of it, has its end or an escape. Most strings are keys and short: they end
+/// before a vector search would have begun.
+fn string_end(bytes: &[u8]) -> Option<usize> {
+    let (short, long) = bytes.split_at(bytes.len().min(SHORT_STRING));
+    let found = short.iter().position(|byte| matches!(byte, b'"' | b'\\'));
+    found.or_else(|| memchr2(b'"', b'\\', long).map(|end| end + short.len()))
 }
 
 #[cfg(test)]

@@ -12,6 +12,11 @@ pub(super) struct ShortString {
 }
 
 impl ShortString {
+    /// Makes it empty.
+    pub(super) fn clear(&mut self) {
+        (self.length, self.spoilt) = (0, false);
+    }
+
     /// Makes it equal nothing.
     pub(super) fn spoil(&mut self) {
         self.spoilt = true;
