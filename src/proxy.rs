@@ -51,6 +51,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::Version;
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
@@ -115,6 +116,9 @@ impl ProxyHttp for Proxy {
     fn new_ctx(&self) -> Self::CTX {
         Box::new(RequestContext::new(self.router.snapshot(), self.request_ids.next(), self.open.enter()))
     }
+
+    /// None: Pingora's default is one that could compress answers, which asks each request and each chunk whether to.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<()> {
         connection::request_began(session, &ctx.snapshot.config.limits);
@@ -290,8 +294,8 @@ impl ProxyHttp for Proxy {
         if ctx.meter.as_ref().is_some_and(AnswerMeter::has_said_all) {
             ctx.attempts.adapter.answer_is_whole();
         }
-        if let Some(gap) = gap {
-            self.metrics.chunk_followed(ctx.attempts.model(), gap);
+        if let (Some(gap), Some(meter)) = (gap, &mut ctx.meter) {
+            meter.gaps(|| self.metrics.chunk_gaps(ctx.attempts.model())).note(gap);
         }
         self.recorder.remember_state(ctx);
         if end_of_stream {

@@ -14,7 +14,7 @@ pub mod traces;
 pub use access_log::AccessLine;
 pub use decision_log::{DecisionLog, DecisionLogEntry, LoggedText};
 pub use metrics::{
-    AttemptOutcome, BrokenStream, CacheOutcome, ClassifierMetrics, DecisionStage, DroppedLine, EdgeMetrics,
+    AttemptOutcome, BrokenStream, CacheOutcome, ChunkGaps, ClassifierMetrics, DecisionStage, DroppedLine, EdgeMetrics,
     EjectionCause, FeedbackKind, FileLook, FileWatchMetrics, JudgeMetrics, Metrics, ModelInfo, PeerMetrics,
     ProviderMetrics, RefusedConnection, ReloadOutcome, TokenDirection,
 };

@@ -113,6 +113,17 @@ pub struct Metrics {
     files: FileWatchMetrics,
 }
 
+/// The times between two chunks of one model's streamed answers.
+#[derive(Debug, Clone)]
+pub struct ChunkGaps(Histogram);
+
+impl ChunkGaps {
+    /// Notes one.
+    pub fn note(&self, gap: Duration) {
+        self.0.observe(gap.as_secs_f64());
+    }
+}
+
 impl Metrics {
     /// Creates every metric in a registry of its own.
     #[must_use]
@@ -239,9 +250,11 @@ impl Metrics {
         self.first_byte.with([model_label(model)]).observe(after.as_secs_f64());
     }
 
-    /// Notes the time between two chunks of a streamed answer.
-    pub fn chunk_followed(&self, model: Option<&Name>, after: Duration) {
-        self.inter_chunk.with([model_label(model)]).observe(after.as_secs_f64());
+    /// Returns where the times between two chunks of a streamed answer are noted: a stream has thousands, and looks it up
+    /// once.
+    #[must_use]
+    pub fn chunk_gaps(&self, model: Option<&Name>) -> ChunkGaps {
+        ChunkGaps(self.inter_chunk.with([model_label(model)]))
     }
 
     /// Notes how fast a streamed answer came.

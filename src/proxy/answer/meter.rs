@@ -15,6 +15,7 @@ use pointsman_core::prompt::state::{StateKind, StateName};
 use pointsman_core::usage::{
     AnswerFormat, AnswerFraming, AnswerOpening, OpeningVerdict, StateScope, UsageEvent, UsageFilter, UsageReader,
 };
+use pointsman_telemetry::ChunkGaps;
 use tokio::time::Instant;
 
 use super::encoded::EncodedAnswer;
@@ -45,6 +46,8 @@ pub(in crate::proxy) struct AnswerMeter {
     began: Instant,
     first: Option<Instant>,
     last: Option<Instant>,
+    /// Where the times between chunks are noted, once there were two.
+    gaps: Option<ChunkGaps>,
 }
 
 /// The making of a reader for an answer whose framing its first bytes prove.
@@ -117,7 +120,13 @@ impl AnswerMeter {
             began,
             first: None,
             last: None,
+            gaps: None,
         }
+    }
+
+    /// Returns where the times between chunks are noted; `find` says it the first time.
+    pub(in crate::proxy) fn gaps(&mut self, find: impl FnOnce() -> ChunkGaps) -> &ChunkGaps {
+        self.gaps.get_or_insert_with(find)
     }
 
     /// Reads the opening too, where it can be; returns whether it can.

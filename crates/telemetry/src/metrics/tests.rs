@@ -16,7 +16,7 @@ fn touched() -> Metrics {
     metrics.rejected("invalid_json");
     metrics.client_request_ended(&name("team"), ClientOutcome::Success);
     metrics.first_byte_arrived(Some(&model), Duration::from_millis(10));
-    metrics.chunk_followed(Some(&model), Duration::from_millis(10));
+    metrics.chunk_gaps(Some(&model)).note(Duration::from_millis(10));
     metrics.streamed(Some(&model), 50.0);
     metrics.tokens_used(Some(&model), TokenDirection::Input, 10);
     metrics.usage_estimated(Some(&model));
