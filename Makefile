@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup build quick demo observe run test bench fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
+.PHONY: help setup build quick demo observe run test bench compare fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
 	clients-python clients-node clients-agents mixed dashboards pictures exporter soak chaos hostile sbom
 
 CARGO ?= cargo
@@ -12,6 +12,8 @@ CONFIG ?= config/quickstart.yaml
 DEMO_FLAGS ?=
 # What `make observe` is given: --once ends it after the first figures.
 OBSERVE_FLAGS ?=
+# What `make compare` is given: --quick takes minutes instead of twenty.
+COMPARE_FLAGS ?=
 # How long `make fuzz` runs each target, and with which sanitizer: `address` needs CARGO="cargo +nightly".
 FUZZ_SECONDS ?= 600
 FUZZ_SANITIZER ?= none
@@ -61,9 +63,13 @@ test: setup ## Run every test: unit, end to end, documentation
 		set -x; $(CARGO) test --workspace --locked --no-fail-fast --lib --bins --tests $(TEST_FLAGS); \
 	fi
 	$(CARGO) test --workspace --locked --doc
+	python3 -B -m unittest discover --quiet --start-directory benches/compare/tests
 
 bench: setup ## Run the benchmarks
 	$(CARGO) bench --locked
+
+compare: build ## Measure Pointsman beside other proxies (COMPARE_FLAGS=--quick; benches/compare/install.sh installs peers)
+	benches/compare/run.sh $(COMPARE_FLAGS)
 
 fuzz: setup ## Run every fuzz target (FUZZ_TARGETS) for FUZZ_SECONDS (600), one after another
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked --root .tools cargo-fuzz
@@ -91,6 +97,7 @@ lint-python: .venv/lint ## Check format, lints and types of all Python as CI doe
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	MYPYPATH=benches/gpu .venv/bin/mypy .ci/wheel.py benches/gpu benches/instruction_sets crates/core/known_models models tests/fixtures
+	MYPYPATH=benches/compare:benches/compare/tests .venv/bin/mypy benches/compare
 	MYPYPATH=tests/clients .venv/bin/mypy tests/clients
 	MYPYPATH=tests/exporter .venv/bin/mypy tests/exporter
 	MYPYPATH=tests/clients:tests/resilience .venv/bin/mypy tests/resilience

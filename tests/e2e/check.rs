@@ -109,6 +109,29 @@ fn what_the_pages_say_to_newcomers_is_a_good_configuration_that_passes_its_own_t
 }
 
 #[test]
+fn every_configuration_of_the_comparison_with_other_proxies_is_good() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let all = fs::read_dir(root.join("benches/compare/configs")).expect("the configurations");
+    let all = all.map(|entry| entry.expect("an entry").path());
+    let is_ours = |file: &Path| file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("pointsman-"));
+    let ours: Vec<_> = all.filter(|file| is_ours(file)).collect();
+    assert_eq!(ours.len(), 4, "{ours:?}");
+    for file in ours {
+        let mut filled = fs::read_to_string(&file).expect("a template").replace("@ROOT@", &root.display().to_string());
+        for (word, value) in [("PORT", "0"), ("ADMIN_PORT", "0"), ("UPSTREAM_PORT", "1"), ("DEADLINE", "5s"), ("QUEUE", "9")] {
+            filled = filled.replace(&format!("@{word}@"), value);
+        }
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let written = folder.path().join("p.yaml");
+        fs::write(&written, filled).expect("a writable folder");
+
+        let output = pointsman(&["check", "--strict", "-c", written.to_str().expect("a plain name")]);
+
+        assert!(output.status.success(), "{}: {}{}", file.display(), text(&output.stdout), text(&output.stderr));
+    }
+}
+
+#[test]
 fn a_file_whose_tests_pass_is_good() {
     let checked = check("1", "small", false, &["--strict"]);
 
