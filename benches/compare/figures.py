@@ -125,5 +125,7 @@ class Figures:
 
     def foreign(self) -> tuple[float, float]:
         """Returns the cores that others used during the measurements: the median, and the most of any run."""
-        found = [run.foreign_cpu for run in [*self.data.closed, *self.data.streams, *self.data.rates]]
+        found = [run.foreign_cpu for run in self.data.closed]
+        found += [run.foreign_cpu for run in self.data.streams]
+        found += [run.foreign_cpu for run in self.data.rates]
         return (statistics.median(found), max(found)) if found else (0.0, 0.0)

@@ -19,7 +19,7 @@ from child import Child, Command, FailedError, Request, until_ok
 from figures import Figures
 from machine import free_ports
 from pictures import SIZES_CONNECTIONS
-from results import DIRECT, MIXED, ColdStart, Data, Memory, StreamRun
+from results import DIRECT, MIXED, ClosedRun, ColdStart, Data, Memory, StreamRun
 from target import HERE, Site, Target, fill
 
 OPEN_DEADLINE, OPEN_QUEUE = "50ms", 128
@@ -201,7 +201,7 @@ class Comparison:
             f"{run.rate:8.0f}/s cpu {run.cpu_us:8.1f} us foreign {run.foreign_cpu:.2f} errors {run.errors}"
         )
 
-    def load(self, target: Target, load: closed_loop.Load) -> closed_loop.ClosedRun:
+    def load(self, target: Target, load: closed_loop.Load) -> ClosedRun:
         load.processor = self.processor
         return closed_loop.run(target, load, self.upstream[0])
 

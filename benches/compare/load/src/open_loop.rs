@@ -168,16 +168,9 @@ async fn drive(options: Options) -> Result<Outcome, Failure> {
         }
     }
     pacer.join().map_err(|_| "the pacer ended early")?;
-    let patience = tokio::time::sleep(Duration::from_secs_f64(options.patience));
-    tokio::pin!(patience);
-    loop {
-        tokio::select! {
-            ended = open.join_next() => match ended {
-                Some(ended) => outcome.count(ended?, &mut latencies),
-                None => break,
-            },
-            () = &mut patience => break,
-        }
+    let end = tokio::time::Instant::now() + Duration::from_secs_f64(options.patience);
+    while let Ok(Some(ended)) = tokio::time::timeout_at(end, open.join_next()).await {
+        outcome.count(ended?, &mut latencies);
     }
     outcome.unanswered = open.len();
     outcome.latency_us = Quantiles::of(latencies);
