@@ -49,13 +49,13 @@ class Load:
     connections: int
     bodies: str
     file: Path
-    seconds: float
+    seconds: int  # wrk takes no fractions
     round: int = 0
     processor: int | None = None
 
 
 def run(target: Target, load: Load, upstream: Child) -> ClosedRun:
-    arguments = ["wrk", "-t1", f"-c{load.connections}", f"-d{load.seconds:g}s", "--timeout", "30s"]
+    arguments = ["wrk", "-t1", f"-c{load.connections}", f"-d{load.seconds}s", "--timeout", "30s"]
     arguments += ["-s", str(HERE / "wrk.lua"), "-H", "content-type: application/json"]
     for name, value in target.spec.headers.items():
         arguments += ["-H", f"{name}: {value}"]

@@ -32,7 +32,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", help="targets to measure, with commas; direct is always added")
     parser.add_argument("--sections", help=f"what to measure, with commas (allowed: {', '.join(SECTIONS)})")
     parser.add_argument("--rounds", type=int, help="rounds of each measurement")
-    parser.add_argument("--seconds", type=float, help="seconds of one run of wrk")
+    parser.add_argument("--seconds", type=int, help="seconds of one run of wrk")
     parser.add_argument("--minutes", type=float, help="the longest that the whole may take")
     parser.add_argument("--pin", action="store_true", help="proxies on processor 1, load and upstream on 0")
     parser.add_argument("--out", type=Path, help="the folder of the report")
@@ -85,7 +85,7 @@ def about(options: argparse.Namespace, plan: Plan, targets: list[Target]) -> dic
     return {
         **asdict(machine.described()),
         "version": found[0] if found else "unknown",
-        "command": "benches/compare/run.sh " + " ".join(sys.argv[1:]) if sys.argv[1:] else "benches/compare/run.sh",
+        "command": " ".join(["benches/compare/run.sh", *said()]),
         "when": datetime.datetime.now().astimezone().strftime("%Y-%m-%d"),
         "rounds": plan.rounds,
         "seconds": plan.seconds,
@@ -96,6 +96,14 @@ def about(options: argparse.Namespace, plan: Plan, targets: list[Target]) -> dic
         "pinning": "Proxies ran on processor 1, load and upstream on 0." if options.pin else "No process was pinned.",
         "load_before": machine.load_average(),
     }
+
+
+def said() -> list[str]:
+    """Returns the arguments, without the folders of this machine."""
+    folders = {
+        index for index, word in enumerate(sys.argv) if sys.argv[index - 1] == "--out" or word.startswith("--out")
+    }
+    return [word for index, word in enumerate(sys.argv) if index and index not in folders]
 
 
 def measure(options: argparse.Namespace) -> Data:

@@ -19,6 +19,7 @@ def check(target: Target, bodies: list[str], upstream: int) -> dict[str, Any]:
     status, _, data = ask(target, target.question("fidelity", x_custom={"keep": 1}, seed=7))
     found["unknown field kept"] = (seen(upstream)["last"] or {}).get("body", {}).get("x_custom") == {"keep": 1}
     found["answer kept"] = status == 200 and b'"fp_mock"' in data
+    found["route of mock-large"] = route_of(target)
     for told in (429, 500):
         Request(upstream, "POST", "/forget").ask()
         status, headers, _ = ask(target, target.question(f"please fail [status {told}]"))
@@ -28,6 +29,11 @@ def check(target: Target, bodies: list[str], upstream: int) -> dict[str, Any]:
     found["2 MB body"] = ask(target, target.question("lorem ipsum " * 170_000))[0]
     found["broken JSON"] = ask(target, Request(target.port, "POST", target.spec.path, "{no", target.spec.headers))[0]
     return found
+
+
+def route_of(target: Target) -> str:
+    """Returns the route that a request for the large model took, where the proxy can be told to say so."""
+    return ask(target, target.question("route", model="mock-large"))[1].get("x-compare-route", "not said")
 
 
 def ask(target: Target, request: Request) -> tuple[int, dict[str, str], bytes]:

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -30,10 +30,10 @@ class Plan:
     """How much is measured."""
 
     rounds: int = 3
-    seconds: float = 2.0
+    seconds: int = 2
     connections: tuple[int, ...] = (1, 16, 64, 256)
     size_rounds: int = 2
-    size_seconds: float = 1.5
+    size_seconds: int = 1
     cold_starts: int = 3
     stream_rounds: int = 3
     open_seconds: float = 5.0
@@ -46,10 +46,9 @@ class Plan:
         return replace(
             self,
             rounds=1,
-            seconds=1.0,
+            seconds=1,
             connections=(1, 16, 64),
             size_rounds=1,
-            size_seconds=1.0,
             cold_starts=1,
             stream_rounds=1,
             open_seconds=1.5,
@@ -71,29 +70,24 @@ class Comparison:
         self.loader = site.built / "load"
         self.processor = None if site.processor is None else 0
         self.end = time.monotonic() + plan.minutes * 60
+        self.idle: dict[str, float] = {}
 
     def run(self) -> None:
-        phases: dict[str, Callable[[], None]] = {
-            "cold": self.cold,
-            "closed": self.closed,
-            "sizes": self.sizes,
-            "streams": self.streams,
-            "saturation": self.saturation,
-        }
-        # Closed and sizes share their processes: what the bodies of all sizes leave behind is in the memory table.
-        with self.constant_upstream() as upstream:
-            self.upstream = upstream
-            if "cold" in self.plan.sections:
-                phases["cold"]()
-            with self.running(self.targets, upstream[1]):
-                for name in ("closed", "sizes"):
-                    if name in self.plan.sections:
-                        phases[name]()
+        wanted = self.plan.sections
+        with self.constant_upstream() as self.upstream:
+            if "cold" in wanted:
+                self.cold()
+            # The closed loop and the sizes share processes: what all of it leaves in memory is in the memory table.
+            with self.running(self.targets, self.upstream[1]):
+                if "closed" in wanted:
+                    self.closed()
+                if "sizes" in wanted:
+                    self.sizes()
                 self.remember_memory()
-            if "saturation" in self.plan.sections:
-                phases["saturation"]()
-        if "streams" in self.plan.sections:
-            phases["streams"]()
+            if "saturation" in wanted:
+                self.saturation()
+        if "streams" in wanted:
+            self.streams()
 
     @contextmanager
     def constant_upstream(self) -> Iterator[tuple[Child, int]]:
@@ -175,20 +169,20 @@ class Comparison:
     def closed(self) -> None:
         self.idle = {target.name: target.memory_mb("VmRSS") for target in self.targets}
         for target in self.targets:
-            self.load(target, closed_loop.Load(16, MIXED, self.files[MIXED], min(1.0, self.plan.seconds)))
+            self.load(target, closed_loop.Load(16, MIXED, self.files[MIXED], 1))
         for number in range(1, self.plan.rounds + 1):
-            if not self.has_time_for(f"round {number} of the closed loop"):
-                return
             for connections in self.plan.connections:
+                if not self.has_time_for(f"round {number} of {connections} connections"):
+                    return
                 for target in self.in_turn(number):
                     load = closed_loop.Load(connections, MIXED, self.files[MIXED], self.plan.seconds, number)
                     self.measure(target, load)
 
     def sizes(self) -> None:
         for number in range(1, self.plan.size_rounds + 1):
-            if not self.has_time_for(f"round {number} of the sizes of bodies"):
-                return
             for name in bodies.SIZES:
+                if not self.has_time_for(f"round {number} of bodies of {name}"):
+                    return
                 for target in self.in_turn(number):
                     load = closed_loop.Load(SIZES_CONNECTIONS, name, self.files[name], self.plan.size_seconds, number)
                     self.measure(target, load)
@@ -207,7 +201,7 @@ class Comparison:
 
     def remember_memory(self) -> None:
         for target in self.targets:
-            if target.child and target.name in getattr(self, "idle", {}):
+            if target.child and target.name in self.idle:
                 after, peak = target.memory_mb("VmRSS"), target.memory_mb("VmHWM")
                 self.data.memory[target.name] = Memory(self.idle[target.name], after, peak)
 
