@@ -13,7 +13,7 @@ use bytes::Bytes;
 use clap::Args;
 use http_body_util::BodyExt as _;
 use serde::Serialize;
-use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::sync::mpsc::{self, Sender};
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::client::{Connections, Destination};
@@ -22,6 +22,8 @@ use crate::{Failure, clock};
 
 const NONCE: &[u8] = b"NONCE00000";
 const MODEL: &[u8] = b"__MODEL__";
+/// Requests that are due and not sent yet; beyond them the generator has long been too slow, and says so.
+const DUE: usize = 1 << 16;
 
 #[derive(Args)]
 pub struct Options {
@@ -103,13 +105,14 @@ impl Gaps {
 }
 
 /// Sends the moments, in nanoseconds of the clock, at which requests are due, each when it is there.
-fn pace(mut gaps: Gaps, seconds: f64, due: &UnboundedSender<u64>) {
+#[expect(clippy::disallowed_methods, reason = "the thread does nothing but wait for the next moment")]
+fn pace(mut gaps: Gaps, seconds: f64, due: &Sender<u64>) {
     let start = clock::now();
     let mut at = gaps.next();
     while at < seconds {
         let moment = start + nanoseconds(at);
         thread::sleep(Duration::from_nanos(moment.saturating_sub(clock::now())));
-        if due.send(moment).is_err() {
+        if due.blocking_send(moment).is_err() {
             return;
         }
         at += gaps.next();
@@ -122,6 +125,7 @@ fn nanoseconds(seconds: f64) -> u64 {
 }
 
 /// What became of one request.
+#[derive(Clone, Copy)]
 enum Fate {
     Answered { latency: u64 },
     BadStatus,
@@ -151,7 +155,7 @@ async fn drive(options: Options) -> Result<Outcome, Failure> {
     if bodies.is_empty() {
         return Err("no bodies".into());
     }
-    let (send_due, mut due) = mpsc::unbounded_channel();
+    let (send_due, mut due) = mpsc::channel(DUE);
     let (gaps, seconds) = (Gaps::new(options.seed, options.rate), options.seconds);
     let pacer = thread::spawn(move || pace(gaps, seconds, &send_due));
     let (to, connections) = (Rc::new(options.to.clone()), Connections::new(options.to));

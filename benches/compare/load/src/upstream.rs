@@ -27,6 +27,8 @@ use tokio::sync::mpsc;
 
 use crate::{Failure, clock};
 
+/// Pieces of an answer that its client has not taken yet; then the upstream waits, and its stamps show it.
+const PIECES: usize = 64;
 /// What stands before the time in an event.
 pub const STAMP: &[u8] = b"t=";
 pub const STAMP_DIGITS: usize = 20;
@@ -84,7 +86,7 @@ struct Seen {
 type Answer = Response<BoxBody<Bytes, Infallible>>;
 
 /// Pieces of an answer as they are made.
-struct Pieces(mpsc::UnboundedReceiver<Bytes>);
+struct Pieces(mpsc::Receiver<Bytes>);
 
 impl Body for Pieces {
     type Data = Bytes;
@@ -128,7 +130,7 @@ fn event(model: &str, delta: &Value, finish: Option<&str>) -> Bytes {
 }
 
 /// Sends the events of one stream. Ends early when its client is gone.
-async fn send_events(pieces: mpsc::UnboundedSender<Bytes>, model: String, pace: Pace) {
+async fn send_events(pieces: mpsc::Sender<Bytes>, model: String, pace: Pace) {
     let first = tokio::time::Instant::now() + Duration::from_micros(pace.after_us);
     let mut ticks = tokio::time::interval_at(first, Duration::from_micros(pace.every_us.max(1)));
     for number in 0..pace.events {
@@ -136,16 +138,16 @@ async fn send_events(pieces: mpsc::UnboundedSender<Bytes>, model: String, pace: 
         let content = format!("t={:0width$}; ", clock::now(), width = STAMP_DIGITS);
         let delta =
             if number == 0 { json!({"role": "assistant", "content": content}) } else { json!({"content": content}) };
-        if pieces.send(event(&model, &delta, None)).is_err() {
+        if pieces.send(event(&model, &delta, None)).await.is_err() {
             return;
         }
     }
     let end = [event(&model, &json!({}), Some("stop")), "data: [DONE]\n\n".into()];
-    drop(pieces.send(end.concat().into()));
+    drop(pieces.send(end.concat().into()).await);
 }
 
 fn stream(model: &str, pace: Pace) -> Answer {
-    let (pieces, receiver) = mpsc::unbounded_channel();
+    let (pieces, receiver) = mpsc::channel(PIECES);
     tokio::spawn(send_events(pieces, model.to_owned(), pace));
     let mut answer = Response::new(Pieces(receiver).boxed());
     answer.headers_mut().insert(CONTENT_TYPE, "text/event-stream".parse().expect("a valid value"));
