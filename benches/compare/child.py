@@ -112,6 +112,7 @@ def until_ok(request: Request, child: Child, limit: float) -> Answer:
 
 def figures_of(arguments: Sequence[str], environment: Mapping[str, str], limit: float) -> str:
     """Runs a load generator to its end and returns what it wrote."""
+    name = Path(arguments[0]).name
     try:
         ended = subprocess.run(
             arguments,
@@ -122,9 +123,10 @@ def figures_of(arguments: Sequence[str], environment: Mapping[str, str], limit: 
             env={**os.environ, **environment},
         )
     except subprocess.TimeoutExpired as late:
-        raise FailedError(f"{arguments[0]} did not end within {limit:.0f} s") from late
+        raise FailedError(f"{name} did not end within {limit:.0f} s") from late
     if ended.returncode != 0:
-        raise FailedError(f"{arguments[0]} ended with {ended.returncode}: {ended.stderr.strip()[-300:]}")
+        said = ended.stderr.strip() or ended.stdout.strip()
+        raise FailedError(f"{name} ended with {ended.returncode}: {said[-300:]}")
     return ended.stdout
 
 

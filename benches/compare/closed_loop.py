@@ -28,10 +28,11 @@ class Spent:
 def spending(target: Target, upstream: Child) -> Iterator[Spent]:
     """Yields what is spent until the context ends; it is filled in then."""
     spent = Spent()
-    began, busy, ours = time.monotonic(), machine.busy_seconds(), target.cpu_seconds()
+    began, busy = time.monotonic(), machine.busy_seconds()
+    ours, precise = target.cpu_seconds(), target.precise_seconds()
     others = machine.cpu_seconds(upstream.pid) + own_seconds()
     yield spent
-    spent.target = target.cpu_seconds() - ours
+    spent.target = machine.used_seconds(target.cpu_seconds() - ours, target.precise_seconds() - precise)
     known = spent.target + machine.cpu_seconds(upstream.pid) + own_seconds() - others
     wall = time.monotonic() - began
     spent.foreign = max(0.0, (machine.busy_seconds() - busy - known) / wall)

@@ -10,6 +10,7 @@ import datetime
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -134,6 +135,8 @@ def main() -> None:
     if options.report:
         report.write_again(options.report)
         return
+    # A run that is told to end ends what it has started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     data = measure(options)
     folder = options.out or (
         ROOT / "target" / "compare-report"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from results import DIRECT, MIXED, ClosedRun, Data, StreamRun
 
 ENOUGH = {"p50": 100, "p90": 200, "p99": 1000}  # answers, over all rounds
-ENOUGH_FOR_CPU = 20  # answers in a run: CPU times have ticks of 10 ms
+ENOUGH_FOR_CPU = 20  # answers in a run: where threads end, CPU times have ticks of 10 ms
 
 
 def median(values: Iterable[float]) -> float | None:

@@ -141,4 +141,4 @@ def tokenizer(folder: Path) -> Path:
 
 def version(peers: Path, name: str) -> str:
     pinned = next((peers / name).glob(f"lib/*/site-packages/{name}-*.dist-info"), None)
-    return pinned.name.split("-")[1] if pinned else ""
+    return pinned.name.removesuffix(".dist-info").split("-")[1] if pinned else "of this folder"

@@ -24,7 +24,7 @@ MEMORY = """
 STREAMS = """
     Microseconds added over a direct stream of the same round: the first event after the request, and each event
     from the upstream's hand to the client's (four streams at a time, an event every 20 ms). CPU of the proxy for
-    each event of dense streams (twelve at a time, an event a millisecond; for LiteLLM and RouteLLM four, every 10
+    each event of dense streams (eight at a time, an event every 2 ms; for LiteLLM and RouteLLM four, every 10
     ms), the requests' own CPU included. Several events a read: they were put together on the way.
 """
 SATURATION = """

@@ -31,8 +31,8 @@ class Shape:
 
 # Seldom events: each finds everybody idle, as a model that takes 20 ms for a token leaves them.
 PACED = Shape("paced", at_once=4, each=4, events=20, every_us=20_000, warm_up=1)
-# So many events that their CPU can be read, a millisecond apart, so that none waits for another.
-DENSE = Shape("dense", at_once=12, each=3, events=400, every_us=1_000, warm_up=0)
+# So many events that their CPU can be read, and so few that none waits for another and they are put together.
+DENSE = Shape("dense", at_once=8, each=3, events=250, every_us=2_000, warm_up=0)
 # For proxies that take half a millisecond for an event.
 SPARSE = Shape("dense", at_once=4, each=2, events=100, every_us=10_000, warm_up=0)
 

@@ -143,6 +143,9 @@ class Target:
     def cpu_seconds(self) -> float:
         return machine.cpu_seconds(self.child.pid) if self.child else 0.0
 
+    def precise_seconds(self) -> float:
+        return machine.precise_seconds(self.child.pid) if self.child else 0.0
+
     def memory_mb(self, key: str) -> float:
         return machine.memory_mb(self.child.pid, key) if self.child else 0.0
 

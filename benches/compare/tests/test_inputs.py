@@ -9,6 +9,7 @@ import unittest
 import samples  # noqa: F401 - finds the modules
 from bodies import SIZES, mixed, of_size
 from child import FailedError
+from machine import used_seconds
 from open_loop import counts
 from pictures import SIZES as SHOWN_SIZES
 from target import HERE, Site, fill, specs
@@ -83,6 +84,15 @@ class TemplatesTest(unittest.TestCase):
         ]
         floor = tomllib.loads((HERE / "pingora-floor" / "Cargo.toml").read_text("utf-8"))["dependencies"]
         self.assertEqual({floor["pingora-core"]["version"], floor["pingora-http"]}, {ours["version"]})
+
+
+class ClocksTest(unittest.TestCase):
+    """CPU times."""
+
+    def test_the_precise_clock_counts_unless_it_lost_a_thread(self) -> None:
+        self.assertEqual(used_seconds(ticks=0.11, precise=0.1043), 0.1043)
+        self.assertEqual(used_seconds(ticks=2.0, precise=0.4), 2.0)
+        self.assertEqual(used_seconds(ticks=0.11, precise=-0.5), 0.11)
 
 
 class CountersTest(unittest.TestCase):
