@@ -111,23 +111,28 @@ def until_ok(request: Request, child: Child, limit: float) -> Answer:
 
 
 def figures_of(arguments: Sequence[str], environment: Mapping[str, str], limit: float) -> str:
-    """Runs a load generator to its end and returns what it wrote."""
+    """Runs a load generator to its end and returns what it wrote; where that is cut short, what it started ends too."""
     name = Path(arguments[0]).name
+    process = subprocess.Popen(
+        arguments,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, **environment},
+    )
     try:
-        ended = subprocess.run(
-            arguments,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=limit,
-            env={**os.environ, **environment},
-        )
-    except subprocess.TimeoutExpired as late:
-        raise FailedError(f"{name} did not end within {limit:.0f} s") from late
-    if ended.returncode != 0:
-        said = ended.stderr.strip() or ended.stdout.strip()
-        raise FailedError(f"{name} ended with {ended.returncode}: {said[-300:]}")
-    return ended.stdout
+        written, said = process.communicate(timeout=limit)
+    except BaseException as ended:  # also when this run is told to end
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        if isinstance(ended, subprocess.TimeoutExpired):
+            raise FailedError(f"{name} did not end within {limit:.0f} s") from ended
+        raise
+    if process.returncode != 0:
+        raise FailedError(f"{name} ended with {process.returncode}: {(said.strip() or written.strip())[-300:]}")
+    return written
 
 
 def json_of(text: str) -> dict[str, Any]:
