@@ -8,19 +8,8 @@ from html import escape
 
 WIDTH, HEIGHT = 760, 420
 LEFT, RIGHT, TOP, BOTTOM = 84, 190, 44, 56
-COLOURS = [
-    "#3366aa",
-    "#cc5533",
-    "#2f8f5b",
-    "#8a5bb0",
-    "#b8860b",
-    "#00868b",
-    "#c2457a",
-    "#666666",
-    "#7a9a01",
-    "#1a1a1a",
-    "#e08e45",
-]
+COLOURS = ["#3366aa", "#cc5533", "#2f8f5b", "#8a5bb0", "#b8860b", "#00868b", "#c2457a", "#666666"]
+COLOURS += ["#7a9a01", "#1a1a1a", "#e08e45", "#5b6ee1", "#d4a5a5", "#3f5d2a", "#9c6b30", "#5fb3d9"]
 STYLE = "text{font:12px system-ui,sans-serif;fill:#333}.t{font-size:15px;font-weight:600}.g{stroke:#ddd}.a{stroke:#888}"
 
 Point = tuple[float, float]

@@ -30,7 +30,7 @@ class Shape:
 
 
 # Seldom events: each finds everybody idle, as a model that takes 20 ms for a token leaves them.
-PACED = Shape("paced", at_once=4, each=4, events=20, every_us=20_000, warm_up=1)
+PACED = Shape("paced", at_once=4, each=3, events=20, every_us=20_000, warm_up=1)
 # So many events that their CPU can be read, and so few that none waits for another and they are put together.
 DENSE = Shape("dense", at_once=8, each=3, events=250, every_us=2_000, warm_up=0)
 # For proxies that take half a millisecond for an event.
