@@ -129,7 +129,7 @@ def sources_exist(name: str, stages: list[list[Instruction]]) -> None:
 def place(source: pathlib.Path, target: pathlib.Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
-        shutil.copytree(source, target, dirs_exist_ok=True)
+        shutil.copytree(source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".peers"))
     else:
         shutil.copy(source, target)
 
