@@ -47,7 +47,7 @@ def measure(comparison: Comparison) -> None:
         f"the first after {AFTER_US / 1000:.0f} ms, then one every {EVERY_US / 1000:.0f} ms."
     )
     with comparison.telling_upstream() as upstream, comparison.running([target], upstream[1]):
-        for name, run in {"ours": ours, **there}.items():
+        for name, run in {"load": ours, **there}.items():
             try:
                 figures = run(comparison, target)
             except (FailedError, OSError, KeyError, ValueError) as failure:
