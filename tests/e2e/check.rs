@@ -118,7 +118,8 @@ fn every_configuration_of_the_comparison_with_other_proxies_is_good() {
     assert_eq!(ours.len(), 4, "{ours:?}");
     for file in ours {
         let mut filled = fs::read_to_string(&file).expect("a template").replace("@ROOT@", &root.display().to_string());
-        for (word, value) in [("PORT", "0"), ("ADMIN_PORT", "0"), ("UPSTREAM_PORT", "1"), ("DEADLINE", "5s"), ("QUEUE", "9")] {
+        let words = [("PORT", "0"), ("ADMIN_PORT", "0"), ("UPSTREAM_PORT", "1"), ("DEADLINE", "5s"), ("QUEUE", "9")];
+        for (word, value) in words {
             filled = filled.replace(&format!("@{word}@"), value);
         }
         let folder = tempfile::tempdir().expect("a temporary folder");
