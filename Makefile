@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup build quick demo observe run test bench compare fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
+.PHONY: help setup build pgo quick demo observe run test bench compare fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
 	clients-python clients-node clients-agents mixed dashboards pictures exporter soak chaos hostile sbom
 
 CARGO ?= cargo
@@ -14,6 +14,8 @@ DEMO_FLAGS ?=
 OBSERVE_FLAGS ?=
 # What `make compare` is given: --quick takes minutes instead of twenty.
 COMPARE_FLAGS ?=
+# Whether BOLT lays out what `make pgo` builds.
+BOLT ?=
 # How long `make fuzz` runs each target, and with which sanitizer: `address` needs CARGO="cargo +nightly".
 FUZZ_SECONDS ?= 600
 FUZZ_SANITIZER ?= none
@@ -40,6 +42,11 @@ setup: ## Fetch what the build needs: cmake, a C compiler, libonnxruntime (a sec
 
 build: setup ## Build the release binary, as the images do
 	$(CARGO) build --release --locked
+
+pgo: setup ## Build target/pgo/pointsman: the release, optimised by a profile of itself (BOLT=1: laid out by one, too)
+	@bash .ci/setup pgo
+	@[ -z "$(BOLT)" ] || bash .ci/setup bolt
+	CARGO="$(CARGO)" BOLT=$(BOLT) bash benches/pgo/build.sh
 
 quick: setup
 	$(CARGO) build $(QUICK)
@@ -99,6 +106,7 @@ lint-python: .venv/lint ## Check format, lints and types of all Python as CI doe
 	MYPYPATH=benches/gpu .venv/bin/mypy .ci/wheel.py benches/gpu benches/instruction_sets crates/core/known_models models tests/fixtures
 	MYPYPATH=benches/compare:benches/compare/tests .venv/bin/mypy benches/compare
 	MYPYPATH=tests/clients .venv/bin/mypy tests/clients
+	MYPYPATH=benches/compare:tests/clients .venv/bin/mypy benches/pgo
 	MYPYPATH=tests/exporter .venv/bin/mypy tests/exporter
 	MYPYPATH=tests/clients:tests/resilience .venv/bin/mypy tests/resilience
 	MYPYPATH=tests/observe:config/grafana .venv/bin/mypy config/grafana tests/observe
