@@ -46,6 +46,7 @@ mod offered;
 mod openings;
 mod parameters;
 mod passthrough;
+mod plausible;
 mod pools;
 mod reload;
 mod replayed;

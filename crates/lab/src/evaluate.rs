@@ -9,22 +9,28 @@
 mod baselines;
 mod envelopes;
 mod models;
+mod plausibility;
 mod reference;
 mod report;
 mod routing_report;
 mod scoring;
 mod subject;
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use futures::{StreamExt, stream};
 use pointsman_classifier::{Bundle, Classifier, ClassifierError, ClassifierHost, HeadSpec, Manifest};
 use pointsman_core::config;
-use pointsman_core::config::{Name, TimeSpan};
+use pointsman_core::config::{ConfigProblems, Name, TimeSpan};
 
 pub use self::baselines::{LabelBaseline, LabelBaselines, PromptLength, SingleLabel};
 pub use self::envelopes::{EnvelopeFlips, EnvelopeReport};
 pub use self::models::{CostQuality, ModelFigures, ModelsFigures, SuccessFigures};
+pub use self::plausibility::{
+    ExpectedLevel, PlacedShare, PlausibilityFigures, PlausibilityReport, PlausibilityVerdict, SHIPPED_TIERS,
+    SHORT_TOKENS, ServedTier, SetHalf, TierCounts,
+};
 pub use self::reference::reference;
 use self::report::LabelTally;
 pub use self::report::{EvaluationReport, LabelFigures, LabelReport};
@@ -90,6 +96,20 @@ pub enum EvaluateError {
     /// Some rows have labels and others outcomes, or outcomes of other models.
     #[error("`{}` mixes rows with labels, with `strong_correct` and with `scores`, or has scores of other models than the head", path.display())]
     Mixed { path: PathBuf },
+    /// A line is no row of a plausibility set.
+    #[error("`{}` line {line}: {message} (expected `id`, `language`, `domain`, `level`, which is trivial, middle or hard, and one of `text` and `messages`)", path.display())]
+    Plausibility {
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        message: String,
+    },
+    /// A folder of rows cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Folder { path: PathBuf, source: io::Error },
+    /// The keys of the strategy that is to decide are wrong.
+    #[error(transparent)]
+    Tiers(ConfigProblems),
     /// Nothing was judged.
     #[error("`{}` holds no row to judge", path.display())]
     Empty { path: PathBuf },

@@ -12,8 +12,11 @@ use pointsman_classifier::{ClassifierHost, OnnxRuntime, OnnxRuntimeError};
 use pointsman_core::config::{Config, ConfigProblems};
 use pointsman_lab::dataset::ModelPrices;
 use pointsman_lab::decision_log::rows::ExportError;
-use pointsman_lab::evaluate::{EnvelopeReport, EvaluateError, Evaluation, EvaluationProgress, EvaluationReport};
+use pointsman_lab::evaluate::{
+    EnvelopeReport, EvaluateError, Evaluation, EvaluationProgress, EvaluationReport, PlausibilityReport, SHIPPED_TIERS,
+};
 use pointsman_telemetry::Metrics;
+use serde::Serialize;
 
 use super::DATA;
 use super::from_log::FromLog;
@@ -30,7 +33,7 @@ pub(in crate::cli) struct EvalArguments {
     head: String,
     /// JSON lines with `prompt` and one of `label`, `strong_correct` and `weak_correct`, or `scores` by model (with
     /// `cost_usd` or `tokens`); rows that say `contaminated: true` are left out.
-    #[arg(long, value_name = "FILE", required_unless_present = "from_log")]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["from_log", "plausibility"])]
     data: Option<PathBuf>,
     /// A configuration whose models' prices turn `tokens` into costs; models go by their name there or at their
     /// provider.
@@ -42,6 +45,13 @@ pub(in crate::cli) struct EvalArguments {
     /// `--data`.
     #[arg(long, value_name = "ROWS", num_args = 0..=1, default_missing_value = "300", conflicts_with_all = ["report", "from_log"])]
     envelopes: Option<usize>,
+    /// Tells which tier serves the prompts and conversations of a plausibility set, a file or a folder of `.jsonl` files:
+    /// JSON lines with `id`, `language`, `domain`, `level` (trivial, middle or hard), and `text` or `messages`.
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["report", "from_log", "data", "envelopes"])]
+    plausibility: Option<PathBuf>,
+    /// Keys of the strategy `tiers` that decides for `--plausibility`, beside its models.
+    #[arg(long, value_name = "KEYS", requires = "plausibility", default_value = SHIPPED_TIERS)]
+    tiers: String,
     /// Decides the draws of the bootstrap intervals, and the sample of `--envelopes`.
     #[arg(long, value_name = "N", default_value_t = 7)]
     seed: u64,
@@ -77,19 +87,25 @@ struct ProgressLine {
 
 pub(in crate::cli) fn run(arguments: &EvalArguments) -> ExitCode {
     if let Some(rows) = arguments.envelopes {
-        return match envelopes(arguments, rows) {
-            Ok(report) if arguments.json => {
-                say(&format!("{}\n", serde_json::to_string(&report).expect("a report is plain data")))
-            }
-            Ok(report) => say(&tables::envelopes(&report)),
-            Err(error) => fail(&error, error.code()),
-        };
+        return print(arguments, envelopes(arguments, rows), tables::envelopes);
     }
-    match evaluate(arguments).and_then(|report| page(arguments, report)) {
+    if let Some(set) = &arguments.plausibility {
+        return print(arguments, plausibility(arguments, set), tables::plausibility::render);
+    }
+    print(arguments, evaluate(arguments).and_then(|report| page(arguments, report)), tables::render)
+}
+
+/// Prints a report as JSON or, by `render`, as tables.
+fn print<R: Serialize>(
+    arguments: &EvalArguments,
+    report: Result<R, EvalError>,
+    render: impl FnOnce(&R) -> String,
+) -> ExitCode {
+    match report {
         Ok(report) if arguments.json => {
             say(&format!("{}\n", serde_json::to_string(&report).expect("a report is plain data")))
         }
-        Ok(report) => say(&tables::render(&report)),
+        Ok(report) => say(&render(&report)),
         Err(error) => fail(&error, error.code()),
     }
 }
@@ -122,6 +138,14 @@ fn envelopes(arguments: &EvalArguments, rows: usize) -> Result<EnvelopeReport, E
     Ok(runtime.block_on(evaluation.envelopes(data, arguments.seed, rows))?)
 }
 
+fn plausibility(arguments: &EvalArguments, set: &Path) -> Result<PlausibilityReport, EvalError> {
+    let host =
+        ClassifierHost { base_dir: PathBuf::new(), runtime: OnnxRuntime::load()?, metrics: Arc::new(Metrics::new()) };
+    let evaluation = Evaluation::new(&arguments.bundle, &arguments.head, &host)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(EvalError::Runtime)?;
+    Ok(runtime.block_on(evaluation.plausibility(set, &arguments.tiers, arguments.seed))?)
+}
+
 /// Reads the prices of a configuration's models. A provider may serve one model under several entries: the first
 /// counts.
 fn prices(path: &Path) -> Result<ModelPrices, ConfigProblems> {
@@ -147,7 +171,7 @@ impl EvalError {
         match self {
             Self::OnnxRuntime(_) | Self::Runtime(_) | Self::Page { .. } => UNAVAILABLE,
             Self::Evaluate(EvaluateError::Bundle(_)) | Self::Prices(_) => CONFIG,
-            Self::Evaluate(EvaluateError::UnknownHead { .. }) => USAGE,
+            Self::Evaluate(EvaluateError::UnknownHead { .. } | EvaluateError::Tiers(_)) => USAGE,
             Self::Evaluate(_) | Self::Log(_) => DATA,
         }
     }

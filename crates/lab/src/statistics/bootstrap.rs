@@ -72,6 +72,14 @@ impl ConfidenceInterval {
         Self { low: (centre - half).max(0.0), high: (centre + half).min(1.0) }
     }
 
+    /// Returns the interval of a share, `hits` of `n`, whose rows are drawn with replacement [`RESAMPLES`] times.
+    #[must_use]
+    pub fn of_share(hits: u64, n: u64, seed: u64) -> Self {
+        let mut draws = RandomDraws::new(seed);
+        let mut share = || (0..n).filter(|_| draws.below(n) < hits).count() as f64 / n.max(1) as f64;
+        Self::of((0..RESAMPLES).map(|_| share()).collect())
+    }
+
     /// Returns the 95 % interval of the mean of numbers that sum to `sum` and whose squares sum to `squares`, by the
     /// normal approximation.
     #[must_use]
@@ -192,6 +200,15 @@ mod tests {
 
         // sqrt(0.8 * 0.2 / 800) = 0.01414
         assert!((0.8 - low - 0.0277).abs() < 0.003 && (high - 0.8 - 0.0277).abs() < 0.003, "{low} to {high}");
+    }
+
+    #[test]
+    fn the_interval_of_a_share_is_about_two_standard_errors_to_either_side() {
+        let ConfidenceInterval { low, high } = ConfidenceInterval::of_share(60, 100, 7);
+
+        // sqrt(0.6 * 0.4 / 100) = 0.049
+        assert!((0.6 - low - 0.096).abs() < 0.02 && (high - 0.6 - 0.096).abs() < 0.02, "{low} to {high}");
+        assert_eq!(ConfidenceInterval::of_share(9, 9, 7), ConfidenceInterval { low: 1.0, high: 1.0 });
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! An evaluation as a person reads it.
 
+pub(super) mod plausibility;
 mod routing;
 
 use std::fmt::Write as _;
