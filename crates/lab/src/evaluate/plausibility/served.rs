@@ -95,6 +95,7 @@ pub(super) fn configuration(head: &HeadSpec, tiers: &str) -> Result<Config, Conf
     let labels = labels.collect::<Vec<_>>().join(", ");
     let text = format!(
         "version: 1\n\
+         listen: {{address: \"127.0.0.1:0\"}}\n\
          providers: {{nobody: {{base_url: \"http://127.0.0.1:9/v1\"}}}}\n\
          models: {{bottom: {{provider: nobody}}, middle: {{provider: nobody}}, top: {{provider: nobody}}}}\n\
          classifiers: {{default: {{bundle: bundle}}}}\n\
