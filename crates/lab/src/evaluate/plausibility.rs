@@ -1,7 +1,7 @@
 //! Plausibility: whether prompts and conversations whose level people wrote down are served by the tier that one expects.
 //!
 //! Rows go the way of a request: body, prompt, the part of the conversation that is judged, features, the classifier
-//! with its cascade, and a policy's `tiers` strategy, abstentions included ([`served`](self::served)). Each row belongs
+//! with its cascade, and a policy's `tiers` strategy, abstentions included (`served`). Each row belongs
 //! to one half of its set by its name: whoever tunes looks at `development` alone, and `check` says whether it held.
 
 mod figures;
