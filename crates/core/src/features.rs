@@ -20,7 +20,7 @@ use bytes::Bytes;
 pub use self::feature::{FeatureDefinition, FeatureKind, FeatureScope, FeatureValue};
 pub use self::language::{Language, MAX_LANGUAGE_BYTES};
 pub use self::table::{FEATURE_TABLE, index_of, table_markdown};
-pub use self::text::{MAX_SCANNED_BYTES, TextStructure};
+pub use self::text::{MAX_SCANNED_BYTES, TextStructure, Words};
 use self::tokens::MediaTokens;
 pub use self::tokens::{TokenCount, TokenCounter, TokenTally, TokenizerFamily};
 use crate::prompt::{

@@ -1,12 +1,23 @@
-//! The structure of one text: one pass over its lines, each line one pass over its characters.
+//! The structure of one text: its lines sort it into prose and code, and each measure looks for its own marks in them.
+//!
+//! What has no mark is skipped at memory speed: characters are counted by the block, and braces, angle brackets and
+//! backslashes are searched for. Only words are looked at one by one.
 
 mod blocks;
+mod characters;
+mod math;
+mod passages;
 mod steps;
 mod tags;
+mod words;
 
 use self::blocks::JsonBlocks;
+use self::characters::CharacterCounts;
+use self::math::MathMarks;
+use self::passages::{Passage, PassageKind, Passages};
 use self::steps::StepMarks;
 use self::tags::TagScan;
+pub use self::words::Words;
 
 /// The bytes of a text whose structure is read; the rest counts only towards [`TextStructure::chars`].
 pub const MAX_SCANNED_BYTES: usize = 64 * 1024;
@@ -50,134 +61,67 @@ impl TextStructure {
     /// Reads the structure of the first [`MAX_SCANNED_BYTES`] of `text`.
     #[must_use]
     pub fn of(text: &str) -> Self {
-        let mut scan = TextScan::default();
-        let head = &text[..text.floor_char_boundary(MAX_SCANNED_BYTES)];
-        if !head.is_empty() {
-            head.split('\n').for_each(|line| scan.line(line));
-            // Line feeds are characters too, if not of any line.
-            scan.chars.all += scan.found.lines - 1;
+        let (head, rest) = text.split_at(text.floor_char_boundary(MAX_SCANNED_BYTES));
+        if head.is_empty() {
+            return Self::default();
         }
-        Self { chars: text.chars().count() as u64, ..scan.finish() }
+        let mut scan = TextScan::default();
+        let mut passages = Passages::of(head);
+        for passage in passages.by_ref() {
+            scan.passage(passage);
+        }
+        let lines = passages.counts();
+        let chars = CharacterCounts::of(head);
+        Self {
+            chars: u64::from(chars.all) + rest.chars().count() as u64,
+            words: scan.words,
+            lines: lines.lines,
+            code_blocks: lines.blocks,
+            code_lines: lines.code,
+            xml_tags: scan.tags.count(),
+            json_blocks: JsonBlocks::in_text(head),
+            math: scan.math.count(),
+            digits_ratio: ratio(chars.digits, chars.all),
+            upper_ratio: ratio(chars.upper, chars.letters),
+            non_ascii_ratio: ratio(chars.non_ascii, chars.all),
+            question_words: scan.question_words,
+            question_marks: chars.question_marks,
+            steps: lines.list_items + scan.steps.count(),
+        }
     }
 }
 
 #[derive(Default)]
 struct TextScan {
-    found: TextStructure,
-    chars: CharCounts,
-    /// The fence that opened the block the scan is in.
-    fence: Option<&'static str>,
-    json: JsonBlocks,
+    words: u32,
+    question_words: u32,
     tags: TagScan,
     steps: StepMarks,
-    latex_commands: u32,
-    dollars: u32,
-    operators: u32,
-}
-
-/// Characters by class.
-#[derive(Default)]
-struct CharCounts {
-    all: u32,
-    letters: u32,
-    upper: u32,
-    digits: u32,
-    non_ascii: u32,
+    math: MathMarks,
 }
 
 impl TextScan {
-    fn line(&mut self, line: &str) {
-        self.found.lines += 1;
-        let prose = !self.is_code(line);
-        if prose {
-            self.steps.line(line);
-        }
-        self.tags.new_line();
-        let mut word_start = None;
-        let mut backslash = false;
-        for (index, c) in line.char_indices() {
-            self.chars.push(c);
-            self.json.push(c);
-            self.found.question_marks += u32::from(matches!(c, '?' | '？' | '؟'));
-            if prose {
-                self.tags.push(c);
-                self.math(c, backslash);
-                backslash = c == '\\' && !backslash;
+    fn passage(&mut self, passage: Passage<'_>) {
+        let Passage { text, kind } = passage;
+        match kind {
+            PassageKind::Prose => {
+                self.tags.read(text);
+                self.math.read(text);
+                for word in Words::of(text).map(words::bare) {
+                    self.word(word);
+                    self.steps.word(word);
+                }
             }
-            if !c.is_whitespace() {
-                word_start.get_or_insert(index);
-            } else if let Some(start) = word_start.take() {
-                self.word(&line[start..index], prose);
-            }
-        }
-        if let Some(start) = word_start {
-            self.word(&line[start..], prose);
+            PassageKind::Code => Words::of(text).map(words::bare).for_each(|word| self.word(word)),
         }
     }
 
-    /// Follows the fences; a fence is code, whether it opens or closes.
-    fn is_code(&mut self, line: &str) -> bool {
-        let start = line.trim_start_matches([' ', '\t']);
-        let fence = ["```", "~~~"].into_iter().find(|fence| start.starts_with(fence));
-        match (self.fence, fence) {
-            (None, None) => return false,
-            (None, Some(_)) => {
-                self.found.code_blocks += 1;
-                self.fence = fence;
-            }
-            (Some(open), Some(close)) if open == close => self.fence = None,
-            (Some(_), _) => self.found.code_lines += 1,
-        }
-        true
-    }
-
-    fn math(&mut self, c: char, after_backslash: bool) {
-        match c {
-            '$' => self.dollars += 1,
-            '=' | '^' | '±' | '×' | '÷' | '√' | '∑' | '∏' | '∫' | '∂' | '∞' | '≈' | '≠' | '≤' | '≥' =>
-            {
-                self.operators += 1;
-            }
-            c if after_backslash && c.is_ascii_alphabetic() => self.latex_commands += 1,
-            _ => {}
-        }
-    }
-
-    fn word(&mut self, word: &str, prose: bool) {
-        self.found.words += 1;
-        let bare = word.trim_matches(|c: char| c.is_ascii_punctuation());
-        let asks = QUESTION_WORDS.iter().any(|known| bare.eq_ignore_ascii_case(known));
-        self.found.question_words += u32::from(asks);
-        if prose {
-            self.steps.word(bare);
-        }
-    }
-
-    fn finish(self) -> TextStructure {
-        TextStructure {
-            xml_tags: self.tags.count(),
-            json_blocks: self.json.count(),
-            math: self.latex_commands + self.dollars / 2 + self.operators,
-            digits_ratio: ratio(self.chars.digits, self.chars.all),
-            upper_ratio: ratio(self.chars.upper, self.chars.letters),
-            non_ascii_ratio: ratio(self.chars.non_ascii, self.chars.all),
-            steps: self.steps.count(),
-            ..self.found
-        }
-    }
-}
-
-impl CharCounts {
-    fn push(&mut self, c: char) {
-        self.all += 1;
-        if c.is_ascii() {
-            self.letters += u32::from(c.is_ascii_alphabetic());
-            self.upper += u32::from(c.is_ascii_uppercase());
-            self.digits += u32::from(c.is_ascii_digit());
-        } else {
-            self.non_ascii += 1;
-            self.letters += u32::from(c.is_alphabetic());
-            self.upper += u32::from(c.is_alphabetic() && c.is_uppercase());
+    /// Takes a word without the punctuation around it.
+    fn word(&mut self, word: &str) {
+        self.words += 1;
+        if words::may_ask(word) {
+            let asks = QUESTION_WORDS.iter().any(|known| word.eq_ignore_ascii_case(known));
+            self.question_words += u32::from(asks);
         }
     }
 }
@@ -186,5 +130,7 @@ fn ratio(part: u32, whole: u32) -> f64 {
     if whole == 0 { 0.0 } else { f64::from(part) / f64::from(whole) }
 }
 
+#[cfg(test)]
+mod reference;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! Counting JSON-like blocks by their brackets.
 
+use memchr::memchr2;
+
 /// Counts outermost blocks that start like JSON and whose brackets balance.
 #[derive(Default)]
 pub(super) struct JsonBlocks {
@@ -13,39 +15,53 @@ pub(super) struct JsonBlocks {
 enum JsonScanState {
     #[default]
     Outside,
-    /// The state after a bracket that starts a block if this character follows.
-    Opened(char),
+    /// The state after a bracket that starts a block if this byte follows.
+    Opened(u8),
     Inside,
     Quoted,
     Escaped,
 }
 
 impl JsonBlocks {
-    pub(super) fn push(&mut self, c: char) {
-        self.state = match (self.state, c) {
+    /// Returns the number of blocks in a text; its line feeds do not count as characters.
+    pub(super) fn in_text(text: &str) -> u32 {
+        let (mut blocks, mut rest) = (Self::default(), text.as_bytes());
+        while let Some(at) = memchr2(b'{', b'[', rest) {
+            rest = &rest[at..];
+            let read = rest.iter().position(|byte| {
+                blocks.push(*byte);
+                matches!(blocks.state, JsonScanState::Outside)
+            });
+            let Some(read) = read else { break };
+            rest = &rest[read + 1..];
+        }
+        blocks.count
+    }
+
+    fn push(&mut self, byte: u8) {
+        if byte == b'\n' {
+            return;
+        }
+        self.state = match (self.state, byte) {
             (JsonScanState::Escaped, _) => JsonScanState::Quoted,
-            (JsonScanState::Quoted, '\\') => JsonScanState::Escaped,
-            (JsonScanState::Quoted, '"') => JsonScanState::Inside,
+            (JsonScanState::Quoted, b'\\') => JsonScanState::Escaped,
+            (JsonScanState::Quoted, b'"') => JsonScanState::Inside,
             (JsonScanState::Quoted, _) => JsonScanState::Quoted,
-            (JsonScanState::Opened(needed), _) if c == needed => self.start(c),
-            (JsonScanState::Opened(needed), _) if c.is_ascii_whitespace() => JsonScanState::Opened(needed),
-            (JsonScanState::Outside | JsonScanState::Opened(_), '{') => JsonScanState::Opened('"'),
-            (JsonScanState::Outside | JsonScanState::Opened(_), '[') => JsonScanState::Opened('{'),
+            (JsonScanState::Opened(needed), _) if byte == needed => self.start(byte),
+            (JsonScanState::Opened(needed), _) if byte.is_ascii_whitespace() => JsonScanState::Opened(needed),
+            (JsonScanState::Outside | JsonScanState::Opened(_), b'{') => JsonScanState::Opened(b'"'),
+            (JsonScanState::Outside | JsonScanState::Opened(_), b'[') => JsonScanState::Opened(b'{'),
             (JsonScanState::Outside | JsonScanState::Opened(_), _) => JsonScanState::Outside,
-            (JsonScanState::Inside, '"') => JsonScanState::Quoted,
-            (JsonScanState::Inside, '{' | '[') => self.open(),
-            (JsonScanState::Inside, '}' | ']') => self.close(),
+            (JsonScanState::Inside, b'"') => JsonScanState::Quoted,
+            (JsonScanState::Inside, b'{' | b'[') => self.open(),
+            (JsonScanState::Inside, b'}' | b']') => self.close(),
             (JsonScanState::Inside, _) => JsonScanState::Inside,
         };
     }
 
-    pub(super) const fn count(&self) -> u32 {
-        self.count
-    }
-
     /// Enters a block by the character that proves it: a quote in its first bracket, or a second bracket.
-    const fn start(&mut self, proof: char) -> JsonScanState {
-        if proof == '"' {
+    const fn start(&mut self, proof: u8) -> JsonScanState {
+        if proof == b'"' {
             self.depth = 1;
             return JsonScanState::Quoted;
         }

@@ -1,10 +1,12 @@
 //! Counting the marks of a task in several steps.
 
+use super::words;
+
 /// Words that go on with a sequence that `first` began.
 const FOLLOWING: [&str; 5] = ["then", "next", "afterwards", "finally", "lastly"];
 const STEP_BY_STEP: [&str; 3] = ["step", "by", "step"];
 
-/// Counts list items, `first … then` and `step by step`.
+/// Counts `first … then` and `step by step`.
 #[derive(Default)]
 pub(super) struct StepMarks {
     count: u32,
@@ -14,12 +16,12 @@ pub(super) struct StepMarks {
 }
 
 impl StepMarks {
-    pub(super) fn line(&mut self, line: &str) {
-        self.count += u32::from(is_list_item(line));
-    }
-
     /// Takes a word without the punctuation around it.
     pub(super) fn word(&mut self, word: &str) {
+        if !words::may_be_step(word) {
+            self.phrase = 0;
+            return;
+        }
         let is = |other: &str| word.eq_ignore_ascii_case(other);
         let follows = self.first_said && FOLLOWING.iter().any(|following| is(following));
         self.count += u32::from(follows || is("step-by-step"));
@@ -36,7 +38,8 @@ impl StepMarks {
     }
 }
 
-fn is_list_item(line: &str) -> bool {
+/// Returns whether a line begins with a number and a full stop or bracket after it.
+pub(super) fn is_list_item(line: &str) -> bool {
     let start = line.trim_start_matches([' ', '\t']);
     let after_digits = start.trim_start_matches(|c: char| c.is_ascii_digit());
     let digits = start.len() - after_digits.len();

@@ -1,5 +1,7 @@
 //! Counting opening XML and HTML tags.
 
+use memchr::memchr;
+
 /// Counts opening tags; a tag ends on the line it starts on.
 #[derive(Default)]
 pub(super) struct TagScan {
@@ -20,18 +22,32 @@ enum TagScanState {
 }
 
 impl TagScan {
-    pub(super) const fn new_line(&mut self) {
+    /// Reads a passage of whole lines.
+    pub(super) fn read(&mut self, text: &str) {
         self.state = TagScanState::Outside;
+        let mut rest = text.as_bytes();
+        while let Some(at) = memchr(b'<', rest) {
+            rest = &rest[at..];
+            let read = rest.iter().position(|byte| {
+                self.push(*byte);
+                matches!(self.state, TagScanState::Outside)
+            });
+            let Some(read) = read else { break };
+            rest = &rest[read + 1..];
+        }
     }
 
-    pub(super) const fn push(&mut self, c: char) {
-        self.state = match (self.state, c) {
-            (_, '<') => TagScanState::Opened,
-            (TagScanState::Opened, 'a'..='z' | 'A'..='Z') => TagScanState::Name,
-            (TagScanState::Name, 'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' | ':') => TagScanState::Name,
-            (TagScanState::Name, ' ' | '\t' | '\r') => TagScanState::Attributes,
-            (TagScanState::Name, '/') => TagScanState::SelfClosing,
-            (TagScanState::Name | TagScanState::Attributes | TagScanState::SelfClosing, '>') => {
+    const fn push(&mut self, byte: u8) {
+        self.state = match (self.state, byte) {
+            (_, b'\n') => TagScanState::Outside,
+            (_, b'<') => TagScanState::Opened,
+            (TagScanState::Opened, b'a'..=b'z' | b'A'..=b'Z') => TagScanState::Name,
+            (TagScanState::Name, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b':') => {
+                TagScanState::Name
+            }
+            (TagScanState::Name, b' ' | b'\t' | b'\r') => TagScanState::Attributes,
+            (TagScanState::Name, b'/') => TagScanState::SelfClosing,
+            (TagScanState::Name | TagScanState::Attributes | TagScanState::SelfClosing, b'>') => {
                 self.count += 1;
                 TagScanState::Outside
             }

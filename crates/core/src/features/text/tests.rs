@@ -96,6 +96,17 @@ fn structure_ends_with_the_scanned_bytes_and_characters_do_not() {
     }
 }
 
+/// White space of every kind, and characters that are close to it.
+const BLANKS: &str = "(\\PC|[ab\n\t\r\u{b}\u{85}\u{a0}\u{1680}\u{2003}\u{2028}\u{205f}\u{3000}\u{2060}\u{1f} ]){0,60}";
+
+/// Whatever a measure looks for.
+const MARKS: &str = "([<>{}\\[\\]\"`~$\\\\ \n\t\r1.)a?=^/:-]|```|~~~|first|then|step |by |why|\u{3000}|\u{a0}\
+    |é|±|≤|？|É|\\PC){0,120}";
+
+/// Words that questions and steps are told by.
+const STEPS: &str = "((first|Firstly|then|next|afterwards|finally|lastly|step|by|step-by-step|who|WHOSE|which|How|a|tent)\
+    [ ,.?\n\"]{1,2}){0,40}";
+
 proptest! {
     #[test]
     fn any_text_has_ratios_within_one_and_counts_within_its_length(text in "([<>{}\\[\\]\"`~$\\\\ \n1.)a?]|\\PC){0,80}") {
@@ -107,5 +118,22 @@ proptest! {
         prop_assert_eq!(found.chars as usize, text.chars().count());
         prop_assert_eq!(found.words as usize, text.split_whitespace().count());
         prop_assert_eq!(found.lines as usize, if text.is_empty() { 0 } else { text.split('\n').count() });
+    }
+
+    #[test]
+    fn words_are_split_at_white_space(text in BLANKS) {
+        prop_assert!(Words::of(&text).eq(text.split_whitespace()));
+    }
+
+    #[test]
+    fn any_text_has_the_structure_that_its_characters_define(text in MARKS) {
+        prop_assert_eq!(of(&text), reference::structure(&text));
+    }
+
+    #[test]
+    fn words_of_steps_and_questions_count_as_they_are_defined(
+        text in STEPS,
+    ) {
+        prop_assert_eq!(of(&text), reference::structure(&text));
     }
 }
