@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use futures::future::join_all;
-use pointsman_classifier::{Bundle, Classifier, ClassifierHost, OnnxRuntime, ScoreRequest};
+use pointsman_classifier::{Bundle, Classifier, ClassifierHost, OnnxRuntime, ScoreRequest, ScoredHeads};
 use pointsman_core::config;
 use pointsman_core::config::{DeviceChoice, Name, TimeSpan};
 use pointsman_core::features::Features;
@@ -108,7 +108,7 @@ async fn scores(classifier: &Classifier, prompts: &[String]) -> Result<Value> {
 
 async fn judge(classifier: &Classifier, text: &str) -> Result<pointsman_core::scores::Scores> {
     let deadline = tokio::time::Instant::now() + PATIENCE;
-    let ask = ScoreRequest { text, features: &Features::default(), deadline, heads: &[] };
+    let ask = ScoreRequest { text, features: &Features::default(), deadline, heads: &[], scored: ScoredHeads::All };
     classifier.score(ask).await.map_err(|reason| anyhow!(reason.as_str()))
 }
 

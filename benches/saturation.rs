@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use ort::session::Session;
 use ort::value::Tensor;
-use pointsman_classifier::{Bundle, Classifier, ClassifierHost, EncoderOutage, OnnxRuntime, ScoreRequest, TokenIds};
+use pointsman_classifier::{
+    Bundle, Classifier, ClassifierHost, EncoderOutage, OnnxRuntime, ScoreRequest, ScoredHeads, TokenIds,
+};
 use pointsman_core::config;
 use pointsman_core::config::{Name, TimeSpan};
 use pointsman_core::features::{Features, TokenCounter};
@@ -168,7 +170,13 @@ async fn point(classifier: &Classifier, questions: &Arc<Vec<Question>>, callers:
                         break;
                     }
                     let deadline = tokio::time::Instant::from_std(asked + PATIENCE);
-                    let ask = ScoreRequest { text: &question.text, features: &question.features, deadline, heads: &[] };
+                    let ask = ScoreRequest {
+                        text: &question.text,
+                        features: &question.features,
+                        deadline,
+                        heads: &[],
+                        scored: ScoredHeads::All,
+                    };
                     classifier.score(ask).await.map_err(|reason| anyhow!(reason.as_str()))?;
                     times.push(asked.elapsed().as_secs_f64() * 1e3);
                 }

@@ -5,10 +5,10 @@
 
 use std::borrow::Cow;
 
-use pointsman_classifier::ScoreRequest;
+use pointsman_classifier::{ScoreRequest, ScoredHeads};
 use pointsman_core::config::Name;
 use pointsman_core::features::{Features, TextStructure};
-use pointsman_core::policy::{JudgeFailure, Judgement, Policy, RequestFacts, RouteSimilarities};
+use pointsman_core::policy::{DecisionDetail, JudgeFailure, Judgement, Policy, RequestFacts, RouteSimilarities};
 use pointsman_core::prompt::{AskSource, Prompt};
 use pointsman_core::scores::{ClassifierFailure, Scores};
 use tokio::time::Instant;
@@ -103,7 +103,8 @@ pub(super) async fn scores(
         Some(ClassifierState::Ready(classifier)) => {
             let patience = snapshot.config.classifiers.get(name).map(|section| section.deadline.0);
             let deadline = Instant::now() + patience.unwrap_or_default();
-            Box::pin(classifier.score(ScoreRequest { text, features, deadline, heads: policy.heads_of(name) })).await
+            let (heads, scored) = (policy.heads_of(name), scored(snapshot, facts));
+            Box::pin(classifier.score(ScoreRequest { text, features, deadline, heads, scored })).await
         }
         Some(ClassifierState::Unavailable { reason, .. }) => Err(*reason),
         None => Err(ClassifierFailure::BundleUnavailable), // validation refuses a policy that names no classifier
@@ -131,6 +132,12 @@ pub(super) async fn scores(
     } else {
         ClassifiedAsk { scores: answered, label_from: source }
     }
+}
+
+/// Returns which heads a request needs: those that its policy reads, unless all are shown or logged.
+fn scored(snapshot: &Snapshot, facts: &RequestFacts<'_>) -> ScoredHeads {
+    let is_shown = facts.detail == DecisionDetail::Explanation || snapshot.decision_log.is_some();
+    if is_shown { ScoredHeads::All } else { ScoredHeads::Read }
 }
 
 /// Returns the features of a prompt with the structure of another text of it.

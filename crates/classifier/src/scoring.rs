@@ -6,6 +6,7 @@
 //! known here.
 
 pub(crate) mod encoder;
+mod ends;
 pub(crate) mod error;
 pub(crate) mod heads;
 pub(crate) mod inputs;

@@ -21,7 +21,7 @@ use pointsman_telemetry::Metrics;
 use pointsman_telemetry::metrics::ShadowMetrics;
 use tokio::time::Instant;
 
-use crate::{Bundle, BundleIdentity, Classifier, ClassifierHost, ScoreRequest};
+use crate::{Bundle, BundleIdentity, Classifier, ClassifierHost, ScoreRequest, ScoredHeads};
 
 /// Prompts that may wait for a shadow.
 const QUEUE: usize = 16;
@@ -238,7 +238,13 @@ impl ShadowScorer {
         let policy = job.policies.get(&job.policy);
         let heads = policy.map(|policy| policy.heads_of(&job.name).to_vec()).unwrap_or_default();
         let deadline = Instant::now() + DEADLINE;
-        let ask = ScoreRequest { text: &job.text, features: &job.features, deadline, heads: &heads };
+        let ask = ScoreRequest {
+            text: &job.text,
+            features: &job.features,
+            deadline,
+            heads: &heads,
+            scored: ScoredHeads::Read,
+        };
         match self.classifier.score(ask).await {
             Ok(scores) if scores.source.degraded().is_none() => self.compare(&job, &heads, scores),
             _ => self.metrics.failed(),

@@ -8,6 +8,7 @@ mod error;
 mod layer;
 mod maths;
 mod reader;
+mod sparse;
 mod trees;
 
 use std::sync::Arc;
@@ -100,7 +101,16 @@ impl Heads {
                     let forest = Some(Arc::new(TreeEnsemble::read(&mut reader, spec, trees, inputs)?));
                     Head { forest, ..Head::new(spec, Vec::new()) }
                 }
-                None => Head::new(spec, reader.layers(spec, inputs)?),
+                None => {
+                    let mut layers = reader.layers(spec, inputs)?;
+                    let before = spec.inputs.iter().take_while(|block| **block != InputBlock::Ngrams);
+                    let from: usize = before.map(width).sum();
+                    if from < inputs && spec.inputs.contains(&InputBlock::Ngrams) {
+                        let first = layers.remove(0);
+                        layers.insert(0, first.with_sparse_columns(from, ngrams::WIDTH));
+                    }
+                    Head::new(spec, layers)
+                }
             });
         }
         reader.finish()?;
@@ -121,7 +131,16 @@ impl Heads {
     /// # Errors
     /// When a score is not a number.
     pub fn score_lexical(&self, blocks: HeadInputs<'_>) -> Result<Vec<HeadScores>, InferenceError> {
-        self.0.iter().filter(|head| head.is_lexical()).map(|head| head.score(blocks)).collect()
+        self.score_lexical_of(blocks, |_| true)
+    }
+
+    /// Returns the scores of those heads that need no encoder whose names are `wanted`.
+    pub(crate) fn score_lexical_of(
+        &self,
+        blocks: HeadInputs<'_>,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<HeadScores>, InferenceError> {
+        self.0.iter().filter(|head| wanted(&head.name) && head.is_lexical()).map(|head| head.score(blocks)).collect()
     }
 
     /// Returns whether the head called `name` needs no encoder.
@@ -281,7 +300,12 @@ impl Head {
             from += match block {
                 InputBlock::Embedding => layer.add(&mut values, from, blocks.embedding),
                 InputBlock::Features => layer.add(&mut values, from, blocks.features),
-                InputBlock::Ngrams => layer.add_sparse(&mut values, from, blocks.ngrams),
+                InputBlock::Ngrams => {
+                    if let Some(sparse) = &layer.sparse {
+                        sparse.add(&mut values, blocks.ngrams);
+                    }
+                    0
+                }
             };
         }
         values

@@ -29,6 +29,25 @@ pub(crate) struct LexicalHeads {
     cascade: bool,
 }
 
+/// The heads that a caller reads.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum HeadsRead<'a> {
+    /// All of the bundle.
+    All,
+    /// Those of these names.
+    Named(&'a [Name]),
+}
+
+impl HeadsRead<'_> {
+    /// Returns whether the head called `name` is one of them.
+    pub(crate) fn has(self, name: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(names) => names.iter().any(|own| **own == *name),
+        }
+    }
+}
+
 /// A head that stands for another.
 #[derive(Debug)]
 struct LexicalForm {
@@ -60,15 +79,16 @@ impl LexicalHeads {
         })
     }
 
-    /// Returns the scores of the lexical heads: under the names that they stand for, then under their own.
+    /// Returns the scores of the lexical heads that `read` names, or all: under the names that they stand for, then under
+    /// their own.
     ///
     /// # Errors
     /// When a score is not a number.
-    pub(crate) fn score(&self, input: &ScorerInput) -> Result<Vec<HeadScores>, InferenceError> {
+    pub(crate) fn score(&self, input: &ScorerInput, read: HeadsRead<'_>) -> Result<Vec<HeadScores>, InferenceError> {
         let none = Ngrams::default();
         let ngrams = if self.reads_ngrams { input.ngrams() } else { &none };
         let blocks = HeadInputs { embedding: &[], features: &input.features, ngrams };
-        let own = self.heads.score_lexical(blocks)?;
+        let own = self.heads.score_lexical_of(blocks, |head| self.is_among(head, read))?;
         let stand_in = |form: &LexicalForm| {
             let scores = own.iter().find(|scores| scores.head == form.form)?;
             Some(HeadScores { head: Arc::clone(&form.stands_for), ..scores.clone() })
@@ -76,6 +96,12 @@ impl LexicalHeads {
         let mut scores: Vec<_> = self.forms.iter().filter_map(stand_in).collect();
         scores.extend(own);
         Ok(scores)
+    }
+
+    /// Returns whether a caller reads `head`: by its own name, or in place of the head that it stands for.
+    pub(crate) fn is_among(&self, head: &str, read: HeadsRead<'_>) -> bool {
+        let stands_for = || self.forms.iter().find(|form| *form.form == *head).map(|form| &*form.stands_for);
+        read.has(head) || stands_for().is_some_and(|stood_for| read.has(stood_for))
     }
 
     /// Returns whether the cascade may stop here for a caller that wants the heads `asked`; for none, every head.

@@ -5,39 +5,109 @@
 //! on texts cut this way says so by `repeat_words`; training cuts by the same rule (`models/train/repeats.py`).
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::hash::BuildHasher;
 
-/// The runs of words that a text has held so far, each by its bytes with single spaces between the words.
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use pointsman_core::features::Words;
+
+/// About how many bytes a word takes with its blank, to make room beforehand.
+const BYTES_PER_WORD: usize = 5;
+
+/// The factor of a word's hash for each word behind it in a run.
+const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// The runs of words that a text has held so far.
 #[derive(Debug)]
-pub(crate) struct RepeatFilter {
+pub(crate) struct RepeatFilter<'t> {
     window: usize,
-    seen: HashSet<String>,
+    /// The words of all texts so far, one behind the other.
+    words: Vec<&'t str>,
+    /// Each different run.
+    runs: HashTable<WordRun>,
+    /// Hashes words by a key of this process, so that no text can be written to collide.
+    state: RandomState,
 }
 
-impl RepeatFilter {
+/// A run of words.
+#[derive(Debug, Clone, Copy)]
+struct WordRun {
+    hash: u64,
+    /// The index of its first word.
+    at: usize,
+}
+
+impl<'t> RepeatFilter<'t> {
     /// Looks for runs of `window` words; at least one.
     pub(crate) fn new(window: usize) -> Self {
-        Self { window: window.max(1), seen: HashSet::new() }
+        Self { window: window.max(1), words: Vec::new(), runs: HashTable::new(), state: RandomState::default() }
     }
 
     /// Returns `text` without the words that stand in a run which occurred before, in it or in an earlier text.
     ///
     /// A word goes together with the white space before it. Time is linear in the length of the text.
-    pub(crate) fn once<'t>(&mut self, text: &'t str) -> Cow<'t, str> {
-        let words: Vec<&str> = text.split_whitespace().collect();
-        let mut repeated_before = 0;
-        let mut kept = vec![true; words.len()];
-        for (at, run) in words.windows(self.window).enumerate() {
-            if !self.seen.insert(run.join(" ")) {
-                let from = repeated_before.max(at);
-                kept[from..at + self.window].fill(false);
-                repeated_before = at + self.window;
+    pub(crate) fn once(&mut self, text: &'t str) -> Cow<'t, str> {
+        let first = self.words.len();
+        self.words.reserve(text.len() / BYTES_PER_WORD + 1);
+        self.words.extend(Words::of(text));
+        let words = self.words.len() - first;
+        self.runs.reserve((words + 1).saturating_sub(self.window), |run| run.hash);
+        // No word is left out until one is.
+        let (mut kept, mut repeated_before) = (Vec::new(), 0);
+        let mut hashes = RunHashes::new(self.window);
+        for at in 0..words {
+            hashes.push(self.state.hash_one(self.words[first + at]));
+            let Some(run) = (at + 1).checked_sub(self.window) else { continue };
+            if !self.is_new(WordRun { hash: hashes.sum, at: first + run }) {
+                kept.resize(words, true);
+                let from = repeated_before.max(run);
+                kept[from..=at].fill(false);
+                repeated_before = at + 1;
             }
         }
         if repeated_before == 0 {
             return Cow::Borrowed(text);
         }
-        Cow::Owned(without(text, &words, &kept))
+        Cow::Owned(without(text, &self.words[first..], &kept))
+    }
+
+    /// Adds a run unless it has occurred.
+    fn is_new(&mut self, run: WordRun) -> bool {
+        let Self { window, words, runs, .. } = self;
+        let words_of = |run: &WordRun| &words[run.at..run.at + *window];
+        let is_same = |other: &WordRun| other.hash == run.hash && words_of(other) == words_of(&run);
+        match runs.entry(run.hash, is_same, |run| run.hash) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(place) => {
+                place.insert(run);
+                true
+            }
+        }
+    }
+}
+
+/// The hash of the newest words: a polynomial of theirs, which moves on by one word in constant time.
+struct RunHashes {
+    sum: u64,
+    /// The hashes of these words, the oldest at `oldest`.
+    words: Vec<u64>,
+    oldest: usize,
+    /// The factor of the oldest word, once it is to go.
+    last_factor: u64,
+}
+
+impl RunHashes {
+    fn new(window: usize) -> Self {
+        let last_factor = FACTOR.wrapping_pow(u32::try_from(window).unwrap_or(u32::MAX));
+        Self { sum: 0, words: vec![0; window], oldest: 0, last_factor }
+    }
+
+    fn push(&mut self, hash: u64) {
+        let oldest = std::mem::replace(&mut self.words[self.oldest], hash);
+        self.oldest = if self.oldest + 1 == self.words.len() { 0 } else { self.oldest + 1 };
+        self.sum = self.sum.wrapping_mul(FACTOR).wrapping_add(hash);
+        self.sum = self.sum.wrapping_sub(oldest.wrapping_mul(self.last_factor));
     }
 }
 
@@ -126,7 +196,7 @@ mod tests {
 
         for case in fixture.repeats {
             let mut repeats = RepeatFilter::new(case.window);
-            assert_eq!(case.parts.map(|part| repeats.once(&part).into_owned()), case.once);
+            assert_eq!(case.parts.each_ref().map(|part| repeats.once(part).into_owned()), case.once);
         }
         let spec = TokenizerSpec {
             file: String::new(),

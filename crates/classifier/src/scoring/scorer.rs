@@ -52,9 +52,9 @@ impl ScorerInput {
         Self { excerpt, features: inputs.scale(features), length, ngrams: OnceLock::new() }
     }
 
-    /// Returns the text's n-grams.
+    /// Returns the text's n-grams, in the order of the text.
     pub(crate) fn ngrams(&self) -> &Ngrams {
-        self.ngrams.get_or_init(|| Ngrams::of(&self.excerpt))
+        self.ngrams.get_or_init(|| Ngrams::unsorted(&self.excerpt))
     }
 }
 

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 
 use self::controls::ControlTokens;
 pub(crate) use self::vocabulary::{PaddingSide, TokenPadding};
+use super::ends;
 use super::error::InferenceError;
 use super::repeats::RepeatFilter;
 use crate::manifest::{ManifestError, TokenizerSpec, TokenizerSpecError};
@@ -35,6 +36,13 @@ pub struct TextExcerpt {
     head: String,
     tail: String,
     /// Characters of the whole text when some were cut.
+    cut_from: Option<usize>,
+}
+
+/// The two ends of a text, or all of it as the first.
+struct TextEnds<'t> {
+    head: &'t str,
+    tail: &'t str,
     cut_from: Option<usize>,
 }
 
@@ -90,33 +98,31 @@ impl TokenBudget {
     /// Cuts the middle out of a text longer than 32 characters a token of the budget, and then what is said again.
     #[must_use]
     pub fn excerpt(self, text: &str) -> TextExcerpt {
-        let excerpt = self.ends(text);
-        match self.repeat_words {
-            Some(window) => excerpt.once(window),
-            None => excerpt,
-        }
+        let TextEnds { head, tail, cut_from } = self.ends(text);
+        let Some(window) = self.repeat_words else {
+            return TextExcerpt { head: head.to_owned(), tail: tail.to_owned(), cut_from };
+        };
+        let mut repeats = RepeatFilter::new(window);
+        let (head, tail) = (repeats.once(head).into_owned(), repeats.once(tail).into_owned());
+        TextExcerpt { head, tail, cut_from }
     }
 
-    fn ends(self, text: &str) -> TextExcerpt {
+    fn ends(self, text: &str) -> TextEnds<'_> {
         let end = CHARS_PER_TOKEN * self.max_tokens;
-        if text.char_indices().nth(2 * end).is_none() {
-            return TextExcerpt { head: text.to_owned(), tail: String::new(), cut_from: None };
+        if ends::after_first(text, 2 * end) == text.len() {
+            return TextEnds { head: text, tail: "", cut_from: None };
         }
-        let offset = |index: Option<(usize, char)>| index.map_or(0, |(offset, _)| offset);
-        let head = &text[..offset(text.char_indices().nth(end))];
-        let tail = &text[offset(text.char_indices().nth_back(end - 1))..];
-        TextExcerpt { head: head.to_owned(), tail: tail.to_owned(), cut_from: Some(text.chars().count()) }
+        let (head, tail) = (&text[..ends::after_first(text, end)], &text[ends::before_last(text, end)..]);
+        TextEnds { head, tail, cut_from: Some(text.chars().count()) }
     }
 
     /// Cuts the middle out of a long text; the excerpt of what is left holds the same words.
     pub(crate) fn clip(self, text: &str) -> Cow<'_, str> {
         let end = CHARS_PER_TOKEN * self.max_tokens + 1;
-        if text.char_indices().nth(2 * end).is_none() {
+        if ends::after_first(text, 2 * end) == text.len() {
             return Cow::Borrowed(text);
         }
-        let head = text.char_indices().nth(end).map_or(text.len(), |(offset, _)| offset);
-        let tail = text.char_indices().nth_back(end - 1).map_or(0, |(offset, _)| offset);
-        Cow::Owned([&text[..head], &text[tail..]].concat())
+        Cow::Owned([&text[..ends::after_first(text, end)], &text[ends::before_last(text, end)..]].concat())
     }
 
     /// Returns about how many tokens of the budget an excerpt takes: four bytes of text are one.
@@ -131,12 +137,6 @@ impl TokenBudget {
 }
 
 impl TextExcerpt {
-    fn once(self, window: usize) -> Self {
-        let mut repeats = RepeatFilter::new(window);
-        let (head, tail) = (repeats.once(&self.head).into_owned(), repeats.once(&self.tail).into_owned());
-        Self { head, tail, ..self }
-    }
-
     /// Returns the text's start and end; the end is empty when the start is all of it.
     pub(crate) fn ends(&self) -> [&str; 2] {
         [&self.head, &self.tail]
@@ -155,14 +155,14 @@ impl TextExcerpt {
 
 impl TextExcerpt {
     /// Returns the first `limit` characters of the text and the last `limit` of the others, a space between them where
-    /// something was cut out.
-    pub(crate) fn parts(&self, limit: usize) -> impl Iterator<Item = char> {
-        let end = self.head.char_indices().nth(limit).map_or(self.head.len(), |(offset, _)| offset);
-        let (head, more) = self.head.split_at(end);
-        let rest = [more, &self.tail];
-        let skipped = rest.iter().map(|text| text.chars().count()).sum::<usize>().saturating_sub(limit);
-        let gap = (skipped > 0 || self.cut_from.is_some()).then_some(' ');
-        head.chars().chain(gap).chain(rest.into_iter().flat_map(str::chars).skip(skipped))
+    /// something was cut out: parts that follow each other.
+    pub(crate) fn parts(&self, limit: usize) -> [&str; 4] {
+        let (head, more) = self.head.split_at(ends::after_first(&self.head, limit));
+        let tail = &self.tail[ends::before_last(&self.tail, limit)..];
+        let left = limit - tail.chars().count();
+        let rest = &more[ends::before_last(more, left)..];
+        let is_cut = self.cut_from.is_some() || rest.len() < more.len() || tail.len() < self.tail.len();
+        [head, if is_cut { " " } else { "" }, rest, tail]
     }
 }
 

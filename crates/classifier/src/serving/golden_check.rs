@@ -10,7 +10,7 @@ use crate::bundle::Bundle;
 use crate::bundle::golden::GoldenInput;
 use crate::scoring::encoder::Encoder;
 use crate::scoring::error::ModelRunError;
-use crate::scoring::lexical::LexicalHeads;
+use crate::scoring::lexical::{HeadsRead, LexicalHeads};
 use crate::scoring::scorer::{Scorer, ScorerInput};
 
 /// An error of scoring the golden inputs.
@@ -52,7 +52,7 @@ pub(super) fn check_lexical(bundle: &Bundle, lexical: &LexicalHeads) -> Result<(
     let counter = TokenCounter::new();
     for (index, golden) in bundle.golden.iter().enumerate() {
         let file = || bundle.manifest.golden_file.clone();
-        let scores = lexical.score(&input(golden, bundle, counter));
+        let scores = lexical.score(&input(golden, bundle, counter), HeadsRead::All);
         let scores = scores.map_err(|source| ModelRunError { file: file(), source })?;
         for head in scores.iter().filter(|scores| bundle.heads.is_lexical(&scores.head)) {
             compare(bundle, index, head, &golden.scores[&*head.head])?;

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use super::cache::{CacheLookup, ScoreCacheKey};
 use super::handle::{Classifier, ClassifierInner, EncoderState};
 use super::queue::{PromptQueue, QueueEntry};
-use crate::scoring::lexical::LexicalHeads;
+use crate::scoring::lexical::{HeadsRead, LexicalHeads};
 use crate::scoring::scope::ScopeVerdict;
 use crate::scoring::scorer::ScorerInput;
 use crate::serving::degrade_ladder::DegradeRung;
@@ -32,6 +32,26 @@ pub struct ScoreRequest<'a> {
     pub deadline: Instant,
     /// The heads that the caller reads, so that the others need not be sure; empty for all.
     pub heads: &'a [Name],
+    /// The heads that the scores are to be of.
+    pub scored: ScoredHeads,
+}
+
+/// The heads that the scores of a text are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScoredHeads {
+    /// Those that the caller reads, and their lexical forms: no others are computed where no encoder runs.
+    Read,
+    /// All that the bundle has, for whoever shows or logs them.
+    All,
+}
+
+impl<'a> ScoreRequest<'a> {
+    const fn read(&self) -> HeadsRead<'a> {
+        match self.scored {
+            ScoredHeads::Read if !self.heads.is_empty() => HeadsRead::Named(self.heads),
+            ScoredHeads::Read | ScoredHeads::All => HeadsRead::All,
+        }
+    }
 }
 
 /// The place of a caller's scores: in the cache, or with a worker.
@@ -53,7 +73,7 @@ impl Classifier {
         features: &Features,
         deadline: Instant,
     ) -> Result<Scores, ClassifierFailure> {
-        self.score(ScoreRequest { text, features, deadline, heads: &[] }).await
+        self.score(ScoreRequest { text, features, deadline, heads: &[], scored: ScoredHeads::All }).await
     }
 
     /// Scores a text: the entry. Returns the scores that are asked for, with their source, or why there are none; at
@@ -72,7 +92,7 @@ impl Classifier {
         let acquaintance = self.acquaintance(&ask, &input);
         let mut scores = match &self.0.engine {
             EncoderState::Workers(queue) => self.encode_or_degrade(queue, &ask, input, acquaintance).await?,
-            EncoderState::Unneeded => self.lexical_scores(&input, ScoreSource::Lexical)?,
+            EncoderState::Unneeded => self.lexical_scores(&ask, &input, ScoreSource::Lexical)?,
             EncoderState::Down(outage) => self.step_down(&ask, &input, acquaintance, outage.reason)?,
         };
         scores.familiarity = acquaintance.familiarity;
@@ -157,8 +177,11 @@ impl Classifier {
             return Ok(scores);
         }
         match self.encode(queue, input, ask.deadline).await {
-            Ok(scores) => {
+            Ok(mut scores) => {
                 self.0.state.degrade_ladder.answered(self.name());
+                let (lexical, read) = (self.0.lexical.as_ref(), ask.read());
+                let is_read = |head: &str| lexical.map_or(read.has(head), |lexical| lexical.is_among(head, read));
+                scores.heads.retain(|scores| is_read(&scores.head));
                 Ok(scores)
             }
             Err(reason) => self.step_down(ask, &self.input(ask), acquaintance, reason),
@@ -172,7 +195,7 @@ impl Classifier {
         }
         let lexical = self.0.lexical.as_ref().filter(|lexical| lexical.may_be_enough(ask.heads))?;
         // One that is not a number leaves the answer to the encoder.
-        let heads = lexical.score(input).ok()?;
+        let heads = lexical.score(input, ask.read()).ok()?;
         lexical
             .are_enough(&heads, ask.heads)
             .then(|| self.counted(LexicalHeads::scores(input, heads, ScoreSource::Lexical)))
@@ -193,12 +216,17 @@ impl Classifier {
         if !answers {
             return Err(reason);
         }
-        self.lexical_scores(input, ScoreSource::Fallback(reason))
+        self.lexical_scores(ask, input, ScoreSource::Fallback(reason))
     }
 
-    fn lexical_scores(&self, input: &ScorerInput, source: ScoreSource) -> Result<Scores, ClassifierFailure> {
+    fn lexical_scores(
+        &self,
+        ask: &ScoreRequest<'_>,
+        input: &ScorerInput,
+        source: ScoreSource,
+    ) -> Result<Scores, ClassifierFailure> {
         let lexical = self.0.lexical.as_ref().ok_or(ClassifierFailure::BundleUnavailable)?;
-        let heads = lexical.score(input).map_err(|error| {
+        let heads = lexical.score(input, ask.read()).map_err(|error| {
             tracing::debug!(classifier = %self.name(), %error, "The lexical heads failed");
             ClassifierFailure::Inference
         })?;

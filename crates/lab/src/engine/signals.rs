@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman_classifier::{
-    Bundle, Classifier, ClassifierError, ClassifierHost, ExemplarIndex, OnnxRuntime, ScoreRequest,
+    Bundle, Classifier, ClassifierError, ClassifierHost, ExemplarIndex, OnnxRuntime, ScoreRequest, ScoredHeads,
 };
 use pointsman_core::config::{BatchLimits, Config, KeyPath, Name, ScoreCacheLimits, SimilarityConfig, StrategyConfig};
 use pointsman_core::features::Features;
@@ -121,7 +121,13 @@ impl LoggedSignals<'_> {
     async fn classify(&mut self, name: &Name, text: &str) -> Result<Scores, EngineError> {
         // The cascade stops where it would while serving: when the heads that policies read are sure.
         let heads: Vec<Name> = self.heads_of.heads_of(name).cloned().collect();
-        let ask = ScoreRequest { text, features: self.features, deadline: Instant::now() + PATIENCE, heads: &heads };
+        let ask = ScoreRequest {
+            text,
+            features: self.features,
+            deadline: Instant::now() + PATIENCE,
+            heads: &heads,
+            scored: ScoredHeads::All,
+        };
         let scores = self.scorers.running(self.config, name)?.score(ask).await;
         let scores = scores.and_then(|scores| scores.source.degraded().map_or(Ok(scores), Err));
         scores.map_err(|reason| EngineError::Unscored { reason })

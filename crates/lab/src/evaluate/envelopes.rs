@@ -9,7 +9,7 @@ mod kinds;
 
 use std::path::Path;
 
-use pointsman_classifier::{BundleIdentity, ScoreRequest};
+use pointsman_classifier::{BundleIdentity, ScoreRequest, ScoredHeads};
 use pointsman_core::features::{Features, TokenCounter};
 use pointsman_core::prompt::{Dialect, Prompt};
 use serde::Serialize;
@@ -112,7 +112,13 @@ impl Evaluation {
             return Ok(None);
         }
         let heads = [self.head.name.clone()];
-        let ask = ScoreRequest { text, features, deadline: Instant::now() + PATIENCE, heads: &heads };
+        let ask = ScoreRequest {
+            text,
+            features,
+            deadline: Instant::now() + PATIENCE,
+            heads: &heads,
+            scored: ScoredHeads::Read,
+        };
         let unscored = |reason| EvaluateError::Unscored { line: 0, reason };
         let scores = self.classifier.score(ask).await.map_err(|reason| unscored(reason.as_str()))?;
         let top = scores.head(self.head.name.as_str()).and_then(|head| self.head.label(head.top()?.0));

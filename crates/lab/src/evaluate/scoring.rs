@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pointsman_classifier::{Classifier, HeadSpec, ScoreRequest};
+use pointsman_classifier::{Classifier, HeadSpec, ScoreRequest, ScoredHeads};
 use pointsman_core::config::Name;
 use pointsman_core::features::{Features, TextStructure, TokenCounter};
 use pointsman_core::scores::{ClassifierFailure, HeadScores, Scores};
@@ -144,7 +144,13 @@ impl RowScorer<'_> {
             [] => vec![self.head.name.clone()],
             models => models.iter().map(|(_, head)| head.clone()).collect(),
         };
-        let ask = ScoreRequest { text, features, deadline: Instant::now() + PATIENCE, heads: &heads };
+        let ask = ScoreRequest {
+            text,
+            features,
+            deadline: Instant::now() + PATIENCE,
+            heads: &heads,
+            scored: ScoredHeads::Read,
+        };
         let scores = self.classifier.score(ask).await?;
         // Scores that stood in for the encoder's are not what is evaluated.
         scores.source.degraded().map_or(Ok(scores), Err)

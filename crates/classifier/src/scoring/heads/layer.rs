@@ -1,16 +1,17 @@
 //! One dense layer, and the reading of it out of blocks.
 
-use crate::scoring::ngrams;
-use crate::scoring::ngrams::Ngrams;
+use super::sparse::SparseWeights;
 
 /// A dense layer.
 #[derive(Debug, Clone)]
 pub(super) struct DenseLayer {
-    /// The weights `[output][input]`, row by row.
+    /// The weights `[output][input]`, row by row; without those of n-grams.
     pub(super) weight: Vec<f32>,
     /// The summands `[output]`.
     pub(super) bias: Vec<f32>,
     pub(super) inputs: usize,
+    /// The weights of n-grams, where the layer reads any.
+    pub(super) sparse: Option<SparseWeights>,
 }
 
 impl DenseLayer {
@@ -22,12 +23,12 @@ impl DenseLayer {
         inputs.len()
     }
 
-    /// Adds the product of sparse `inputs` and the columns from `from` on, as [`Self::add`] does.
-    pub(super) fn add_sparse(&self, values: &mut [f32], from: usize, inputs: &Ngrams) -> usize {
-        for (value, row) in values.iter_mut().zip(self.weight.chunks_exact(self.inputs)) {
-            *value += inputs.entries().iter().map(|(bucket, input)| row[from + *bucket as usize] * input).sum::<f32>();
-        }
-        ngrams::WIDTH
+    /// Takes the columns from `from` on, `width` of them, for those of n-grams.
+    pub(super) fn with_sparse_columns(self, from: usize, width: usize) -> Self {
+        let Self { weight, bias, inputs, .. } = self;
+        let sparse = Some(SparseWeights::of_columns(&weight, inputs, from, width));
+        let dense = weight.chunks_exact(inputs).flat_map(|row| row[..from].iter().chain(&row[from + width..]));
+        Self { weight: dense.copied().collect(), bias, inputs: inputs - width, sparse }
     }
 
     /// Returns the outputs for all `inputs` of the layer.

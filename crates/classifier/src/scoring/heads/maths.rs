@@ -17,9 +17,10 @@ impl Activation {
 
 pub(super) fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
     let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let parts: Vec<f32> = logits.iter().map(|logit| ((logit - top) / temperature).exp()).collect();
+    let mut parts: Vec<f32> = logits.iter().map(|logit| ((logit - top) / temperature).exp()).collect();
     let sum: f32 = parts.iter().sum();
-    parts.iter().map(|part| part / sum).collect()
+    parts.iter_mut().for_each(|part| *part /= sum);
+    parts
 }
 
 /// Differences of the probabilities to be above each label; one that is larger than the one before counts as equal.

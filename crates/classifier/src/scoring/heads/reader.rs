@@ -51,7 +51,7 @@ impl<'b> TensorReader<'b> {
         if shape != [rows] {
             return Err(self.misshapen(name, shape, format!("[{rows}]")));
         }
-        Ok(DenseLayer { weight, bias, inputs })
+        Ok(DenseLayer { weight, bias, inputs, sparse: None })
     }
 
     pub(super) fn tensor(&mut self, name: &str) -> Result<(Vec<usize>, Vec<f32>), HeadsError> {

@@ -1,9 +1,13 @@
+use proptest::prelude::*;
+
 use super::layer::dot;
+use super::sparse::SparseWeights;
 use super::trees::TreeQuestion;
 use super::*;
+use crate::scoring::tokenize::TokenBudget;
 
 fn layer(weight: &[f32], bias: &[f32]) -> DenseLayer {
-    DenseLayer { weight: weight.to_vec(), bias: bias.to_vec(), inputs: weight.len() / bias.len() }
+    DenseLayer { weight: weight.to_vec(), bias: bias.to_vec(), inputs: weight.len() / bias.len(), sparse: None }
 }
 
 fn blocks<'p>(embedding: &'p [f32], features: &'p [f32]) -> HeadInputs<'p> {
@@ -175,4 +179,34 @@ fn a_dot_product_counts_what_does_not_fill_eight_lanes() {
     let numbers: Vec<f32> = (1_u8..=19).map(f32::from).collect();
 
     assert!((dot(&numbers, &numbers) - 2470.0).abs() < 1e-3);
+}
+
+proptest! {
+    #[test]
+    fn sparse_weights_add_what_the_matrix_says(
+        outputs in 1_usize..40,
+        before in 0_usize..3,
+        text in "([a-zé]{1,7}[ .]){0,60}",
+    ) {
+        let inputs = before + ngrams::WIDTH + 1;
+        let weight: Vec<f32> = (0..outputs * inputs).map(|at| (at as f32 * 0.618).sin()).collect();
+        let ngrams = Ngrams::of(&TokenBudget::of_tokens(64).excerpt(&text));
+
+        let mut values = vec![0.5; outputs];
+        SparseWeights::of_columns(&weight, inputs, before, ngrams::WIDTH).add(&mut values, &ngrams);
+
+        for (value, row) in values.iter().zip(weight.chunks_exact(inputs)) {
+            let product: f32 = ngrams.entries().iter().map(|(bucket, n)| row[before + *bucket as usize] * n).sum();
+            prop_assert!((value - 0.5 - product).abs() < 1e-5, "{} {}", value, product);
+        }
+    }
+}
+
+#[test]
+fn a_layer_keeps_its_other_columns_in_order() {
+    let whole = layer(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], &[0.0, 0.0]);
+
+    let layer = whole.with_sparse_columns(1, 2);
+
+    assert_eq!((layer.weight, layer.inputs), (vec![1.0, 4.0, 5.0, 8.0], 2));
 }

@@ -33,7 +33,9 @@ fn tier() -> Vec<Name> {
 async fn score(classifier: &Classifier, text: &str) -> Result<Scores, ClassifierFailure> {
     let (features, heads) = (features(text), tier());
     let deadline = Instant::now() + Duration::from_millis(20);
-    classifier.score(ScoreRequest { text, features: &features, deadline, heads: &heads }).await
+    classifier
+        .score(ScoreRequest { text, features: &features, deadline, heads: &heads, scored: ScoredHeads::All })
+        .await
 }
 
 fn outage() -> EncoderOutage {
@@ -67,7 +69,13 @@ async fn a_lexical_form_that_is_not_sure_leaves_it_to_the_encoder() {
     worker.spawn().expect("a thread");
 
     let scores = classifier
-        .score(ScoreRequest { text: UNSURE, features: &features(UNSURE), deadline: soon(), heads: &tier() })
+        .score(ScoreRequest {
+            text: UNSURE,
+            features: &features(UNSURE),
+            deadline: soon(),
+            heads: &tier(),
+            scored: ScoredHeads::All,
+        })
         .await
         .expect("scores");
 
@@ -104,7 +112,9 @@ async fn a_caller_that_reads_another_head_is_not_served_by_the_one_that_is_sure(
     let features = features(SURE);
     let deadline = Instant::now() + Duration::from_millis(20);
 
-    let scores = classifier.score(ScoreRequest { text: SURE, features: &features, deadline, heads: &mood }).await;
+    let scores = classifier
+        .score(ScoreRequest { text: SURE, features: &features, deadline, heads: &mood, scored: ScoredHeads::All })
+        .await;
 
     assert_eq!(scores, Err(ClassifierFailure::Deadline));
 }
@@ -129,8 +139,15 @@ async fn an_encoder_that_fails_steps_down_to_the_lexical_heads() {
     worker.spawn().expect("a thread");
     let (features, heads) = (features(UNSURE), tier());
 
-    let scores =
-        classifier.score(ScoreRequest { text: UNSURE, features: &features, deadline: soon(), heads: &heads }).await;
+    let scores = classifier
+        .score(ScoreRequest {
+            text: UNSURE,
+            features: &features,
+            deadline: soon(),
+            heads: &heads,
+            scored: ScoredHeads::All,
+        })
+        .await;
 
     assert_eq!(scores.expect("scores").source, ScoreSource::Fallback(ClassifierFailure::Inference));
 }
@@ -173,8 +190,15 @@ async fn scores_say_what_lies_beyond_a_declared_scope_whoever_gave_them() {
     worker.spawn().expect("a thread");
     let told = async |text: &str| {
         let (features, heads) = (features(text), tier());
-        let scores =
-            classifier.score(ScoreRequest { text, features: &features, deadline: soon(), heads: &heads }).await;
+        let scores = classifier
+            .score(ScoreRequest {
+                text,
+                features: &features,
+                deadline: soon(),
+                heads: &heads,
+                scored: ScoredHeads::All,
+            })
+            .await;
         scores.map(|scores| (scores.source, scores.is_cached, scores.familiarity.unfamiliar)).expect("scores")
     };
 
@@ -255,4 +279,40 @@ async fn a_real_session_answers_what_the_form_is_not_sure_of_and_scores_both_hea
 
     assert_eq!([sure.source, unsure.source], [ScoreSource::Lexical, ScoreSource::Encoder]);
     assert_eq!(unsure.heads.iter().map(|head| &*head.head).collect::<Vec<_>>(), ["tier", "tier_lexical"]);
+}
+
+/// Asks for the head `tier`, and returns the heads that scores came of.
+async fn heads_of(classifier: &Classifier, text: &str, scored: ScoredHeads) -> Vec<String> {
+    let (features, heads) = (features(text), tier());
+    let scores =
+        classifier.score(ScoreRequest { text, features: &features, deadline: soon(), heads: &heads, scored }).await;
+    scores.expect("scores").heads.iter().map(|scores| scores.head.to_string()).collect()
+}
+
+#[tokio::test]
+async fn a_caller_is_given_the_heads_that_it_reads_and_all_only_if_it_wants_them() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/pointsman-mini");
+    let bundle = Bundle::open(folder.as_ref()).expect("the default bundle");
+    let classifier = Classifier::start_lexical(&name(), &config(folder), &Metrics::new(), bundle, None);
+    let classifier = classifier.expect("lexical heads");
+
+    let read = heads_of(&classifier, UNSURE, ScoredHeads::Read).await;
+    let all = heads_of(&classifier, UNSURE, ScoredHeads::All).await;
+
+    assert_eq!(read, ["tier", "tier_lexical"]);
+    assert!(all.len() > read.len() && read.iter().all(|head| all.contains(head)), "{all:?}");
+}
+
+#[tokio::test]
+async fn the_encoder_gives_no_more_heads_than_are_read() {
+    let mut bundle = bundle("cascade");
+    let renamed = |head: &mut crate::HeadSpec| head.name = Name::new("other").expect("a name");
+    bundle.manifest.heads.iter_mut().filter(|head| head.stands_for.is_some()).for_each(renamed);
+    let (classifier, worker) = scripted_of(bundle, &config("cascade"), zeros);
+    worker.spawn().expect("a thread");
+
+    let heads = [ScoredHeads::Read, ScoredHeads::All].map(|scored| heads_of(&classifier, UNSURE, scored));
+
+    let [read, all] = heads;
+    assert_eq!((read.await, all.await), (vec!["tier".to_owned()], vec!["tier".to_owned(), "tier_lexical".to_owned()]));
 }
