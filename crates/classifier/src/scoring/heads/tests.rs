@@ -1,5 +1,3 @@
-use proptest::prelude::*;
-
 use super::layer::dot;
 use super::sparse::SparseWeights;
 use super::trees::TreeQuestion;
@@ -181,23 +179,20 @@ fn a_dot_product_counts_what_does_not_fill_eight_lanes() {
     assert!((dot(&numbers, &numbers) - 2470.0).abs() < 1e-3);
 }
 
-proptest! {
-    #[test]
-    fn sparse_weights_add_what_the_matrix_says(
-        outputs in 1_usize..40,
-        before in 0_usize..3,
-        text in "([a-zé]{1,7}[ .]){0,60}",
-    ) {
+#[test]
+fn sparse_weights_add_what_the_matrix_says() {
+    let text = "Which river runs through Vienna? One that also runs through Ulm, Passau and Budapest — né Donau.";
+    let ngrams = Ngrams::of(&TokenBudget::of_tokens(64).excerpt(text));
+    for (outputs, before) in [(1, 0), (3, 6), (4, 1), (8, 2), (14, 6), (17, 0), (33, 3)] {
         let inputs = before + ngrams::WIDTH + 1;
-        let weight: Vec<f32> = (0..outputs * inputs).map(|at| (at as f32 * 0.618).sin()).collect();
-        let ngrams = Ngrams::of(&TokenBudget::of_tokens(64).excerpt(&text));
+        let weight: Vec<f32> = (0..outputs * inputs).map(|at| (at * 7919 % 2003) as f32 / 1001.0 - 1.0).collect();
 
         let mut values = vec![0.5; outputs];
         SparseWeights::of_columns(&weight, inputs, before, ngrams::WIDTH).add(&mut values, &ngrams);
 
         for (value, row) in values.iter().zip(weight.chunks_exact(inputs)) {
             let product: f32 = ngrams.entries().iter().map(|(bucket, n)| row[before + *bucket as usize] * n).sum();
-            prop_assert!((value - 0.5 - product).abs() < 1e-5, "{} {}", value, product);
+            assert!((value - 0.5 - product).abs() < 1e-5, "{value} {product}");
         }
     }
 }
