@@ -16,8 +16,8 @@ const EMPTY: u16 = u16::MAX;
 /// The counts whose weights are known beforehand.
 const WEIGHTS: usize = 64;
 
-// A character becomes two in lower case, at most, and a word has no more pieces of a kind than characters; a fifth of the
-// slots stays free.
+// A character becomes two in lower case, at most, and a word has no more pieces of a kind than characters; a fifth of
+// the slots stays free.
 const _: () = assert!(pieces::PIECE_KINDS * 2 * (2 * MAX_CHARS + 1) <= SLOTS / 5 * 4);
 
 /// The hashes that occurred, in the order of the text, each with its count.
