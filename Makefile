@@ -33,6 +33,9 @@ QUICK_BINARY = "$$($(CARGO) metadata --format-version=1 --no-deps | sed 's/.*"ta
 
 # cmake and cargo-deny live there where the machine has none.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
+# ONNX Runtime tells its vendor nothing, in tests, benchmarks and the recipe either (docs/security.md).
+export ORT_TELEMETRY_DISABLED := 1
+export ORT_RUNNING_UNIT_TESTS := 1
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18

@@ -12,6 +12,7 @@ mod gateway;
 mod hash_key;
 #[cfg(feature = "lab")]
 mod lab;
+mod process;
 mod promote;
 mod report;
 mod serve;
@@ -91,6 +92,7 @@ struct ConfigFile {
 
 /// Runs the command that `arguments` ask for and returns its exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    process::set_up();
     let arguments = match CommandLine::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {

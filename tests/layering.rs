@@ -80,7 +80,7 @@ const NO_EFFECT: &[&str] = &["std::time::Duration"];
 /// Libraries that few rooms of their crate may name.
 const FENCES: &[(&str, &[&str])] = &[
     ("pingora", &["src/proxy", "src/upstream", "src/certificates"]),
-    ("rustix", &["src/reload", "src/proxy", "crates/core/src/config"]),
+    ("rustix", &["src/reload", "src/proxy", "src/cli", "crates/core/src/config"]),
     ("rayon", &["src/proxy"]),
     ("ort", &["crates/classifier/src/onnx"]),
     ("serde_saphyr", &["crates/core/src/config", "crates/classifier/src/manifest"]),

@@ -158,6 +158,15 @@ impl Gateway {
         kill_process(pid, signal).expect("the gateway runs");
     }
 
+    /// Returns a line of the process's memory in bytes, such as `RssAnon`.
+    pub(crate) fn memory(&self, line: &str) -> u64 {
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux, and the gateway runs");
+        let value =
+            status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':')).expect("a line of memory");
+        value.trim().trim_end_matches(" kB").parse::<u64>().expect("kilobytes") * 1024
+    }
+
     /// Returns the names of the gateway's threads.
     pub(crate) fn thread_names(&self) -> Vec<String> {
         let threads = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("Linux, and the gateway runs");

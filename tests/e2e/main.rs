@@ -32,6 +32,7 @@ mod explained;
 mod failures;
 mod fallback;
 mod feedback;
+mod footprint;
 mod governed;
 mod harness;
 mod headers;

@@ -12,8 +12,10 @@ pub(crate) mod reference;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -79,29 +81,42 @@ impl Bundle {
     pub fn open(folder: &Path) -> Result<Self, BundleError> {
         let bytes = files::manifest(folder)?;
         let manifest = parse(&bytes)?;
-        let mut files = VerifiedFiles::read(folder, &manifest)?;
+        // Hashing the model takes as long as parsing all the rest.
+        thread::scope(|scope| {
+            let read = || VerifiedFiles::read_model(folder, &manifest);
+            let reading = thread::Builder::new().name("hash".into()).spawn_scoped(scope, read);
+            let bundle = Self::without_model(folder, &bytes, &manifest);
+            let model = reading.map_or_else(
+                |_no_thread| read(),
+                |reading| reading.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            );
+            Ok(Self { model: model?, ..bundle? })
+        })
+    }
 
+    fn without_model(folder: &Path, bytes: &[u8], manifest: &Manifest) -> Result<Self, BundleError> {
+        let mut files = VerifiedFiles::read(folder, manifest)?;
         let tokenizer = Tokenizer::parse(&manifest.tokenizer, &files.take(&manifest.tokenizer.file))?;
         let inputs = match &manifest.features_file {
             Some(file) => FeatureInputs::parse(file, &files.take(file))?,
             None => FeatureInputs::default(),
         };
         let heads = match &manifest.heads_file {
-            Some(file) => Heads::parse(&manifest, file, &files.take(file), inputs.len())?,
-            None => Heads::of_logits(&manifest),
+            Some(file) => Heads::parse(manifest, file, &files.take(file), inputs.len())?,
+            None => Heads::of_logits(manifest),
         };
         let golden = golden::parse(&manifest.golden_file, &files.take(&manifest.golden_file), &heads)?;
         let reference = match &manifest.reference_file {
-            Some(file) => Some(DriftReference::new(file, &files.take(file), &manifest)?),
+            Some(file) => Some(DriftReference::new(file, &files.take(file), manifest)?),
             None => None,
         };
         let ngrams = manifest.ngrams.as_ref().map(|ngrams| files.take(&ngrams.file));
-        let scope = TrainingScope::parse(&manifest, ngrams)?;
-        let model = files.take(&manifest.encoder.file);
+        let scope = TrainingScope::parse(manifest, ngrams)?;
         let weights = files.rest().into_iter().map(|(file, bytes)| (file, bytes.into())).collect();
 
-        let identity = BundleIdentity::new(&manifest, &bytes);
+        let identity = BundleIdentity::new(manifest, bytes);
         let (tokenizer, heads) = (Arc::new(tokenizer), Arc::new(heads));
+        let (manifest, model) = (manifest.clone(), Vec::new());
         Ok(Self { identity, manifest, tokenizer, inputs, heads, golden, reference, scope, model, weights })
     }
 

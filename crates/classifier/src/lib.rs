@@ -34,6 +34,7 @@ pub use self::onnx::device::SessionDevice;
 pub use self::onnx::embedder::Embedder;
 pub use self::onnx::error::{GraphError, SessionError};
 pub use self::onnx::runtime::{OnnxRuntime, OnnxRuntimeError};
+pub use self::onnx::vendor_reports::switch_off_vendor_reports;
 pub use self::scoring::error::{InferenceError, ModelRunError};
 pub use self::scoring::heads::{HeadCalibration, HeadInputs, Heads, HeadsError};
 pub use self::scoring::inputs::{FeatureInputs, FeatureInputsError};

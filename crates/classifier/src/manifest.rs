@@ -193,6 +193,13 @@ impl Manifest {
         self.heads.iter().find(|head| head.name.as_str() == name)
     }
 
+    /// Returns whether some head reads what the graph gives, hidden ones included.
+    #[must_use]
+    pub fn names_embedding(&self) -> bool {
+        let reads = |head: &HeadSpec| head.inputs.contains(&InputBlock::Embedding);
+        self.kind == BundleKind::SequenceClassification || self.heads.iter().any(reads)
+    }
+
     /// Returns how far a golden score may be off.
     #[must_use]
     pub fn tolerance(&self) -> f32 {

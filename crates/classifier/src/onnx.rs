@@ -10,3 +10,4 @@ mod graph;
 pub(crate) mod runtime;
 pub(crate) mod session;
 mod tensors;
+pub(crate) mod vendor_reports;

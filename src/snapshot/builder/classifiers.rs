@@ -1,10 +1,13 @@
 //! Starting the classifiers of a snapshot, and keeping those that serve.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 
 use pointsman_classifier::{
-    Bundle, Classifier, ClassifierError, ClassifierHost, EncoderOutage, OnnxRuntime, ShadowClassifier,
+    Bundle, BundleError, Classifier, ClassifierError, ClassifierHost, EncoderOutage, Manifest, OnnxRuntime,
+    ShadowClassifier,
 };
 use pointsman_core::config;
 use pointsman_core::config::{Config, Name};
@@ -73,7 +76,7 @@ impl SnapshotBuilder {
         {
             return Ok(ClassifierState::Ready(classifier.clone()));
         }
-        let bundle = match Bundle::open(&folder) {
+        let bundle = match self.open(&folder, section) {
             Ok(bundle) => bundle,
             Err(source) => return refuse(source.into()),
         };
@@ -94,6 +97,20 @@ impl SnapshotBuilder {
                 Ok(self.without_encoder(name, section, ClassifierFailure::BundleUnavailable, error.to_string()))
             }
         }
+    }
+
+    /// Reads a bundle, and meanwhile loads the library that will run it, if one will.
+    fn open(&self, folder: &Path, section: &config::ClassifierConfig) -> Result<Bundle, BundleError> {
+        let is_run = |manifest: Manifest| manifest.names_embedding() || section.embeds;
+        if self.runtime.get().is_some() || !Bundle::read_manifest(folder).is_ok_and(is_run) {
+            return Bundle::open(folder);
+        }
+        thread::scope(|scope| {
+            let load = || self.runtime.get_or_init(load_runtime).is_ok();
+            // Without a thread it is loaded later.
+            let _ = thread::Builder::new().name("runtime".into()).spawn_scoped(scope, load);
+            Bundle::open(folder)
+        })
     }
 
     /// Starts the shadows, and keeps those that did not change. One that cannot start is off, and nothing else.

@@ -30,9 +30,17 @@ struct ListedFile<'m> {
 }
 
 impl VerifiedFiles {
+    /// Reads every file but the model's graph.
     pub(super) fn read(folder: &Path, manifest: &Manifest) -> Result<Self, BundleError> {
         let read = |file: ListedFile<'_>| Ok((file.name.to_owned(), file.read()?));
-        listed(folder, manifest).map(read).collect::<Result<_, _>>().map(Self)
+        let files = listed(folder, manifest).filter(|file| file.name != manifest.encoder.file);
+        files.map(read).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Reads the model's graph, which is most of a bundle.
+    pub(super) fn read_model(folder: &Path, manifest: &Manifest) -> Result<Vec<u8>, BundleError> {
+        let file = listed(folder, manifest).find(|file| file.name == manifest.encoder.file);
+        file.map(|file| file.read()).transpose().map(Option::unwrap_or_default)
     }
 
     /// Checks the hash of every file, and keeps nothing.

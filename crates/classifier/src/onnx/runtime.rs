@@ -58,7 +58,8 @@ impl OnnxRuntime {
     /// Finds and loads the library: the file that `ORT_DYLIB_PATH` names and no other, else the first that exists
     /// beside the executable, in `.tools/` of the current directory, or in `.tools/` of a folder above the executable.
     ///
-    /// The second call returns what the first one loaded.
+    /// The second call returns what the first one loaded. A program that embeds this calls
+    /// [`switch_off_vendor_reports`](crate::switch_off_vendor_reports) first.
     ///
     /// # Errors
     /// When no file is found, or when the one found does not load; a later call tries again.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use ort::ep::CPU;
 use ort::logging::LogLevel;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{RunOptions, Session};
@@ -134,9 +135,15 @@ fn session(
         devices.push(own.nth(number).ok_or_else(missing)?);
     }
     let mut builder = Session::builder(environment)?;
-    if !devices.is_empty() {
-        builder = builder.with_devices(devices, Some(&provider_options(options)))?;
-    }
+    builder = if devices.is_empty() {
+        // An arena keeps the largest run's memory for good. The process's allocator hands it out as fast, and gives it
+        // back a second later. Patterns are kept for each shape, and of texts there are as many as lengths.
+        builder
+            .with_execution_providers([CPU::default().with_arena_allocator(false).build()])?
+            .with_memory_pattern(false)?
+    } else {
+        builder.with_devices(devices, Some(&provider_options(options)))?
+    };
     // Copied while the session is created, so nothing keeps them afterwards.
     for (name, bytes) in weights {
         builder = builder.with_external_initializer_file_in_memory(name, bytes)?;

@@ -21,8 +21,8 @@ pub(crate) const LENGTHS: usize = 10;
 /// The tokens of the shortest length, as a power of two.
 const SHORTEST: u32 = 4;
 
-/// The most prompts that are encoded together before the first request: more would cost start-up and memory.
-const WARM_BATCH: usize = 8;
+/// The most prompts that are encoded together before larger batches are tried out: more would cost start-up and memory.
+const WARM_BATCH: usize = 2;
 
 /// The longest prompts that batches are tried out with: where these gain nothing by company, longer ones gain less.
 const TRIED_TOKENS: usize = 64;
@@ -101,15 +101,9 @@ impl<E: Encoder> Scorer<E> {
         rows.map(|((input, tokens), embedding)| self.heads_of(input, tokens, embedding)).collect()
     }
 
-    /// Runs an input of every length and the widest one, so that no request pays for the first allocation.
+    /// Runs the longest input, and several at once: no request should be the first to find out that these fail.
     pub(crate) fn warm_up(&mut self) -> Result<(), InferenceError> {
-        let budget = self.tokenizer.budget().max_tokens();
-        let (mut tokens, mut runs) = (1 << SHORTEST, 0);
-        while tokens < budget {
-            self.run_dummy(tokens).map_err(|source| self.too_long(runs..tokens, source))?;
-            runs = tokens;
-            tokens *= 2;
-        }
+        let (budget, runs) = (self.tokenizer.budget().max_tokens(), 0);
         let rows = self.max_batch.min(WARM_BATCH);
         let widest = vec![self.tokenizer.dummy(budget); rows];
         let Err(error) = self.encoder.embed(&widest) else { return Ok(()) };
@@ -141,7 +135,8 @@ impl<E: Encoder> Scorer<E> {
     }
 
     /// Tries out how many prompts of each length a run serves best. Where twice as many take twice as long, as they do
-    /// on the CPUs measured, company would only make the first of a batch wait for the last.
+    /// on the CPUs measured, company would only make the first of a batch wait for the last; longer ones gain less by it
+    /// and are not tried.
     pub(crate) fn tune(&mut self) -> Result<(), InferenceError> {
         if self.max_batch == 1 {
             return Ok(());
@@ -149,7 +144,7 @@ impl<E: Encoder> Scorer<E> {
         let (longest, mut best) = (self.tokenizer.budget().max_tokens(), self.max_batch);
         for index in 0..LENGTHS {
             let tokens = 1 << (index + SHORTEST as usize);
-            if index == 0 || tokens <= longest.min(TRIED_TOKENS) {
+            if index == 0 || (best > 1 && tokens <= longest.min(TRIED_TOKENS)) {
                 let prompt = self.tokenizer.dummy(tokens.min(longest));
                 best = best_batch(self.max_batch, |size| self.fastest(&vec![prompt.clone(); size]))?;
             }
@@ -168,9 +163,9 @@ impl<E: Encoder> Scorer<E> {
         Ok(least)
     }
 
-    /// Returns how many prompts may be encoded in one run.
-    pub(crate) const fn max_batch(&self) -> usize {
-        self.max_batch
+    /// Returns how many prompts are encoded in one run at most, of any length.
+    pub(crate) fn largest_batch(&self) -> usize {
+        self.batches.into_iter().max().unwrap_or(1)
     }
 
     /// Returns how many prompts of one of the [`LENGTHS`] are encoded in one run.
@@ -243,7 +238,7 @@ mod tests {
     fn a_batch_that_was_fixed_by_the_export_is_refused_with_its_cure() {
         let refusal = refusal(|batch| batch.len() == 1);
 
-        assert!(refusal.starts_with("the model runs one input and fails with 8 at once"), "{refusal}");
+        assert!(refusal.starts_with("the model runs one input and fails with 2 at once"), "{refusal}");
         assert!(refusal.contains("`batch: {max_size: 1}`"), "{refusal}");
     }
 

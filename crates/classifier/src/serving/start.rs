@@ -146,8 +146,8 @@ impl Classifier {
         let file = &bundle.manifest.encoder.file;
         for scorer in &mut scorers {
             scorer.warm_up().map_err(|source| ModelRunError { file: file.clone(), source })?;
-            golden_check::check(&bundle, scorer)?;
             scorer.tune().map_err(|source| ModelRunError { file: file.clone(), source })?;
+            golden_check::check(&bundle, scorer)?; // alone, and in the batches that serve
             if config.embeds {
                 scorer.return_embeddings();
             }
