@@ -32,7 +32,7 @@ async fn a_gateway_without_a_classifier_writes_to_little_memory() {
 
     assert_eq!(reply.status, StatusCode::OK, "{:?}", reply.body);
     let written = gateway.memory("RssAnon");
-    assert!(written < 24 * MIB, "{written} bytes; a table that is built at the start, or pages of two megabytes?");
+    assert!(written < 16 * MIB, "{written} bytes; a table that is built at the start, or pages of two megabytes?");
 }
 
 #[tokio::test]
