@@ -100,8 +100,10 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def correctness(work: Path, name: str, device: str) -> str:
-    """Says how far the scores on a device are from the CPU's."""
+    """Says how far the scores on a device are from the CPU's; where the CPU has no kernels, from those in float32."""
     cpu, there = read(work / f"{name}.cpu.json"), read(work / f"{name}.{device}.json")
+    if "error" in cpu and name.endswith("-bf16"):
+        cpu = read(work / f"{name.removesuffix('-bf16')}-fp32.cpu.json")
     for measured, where in ((there, device), (cpu, "cpu")):
         if "error" in measured:
             return f"| {name} | {device} | {where}: {measured['error']} | |"
@@ -139,6 +141,19 @@ def speed(work: Path, architecture: str, module: torch.nn.Module, card: Card) ->
     met = sum(ratio >= GOAL for ratio in ratios)
     lines += ["", f"At least {GOAL:.0f} times PyTorch's tokens a second: {met} of {len(ratios)} points.", ""]
     return lines
+
+
+def shipped(work: Path, names: list[str]) -> list[str]:
+    """Returns the table of the bundles of `models`, which have no twin in PyTorch here."""
+    rows = [
+        f"| {name} | {device} | {point['tokens']} | {point['batch']} | {point['p50_ms']:.3f} "
+        f"| {point['prompts_per_second'] * point['tokens']:.0f} |"
+        for name in names
+        for device in ("cuda", "tensorrt")
+        for point in read(work / f"{name}.{device}.json").get("points", [])
+    ]
+    head = ["| bundle | device | tokens | batch | p50 ms | tokens/s |", "|---|---|---:|---:|---:|---:|"]
+    return ["## Shipped bundles", "", *head, *rows, ""]
 
 
 def graphs(work: Path) -> list[str]:
@@ -202,7 +217,12 @@ def main() -> None:
     lines += [correctness(work, name, device) for name in names for device in ("cuda", "tensorrt")] + [""]
     for architecture, module in bundles.modules(is_dry).items():
         lines += speed(work, architecture, module, card)
-    lines += graphs(work) + proxy(work)
+    made = {
+        f"{architecture}-{precision}"
+        for architecture in ("teacher", "student", "deberta")
+        for precision in bundles.PRECISIONS
+    }
+    lines += shipped(work, [name for name in names if name not in made]) + graphs(work) + proxy(work)
     (work / "table.md").write_text("\n".join(lines) + "\n", "utf-8")
     print("\n".join(lines))
 

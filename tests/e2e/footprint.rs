@@ -15,7 +15,7 @@ use crate::origin::Origin;
 const SETTLED: usize = 5;
 
 /// The reloads of the test of swaps.
-const SWAPS: usize = 25;
+const SWAPS: usize = 20;
 
 const MIB: u64 = 1 << 20;
 
