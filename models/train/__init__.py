@@ -2,6 +2,6 @@
 
 import os
 
-# ONNX Runtime reads these while it is imported: it keeps nothing for its vendor and sends it nothing (docs/security.md).
+# ONNX Runtime reads these when it starts: it keeps nothing for its vendor and sends it nothing (docs/security.md).
 for variable in ("ORT_TELEMETRY_DISABLED", "ORT_RUNNING_UNIT_TESTS"):
     os.environ.setdefault(variable, "1")
