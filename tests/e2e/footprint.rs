@@ -1,4 +1,4 @@
-//! What the process takes and leaves behind besides answering: memory, and files of the libraries that it loads.
+//! Memory that the process takes, and files that its libraries leave behind.
 
 use std::path::Path;
 use std::process::Command;

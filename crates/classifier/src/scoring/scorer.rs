@@ -103,13 +103,13 @@ impl<E: Encoder> Scorer<E> {
 
     /// Runs the longest input, and several at once: no request should be the first to find out that these fail.
     pub(crate) fn warm_up(&mut self) -> Result<(), InferenceError> {
-        let (budget, runs) = (self.tokenizer.budget().max_tokens(), 0);
+        let budget = self.tokenizer.budget().max_tokens();
         let rows = self.max_batch.min(WARM_BATCH);
         let widest = vec![self.tokenizer.dummy(budget); rows];
         let Err(error) = self.encoder.embed(&widest) else { return Ok(()) };
         match self.run_dummy(budget) {
             Ok(()) => Err(InferenceError::Batch { rows, source: Box::new(error) }),
-            Err(error) => Err(self.too_long(runs..budget, error)),
+            Err(error) => Err(self.too_long(0..budget, error)),
         }
     }
 
