@@ -44,7 +44,7 @@ into() {
 		echo "failed, see $file.log: $*" >&2
 		"$python" -c 'import json, sys
 lines = open(sys.argv[1]).read().strip().splitlines() or ["no output"]
-print(json.dumps({"error": lines[-1][:200].replace("|", "/")}))' "$file.log" >"$file"
+print(json.dumps({"error": next((line for line in lines if line.startswith("Error")), lines[-1])[:200].replace("|", "/")}))' "$file.log" >"$file"
 	fi
 }
 
