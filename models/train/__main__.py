@@ -56,6 +56,19 @@ def parser() -> argparse.ArgumentParser:
     held_out.add_argument(
         "--out", type=Path, required=True, help="folder to write outcomes_test.jsonl and domain_test.jsonl to"
     )
+    wins = verbs.add_parser("wins", help="fit the head strong_wins of a finished bundle on the outcomes, and measure it")
+    wins.add_argument("--bundle", type=Path, default=BUNDLE)
+    wins.add_argument("--data", type=Path, default=DATA, help="folder of the data files")
+    wins.add_argument("--seed", type=int, default=7)
+    seen = verbs.add_parser("seen", help="print which rows of the data the shipped weights saw")
+    seen.add_argument("--data", type=Path, default=DATA, help="folder of the data files")
+    seen.add_argument("--seed", type=int, default=7)
+    seen.add_argument("--out", type=Path, help="file for the part of each row")
+    frozen = verbs.add_parser("frozen", help="write a bundle of the base encoder as published, to fit heads over")
+    frozen.add_argument("--bundle", type=Path, default=BUNDLE, help="whose tokenizer, features and golden texts it gets")
+    frozen.add_argument("--max-tokens", type=int, default=256)
+    frozen.add_argument("--work", type=Path, default=ROOT / ".tools" / "train", help="folder of the wheel")
+    frozen.add_argument("--out", type=Path, required=True, help="bundle folder to write")
     followups = verbs.add_parser("followups", help="write conversations that end in a reply, for `pointsman eval`")
     followups.add_argument("--data", type=Path, default=DATA, help="folder of the data files")
     followups.add_argument(
@@ -84,7 +97,7 @@ def parser() -> argparse.ArgumentParser:
             default=DATA / "tiers_validation.jsonl",
             help="JSONL of prompt and label",
         )
-    for verb in (build, distill, check, familiar, robustness, languages, followups):
+    for verb in (build, distill, check, familiar, robustness, languages, followups, wins):
         verb.add_argument(
             "--pointsman", type=Path, default=ROOT / "target" / "release" / "pointsman", help="measures features"
         )
@@ -168,6 +181,18 @@ def main() -> None:
                 arguments.out,
                 rows.where(dataset.folds_of(rows.texts, arguments.seed) == dataset.TEST_FOLD),
             )
+        case "wins":
+            from . import wins
+
+            wins.run(arguments)
+        case "seen":
+            from . import seen
+
+            seen.run(arguments)
+        case "frozen":
+            from . import frozen
+
+            frozen.run(arguments)
         case "followups":
             from . import followups
 

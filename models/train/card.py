@@ -36,9 +36,11 @@ def outcomes(figures: dict[str, Any]) -> str:
     for name, f in figures.items():
         if "apgr" in f:
             rest = f", ECE {f['ece']}, Brier {f['brier']}" if "ece" in f else ""
+            low, high = f.get("apgr_ci95", (None, None))
+            interval = f" ({low:.3f} to {high:.3f})" if low else ""
             rows.append(
                 f"| {name.replace('prompt_length', 'prompt length')} | {f['n']} "
-                f"| APGR {f['apgr']}, CPT(50 %) {f['cpt_50']}, CPT(80 %) {f['cpt_80']}{rest} |"
+                f"| APGR {f['apgr']}{interval}, CPT(50 %) {f['cpt_50']}, CPT(80 %) {f['cpt_80']}{rest} |"
             )
         elif "accuracy" in f:
             rows.append(
@@ -46,6 +48,14 @@ def outcomes(figures: dict[str, Any]) -> str:
                 f"| accuracy {f['accuracy']}, macro F1 {f['macro_f1']}, ECE {f['ece']} ({f['ece_by_chance']:.3f}) |"
             )
     return "\n".join(rows)
+
+
+def rows_seen(parts: dict[str, dict[str, int]]) -> str:
+    """Returns the rows of the table of what the weights saw of each file."""
+    return "\n".join(
+        f"| `{file}` | {sum(part.values()):,} | {part['encoder']:,} | {part['heads']:,} | {part['unseen']:,} |"
+        for file, part in parts.items()
+    )
 
 
 def spoken(figures: dict[str, Any]) -> str:
@@ -79,6 +89,7 @@ def render(manifest: dict[str, Any]) -> str:
         languages=", ".join(f"`{code}`" for code in manifest.get("languages", [])) or "none",
         spoken=spoken(figures.get("languages", {})),
         data="\n".join(f"| `{name}` | `{digest}` |" for name, digest in training["data"].items()),
+        rows_seen=rows_seen(training.get("rows_seen", {})),
         features=", ".join(f"`{name}`" for name in training["features"]),
         seeds=", ".join(map(str, training["seeds"])),
         calibration=figures["published"]["calibration_rows"],

@@ -11,7 +11,17 @@ from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 from . import ngrams
-from .arrays import Embeddings, FeatureRows, Floats, LayerBias, LayerWeight, NgramRows, Probabilities, Tensors
+from .arrays import (
+    Embeddings,
+    FeatureRows,
+    Floats,
+    LayerBias,
+    LayerWeight,
+    Logits,
+    NgramRows,
+    Probabilities,
+    Tensors,
+)
 from .features import FeatureScale
 from .metrics import ordinal, softmax
 from .tokens import padded, token_ids
@@ -20,6 +30,8 @@ from .tokens import padded, token_ids
 def relu(x: Floats) -> Floats:
     return np.maximum(x, 0)
 
+
+FLOOR = 1e-6  # the least probability that a mixture takes the logarithm of
 
 ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {"relu": relu, "tanh": np.tanh}
 
@@ -45,17 +57,37 @@ def embed(model: onnxruntime.InferenceSession, rows: Sequence[Sequence[int]], ba
 
 
 class Head:
-    """Dense layers `<name>.<layer>.{weight,bias}` over blocks of inputs, and a gate where there is one."""
+    """Dense layers `<name>.<layer>.{weight,bias}` over blocks of inputs, or trees, or a mixture of other heads.
+
+    There is a gate where the manifest has one.
+    """
 
     gate: "tuple[Head, Head] | None" = None
 
     def __init__(self, spec: dict[str, Any], tensors: Tensors):
         self.spec = spec
+        self.members: list[tuple[Head, float]] = []
         self.layers: list[tuple[LayerWeight, LayerBias]] = []
         while (prefix := f"{spec['name']}.{len(self.layers)}") + ".weight" in tensors:
             self.layers.append((tensors[f"{prefix}.weight"], tensors[f"{prefix}.bias"]))
+        parts = ("input", "threshold", "leaf", "bias")
+        self.trees = [tensors[f"{spec['name']}.trees.{part}"] for part in parts] if "trees" in spec else []
 
     def scores(self, blocks: dict[str, Embeddings | FeatureRows | NgramRows]) -> Probabilities:
+        link = softmax if self.spec["kind"] == "multinomial" else ordinal
+        own = self.calibrated(link(self.logits(blocks) / self.spec["temperature"]))
+        if not self.gate:
+            return own
+        by, otherwise = (head.scores(blocks) for head in self.gate)
+        return by[:, 1:] * own + by[:, :1] * otherwise
+
+    def logits(self, blocks: dict[str, Embeddings | FeatureRows | NgramRows]) -> Logits:
+        if self.members:
+            pooled = [weight * np.log(np.maximum(head.scores(blocks), FLOOR)) for head, weight in self.members]
+            mixed: Logits = np.sum(pooled, axis=0)
+            return mixed
+        if self.trees:
+            return forest(np.hstack([blocks[block] for block in self.spec["inputs"]]), *self.trees)
         (weight, bias), *others = self.layers
         values, start = bias, 0
         for block in self.spec["inputs"]:
@@ -64,20 +96,32 @@ class Head:
             start += width
         for weight, bias in others:
             values = ACTIVATIONS[self.spec.get("activation", "relu")](values) @ weight.T + bias
-        link = softmax if self.spec["kind"] == "multinomial" else ordinal
-        own = link(values / self.spec["temperature"])
-        if not self.gate:
-            return own
-        by, otherwise = (head.scores(blocks) for head in self.gate)
-        return by[:, 1:] * own + by[:, :1] * otherwise
+        return values
+
+    def calibrated(self, chances: Probabilities) -> Probabilities:
+        """Applies the isotonic curve of a head of two labels, where it has one."""
+        if "isotonic" not in self.spec:
+            return chances
+        second = np.interp(chances[:, 1], self.spec["isotonic"]["from"], self.spec["isotonic"]["to"])
+        return np.stack([1 - second, second], axis=1)
+
+
+def forest(inputs: Floats, asked: Floats, thresholds: Floats, leaves: Floats, bias: LayerBias) -> Logits:
+    """Returns the sums of symmetric trees: the answer at each level is a bit of the leaf, the first the lowest."""
+    logits: Logits = np.tile(bias, (len(inputs), 1))
+    for places, borders, leaf in zip(asked.astype(int), thresholds, leaves, strict=True):
+        bits = (inputs[:, places] > borders) << np.arange(len(places))
+        logits += leaf.reshape(-1, len(bias))[bits.sum(axis=1)]
+    return logits
 
 
 def heads(specs: list[dict[str, Any]], tensors: Tensors) -> dict[str, Head]:
-    """Returns heads by name; gates are linked to the heads that they ask."""
+    """Returns heads by name; gates and mixtures are linked to the heads that they ask."""
     made = {spec["name"]: Head(spec, tensors) for spec in specs}
     for head in made.values():
         if gate := head.spec.get("gate"):
             head.gate = made[gate["head"]], made[gate["otherwise"]]
+        head.members = [(made[share["head"]], share["weight"]) for share in head.spec.get("mix", [])]
     return made
 
 

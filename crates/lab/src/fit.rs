@@ -65,6 +65,8 @@ pub struct FitRequest {
     pub inputs: FitInputs,
     /// True to forget the base's own heads of the task.
     pub fresh: bool,
+    /// True to keep the gate of the base's head: it leaves prompts that it does not know to another head.
+    pub keep_gate: bool,
     /// The rows.
     pub data: PathBuf,
     /// The folder of the new bundle.

@@ -37,6 +37,10 @@ pub(in crate::cli) struct FitArguments {
     /// that cross-validation is honest even on rows that the base saw.
     #[arg(long)]
     fresh: bool,
+    /// Keeps the gate of the base's head: prompts that the gate does not know are left to its other head, as before.
+    /// Figures are those of the new head alone.
+    #[arg(long)]
+    keep_gate: bool,
     /// The labels of tiers from the lowest to the highest, such as `simple,medium,complex`: regressions of steps are
     /// tried as well. Not needed where the base's tiers are the same, or labels are numbers.
     #[arg(long, value_name = "LABEL,LABEL", value_delimiter = ',')]
@@ -108,6 +112,7 @@ fn fit(arguments: &FitArguments) -> Result<FitReport, FitFailure> {
         task: arguments.task.into(),
         inputs: arguments.inputs.into(),
         fresh: arguments.fresh,
+        keep_gate: arguments.keep_gate,
         levels: arguments.levels.clone(),
         data: rows.path().to_owned(),
         out: arguments.out.clone(),

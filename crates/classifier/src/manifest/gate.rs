@@ -20,9 +20,6 @@ pub struct GateSpec {
 #[derive(Debug, thiserror::Error, PartialEq)]
 #[expect(missing_docs, reason = "each field is named for what it holds")]
 pub enum GateError {
-    /// A mixture has a gate; its members may know different prompts.
-    #[error("is a mixture and has a `gate`; its members may have gates")]
-    Mixture,
     /// A part does not exist.
     #[error("has a gate of `{part}`, which is no head")]
     Unknown { part: Name },
@@ -47,9 +44,6 @@ pub(super) fn check(manifest: &Manifest) -> Result<(), ManifestError> {
 
 fn check_gate(manifest: &Manifest, head: &HeadSpec) -> Result<(), GateError> {
     let Some(gate) = &head.gate else { return Ok(()) };
-    if !head.mix.is_empty() {
-        return Err(GateError::Mixture);
-    }
     let part = |part: &Name| match manifest.head(part.as_str()) {
         None => Err(GateError::Unknown { part: part.clone() }),
         Some(found) if !found.mix.is_empty() || found.gate.is_some() => Err(GateError::Nested { part: part.clone() }),
@@ -97,11 +91,6 @@ mod tests {
                 "has a gate of `known`, which has 3 labels and must have two",
             ),
             ("[weak, strong]", "[strong, weak]", "has a gate that otherwise asks `length`, whose labels are others"),
-            (
-                "inputs: [features], temperature: 1, gate",
-                "mix: [{head: length, weight: 1}], temperature: 1, gate",
-                "is a mixture and has a `gate`",
-            ),
             ("otherwise: length", "otherwise: wins", "has a gate of `wins`, which is a mixture or has a gate itself"),
             ("otherwise: length}", "otherwise: length, other: 1}", "other"),
         ];

@@ -207,14 +207,14 @@ impl Head {
     fn assemble(spec: &HeadSpec, manifest: &Manifest, heads: &[Self]) -> Self {
         let part =
             |name: &Name| Self::assemble(manifest.head(name.as_str()).expect("a checked manifest"), manifest, heads);
+        let gate = spec.gate.as_ref();
+        let gate = gate.map(|gate| Box::new(HeadGate { by: part(&gate.head), otherwise: part(&gate.otherwise) }));
         if !spec.mix.is_empty() {
             let members =
                 spec.mix.iter().map(|share| WeightedHead { head: part(&share.head), weight: share.weight }).collect();
-            return Self { members, ..Self::new(spec, Vec::new()) };
+            return Self { members, gate, ..Self::new(spec, Vec::new()) };
         }
         let own = heads.iter().find(|head| *head.name == *spec.name.as_str()).expect("a checked manifest").clone();
-        let gate = spec.gate.as_ref();
-        let gate = gate.map(|gate| Box::new(HeadGate { by: part(&gate.head), otherwise: part(&gate.otherwise) }));
         Self { gate, ..own }
     }
 

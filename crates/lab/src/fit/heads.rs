@@ -12,7 +12,9 @@ use pointsman_core::config::Name;
 pub(super) use self::retained::{BaseHeadsFile, RetainedHeads, heads_file, retained};
 use self::weights::NamedTensor;
 pub(super) use self::weights::{HeadWeights, heads_file_of};
-use super::learners::{BoostedTrees, DEPTH, FittedLearner, LearnerKind, LinearLearner, NeighbourClassifier, SHARPNESS};
+use super::learners::{
+    BoostedTrees, DEPTH, FittedLearner, LearnerKind, LinearLearner, NeighbourClassifier, SHARPNESS, TreeSplit,
+};
 use super::loss::LinkFunction;
 use super::stacking::HeadMixture;
 use super::task::{HeadForm, LearningGoal};
@@ -24,6 +26,7 @@ struct HeadWriter<'w> {
     set: &'w TrainingSet,
     trained: &'w TrainedHeads,
     base: &'w Manifest,
+    parts: Option<&'w BaseHeadsFile<'w>>,
 }
 
 /// Returns the heads that `trained` stands for: for each its full form, its lexical form, and their members.
@@ -33,7 +36,7 @@ pub(super) fn exported(
     base: &Manifest,
     parts: Option<&BaseHeadsFile<'_>>,
 ) -> Vec<HeadWeights> {
-    let writer = HeadWriter { set, trained, base };
+    let writer = HeadWriter { set, trained, base, parts };
     let mut exported: Vec<HeadWeights> = (0..trained.goal.heads()).flat_map(|head| writer.head(head)).collect();
     let borrowed = (0..trained.goal.heads()).flat_map(|head| writer.borrowed(head));
     exported.extend(borrowed.flat_map(|(share, of)| borrowed::member(base, parts, &of, &share.head)));
@@ -55,6 +58,14 @@ impl HeadWriter<'_> {
         let used = |index: usize| {
             [HeadForm::Full, HeadForm::Lexical].iter().any(|f| self.trained.mixtures(*f)[head].weights[index] > 0.0)
         };
+        if let Some(gate) = &self.set.gate {
+            exported
+                .iter_mut()
+                .filter(|part| !part.spec.mix.is_empty())
+                .for_each(|part| part.spec.gate = Some(gate.clone()));
+            let parts = [&gate.head, &gate.otherwise].into_iter();
+            exported.extend(parts.flat_map(|part| borrowed::member(self.base, self.parts, part.as_str(), part)));
+        }
         let learnt = |kind: LearnerKind| kind.base_form().is_none();
         let models = self.trained.models.iter().enumerate().filter(|(i, (kind, _))| learnt(*kind) && used(*i));
         exported.extend(models.map(|(_, (kind, model))| self.member(&name, *kind, model, head)));
@@ -129,7 +140,7 @@ impl HeadWriter<'_> {
             }
             FittedLearner::Forest(forest) => {
                 spec.trees = Some(TreesSpec { depth: DEPTH });
-                self.forest(&name, forest, head)
+                self.forest(&spec, forest, head)
             }
             FittedLearner::Votes(votes) => {
                 spec.neighbours = Some(NeighbourVote { count: votes.count, sharpness: SHARPNESS as f32 });
@@ -182,7 +193,9 @@ impl HeadWriter<'_> {
         all
     }
 
-    fn forest(&self, name: &str, forest: &BoostedTrees, head: usize) -> Vec<NamedTensor> {
+    fn forest(&self, spec: &HeadSpec, forest: &BoostedTrees, head: usize) -> Vec<NamedTensor> {
+        let name = spec.name.as_str();
+        let embedding = if spec.inputs.contains(&InputBlock::Embedding) { self.set.embedding } else { 0 };
         // Of several models each head takes its own output; otherwise a head has them all.
         let outputs = forest.bias.len();
         let outputs_of = |values: &[f64]| -> Vec<f32> {
@@ -194,17 +207,17 @@ impl HeadWriter<'_> {
         let leaves: Vec<f32> =
             forest.trees.iter().flat_map(|tree| tree.leaves.chunks_exact(outputs).flat_map(outputs_of)).collect();
         let questions = || forest.trees.iter().flat_map(|tree| tree.questions);
+        let threshold = |question: TreeSplit| {
+            let scale = if question.input < embedding { EMBEDDING_NORM } else { 1.0 };
+            question.threshold.min(f32::MAX) / scale
+        };
         let bias = outputs_of(&forest.bias);
         let trees = forest.trees.len();
         let tensor =
             |part: &str, shape: Vec<usize>, values| NamedTensor { name: format!("{name}.trees.{part}"), shape, values };
         vec![
             tensor("input", vec![trees, DEPTH], questions().map(|question| question.input as f32).collect()),
-            tensor(
-                "threshold",
-                vec![trees, DEPTH],
-                questions().map(|question| question.threshold.min(f32::MAX)).collect(),
-            ),
+            tensor("threshold", vec![trees, DEPTH], questions().map(threshold).collect()),
             tensor("leaf", vec![trees, bias.len() << DEPTH], leaves),
             tensor("bias", vec![bias.len()], bias),
         ]

@@ -10,7 +10,7 @@ mod regression;
 
 use pointsman_classifier::InputBlock;
 
-pub(super) use self::boosting::{BoostedTrees, DEPTH};
+pub(super) use self::boosting::{BoostedTrees, DEPTH, TreeSplit};
 pub(super) use self::linear::LinearLearner;
 pub(super) use self::neighbours::{NeighbourClassifier, SHARPNESS};
 use super::folds::FitData;
@@ -32,6 +32,8 @@ pub(super) enum LearnerKind {
     Trees,
     /// A regression over embedding and features.
     Dense,
+    /// Trees over embedding and features.
+    DenseTrees,
     /// A vote of the nearest embeddings.
     Near,
 }
@@ -50,8 +52,8 @@ pub(super) enum FittedLearner {
 }
 
 impl LearnerKind {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Base, Self::BaseLexical, Self::Words, Self::Trees, Self::Dense, Self::Near];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Base, Self::BaseLexical, Self::Words, Self::Trees, Self::Dense, Self::DenseTrees, Self::Near];
 
     /// Returns the kind's name in bundles and reports.
     pub(super) const fn as_str(self) -> &'static str {
@@ -61,6 +63,7 @@ impl LearnerKind {
             Self::Words => "words",
             Self::Trees => "trees",
             Self::Dense => "dense",
+            Self::DenseTrees => "dense_trees",
             Self::Near => "near",
         }
     }
@@ -71,7 +74,7 @@ impl LearnerKind {
             Self::Base => &[InputBlock::Embedding, InputBlock::Features, InputBlock::Ngrams],
             Self::BaseLexical | Self::Words => &[InputBlock::Features, InputBlock::Ngrams],
             Self::Trees => &[InputBlock::Features],
-            Self::Dense => &[InputBlock::Embedding, InputBlock::Features],
+            Self::Dense | Self::DenseTrees => &[InputBlock::Embedding, InputBlock::Features],
             Self::Near => &[InputBlock::Embedding],
         }
     }
@@ -109,7 +112,7 @@ impl LearnerKind {
             Self::Trees => !set.features.is_empty(),
             // Nothing tells how far to trust what reads an embedding that knows the answers; the base's head reads it
             // too.
-            Self::Dense | Self::Near => {
+            Self::Dense | Self::DenseTrees | Self::Near => {
                 let has_base_head = set.knows_answers && !set.base_heads.names(HeadForm::Full).is_empty();
                 set.inputs.embedding() && !has_base_head
             }
@@ -124,7 +127,7 @@ impl LearnerKind {
             Self::Base => base_head(HeadForm::Full, data),
             Self::BaseLexical => base_head(HeadForm::Lexical, data),
             Self::Words | Self::Dense => LinearLearner::cross_fit(data, span).map(FittedLearner::Linear),
-            Self::Trees => BoostedTrees::cross_fit(data, span).map(FittedLearner::Forest),
+            Self::Trees | Self::DenseTrees => BoostedTrees::cross_fit(data, span).map(FittedLearner::Forest),
             Self::Near => NeighbourClassifier::cross_fit(data, span).map(FittedLearner::Votes),
         }
     }

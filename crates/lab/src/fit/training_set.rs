@@ -3,7 +3,7 @@
 mod base_heads;
 mod vocabulary;
 
-use pointsman_classifier::{Bundle, FeatureInputs, HeadSpec, InputBlock};
+use pointsman_classifier::{Bundle, FeatureInputs, GateSpec, HeadSpec, InputBlock};
 use pointsman_core::config::Name;
 
 use self::base_heads::BaseHeads;
@@ -35,6 +35,8 @@ pub(super) struct TrainingSet {
     pub(super) template: Option<HeadSpec>,
     /// The base's heads that the new ones replace.
     pub(super) base_heads: BaseHeads,
+    /// The gate of the base's head, where the new one keeps it.
+    pub(super) gate: Option<GateSpec>,
     /// True when the base has learnt the rows' answers, so that nothing that reads its embedding can be measured on
     /// them.
     pub(super) knows_answers: bool,
@@ -70,6 +72,7 @@ impl TrainingSet {
             embedding: if fit.inputs.embedding() { base.manifest().encoder.dimension } else { 0 },
             ordered: !fit.levels.is_empty() || base_heads::ordered(fit.task, template.as_ref(), &names),
             base_heads: BaseHeads::default(),
+            gate: if fit.keep_gate { Some(gate(fit, base)?) } else { None },
             knows_answers: false,
             names,
             template,
@@ -147,6 +150,13 @@ impl TrainingSet {
             None => self.names.iter().position(|name| name.as_str() == plain(label)),
         }
     }
+}
+
+/// Returns the gate of the base's head of the task.
+fn gate(fit: &FitRequest, base: &Bundle) -> Result<GateSpec, FitError> {
+    let head = base.manifest().head(fit.task.head());
+    let gate = head.and_then(|head| head.gate.clone()).filter(|_| fit.task != FitTask::Success);
+    gate.ok_or_else(|| fit.refuse(format!("the base's head `{}` has no gate to keep", fit.task.head())))
 }
 
 /// Returns the base's head of the task, if it knows every label that occurs.

@@ -82,6 +82,24 @@ fn a_gate_adds_the_chances_of_two_heads_by_how_known_the_prompt_is() {
 }
 
 #[test]
+fn a_mixture_may_have_a_gate_too() {
+    let spec = "
+- {name: known, kind: multinomial, labels: [foreign, known], inputs: [features], temperature: 1, hidden: true}
+- {name: wins, kind: multinomial, labels: [weak, strong], temperature: 1, mix: [{head: own, weight: 2}], gate: {head: known, otherwise: own}}
+- {name: own, kind: multinomial, labels: [weak, strong], inputs: [features], temperature: 1, hidden: true}
+";
+    let manifest = Manifest::of_heads(spec).expect("sound");
+    let of =
+        |name: &str, p: f32| Head { name: name.into(), ..head(vec![layer(&[0.0; 2], &[(1.0 - p).ln(), p.ln()])], 1.0) };
+    let gated = Head::assemble(manifest.head("wins").expect("a head"), &manifest, &[of("known", 0.75), of("own", 0.8)]);
+
+    let scores = gated.score(blocks(&[], &[0.0])).expect("finite");
+
+    // A weight of two makes 16/17 of 4/5.
+    assert!((scores.probabilities[1] - (0.75 * 16.0 / 17.0 + 0.25 * 0.8)).abs() < 1e-6, "{scores:?}");
+}
+
+#[test]
 fn a_gated_head_is_lexical_only_if_its_parts_are() {
     let of = |inputs: Vec<InputBlock>| Head { inputs, ..head(Vec::new(), 1.0) };
     let gated = |by: InputBlock| {

@@ -10,6 +10,7 @@ use crate::fit::loss::{LinkFunction, log_loss, probabilities};
 use crate::fit::outputs::{CrossFitting, OutOfFoldLogits};
 use crate::fit::sample::{InputSpan, TrainingSample};
 use crate::fit::task::LearningGoal;
+use crate::statistics::RandomDraws;
 
 /// Questions on the way to a leaf.
 pub(in crate::fit) const DEPTH: usize = 3;
@@ -30,6 +31,10 @@ const RIDGE: f64 = 5.0;
 
 /// The most places at which a feature may be cut.
 const CUTS: usize = 31;
+
+/// The most inputs that a tree chooses its questions from, drawn anew for each tree where there are more (random
+/// subspaces, Ho 1998): trees over an embedding are less alike then, and grow as fast as those over features.
+const MAX_INPUTS: usize = 48;
 
 /// A sum of trees.
 #[derive(Debug, Clone)]
@@ -75,8 +80,10 @@ struct LossDerivatives {
 struct BinnedRows<'s> {
     samples: &'s [&'s TrainingSample],
     cuts: Vec<Vec<f32>>,
-    /// Row by row, the bin of each input.
-    bins: Vec<u8>,
+    /// Input by input, the bin of each row.
+    bins: Vec<Vec<u8>>,
+    /// The draws of inputs; the same for every fit.
+    draws: RandomDraws,
     link: LinkFunction,
     outputs: usize,
     logits: Vec<f64>,
@@ -173,22 +180,26 @@ impl<'s> BinnedRows<'s> {
         let cuts: Vec<Vec<f32>> = (0..span.to - span.from)
             .map(|input| cuts(samples.iter().map(|sample| span.dense(sample)[input]).collect()))
             .collect();
-        let bin = |(value, cuts): (&f32, &Vec<f32>)| cuts.partition_point(|cut| value > cut) as u8;
-        let bins = samples.iter().flat_map(|sample| span.dense(sample).iter().zip(&cuts).map(bin)).collect();
+        let binned = |(input, cuts): (usize, &Vec<f32>)| -> Vec<u8> {
+            let bin = |value: f32| cuts.partition_point(|cut| value > *cut) as u8;
+            samples.iter().map(|sample| bin(span.dense(sample)[input])).collect()
+        };
+        let bins = cuts.iter().enumerate().map(binned).collect();
         let logits = samples.iter().flat_map(|_| forest.bias.iter().copied()).collect();
-        Self { samples, cuts, bins, link: forest.link, outputs: forest.bias.len(), logits }
+        let draws = RandomDraws::new(0);
+        Self { samples, cuts, bins, draws, link: forest.link, outputs: forest.bias.len(), logits }
     }
 
     /// Grows one tree and adds it to the rows' outputs.
     fn grow(&mut self) -> ObliviousTree {
-        let derivatives = self.derivatives();
+        let (derivatives, inputs) = (self.derivatives(), self.drawn());
         let mut leaf_of = vec![0_usize; self.samples.len()];
         let mut questions = [TreeSplit { input: 0, threshold: f32::INFINITY }; DEPTH];
         for (level, question) in questions.iter_mut().enumerate() {
-            let Some((input, cut)) = self.best_cut(&derivatives, &leaf_of, 1 << level) else { continue };
+            let Some((input, cut)) = self.best_cut(&inputs, &derivatives, &leaf_of) else { continue };
             *question = TreeSplit { input, threshold: self.cuts[input][cut] };
-            for (leaf, bins) in leaf_of.iter_mut().zip(self.bins.chunks_exact(self.cuts.len())) {
-                *leaf |= usize::from(usize::from(bins[input]) > cut) << level;
+            for (leaf, bin) in leaf_of.iter_mut().zip(&self.bins[input]) {
+                *leaf |= usize::from(usize::from(*bin) > cut) << level;
             }
         }
         let mut sums = vec![LossDerivatives::default(); LEAVES * self.outputs];
@@ -202,6 +213,16 @@ impl<'s> BinnedRows<'s> {
         ObliviousTree { questions, leaves }
     }
 
+    /// Draws the inputs of a tree.
+    fn drawn(&mut self) -> Vec<usize> {
+        let mut inputs: Vec<usize> = (0..self.cuts.len()).collect();
+        if inputs.len() > MAX_INPUTS {
+            self.draws.shuffle(&mut inputs);
+            inputs.truncate(MAX_INPUTS);
+        }
+        inputs
+    }
+
     /// Returns the derivatives of the loss by output, row by row.
     fn derivatives(&self) -> Vec<LossDerivatives> {
         let one = |(sample, logits): (&&TrainingSample, &[f64])| {
@@ -213,13 +234,15 @@ impl<'s> BinnedRows<'s> {
         self.samples.iter().zip(self.logits.chunks_exact(self.outputs.max(1))).flat_map(one).collect()
     }
 
-    /// Returns the input and the cut whose question to all `leaves` gains most; of equal ones the first.
-    fn best_cut(&self, derivatives: &[LossDerivatives], leaf_of: &[usize], leaves: usize) -> Option<(usize, usize)> {
+    /// Returns the input, out of `inputs`, and the cut whose question to all leaves gains most; of equal ones the
+    /// first.
+    fn best_cut(&self, inputs: &[usize], derivatives: &[LossDerivatives], leaf_of: &[usize]) -> Option<(usize, usize)> {
+        let leaves = leaf_of.iter().copied().max().unwrap_or_default() + 1;
         let (mut most, mut best) = (0.0, None);
-        for input in 0..self.cuts.len() {
+        for input in inputs.iter().copied() {
             let bins = self.cuts[input].len() + 1;
             let mut sums = vec![LossDerivatives::default(); leaves * bins * self.outputs];
-            let rows = self.bins.iter().skip(input).step_by(self.cuts.len()).zip(leaf_of);
+            let rows = self.bins[input].iter().zip(leaf_of);
             for ((bin, leaf), row) in rows.zip(derivatives.chunks_exact(self.outputs)) {
                 add(&mut sums[(leaf * bins + usize::from(*bin)) * self.outputs..], row);
             }
