@@ -344,6 +344,26 @@ mod tests {
     }
 
     #[test]
+    fn one_input_of_many_that_tells_is_found_though_each_tree_sees_some() {
+        let sample = |i: usize| {
+            let tells = i.is_multiple_of(2);
+            let mut dense: Vec<f32> = (0..4 * MAX_INPUTS).map(|input| ((i * 7 + input * 31) % 13) as f32).collect();
+            dense[100] = f32::from(u8::from(tells));
+            TrainingSample { dense, target: vec![f32::from(u8::from(tells))], ..TrainingSample::default() }
+        };
+        let samples: Vec<TrainingSample> = (0..200).map(sample).collect();
+        let rows: Vec<&TrainingSample> = samples.iter().collect();
+        let span = InputSpan { from: 0, to: 4 * MAX_INPUTS, sparse: 0 };
+
+        let [forest, again] = [(), ()].map(|()| BoostedTrees::fit(LinkFunction::Sigmoid, span, &rows, 120));
+
+        let p =
+            |forest: &BoostedTrees, i: usize| probabilities(LinkFunction::Sigmoid, &forest.logits(&samples[i]), 1.0)[0];
+        assert!(p(&forest, 0) > 0.8 && p(&forest, 1) < 0.2, "{} and {}", p(&forest, 0), p(&forest, 1));
+        assert_eq!(p(&forest, 0), p(&again, 0));
+    }
+
+    #[test]
     fn cuts_stand_between_values_that_occur() {
         assert_eq!(cuts(vec![0.0, 2.0, 0.0, 4.0]), [1.0, 3.0]);
         assert_eq!(cuts(vec![1.0; 9]), [0.0_f32; 0]);
