@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
     held_out.add_argument(
         "--out", type=Path, required=True, help="folder to write outcomes_test.jsonl and domain_test.jsonl to"
     )
-    wins = verbs.add_parser("wins", help="fit the head strong_wins of a finished bundle on the outcomes, and measure it")
+    wins = verbs.add_parser("wins", help="fit and measure the head strong_wins of a finished bundle")
     wins.add_argument("--bundle", type=Path, default=BUNDLE)
     wins.add_argument("--data", type=Path, default=DATA, help="folder of the data files")
     wins.add_argument("--seed", type=int, default=7)
@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     seen.add_argument("--seed", type=int, default=7)
     seen.add_argument("--out", type=Path, help="file for the part of each row")
     frozen = verbs.add_parser("frozen", help="write a bundle of the base encoder as published, to fit heads over")
-    frozen.add_argument("--bundle", type=Path, default=BUNDLE, help="whose tokenizer, features and golden texts it gets")
+    frozen.add_argument("--bundle", type=Path, default=BUNDLE, help="whose tokenizer and golden texts it gets")
     frozen.add_argument("--max-tokens", type=int, default=256)
     frozen.add_argument("--work", type=Path, default=ROOT / ".tools" / "train", help="folder of the wheel")
     frozen.add_argument("--out", type=Path, required=True, help="bundle folder to write")

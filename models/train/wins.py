@@ -69,6 +69,9 @@ def replace(arguments: argparse.Namespace, fitted: Path, measured: dict[str, Any
     command = f"python -m models.train wins --seed {arguments.seed}"
     manifest["training"][HEAD] = {"command": command, "members": new["training"]["members"]}
     manifest["training"]["rows_seen"] = seen.table(arguments.data, arguments.seed)
+    block = json.loads((folder / "features.json").read_text("utf-8"))
+    manifest["training"]["features"] = [feature["name"] for feature in block]
+    manifest["metrics"]["outcomes"].pop(FORM, None)
     manifest["metrics"]["outcomes"] |= figures(measured)
     scope.write_manifest(folder, manifest, {})
 

@@ -254,7 +254,6 @@ fn fit_writes_the_same_bytes_again() {
     }
 }
 
-/// Fits twice: the second time over what the first one wrote.
 #[test]
 fn fit_keeps_the_other_heads_of_its_base_and_warns_when_the_base_saw_the_rows() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -292,19 +291,13 @@ fn fit_keeps_the_gate_of_its_base_where_it_is_asked_to_and_there_is_one() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let [gated, refused] = ["gated", "refused"].map(|name| folder.path().join(name));
     let keep = ["--inputs", "lexical", "--fresh", "--keep-gate", "--folds", "0"];
-
     let fitted = fit(&outcomes(), "strong_weak", &gated, &keep);
     let without = fit(LABELLED, "tier", &refused, &keep);
-
-    assert!(fitted.status.success(), "{fitted:?}");
-    let manifest = fs::read_to_string(gated.join("bundle.yaml")).expect("a manifest");
-    let manifest: Value = serde_json::from_str(&manifest).expect("JSON");
-    let mut heads = manifest["heads"].as_array().expect("heads").iter();
+    let manifest = fs::read(gated.join("bundle.yaml")).unwrap_or_else(|error| panic!("{error}: {fitted:?}"));
+    let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+    let mut heads = manifest["heads"].as_array().into_iter().flatten();
     let head = heads.find(|head| head["name"] == "strong_wins").expect("the new head");
-    assert_eq!(head["gate"]["otherwise"], "strong_wins/length", "{head}");
-    assert!(head["mix"].is_array(), "{head}");
-    let verified = pointsman(&["bundle", "verify", gated.to_str().expect("a plain name")]);
-    assert!(verified.status.success(), "{verified:?}");
+    assert!(head["mix"].is_array() && head["gate"]["otherwise"] == "strong_wins/length", "{head}");
     assert!(text(&without.stderr).contains("head `tier` has no gate to keep"), "{without:?}");
 }
 
