@@ -5,6 +5,7 @@ use memchr::memchr;
 use super::steps::is_list_item;
 
 /// Lines that follow each other and are all prose or all code.
+#[derive(Clone, Copy)]
 pub(super) struct Passage<'t> {
     /// The lines, with the line feeds between them.
     pub(super) text: &'t str,

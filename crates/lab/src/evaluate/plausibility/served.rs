@@ -1,6 +1,6 @@
 //! The decision of a row as a proxy takes it: a policy of one `tiers` strategy, driven by the loop that serves.
 
-use pointsman_classifier::{Classifier, HeadSpec, ScoreRequest};
+use pointsman_classifier::{Classifier, HeadSpec, ScoreRequest, ScoredHeads};
 use pointsman_core::config::{Config, ConfigProblems, Name};
 use pointsman_core::features::{Features, TextStructure, TokenCounter};
 use pointsman_core::policy::{
@@ -147,8 +147,16 @@ impl RowSignals<'_> {
         features: &Features,
     ) -> Result<Scores, ClassifierFailure> {
         let heads = self.policy.heads_of(classifier);
-        let scores =
-            self.classifier.score(ScoreRequest { text, features, deadline: Instant::now() + PATIENCE, heads }).await?;
+        let scores = self
+            .classifier
+            .score(ScoreRequest {
+                text,
+                features,
+                deadline: Instant::now() + PATIENCE,
+                heads,
+                scored: ScoredHeads::Read,
+            })
+            .await?;
         // Scores that stood in for the encoder's are not what is evaluated.
         scores.source.degraded().map_or(Ok(scores), Err)
     }
