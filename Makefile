@@ -212,7 +212,9 @@ pictures: quick .venv/pictures ## Draw the dashboards from scraped data into doc
 
 models: training-data quick .venv/models ## Train the default bundle again (an hour of CPU time; DATA=... has the training data) and check it
 	@binary=$(QUICK_BINARY); set -ex; \
-	.venv/bin/python -m models.train build --data $(DATA) --pointsman "$$binary"; \
+	.venv/bin/python -m models.train build --data $(DATA) --pointsman "$$binary" --out .tools/train/teacher; \
+	.venv/bin/python -m models.train distill --data $(DATA) --pointsman "$$binary" --teacher .tools/train/teacher \
+		--layers 0,1,2,3,4,5 --heads 12 --units 1536 --epochs 0 --out models/pointsman-mini; \
 	.venv/bin/python -m models.train wins --data $(DATA) --pointsman "$$binary"; \
 	"$$binary" bundle reference models/pointsman-mini --data $(DATA)/tiers_validation.jsonl; \
 	.venv/bin/python -m models.train check --parity --data $(DATA)/tiers_validation.jsonl --pointsman "$$binary"; \

@@ -99,6 +99,15 @@ def in_float32(model: Path, out: Path) -> None:
         index = list(graph.node).index(by_column)
         graph.node.remove(by_column)
         graph.node.insert(index, helper.make_node("MatMul", inputs, by_column.output, name=by_column.name))
+    for product in [node for node in graph.node if node.op_type == "MatMulIntegerToFloat"]:
+        activations, matrix, _, scale, _, _, bias = product.input
+        weights, plain = values[matrix].astype(np.float32) * values[scale], f"{product.name}.plain"
+        graph.initializer.append(numpy_helper.from_array(weights, f"{product.name}.float32"))
+        index = list(graph.node).index(product)
+        graph.node.remove(product)
+        exact = [made[activations].input[0], f"{product.name}.float32"]
+        graph.node.insert(index, helper.make_node("MatMul", exact, [plain], name=plain))
+        graph.node.insert(index + 1, helper.make_node("Add", [plain, bias], product.output, name=product.name))
     onnx.save(loaded, out)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLE = ROOT / "models" / "pointsman-mini"
+TEACHER = BUNDLE
 # What figures are measured on; what training reads besides is not in the repository: models/data/README.md.
 DATA = ROOT / "models" / "data"
 
@@ -19,18 +20,23 @@ def parser() -> argparse.ArgumentParser:
     build = verbs.add_parser(
         "build", help="fine-tune on both splits and write the bundle; resumes after the last epoch"
     )
-    distill = verbs.add_parser(
-        "distill", help="write a bundle whose encoder keeps a few layers and learnt from the built one"
+    recipe_options(build)
+    distill_options(
+        verbs.add_parser("distill", help="write a bundle whose smaller encoder learnt from another bundle's")
     )
-    for verb in (build, distill):
-        recipe_options(verb)
+    compare = verbs.add_parser("compare", help="print the figures of a bundle beside those of its teacher")
+    cost = verbs.add_parser("cost", help="print the CPU time of a bundle's encoder beside that of another")
+    cost.add_argument("--bundle", type=Path, default=BUNDLE, help="bundle folder")
+    cost.add_argument("--teacher", type=Path, default=TEACHER, help="bundle folder to compare with")
+    cost.add_argument("--tokens", default="16,64,128,512", help="lengths of a prompt")
+    cost.add_argument("--rounds", type=int, default=15)
+    compare.add_argument("--teacher", type=Path, default=TEACHER, help="bundle folder")
+    compare.add_argument("--bundle", type=Path, default=BUNDLE, help="bundle folder of the student")
+    compare.add_argument("--data", type=Path, default=DATA, help="folder of the files to measure on")
     build.add_argument(
         "--splits", default="published,dedup", help="of the tiers; the first ships, the others are measured"
     )
     build.add_argument("--out", type=Path, default=BUNDLE, help="bundle folder to write")
-    distill.add_argument("--layers", default="0,2,5", help="the teacher's layers that the student starts from")
-    distill.add_argument("--student-epochs", type=int, default=4)
-    distill.add_argument("--out", type=Path, required=True, help="bundle folder to write")
     check = verbs.add_parser(
         "check", help="score a file of tiers with onnxruntime and numpy; with --parity, ask Rust as well"
     )
@@ -97,11 +103,34 @@ def parser() -> argparse.ArgumentParser:
             default=DATA / "tiers_validation.jsonl",
             help="JSONL of prompt and label",
         )
-    for verb in (build, distill, check, familiar, robustness, languages, followups, wins):
+    for verb in (build, verbs.choices["distill"], compare, check, familiar, robustness, languages, followups, wins):
         verb.add_argument(
             "--pointsman", type=Path, default=ROOT / "target" / "release" / "pointsman", help="measures features"
         )
     return top
+
+
+def distill_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--teacher", type=Path, default=TEACHER, help="bundle folder")
+    verb.add_argument("--data", type=Path, default=DATA, help="folder of the data files")
+    verb.add_argument("--tiers", default="tiers_train.jsonl", help="file of it with prompts; their labels are not read")
+    verb.add_argument("--work", type=Path, default=ROOT / ".tools" / "train", help="where a finished student is kept")
+    verb.add_argument("--layers", default="0,2,4,5", help="the teacher's layers that the student starts from")
+    verb.add_argument("--heads", type=int, default=8, help="attention heads of each layer, of 12")
+    verb.add_argument("--units", type=int, default=768, help="feed-forward units of each layer, of 1,536")
+    verb.add_argument(
+        "--epochs",
+        type=int,
+        default=8,
+        help="passes over prompts, changed copies, pieces and questions; 0 learns nothing",
+    )
+    verb.add_argument("--max-tokens", type=int, default=64, help="what the bundle reads of a prompt at most")
+    verb.add_argument("--rate", type=float, default=4e-4, help="largest learning rate")
+    verb.add_argument("--seed", type=int, default=7)
+    verb.add_argument("--device", default="auto", help="cpu, cuda, or auto: cuda where there is one")
+    verb.add_argument("--threads", type=int, default=1, help="threads of torch")
+    verb.add_argument("--limit", type=int, default=0, help="texts, to try the recipe out; 0 for all")
+    verb.add_argument("--out", type=Path, required=True, help="bundle folder to write")
 
 
 def recipe_options(verb: argparse.ArgumentParser) -> None:
@@ -157,6 +186,29 @@ def check(arguments: argparse.Namespace) -> None:
 def main() -> None:
     """Imports torch only for verbs that train."""
     arguments = parser().parse_args()
+    if arguments.verb in ("distill", "compare", "cost"):
+        student(arguments)
+    else:
+        teacher(arguments)
+
+
+def student(arguments: argparse.Namespace) -> None:
+    match arguments.verb:
+        case "distill":
+            from . import student_bundle
+
+            student_bundle.run(arguments)
+        case "compare":
+            from . import compare
+
+            compare.run(arguments)
+        case _:
+            from . import cost
+
+            cost.run(arguments)
+
+
+def teacher(arguments: argparse.Namespace) -> None:
     match arguments.verb:
         case "check":
             check(arguments)
@@ -205,10 +257,10 @@ def main() -> None:
             from . import sequence
 
             sequence.run(arguments)
-        case verb:
+        case _:
             from . import build
 
-            build.distill(arguments) if verb == "distill" else build.run(arguments)
+            build.run(arguments)
 
 
 if __name__ == "__main__":

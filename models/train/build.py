@@ -1,4 +1,4 @@
-"""The whole recipe: both splits are tuned and measured, the published one ships."""
+"""The whole recipe of the teacher: both splits are tuned and measured, the published one ships."""
 
 import argparse
 import json
@@ -8,32 +8,17 @@ from . import bundle, dataset, encoder, recipe, robustness, scope
 from .assemble import BundleHead
 from .encoder import sha256
 from .inputs import HeadResults, InputBuilder
-from .onnx_encoder import OnnxEncoder
 from .outcome_heads import OutcomeHeads
 from .tier_heads import TierHeads
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Writes the default bundle."""
+    """Writes the bundle."""
     plan = recipe.Recipe(arguments)
     builder = InputBuilder(plan)
     splits = {split: TierHeads(builder, split) for split in arguments.splits.split(",")}
     command = f"python -m models.train build --seed {plan.seed} --seeds {len(plan.seeds)}"
     pack(arguments, builder, splits, command + (f" --others {plan.others}" if plan.others > 1 else ""))
-
-
-def distill(arguments: argparse.Namespace) -> None:
-    """Writes a bundle like the default one whose encoder has fewer layers."""
-    from .distill import student
-
-    plan = recipe.Recipe(arguments)
-    builder, layers = InputBuilder(plan), [int(layer) for layer in arguments.layers.split(",")]
-    folders = [plan.seeded(recipe.SHIPPED, seed) for seed in plan.seeds]
-    teacher = OnnxEncoder(recipe.averaged(folders), plan.work / f"{recipe.SHIPPED}-averaged")
-    texts = [text for rows in (plan.tiers(recipe.SHIPPED), *plan.learnt()) for text in rows.texts]
-    tuned = student(plan, teacher, texts, layers, arguments.student_epochs)
-    splits = {recipe.SHIPPED: TierHeads(builder, recipe.SHIPPED, tuned)}
-    pack(arguments, builder, splits, f"python -m models.train distill --layers {arguments.layers}")
 
 
 def pack(arguments: argparse.Namespace, builder: InputBuilder, splits: dict[str, TierHeads], command: str) -> None:

@@ -17,22 +17,17 @@ from .assemble import BundleHead
 from .encoder import DIMENSION, sha256
 from .features import FeatureScale
 from .onnx_encoder import OnnxEncoder
-from .tokens import HEAD_TOKENS, MAX_TOKENS, REPEAT_WORDS, token_ids
+from .tokens import SHORT, token_ids
 
 FILES = ["model.onnx", "tokenizer.json", "heads.safetensors", "features.json", "golden.json"]
 MANIFEST: dict[str, Any] = {
     "format": 1,
     "name": "pointsman-mini",
-    "version": "2026.11.5",
+    "version": "2026.11.6",
     "description": "all-MiniLM-L6-v2 fine-tuned to judge which model tier a prompt needs, how complex it is, "
     "what it is about, and whether only a strong model gets it right",
     "encoder": {"file": "model.onnx", "output": export.OUTPUT, "dimension": DIMENSION, "precision": "int8"},
-    "tokenizer": {
-        "file": "tokenizer.json",
-        "max_tokens": MAX_TOKENS,
-        "head_tokens": HEAD_TOKENS,
-        "repeat_words": REPEAT_WORDS,
-    },
+    "tokenizer": {"file": "tokenizer.json"} | SHORT.limits(),
     "heads_file": "heads.safetensors",
     "features_file": "features.json",
     "golden_file": "golden.json",

@@ -93,7 +93,7 @@ def render(manifest: dict[str, Any]) -> str:
         features=", ".join(f"`{name}`" for name in training["features"]),
         seeds=", ".join(map(str, training["seeds"])),
         calibration=figures["published"]["calibration_rows"],
-        command=training["command"],
+        command="\n".join(training[name] for name in ("command", "student") if name in training),
         minutes=round(training["cpu_seconds"] / 60),
         onnxruntime=onnxruntime.__version__,
     )

@@ -49,7 +49,6 @@ TEXTS = [
     "🚂🚦 which emoji is a train? 🙂👩‍👩‍👧‍👦",
     "WHY IS MY TRAIN LATE AGAIN???!!!",
     "...",
-    " \n\t ",
     "3.14159 2.71828 1.41421 0.57721 1.61803",
     _DRAUGHT,
     _HARBOUR_MASTER,

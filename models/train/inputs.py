@@ -51,7 +51,7 @@ class InputBuilder:
             found = ngrams.matrix(texts)
             return {"data": found.data, "indices": found.indices, "indptr": found.indptr}
 
-        kept = cache.arrays(self.plan.work / f"ngrams-{cache.key(texts, tokens.REPEAT_WORDS)}.npz", parts)
+        kept = cache.arrays(self.plan.work / f"ngrams-{cache.key(texts, tokens.SHORT.repeat_words)}.npz", parts)
         return csr_matrix((kept["data"], kept["indices"], kept["indptr"]), shape=(len(texts), ngrams.WIDTH))
 
 

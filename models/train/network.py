@@ -30,11 +30,9 @@ def has_bfloat16(device: torch.device) -> bool:
 class Network(nn.Module):
     """BERT, mean pooling, L2 norm, and one linear head a task."""
 
-    def __init__(self, base: Path, layers: list[int] | None = None):
+    def __init__(self, base: Path):
         super().__init__()
         self.encoder = BertModel.from_pretrained(base, add_pooling_layer=False)
-        if layers:
-            self.encoder.encoder.layer = nn.ModuleList([self.encoder.encoder.layer[layer] for layer in layers])
         self.encoder.embeddings.word_embeddings.weight.requires_grad_(False)
         self.heads = nn.ModuleDict({name: nn.Linear(DIMENSION, width) for name, width in OUTPUTS.items()})
         for head in self.heads.values():

@@ -24,7 +24,7 @@ from .arrays import (
 )
 from .features import FeatureScale
 from .metrics import ordinal, softmax
-from .tokens import padded, token_ids
+from .tokens import TokenWindow, padded, token_ids
 
 
 def relu(x: Floats) -> Floats:
@@ -138,10 +138,9 @@ class Bundle:
 
     def rows(self, texts: list[str]) -> list[list[int]]:
         limits = self.manifest["tokenizer"]
-        return [
-            token_ids(self.tokenizer, text, limits["max_tokens"], limits["head_tokens"], limits.get("repeat_words"))
-            for text in texts
-        ]
+        names = ("max_tokens", "head_tokens", "least_tokens", "repeat_words")
+        window = TokenWindow(**{name: limits.get(name) for name in names})
+        return [token_ids(self.tokenizer, text, window) for text in texts]
 
     def scores(self, texts: list[str], features: FeatureRows) -> dict[str, Probabilities]:
         """Returns the probabilities of every head for scaled features."""

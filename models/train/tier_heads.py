@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import vstack
 
 from . import assemble, dataset, features, languages, metrics, recipe, tokens
-from .arrays import Floats, Probabilities, RowLabels, RowMask, Targets, Tensors
+from .arrays import Floats, Probabilities, RowLabels, RowMask, Targets
 from .assemble import BundleHead, Fusion, InputBlocks, LabelSet, LogitPair
 from .augment import Augmenter
 from .dataset import TIER_OF_LABEL, TIERS
@@ -22,12 +22,11 @@ LEVELS = ["0", "1", "2", "3"]
 class TierHeads:
     """The heads that are fitted on the tiers of one split, with its rows and their blocks of inputs."""
 
-    def __init__(self, builder: InputBuilder, split: str, student: Tensors | None = None):
+    def __init__(self, builder: InputBuilder, split: str):
         plan = builder.plan
         self.builder, self.split = builder, split
-        folders = [] if student else [plan.seeded(split, seed) for seed in plan.seeds]
-        folder = plan.work / f"{split}-{'student' if student else 'averaged'}"
-        self.model = OnnxEncoder(student or recipe.averaged(folders), folder)
+        folders = [plan.seeded(split, seed) for seed in plan.seeds]
+        self.model = OnnxEncoder(recipe.averaged(folders), plan.work / f"{split}-averaged")
         self.rows = plan.tiers(split)
         self.labels: RowLabels = self.rows.targets["tier"]
         self.folds = dataset.folds_of(self.rows.texts, plan.seed)

@@ -6,6 +6,7 @@ Repeats are read once, head and tail of the text survive.
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -16,10 +17,38 @@ from tokenizers import Tokenizer
 
 from .repeats import without_repeats
 
-MAX_TOKENS = 64
-HEAD_TOKENS = 42
-REPEAT_WORDS = 4
 CHARS_PER_TOKEN = 16
+
+
+@dataclass(frozen=True)
+class TokenWindow:
+    """The part of a text that an encoder reads: the manifest's `tokenizer`, less its file."""
+
+    max_tokens: int = 64
+    head_tokens: int = 42
+    least_tokens: int | None = None  # what is read however near the deadline is; None for `max_tokens`
+    repeat_words: int | None = 4
+
+    @property
+    def end(self) -> int:
+        """The characters of each end of a long text that are tokenised."""
+        return CHARS_PER_TOKEN * (self.least_tokens or self.max_tokens)
+
+    def limits(self) -> dict[str, int]:
+        """Returns the keys of the manifest."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+SHORT = TokenWindow()  # what the recipe trains the teacher with
+
+
+def window_of(max_tokens: int) -> TokenWindow:
+    """Returns a window with the same share of the start, of which the shortest is read in any case."""
+    if max_tokens <= SHORT.max_tokens:
+        return SHORT
+    head = SHORT.head_tokens * max_tokens // SHORT.max_tokens
+    return TokenWindow(max_tokens, head, SHORT.max_tokens, SHORT.repeat_words)
+
 
 # Control tokens that have no brackets of their own kind, and what texts get by right for words that are not known.
 NAMES = {"<s>", "</s>", "<pad>", "<mask>", "<cls>", "<sep>", "<bos>", "<eos>", "<eod>"}
@@ -34,11 +63,10 @@ def plain_tokenizer(path: Path) -> str:
     return json.dumps(json.loads(path.read_text("utf-8")) | {"padding": None, "truncation": None}, ensure_ascii=False)
 
 
-def excerpt(text: str, max_tokens: int = MAX_TOKENS, repeat_words: int | None = REPEAT_WORDS) -> list[str]:
+def excerpt(text: str, window: TokenWindow = SHORT) -> list[str]:
     """Returns the text, or its two ends: it is cut before it is encoded, which takes time linear in its length."""
-    end = CHARS_PER_TOKEN * max_tokens
-    parts = [text] if len(text) <= 2 * end else [text[:end], text[-end:]]
-    return without_repeats(parts, repeat_words) if repeat_words else parts
+    parts = [text] if len(text) <= 2 * window.end else [text[: window.end], text[-window.end :]]
+    return without_repeats(parts, window.repeat_words) if window.repeat_words else parts
 
 
 def is_control(content: str) -> bool:
@@ -77,18 +105,11 @@ def text_ids(tokenizer: Tokenizer, text: str) -> list[int]:
     return [token for token in encoded if token not in controls]
 
 
-def token_ids(
-    tokenizer: Tokenizer,
-    text: str,
-    max_tokens: int = MAX_TOKENS,
-    head_tokens: int = HEAD_TOKENS,
-    repeat_words: int | None = REPEAT_WORDS,
-) -> list[int]:
-    parts = excerpt(text, max_tokens, repeat_words)
-    ids = [token for part in parts for token in text_ids(tokenizer, part)]
-    budget = max_tokens - 2
-    if len(ids) > budget:
-        ids = ids[:head_tokens] + ids[len(ids) - (budget - head_tokens) :]
+def token_ids(tokenizer: Tokenizer, text: str, window: TokenWindow = SHORT) -> list[int]:
+    ids = [token for part in excerpt(text, window) for token in text_ids(tokenizer, part)]
+    room, head = window.max_tokens - 2, window.head_tokens
+    if len(ids) > room:
+        ids = ids[:head] + ids[len(ids) - (room - head) :]
     return [tokenizer.token_to_id("[CLS]"), *ids, tokenizer.token_to_id("[SEP]")]
 
 

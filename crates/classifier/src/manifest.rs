@@ -146,6 +146,10 @@ pub struct TokenizerSpec {
     pub max_tokens: usize,
     /// The tokens that come from a long text's start; the others come from its end.
     pub head_tokens: usize,
+    /// The tokens that a text gets however near its deadline is, and up to which texts of different lengths share a
+    /// run; by default `max_tokens`, so that no deadline shortens what is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub least_tokens: Option<usize>,
     /// The length, in words, of a run that is not read when it occurred before; by default everything is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat_words: Option<usize>,
@@ -238,6 +242,9 @@ impl Manifest {
         }
         if !(3..=MAX_TOKENS).contains(&max_tokens) || head_tokens > max_tokens - 2 {
             return Err(ManifestError::Tokenizer(TokenizerSpecError::Budget { max_tokens, head_tokens }));
+        }
+        if let Some(value) = self.tokenizer.least_tokens.filter(|value| !(3..=max_tokens).contains(value)) {
+            return Err(ManifestError::Tokenizer(TokenizerSpecError::LeastTokens { value, max_tokens }));
         }
         Ok(())
     }

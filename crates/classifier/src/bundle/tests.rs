@@ -170,6 +170,7 @@ fn what_the_manifest_says_is_checked() {
         ("name: tiny", "name: tiny\nnmae: tiny", "unknown field"),
         ("precision: fp32", "precision: fp12", "fp12"),
         ("max_tokens: 16", "max_tokens: 2", "max_tokens 2 with head_tokens 9"),
+        ("max_tokens: 16", "max_tokens: 16, least_tokens: 17", "least_tokens 17; allowed are 3 to max_tokens, 16"),
         ("head_tokens: 9", "head_tokens: 15", "max_tokens 16 with head_tokens 15"),
         ("medium, complex", "simple, complex", "head `tier` has the label `simple` twice"),
         ("simple, medium, complex", "simple", "head `tier` has 1 labels"),

@@ -67,6 +67,9 @@ pub enum TokenizerSpecError {
         "max_tokens {max_tokens} with head_tokens {head_tokens}; allowed are 3 to 8192, head_tokens at most max_tokens - 2"
     )]
     Budget { max_tokens: usize, head_tokens: usize },
+    /// The shortest window is no part of the longest.
+    #[error("tokenizer.least_tokens {value}; allowed are 3 to max_tokens, {max_tokens}")]
+    LeastTokens { value: usize, max_tokens: usize },
     /// A run of so many words cannot be told from a repeat.
     #[error("tokenizer.repeat_words {value}; allowed are 2 to 64")]
     RepeatWords { value: usize },

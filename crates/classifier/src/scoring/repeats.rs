@@ -202,6 +202,7 @@ mod tests {
             file: String::new(),
             max_tokens: 64,
             head_tokens: 42,
+            least_tokens: None,
             repeat_words: Some(4),
             pad_token: None,
         };

@@ -1,5 +1,6 @@
 //! One prompt's way from text to scores: tokens, embedding, heads.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -59,9 +60,14 @@ impl ScorerInput {
 }
 
 /// Returns the index of the first length that `tokens` tokens fit.
-fn length(tokens: usize) -> usize {
+pub(crate) fn length(tokens: usize) -> usize {
     let power = tokens.next_power_of_two().trailing_zeros().max(SHORTEST);
     usize::try_from(power - SHORTEST).unwrap_or(LENGTHS).min(LENGTHS - 1)
+}
+
+/// Returns the most tokens of a length class.
+pub(crate) const fn tokens_of(length: usize) -> usize {
+    1 << (length + SHORTEST as usize)
 }
 
 /// A tokenizer, an encoder and heads: everything that one worker needs to score prompts.
@@ -72,6 +78,8 @@ pub(crate) struct Scorer<E> {
     max_batch: usize,
     /// The number of prompts that are encoded together, `[length class]`.
     batches: [usize; LENGTHS],
+    /// The time of one prompt, `[length class]`, of those that were tried out.
+    trials: [Option<Duration>; LENGTHS],
     returns_embeddings: bool,
 }
 
@@ -80,7 +88,7 @@ impl<E: Encoder> Scorer<E> {
     pub(crate) fn new(tokenizer: &Arc<Tokenizer>, heads: &Arc<Heads>, encoder: E, max_batch: usize) -> Self {
         let (tokenizer, heads) = (Arc::clone(tokenizer), Arc::clone(heads));
         let batches = [max_batch; LENGTHS];
-        Self { tokenizer, encoder, heads, max_batch, batches, returns_embeddings: false }
+        Self { tokenizer, encoder, heads, max_batch, batches, trials: [None; LENGTHS], returns_embeddings: false }
     }
 
     /// Returns what ends the run that goes on.
@@ -93,23 +101,57 @@ impl<E: Encoder> Scorer<E> {
         self.returns_embeddings = true;
     }
 
-    /// Returns the scores of each input, in the same order.
+    /// Returns the scores of each input, in the same order, of as many tokens as the budget has.
     pub(crate) fn score(&mut self, inputs: &[&ScorerInput]) -> Result<Vec<Scores>, InferenceError> {
-        let tokens = inputs.iter().map(|input| self.tokenizer.tokens(&input.excerpt)).collect::<Result<Vec<_>, _>>()?;
-        let embeddings = self.encoder.embed(&tokens)?;
+        self.score_within(inputs, self.tokenizer.budget().max_tokens())
+    }
+
+    /// Returns the scores of each input, in the same order, of at most `window` tokens.
+    pub(crate) fn score_within(
+        &mut self,
+        inputs: &[&ScorerInput],
+        window: usize,
+    ) -> Result<Vec<Scores>, InferenceError> {
+        let tokens = |input: &&ScorerInput| self.tokenizer.tokens_within(&input.excerpt, window);
+        let tokens = inputs.iter().map(tokens).collect::<Result<Vec<_>, _>>()?;
+        let embeddings = self.embed(&tokens)?;
         let rows = inputs.iter().zip(&tokens).zip(&embeddings);
         rows.map(|((input, tokens), embedding)| self.heads_of(input, tokens, embedding)).collect()
     }
 
+    /// Embeds texts, those of like length together: a long one must not make short ones pay for its padding. Before it
+    /// is tokenised a text's length is only estimated, so a batch may hold both.
+    fn embed(&mut self, tokens: &[TokenIds]) -> Result<Vec<Vec<f32>>, InferenceError> {
+        if tokens.len() == 1 {
+            return self.encoder.embed(tokens);
+        }
+        let lengths: Vec<usize> = tokens.iter().map(|tokens| tokens.ids.len()).collect();
+        let runs = runs_of(&lengths, self.tokenizer.budget().least_tokens());
+        if runs.len() == 1 {
+            return self.encoder.embed(tokens);
+        }
+        let mut embeddings = vec![Vec::new(); tokens.len()];
+        for run in runs {
+            let rows: Vec<TokenIds> = run.iter().map(|index| tokens[*index].clone()).collect();
+            for (index, embedding) in run.into_iter().zip(self.encoder.embed(&rows)?) {
+                embeddings[index] = embedding;
+            }
+        }
+        Ok(embeddings)
+    }
+
     /// Runs the longest input, and several at once: no request should be the first to find out that these fail.
     pub(crate) fn warm_up(&mut self) -> Result<(), InferenceError> {
-        let budget = self.tokenizer.budget().max_tokens();
+        let (budget, least) = (self.tokenizer.budget().max_tokens(), self.tokenizer.budget().least_tokens());
         let rows = self.max_batch.min(WARM_BATCH);
-        let widest = vec![self.tokenizer.dummy(budget); rows];
+        if least < budget {
+            self.run_dummy(budget).map_err(|source| self.too_long(0..budget, source))?;
+        }
+        let widest = vec![self.tokenizer.dummy(least); rows];
         let Err(error) = self.encoder.embed(&widest) else { return Ok(()) };
-        match self.run_dummy(budget) {
+        match self.run_dummy(least) {
             Ok(()) => Err(InferenceError::Batch { rows, source: Box::new(error) }),
-            Err(error) => Err(self.too_long(0..budget, error)),
+            Err(error) => Err(self.too_long(0..least, error)),
         }
     }
 
@@ -146,7 +188,11 @@ impl<E: Encoder> Scorer<E> {
             let tokens = 1 << (index + SHORTEST as usize);
             if index == 0 || (best > 1 && tokens <= longest.min(TRIED_TOKENS)) {
                 let prompt = self.tokenizer.dummy(tokens.min(longest));
-                best = best_batch(self.max_batch, |size| self.fastest(&vec![prompt.clone(); size]))?;
+                best = best_batch(self.max_batch, |size| {
+                    let took = self.fastest(&vec![prompt.clone(); size])?;
+                    self.trials[index].get_or_insert(took);
+                    Ok(took)
+                })?;
             }
             self.batches[index] = best;
         }
@@ -161,6 +207,16 @@ impl<E: Encoder> Scorer<E> {
             least = least.min(started.elapsed());
         }
         Ok(least)
+    }
+
+    /// Returns the tokenizer's budget.
+    pub(crate) fn budget(&self) -> TokenBudget {
+        self.tokenizer.budget()
+    }
+
+    /// Returns the time of one prompt of one of the [`LENGTHS`], if it was tried out.
+    pub(crate) const fn trial(&self, length: usize) -> Option<Duration> {
+        self.trials[length]
     }
 
     /// Returns how many prompts are encoded in one run at most, of any length.
@@ -193,6 +249,17 @@ impl<E: Encoder> Scorer<E> {
             is_cached: false,
         })
     }
+}
+
+/// Returns which texts run together, by their tokens: all of at most `least`, and of the longer ones those of one length
+/// class.
+pub(crate) fn runs_of(tokens: &[usize], least: usize) -> Vec<Vec<usize>> {
+    let class = |tokens: usize| if tokens <= least { 0 } else { 1 + length(tokens) };
+    let mut runs: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (index, tokens) in tokens.iter().enumerate() {
+        runs.entry(class(*tokens)).or_default().push(index);
+    }
+    runs.into_values().collect()
 }
 
 /// Doubles a batch for as long as that gains throughput; `took` says how long one of that size runs.
@@ -258,6 +325,26 @@ mod tests {
         assert_eq!(chosen(50, 1000), 1);
         assert_eq!(chosen(1000, 1000), 16);
         assert_eq!(chosen(1000, 1), 24);
+    }
+
+    #[test]
+    fn short_texts_share_a_run_and_long_ones_share_it_with_their_like() {
+        let runs = runs_of(&[70, 3, 64, 500, 65, 260, 120], 64);
+
+        assert_eq!(runs, [vec![1, 2], vec![0, 4, 6], vec![3, 5]]);
+    }
+
+    #[test]
+    fn embeddings_come_back_in_the_order_of_their_texts_whatever_runs_together() {
+        let mut bundle = Bundle::open(&fixture()).expect("the fixture is sound");
+        Arc::get_mut(&mut bundle.tokenizer).expect("not shared yet").widen(16, 64);
+        let lengths = |batch: &[TokenIds]| Ok(batch.iter().map(|tokens| vec![tokens.ids.len() as f32]).collect());
+        let mut scorer = Scorer::new(&bundle.tokenizer, &bundle.heads, ScriptedEncoder::new(lengths), 8);
+        let texts = [64, 4, 20, 60, 16].map(|tokens| bundle.tokenizer.dummy(tokens));
+
+        let embeddings = scorer.embed(&texts).expect("embeddings");
+
+        assert_eq!(embeddings.concat(), [64.0, 4.0, 20.0, 60.0, 16.0]);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::error::InferenceError;
 use super::repeats::RepeatFilter;
 use crate::manifest::{ManifestError, TokenizerSpec, TokenizerSpecError};
 
-/// The characters of each end of a long text that are tokenised, a token of the budget.
+/// The characters of each end of a long text that are tokenised, a token of the shortest window.
 const CHARS_PER_TOKEN: usize = 16;
 
 /// About how much text is one token, to tell short prompts from long ones before they are tokenised.
@@ -26,6 +26,7 @@ const BYTES_PER_TOKEN: usize = 4;
 #[derive(Debug, Clone, Copy)]
 pub struct TokenBudget {
     max_tokens: usize,
+    least_tokens: usize,
     head_tokens: usize,
     repeat_words: Option<usize>,
 }
@@ -85,17 +86,19 @@ pub enum TokenizerError {
 
 impl TokenBudget {
     /// Takes the budget of a checked manifest.
-    pub(crate) const fn new(spec: &TokenizerSpec) -> Self {
-        Self { max_tokens: spec.max_tokens, head_tokens: spec.head_tokens, repeat_words: spec.repeat_words }
+    pub(crate) fn new(spec: &TokenizerSpec) -> Self {
+        let TokenizerSpec { max_tokens, head_tokens, repeat_words, .. } = *spec;
+        Self { max_tokens, least_tokens: spec.least_tokens.unwrap_or(max_tokens), head_tokens, repeat_words }
     }
 
     /// Takes a budget of `max_tokens`.
     #[cfg(test)]
     pub(crate) const fn of_tokens(max_tokens: usize) -> Self {
-        Self { max_tokens, head_tokens: max_tokens / 2, repeat_words: None }
+        Self { max_tokens, least_tokens: max_tokens, head_tokens: max_tokens / 2, repeat_words: None }
     }
 
-    /// Cuts the middle out of a text longer than 32 characters a token of the budget, and then what is said again.
+    /// Cuts the middle out of a text longer than 32 characters a token of the shortest window, and then what is said
+    /// again. At four characters a token the ends still fill a window eight times as long.
     #[must_use]
     pub fn excerpt(self, text: &str) -> TextExcerpt {
         let TextEnds { head, tail, cut_from } = self.ends(text);
@@ -108,7 +111,7 @@ impl TokenBudget {
     }
 
     fn ends(self, text: &str) -> TextEnds<'_> {
-        let end = CHARS_PER_TOKEN * self.max_tokens;
+        let end = CHARS_PER_TOKEN * self.least_tokens;
         if ends::after_first(text, 2 * end) == text.len() {
             return TextEnds { head: text, tail: "", cut_from: None };
         }
@@ -118,7 +121,7 @@ impl TokenBudget {
 
     /// Cuts the middle out of a long text; the excerpt of what is left holds the same words.
     pub(crate) fn clip(self, text: &str) -> Cow<'_, str> {
-        let end = CHARS_PER_TOKEN * self.max_tokens + 1;
+        let end = CHARS_PER_TOKEN * self.least_tokens + 1;
         if ends::after_first(text, 2 * end) == text.len() {
             return Cow::Borrowed(text);
         }
@@ -130,9 +133,19 @@ impl TokenBudget {
         ((excerpt.head.len() + excerpt.tail.len()) / BYTES_PER_TOKEN + 2).min(self.max_tokens)
     }
 
-    /// Returns the budget itself.
+    /// Returns the budget itself: the longest window.
     pub(crate) const fn max_tokens(self) -> usize {
         self.max_tokens
+    }
+
+    /// Returns the window that a text gets however near its deadline is.
+    pub(crate) const fn least_tokens(self) -> usize {
+        self.least_tokens
+    }
+
+    /// Returns the tokens that a window takes from a long text's start: the same share of every window.
+    const fn head_of(self, window: usize) -> usize {
+        self.head_tokens * window / self.max_tokens
     }
 }
 
@@ -209,7 +222,8 @@ impl Tokenizer {
 
     /// Returns an input that holds the largest id.
     pub(crate) fn largest(&self) -> TokenIds {
-        TokenIds { ids: self.fit(&[i64::try_from(self.largest_id).unwrap_or(i64::MAX)]), truncated: 0 }
+        let id = i64::try_from(self.largest_id).unwrap_or(i64::MAX);
+        TokenIds { ids: self.fit(&[id], self.budget.max_tokens), truncated: 0 }
     }
 
     /// Returns the budget.
@@ -223,6 +237,11 @@ impl Tokenizer {
     /// # Errors
     /// When the tokenizer fails, which well-formed ones do not.
     pub fn tokens(&self, excerpt: &TextExcerpt) -> Result<TokenIds, InferenceError> {
+        self.tokens_within(excerpt, self.budget.max_tokens)
+    }
+
+    /// Returns the ids of an excerpt, within a window that may be shorter than the budget.
+    pub(crate) fn tokens_within(&self, excerpt: &TextExcerpt, window: usize) -> Result<TokenIds, InferenceError> {
         let mut ids = self.encode(&excerpt.head)?;
         if !excerpt.tail.is_empty() {
             ids.extend(self.encode(&excerpt.tail)?);
@@ -232,7 +251,7 @@ impl Tokenizer {
             let read: usize = excerpt.ends().iter().map(|text| text.chars().count()).sum();
             (ids.len() * chars).div_ceil(read.max(1))
         });
-        let kept = self.fit(&ids);
+        let kept = self.fit(&ids, window.clamp(self.shortest_budget(), self.budget.max_tokens));
         let truncated = u32::try_from(total.saturating_sub(kept.len() - self.surround())).unwrap_or(u32::MAX);
         Ok(TokenIds { ids: kept, truncated })
     }
@@ -242,12 +261,12 @@ impl Tokenizer {
         let room = tokens.min(self.budget.max_tokens).saturating_sub(self.surround());
         // A special is an id that every vocabulary has, and 0 nearly always.
         let id = self.specials.concat().first().copied().unwrap_or_default();
-        TokenIds { ids: self.fit(&vec![id; room]), truncated: 0 }
+        TokenIds { ids: self.fit(&vec![id; room], self.budget.max_tokens), truncated: 0 }
     }
 
     #[cfg(test)]
-    pub(crate) const fn widen(&mut self, max_tokens: usize) {
-        self.budget.max_tokens = max_tokens;
+    pub(crate) const fn widen(&mut self, least_tokens: usize, max_tokens: usize) {
+        (self.budget.least_tokens, self.budget.max_tokens) = (least_tokens, max_tokens);
     }
 
     fn encode(&self, text: &str) -> Result<Vec<i64>, InferenceError> {
@@ -264,12 +283,13 @@ impl Tokenizer {
         Ok(ids)
     }
 
-    fn fit(&self, ids: &[i64]) -> Vec<i64> {
-        let room = self.budget.max_tokens - self.surround();
+    fn fit(&self, ids: &[i64], window: usize) -> Vec<i64> {
+        let room = window - self.surround();
         let (head, tail) = if ids.len() <= room {
             (ids, &[][..])
         } else {
-            (&ids[..self.budget.head_tokens], &ids[ids.len() - (room - self.budget.head_tokens)..])
+            let head = self.budget.head_of(window).min(room);
+            (&ids[..head], &ids[ids.len() - (room - head)..])
         };
         let [before, after] = &self.specials;
         let ids = [before, head, tail, after].concat();

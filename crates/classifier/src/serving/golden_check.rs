@@ -28,7 +28,7 @@ pub enum GoldenCheckError {
 }
 
 /// Scores every golden input alone, as on an idle proxy. Where prompts share runs it scores all of them in batches too, as
-/// under load, one of them with as much padding as there can be.
+/// under load, one of them with as much padding as texts of the shortest window can have.
 ///
 /// An encoder whose embeddings depend on their neighbours (int8 with one activation scale for the whole batch) is not
 /// refused: it encodes one prompt at a time.
@@ -101,7 +101,9 @@ fn compare_padded<E: Encoder>(
     let longest = GoldenInput { text, scores: golden.scores.clone() };
     let longest = input(&longest, bundle, TokenCounter::new());
     let file = || bundle.manifest.encoder.file.clone();
-    let rows = scorer.score(&[&inputs[index], &longest]).map_err(|source| ModelRunError { file: file(), source })?;
+    let window = scorer.budget().least_tokens(); // Longer texts share no run with the shortest.
+    let rows = scorer.score_within(&[&inputs[index], &longest], window);
+    let rows = rows.map_err(|source| ModelRunError { file: file(), source })?;
     for head in rows.iter().take(1).flat_map(|scores| &scores.heads) {
         compare(bundle, index, head, &golden.scores[&*head.head])?;
     }

@@ -104,9 +104,18 @@ pub(crate) fn scripted_as(
 pub(crate) fn wide(
     embed: impl FnMut(&[TokenIds]) -> Embeddings + Send + 'static,
 ) -> (Classifier, Worker<ScriptedEncoder>) {
+    widened(64, &config("tiny"), embed)
+}
+
+/// A handle and its worker with a budget of 64 tokens, of which `least_tokens` are read in any case.
+pub(crate) fn widened(
+    least_tokens: usize,
+    config: &config::ClassifierConfig,
+    embed: impl FnMut(&[TokenIds]) -> Embeddings + Send + 'static,
+) -> (Classifier, Worker<ScriptedEncoder>) {
     let mut bundle = Bundle::open(&fixture()).expect("the fixture is sound");
-    Arc::get_mut(&mut bundle.tokenizer).expect("not shared yet").widen(64);
-    let (classifier, mut workers) = pool_of(bundle, &config("tiny"), vec![ScriptedEncoder::new(embed)]);
+    Arc::get_mut(&mut bundle.tokenizer).expect("not shared yet").widen(least_tokens, 64);
+    let (classifier, mut workers) = pool_of(bundle, config, vec![ScriptedEncoder::new(embed)]);
     (classifier, workers.remove(0))
 }
 

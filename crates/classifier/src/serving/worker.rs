@@ -2,8 +2,9 @@
 //!
 //! ONNX Runtime's `run` takes its session mutably, so a session has one owner and no lock. Entries that nobody waits
 //! for any more are skipped. What waits already and is about as long is encoded together, as far as the oldest entry's
-//! deadline allows. On an idle queue nothing waits for a batch to fill; a prompt that had to wait for a busy worker
-//! anyway waits until it is `max_wait` old.
+//! deadline allows. Where a bundle has a shortest window, long texts are read as far as the deadline allows. On an idle
+//! queue nothing waits for a batch to fill; a prompt that had to wait for a busy worker anyway waits until it is
+//! `max_wait` old.
 
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::Ordering;
@@ -20,7 +21,11 @@ use super::state::ServingState;
 use super::watchdog::WatchedWorker;
 use crate::scoring::encoder::Encoder;
 use crate::scoring::error::InferenceError;
-use crate::scoring::scorer::{LENGTHS, Scorer, ScorerInput};
+use crate::scoring::scorer::{LENGTHS, Scorer, ScorerInput, length, runs_of, tokens_of};
+
+/// The growth of a run's time with twice the tokens, where no such run was measured: attention grows faster than the
+/// text.
+const LONGER: f64 = 2.4;
 
 /// Owns a session; lives on its own thread until the last handle is gone and the queue is empty.
 pub(crate) struct Worker<E> {
@@ -28,8 +33,10 @@ pub(crate) struct Worker<E> {
     intake: Arc<Mutex<QueueReceiver>>,
     state: Arc<ServingState>,
     watched: Arc<WatchedWorker>,
-    /// By length, since long prompts take longer.
+    /// By length as it is estimated of prompts that wait, since long prompts take longer.
     paces: [RowPace; LENGTHS],
+    /// By the length that prompts turned out to have.
+    times: [RowPace; LENGTHS],
     /// The instant at which the last run ended.
     free_since: Instant,
     /// The inputs of the last run, if it failed.
@@ -54,6 +61,7 @@ impl<E: Encoder> Worker<E> {
             state,
             watched,
             paces: Default::default(),
+            times: Default::default(),
             free_since: Instant::now(),
             failed: Vec::new(),
         }
@@ -107,6 +115,32 @@ impl<E: Encoder> Worker<E> {
         self.paces[length].rows_until(deadline).clamp(1, self.scorer.batch_of(length))
     }
 
+    /// Returns how many tokens of each text can be read before the first deadline of a batch: the budget, unless a run
+    /// of that length would come too late, and never less than the shortest window.
+    fn window(&self, batch: &[QueueEntry]) -> usize {
+        let budget = self.scorer.budget();
+        let (least, most) = (budget.least_tokens(), budget.max_tokens());
+        if least == most {
+            return most;
+        }
+        let now = Instant::now();
+        let deadline = batch.iter().filter_map(|entry| entry.flight.deadline(now)).min();
+        let left = deadline.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(now));
+        let rows = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+        let lengths = (length(least)..=length(most)).rev();
+        let fits = |length: &usize| self.time(*length).is_none_or(|time| time.saturating_mul(rows) <= left);
+        lengths.into_iter().find(fits).map_or(least, |length| tokens_of(length).clamp(least, most))
+    }
+
+    /// Returns the time that one prompt of a length takes: as lately, as tried out, or from the next shorter length,
+    /// where twice the tokens take [`LONGER`] times as long.
+    fn time(&self, length: usize) -> Option<Duration> {
+        self.times[length].0.or_else(|| self.scorer.trial(length)).or_else(|| {
+            let shorter = self.time(length.checked_sub(1)?)?;
+            Some(shorter.mul_f64(LONGER))
+        })
+    }
+
     /// Returns the deadline of an entry that was taken out, unless its callers have left or are late.
     fn wanted(&self, entry: &QueueEntry) -> Option<Instant> {
         self.state.metrics.dequeued(entry.queued.elapsed());
@@ -126,11 +160,18 @@ impl<E: Encoder> Worker<E> {
         if batch.is_empty() {
             return;
         }
-        match self.score(&batch) {
+        let window = self.window(&batch);
+        match self.score(&batch, window) {
             Ok(scores) => {
                 for (entry, scores) in batch.iter().zip(scores) {
+                    // Who has more time gets more of the text read.
+                    let is_narrowed = scores.truncated_tokens > 0 && window < self.scorer.budget().max_tokens();
                     let scores = Arc::new(scores);
-                    self.state.cache.insert(entry.key, &scores);
+                    if is_narrowed {
+                        self.state.cache.forget(entry.key, &entry.flight);
+                    } else {
+                        self.state.cache.insert(entry.key, &scores);
+                    }
                     entry.answer(&Ok(scores));
                 }
             }
@@ -159,20 +200,23 @@ impl<E: Encoder> Worker<E> {
     }
 
     /// Scores a batch; a panic becomes an error and leaves the thread alive.
-    fn score(&mut self, batch: &[QueueEntry]) -> Result<Vec<Scores>, InferenceError> {
+    fn score(&mut self, batch: &[QueueEntry], window: usize) -> Result<Vec<Scores>, InferenceError> {
         let inputs: Vec<&ScorerInput> = batch.iter().map(|entry| &entry.input).collect();
         let watched = Arc::clone(&self.watched);
         let run = watched.begin();
         let started = Instant::now();
-        let scores = panic::catch_unwind(AssertUnwindSafe(|| self.scorer.score(&inputs))).unwrap_or_else(|_| {
-            self.state.counts.panics.fetch_add(1, Ordering::Relaxed);
-            Err(InferenceError::Panicked)
-        })?;
+        let scores = panic::catch_unwind(AssertUnwindSafe(|| self.scorer.score_within(&inputs, window)))
+            .unwrap_or_else(|_| {
+                self.state.counts.panics.fetch_add(1, Ordering::Relaxed);
+                Err(InferenceError::Panicked)
+            })?;
         drop(run);
         let took = started.elapsed();
         self.paces[batch[0].input.length].learn(took, batch.len());
+        let longest = scores.iter().map(|scores| scores.tokens).max().unwrap_or_default();
+        self.times[length(usize::try_from(longest).unwrap_or(usize::MAX))].learn(took, batch.len());
         self.succeeded(batch, took);
-        self.state.metrics.padded(padding(&scores));
+        self.state.metrics.padded(padding(&scores, self.scorer.budget().least_tokens()));
         for scores in &scores {
             self.state.metrics.truncated(scores.truncated_tokens);
         }
@@ -238,11 +282,15 @@ impl Drop for WorkerGuard {
     }
 }
 
-/// Returns the share of a batch's tokens that fill shorter prompts up to the longest.
-fn padding(batch: &[Scores]) -> f64 {
-    let tokens = batch.iter().map(|scores| u64::from(scores.tokens));
-    let (used, longest) = (tokens.clone().sum::<u64>(), tokens.max().unwrap_or_default());
-    let all = longest.saturating_mul(u64::try_from(batch.len()).unwrap_or(u64::MAX));
+/// Returns the share of a batch's tokens that fill shorter prompts up to the longest of their run.
+fn padding(batch: &[Scores], least: usize) -> f64 {
+    if batch.len() == 1 {
+        return 0.0;
+    }
+    let tokens: Vec<usize> = batch.iter().map(|scores| usize::try_from(scores.tokens).unwrap_or_default()).collect();
+    let used: usize = tokens.iter().sum();
+    let width = |run: &Vec<usize>| run.len() * run.iter().map(|row| tokens[*row]).max().unwrap_or_default();
+    let all: usize = runs_of(&tokens, least).iter().map(width).sum();
     #[expect(clippy::cast_precision_loss, reason = "a ratio needs no more than 52 bits")]
     if all == 0 { 0.0 } else { (all - used) as f64 / all as f64 }
 }

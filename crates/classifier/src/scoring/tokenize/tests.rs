@@ -28,7 +28,14 @@ fn tokenizer() -> Tokenizer {
 }
 
 fn spec() -> TokenizerSpec {
-    TokenizerSpec { file: "tokenizer.json".into(), max_tokens: 8, head_tokens: 4, repeat_words: None, pad_token: None }
+    TokenizerSpec {
+        file: "tokenizer.json".into(),
+        max_tokens: 8,
+        head_tokens: 4,
+        least_tokens: None,
+        repeat_words: None,
+        pad_token: None,
+    }
 }
 
 fn words(count: usize) -> String {
@@ -53,6 +60,24 @@ fn a_text_of_exactly_the_budget_is_kept_whole() {
 #[test]
 fn one_token_more_than_the_budget_is_cut_out_of_the_middle() {
     assert_eq!(tokens(&words(7)), TokenIds { ids: vec![CLS, 4, 5, 6, 7, 9, 10, SEP], truncated: 1 });
+}
+
+#[test]
+fn a_shorter_window_takes_as_large_a_share_of_the_start() {
+    let tokenizer = tokenizer();
+
+    let tokens = tokenizer.tokens_within(&tokenizer.budget().excerpt(&words(7)), 6).expect("tokens");
+
+    assert_eq!(tokens, TokenIds { ids: vec![CLS, 4, 5, 6, 10, SEP], truncated: 3 });
+}
+
+#[test]
+fn the_shortest_window_decides_how_much_of_a_long_text_is_kept() {
+    let spec = TokenizerSpec { least_tokens: Some(4), ..spec() };
+
+    let excerpt = TokenBudget::new(&spec).excerpt(&"é".repeat(129));
+
+    assert_eq!((excerpt.head.chars().count(), excerpt.tail.chars().count()), (64, 64));
 }
 
 #[test]

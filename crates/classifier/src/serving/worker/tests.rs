@@ -1,7 +1,7 @@
 use pointsman_core::config;
 
 use super::*;
-use crate::serving::tests::{config, enqueue, scripted, scripted_as, soon, wide, zeros};
+use crate::serving::tests::{config, enqueue, scripted, scripted_as, soon, wide, widened, zeros};
 
 impl<E: Encoder> Worker<E> {
     /// Does what a worker's thread does again and again.
@@ -129,6 +129,58 @@ async fn a_short_prompt_s_pace_says_nothing_about_a_long_one() {
     let batches = [worker.gather(), worker.gather()].map(|batch| batch.len());
 
     assert_eq!(batches, [2, 1], "the first long prompt teaches its pace alone");
+}
+
+/// Returns how many tokens of a long text are read, `left` milliseconds before the deadline, where 16, 32 and 64
+/// tokens take 10, 20 and 40 ms.
+async fn read_within(left: u64) -> u32 {
+    let (classifier, mut worker) = widened(16, &config("tiny"), zeros);
+    for (time, milliseconds) in worker.times.iter_mut().zip([10, 20, 40]) {
+        time.learn(Duration::from_millis(milliseconds), 1);
+    }
+    let waiting = enqueue(&classifier, &"hello ".repeat(80), Instant::now() + Duration::from_millis(left));
+
+    worker.serve_once();
+
+    waiting.await.expect("an answer").expect("scores").tokens
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_text_is_read_as_far_as_its_deadline_allows() {
+    let mut read = Vec::new();
+    for left in [100, 40, 39, 20, 19, 1] {
+        read.push(read_within(left).await);
+    }
+
+    assert_eq!(read, [64, 64, 32, 32, 16, 16]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_of_a_text_in_a_hurry_is_not_what_others_get() {
+    let cache = config::ScoreCacheLimits { max_entries: 8, max_bytes: 1 << 20 };
+    let (classifier, mut worker) = widened(16, &config::ClassifierConfig { cache, ..config("tiny") }, zeros);
+    worker.times[2].learn(Duration::from_millis(40), 1);
+    worker.times[0].learn(Duration::from_millis(1), 1);
+    let text = "hello ".repeat(80);
+    let mut read = Vec::new();
+
+    for left in [30, 1000] {
+        let waiting = enqueue(&classifier, &text, Instant::now() + Duration::from_millis(left));
+        worker.serve_once();
+        read.push(waiting.await.expect("an answer").expect("scores").tokens);
+    }
+
+    assert_eq!(read, [32, 64]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_length_that_was_never_run_is_judged_by_shorter_ones() {
+    let (_classifier, mut worker) = widened(16, &config("tiny"), zeros);
+    assert_eq!(worker.time(2), None);
+
+    worker.times[0].learn(Duration::from_millis(10), 1);
+
+    assert_eq!(worker.time(2), Some(Duration::from_millis(10).mul_f64(LONGER * LONGER)));
 }
 
 #[tokio::test]
