@@ -4,12 +4,15 @@ README.md beside this file explains the verbs.
 """
 
 import argparse
+import importlib
 import json
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLE = ROOT / "models" / "pointsman-mini"
 TEACHER = BUNDLE
+MODULES = {"distill": "student_bundle", "familiar": "scope"}  # of verbs that are not called as theirs
 # What figures are measured on; what training reads besides is not in the repository: models/data/README.md.
 DATA = ROOT / "models" / "data"
 
@@ -21,22 +24,7 @@ def parser() -> argparse.ArgumentParser:
         "build", help="fine-tune on both splits and write the bundle; resumes after the last epoch"
     )
     recipe_options(build)
-    distill_options(
-        verbs.add_parser("distill", help="write a bundle whose smaller encoder learnt from another bundle's")
-    )
-    compare = verbs.add_parser("compare", help="print the figures of a bundle beside those of its teacher")
-    cost = verbs.add_parser("cost", help="print the CPU time of a bundle's encoder beside that of another")
-    cost.add_argument("--bundle", type=Path, default=BUNDLE, help="bundle folder")
-    cost.add_argument("--teacher", type=Path, default=TEACHER, help="bundle folder to compare with")
-    cost.add_argument("--tokens", default="16,64,128,512", help="lengths of a prompt")
-    cost.add_argument("--rounds", type=int, default=15)
-    compare.add_argument("--teacher", type=Path, default=TEACHER, help="bundle folder")
-    compare.add_argument("--bundle", type=Path, default=BUNDLE, help="bundle folder of the student")
-    compare.add_argument("--data", type=Path, default=DATA, help="folder of the files to measure on")
-    build.add_argument(
-        "--splits", default="published,dedup", help="of the tiers; the first ships, the others are measured"
-    )
-    build.add_argument("--out", type=Path, default=BUNDLE, help="bundle folder to write")
+    distill, compare = student_verbs(verbs)
     check = verbs.add_parser(
         "check", help="score a file of tiers with onnxruntime and numpy; with --parity, ask Rust as well"
     )
@@ -103,11 +91,27 @@ def parser() -> argparse.ArgumentParser:
             default=DATA / "tiers_validation.jsonl",
             help="JSONL of prompt and label",
         )
-    for verb in (build, verbs.choices["distill"], compare, check, familiar, robustness, languages, followups, wins):
+    for verb in (build, distill, compare, check, familiar, robustness, languages, followups, wins):
         verb.add_argument(
             "--pointsman", type=Path, default=ROOT / "target" / "release" / "pointsman", help="measures features"
         )
     return top
+
+
+def student_verbs(verbs: Any) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
+    """Adds what makes and measures students; returns the verbs that measure features."""
+    distill = verbs.add_parser("distill", help="write a bundle whose smaller encoder learnt from another bundle's")
+    distill_options(distill)
+    compare = verbs.add_parser("compare", help="print the figures of a bundle beside those of its teacher")
+    cost = verbs.add_parser("cost", help="print the CPU time of a bundle's encoder beside that of another")
+    cost.add_argument("--bundle", type=Path, default=BUNDLE, help="bundle folder")
+    cost.add_argument("--teacher", type=Path, default=TEACHER, help="bundle folder to compare with")
+    cost.add_argument("--tokens", default="16,64,128,512", help="lengths of a prompt")
+    cost.add_argument("--rounds", type=int, default=15)
+    compare.add_argument("--teacher", type=Path, default=TEACHER, help="bundle folder")
+    compare.add_argument("--bundle", type=Path, default=BUNDLE, help="bundle folder of the student")
+    compare.add_argument("--data", type=Path, default=DATA, help="folder of the files to measure on")
+    return distill, compare
 
 
 def distill_options(verb: argparse.ArgumentParser) -> None:
@@ -134,6 +138,10 @@ def distill_options(verb: argparse.ArgumentParser) -> None:
 
 
 def recipe_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--splits", default="published,dedup", help="of the tiers; the first ships, the others are measured"
+    )
+    verb.add_argument("--out", type=Path, default=BUNDLE, help="bundle folder to write")
     verb.add_argument("--data", type=Path, default=DATA, help="folder of the data files")
     verb.add_argument(
         "--work", type=Path, default=ROOT / ".tools" / "train", help="wheel, checkpoints, curves, float32 models"
@@ -183,84 +191,24 @@ def check(arguments: argparse.Namespace) -> None:
         )
 
 
+def held_out(arguments: argparse.Namespace) -> None:
+    from . import dataset
+
+    rows = dataset.outcomes(arguments.data)
+    kept = rows.where(dataset.folds_of(rows.texts, arguments.seed) == dataset.TEST_FOLD)
+    dataset.write_held_out(arguments.data, arguments.out, kept)
+
+
 def main() -> None:
     """Imports torch only for verbs that train."""
     arguments = parser().parse_args()
-    if arguments.verb in ("distill", "compare", "cost"):
-        student(arguments)
-    else:
-        teacher(arguments)
-
-
-def student(arguments: argparse.Namespace) -> None:
-    match arguments.verb:
-        case "distill":
-            from . import student_bundle
-
-            student_bundle.run(arguments)
-        case "compare":
-            from . import compare
-
-            compare.run(arguments)
-        case _:
-            from . import cost
-
-            cost.run(arguments)
-
-
-def teacher(arguments: argparse.Namespace) -> None:
     match arguments.verb:
         case "check":
             check(arguments)
-        case "robustness":
-            from . import robustness
-
-            robustness.run(arguments)
-        case "familiar":
-            from . import scope
-
-            scope.run(arguments)
-        case "curves":
-            from . import curves
-
-            curves.run(arguments)
         case "held-out":
-            from . import dataset
-
-            rows = dataset.outcomes(arguments.data)
-            dataset.write_held_out(
-                arguments.data,
-                arguments.out,
-                rows.where(dataset.folds_of(rows.texts, arguments.seed) == dataset.TEST_FOLD),
-            )
-        case "wins":
-            from . import wins
-
-            wins.run(arguments)
-        case "seen":
-            from . import seen
-
-            seen.run(arguments)
-        case "frozen":
-            from . import frozen
-
-            frozen.run(arguments)
-        case "followups":
-            from . import followups
-
-            followups.run(arguments)
-        case "languages":
-            from . import languages
-
-            languages.run(arguments)
-        case "sequence":
-            from . import sequence
-
-            sequence.run(arguments)
-        case _:
-            from . import build
-
-            build.run(arguments)
+            held_out(arguments)
+        case verb:
+            importlib.import_module(f".{MODULES.get(verb, verb)}", __package__).run(arguments)
 
 
 if __name__ == "__main__":
