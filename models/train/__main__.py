@@ -38,6 +38,13 @@ def parser() -> argparse.ArgumentParser:
         "familiar", help="write into a bundle which n-grams training saw, and its languages and scripts"
     )
     familiar.add_argument("--seed", type=int, default=7)
+    levels = verbs.add_parser(
+        "levels", help="correct the tier heads of a finished bundle by the supplement, and fit their thresholds"
+    )
+    levels.add_argument("--split", default="published", help="of the tiers: the one that the bundle learnt from")
+    levels.add_argument("--seed", type=int, default=7, help="as the bundle's: says which rows were held out")
+    levels.add_argument("--dry-run", action="store_true", help="print the figures and write nothing")
+    levels.add_argument("--curve", type=Path, default=ROOT / "models" / "train" / "levels.svg")
     languages = verbs.add_parser("languages", help="print how good the tiers are by language")
     languages.add_argument("--head", default="tier")
     languages.add_argument("--seed", type=int, default=7, help="of the intervals")
@@ -81,8 +88,9 @@ def parser() -> argparse.ArgumentParser:
     sequence_options(
         verbs.add_parser("sequence", help="export a sequence-classification model as a bundle without heads file")
     )
-    familiar.add_argument("--bundle", type=Path, default=BUNDLE)
-    familiar.add_argument("--data", type=Path, default=DATA, help="folder of the data files")
+    for verb in (familiar, levels):
+        verb.add_argument("--bundle", type=Path, default=BUNDLE)
+        verb.add_argument("--data", type=Path, default=DATA, help="folder of the data files")
     for verb in (check, robustness, languages):
         verb.add_argument("--bundle", type=Path, default=BUNDLE)
         verb.add_argument(
@@ -91,7 +99,7 @@ def parser() -> argparse.ArgumentParser:
             default=DATA / "tiers_validation.jsonl",
             help="JSONL of prompt and label",
         )
-    for verb in (build, distill, compare, check, familiar, robustness, languages, followups, wins):
+    for verb in (build, distill, compare, check, familiar, levels, robustness, languages, followups, wins):
         verb.add_argument(
             "--pointsman", type=Path, default=ROOT / "target" / "release" / "pointsman", help="measures features"
         )

@@ -90,7 +90,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     def served(texts: list[str]) -> RowLabels:
         vectors = features.scaled(features.measure(arguments.pointsman, texts), bundle.features)
-        labels: RowLabels = bundle.served(bundle.scores(texts, vectors), arguments.head).argmax(axis=1)
+        served = bundle.served(bundle.scores(texts, vectors), arguments.head)
+        labels: RowLabels = bundle.decided(served, arguments.head)
         return labels
 
     starts = asks(arguments.data / DATA[arguments.part], served, arguments.asks)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from . import dataset, features, metrics
-from .arrays import Probabilities, RowLabels, RowLanguages, RowMask
+from .arrays import RowLabels, RowLanguages, RowMask
 from .scorer import Bundle
 
 LEAST_ROWS, DRAWS = 30, 2000
@@ -31,13 +31,13 @@ def groups(languages: RowLanguages) -> dict[str, RowMask]:
 
 
 def figures_by_language(
-    probabilities: Probabilities, labels: RowLabels, languages: RowLanguages, seed: int
+    predicted: RowLabels, labels: RowLabels, languages: RowLanguages, seed: int
 ) -> dict[str, dict[str, Any]]:
     """Returns the figures of each group; 95 % intervals come from resampled rows."""
-    draw, predicted, found = np.random.default_rng(seed), probabilities.argmax(axis=1), {}
+    draw, found = np.random.default_rng(seed), {}
     for name, of in groups(languages).items():
         if of.any():
-            found[name] = figures(predicted[of], labels[of], probabilities.shape[1], draw)
+            found[name] = figures(predicted[of], labels[of], len(dataset.TIERS), draw)
     return found
 
 
@@ -60,11 +60,12 @@ def run(arguments: argparse.Namespace) -> None:
     """Prints the table of a bundle's tier head, the cascade included; `pointsman features` tells the languages."""
     bundle, rows = Bundle(arguments.bundle), dataset.tiers(arguments.data, training=False)
     measured = features.measure(arguments.pointsman, rows.texts)
-    scores = bundle.served(bundle.scores(rows.texts, features.scaled(measured, bundle.features)), arguments.head)
+    served = bundle.served(bundle.scores(rows.texts, features.scaled(measured, bundle.features)), arguments.head)
+    decided = bundle.decided(served, arguments.head)
     languages = np.array([row["language"] for row in measured])
     print(f"| {COLUMNS} |")
     print("|---|---|---|---|---|---|")
-    for name, f in figures_by_language(scores, rows.targets["tier"], languages, arguments.seed).items():
+    for name, f in figures_by_language(decided, rows.targets["tier"], languages, arguments.seed).items():
         low, high = f["accuracy_ci95"]
         cells = [name, f["n"], f"{f['accuracy']:.3f} ({low:.3f} to {high:.3f})", f"{f['macro_f1']:.3f}"]
         cells += [" / ".join(map(str, f["support"])), f["found_above_lowest"]]

@@ -34,6 +34,12 @@ def ordinal(logits: Logits) -> Probabilities:
     return edges[:, :-1] - edges[:, 1:]
 
 
+def expected_level(probabilities: Probabilities) -> RowValues:
+    """Returns the mean place of each row on the scale of the labels, from 0 for the first to 1 for the last."""
+    level: RowValues = probabilities @ np.linspace(0, 1, probabilities.shape[1])
+    return level
+
+
 def negative_log_likelihood(probabilities: Probabilities, labels: RowLabels) -> float:
     return float(-np.log(probabilities[np.arange(len(labels)), labels] + 1e-12).mean())
 
@@ -50,11 +56,6 @@ def gap(claimed: RowValues, truth: RowMask | RowValues) -> float:
     return float(sum(gaps) / len(truth))
 
 
-def calibration_error(probabilities: Probabilities, labels: RowLabels) -> float:
-    """Returns the expected calibration error of the winning label."""
-    return gap(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels)
-
-
 def chance_gap(claimed: RowValues, draws: int = 200) -> float:
     """Returns the mean calibration error of claims that are exactly right, on so few rows.
 
@@ -64,8 +65,12 @@ def chance_gap(claimed: RowValues, draws: int = 200) -> float:
     return float(np.mean([gap(claimed, draw.random(len(claimed)) < claimed) for _ in range(draws)]))
 
 
-def summary(probabilities: Probabilities, labels: RowLabels, names: list[str]) -> dict[str, Any]:
-    predicted = probabilities.argmax(axis=1)
+def summary(
+    probabilities: Probabilities, labels: RowLabels, names: list[str], decided: RowLabels | None = None
+) -> dict[str, Any]:
+    """Returns the figures of the labels that were decided, the most probable ones unless others are given."""
+    predicted = probabilities.argmax(axis=1) if decided is None else decided
+    claimed = probabilities[np.arange(len(labels)), predicted]
     by_label = {name: round(f1(predicted, labels, label), 4) for label, name in enumerate(names)}
     return {
         "n": len(labels),
@@ -73,8 +78,8 @@ def summary(probabilities: Probabilities, labels: RowLabels, names: list[str]) -
         "macro_f1": round(float(np.mean([f1(predicted, labels, label) for label in range(len(names))])), 4),
         "f1": by_label,
         "adjacent_accuracy": round(float(np.mean(np.abs(predicted - labels) <= 1)), 4),
-        "ece": round(calibration_error(probabilities, labels), 4),
-        "ece_by_chance": round(chance_gap(probabilities.max(axis=1)), 4),
+        "ece": round(gap(claimed, predicted == labels), 4),
+        "ece_by_chance": round(chance_gap(claimed), 4),
         "nll": round(negative_log_likelihood(probabilities, labels), 4),
     }
 

@@ -16,7 +16,8 @@ def python_figures(folder: Path, data: Path, head: str, binary: Path) -> dict[st
     """Returns the figures by onnxruntime and numpy, with the cascade, as `pointsman eval` has them."""
     bundle, rows = Bundle(folder), dataset.tiers(data, training=False)
     vectors = features.scaled(features.measure(binary, rows.texts), bundle.features)
-    return metrics.summary(bundle.served(bundle.scores(rows.texts, vectors), head), rows.targets["tier"], dataset.TIERS)
+    served = bundle.served(bundle.scores(rows.texts, vectors), head)
+    return metrics.summary(served, rows.targets["tier"], dataset.TIERS, bundle.decided(served, head))
 
 
 def rust_figures(folder: Path, data: Path, head: str, binary: Path) -> dict[str, Any]:

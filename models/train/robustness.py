@@ -55,7 +55,7 @@ class TierPredictor:
 
     def __call__(self, texts: list[str]) -> RowLabels:
         vectors = features.scaled(features.measure(self.binary, texts), self.bundle.features)
-        predicted: RowLabels = self.bundle.scores(texts, vectors)[self.head].argmax(axis=1)
+        predicted: RowLabels = self.bundle.decided(self.bundle.scores(texts, vectors)[self.head], self.head)
         return predicted
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import regex
 
-from . import bundle, card, dataset, features, ngrams, scorer
+from . import bundle, card, dataset, features, ngrams, scorer, supplement
 from .arrays import RowLanguages, RowMask, RowValues
 from .encoder import sha256
 from .repeats import WORD
@@ -138,7 +138,7 @@ def training_texts(data: Path, seed: int) -> list[str]:
     outcomes, panel = dataset.outcomes(data), dataset.panel(data)
     kept = outcomes.where(dataset.folds_of(outcomes.texts, seed) > dataset.TEST_FOLD)
     tiers = dataset.tiers(data / TRAINING_FILE, training=True)
-    return tiers.texts + kept.texts + panel.where(np.arange(len(panel.texts)) % 2 == 0).texts
+    return tiers.texts + kept.texts + panel.where(np.arange(len(panel.texts)) % 2 == 0).texts + supplement.load().texts
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -153,17 +153,22 @@ def run(arguments: argparse.Namespace) -> None:
     validation, labels = list(rows), np.array(list(rows.values()))
     loaded, measured = scorer.Bundle(folder), features.measure(binary, validation)
     scores = loaded.scores(validation, features.scaled(measured, loaded.features))
-    right = loaded.served(scores, "tier").argmax(axis=1) == labels
+    right = loaded.decided(loaded.served(scores, "tier"), "tier") == labels
     counted = Counter(row["language"] for row in features.measure(binary, sorted(trained)))
     spoken = np.array([row["language"] for row in measured])
     declared, figures = languages(LanguageRows(counted, spoken, known_shares(validation, bloom)), right)
     print(json.dumps(figures, indent=1))
-    (folder / FILE).write_bytes(bloom)
-    scripts = sorted({script for code in declared for script in SCRIPTS.get(code, ["latin"])})
     manifest = loaded.manifest | {"version": bundle.MANIFEST["version"]}
-    manifest["files"][FILE] = sha256(folder / FILE)
     manifest["metrics"]["languages"] = figures
     manifest["training"]["scope"] = f"python -m models.train familiar --seed {arguments.seed}"
+    declare(folder, manifest, declared, bloom)
+
+
+def declare(folder: Path, manifest: dict[str, Any], declared: list[str], bloom: bytes) -> None:
+    """Writes the record of n-grams and the languages, with the scripts that they are written in."""
+    (folder / FILE).write_bytes(bloom)
+    scripts = sorted({script for code in declared for script in SCRIPTS.get(code, ["latin"])})
+    manifest["files"][FILE] = sha256(folder / FILE)
     own = {
         "languages": declared,
         "scripts": scripts,

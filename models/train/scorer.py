@@ -20,10 +20,11 @@ from .arrays import (
     Logits,
     NgramRows,
     Probabilities,
+    RowLabels,
     Tensors,
 )
 from .features import FeatureScale
-from .metrics import ordinal, softmax
+from .metrics import expected_level, ordinal, softmax
 from .tokens import TokenWindow, padded, token_ids
 
 
@@ -161,5 +162,18 @@ class Bundle:
         ]
         if not forms:
             return scores[head]
-        lexical = scores[forms[0]["name"]]
-        return np.where(lexical.max(axis=1, keepdims=True) >= forms[0]["confidence"], lexical, scores[head])
+        lexical, confidence = scores[forms[0]["name"]], forms[0]["confidence"]
+        labels = forms[0]["labels"]
+        by_label = confidence if isinstance(confidence, dict) else dict.fromkeys(labels, confidence)
+        least = np.array([by_label.get(label, np.inf) for label in labels])
+        decided = self.decided(lexical, head)
+        sure = lexical[np.arange(len(decided)), decided] >= least[decided]
+        return np.where(sure[:, None], lexical, scores[head])
+
+    def decided(self, chances: Probabilities, head: str) -> RowLabels:
+        """Returns the labels that a head decides: by its thresholds where it has some, else the most probable ones."""
+        levels = next(spec for spec in self.manifest["heads"] if spec["name"] == head).get("levels")
+        if not levels:
+            labels: RowLabels = chances.argmax(axis=1)
+            return labels
+        return np.sum(expected_level(chances)[:, None] >= np.array(levels["even"])[None], axis=1)

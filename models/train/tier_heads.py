@@ -138,7 +138,7 @@ class TierHeads:
             "encoder_alone": metrics.summary(alone, labels, TIERS),
             "tier_fp32": metrics.summary(scores(tier[0], exact), labels, TIERS),
             "complexity": metrics.summary(scores(complexity[0], view), levels, LEVELS),
-            "languages": languages.figures_by_language(full, labels, spoken, plan.seed),
+            "languages": languages.figures_by_language(full.argmax(axis=1), labels, spoken, plan.seed),
             "int8_agrees_with_fp32": round(float(np.mean(full.argmax(1) == scores(tier[0], exact).argmax(1))), 4),
         }
         if new.all():

@@ -1,0 +1,86 @@
+"""A correction of a finished head: a linear layer over the embedding and the n-grams whose logits are added.
+
+It learns from few rows what the head gets wrong, and its penalty is large, so that the head stays what it was where those
+rows say nothing. It reads no dense features: in few rows length would speak for a tier. With thousands of inputs and
+fewer rows the dual is the smaller problem: a weight for each row.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.sparse import diags
+
+from .arrays import Floats, LayerBias, LayerWeight, Logits, RowLabels, RowValues
+from .assemble import InputBlocks
+from .lexical import NGRAM_SCALE
+
+ITERATIONS = 60
+JITTER = 1e-6
+
+
+@dataclass
+class CorrectedRows:
+    """Rows with the logits that they have, their labels, and how much each one counts."""
+
+    view: InputBlocks
+    logits: Logits
+    labels: RowLabels
+    weights: RowValues
+
+
+@dataclass
+class Correction:
+    """Weights of [labels, inputs] for unscaled inputs; that of the embedding has no columns where none was learnt from."""
+
+    embedding: LayerWeight
+    ngrams: LayerWeight
+    bias: LayerBias
+
+    def logits(self, view: InputBlocks) -> Logits:
+        added: Logits = view.embedding[:, : self.embedding.shape[1]] @ self.embedding.T + self.bias
+        return added + view.ngrams @ self.ngrams.T
+
+
+@dataclass
+class Penalties:
+    """The penalties of the squared weights; without one for the embedding it is not learnt from."""
+
+    ngrams: float
+    embedding: float | None
+
+
+def fit(rows: CorrectedRows, scale: RowValues, penalties: Penalties) -> Correction:
+    """Returns the correction with the smallest log loss plus half the penalised squares; `scale` is one of n-grams."""
+    scale = NGRAM_SCALE * scale
+    inputs = (rows.view.ngrams @ diags(scale)).tocsr()
+    alike = (inputs @ inputs.T).toarray() / penalties.ngrams
+    embedding = rows.view.embedding.astype(np.float64)[:, : None if penalties.embedding else 0]
+    if penalties.embedding:
+        alike += embedding @ embedding.T / penalties.embedding
+    duals, bias = solve(alike, rows)
+    read: Floats = (embedding.T @ duals).T / (penalties.embedding or 1.0)
+    counted: Floats = np.asarray((inputs.T @ duals).T) / penalties.ngrams * scale
+    return Correction(read.astype(np.float32), counted.astype(np.float32), bias.astype(np.float32))
+
+
+def solve(alike: Floats, rows: CorrectedRows) -> tuple[Floats, Floats]:
+    """Returns the dual weights, [rows, labels], and the biases."""
+    count, labels = rows.logits.shape
+    root = np.linalg.cholesky(alike + JITTER * np.trace(alike) / count * np.eye(count))
+    shares, targets = (rows.weights / rows.weights.sum())[:, None], np.eye(labels)[rows.labels]
+
+    def loss(flat: Floats) -> tuple[float, Floats]:
+        point, bias = flat[:-labels].reshape(count, labels), flat[-labels:]
+        logits = rows.logits + root @ point + bias
+        logits = logits - logits.max(axis=1, keepdims=True)
+        chances = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        errors = (np.exp(chances) - targets) * shares
+        slope = np.concatenate([(root.T @ errors + point).ravel(), errors.sum(axis=0)])
+        return float(-(targets * chances * shares).sum() + 0.5 * (point**2).sum()), slope
+
+    start = np.zeros(count * labels + labels)
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS})
+    point = found.x[:-labels].reshape(count, labels)
+    return np.linalg.solve(root.T, point), found.x[-labels:]
+

@@ -1,0 +1,174 @@
+"""Thresholds on the expected level for each lean, and the confidence that a lexical form needs for each label."""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from . import metrics
+from .arrays import Floats, Probabilities, RowLabels, RowMask, RowValues
+from .dataset import TIERS
+
+GRID = np.round(np.arange(0.05, 0.96, 0.01), 2)
+# By how much `even` may lower accuracy and macro F1 of the data's rows below those of the most probable label; where no
+# thresholds do as well as that, below those of the best thresholds.
+SLACK = 0.003
+# What a step too low costs, and what a step too high does. A mistake of two steps costs twice that of one.
+COSTS = {"cheap": (1.0, 2.0), "even": (1.0, 1.0), "strong": (2.0, 1.0)}
+SHARE_OF_DATA = 0.5  # of the weight that all rows have; the supplement has the rest
+CONFIDENCES = np.round(np.arange(0.51, 1.0, 0.01), 2)
+LEAST_STOPS, AGREEMENT = 25, 0.97
+
+
+@dataclass
+class Judged:
+    """Chances of rows beside their labels."""
+
+    chances: Probabilities
+    labels: RowLabels
+
+    def where(self, kept: RowMask) -> "Judged":
+        return Judged(self.chances[kept], self.labels[kept])
+
+    def decided(self, thresholds: list[float] | None) -> RowLabels:
+        """Returns the labels that thresholds decide; without any, the most probable ones."""
+        if thresholds is None:
+            labels: RowLabels = self.chances.argmax(axis=1)
+            return labels
+        level = metrics.expected_level(self.chances)
+        return np.sum(level[:, None] >= np.array(thresholds)[None], axis=1)
+
+    def summary(self, thresholds: list[float] | None) -> dict[str, Any]:
+        """Returns how good the decided labels are, and both mistakes."""
+        found, rows = self.decided(thresholds), np.arange(len(self.labels))
+        f1 = [metrics.f1(found, self.labels, label) for label in range(len(TIERS))]
+        right = found == self.labels
+        shares = {
+            "complex_at_the_top": (2, 2),
+            "complex_at_the_bottom": (2, 0),
+            "simple_at_the_top": (0, 2),
+            "simple_at_the_bottom": (0, 0),
+        }
+        return {
+            "accuracy": round(float(right.mean()), 4),
+            "macro_f1": round(float(np.mean(f1)), 4),
+            "ece": round(metrics.gap(self.chances[rows, found], right), 4),
+        } | {name: round(float(np.mean(found[self.labels == of] == at)), 4) for name, (of, at) in shares.items()}
+
+
+@dataclass
+class Thresholds:
+    """The thresholds of each lean, and the shares of the labels that they were fitted for."""
+
+    LEANS: ClassVar[tuple[str, ...]] = tuple(COSTS)
+    prior: list[float]
+    cheap: list[float] = field(default_factory=list)
+    even: list[float] = field(default_factory=list)
+    strong: list[float] = field(default_factory=list)
+
+    def of(self, lean: str) -> list[float]:
+        thresholds: list[float] = getattr(self, lean)
+        return thresholds
+
+    def manifest(self) -> dict[str, list[float]]:
+        return {"prior": self.prior} | {lean: self.of(lean) for lean in self.LEANS}
+
+
+def fit_thresholds(data: Judged, written: Judged) -> Thresholds:
+    """Returns the thresholds with the smallest cost over both kinds of rows, neither of which was learnt from."""
+    counts = len(data.labels), len(written.labels)
+    shares = SHARE_OF_DATA / counts[0], (1 - SHARE_OF_DATA) / counts[1]
+    both = Judged(np.vstack([data.chances, written.chances]), np.concatenate([data.labels, written.labels]))
+    weights = np.repeat(shares, counts)
+    prior = np.bincount(both.labels, weights=weights, minlength=len(TIERS))
+    found = Thresholds([round(float(share), 3) for share in prior])
+    for lean, costs in COSTS.items():
+        allowed = harmless(data) if lean == "even" else np.ones((len(GRID), len(GRID)), bool)
+        setattr(found, lean, cheapest(both, weights, costs, allowed))
+    return ordered(found)
+
+
+def harmless(data: Judged) -> RowMask:
+    """Returns for each pair of cuts whether the data's rows are judged about as well as by the most probable label."""
+    before = data.summary(None)
+    loss = np.full((len(GRID), len(GRID)), np.inf)
+    for first, low in enumerate(GRID):
+        for second, high in enumerate(GRID[first:], first):
+            found = data.decided([low, high])
+            f1 = np.mean([metrics.f1(found, data.labels, label) for label in range(len(TIERS))])
+            right = np.mean(found == data.labels)
+            loss[first, second] = max(before["accuracy"] - right, before["macro_f1"] - f1, 0.0)
+    allowed: RowMask = loss <= loss.min() + SLACK
+    return allowed
+
+
+def cheapest(rows: Judged, weights: RowValues, costs: tuple[float, float], allowed: RowMask) -> list[float]:
+    """Returns the two thresholds with the smallest cost; of equals the lowest."""
+    level, places = metrics.expected_level(rows.chances), np.arange(len(TIERS))
+    steps = places[None] - places[:, None]
+    cost = np.where(steps < 0, -steps * costs[0], steps * costs[1])[rows.labels] * weights[:, None]
+    # The cost of two cuts is a sum: what lies below the first, between them, and above the second.
+    above = np.array([cost[level >= cut].sum(axis=0) for cut in GRID])
+    whole = cost.sum(axis=0)
+    table: Floats = (whole[0] - above[:, 0])[:, None] + (above[:, 1][:, None] - above[:, 1][None]) + above[:, 2][None]
+    table[np.tril_indices(len(GRID), -1)] = np.inf
+    table[~allowed] = np.inf
+    first, second = np.unravel_index(np.argmin(table), table.shape)
+    return [float(GRID[first]), float(GRID[second])]
+
+
+def ordered(found: Thresholds) -> Thresholds:
+    """Returns thresholds that no lean has above those of a cheaper one."""
+    found.even = [min(pair) for pair in zip(found.even, found.cheap, strict=True)]
+    found.strong = [min(pair) for pair in zip(found.strong, found.even, strict=True)]
+    return found
+
+
+def curve_of(data: Judged, written: Judged) -> list[dict[str, float]]:
+    """Returns both mistakes at thresholds that move together, on rows that were not learnt from."""
+    points = []
+    for cut in np.round(np.arange(0.1, 0.95, 0.05), 2):
+        pair = [float(cut) / 2, float(cut)]
+        values = {"cut": float(cut)}
+        for name, rows in (("data", data), ("supplement", written)):
+            found = rows.summary(pair)
+            values |= {f"{name}_{key}": found[key] for key in ("complex_at_the_top", "simple_at_the_top", "accuracy")}
+        points.append(values)
+    return points
+
+
+@dataclass
+class Confidences:
+    """From which probability of its label on a lexical form is enough; a label that is missing never is."""
+
+    by_label: dict[str, float]
+
+    def manifest(self) -> dict[str, float]:
+        return self.by_label
+
+    def stops(self, form: Judged, thresholds: Thresholds) -> RowMask:
+        """Returns which rows the form answers."""
+        found = form.decided(thresholds.even)
+        least = np.array([self.by_label.get(label, np.inf) for label in TIERS])
+        return form.chances[np.arange(len(found)), found] >= least[found]
+
+
+def fit_confidences(form: Judged, full: Judged, thresholds: Thresholds) -> Confidences:
+    """Returns for each label the least confidence from which on stopping costs nothing.
+
+    There the form is right as often as the full head on the same rows, and nearly always says the same, with every lean.
+    """
+    same = np.all([form.decided(thresholds.of(lean)) == full.decided(thresholds.of(lean)) for lean in Thresholds.LEANS], axis=0)
+    label_of_form, label_of_full = (rows.decided(thresholds.even) for rows in (form, full))
+    own = form.chances[np.arange(len(label_of_form)), label_of_form]
+    chosen = {}
+    for place, label in enumerate(TIERS):
+        for least in CONFIDENCES:
+            rows = (label_of_form == place) & (own >= least)
+            if rows.sum() < LEAST_STOPS:
+                break
+            right = [float(np.mean(found[rows] == form.labels[rows])) for found in (label_of_form, label_of_full)]
+            if same[rows].mean() >= AGREEMENT and right[0] >= right[1]:
+                chosen[label] = float(least)
+                break
+    return Confidences(chosen)
