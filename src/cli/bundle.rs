@@ -153,7 +153,7 @@ fn heads(manifest: &Manifest) -> String {
             reads.push_str(&format!("; {} unless {}", gate.otherwise, gate.head));
         }
         let temperature = head.temperature.to_string();
-        let form = match (&head.stands_for, head.confidence) {
+        let form = match (&head.stands_for, &head.confidence) {
             (Some(full), Some(confidence)) => format!("{full} from {confidence}"),
             (Some(full), None) => format!("{full} as fallback"),
             (None, _) => String::new(),

@@ -27,8 +27,9 @@ pub use self::bundle::reference::{ReferenceCollector, ReferenceDistributions, Re
 pub use self::bundle::{Bundle, BundleError, BundleIdentity};
 pub use self::manifest::{
     Activation, BundleKind, CalibrationCurve, EncoderSpec, FilesError, GateError, GateSpec, HeadKind, HeadSpec,
-    HeadSpecError, InputBlock, LexicalFormError, Manifest, ManifestError, MixtureError, MixtureMember, NeighbourVote,
-    NgramsSpec, ScopeError, SequenceClassificationError, TokenizerSpec, TokenizerSpecError, TreesSpec, WeightPrecision,
+    HeadSpecError, InputBlock, LevelsError, LexicalFormError, Manifest, ManifestError, MixtureError, MixtureMember,
+    NeighbourVote, NgramsSpec, ScopeError, SequenceClassificationError, StopConfidence, TokenizerSpec,
+    TokenizerSpecError, TreesSpec, WeightPrecision,
 };
 pub use self::onnx::device::SessionDevice;
 pub use self::onnx::embedder::Embedder;

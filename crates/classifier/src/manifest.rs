@@ -8,20 +8,24 @@ mod error;
 mod forms;
 mod gate;
 mod head;
+mod levels;
 mod mix;
 mod scope;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use pointsman_core::config::Name;
+use pointsman_core::scores::HeadLabels;
 use serde::{Deserialize, Serialize};
 
 pub use self::curve::CalibrationCurve;
 pub use self::error::{FilesError, HeadSpecError, ManifestError, SequenceClassificationError, TokenizerSpecError};
-pub use self::forms::LexicalFormError;
+pub use self::forms::{LexicalFormError, StopConfidence};
 pub use self::gate::{GateError, GateSpec};
 use self::head::repeated;
 pub use self::head::{Activation, HeadKind, HeadSpec, InputBlock};
+pub use self::levels::LevelsError;
 pub use self::mix::{MixtureError, MixtureMember, NeighbourVote, TreesSpec};
 pub(crate) use self::scope::script;
 pub use self::scope::{NgramsSpec, ScopeError};
@@ -202,6 +206,15 @@ impl Manifest {
     pub fn names_embedding(&self) -> bool {
         let reads = |head: &HeadSpec| head.inputs.contains(&InputBlock::Embedding);
         self.kind == BundleKind::SequenceClassification || self.heads.iter().any(reads)
+    }
+
+    /// Returns the labels of a head, and the thresholds that decide one of them: a lexical form has those of the head
+    /// that it stands for.
+    #[must_use]
+    pub fn labels_of(&self, head: &HeadSpec) -> HeadLabels {
+        let full = head.stands_for.as_ref().and_then(|full| self.head(full.as_str()));
+        let levels = full.unwrap_or(head).levels.clone().map(Arc::new);
+        HeadLabels { names: head.labels.iter().map(|label| Arc::from(label.as_str())).collect(), levels }
     }
 
     /// Returns how far a golden score may be off.

@@ -254,8 +254,8 @@ impl ShadowScorer {
     fn compare(&mut self, job: &ShadowJob, heads: &[Name], scores: Scores) {
         self.metrics.scored();
         for head in heads {
-            let top = |scores: &Scores| Some(scores.head(head)?.top()?.0.clone());
-            let (Some(live), Some(shadow)) = (top(&job.scores), top(&scores)) else { continue };
+            let label = |scores: &Scores| Some(scores.head(head)?.decided()?.0.clone());
+            let (Some(live), Some(shadow)) = (label(&job.scores), label(&scores)) else { continue };
             let head: Arc<str> = head.as_str().into();
             let [compared, agreed] = self.tally.entry(Arc::clone(&head)).or_default();
             *compared += 1;

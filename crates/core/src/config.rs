@@ -78,7 +78,7 @@ pub use self::store::{RedisConfig, StoreConfig, StoreUrl};
 pub use self::strategy::{
     BackgroundTexts, CascadeConfig, HierarchyBranch, HierarchyConfig, JudgeBreaker, JudgeCache, JudgeChoice,
     JudgeConfig, OnUnfamiliar, RandomConfig, SimilarityConfig, SimilarityRoute, SplitBy, SplitConfig, StrategyConfig,
-    SuccessSource, ThresholdConfig, ThresholdStep, TierRounding, TiersConfig, UtilityConfig,
+    SuccessSource, ThresholdConfig, ThresholdStep, TierLean, TierRounding, TiersConfig, UtilityConfig,
 };
 pub use self::target::{Target, TargetQuantity};
 pub use self::tokenizer::TokenizerName;

@@ -3,9 +3,14 @@
 //! The classifier produces [`Scores`] or says why it could not ([`ClassifierFailure`]); the policy only ever sees these
 //! types, so every strategy can be tested without a model.
 
+mod levels;
+
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
+
+pub use self::levels::LevelThresholds;
+use crate::config::TierLean;
 
 /// The scores of a classifier for one prompt: one entry for each head of its bundle.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +65,29 @@ pub struct HeadScores {
     /// The probability that the head knows prompts like this one; `None` for a head without a gate, which does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub known: Option<f32>,
+    /// The thresholds that decide the label; `None` for a head whose most probable label is decided.
+    #[serde(skip)]
+    pub levels: Option<Arc<LevelThresholds>>,
+}
+
+/// The labels of a head, and the thresholds that decide one of them.
+#[derive(Debug, Clone)]
+pub struct HeadLabels {
+    /// The labels' names, lowest first where they have an order.
+    pub names: Arc<[Arc<str>]>,
+    /// The thresholds that decide the label, if the head has any.
+    pub levels: Option<Arc<LevelThresholds>>,
+}
+
+/// A head as a bundle offers it to policies.
+#[derive(Debug, Clone, Copy)]
+pub struct OfferedHead<'b> {
+    /// The head's name.
+    pub name: &'b str,
+    /// The labels' names, lowest first where they have an order.
+    pub labels: &'b [Arc<str>],
+    /// The thresholds that decide the label, if it has any.
+    pub levels: Option<&'b Arc<LevelThresholds>>,
 }
 
 /// The part of a classifier that produced scores.
@@ -200,12 +228,36 @@ impl Scores {
     }
 }
 
+impl<'b> OfferedHead<'b> {
+    /// Returns the head called `name` with these labels.
+    #[must_use]
+    pub fn new(name: &'b str, labels: &'b HeadLabels) -> Self {
+        Self { name, labels: &labels.names, levels: labels.levels.as_ref() }
+    }
+}
+
 impl HeadScores {
     /// Returns the scores of a head without a gate.
     #[must_use]
     pub fn new(head: &str, labels: &[&str], probabilities: &[f32]) -> Self {
         let labels = labels.iter().copied().map(Arc::from).collect();
-        Self { head: head.into(), labels, probabilities: probabilities.to_vec(), known: None }
+        Self { head: head.into(), labels, probabilities: probabilities.to_vec(), known: None, levels: None }
+    }
+
+    /// Returns the label that is decided where both mistakes count alike, and its probability; `None` only when the
+    /// head has no labels.
+    #[must_use]
+    pub fn decided(&self) -> Option<(&Arc<str>, f32)> {
+        self.decided_by(TierLean::Even)
+    }
+
+    /// Returns the label that a lean decides by the head's thresholds, and its probability: the most probable one where
+    /// the head has no thresholds. `None` only when the head has no labels.
+    #[must_use]
+    pub fn decided_by(&self, lean: TierLean) -> Option<(&Arc<str>, f32)> {
+        let Some(levels) = &self.levels else { return self.top() };
+        let place = levels.place(self.level()?, lean);
+        Some((self.labels.get(place)?, *self.probabilities.get(place)?))
     }
 
     /// Returns the most probable label and its probability; `None` only when the head has no labels.
@@ -236,6 +288,7 @@ mod tests {
             labels: ["simple", "medium", "complex"].map(Arc::from).into(),
             probabilities: probabilities.to_vec(),
             known: None,
+            levels: None,
         }
     }
 
@@ -258,6 +311,25 @@ mod tests {
 
         assert_eq!(two.level(), Some(0.25));
         assert_eq!(tier([0.25, 0.25, 0.5]).level(), Some(0.625));
+    }
+
+    #[test]
+    fn a_label_is_decided_by_the_expected_level_where_the_head_has_thresholds() {
+        let levels = LevelThresholds {
+            prior: vec![0.6, 0.25, 0.15],
+            cheap: vec![0.5, 0.75],
+            even: vec![0.25, 0.5],
+            strong: vec![0.125, 0.25],
+        };
+        let plain = tier([0.5, 0.25, 0.25]);
+        let head = HeadScores { levels: Some(levels.into()), ..plain.clone() };
+        let label = |lean| head.decided_by(lean).map(|(label, probability)| (&**label, probability));
+
+        assert_eq!(plain.decided().map(|(label, _)| &**label), Some("simple"));
+        assert_eq!(label(TierLean::Cheap), Some(("simple", 0.5)));
+        assert_eq!(label(TierLean::Even), Some(("medium", 0.25)));
+        assert_eq!(label(TierLean::Strong), Some(("complex", 0.25)));
+        assert_eq!(head.decided(), head.decided_by(TierLean::Even));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use pointsman_core::features::Features;
 use pointsman_core::policy::{
     Decision, DecisionDetail, KnownSignals, PolicyOutcome, PolicyParticipation, PolicySet, RequestFacts, RuleTrace,
 };
-use pointsman_core::scores::{ClassifierFailure, Scores};
+use pointsman_core::scores::{ClassifierFailure, OfferedHead, Scores};
 
 use self::signals::{DecisionStop, LoggedSignals, OfflineClassifier, TextScorers};
 use self::world::LoggedWorld;
@@ -99,7 +99,7 @@ impl OfflineEngine {
         for (name, section) in &config.classifiers {
             let known = OfflineClassifier::open(&base_dir.join(&section.bundle));
             let known = known.map_err(|source| EngineError::Bundle { name: name.clone(), source })?;
-            let heads = known.labels.iter().map(|(head, labels)| (head.as_str(), labels.as_slice()));
+            let heads = known.labels.iter().map(|(head, labels)| OfferedHead::new(head, labels));
             problems.extend(policies.check_labels(name, heads));
             bundles.insert(name.clone(), known);
         }

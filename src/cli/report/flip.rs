@@ -16,6 +16,7 @@ pub(super) fn in_words(flip: &Value) -> Option<String> {
         "threshold" => format!("a score of {threshold}"),
         "min_confidence" => format!("a confidence of {threshold}{}", of("in")),
         "probability" => format!("a probability of {threshold}{}", of("of")),
+        "level" => format!("a level of {threshold}{}", of("for")),
         "similarity" => format!("a similarity of {threshold}{}", of("to")),
         "success" => format!("a success of {threshold}{}", of("of")),
         "max_truncated_tokens" => format!("{threshold} tokens that are cut"),

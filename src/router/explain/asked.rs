@@ -116,8 +116,9 @@ fn shown(head: &HeadScores, scores: &Scores, state: Option<&ClassifierState>) ->
     let labels = labels.map(|(label, probability)| json!({"label": label, "probability": probability}));
     json!({
         "head": head.head,
-        "label": head.top().map(|(label, _)| label),
+        "label": head.decided().map(|(label, _)| label),
         "score": head.level(),
+        "levels": head.levels,
         "labels": labels.collect::<Vec<_>>(),
         "known": head.known,
         "calibration": calibration,

@@ -2,7 +2,9 @@
 
 use pointsman_core::config::Name;
 
-use super::{DIMENSIONS, FILE, FORMAT, GateError, InputBlock, LexicalFormError, MAX_HEADS, MixtureError, ScopeError};
+use super::{
+    DIMENSIONS, FILE, FORMAT, GateError, InputBlock, LevelsError, LexicalFormError, MAX_HEADS, MixtureError, ScopeError,
+};
 
 /// An error of a manifest. Every message names the file and the value.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +105,9 @@ pub enum HeadSpecError {
     /// The gate cannot blend.
     #[error("{0}")]
     Gate(GateError),
+    /// The levels decide no label.
+    #[error("{0}")]
+    Levels(LevelsError),
     /// The head cannot be the lexical form of another.
     #[error("{0}")]
     Form(LexicalFormError),

@@ -3,9 +3,24 @@
 //! A form has its own weights over features and n-grams, and the labels and kind of the head that it stands for. With a
 //! `confidence` the cascade may stop at it; without, it is only a rung of the degrade ladder.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use pointsman_core::config::Name;
+use pointsman_core::scores::HeadScores;
+use serde::{Deserialize, Serialize};
 
 use super::{HeadKind, HeadSpec, HeadSpecError, InputBlock, Manifest, ManifestError};
+
+/// The probability of a form's label from which on the encoder need not run.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum StopConfidence {
+    /// One for all labels.
+    Any(f32),
+    /// One for each label; a label that is not named is never enough.
+    ByLabel(BTreeMap<Name, f32>),
+}
 
 /// An error of a head that claims to be the lexical form of another.
 #[derive(Debug, thiserror::Error, PartialEq)]
@@ -32,9 +47,60 @@ pub enum LexicalFormError {
     /// The confidence is no probability that a best label could need.
     #[error("has confidence {value}, must be above 0.5 and at most 1")]
     Confidence { value: f32 },
+    /// A confidence is set for a label that the head does not have.
+    #[error("has a confidence for `{label}`, which is none of its labels ({})", list(.labels))]
+    ConfidenceLabel { label: Name, labels: Vec<Name> },
     /// A confidence is set on a head that stands for no other.
     #[error("has a `confidence`, but no `stands_for`")]
     ConfidenceAlone,
+}
+
+impl StopConfidence {
+    /// Returns whether scores are sure enough of the label that they decide.
+    #[must_use]
+    pub fn suffices(&self, scores: &HeadScores) -> bool {
+        let Some((label, probability)) = scores.decided() else { return false };
+        let least = match self {
+            Self::Any(least) => Some(*least),
+            Self::ByLabel(least) => least.iter().find(|(name, _)| ***name == **label).map(|(_, least)| *least),
+        };
+        least.is_some_and(|least| probability >= least)
+    }
+
+    /// Returns the largest of its probabilities, as far as one is known.
+    #[must_use]
+    pub fn most(&self) -> Option<f32> {
+        match self {
+            Self::Any(least) => Some(*least),
+            Self::ByLabel(least) => least.values().copied().reduce(f32::max),
+        }
+    }
+
+    fn check(&self, labels: &[Name]) -> Result<(), LexicalFormError> {
+        let value = |value: &f32| match *value > 0.5 && *value <= 1.0 {
+            true => Ok(()),
+            false => Err(LexicalFormError::Confidence { value: *value }),
+        };
+        match self {
+            Self::Any(least) => value(least),
+            Self::ByLabel(by_label) => by_label.iter().try_for_each(|(label, least)| match labels.contains(label) {
+                true => value(least),
+                false => Err(LexicalFormError::ConfidenceLabel { label: label.clone(), labels: labels.to_vec() }),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for StopConfidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any(least) => write!(f, "{least}"),
+            Self::ByLabel(least) => {
+                let parts: Vec<_> = least.iter().map(|(label, least)| format!("{label} {least}")).collect();
+                f.write_str(&parts.join(", "))
+            }
+        }
+    }
 }
 
 impl Manifest {
@@ -87,10 +153,7 @@ fn check_form(manifest: &Manifest, head: &HeadSpec) -> Result<(), LexicalFormErr
     if first.name != head.name {
         return Err(LexicalFormError::Twice { stands_for: stands_for(), other: first.name.clone() });
     }
-    match head.confidence {
-        Some(value) if !(value > 0.5 && value <= 1.0) => Err(LexicalFormError::Confidence { value }),
-        _ => Ok(()),
-    }
+    head.confidence.as_ref().map_or(Ok(()), |confidence| confidence.check(&head.labels))
 }
 
 fn list(names: &[Name]) -> String {
@@ -126,7 +189,7 @@ mod tests {
 
         let form = manifest.lexical_form("tier").expect("a form");
 
-        assert_eq!((form.name.as_str(), form.confidence), ("quick", Some(0.9)));
+        assert_eq!((form.name.as_str(), &form.confidence), ("quick", &Some(StopConfidence::Any(0.9))));
         assert!(manifest.lexical_form("quick").is_none());
         assert!(!manifest.reads_embedding(form) && manifest.reads_embedding(manifest.head("tier").expect("a head")));
     }
@@ -151,6 +214,8 @@ mod tests {
             ("confidence: 0.9", "confidence: 0.5", "has confidence 0.5, must be above 0.5 and at most 1"),
             ("confidence: 0.9", "confidence: .nan", "has confidence NaN, must be above 0.5 and at most 1"),
             ("confidence: 0.9", "confidence: 1.1", "has confidence 1.1, must be above 0.5 and at most 1"),
+            ("confidence: 0.9", "confidence: {simple: 0.4}", "has confidence 0.4, must be above 0.5 and at most 1"),
+            ("confidence: 0.9", "confidence: {hard: 0.9}", "has a confidence for `hard`, which is none of its labels"),
             ("stands_for: tier, ", "", "has a `confidence`, but no `stands_for`"),
         ];
         for (from, to, expected) in cases {
@@ -158,6 +223,19 @@ mod tests {
 
             assert!(refusal.starts_with("bundle.yaml: head `quick` ") && refusal.contains(expected), "{to}: {refusal}");
         }
+    }
+
+    #[test]
+    fn a_confidence_by_label_is_that_of_the_label_which_is_decided() {
+        let form = FORM.replace("confidence: 0.9", "confidence: {simple: 0.8}");
+        let manifest = manifest(&[FULL, &form]).expect("a sound manifest");
+        let confidence = manifest.lexical_form("tier").and_then(|form| form.confidence.clone()).expect("a confidence");
+        let suffices = |simple: f32| {
+            confidence.suffices(&HeadScores::new("tier", &["simple", "complex"], &[simple, 1.0 - simple]))
+        };
+
+        assert_eq!([0.79, 0.8, 0.1].map(suffices), [false, true, false], "no label but `simple` is ever enough");
+        assert_eq!((confidence.to_string().as_str(), confidence.most()), ("simple 0.8", Some(0.8)));
     }
 
     #[test]

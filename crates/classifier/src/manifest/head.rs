@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use pointsman_core::config::Name;
+use pointsman_core::scores::LevelThresholds;
 use serde::{Deserialize, Serialize};
 
 use super::error::{HeadSpecError, ManifestError};
-use super::{CalibrationCurve, GateSpec, MixtureMember, NeighbourVote, TreesSpec};
+use super::{CalibrationCurve, GateSpec, MixtureMember, NeighbourVote, StopConfidence, TreesSpec, levels};
 
 /// A small model over the embedding and the features.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -51,10 +52,13 @@ pub struct HeadSpec {
     /// The head whose lexical form it is: it reads no embedding and stands in when the encoder cannot or need not run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stands_for: Option<Name>,
-    /// As a lexical form: the probability of its best label from which on the encoder need not run. Without it, the
-    /// form only serves when the encoder cannot.
+    /// As a lexical form: the probability of its label from which on the encoder need not run, one for all labels or
+    /// one for each. Without it, the form only serves when the encoder cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub confidence: Option<f32>,
+    pub confidence: Option<StopConfidence>,
+    /// The thresholds on the expected level that decide its label; without them the most probable label is decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub levels: Option<LevelThresholds>,
 }
 
 /// The meaning of a head's outputs.
@@ -142,7 +146,7 @@ impl HeadSpec {
         if !(self.temperature.is_finite() && self.temperature > 0.0) {
             return Err(HeadSpecError::Temperature { value: self.temperature });
         }
-        Ok(())
+        levels::check(self).map_err(HeadSpecError::Levels)
     }
 
     fn check_aliases(&self) -> Result<(), HeadSpecError> {

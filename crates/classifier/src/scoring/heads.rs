@@ -14,7 +14,7 @@ mod trees;
 use std::sync::Arc;
 
 use pointsman_core::config::Name;
-use pointsman_core::scores::HeadScores;
+use pointsman_core::scores::{HeadLabels, HeadScores, LevelThresholds, OfferedHead};
 
 pub use self::calibration::HeadCalibration;
 pub use self::error::HeadsError;
@@ -37,7 +37,7 @@ pub struct Heads(Vec<Head>);
 struct Head {
     name: Arc<str>,
     kind: HeadKind,
-    labels: Arc<[Arc<str>]>,
+    labels: HeadLabels,
     inputs: Vec<InputBlock>,
     activation: Activation,
     temperature: f32,
@@ -78,7 +78,10 @@ pub struct HeadInputs<'p> {
 impl Heads {
     /// Returns the heads of a checked manifest whose graph gives logits: there is nothing left to multiply.
     pub(crate) fn of_logits(manifest: &Manifest) -> Self {
-        let head = |spec: &HeadSpec| Head { inputs: vec![InputBlock::Embedding], ..Head::new(spec, Vec::new()) };
+        let head = |spec: &HeadSpec| Head {
+            inputs: vec![InputBlock::Embedding],
+            ..Head::new(spec, manifest.labels_of(spec), Vec::new())
+        };
         Self(manifest.heads.iter().map(head).collect())
     }
 
@@ -96,10 +99,11 @@ impl Heads {
                 InputBlock::Ngrams => ngrams::WIDTH,
             };
             let inputs = spec.inputs.iter().map(width).sum();
+            let labels = manifest.labels_of(spec);
             heads.push(match spec.trees {
                 Some(trees) => {
                     let forest = Some(Arc::new(TreeEnsemble::read(&mut reader, spec, trees, inputs)?));
-                    Head { forest, ..Head::new(spec, Vec::new()) }
+                    Head { forest, ..Head::new(spec, labels, Vec::new()) }
                 }
                 None => {
                     let mut layers = reader.layers(spec, inputs)?;
@@ -109,7 +113,7 @@ impl Heads {
                         let first = layers.remove(0);
                         layers.insert(0, first.with_sparse_columns(from, ngrams::WIDTH));
                     }
-                    Head::new(spec, layers)
+                    Head::new(spec, labels, layers)
                 }
             });
         }
@@ -173,24 +177,30 @@ impl Heads {
         self.0.iter().map(|head| &*head.name)
     }
 
-    /// Iterates over the heads' names and labels.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &[Arc<str>])> {
-        self.0.iter().map(|head| (&*head.name, &*head.labels))
+    /// Iterates over the heads as policies read them.
+    pub fn iter(&self) -> impl Iterator<Item = OfferedHead<'_>> {
+        self.0.iter().map(|head| OfferedHead::new(&head.name, &head.labels))
+    }
+
+    /// Returns the thresholds that decide a label of the head called `name`.
+    #[must_use]
+    pub fn levels(&self, name: &str) -> Option<&Arc<LevelThresholds>> {
+        self.0.iter().find(|head| &*head.name == name)?.labels.levels.as_ref()
     }
 
     /// Returns the labels of the head called `name`.
     #[must_use]
     pub fn labels(&self, name: &str) -> Option<&[Arc<str>]> {
-        self.0.iter().find(|head| &*head.name == name).map(|head| &*head.labels)
+        self.0.iter().find(|head| &*head.name == name).map(|head| &*head.labels.names)
     }
 }
 
 impl Head {
-    fn new(spec: &HeadSpec, layers: Vec<DenseLayer>) -> Self {
+    fn new(spec: &HeadSpec, labels: HeadLabels, layers: Vec<DenseLayer>) -> Self {
         Self {
             name: spec.name.as_str().into(),
             kind: spec.kind,
-            labels: spec.labels.iter().map(|label| Arc::from(label.as_str())).collect(),
+            labels,
             inputs: spec.inputs.clone(),
             activation: spec.activation,
             temperature: spec.temperature,
@@ -212,7 +222,7 @@ impl Head {
         if !spec.mix.is_empty() {
             let members =
                 spec.mix.iter().map(|share| WeightedHead { head: part(&share.head), weight: share.weight }).collect();
-            return Self { members, gate, ..Self::new(spec, Vec::new()) };
+            return Self { members, gate, ..Self::new(spec, manifest.labels_of(spec), Vec::new()) };
         }
         let own = heads.iter().find(|head| *head.name == *spec.name.as_str()).expect("a checked manifest").clone();
         Self { gate, ..own }
@@ -232,7 +242,8 @@ impl Head {
         let mut probabilities = self.probabilities(blocks)?;
         let known = self.gate.as_ref().map(|gate| gate.blend(&mut probabilities, blocks)).transpose()?;
         self.check(&probabilities)?;
-        Ok(HeadScores { head: Arc::clone(&self.name), labels: Arc::clone(&self.labels), probabilities, known })
+        let HeadLabels { names, levels } = self.labels.clone();
+        Ok(HeadScores { head: Arc::clone(&self.name), labels: names, probabilities, known, levels })
     }
 
     fn probabilities(&self, blocks: HeadInputs<'_>) -> Result<Vec<f32>, InferenceError> {
@@ -269,7 +280,7 @@ impl Head {
     /// Returns the probabilities of a log-linear ensemble (the logarithmic opinion pool of Genest, Zidek 1986): the
     /// members' log probabilities, weighted and added, are logits.
     fn mixture(&self, blocks: HeadInputs<'_>) -> Result<Vec<f32>, InferenceError> {
-        let mut logits = vec![0.0; self.labels.len()];
+        let mut logits = vec![0.0; self.labels.names.len()];
         for WeightedHead { head, weight } in &self.members {
             let probabilities = head.score(blocks)?.probabilities;
             for (logit, p) in logits.iter_mut().zip(probabilities) {

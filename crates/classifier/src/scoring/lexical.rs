@@ -13,7 +13,7 @@ use super::error::InferenceError;
 use super::heads::{HeadInputs, Heads};
 use super::ngrams::{self, Ngrams};
 use super::scorer::ScorerInput;
-use crate::manifest::{InputBlock, Manifest};
+use crate::manifest::{InputBlock, Manifest, StopConfidence};
 
 /// About how many characters one token is, for what was cut of a text that no tokenizer has seen.
 const CHARS_PER_TOKEN: usize = 4;
@@ -53,8 +53,8 @@ impl HeadsRead<'_> {
 struct LexicalForm {
     stands_for: Arc<str>,
     form: Arc<str>,
-    /// The probability of the best label from which on it is enough.
-    confidence: Option<f32>,
+    /// The probability of its label from which on it is enough.
+    confidence: Option<StopConfidence>,
 }
 
 impl LexicalHeads {
@@ -66,7 +66,8 @@ impl LexicalHeads {
         let forms = manifest.heads.iter().filter_map(|head| {
             let stands_for = head.stands_for.as_ref()?.as_str().into();
             #[expect(clippy::cast_possible_truncation, reason = "probabilities are f32")]
-            let confidence = cascade.confidence.map(|ratio| ratio.get() as f32).or(head.confidence);
+            let asked = cascade.confidence.map(|ratio| StopConfidence::Any(ratio.get() as f32));
+            let confidence = asked.or_else(|| head.confidence.clone());
             Some(LexicalForm { stands_for, form: head.name.as_str().into(), confidence })
         });
         let all = manifest.heads.iter().filter(|head| head.stands_for.is_none());
@@ -106,15 +107,15 @@ impl LexicalHeads {
 
     /// Returns whether the cascade may stop here for a caller that wants the heads `asked`; for none, every head.
     pub(crate) fn may_be_enough(&self, asked: &[Name]) -> bool {
-        self.cascade && self.wanted(asked).iter().all(|head| self.is_lexical(head) || self.threshold(head).is_some())
+        self.cascade && self.wanted(asked).iter().all(|head| self.is_lexical(head) || self.confidence(head).is_some())
     }
 
     /// Returns whether `scores` are sure enough for a caller that wants the heads `asked`.
     pub(crate) fn are_enough(&self, scores: &[HeadScores], asked: &[Name]) -> bool {
         self.wanted(asked).iter().all(|head| {
             let scores = scores.iter().find(|scores| &*scores.head == head.as_str());
-            let top = scores.and_then(HeadScores::top).map(|(_, probability)| probability);
-            self.is_lexical(head) || top.zip(self.threshold(head)).is_some_and(|(top, threshold)| top >= threshold)
+            let is_sure = || scores.zip(self.confidence(head)).is_some_and(|(scores, least)| least.suffices(scores));
+            self.is_lexical(head) || is_sure()
         })
     }
 
@@ -152,7 +153,7 @@ impl LexicalHeads {
         self.heads.is_lexical(head)
     }
 
-    fn threshold(&self, head: &Name) -> Option<f32> {
-        self.forms.iter().find(|form| *form.stands_for == **head)?.confidence
+    fn confidence(&self, head: &Name) -> Option<&StopConfidence> {
+        self.forms.iter().find(|form| *form.stands_for == **head)?.confidence.as_ref()
     }
 }

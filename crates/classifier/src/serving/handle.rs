@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use pointsman_core::config::Name;
-use pointsman_core::scores::{ClassifierFailure, ScoreSource};
+use pointsman_core::scores::{ClassifierFailure, LevelThresholds, OfferedHead, ScoreSource};
 
 use super::drift::DriftMonitor;
 use super::queue::PromptQueue;
@@ -81,8 +81,14 @@ pub struct ClassifierStats {
 
 impl Classifier {
     /// Iterates over the names of its heads and their labels, in the order of the scores.
-    pub fn heads(&self) -> impl Iterator<Item = (&str, &[Arc<str>])> {
+    pub fn heads(&self) -> impl Iterator<Item = OfferedHead<'_>> {
         self.0.heads.iter()
+    }
+
+    /// Returns the thresholds that decide a label of the head called `head`, if it has any.
+    #[must_use]
+    pub fn levels(&self, head: &str) -> Option<&Arc<LevelThresholds>> {
+        self.0.heads.levels(head)
     }
 
     /// Returns the labels of the head called `head`, in the order of its scores.

@@ -34,7 +34,8 @@ fn silent(sample: f64, queue: usize) -> (ShadowClassifier, Receiver<ShadowJob>, 
 
 fn scores(source: ScoreSource) -> Scores {
     let labels: Arc<[Arc<str>]> = ["simple", "medium", "complex"].map(Arc::from).into();
-    let head = HeadScores { head: "tier".into(), labels, probabilities: vec![1.0, 0.0, 0.0], known: None };
+    let head =
+        HeadScores { head: "tier".into(), labels, probabilities: vec![1.0, 0.0, 0.0], known: None, levels: None };
     Scores { source, tokens: 3, ..Scores::of(vec![head]) }
 }
 

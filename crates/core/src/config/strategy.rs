@@ -20,7 +20,7 @@ pub use self::nested::{CascadeConfig, HierarchyBranch, HierarchyConfig};
 pub use self::similarity::{BackgroundTexts, SimilarityConfig, SimilarityRoute};
 pub use self::split::{RandomConfig, SplitBy, SplitConfig};
 pub use self::threshold::{ThresholdConfig, ThresholdStep};
-pub use self::tiers::{TierRounding, TiersConfig};
+pub use self::tiers::{TierLean, TierRounding, TiersConfig};
 pub use self::unfamiliar::OnUnfamiliar;
 pub use self::utility::{SuccessSource, UtilityConfig};
 use super::{KeyPath, KeyStep, Name};

@@ -3,19 +3,25 @@
 use std::sync::Arc;
 
 use crate::config::{Name, nearest};
+use crate::scores::OfferedHead;
 
-/// The heads of a classifier's bundle, and their labels.
-pub(super) struct BundleHeads<'b>(Vec<(&'b str, &'b [Arc<str>])>);
+/// The heads of a classifier's bundle.
+pub(super) struct BundleHeads<'b>(Vec<OfferedHead<'b>>);
 
 impl<'b> BundleHeads<'b> {
     /// Returns the labels of the head called `name`.
     pub(super) fn labels(&self, name: &str) -> Option<&'b [Arc<str>]> {
-        self.0.iter().find(|(own, _)| *own == name).map(|(_, labels)| *labels)
+        self.head(name).map(|head| head.labels)
+    }
+
+    /// Returns the head called `name`.
+    pub(super) fn head(&self, name: &str) -> Option<OfferedHead<'b>> {
+        self.0.iter().find(|head| head.name == name).copied()
     }
 
     /// Says that `classifier` has no head called `name`.
     pub(super) fn missing(&self, classifier: &Name, name: &str) -> String {
-        let names: Vec<&str> = self.0.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = self.0.iter().map(|head| head.name).collect();
         let near = nearest(name, names.iter().copied());
         let hint = near.map_or(String::new(), |near| format!(", did you mean `{near}`?"));
         let allowed = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
@@ -23,8 +29,8 @@ impl<'b> BundleHeads<'b> {
     }
 }
 
-impl<'b> FromIterator<(&'b str, &'b [Arc<str>])> for BundleHeads<'b> {
-    fn from_iter<I: IntoIterator<Item = (&'b str, &'b [Arc<str>])>>(heads: I) -> Self {
+impl<'b> FromIterator<OfferedHead<'b>> for BundleHeads<'b> {
+    fn from_iter<I: IntoIterator<Item = OfferedHead<'b>>>(heads: I) -> Self {
         Self(heads.into_iter().collect())
     }
 }

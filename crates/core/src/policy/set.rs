@@ -1,7 +1,5 @@
 //! Every policy of a configuration: the one that is for a request, and the heads that they read.
 
-use std::sync::Arc;
-
 use super::decision::{Denial, POLICY_HEADER};
 use super::facts::RequestFacts;
 use super::heads::BundleHeads;
@@ -9,6 +7,7 @@ use super::paths::path_of;
 use super::rules::{PolicyRules, RuleLanguage};
 use super::{Policy, rules, strategy, tested};
 use crate::config::{Config, ConfigProblem, MAX_PROBLEMS, Name};
+use crate::scores::OfferedHead;
 
 /// Every policy of a configuration, compiled; the first that fits a request decides.
 #[derive(Debug)]
@@ -112,11 +111,11 @@ impl PolicySet {
 
     /// Checks that what policies read of `classifier` is there, and that tiers are exactly the labels of their head.
     ///
-    /// `heads` are those of the classifier's bundle, with their labels.
+    /// `heads` are those of the classifier's bundle.
     pub fn check_labels<'b>(
         &self,
         classifier: &Name,
-        heads: impl IntoIterator<Item = (&'b str, &'b [Arc<str>])>,
+        heads: impl IntoIterator<Item = OfferedHead<'b>>,
     ) -> Vec<ConfigProblem> {
         let heads = BundleHeads::from_iter(heads);
         let config = &self.config;

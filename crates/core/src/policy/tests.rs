@@ -4,6 +4,7 @@ mod affinity;
 mod drive;
 mod explained;
 mod housekeeping;
+mod lean;
 mod quotas;
 mod strategies;
 mod threshold;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::features::{TextStructure, TokenCount};
-use crate::scores::{ClassifierFailure, HeadScores, Scores};
+use crate::scores::{ClassifierFailure, HeadScores, OfferedHead, Scores};
 
 const FILE: &str = "version: 1
 listen: {address: 127.0.0.1:8080}
@@ -262,7 +263,7 @@ fn tiers_must_be_exactly_the_heads_labels() {
     let name = Name::new("default").expect("a name");
     let labels: Vec<Arc<str>> = ["simple", "medum", "complex"].map(Arc::from).into();
 
-    let problems = set.check_labels(&name, [("tier", labels.as_slice())]);
+    let problems = set.check_labels(&name, [OfferedHead { name: "tier", labels: &labels, levels: None }]);
 
     let shown: Vec<String> = problems.iter().map(|p| format!("{}: {}", p.path, p.message)).collect();
     assert_eq!(

@@ -15,7 +15,7 @@ pub fn prompt_group(decision: &LoggedDecision) -> u128 {
 
 #[cfg(test)]
 mod tests {
-    use pointsman_core::scores::{Familiarity, UnfamiliarPart};
+    use pointsman_core::scores::{Familiarity, HeadLabels, UnfamiliarPart};
     use serde_json::Value;
 
     use super::super::LogLine;
@@ -51,7 +51,10 @@ mod tests {
                 "scores":{{"tier":{{"simple":1}}}}}}"#
             );
             let Some(LogLine::Decision(decision)) = LogLine::parse(line.as_bytes()) else { panic!("{line}") };
-            decision.scores(|_| Some(vec!["simple".into()])).expect("scores").familiarity
+            decision
+                .scores(|_| Some(HeadLabels { names: ["simple".into()].into(), levels: None }))
+                .expect("scores")
+                .familiarity
         };
 
         let told = [r#""unfamiliar":"language","#, r#""unfamiliar":"mood","#, ""].map(read);

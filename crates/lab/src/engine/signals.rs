@@ -11,7 +11,7 @@ use pointsman_classifier::{
 use pointsman_core::config::{BatchLimits, Config, KeyPath, Name, ScoreCacheLimits, SimilarityConfig, StrategyConfig};
 use pointsman_core::features::Features;
 use pointsman_core::policy::{JudgeFailure, Judgement, PinLookup, Policy, PolicySet, RouteSimilarities, SignalSource};
-use pointsman_core::scores::{ClassifierFailure, Scores};
+use pointsman_core::scores::{ClassifierFailure, HeadLabels, Scores};
 use pointsman_telemetry::Metrics;
 use tokio::time::Instant;
 
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub(super) struct OfflineClassifier {
     pub(super) sha256: Arc<str>,
-    pub(super) labels: BTreeMap<String, Vec<Arc<str>>>,
+    pub(super) labels: BTreeMap<String, HeadLabels>,
     running: Option<Classifier>,
 }
 
@@ -177,13 +177,8 @@ impl From<EngineError> for DecisionStop {
 impl OfflineClassifier {
     pub(super) fn open(folder: &Path) -> Result<Self, ClassifierError> {
         let bundle = Bundle::open(folder)?;
-        let heads = bundle.manifest().heads.iter();
-        let labels = heads.map(|head| {
-            (
-                head.name.to_string(),
-                head.labels.iter().map(|label| Arc::from(label.as_str())).collect::<Vec<Arc<str>>>(),
-            )
-        });
+        let manifest = bundle.manifest();
+        let labels = manifest.heads.iter().map(|head| (head.name.to_string(), manifest.labels_of(head)));
         Ok(Self { sha256: Arc::clone(&bundle.identity().sha256), labels: labels.collect(), running: None })
     }
 }

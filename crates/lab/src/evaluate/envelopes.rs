@@ -121,8 +121,8 @@ impl Evaluation {
         };
         let unscored = |reason| EvaluateError::Unscored { line: 0, reason };
         let scores = self.classifier.score(ask).await.map_err(|reason| unscored(reason.as_str()))?;
-        let top = scores.head(self.head.name.as_str()).and_then(|head| self.head.label(head.top()?.0));
-        top.map(Some).ok_or_else(|| unscored("no_scores"))
+        let label = scores.head(self.head.name.as_str()).and_then(|head| self.head.label(head.decided()?.0));
+        label.map(Some).ok_or_else(|| unscored("no_scores"))
     }
 }
 

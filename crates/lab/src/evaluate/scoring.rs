@@ -64,7 +64,7 @@ pub(super) struct UnknownLabel {
 pub(super) struct LabelPrediction {
     /// The right label's place in the head's order.
     pub(super) truth: usize,
-    /// The place of the label that the policy would see on top.
+    /// The place of the label that a policy would decide by, where both mistakes count alike.
     pub(super) predicted: usize,
     /// One probability a label.
     pub(super) probabilities: Vec<f32>,
@@ -109,6 +109,7 @@ impl RowScorer<'_> {
             labels: self.head.labels.iter().map(|label| label.as_str().into()).collect(),
             probabilities: in_order.collect::<Option<_>>()?,
             known: None,
+            levels: self.classifier.levels(name).cloned(),
         };
         Some(Scores::of(vec![head]))
     }
@@ -159,15 +160,15 @@ impl RowScorer<'_> {
     /// Returns the scores of a reply where its label stands higher in the head's order, else those of what it answers.
     fn higher(&self, reply: Scores, answered: Scores) -> Scores {
         let place = |scores: &Scores| {
-            let top = scores.head(self.head.name.as_str())?.top()?;
-            self.head.label(top.0)
+            let decided = scores.head(self.head.name.as_str())?.decided()?;
+            self.head.label(decided.0)
         };
         if place(&reply) > place(&answered) { reply } else { answered }
     }
 
     fn judgement(&self, scores: &Scores, truth: usize, row: &DatasetRow) -> Result<LabelPrediction, EvaluateError> {
         let head = scores.head(self.head.name.as_str());
-        let top = head.and_then(|head| Some((head, self.head.label(head.top()?.0)?)));
+        let top = head.and_then(|head| Some((head, self.head.label(head.decided()?.0)?)));
         let (head, predicted) = top.ok_or(EvaluateError::Unscored { line: row.line, reason: "no_scores" })?;
         let (probabilities, chars) = (head.probabilities.clone(), row.chars());
         Ok(LabelPrediction { truth, predicted, probabilities, chars })

@@ -5,7 +5,7 @@ mod retained;
 mod weights;
 
 use pointsman_classifier::{
-    Activation, HeadKind, HeadSpec, InputBlock, Manifest, MixtureMember, NeighbourVote, TreesSpec,
+    Activation, HeadKind, HeadSpec, InputBlock, Manifest, MixtureMember, NeighbourVote, StopConfidence, TreesSpec,
 };
 use pointsman_core::config::Name;
 
@@ -52,7 +52,7 @@ impl HeadWriter<'_> {
             let mut form = self.form(&lexical, &name, head, HeadForm::Lexical);
             let spec = &mut form[0].spec;
             spec.stands_for = Some(named(&name));
-            spec.confidence = self.trained.confidence.map(|confidence| confidence as f32);
+            spec.confidence = self.trained.confidence.map(|confidence| StopConfidence::Any(confidence as f32));
             exported.extend(form);
         }
         let used = |index: usize| {
@@ -240,6 +240,7 @@ impl HeadWriter<'_> {
             hidden: false,
             stands_for: None,
             confidence: None,
+            levels: None,
         }
     }
 }

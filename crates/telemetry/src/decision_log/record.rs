@@ -5,11 +5,10 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use pointsman_core::features::{FEATURE_TABLE, FeatureValue, Features};
-use pointsman_core::scores::{ClassifierFailure, Familiarity, HeadScores, Scores, UnfamiliarPart};
+use pointsman_core::scores::{ClassifierFailure, Familiarity, HeadLabels, HeadScores, Scores, UnfamiliarPart};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
@@ -281,12 +280,12 @@ impl DecisionRecord<'_> {
     /// Returns the scores with labels in the bundle's order, which `labels` knows by head; `None` when there are none,
     /// or a head lacks one of its labels.
     #[must_use]
-    pub fn scores(&self, labels: impl Fn(&str) -> Option<Vec<Arc<str>>>) -> Option<Scores> {
+    pub fn scores(&self, labels: impl Fn(&str) -> Option<HeadLabels>) -> Option<Scores> {
         let heads = self.scores.as_ref()?.iter().filter_map(|(head, probabilities)| {
-            let labels = labels(head)?;
+            let HeadLabels { names: labels, levels } = labels(head)?;
             let in_order = labels.iter().map(|label| probabilities.get(&**label).copied());
             let probabilities = in_order.collect::<Option<Vec<f32>>>()?;
-            Some(HeadScores { head: (&**head).into(), labels: labels.into(), probabilities, known: None })
+            Some(HeadScores { head: (&**head).into(), labels, probabilities, known: None, levels })
         });
         let heads = heads.collect();
         let truncated_tokens = self.truncated_tokens.unwrap_or_default();

@@ -6,7 +6,7 @@ use pointsman_core::features::{FEATURE_TABLE, Features, index_of};
 use pointsman_core::scores::{HeadScores, ScoreSource, Scores};
 
 use super::{ReferenceDistributions, ReferenceError, SignalDistribution};
-use crate::manifest::{HeadSpec, Manifest};
+use crate::manifest::{HeadSpec, Manifest, StopConfidence};
 use crate::scoring::inputs::FeatureInputs;
 
 /// A reader of the signals of a reference, in its order.
@@ -23,7 +23,7 @@ struct BinnedSignal {
 enum SignalOrigin {
     /// The probability of a head's best label; of the last one when there are two.
     Score(ServedHead),
-    /// A head's best label.
+    /// A head's label.
     Label(ServedHead),
     /// A feature.
     Feature(usize),
@@ -33,8 +33,8 @@ enum SignalOrigin {
 #[derive(Debug)]
 struct ServedHead {
     head: Arc<str>,
-    /// The form and the probability from which on it is enough.
-    form: Option<(Arc<str>, f32)>,
+    /// The form and the probabilities from which on it is enough.
+    form: Option<(Arc<str>, StopConfidence)>,
     needs_encoder: bool,
 }
 
@@ -75,7 +75,7 @@ impl SignalReader {
     pub(crate) fn bins(&self, scores: &Scores, features: &Features) -> Vec<Option<usize>> {
         let bin = |sensor: &BinnedSignal| match &sensor.what {
             SignalOrigin::Label(view) => {
-                let (label, _) = view.of(scores)?.top()?;
+                let (label, _) = view.of(scores)?.decided()?;
                 sensor.signal.labels.iter().position(|known| **known == **label)
             }
             what => what.value(scores, features).map(|value| sensor.signal.bin(value)),
@@ -93,7 +93,7 @@ impl SignalOrigin {
             },
             Self::Label(view) => {
                 let head = view.of(scores)?;
-                let (label, _) = head.top()?;
+                let (label, _) = head.decided()?;
                 head.labels.iter().position(|known| known == label).map(|index| index as f64)
             }
             Self::Feature(index) => features.number(*index),
@@ -104,14 +104,14 @@ impl SignalOrigin {
 impl ServedHead {
     fn new(manifest: &Manifest, head: &HeadSpec) -> Self {
         let form = manifest.lexical_form(head.name.as_str());
-        let form = form.and_then(|form| Some((form.name.as_str().into(), form.confidence?)));
+        let form = form.and_then(|form| Some((form.name.as_str().into(), form.confidence.clone()?)));
         Self { head: head.name.as_str().into(), form, needs_encoder: manifest.reads_embedding(head) }
     }
 
     fn of<'s>(&self, scores: &'s Scores) -> Option<&'s HeadScores> {
         if let Some((form, confidence)) = &self.form
             && let Some(sure) = scores.head(form)
-            && sure.top().is_some_and(|(_, probability)| probability >= *confidence)
+            && confidence.suffices(sure)
         {
             return Some(sure);
         }

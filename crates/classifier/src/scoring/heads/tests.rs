@@ -17,7 +17,7 @@ fn head(layers: Vec<DenseLayer>, temperature: f32) -> Head {
     Head {
         name: "tier".into(),
         kind: HeadKind::Multinomial,
-        labels: ["simple", "complex"].map(Arc::from).into(),
+        labels: HeadLabels { names: ["simple", "complex"].map(Arc::from).into(), levels: None },
         inputs: vec![InputBlock::Features, InputBlock::Embedding],
         activation: Activation::Relu,
         temperature,

@@ -17,6 +17,10 @@ pub struct TiersConfig {
     pub head: Name,
     /// Label to model, lowest tier first; must cover the head's labels.
     pub tiers: TierModels,
+    /// The mistake that is avoided more: a model that is dearer than need be (`cheap`), one that is too weak (`strong`),
+    /// or both alike (`even`). Default `even`.
+    #[serde(default)]
+    pub lean: TierLean,
     /// The probability of the best tier below which the strategy abstains, or rounds up. Default 0.
     #[serde(default)]
     pub min_confidence: Ratio,
@@ -35,6 +39,19 @@ pub struct TiersConfig {
     pub otherwise: Option<Name>,
 }
 
+/// The mistake that a choice by levels avoids more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TierLean {
+    /// A model that is dearer than need be counts more than one that is too weak.
+    Cheap,
+    /// Both mistakes count alike.
+    #[default]
+    Even,
+    /// A model that is too weak counts more than one that is dearer than need be.
+    Strong,
+}
+
 /// The handling of a tier that a strategy is not sure of.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -44,6 +61,21 @@ pub enum TierRounding {
     None,
     /// The strategy takes the next tier above; the highest stays.
     Up,
+}
+
+impl TierLean {
+    /// Every lean, from the cheapest up.
+    pub const ALL: [Self; 3] = [Self::Cheap, Self::Even, Self::Strong];
+
+    /// Returns the name as the configuration spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cheap => "cheap",
+            Self::Even => "even",
+            Self::Strong => "strong",
+        }
+    }
 }
 
 impl TiersConfig {

@@ -10,7 +10,7 @@ use super::vocabulary::Vocabulary;
 use super::*;
 use crate::features::{Features, TokenCount};
 use crate::policy::{KnownSignals, PolicyWorld, RequestFacts};
-use crate::scores::{ClassifierFailure, HeadScores, Scores};
+use crate::scores::{ClassifierFailure, HeadScores, OfferedHead, Scores};
 
 const FILE: &str = "version: 1
 listen: {address: 127.0.0.1:8080}
@@ -271,7 +271,7 @@ fn a_score_that_the_bundle_has_not_is_pointed_at() {
     ]);
     let labels: Vec<Arc<str>> = ["simple", "complex"].map(Arc::from).to_vec();
     let config = Config::parse(&file(&[]).replace("    rules:\n\n", ""), "p.yaml").expect("a good file");
-    let heads = BundleHeads::from_iter([("tier", &labels[..])]);
+    let heads = BundleHeads::from_iter([OfferedHead { name: "tier", labels: &labels, levels: None }]);
 
     let problems = rules.check_labels(&config, &KeyPath::root().key("rules"), &name("default"), &heads);
 

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::config::{self, KeyPath, Name, StrategyConfig, TiersConfig, nearest};
+use crate::config::{self, KeyPath, Name, StrategyConfig, TierLean, TiersConfig, nearest};
 use crate::policy::heads::BundleHeads;
+use crate::scores::OfferedHead;
 
 /// Says what of a strategy does not go with the heads of the classifier that it reads.
 pub(in crate::policy) fn problems(
@@ -18,6 +19,7 @@ pub(in crate::policy) fn problems(
     match strategy {
         StrategyConfig::Tiers(tiers) => {
             found.extend(known.labels(&tiers.head).into_iter().flat_map(|own| tier_labels(path, tiers, own)));
+            found.extend(known.head(&tiers.head).and_then(|head| lean(path, tiers, head)));
         }
         StrategyConfig::Hierarchy(hierarchy) => {
             if let Some(own) = known.labels(&hierarchy.head) {
@@ -49,6 +51,13 @@ fn tier_labels(path: &KeyPath, tiers: &TiersConfig, labels: &[Arc<str>]) -> Vec<
     let unmapped = unmapped.map(|label| (path.clone(), format!("lacks the label `{label}` (required: {allowed})")));
     let unknown = tiers.tiers.iter().filter_map(|(label, _)| unknown(&path.key(label), &tiers.head, label, labels));
     unmapped.chain(unknown).collect()
+}
+
+/// A lean is a choice between thresholds, which the head must have.
+fn lean(path: &KeyPath, tiers: &TiersConfig, head: OfferedHead<'_>) -> Option<(KeyPath, String)> {
+    let is_free = tiers.lean == TierLean::Even || head.levels.is_some();
+    let problem = || format!("head `{}` of the bundle has no `levels` to lean by (allowed: even)", head.name);
+    (!is_free).then(|| (path.key("lean"), problem()))
 }
 
 fn branch_labels(path: &KeyPath, hierarchy: &config::HierarchyConfig, labels: &[Arc<str>]) -> Vec<(KeyPath, String)> {

@@ -99,7 +99,8 @@ fn a_head_that_the_bundle_lacks_is_a_problem_of_the_policy_that_reads_it() {
     let labels: Vec<Arc<str>> = ["weak", "strong"].map(Arc::from).to_vec();
     let classifier = Name::new("default").expect("a name");
 
-    let problems = set(THRESHOLD).check_labels(&classifier, [("strong_wins", &labels[..])]);
+    let problems =
+        set(THRESHOLD).check_labels(&classifier, [OfferedHead { name: "strong_wins", labels: &labels, levels: None }]);
 
     let problems: Vec<_> = problems.iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect();
     assert_eq!(problems, ["policies[1].strategy.head: classifier `default` has no head `wins` (allowed: strong_wins)"]);

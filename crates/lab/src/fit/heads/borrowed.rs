@@ -38,6 +38,7 @@ pub(super) fn member(base: &Manifest, parts: Option<&BaseHeadsFile<'_>>, of: &st
         hidden: true,
         stands_for: None,
         confidence: None,
+        levels: None,
         gate,
         ..spec.clone()
     };

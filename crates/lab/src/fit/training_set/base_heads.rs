@@ -34,7 +34,7 @@ impl BaseHeads {
         let full = |head: &String| base.head(head).filter(fits).map(|spec| spec.name.to_string());
         let lexical = |head: &String| base.lexical_form(head).filter(fits).map(|spec| spec.name.to_string());
         let full = if fit.inputs == FitInputs::Full { heads.iter().map(full).collect() } else { Vec::new() };
-        let confidence = base.lexical_form(&heads[0]).and_then(|spec| spec.confidence);
+        let confidence = base.lexical_form(&heads[0]).and_then(|spec| spec.confidence.as_ref()?.most());
         Self { full: all(full), lexical: all(heads.iter().map(lexical).collect()), confidence }
     }
 
