@@ -6,7 +6,7 @@ from typing import Any
 
 import onnxruntime
 
-TEMPLATE = Path(__file__).with_name("card.md")
+TEMPLATE, LEVELS = (Path(__file__).with_name(name) for name in ("card.md", "levels.md"))
 SPLITS = {"published": "published split", "dedup": "deduplicated split"}
 HEADS = {
     "tier": "head `tier`",
@@ -15,25 +15,6 @@ HEADS = {
     "encoder_alone": "without n-grams",
     "tier_lexical": "head `tier_lexical`",
 }
-
-
-LEVELS = """## Levels
-
-`python -m models.train levels` corrects `tier` and `tier_lexical` after the build, by `supplement.jsonl` (737 prompts in ten languages, written for
-training, and long rows made of them), and fits thresholds on the expected level, for rows of which {prior} are simple, medium and complex. Half of
-their weight has the tenth of the data that nothing learnt from, half the supplement, each part judged by a correction that learnt from the others.
-
-| lean | thresholds | accuracy | macro F1 | complex at the top | complex at the bottom | simple at the top | ECE |
-|---|---|---|---|---|---|---|---|
-{rows}
-
-Published validation. The most probable label, before all this, has {before}. A step too low costs half of a step too high with `cheap`, the same with
-`even`, twice as much with `strong`. The curve is models/train/levels.svg.
-
-The cascade stops at the lexical form for {share} of the validation rows; on these the form is right in {those}, the full head in {full}. Confidence by
-label: {confidence}. How often a hard prompt of the supplement stands above an easy one: {languages}.
-
-"""
 
 
 def results(figures: dict[str, Any]) -> str:
@@ -106,7 +87,7 @@ def levels(manifest: dict[str, Any]) -> str:
         rows.append(f"| `{lean}` | {' | '.join([*cells, format(f['ece'], '.4f')])} |")
     before, cascade = figures["argmax_before"], figures["cascade"]
     form = next(other for other in manifest["heads"] if other.get("stands_for") == head["name"])
-    return LEVELS.format(
+    return Template(LEVELS.read_text("utf-8")).substitute(
         prior=", ".join(f"{share:.0%}" for share in head["levels"]["prior"]),
         rows="\n".join(rows),
         before=f"{before['accuracy']:.4f} and {before['macro_f1']:.4f}",

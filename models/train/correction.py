@@ -1,8 +1,8 @@
 """A correction of a finished head: a linear layer over the embedding and the n-grams whose logits are added.
 
-It learns from few rows what the head gets wrong, and its penalty is large, so that the head stays what it was where those
-rows say nothing. It reads no dense features: in few rows length would speak for a tier. With thousands of inputs and
-fewer rows the dual is the smaller problem: a weight for each row.
+It learns from few rows what the head gets wrong, and its penalty is large, so that the head stays what it was where
+those rows say nothing. It reads no dense features: in few rows length would speak for a tier. With thousands of
+inputs and fewer rows the dual is the smaller problem: a weight for each row.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class CorrectedRows:
 
 @dataclass
 class Correction:
-    """Weights of [labels, inputs] for unscaled inputs; that of the embedding has no columns where none was learnt from."""
+    """Weights of [labels, inputs] for unscaled inputs; none of the embedding where it was not learnt from."""
 
     embedding: LayerWeight
     ngrams: LayerWeight
@@ -83,4 +83,3 @@ def solve(alike: Floats, rows: CorrectedRows) -> tuple[Floats, Floats]:
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS})
     point = found.x[:-labels].reshape(count, labels)
     return np.linalg.solve(root.T, point), found.x[-labels:]
-

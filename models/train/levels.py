@@ -1,7 +1,7 @@
 """Levels: corrects the tier heads of a finished bundle, and fits the thresholds that decide their labels.
 
-The data's tiers are English chat whose rare `complex` is hardly ever the most probable label. So the heads learn from the
-supplement too, and labels are decided on the expected level, by thresholds for what each mistake costs. Nothing is
+The data's tiers are English chat whose rare `complex` is hardly ever the most probable label. So the heads learn from
+the supplement too, and labels are decided on the expected level, by thresholds for what each mistake costs. Nothing is
 chosen on validation rows.
 """
 
@@ -102,7 +102,9 @@ class LevelFit:
         """Fits the correction of a head on groups of rows, of which the last is of the supplement."""
         inputs = [group.view for group in groups]
         stacked = vstack([view.ngrams for view in inputs], format="csr")
-        view = InputBlocks(*(np.vstack([getattr(v, key) for v in inputs]) for key in ("embedding", "features")), stacked)
+        view = InputBlocks(
+            *(np.vstack([getattr(v, key) for v in inputs]) for key in ("embedding", "features")), stacked
+        )
         labels = np.concatenate([group.labels for group in groups])
         weights = np.ones(len(labels))
         weights[-len(groups[-1].labels) :] = WRITTEN
@@ -150,8 +152,9 @@ def fitted(fit: LevelFit) -> FittedLevels:
     """Fits everything, and measures it on the validation rows."""
     held, written = fit.unseen(HEAD)
     temperature = assemble.fit_temperature(held, fit.held.labels, softmax)
-    chances = Judged(softmax(held / temperature), fit.held.labels), Judged(
-        softmax(written / temperature), fit.supplement.labels
+    chances = (
+        Judged(softmax(held / temperature), fit.held.labels),
+        Judged(softmax(written / temperature), fit.supplement.labels),
     )
     languages = orders(fit, chances[1].chances)
     declared = np.isin(fit.written.languages, [code for code, order in languages.items() if order >= ORDER])
@@ -168,7 +171,7 @@ def fitted(fit: LevelFit) -> FittedLevels:
 
 
 def orders(fit: LevelFit, chances: Probabilities) -> dict[str, float]:
-    """Returns by language how often a hard prompt of the supplement stands above an easy one, none of them learnt from."""
+    """Returns by language how often a hard prompt of the supplement stands above an easy one."""
     level = metrics.expected_level(chances)
     found = {}
     for code in sorted(set(fit.written.languages)):
@@ -183,7 +186,7 @@ def corrected(rows: LevelRows, found: FittedLevels, name: str) -> Probabilities:
 
 
 def measure(fit: LevelFit, found: FittedLevels, chances: tuple[Judged, Judged]) -> dict[str, Any]:
-    """Returns the figures on the validation rows, and the curve of the two mistakes on rows that nothing learnt from."""
+    """Returns the figures on the validation rows, and the curve of both mistakes on rows not learnt from."""
     labels = fit.validation.labels
     full, form = (Judged(corrected(fit.validation, found, name), labels) for name in (HEAD, FORM))
     by_lean = {lean: full.summary(found.thresholds.of(lean)) for lean in Thresholds.LEANS}
@@ -211,7 +214,10 @@ def write(folder: Path, fit: LevelFit, found: FittedLevels, command: str) -> Non
     tensors = load_file(path)
     for name, added in found.corrections.items():
         spec, scale = fit.specs[name], found.temperatures[name]
-        weight, bias = tensors[f"{name}.0.weight"] / spec["temperature"], tensors[f"{name}.0.bias"] / spec["temperature"]
+        weight, bias = (
+            tensors[f"{name}.0.weight"] / spec["temperature"],
+            tensors[f"{name}.0.bias"] / spec["temperature"],
+        )
         width = len(fit.bundle.features)
         weight[:, : added.embedding.shape[1]] += added.embedding
         weight[:, added.embedding.shape[1] + width :] += added.ngrams
@@ -250,7 +256,11 @@ def run(arguments: argparse.Namespace) -> None:
     fit = LevelFit(arguments)
     found = fitted(fit)
     shown = {key: value for key, value in found.figures.items() if key != "curve"}
-    print(json.dumps(shown | {"levels": found.thresholds.manifest(), "confidence": found.confidences.manifest()}, indent=1))
+    print(
+        json.dumps(
+            shown | {"levels": found.thresholds.manifest(), "confidence": found.confidences.manifest()}, indent=1
+        )
+    )
     if arguments.dry_run:
         return
     level_curve.draw(found.figures, arguments.curve)

@@ -1,8 +1,8 @@
-"""Prompts written for training, in ten languages, because the tiers of the data are English chat with its symbols removed.
+"""Prompts written for training, in ten languages: the tiers of the data are English chat with its symbols removed.
 
-`supplement.jsonl` has a prompt and its tier a line. `supplement_texts.json` has, by language, instructions that are easy
-on any text, and sentences of everyday letters. They make long rows: an easy instruction or question stays easy with a
-long text around it, and a hard one stays hard, so that length tells nothing of the tier.
+`supplement.jsonl` has a prompt and its tier a line. `supplement_texts.json` has, by language, instructions that are
+easy on any text, and sentences of everyday letters. They make long rows: an easy instruction or question stays easy
+with a long text around it, and a hard one stays hard, so that length tells nothing of the tier.
 """
 
 import json
@@ -44,8 +44,8 @@ def load() -> SupplementRows:
     for language, pool in texts.items():
         for tier, count in LONG.items():
             of = [row["text"] for row in written if row["language"] == language and row["tier"] == tier]
-            for text in draw.sample(of, count):
-                rows.append((surrounded(text, pool["sentences"], draw), tier, language, text))
+            drawn = draw.sample(of, count)
+            rows.extend((surrounded(text, pool["sentences"], draw), tier, language, text) for text in drawn)
         for instruction in pool["instructions"] * INSTRUCTED:
             body = paragraph(pool["sentences"], draw)
             whole = f"{instruction}{draw.choice([' ', chr(10), chr(10) * 2])}{body}"

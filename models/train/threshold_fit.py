@@ -156,9 +156,12 @@ class Confidences:
 def fit_confidences(form: Judged, full: Judged, thresholds: Thresholds) -> Confidences:
     """Returns for each label the least confidence from which on stopping costs nothing.
 
-    There the form is right as often as the full head on the same rows, and nearly always says the same, with every lean.
+    There the form is right as often as the full head on the same rows, and nearly always says the same, whatever the
+    lean.
     """
-    same = np.all([form.decided(thresholds.of(lean)) == full.decided(thresholds.of(lean)) for lean in Thresholds.LEANS], axis=0)
+    same = np.all(
+        [form.decided(thresholds.of(lean)) == full.decided(thresholds.of(lean)) for lean in Thresholds.LEANS], axis=0
+    )
     label_of_form, label_of_full = (rows.decided(thresholds.even) for rows in (form, full))
     own = form.chances[np.arange(len(label_of_form)), label_of_form]
     chosen = {}
