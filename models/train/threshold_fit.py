@@ -17,7 +17,9 @@ SLACK = 0.003
 COSTS = {"cheap": (1.0, 2.0), "even": (1.0, 1.0), "strong": (2.0, 1.0)}
 SHARE_OF_DATA = 0.5  # of the weight that all rows have; the supplement has the rest
 CONFIDENCES = np.round(np.arange(0.51, 1.0, 0.01), 2)
-LEAST_STOPS, AGREEMENT = 25, 0.97
+# A form may answer rows of a label that it shares with the full head this often; over all rows it may cost so much
+# accuracy.
+LEAST_STOPS, AGREEMENT, MOST_LOST = 25, 0.9, 0.003
 
 
 @dataclass
@@ -154,24 +156,23 @@ class Confidences:
 
 
 def fit_confidences(form: Judged, full: Judged, thresholds: Thresholds) -> Confidences:
-    """Returns for each label the least confidence from which on stopping costs nothing.
-
-    There the form is right as often as the full head on the same rows, and nearly always says the same, whatever the
-    lean.
-    """
-    same = np.all(
-        [form.decided(thresholds.of(lean)) == full.decided(thresholds.of(lean)) for lean in Thresholds.LEANS], axis=0
-    )
+    """Returns the confidence of each label with which most rows stop at the form, and hardly any is judged worse."""
     label_of_form, label_of_full = (rows.decided(thresholds.even) for rows in (form, full))
     own = form.chances[np.arange(len(label_of_form)), label_of_form]
-    chosen = {}
-    for place, label in enumerate(TIERS):
-        for least in CONFIDENCES:
-            rows = (label_of_form == place) & (own >= least)
-            if rows.sum() < LEAST_STOPS:
-                break
-            right = [float(np.mean(found[rows] == form.labels[rows])) for found in (label_of_form, label_of_full)]
-            if same[rows].mean() >= AGREEMENT and right[0] >= right[1]:
-                chosen[label] = float(least)
-                break
-    return Confidences(chosen)
+    lost = (label_of_full == form.labels).astype(float) - (label_of_form == form.labels)
+    same = label_of_form == label_of_full
+    options = []
+    for place in range(len(TIERS)):
+        rows = [(label_of_form == place) & (own >= least) for least in CONFIDENCES]
+        fits = [of.sum() >= LEAST_STOPS and same[of].mean() >= AGREEMENT for of in rows]
+        # The last one stops never.
+        shares = [float(of.mean()) if fit else 0.0 for of, fit in zip(rows, fits, strict=True)] + [0.0]
+        losses = [float(lost[of].sum()) if fit else 0.0 for of, fit in zip(rows, fits, strict=True)] + [0.0]
+        options.append((np.array(shares), np.array(losses) / len(lost)))
+    axes = [np.ix_(*(part[index] for part in options)) for index in (0, 1)]
+    share, loss = (sum(parts[1:], parts[0]) for parts in axes)
+    share = np.where(loss <= MOST_LOST, share, -1.0)
+    # Of equal shares the surer.
+    best = np.unravel_index(share.size - 1 - np.argmax(share.ravel()[::-1]), share.shape)
+    found = {label: at for label, at, (own_share, _) in zip(TIERS, best, options, strict=True) if own_share[at] > 0}
+    return Confidences({label: float(CONFIDENCES[at]) for label, at in found.items()})
