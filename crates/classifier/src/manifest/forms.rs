@@ -212,7 +212,6 @@ mod tests {
             ("multinomial", "ordinal", "is Ordinal; `tier`, which it stands for, is Multinomial"),
             ("[features, ngrams]", "[embedding]", "stands for `tier`, but reads the embedding"),
             ("confidence: 0.9", "confidence: 0.5", "has confidence 0.5, must be above 0.5 and at most 1"),
-            ("confidence: 0.9", "confidence: .nan", "has confidence NaN, must be above 0.5 and at most 1"),
             ("confidence: 0.9", "confidence: 1.1", "has confidence 1.1, must be above 0.5 and at most 1"),
             ("confidence: 0.9", "confidence: {simple: 0.4}", "has confidence 0.4, must be above 0.5 and at most 1"),
             ("confidence: 0.9", "confidence: {hard: 0.9}", "has a confidence for `hard`, which is none of its labels"),
