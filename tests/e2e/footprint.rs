@@ -52,8 +52,10 @@ async fn memory_after_many_swaps_of_weights_is_what_it_was_after_a_few() {
         written.push(gateway.memory("RssAnon"));
     }
 
-    let (few, many) = (written[SETTLED], written[SWAPS - 1]);
-    assert!(many < few + few / 4, "{written:?}");
+    // A generation that has just left may still be there: a leak shows in the least of several.
+    let few = written[..=SETTLED].iter().max().expect("a few swaps");
+    let many = written[SWAPS - SETTLED..].iter().min().expect("many swaps");
+    assert!(many < &(few + few / 4), "{written:?}");
 }
 
 #[test]

@@ -72,7 +72,7 @@ fn body() -> impl Strategy<Value = Body> {
     let name = prop::sample::select(&["\"model\"", "\"mod\\u0065l\""][..]);
     (members(), members(), model, name, vec(space(), 5)).prop_map(|(first, last, model, name, gaps)| {
         let all = || first.iter().chain(&last);
-        let streams = all().rfind(|member| member.key == "\"stream\"").is_some_and(|it| it.value == "true");
+        let streams = all().rfind(|member| member.key == "\"stream\"").is_some_and(|it| is_on(&it.value));
         let says = all().any(|member| member.key == "\"stream_options\"");
         let added = if streams && !says { ASKED } else { "" };
         let before: String =
@@ -92,6 +92,18 @@ fn body() -> impl Strategy<Value = Body> {
 
 fn member() -> impl Strategy<Value = Member> {
     (key(), value(), space()).prop_map(|(key, value, gap)| Member { key, value, gap })
+}
+
+/// Tells whether a value asks for a stream, as the most lenient server reads it (docs/costs.md).
+fn is_on(value: &str) -> bool {
+    match serde_json::from_str(value) {
+        Ok(serde_json::Value::Bool(on)) => on,
+        Ok(serde_json::Value::Number(number)) => number.as_f64() == Some(1.0),
+        Ok(serde_json::Value::String(word)) => {
+            ["true", "1", "on", "t", "y", "yes"].contains(&word.to_ascii_lowercase().as_str())
+        }
+        _ => false,
+    }
 }
 
 fn stream() -> impl Strategy<Value = Member> {

@@ -9,8 +9,7 @@ use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-pub use self::levels::LevelThresholds;
-use crate::config::TierLean;
+pub use self::levels::{LevelLean, LevelThresholds};
 
 /// The scores of a classifier for one prompt: one entry for each head of its bundle.
 #[derive(Debug, Clone, PartialEq)]
@@ -248,13 +247,13 @@ impl HeadScores {
     /// head has no labels.
     #[must_use]
     pub fn decided(&self) -> Option<(&Arc<str>, f32)> {
-        self.decided_by(TierLean::Even)
+        self.decided_by(LevelLean::Even)
     }
 
     /// Returns the label that a lean decides by the head's thresholds, and its probability: the most probable one where
     /// the head has no thresholds. `None` only when the head has no labels.
     #[must_use]
-    pub fn decided_by(&self, lean: TierLean) -> Option<(&Arc<str>, f32)> {
+    pub fn decided_by(&self, lean: LevelLean) -> Option<(&Arc<str>, f32)> {
         let Some(levels) = &self.levels else { return self.top() };
         let place = levels.place(self.level()?, lean);
         Some((self.labels.get(place)?, *self.probabilities.get(place)?))
@@ -326,10 +325,10 @@ mod tests {
         let label = |lean| head.decided_by(lean).map(|(label, probability)| (&**label, probability));
 
         assert_eq!(plain.decided().map(|(label, _)| &**label), Some("simple"));
-        assert_eq!(label(TierLean::Cheap), Some(("simple", 0.5)));
-        assert_eq!(label(TierLean::Even), Some(("medium", 0.25)));
-        assert_eq!(label(TierLean::Strong), Some(("complex", 0.25)));
-        assert_eq!(head.decided(), head.decided_by(TierLean::Even));
+        assert_eq!(label(LevelLean::Cheap), Some(("simple", 0.5)));
+        assert_eq!(label(LevelLean::Even), Some(("medium", 0.25)));
+        assert_eq!(label(LevelLean::Strong), Some(("complex", 0.25)));
+        assert_eq!(head.decided(), head.decided_by(LevelLean::Even));
     }
 
     #[test]

@@ -2,8 +2,7 @@
 //!
 //! The thresholds themselves are a type of `core`, where labels are decided.
 
-use pointsman_core::config::TierLean;
-use pointsman_core::scores::LevelThresholds;
+use pointsman_core::scores::{LevelLean, LevelThresholds};
 
 use super::{HeadKind, HeadSpec};
 
@@ -48,16 +47,16 @@ pub(super) fn check(head: &HeadSpec) -> Result<(), LevelsError> {
     if levels.prior.len() != labels || !levels.prior.iter().all(is_share) || !is_whole {
         return Err(LevelsError::Prior { prior: levels.prior.clone(), labels });
     }
-    for lean in TierLean::ALL {
+    for lean in LevelLean::ALL {
         check_thresholds(lean, levels.of(lean), labels - 1)?;
     }
-    for [cheaper, lean] in [[TierLean::Cheap, TierLean::Even], [TierLean::Even, TierLean::Strong]] {
+    for [cheaper, lean] in [[LevelLean::Cheap, LevelLean::Even], [LevelLean::Even, LevelLean::Strong]] {
         check_order(levels, cheaper, lean)?;
     }
     Ok(())
 }
 
-fn check_thresholds(lean: TierLean, thresholds: &[f32], expected: usize) -> Result<(), LevelsError> {
+fn check_thresholds(lean: LevelLean, thresholds: &[f32], expected: usize) -> Result<(), LevelsError> {
     let is_within = thresholds.iter().all(|threshold| *threshold > 0.0 && *threshold <= 1.0);
     if thresholds.len() == expected && is_within && thresholds.is_sorted() {
         return Ok(());
@@ -65,7 +64,7 @@ fn check_thresholds(lean: TierLean, thresholds: &[f32], expected: usize) -> Resu
     Err(LevelsError::Thresholds { lean: lean.as_str(), thresholds: thresholds.to_vec(), expected })
 }
 
-fn check_order(levels: &LevelThresholds, cheaper: TierLean, lean: TierLean) -> Result<(), LevelsError> {
+fn check_order(levels: &LevelThresholds, cheaper: LevelLean, lean: LevelLean) -> Result<(), LevelsError> {
     let (least, thresholds) = (levels.of(cheaper), levels.of(lean));
     if thresholds.iter().zip(least).all(|(threshold, least)| threshold <= least) {
         return Ok(());

@@ -6,7 +6,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::TierLean;
+/// The mistake that a choice by levels avoids more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LevelLean {
+    /// A model that is dearer than need be counts more than one that is too weak.
+    Cheap,
+    /// Both mistakes count alike.
+    #[default]
+    Even,
+    /// A model that is too weak counts more than one that is dearer than need be.
+    Strong,
+}
 
 /// The thresholds of a head on its expected level, for each lean, and the prior that they were fitted for.
 ///
@@ -25,20 +35,35 @@ pub struct LevelThresholds {
     pub strong: Vec<f32>,
 }
 
+impl LevelLean {
+    /// Every lean, from the cheapest up.
+    pub const ALL: [Self; 3] = [Self::Cheap, Self::Even, Self::Strong];
+
+    /// Returns the name as manifests spell it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cheap => "cheap",
+            Self::Even => "even",
+            Self::Strong => "strong",
+        }
+    }
+}
+
 impl LevelThresholds {
     /// Returns the thresholds of a lean.
     #[must_use]
-    pub fn of(&self, lean: TierLean) -> &[f32] {
+    pub fn of(&self, lean: LevelLean) -> &[f32] {
         match lean {
-            TierLean::Cheap => &self.cheap,
-            TierLean::Even => &self.even,
-            TierLean::Strong => &self.strong,
+            LevelLean::Cheap => &self.cheap,
+            LevelLean::Even => &self.even,
+            LevelLean::Strong => &self.strong,
         }
     }
 
     /// Returns the place of the label that a level decides; the lowest for a level that is not a number.
     #[must_use]
-    pub fn place(&self, level: f64, lean: TierLean) -> usize {
+    pub fn place(&self, level: f64, lean: LevelLean) -> usize {
         self.of(lean).iter().take_while(|threshold| level >= f64::from(**threshold)).count()
     }
 }
@@ -60,13 +85,13 @@ mod tests {
     fn a_level_decides_the_label_whose_thresholds_it_stands_between() {
         let places = |lean| [0.0, 0.125, 0.25, 0.5, 0.75, 1.0].map(|level| thresholds().place(level, lean));
 
-        assert_eq!(places(TierLean::Cheap), [0, 0, 0, 1, 2, 2]);
-        assert_eq!(places(TierLean::Even), [0, 0, 1, 2, 2, 2]);
-        assert_eq!(places(TierLean::Strong), [0, 1, 2, 2, 2, 2]);
+        assert_eq!(places(LevelLean::Cheap), [0, 0, 0, 1, 2, 2]);
+        assert_eq!(places(LevelLean::Even), [0, 0, 1, 2, 2, 2]);
+        assert_eq!(places(LevelLean::Strong), [0, 1, 2, 2, 2, 2]);
     }
 
     #[test]
     fn a_level_that_is_not_a_number_decides_the_lowest() {
-        assert_eq!(thresholds().place(f64::NAN, TierLean::Strong), 0);
+        assert_eq!(thresholds().place(f64::NAN, LevelLean::Strong), 0);
     }
 }

@@ -39,7 +39,7 @@ pub struct TiersConfig {
     pub otherwise: Option<Name>,
 }
 
-/// The mistake that a choice by levels avoids more.
+/// The mistake that a `tiers` strategy avoids more.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TierLean {
@@ -61,21 +61,6 @@ pub enum TierRounding {
     None,
     /// The strategy takes the next tier above; the highest stays.
     Up,
-}
-
-impl TierLean {
-    /// Every lean, from the cheapest up.
-    pub const ALL: [Self; 3] = [Self::Cheap, Self::Even, Self::Strong];
-
-    /// Returns the name as the configuration spells it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Cheap => "cheap",
-            Self::Even => "even",
-            Self::Strong => "strong",
-        }
-    }
 }
 
 impl TiersConfig {

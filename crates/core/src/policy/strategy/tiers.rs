@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::doubt::ScoreLimits;
 use super::pick::{ChoiceContext, StrategyKind, StrategyPick};
-use crate::config::{self, Name, TierLean, TierRounding};
+use crate::config::{self, Name, TierRounding};
 use crate::policy::decision::{ModelExpectation, Reason};
 use crate::policy::flip::{FlipCandidate, FlipOutcome};
 use crate::policy::signals::Signal;
-use crate::scores::HeadScores;
+use crate::scores::{HeadScores, LevelLean};
 
 const KIND: &str = "tiers";
 
@@ -19,7 +19,7 @@ pub(super) struct TiersStrategy {
     head: Name,
     /// Lowest first. Labels beside each other that have one model are one tier.
     tiers: Vec<LabelTier>,
-    lean: TierLean,
+    lean: LevelLean,
     min_confidence: f64,
     round: TierRounding,
     limits: ScoreLimits,
@@ -54,7 +54,11 @@ impl TiersStrategy {
             classifier: config.classifier.clone(),
             head: config.head.clone(),
             tiers,
-            lean: config.lean,
+            lean: match config.lean {
+                config::TierLean::Cheap => LevelLean::Cheap,
+                config::TierLean::Even => LevelLean::Even,
+                config::TierLean::Strong => LevelLean::Strong,
+            },
             min_confidence: config.min_confidence.get(),
             round: config.round,
             limits: ScoreLimits { max_truncated_tokens: config.max_truncated_tokens, unfamiliar: config.unfamiliar },
