@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup build pgo quick demo observe run test bench compare fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
+.PHONY: help setup build pgo quick demo observe run test bench compare instructions fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
 	clients-python clients-node clients-agents mixed dashboards pictures exporter soak chaos hostile sbom
 
 CARGO ?= cargo
@@ -16,6 +16,8 @@ OBSERVE_FLAGS ?=
 COMPARE_FLAGS ?=
 # Whether BOLT lays out what `make pgo` builds.
 BOLT ?=
+# What `make instructions` is given: --write takes what was counted as the baseline.
+INSTRUCTIONS_FLAGS ?=
 # How long `make fuzz` runs each target, and with which sanitizer: `address` needs CARGO="cargo +nightly".
 FUZZ_SECONDS ?= 600
 FUZZ_SANITIZER ?= none
@@ -81,6 +83,10 @@ bench: setup ## Run the benchmarks
 compare: build ## Measure Pointsman beside other proxies (COMPARE_FLAGS=--quick; benches/compare/install.sh installs peers)
 	benches/compare/run.sh $(COMPARE_FLAGS)
 
+instructions: quick ## Count the instructions of requests under callgrind, beside benches/instructions/baseline.json (INSTRUCTIONS_FLAGS=--write)
+	@bash .ci/setup valgrind
+	POINTSMAN=$(QUICK_BINARY) python3 benches/instructions/count.py $(INSTRUCTIONS_FLAGS)
+
 fuzz: setup ## Run every fuzz target (FUZZ_TARGETS) for FUZZ_SECONDS (600), one after another
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked --root .tools cargo-fuzz
 	@python3 fuzz/seeds.py
@@ -106,7 +112,7 @@ lint: setup ## Check format and lints as CI does
 lint-python: .venv/lint ## Check format, lints and types of all Python as CI does
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
-	MYPYPATH=benches/gpu .venv/bin/mypy .ci/wheel.py benches/gpu benches/instruction_sets crates/core/known_models models tests/fixtures
+	MYPYPATH=benches/gpu .venv/bin/mypy .ci/wheel.py benches/gpu benches/instruction_sets benches/instructions crates/core/known_models models tests/fixtures
 	MYPYPATH=benches/compare:benches/compare/tests .venv/bin/mypy benches/compare
 	MYPYPATH=tests/clients .venv/bin/mypy tests/clients
 	MYPYPATH=benches/compare:tests/clients .venv/bin/mypy benches/pgo

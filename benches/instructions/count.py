@@ -1,11 +1,11 @@
 """The instructions that a request costs in user space, counted by callgrind in the real binary.
 
-Time on shared machines is noise; a count is not: two runs differ by under 1 %. Each case is a configuration and a request. The
-binary serves it a few times and many times, and the difference divided by the difference of requests is the count, so
-that the start and the end are in neither.
+Time on shared machines is noise; a count is not: two runs differ by under 1 %. Each case is a configuration and a
+request. The binary serves it a few times and many times, and the difference divided by the difference of requests is
+the count, so that the start and the end are in neither.
 
-    POINTSMAN=target/quick/pointsman python3 benches/instructions/count.py            # fails where a case grew by over 5 %
-    POINTSMAN=target/quick/pointsman python3 benches/instructions/count.py --write    # takes what was counted as the baseline
+Run by `make instructions`, which fails where a case grew by over 5 %; `make instructions INSTRUCTIONS_FLAGS=--write`
+takes what was counted as the baseline.
 """
 
 import argparse
@@ -152,15 +152,16 @@ def serve_upstream() -> int:
 
 def request(case: Case) -> bytes:
     body = json.dumps(case.body).encode()
-    head = f"POST {case.path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+    fields = ["Host: x", "Authorization: Bearer x", "Content-Type: application/json", f"Content-Length: {len(body)}"]
+    return "\r\n".join([f"POST {case.path} HTTP/1.1", *fields, "\r\n"]).encode() + body
 
 
 def instructions(binary: str, config: Path, case: Case, requests: int) -> int:
     """Counts the instructions of a whole life of the binary in which it serves so many requests."""
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", binary, "serve", "-c", str(config)]
     environment = {**os.environ, "RUST_LOG": "warn"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=subprocess.STDOUT, text=True, env=environment) as process:
         assert process.stdout is not None
         address = None
         for line in process.stdout:

@@ -57,19 +57,7 @@ def parser() -> argparse.ArgumentParser:
     held_out.add_argument(
         "--out", type=Path, required=True, help="folder to write outcomes_test.jsonl and domain_test.jsonl to"
     )
-    wins = verbs.add_parser("wins", help="fit and measure the head strong_wins of a finished bundle")
-    wins.add_argument("--bundle", type=Path, default=BUNDLE)
-    wins.add_argument("--data", type=Path, default=DATA, help="folder of the data files")
-    wins.add_argument("--seed", type=int, default=7)
-    seen = verbs.add_parser("seen", help="print which rows of the data the shipped weights saw")
-    seen.add_argument("--data", type=Path, default=DATA, help="folder of the data files")
-    seen.add_argument("--seed", type=int, default=7)
-    seen.add_argument("--out", type=Path, help="file for the part of each row")
-    frozen = verbs.add_parser("frozen", help="write a bundle of the base encoder as published, to fit heads over")
-    frozen.add_argument("--bundle", type=Path, default=BUNDLE, help="whose tokenizer and golden texts it gets")
-    frozen.add_argument("--max-tokens", type=int, default=256)
-    frozen.add_argument("--work", type=Path, default=ROOT / ".tools" / "train", help="folder of the wheel")
-    frozen.add_argument("--out", type=Path, required=True, help="bundle folder to write")
+    wins = outcome_verbs(verbs)
     followups = verbs.add_parser("followups", help="write conversations that end in a reply, for `pointsman eval`")
     followups.add_argument("--data", type=Path, default=DATA, help="folder of the data files")
     followups.add_argument(
@@ -104,6 +92,26 @@ def parser() -> argparse.ArgumentParser:
             "--pointsman", type=Path, default=ROOT / "target" / "release" / "pointsman", help="measures features"
         )
     return top
+
+
+def outcome_verbs(verbs: Any) -> argparse.ArgumentParser:
+    """Adds what fits and accounts for `strong_wins`; returns the verb that measures features."""
+    wins: argparse.ArgumentParser = verbs.add_parser(
+        "wins", help="fit and measure the head strong_wins of a finished bundle"
+    )
+    wins.add_argument("--bundle", type=Path, default=BUNDLE)
+    wins.add_argument("--data", type=Path, default=DATA, help="folder of the data files")
+    wins.add_argument("--seed", type=int, default=7)
+    seen = verbs.add_parser("seen", help="print which rows of the data the shipped weights saw")
+    seen.add_argument("--data", type=Path, default=DATA, help="folder of the data files")
+    seen.add_argument("--seed", type=int, default=7)
+    seen.add_argument("--out", type=Path, help="file for the part of each row")
+    frozen = verbs.add_parser("frozen", help="write a bundle of the base encoder as published, to fit heads over")
+    frozen.add_argument("--bundle", type=Path, default=BUNDLE, help="whose tokenizer and golden texts it gets")
+    frozen.add_argument("--max-tokens", type=int, default=256)
+    frozen.add_argument("--work", type=Path, default=ROOT / ".tools" / "train", help="folder of the wheel")
+    frozen.add_argument("--out", type=Path, required=True, help="bundle folder to write")
+    return wins
 
 
 def student_verbs(verbs: Any) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:

@@ -39,7 +39,8 @@ class Correction:
 
     def logits(self, view: InputBlocks) -> Logits:
         added: Logits = view.embedding[:, : self.embedding.shape[1]] @ self.embedding.T + self.bias
-        return added + view.ngrams @ self.ngrams.T
+        both: Logits = added + view.ngrams @ self.ngrams.T
+        return both
 
 
 @dataclass

@@ -102,9 +102,8 @@ class LevelFit:
         """Fits the correction of a head on groups of rows, of which the last is of the supplement."""
         inputs = [group.view for group in groups]
         stacked = vstack([view.ngrams for view in inputs], format="csr")
-        view = InputBlocks(
-            *(np.vstack([getattr(v, key) for v in inputs]) for key in ("embedding", "features")), stacked
-        )
+        embedding, features = np.vstack([v.embedding for v in inputs]), np.vstack([v.features for v in inputs])
+        view = InputBlocks(embedding, features, stacked)
         labels = np.concatenate([group.labels for group in groups])
         weights = np.ones(len(labels))
         weights[-len(groups[-1].labels) :] = WRITTEN

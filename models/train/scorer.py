@@ -176,4 +176,5 @@ class Bundle:
         if not levels:
             labels: RowLabels = chances.argmax(axis=1)
             return labels
-        return np.sum(expected_level(chances)[:, None] >= np.array(levels["even"])[None], axis=1)
+        steps: RowLabels = np.sum(expected_level(chances)[:, None] >= np.array(levels["even"])[None], axis=1)
+        return steps

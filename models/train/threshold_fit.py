@@ -38,7 +38,8 @@ class Judged:
             labels: RowLabels = self.chances.argmax(axis=1)
             return labels
         level = metrics.expected_level(self.chances)
-        return np.sum(level[:, None] >= np.array(thresholds)[None], axis=1)
+        steps: RowLabels = np.sum(level[:, None] >= np.array(thresholds)[None], axis=1)
+        return steps
 
     def summary(self, thresholds: list[float] | None) -> dict[str, Any]:
         """Returns how good the decided labels are, and both mistakes."""
