@@ -90,7 +90,7 @@ impl From<TokenCount> for TokenTally {
     }
 }
 
-/// Counts tokens as OpenAI's `o200k_base` encoding makes them ([`o200k`]).
+/// Counts tokens as OpenAI's `o200k_base` encoding makes them.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TokenCounter(());
 
