@@ -23,7 +23,9 @@ COPY --from=build /opt/pointsman/target/release/pointsman /usr/local/bin/pointsm
 COPY --from=build /opt/pointsman/.tools/libonnxruntime.so.1.31.1 .tools/libonnxruntime.so
 COPY config/container.yaml config/container.yaml
 COPY models/pointsman-mini models/pointsman-mini
-ENV ORT_DYLIB_PATH=/opt/pointsman/.tools/libonnxruntime.so ORT_TELEMETRY_DISABLED=1 ORT_RUNNING_UNIT_TESTS=1
+ENV ORT_DYLIB_PATH=/opt/pointsman/.tools/libonnxruntime.so
+ENV ORT_TELEMETRY_DISABLED=1
+ENV ORT_RUNNING_UNIT_TESTS=1
 USER 65532:65532
 EXPOSE 8080 9090
 # Ready means: the configuration serves. The image has no curl; bash asks by itself.

@@ -166,7 +166,8 @@ def serves(stages: list[list[Instruction]]) -> None:
     final = stages[-1]
     with image(final) as (root, ports), contextlib.ExitStack() as end:
         environment = dict(pair.split("=", 1) for pair in of(final, "ENV"))
-        environment = {name: str(root) + value for name, value in environment.items()}
+        within = {name: str(root) + value for name, value in environment.items() if value.startswith("/")}
+        environment |= within
         assert pathlib.Path(environment["ORT_DYLIB_PATH"]).exists()
         probe = json.loads(of(final, "HEALTHCHECK")[0].split("CMD ", 1)[1])
         probe[-1] = probe[-1].replace("/9090", f"/{ports['9090']}")
