@@ -1,8 +1,8 @@
 """The instructions that a request costs in user space, counted by callgrind in the real binary.
 
 Time on shared machines is noise, a count hardly: two runs differ by under 4 %, and a case that seems to have grown is
-counted again. Each case is a configuration and a request. The binary serves it a few times and many times, and the difference divided by the difference of requests is
-the count, so that the start and the end are in neither.
+counted again. Each case is a configuration and a request. The binary serves it a few times and many times, and the
+difference divided by the difference of requests is the count, so that the start and the end are in neither.
 
 Run by `make instructions`, which fails where a case grew by over 5 %; `make instructions INSTRUCTIONS_FLAGS=--write`
 takes what was counted as the baseline.
