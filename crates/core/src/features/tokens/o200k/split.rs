@@ -3,7 +3,7 @@
 //! The encoding says it by a regular expression of seven alternatives, the first that fits wins. Here each is a scan:
 //! word (with one character before it and an English ending), up to three digits, symbols, line ends, white space.
 
-use super::character::{Class, ClassSet, ascii_class, class};
+use super::character::{Class, ascii_class, class};
 
 /// The endings of a word after an apostrophe.
 const ENDINGS: [&str; 8] = ["s", "t", "re", "ve", "m", "ll", "d", "\u{17f}"];
@@ -39,16 +39,15 @@ impl<'t> Pieces<'t> {
         Some((class(character), at + character.len_utf8()))
     }
 
-    /// Returns the end of the characters from `at` on that are of `classes`.
+    /// Returns the end of the characters from `at` on that `within` holds for.
     #[inline]
-    fn run(&self, mut at: usize, classes: ClassSet) -> usize {
-        loop {
-            at += classes.ascii_run(&self.text.as_bytes()[at..]);
-            match self.character(at) {
-                Some((class, next)) if classes.has(class) => at = next,
-                _ => return at,
-            }
+    fn run(&self, mut at: usize, within: impl Fn(Class) -> bool) -> usize {
+        while let Some((class, next)) = self.character(at)
+            && within(class)
+        {
+            at = next;
         }
+        at
     }
 
     fn piece_end(&self, start: usize, first: Class, next: usize) -> usize {
@@ -66,7 +65,7 @@ impl<'t> Pieces<'t> {
     /// Returns the end of a word that starts at `at`.
     fn word(&self, at: usize) -> Option<usize> {
         self.cased(at).or_else(|| {
-            let end = self.run(at, ClassSet::WORD_BEGIN);
+            let end = self.run(at, Class::begins_word);
             (end > at).then(|| self.ending(end))
         })
     }
@@ -75,14 +74,14 @@ impl<'t> Pieces<'t> {
     fn cased(&self, at: usize) -> Option<usize> {
         let (mut end, mut last) = (at, None);
         while let Some((class, next)) = self.character(end)
-            && ClassSet::WORD_BEGIN.has(class)
+            && class.begins_word()
         {
             end = next;
-            if ClassSet::WORD_END.has(class) {
+            if class.ends_word() {
                 last = Some(end);
             }
         }
-        match self.run(end, ClassSet::WORD_END) {
+        match self.run(end, Class::ends_word) {
             lower if lower > end => Some(self.ending(lower)),
             // Without lower case behind it, the run gives back what only begins words.
             _ => last.map(|end| self.ending(end)),
@@ -113,7 +112,7 @@ impl<'t> Pieces<'t> {
 
     /// Returns the end of symbols up to `at` and on, and of the line ends and slashes behind them.
     fn symbols(&self, at: usize) -> usize {
-        let end = self.run(at, ClassSet::SYMBOL);
+        let end = self.run(at, |class| matches!(class, Class::Symbol | Class::Mark));
         let tail = self.text.as_bytes()[end..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n' | b'/'));
         end + tail.count()
     }
