@@ -200,7 +200,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="take what is counted as the baseline")
     arguments = parser.parse_args()
-    binary = os.environ.get("POINTSMAN", "target/quick/pointsman")
+    binary = os.environ.get("POINTSMAN", "target/release/pointsman")
     baseline = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
     counted = {}
     print("| case | instructions a request | baseline | |\n|---|---:|---:|---:|")
