@@ -49,7 +49,6 @@ ANSWER = {
     "created": 1,
     "model": "small",
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "Paris. " * 20}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 20, "completion_tokens": 40, "total_tokens": 60},
 }
 
 
@@ -94,8 +93,11 @@ def stream() -> bytes:
     return head + b"".join(map(framed, events)) + b"0\r\n\r\n"
 
 
-def whole() -> bytes:
-    body = json.dumps(ANSWER).encode()
+def whole(request: bytes) -> bytes:
+    # As many as there are, about: a prompt of which an upstream says far fewer is counted by Pointsman.
+    prompt = len(request) // 5
+    usage = {"prompt_tokens": prompt, "completion_tokens": 40, "total_tokens": prompt + 40}
+    body = json.dumps({**ANSWER, "usage": usage}).encode()
     return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
@@ -131,8 +133,9 @@ def answer(connection: socket.socket) -> None:
     reader = Reader(connection)
     try:
         while True:
-            is_stream = b'"stream": true' in reader.message()
-            connection.sendall(stream() if is_stream else whole())
+            request = reader.message()
+            is_stream = b'"stream": true' in request
+            connection.sendall(stream() if is_stream else whole(request))
     except (EOFError, OSError):
         connection.close()
 

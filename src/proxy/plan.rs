@@ -301,7 +301,7 @@ fn send_to_model(
     let snapshot = Arc::clone(&ctx.snapshot);
     let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
     debit(ctx, prompt.dialect, || {
-        routing.features.count(prompt);
+        routing.features.count_for(prompt, target.tokenizer);
         routing.features.tokens_of(target.tokenizer)
     })?;
     let is_by_name = routing.decision.deciding_policy().is_none();

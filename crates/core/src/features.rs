@@ -21,7 +21,7 @@ pub use self::feature::{FeatureDefinition, FeatureKind, FeatureScope, FeatureVal
 pub use self::language::{Language, MAX_LANGUAGE_BYTES};
 pub use self::table::{FEATURE_TABLE, index_of, table_markdown};
 pub use self::text::{MAX_SCANNED_BYTES, TextStructure, Words};
-use self::tokens::MediaTokens;
+use self::tokens::{MediaTokens, TextMakeup};
 pub use self::tokens::{TokenCount, TokenCounter, TokenTally, TokenizerFamily};
 use crate::prompt::{
     AskSource, AttachedFiles, Attachments, Dialect, Envelopes, Prompt, PromptParameters, Purpose, ResponseFormat,
@@ -32,6 +32,8 @@ use crate::prompt::{
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Features {
     tokens: OnceLock<TokenTally>,
+    /// What the counted texts are made of: asked for where a model's tokenizer is another than the one that counts.
+    makeup: OnceLock<TextMakeup>,
     text: OnceLock<TextStructure>,
     attached: OnceLock<Box<AttachedFiles>>,
     language: OnceLock<Language>,
@@ -113,7 +115,8 @@ impl Features {
     /// Counts the tokens of `prompt` now; the newest user turn's structure is never read.
     #[must_use]
     pub fn counted(prompt: &Prompt<'_>, counter: &TokenCounter) -> Self {
-        Self { tokens: OnceLock::from(counter.of(prompt)), ..Self::counts(prompt, None) }
+        let (tokens, makeup) = (OnceLock::from(counter.of(prompt)), OnceLock::from(counter.makeup_of(prompt)));
+        Self { tokens, makeup, ..Self::counts(prompt, None) }
     }
 
     /// Takes from `prompt` what its parser has counted; text is measured when it is first asked for, from `body`, which
@@ -127,6 +130,7 @@ impl Features {
     fn counts(prompt: &Prompt<'_>, source: Option<MeasuredBody>) -> Self {
         Self {
             tokens: OnceLock::new(),
+            makeup: OnceLock::new(),
             text: OnceLock::new(),
             attached: OnceLock::new(),
             language: OnceLock::new(),
@@ -162,6 +166,14 @@ impl Features {
         self.tokens.get_or_init(|| TokenCounter::new().of(prompt));
     }
 
+    /// Counts the tokens for a model with `tokenizer` now, from the `prompt` at hand.
+    pub fn count_for(&self, prompt: &Prompt<'_>, tokenizer: TokenizerFamily) {
+        self.count(prompt);
+        if tokenizer != TokenizerFamily::Openai {
+            self.makeup.get_or_init(|| TokenCounter::new().makeup_of(prompt));
+        }
+    }
+
     /// Tells the newest ask's language now, from the `prompt` at hand.
     pub fn read_language(&self, prompt: &Prompt<'_>) {
         self.language.get_or_init(|| Language::of(prompt.newest_ask()));
@@ -170,7 +182,7 @@ impl Features {
     /// Measures now, from the `prompt` at hand, what was deferred, and lets go of the body: for those who keep features
     /// of a large one.
     pub fn measure(&mut self, prompt: &Prompt<'_>) {
-        self.count(prompt);
+        self.count_for(prompt, TokenizerFamily::Unknown);
         self.read_text(prompt);
         self.read_language(prompt);
         let _measured = self.attached(); // by its body alone
@@ -181,7 +193,7 @@ impl Features {
     /// features for long.
     pub fn settle(&mut self, limit: usize) {
         if self.source.as_ref().is_some_and(|source| source.body.len() > limit) {
-            let _measured = (self.tokens(), self.text(), self.attached(), self.language());
+            let _measured = (self.tokens(), self.makeup(), self.text(), self.attached(), self.language());
             self.source = None;
         }
     }
@@ -189,7 +201,8 @@ impl Features {
     /// Replaces the token count, what is attached included.
     #[must_use]
     pub fn with_tokens(self, tokens: TokenCount) -> Self {
-        Self { tokens: OnceLock::from(TokenTally::from(tokens)), media: MediaTokens::default(), ..self }
+        let (tokens, makeup) = (OnceLock::from(TokenTally::from(tokens)), OnceLock::from(TextMakeup::default()));
+        Self { tokens, makeup, media: MediaTokens::default(), ..self }
     }
 
     /// Replaces the newest ask's structure.
@@ -220,13 +233,15 @@ impl Features {
     /// Returns the most tokens that a model of the family counts, its chat template included.
     #[must_use]
     pub fn tokens_of(&self, tokenizer: TokenizerFamily) -> u64 {
-        self.tally().at_most(tokenizer).saturating_add(self.beside_text(tokenizer))
+        self.tally().at_most(tokenizer, || self.makeup()).saturating_add(self.beside_text(tokenizer))
     }
 
     /// Returns a number that [`Features::tokens_of`] does not exceed, without counting: a token has one byte at least.
     #[must_use]
     pub fn tokens_at_most(&self, tokenizer: TokenizerFamily) -> u64 {
-        let text = self.tokens.get().map_or(self.bytes_of_text, |tally| tally.at_most(tokenizer));
+        let known = self.makeup.get().copied().or((tokenizer == TokenizerFamily::Openai).then(TextMakeup::default));
+        let counted = self.tokens.get().zip(known).map(|(tally, makeup)| tally.at_most(tokenizer, || makeup));
+        let text = counted.unwrap_or(self.bytes_of_text);
         text.saturating_add(self.beside_text(tokenizer))
     }
 
@@ -242,6 +257,10 @@ impl Features {
 
     fn tally(&self) -> &TokenTally {
         self.tokens.get_or_init(|| self.read_again(|prompt| TokenCounter::new().of(prompt)))
+    }
+
+    fn makeup(&self) -> TextMakeup {
+        *self.makeup.get_or_init(|| self.read_again(|prompt| TokenCounter::new().makeup_of(prompt)))
     }
 
     /// Returns the length of the body that they are measured on; 0 where there is none.

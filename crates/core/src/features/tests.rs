@@ -119,6 +119,8 @@ fn what_is_deferred_is_measured_as_if_at_once_and_never_exceeds_the_bytes() {
     assert_eq!((deferred.tokens(), deferred.text()), (at_once.tokens(), at_once.text()));
     assert!(deferred.tokens().tokens <= bound);
     for tokenizer in TokenizerFamily::ALL {
+        assert!(deferred.tokens_at_most(tokenizer) >= at_once.tokens_of(tokenizer));
+        assert_eq!(deferred.tokens_of(tokenizer), at_once.tokens_of(tokenizer));
         assert_eq!(deferred.tokens_at_most(tokenizer), at_once.tokens_of(tokenizer));
     }
 }

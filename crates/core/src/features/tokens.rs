@@ -17,7 +17,7 @@ mod tokenizer;
 use std::ops::{Add, Range};
 
 pub(super) use self::family::template;
-use self::makeup::TextMakeup;
+pub(super) use self::makeup::TextMakeup;
 pub(super) use self::media::MediaTokens;
 pub use self::tokenizer::TokenizerFamily;
 use crate::prompt::{JsonEscapes, Prompt, unescaped};
@@ -55,12 +55,11 @@ impl TokenCount {
     }
 }
 
-/// Tokens of a prompt's texts, and what other tokenizers would make of them.
+/// Tokens of a prompt's texts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TokenTally {
     /// Tokens by o200k, without those that were sent as ids.
     count: TokenCount,
-    makeup: TextMakeup,
     /// Tokens that were sent as ids.
     ids: u64,
     /// Bytes of the texts: no tokenizer makes more tokens of them.
@@ -74,10 +73,13 @@ impl TokenTally {
         self.count.plus(self.ids)
     }
 
-    /// Returns the most tokens that a model of the family counts.
-    #[must_use]
-    pub fn at_most(&self, tokenizer: TokenizerFamily) -> u64 {
-        let rated = family::rated(tokenizer, self.count.tokens, &self.makeup);
+    /// Returns the most tokens that a model of the family counts. What the texts are made of is looked at where its
+    /// tokenizer is another than the one that counted.
+    pub(super) fn at_most(&self, tokenizer: TokenizerFamily, makeup: impl FnOnce() -> TextMakeup) -> u64 {
+        let rated = match tokenizer {
+            TokenizerFamily::Openai => self.count.tokens,
+            other => family::rated(other, self.count.tokens, &makeup()),
+        };
         let sure = if self.count.estimated { rated.saturating_add(rated / ESTIMATE_MARGIN) } else { rated };
         sure.min(self.bytes).max(self.count.tokens).saturating_add(self.ids)
     }
@@ -86,7 +88,7 @@ impl TokenTally {
 impl From<TokenCount> for TokenTally {
     /// Tokens of a text that is not known.
     fn from(count: TokenCount) -> Self {
-        Self { count, bytes: u64::MAX, ..Self::default() }
+        Self { count, bytes: u64::MAX, ids: 0 }
     }
 }
 
@@ -105,11 +107,16 @@ impl TokenCounter {
     /// What is attached is not in it.
     #[must_use]
     pub fn of(&self, prompt: &Prompt<'_>) -> TokenTally {
-        let pieces =
-            prompt.pieces().iter().map(|piece| CountedText { written: piece.written(), escapes: piece.escapes() });
-        let conversation = TextSequence::of(prompt.texts().map(CountedText::plain).chain(pieces));
-        let (count, makeup) = conversation.measure(|sample| (sample.tokens(), sample.makeup()));
-        TokenTally { count, makeup, ids: prompt.token_ids, bytes: conversation.bytes as u64 }
+        let conversation = TextSequence::of_prompt(prompt);
+        let (tokens, estimated) =
+            conversation.measure(|sample| sample.tokens(), |tokens, whole, part| tokens * whole / part);
+        let count = TokenCount { tokens, estimated };
+        TokenTally { count, ids: prompt.token_ids, bytes: conversation.bytes as u64 }
+    }
+
+    /// Looks at what the texts that [`TokenCounter::of`] counts are made of, as far as it counts them.
+    pub(super) fn makeup_of(self, prompt: &Prompt<'_>) -> TextMakeup {
+        TextSequence::of_prompt(prompt).measure(|sample| sample.makeup(), TextMakeup::scaled).0
     }
 
     /// Counts the tokens of `texts`, each encoded on its own.
@@ -119,7 +126,9 @@ impl TokenCounter {
     #[must_use]
     pub fn count<'t>(&self, texts: impl IntoIterator<Item = &'t str>) -> TokenCount {
         let conversation = TextSequence::of(texts.into_iter().map(CountedText::plain));
-        conversation.measure(|sample| (sample.tokens(), TextMakeup::default())).0
+        let (tokens, estimated) =
+            conversation.measure(|sample| sample.tokens(), |tokens, whole, part| tokens * whole / part);
+        TokenCount { tokens, estimated }
     }
 }
 
@@ -159,23 +168,29 @@ impl<'t> TextSequence<'t> {
         Self { texts: located.collect(), bytes }
     }
 
-    /// Measures all of it, or extrapolates each part from its beginning.
-    fn measure(&self, measure: impl Fn(&TextSample<'_>) -> (u64, TextMakeup)) -> (TokenCount, TextMakeup) {
+    fn of_prompt(prompt: &'t Prompt<'_>) -> Self {
+        let pieces =
+            prompt.pieces().iter().map(|piece| CountedText { written: piece.written(), escapes: piece.escapes() });
+        Self::of(prompt.texts().map(CountedText::plain).chain(pieces))
+    }
+
+    /// Measures all of it, or extrapolates each part from its beginning: `scaled` takes what a sample of so many bytes
+    /// has for what so many have. Returns whether it did.
+    fn measure<T: Add<Output = T> + Default>(
+        &self,
+        measure: impl Fn(&TextSample<'_>) -> T,
+        scaled: impl Fn(T, u64, u64) -> T,
+    ) -> (T, bool) {
         let whole = if self.is_small() { self.whole() } else { self.sample(0..self.bytes, MAX_EFFORT) };
         if whole.bytes == self.bytes {
-            let (tokens, makeup) = measure(&whole);
-            return (TokenCount { tokens, estimated: false }, makeup);
+            return (measure(&whole), false);
         }
         let part = |index| {
             let range = self.bytes * index / PARTS..self.bytes * (index + 1) / PARTS;
             let sample = self.sample(range.clone(), MAX_EFFORT / PARTS);
-            let (tokens, makeup) = measure(&sample);
-            let (whole, part) = (range.len() as u64, sample.bytes.max(1) as u64);
-            (tokens * whole / part, makeup.scaled(whole, part))
+            scaled(measure(&sample), range.len() as u64, sample.bytes.max(1) as u64)
         };
-        let add = |(tokens, makeup): (u64, TextMakeup), (more, other)| (tokens + more, makeup + other);
-        let (tokens, makeup) = (0..PARTS).map(part).fold((0, TextMakeup::default()), add);
-        (TokenCount { tokens, estimated: true }, makeup)
+        ((0..PARTS).map(part).fold(T::default(), T::add), true)
     }
 
     /// Returns true where the effort pays for all of it, whatever it is.
@@ -352,10 +367,11 @@ mod tests {
             let prompt = Prompt::parse(crate::prompt::Dialect::ChatCompletions, body.as_bytes()).expect("a body");
 
             let tally = TokenCounter::new().of(&prompt);
+            let makeup = || TokenCounter::new().makeup_of(&prompt);
 
-            prop_assert_eq!(tally.at_most(TokenizerFamily::Openai), tally.count().tokens);
+            prop_assert_eq!(tally.at_most(TokenizerFamily::Openai, makeup), tally.count().tokens);
             for tokenizer in TokenizerFamily::ALL {
-                let most = tally.at_most(tokenizer);
+                let most = tally.at_most(tokenizer, makeup);
                 prop_assert!((tally.count().tokens..=text.len() as u64).contains(&most), "{}: {}", tokenizer.as_str(), most);
             }
         }

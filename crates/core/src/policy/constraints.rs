@@ -307,7 +307,7 @@ impl ModelLimits {
         if self.context.is_some_and(is_close)
             && let Some(prompt) = live.prompt()
         {
-            features.count(prompt);
+            features.count_for(prompt, self.tokenizer);
         }
         let fits = self.fits(features, answers, left).and_then(|()| self.may_serve(live, models.state));
         let answer_limit = self.answer_limit(features, answers);

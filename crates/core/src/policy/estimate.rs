@@ -62,7 +62,7 @@ impl CostEstimate<'_> {
     /// dollars.
     pub(super) fn cost(&self, model: &Name, rate: ModelRate, output_tokens: u64) -> f64 {
         if let Some(prompt) = self.live.prompt() {
-            self.features.count(prompt);
+            self.features.count_for(prompt, rate.tokenizer);
         }
         let tokens = self.features.tokens_of(rate.tokenizer);
         let cached = self.warm.map_or(0, |warm| warm.tokens_of(model, tokens));

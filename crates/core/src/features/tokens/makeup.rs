@@ -36,7 +36,7 @@ pub(super) enum CharClass {
 
 /// The number of characters of each [`CharClass`]; ASCII letters are in none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct TextMakeup([u64; CharClass::COUNT]);
+pub(in crate::features) struct TextMakeup([u64; CharClass::COUNT]);
 
 impl CharClass {
     pub(super) const COUNT: usize = 12;

@@ -39,6 +39,20 @@ impl<'t> Pieces<'t> {
         Some((class(character), at + character.len_utf8()))
     }
 
+    /// Returns the end of the piece from `start` on where it is what most pieces are: a space, if any, and a word of ASCII
+    /// letters, of which at most the first is upper case. What decides by more than a byte is left to the alternatives.
+    fn plain_word(&self, start: usize) -> Option<usize> {
+        let bytes = self.text.as_bytes();
+        let mut at = start + usize::from(bytes[start] == b' ');
+        at += usize::from(bytes.get(at)?.is_ascii_uppercase());
+        let word = at;
+        while bytes.get(at).is_some_and(u8::is_ascii_lowercase) {
+            at += 1;
+        }
+        let ends = bytes.get(at).is_none_or(|next| next.is_ascii() && *next != b'\'');
+        (ends && at > word).then_some(at)
+    }
+
     /// Returns the end of the characters from `at` on that `within` holds for.
     #[inline]
     fn run(&self, mut at: usize, within: impl Fn(Class) -> bool) -> usize {
@@ -151,7 +165,7 @@ impl<'t> Iterator for Pieces<'t> {
     fn next(&mut self) -> Option<&'t [u8]> {
         let start = self.at;
         let (first, next) = self.character(start)?;
-        self.at = self.piece_end(start, first, next);
+        self.at = self.plain_word(start).unwrap_or_else(|| self.piece_end(start, first, next));
         Some(&self.text.as_bytes()[start..self.at])
     }
 }
