@@ -1,9 +1,10 @@
 //! The one table of features: names, kinds, definitions.
 
-use std::fmt::Write;
+mod page;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+pub use self::page::table_markdown;
 use super::Features;
 use super::feature::{FeatureDefinition, FeatureKind, FeatureScope, FeatureValue};
 use crate::prompt::Prompt;
@@ -334,34 +335,6 @@ impl Serialize for Features {
 pub fn index_of(name: &str) -> Option<usize> {
     FEATURE_TABLE.iter().position(|spec| spec.name == name)
 }
-
-/// Renders the [`FEATURE_TABLE`] as the page `docs/features.md`.
-#[must_use]
-pub fn table_markdown() -> String {
-    let mut page = String::from(INTRODUCTION);
-    for FeatureDefinition { name, scope, kind, doc, .. } in FEATURE_TABLE {
-        let (scope, kind) = (scope.as_str(), kind.as_str());
-        writeln!(page, "| `{name}` | `{scope}.{name}` | {kind} | {doc} |").expect("a String takes all that is written");
-    }
-    page
-}
-
-const INTRODUCTION: &str = "\
-# Features
-
-What rules, heads and logs may ask of a prompt. Rendered from `crates/core/src/features/table.rs`; the
-order is the index.
-
-They mean the same in every dialect: chat completions, completions, responses, embeddings, Anthropic messages. A `system`
-or `instructions` beside the conversation is a system turn, a `prompt` or an `input` of text a user turn, and a user
-message of nothing but tool results is a tool turn.
-
-From `text_words` to `steps` the measures are of the newest ask, of its first 64 KiB at most. How well `language` does on short
-prompts is in [languages.md](languages.md).
-
-| name | in rules | type | definition |
-|---|---|---|---|
-";
 
 const fn prompt(
     name: &'static str,

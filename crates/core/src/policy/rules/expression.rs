@@ -8,7 +8,7 @@ use cel::{Context, Env, ParseError, Program};
 use super::cost::{self, ExpressionCost, MAX_RULE_STEPS};
 use super::ordering;
 use super::path::range_of;
-use super::typecheck::{self, ExpressionMistake};
+use super::typecheck::{self, ExpressionMistake, TypedExpression};
 use super::types::ExpressionType;
 use super::vocabulary::{NameMeaning, ScoreName, ValueSlot, Vocabulary};
 
@@ -101,7 +101,7 @@ impl CelExpression {
         let mut expression = Self {
             tree: program.expression().clone(),
             source: program.source_info().source.as_str().into(),
-            kind: checked.kind,
+            kind: checked.kind.clone(),
             depth: depth_of(program.expression()),
             dearest: (0, program.source_info().source.chars().count().max(1)),
             cost: cost::cost_of(program.expression(), &checked.names, vocabulary),
@@ -140,7 +140,15 @@ impl CelExpression {
                 expression.scores.push(ScorePlace { score: score.clone(), offset, width });
             }
         });
-        rewrite(&mut expression.tree, &mut |node| {
+        expression.write_out(&checked, slots);
+        Ok(expression)
+    }
+}
+
+impl CelExpression {
+    /// Puts slots and the values of constants in place of names.
+    fn write_out(&mut self, checked: &TypedExpression, slots: &mut SlotTable) {
+        rewrite(&mut self.tree, &mut |node| {
             if let Expr::Call(call) = &mut node.expr
                 && checked.partial.contains(&node.id)
                 && let Some(name) = ordering::replacement(&call.func_name)
@@ -155,11 +163,8 @@ impl CelExpression {
             };
             true
         });
-        Ok(expression)
     }
-}
 
-impl CelExpression {
     /// Says that an evaluation takes `steps`, which are too many.
     pub(super) fn over_budget(&self, steps: u64) -> ExpressionMistake {
         let (offset, width) = self.dearest;

@@ -1,9 +1,9 @@
 //! What an explanation says beside the decision: what would have changed it, what is expected of each model, what it
 //! cost.
 
+use super::strategies::nested::{CASCADE, HIERARCHY, domain};
 use super::strategies::{
-    CASCADE, HIERARCHY, JUDGE, SIMILARITY, UTILITY, World, decide_in, domain, head, heads, judged, judgement, levels,
-    policy, similar, successes,
+    JUDGE, SIMILARITY, UTILITY, World, decide_in, head, heads, judged, judgement, levels, policy, similar, successes,
 };
 use super::*;
 

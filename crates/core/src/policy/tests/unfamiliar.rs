@@ -1,6 +1,7 @@
 //! Prompts that lie beyond a classifier's training.
 
-use super::strategies::{CASCADE, COARSE, ORDERED, UTILITY, decided, levels, successes};
+use super::strategies::nested::CASCADE;
+use super::strategies::{COARSE, ORDERED, UTILITY, decided, levels, successes};
 use super::*;
 use crate::scores::{Familiarity, UnfamiliarPart};
 
