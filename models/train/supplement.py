@@ -2,7 +2,9 @@
 
 `supplement.jsonl` has a prompt and its tier a line. `supplement_texts.json` has, by language, instructions that are
 easy on any text, and sentences of everyday letters. They make long rows: an easy instruction or question stays easy
-with a long text around it, and a hard one stays hard, so that length tells nothing of the tier.
+with a long text around it, and a hard one stays hard, so that length tells nothing of the tier. `supplement_frames.json`
+has, for languages of which the encoder's vocabulary has single letters at most, asks with a place for a topic, and
+topics. The same topics stand in asks of all tiers: the ask tells the tier, not its topic.
 """
 
 import json
@@ -15,11 +17,14 @@ import numpy as np
 from .arrays import RowFolds, RowLabels, RowLanguages
 from .dataset import TIERS, folds_of
 
-ROWS, TEXTS = (Path(__file__).with_name(name) for name in ("supplement.jsonl", "supplement_texts.json"))
+ROWS, TEXTS, FRAMES = (
+    Path(__file__).with_name(name) for name in ("supplement.jsonl", "supplement_texts.json", "supplement_frames.json")
+)
 SEED = 7
 # Long rows of a language by tier: prompts of that tier with sentences around them.
 LONG = {"simple": 14, "medium": 8, "complex": 18}
 INSTRUCTED = 3  # long rows for each easy instruction
+FRAMED = 4  # rows for each ask with a place for a topic
 
 
 @dataclass
@@ -36,7 +41,7 @@ class SupplementRows:
 
 
 def load() -> SupplementRows:
-    """Returns the written rows, then the long ones; always the same."""
+    """Returns the written rows, then the long ones, then those about topics; always the same."""
     with ROWS.open(encoding="utf-8") as file:
         written = [json.loads(line) for line in file]
     rows = [(row["text"], row["tier"], row["language"], row["text"]) for row in written]
@@ -50,9 +55,21 @@ def load() -> SupplementRows:
             body = paragraph(pool["sentences"], draw)
             whole = f"{instruction}{draw.choice([' ', chr(10), chr(10) * 2])}{body}"
             rows.append((whole if draw.random() < 0.7 else f"{body}\n\n{instruction}", "simple", language, instruction))
+    rows.extend(framed(random.Random(SEED)))
     labels = np.array([TIERS.index(tier) for _, tier, _, _ in rows])
     languages = np.array([language for _, _, language, _ in rows])
     return SupplementRows([row[0] for row in rows], labels, languages, [row[3] for row in rows])
+
+
+def framed(draw: random.Random) -> list[tuple[str, str, str, str]]:
+    """Returns text, tier, language and source of asks about some of the topics."""
+    found = []
+    for language, pool in json.loads(FRAMES.read_text("utf-8")).items():
+        for tier in TIERS:
+            for ask in pool[tier]:
+                topics = draw.sample(pool["topics"], FRAMED)
+                found.extend((ask.replace("{}", topic), tier, language, ask) for topic in topics)
+    return found
 
 
 def paragraph(sentences: list[str], draw: random.Random) -> str:
