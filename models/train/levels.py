@@ -42,7 +42,7 @@ from .threshold_fit import Confidences, Judged, Thresholds, curve_of, fit_confid
 HEAD, FORM = "tier", "tier_lexical"
 PENALTIES = {HEAD: Penalties(1e-2, 3e-2), FORM: Penalties(1e-2, None)}
 WRITTEN = 0.5  # how much a row of the supplement counts beside one of the data
-SAMPLE = 1300  # rows that the encoder learnt from: they hold the correction back where the head is right already
+SAMPLE = 2600  # rows that the encoder learnt from: they hold the correction back where the head is right already
 PARTS = 3  # of the supplement: each is judged by a correction that learnt from the others
 FORM_PENALTY = 3e-3
 ORDER = 0.85  # a language is declared whose hard prompts stand above its easy ones this often

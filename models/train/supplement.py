@@ -22,8 +22,8 @@ ROWS, TEXTS, FRAMES = (
 )
 SEED = 7
 # Long rows of a language by tier: prompts of that tier with sentences around them.
-LONG = {"simple": 14, "medium": 8, "complex": 18}
-INSTRUCTED = 3  # long rows for each easy instruction
+LONG = {"simple": 28, "medium": 8, "complex": 18}
+INSTRUCTED = 6  # long rows for each easy instruction
 FRAMED = 4  # rows for each ask with a place for a topic
 
 
