@@ -2,9 +2,9 @@
 
 `supplement.jsonl` has a prompt and its tier a line. `supplement_texts.json` has, by language, instructions that are
 easy on any text, and sentences of everyday letters. They make long rows: an easy instruction or question stays easy
-with a long text around it, and a hard one stays hard, so that length tells nothing of the tier. `supplement_frames.json`
-has, for languages of which the encoder's vocabulary has single letters at most, asks with a place for a topic, and
-topics. The same topics stand in asks of all tiers: the ask tells the tier, not its topic.
+with a long text around it, and a hard one stays hard, so that length tells nothing of the tier.
+`supplement_frames.json` has, for languages of which the encoder's vocabulary has single letters at most, asks with a
+place for a topic, and topics. The same topics stand in asks of all tiers: the ask tells the tier, not its topic.
 """
 
 import json
@@ -63,7 +63,7 @@ def load() -> SupplementRows:
 
 def framed(draw: random.Random) -> list[tuple[str, str, str, str]]:
     """Returns text, tier, language and source of asks about some of the topics."""
-    found = []
+    found: list[tuple[str, str, str, str]] = []
     for language, pool in json.loads(FRAMES.read_text("utf-8")).items():
         for tier in TIERS:
             for ask in pool[tier]:
