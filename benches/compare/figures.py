@@ -35,6 +35,13 @@ def ratio_of(pairs: Iterable[tuple[float, float]]) -> Ratio | None:
     return Ratio(statistics.median(found), min(found), max(found)) if found else None
 
 
+def difference(ours: dict[str, float], others: list[dict[str, float]], name: str) -> float | None:
+    """Returns the largest difference of other generators from ours, as a share of ours."""
+    return max(
+        (abs(other[name] / ours[name] - 1) for other in others if name in other and ours.get(name)), default=None
+    )
+
+
 class Figures:
     """The figures of a comparison's data."""
 
@@ -122,6 +129,14 @@ class Figures:
     def cold(self, target: str) -> float | None:
         start = self.data.cold.get(target)
         return median(start.seconds) if start else None
+
+    def generators_difference(self) -> float | None:
+        """Returns the largest difference of any figure of another load generator from ours, in percent of ours."""
+        if not self.data.generators:
+            return None
+        ours, *others = (run.figures for run in self.data.generators)
+        found = [share for name in ours if (share := difference(ours, others, name)) is not None]
+        return 100 * max(found) if found else None
 
     def foreign(self) -> tuple[float, float]:
         """Returns the cores that others used during the measurements: the median, and the most of any run."""

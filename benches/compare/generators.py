@@ -37,6 +37,8 @@ def measure(comparison: Comparison) -> None:
     runners: dict[str, Runner] = {"guidellm": guidellm, "aiperf": aiperf}
     peers = comparison.site.peers
     there = {name: run for name, run in runners.items() if (peers / name / "bin" / name).exists()}
+    for name in there:
+        comparison.data.absent.pop(name, None)
     for name in runners.keys() - there.keys():
         comparison.data.absent[name] = f"not installed (`benches/compare/install.sh {name}`)"
     target = next((each for each in comparison.targets if each.name == "pointsman-rule"), comparison.targets[-1])
@@ -46,7 +48,7 @@ def measure(comparison: Comparison) -> None:
         f"{AT_ONCE} streams at a time through {target.name}, {AT_ONCE * EACH} in all, each of {EVENTS} events: "
         f"the first after {AFTER_US / 1000:.0f} ms, then one every {EVERY_US / 1000:.0f} ms."
     )
-    with comparison.telling_upstream() as upstream, comparison.running([target], upstream[1]):
+    with comparison.telling_upstream() as (_, port), comparison.running([target], port):
         for name, run in {"load": ours, **there}.items():
             try:
                 figures = run(comparison, target)

@@ -65,6 +65,12 @@ GOALS = [
         "s",
         lambda figures: figures.cold("pointsman-rule"),
     ),
+    Goal(
+        "largest difference of GuideLLM and AIPerf from our load generator, same streams",
+        10.0,
+        "%",
+        lambda figures: figures.generators_difference(),
+    ),
 ]
 
 
@@ -78,7 +84,7 @@ def row(goal: Goal, figure: float | Ratio | None) -> list[str]:
     if figure is None:
         return [goal.name, limit, "not measured", "-"]
     value = figure.median if isinstance(figure, Ratio) else figure
-    digits = 2 if goal.unit in {"x", "s"} else 0
+    digits = {"x": 2, "s": 2, "%": 1}.get(goal.unit, 0)
     shown = f"{value:.{digits}f} {goal.unit}"
     if isinstance(figure, Ratio):
         shown += f" ({figure.least:.{digits}f} to {figure.most:.{digits}f})"

@@ -1,4 +1,4 @@
-"""The phases of a comparison, one after the other, each with its own upstream; within each, targets take turns."""
+"""The sections of a comparison, each with its own upstream and its own processes; within each, targets take turns."""
 
 from __future__ import annotations
 
@@ -6,23 +6,29 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import bodies
 import closed_loop
 import fidelity
+import generators
+import machine
 import open_loop
 import streams
 from child import Child, Command, FailedError, Request, until_ok
 from figures import Figures
-from machine import free_ports
 from pictures import SIZES_CONNECTIONS
 from results import DIRECT, MIXED, ClosedRun, ColdStart, Data, Memory, StreamRun
 from target import HERE, Site, Target, fill
 
 OPEN_DEADLINE, OPEN_QUEUE = "50ms", 128
+# What `slow` targets are measured with: more of either takes them minutes, and says nothing new.
+SLOW_CONNECTIONS, SLOW_SIZES = 64, 20_000
+# The connections of the closed loop whose rate is the capacity.
+AT_CAPACITY = 64
 
 
 @dataclass
@@ -38,8 +44,7 @@ class Plan:
     stream_rounds: int = 3
     open_seconds: float = 4.0
     shares: tuple[float, ...] = open_loop.SHARES
-    minutes: float = 19.0  # what has begun then is ended: twenty in all
-    sections: tuple[str, ...] = ("cold", "closed", "sizes", "streams", "saturation")
+    minutes: float = 24.0  # what has begun then is ended: twenty-five in all
 
     def quick(self) -> Plan:
         """Returns a plan of a few minutes, to see that all of it works; its figures are rough."""
@@ -52,8 +57,8 @@ class Plan:
             cold_starts=1,
             stream_rounds=1,
             open_seconds=1.5,
-            shares=(0.3, 0.7, 1.2),
-            minutes=8.0,
+            shares=(0.5, 1.2),
+            minutes=10.0,
         )
 
 
@@ -70,29 +75,31 @@ class Comparison:
         self.loader = site.built / "load"
         self.processor = None if site.processor is None else 0
         self.end = time.monotonic() + plan.minutes * 60
-        self.idle: dict[str, float] = {}
+        self.section, self.was_cut = "", False
 
-    def run(self) -> None:
-        wanted = self.plan.sections
-        with self.constant_upstream() as self.upstream:
-            if "cold" in wanted:
-                self.cold()
-            # The closed loop and the sizes share processes: what all of it leaves in memory is in the memory table.
-            with self.running(self.targets, self.upstream[1]):
-                if "closed" in wanted:
-                    self.closed()
-                if "sizes" in wanted:
-                    self.sizes()
-                self.remember_memory()
-            if "saturation" in wanted:
-                self.saturation()
-        if "streams" in wanted:
-            self.streams()
+    def sections(self) -> dict[str, Callable[[], None]]:
+        """Returns the sections in the order in which they are measured."""
+        return {
+            "cold": self.cold,
+            "closed": self.closed,
+            "streams": self.streams,
+            "sizes": self.sizes,
+            "saturation": self.saturation,
+            "generators": lambda: generators.measure(self),
+        }
+
+    def run(self, section: str) -> None:
+        """Measures a section; it is done unless time ran out in it."""
+        self.section, self.was_cut = section, False
+        if self.has_time_for("it"):
+            self.sections()[section]()
+        if not self.was_cut and section not in self.data.done:
+            self.data.done.append(section)
 
     @contextmanager
     def constant_upstream(self) -> Iterator[tuple[Child, int]]:
         """Yields nginx that answers everything at once, and its port."""
-        port = free_ports(1)[0]
+        port = machine.free_ports(1)[0]
         config = self.site.work / "upstream-nginx.conf"
         template = (HERE / "configs" / config.name).read_text("utf-8")
         config.write_text(fill(template, {**self.site.words(), "PORT": str(port)}), "utf-8")
@@ -116,25 +123,42 @@ class Comparison:
             child.stop()
 
     @contextmanager
-    def running(self, targets: list[Target], port: int) -> Iterator[None]:
-        """Starts the targets; one that does not start is taken out, and the report says so."""
-        try:
-            for target in list(targets):
-                try:
-                    target.start(port)
-                except (FailedError, OSError) as failure:
-                    self.give_up(target, failure)
-            yield
-        finally:
-            for target in targets:
-                target.stop()
+    def running(self, targets: list[Target], port: int) -> Iterator[list[Target]]:
+        """Starts the targets, some at a time, and yields those that run; the report says which did not."""
 
-    def give_up(self, target: Target, failure: Exception) -> None:
-        say(f"gives up on {target.name}: {failure}")
-        target.stop()
-        self.data.absent[target.name] = f"it did not start: {failure}"
-        self.data.targets.remove(target.name)
-        self.targets.remove(target)
+        def started(target: Target) -> Exception | None:
+            try:
+                target.start(port)
+            except (FailedError, OSError) as failure:
+                return failure
+            return None
+
+        with ThreadPoolExecutor(machine.cores()) as pool:
+            try:
+                outcomes = zip(targets, pool.map(started, targets), strict=True)
+                failures = {target.name: failure for target, failure in outcomes if failure}
+                for name, failure in failures.items():
+                    self.give_up(name, f"it did not start: {failure}")
+                yield [target for target in targets if target.name not in failures]
+            finally:
+                list(pool.map(Target.stop, targets))
+
+    def give_up(self, name: str, why: str) -> None:
+        """Takes a target out of what is still to be measured; rows that it has stay."""
+        say(f"gives up on {name}: {why}")
+        for target in self.targets:
+            if target.name == name:
+                target.stop()
+        self.data.absent[name] = why
+        self.targets = [target for target in self.targets if target.name != name]
+
+    @contextmanager
+    def giving_up_on(self, target: Target) -> Iterator[None]:
+        """Gives a target up that fails in the middle of a section, and goes on with the others."""
+        try:
+            yield
+        except (FailedError, OSError, KeyError, ValueError) as failure:
+            self.give_up(target.name, f"it failed in `{self.section}`: {str(failure)[-200:]}")
 
     def in_turn(self, number: int) -> list[Target]:
         """Returns the targets in an order that rotates, so that none always follows the same one."""
@@ -144,106 +168,137 @@ class Comparison:
     def has_time_for(self, what: str) -> bool:
         if time.monotonic() < self.end:
             return True
-        self.data.remarks.append(f"No time was left for {what}: the run is bounded to {self.plan.minutes:g} minutes.")
+        self.was_cut = True
+        why = f"no time was left for {what}, the run is bounded to {self.plan.minutes:g} minutes"
+        self.data.remarks.append(f"{self.section}: {why}.")
         say(self.data.remarks[-1])
         return False
 
+    def numbers(self, rounds: int) -> range:
+        """Returns the numbers of this run's rounds; those of an earlier run that is added to come before them."""
+        first = self.data.last_round(self.section) + 1
+        return range(first, first + rounds)
+
     def cold(self) -> None:
-        for target in [each for each in self.targets if each.name != DIRECT]:
-            start = ColdStart([])
-            for _ in range(1 if target.spec.slow else self.plan.cold_starts):
-                try:
-                    if (found := target.start(self.upstream[1])) is None:
-                        continue
-                except (FailedError, OSError) as failure:
-                    self.give_up(target, failure)
-                    break
-                finally:
-                    target.stop()
+        with self.constant_upstream() as (_, port):
+            for target in [each for each in self.targets if each.name != DIRECT]:
+                with self.giving_up_on(target):
+                    self.data.cold[target.name] = self.cold_start(target, port)
+
+    def cold_start(self, target: Target, port: int) -> ColdStart:
+        start = ColdStart([])
+        for _ in range(1 if target.spec.slow else self.plan.cold_starts):
+            try:
+                found = target.start(port)
+            finally:
+                target.stop()
+            if found:
                 start.seconds.append(found[0])
                 start.degraded += "x-pointsman-degraded" in found[1][1]
-            else:
-                self.data.cold[target.name] = start
-                say(f"cold start {target.name:20} {' '.join(f'{each:.3f}' for each in start.seconds)} s")
+        say(f"cold start {target.name:20} {' '.join(f'{each:.3f}' for each in start.seconds)} s")
+        return start
 
     def closed(self) -> None:
-        self.idle = {target.name: target.memory_mb("VmRSS") for target in self.targets}
-        for target in self.targets:
-            self.load(target, closed_loop.Load(16, MIXED, self.files[MIXED], 1))
-        for number in range(1, self.plan.rounds + 1):
-            for connections in self.plan.connections:
-                if not self.has_time_for(f"round {number} of {connections} connections"):
-                    return
-                for target in self.in_turn(number):
+        with self.loaded() as upstream:
+            for target in list(self.targets):
+                with self.giving_up_on(target):
+                    self.load(target, closed_loop.Load(16, MIXED, self.files[MIXED], 1), upstream)
+            for number in self.numbers(self.plan.rounds):
+                for connections in self.plan.connections:
+                    if not self.has_time_for(f"round {number} of {connections} connections"):
+                        return
                     load = closed_loop.Load(connections, MIXED, self.files[MIXED], self.plan.seconds, number)
-                    self.measure(target, load)
+                    for target in self.in_turn(number):
+                        if not target.spec.slow or connections <= SLOW_CONNECTIONS:
+                            self.measure(target, load, upstream)
 
     def sizes(self) -> None:
-        for number in range(1, self.plan.size_rounds + 1):
-            for name in bodies.SIZES:
-                if not self.has_time_for(f"round {number} of bodies of {name}"):
-                    return
-                for target in self.in_turn(number):
+        with self.loaded() as upstream:
+            for number in self.numbers(self.plan.size_rounds):
+                for name, size in bodies.SIZES.items():
+                    if not self.has_time_for(f"round {number} of bodies of {name}"):
+                        return
                     load = closed_loop.Load(SIZES_CONNECTIONS, name, self.files[name], self.plan.size_seconds, number)
-                    self.measure(target, load)
+                    for target in self.in_turn(number):
+                        if not target.spec.slow or size <= SLOW_SIZES:
+                            self.measure(target, load, upstream)
 
-    def measure(self, target: Target, load: closed_loop.Load) -> None:
-        run = self.load(target, load)
-        self.data.closed.append(run)
-        say(
-            f"round {run.round} {run.bodies:6} c{run.connections:<3} {target.name:20} p50 {run.p50:9.0f} us "
-            f"{run.rate:8.0f}/s cpu {run.cpu_us:8.1f} us foreign {run.foreign_cpu:.2f} errors {run.errors}"
-        )
+    @contextmanager
+    def loaded(self) -> Iterator[Child]:
+        """Yields the constant upstream with all targets in front of it; what they hold in memory is kept at the end."""
+        with self.constant_upstream() as (upstream, port), self.running(self.targets, port) as running:
+            idle = {target.name: target.memory_mb("VmRSS") for target in running}
+            yield upstream
+            for target in running:
+                if target.child:
+                    memory = Memory(idle[target.name], target.memory_mb("VmRSS"), target.memory_mb("VmHWM"))
+                    self.data.remember(target.name, memory)
 
-    def load(self, target: Target, load: closed_loop.Load) -> ClosedRun:
+    def measure(self, target: Target, load: closed_loop.Load, upstream: Child) -> None:
+        with self.giving_up_on(target):
+            run = self.load(target, load, upstream)
+            self.data.closed.append(run)
+            say(
+                f"round {run.round} {run.bodies:6} c{run.connections:<3} {target.name:20} p50 {run.p50:9.0f} us "
+                f"{run.rate:8.0f}/s cpu {run.cpu_us:8.1f} us foreign {run.foreign_cpu:.2f} errors {run.errors}"
+            )
+
+    def load(self, target: Target, load: closed_loop.Load, upstream: Child) -> ClosedRun:
         load.processor = self.processor
-        return closed_loop.run(target, load, self.upstream[0])
-
-    def remember_memory(self) -> None:
-        for target in self.targets:
-            if target.child and target.name in self.idle:
-                after, peak = target.memory_mb("VmRSS"), target.memory_mb("VmHWM")
-                self.data.memory[target.name] = Memory(self.idle[target.name], after, peak)
+        return closed_loop.run(target, load, upstream)
 
     def streams(self) -> None:
-        if not self.has_time_for("streams and checks"):
-            return
         sample = self.files[MIXED].read_text("utf-8").splitlines()
-        with self.telling_upstream() as upstream, self.running(self.targets, upstream[1]):
-            for target in self.targets:
-                self.data.checks[target.name] = fidelity.check(target, sample, upstream[1])
-            for number in range(1, self.plan.stream_rounds + 1):
+        with self.telling_upstream() as (upstream, port), self.running(self.targets, port):
+            for target in list(self.targets):
+                with self.giving_up_on(target):
+                    self.data.checks[target.name] = fidelity.check(target, sample, port)
+            for number in self.numbers(self.plan.stream_rounds):
                 if not self.has_time_for(f"round {number} of the streams"):
                     return
                 for target in self.in_turn(number):
                     for shape in (streams.PACED, streams.SPARSE if target.spec.slow else streams.DENSE):
-                        self.stream(target, streams.run(target, shape, upstream[0], self.loader, number))
+                        with self.giving_up_on(target):
+                            self.keep(streams.run(target, shape, upstream, self.loader, number))
 
-    def stream(self, target: Target, run: StreamRun) -> None:
+    def keep(self, run: StreamRun) -> None:
         self.data.streams.append(run)
         say(
-            f"streams {run.round} {run.kind} {target.name:20} first {run.first_p50:7.0f} us "
+            f"streams {run.round} {run.kind} {run.target:20} first {run.first_p50:7.0f} us "
             f"event {run.delay_p50:6.0f} us cpu {run.cpu_us_per_event:6.1f} us an event, broken {run.broken}"
         )
 
     def saturation(self) -> None:
-        """Measures those with a classifier again, with the deadline and the queue that a deployment has."""
+        """Measures the open loop, with the deadline and the queue that a deployment of Pointsman has."""
         site = replace(self.site, deadline=OPEN_DEADLINE, queue=OPEN_QUEUE)
-        judged = [Target(target.spec, site) for target in self.targets if target.spec.classifier]
-        capacity = {target.name: Figures(self.data).rate(target.name, 64) for target in judged}
-        with self.running(judged, self.upstream[1]):
+        wanted = [Target(target.spec, site) for target in self.targets if target.spec.saturate]
+        names = {target.name for target in wanted}
+        self.data.rates = [point for point in self.data.rates if point.target not in names]
+        with self.constant_upstream() as (upstream, port), self.running(wanted, port) as running:
+            capacity = {target.name: self.capacity(target, upstream) for target in running}
             for share in self.plan.shares:
                 if not self.has_time_for(f"the open loop at {share:.0%} of the capacity and above"):
                     return
-                for target in judged:
-                    if rate := capacity[target.name]:
-                        arrivals = open_loop.Arrivals(share, rate * share, self.plan.open_seconds, self.files[MIXED])
-                        self.offer(target, arrivals)
+                for target in running:
+                    rate = capacity[target.name] * share
+                    if rate and target.child:
+                        arrivals = open_loop.Arrivals(share, rate, self.plan.open_seconds, self.files[MIXED])
+                        self.offer(target, arrivals, upstream)
 
-    def offer(self, target: Target, arrivals: open_loop.Arrivals) -> None:
-        point = open_loop.run(target, arrivals, self.upstream[0], self.loader)
-        self.data.rates.append(point)
-        say(
-            f"open {point.share:4.0%} {target.name:20} {point.offered:7.0f}/s p50 {point.p50:8.2f} ms "
-            f"p99 {point.p99:8.2f} ms degraded {point.share_of(point.degraded):.1%} late {point.late_p99:.2f} ms"
-        )
+    def capacity(self, target: Target, upstream: Child) -> float:
+        """Returns what a closed loop reached: that of the section `closed`, or one now where that was not measured."""
+        if known := Figures(self.data).rate(target.name, AT_CAPACITY):
+            return known
+        self.data.remarks.append(f"{self.section}: the capacity of {target.name} was measured here, with a deadline.")
+        return self.load(
+            target, closed_loop.Load(AT_CAPACITY, MIXED, self.files[MIXED], self.plan.seconds), upstream
+        ).rate
+
+    def offer(self, target: Target, arrivals: open_loop.Arrivals, upstream: Child) -> None:
+        with self.giving_up_on(target):
+            point = open_loop.run(target, arrivals, upstream, self.loader)
+            self.data.rates.append(point)
+            say(
+                f"open {point.share:4.0%} {target.name:20} {point.offered:7.0f}/s p50 {point.p50:8.2f} ms "
+                f"p99 {point.p99:8.2f} ms degraded {point.share_of(point.degraded):.1%} late {point.late_p99:.2f} ms"
+            )

@@ -8,7 +8,7 @@ from pathlib import Path
 import fidelity
 import goals
 import prose
-from figures import Figures, Ratio
+from figures import Figures, Ratio, difference
 from pictures import SIZES, SIZES_CONNECTIONS, TOLERATED, Pictures
 from prose import paragraph
 from results import DIRECT, Data, GeneratorRun, RatePoint
@@ -137,7 +137,7 @@ class Report:
             "target",
             "RSS idle, MB",
             "at 64 connections",
-            "after all load",
+            "after load",
             "peak",
             "first answer after a start, s",
         ]
@@ -234,26 +234,30 @@ def rate_row(point: RatePoint) -> list[str]:
         f"{point.ok / point.sent:.1%}" if point.sent else "-",
         hundredths(point.p50),
         hundredths(point.p99),
-        f"{point.share_of(point.degraded, 'deadline'):.1%}",
-        f"{point.share_of(point.degraded):.1%}",
-        f"{point.share_of(point.answers, 'encoder'):.1%}",
+        *counted_shares(point),
         whole(point.cpu_us),
         hundredths(point.late_p99),
     ]
+
+
+def counted_shares(point: RatePoint) -> list[str]:
+    """Returns the shares by Pointsman's own counters; other proxies have no such counters."""
+    if not point.decisions:
+        return ["-"] * 3
+    missed, degraded = point.share_of(point.degraded, "deadline"), point.share_of(point.degraded)
+    return [f"{share:.1%}" for share in (missed, degraded, point.share_of(point.answers, "encoder"))]
 
 
 def generators_table(runs: list[GeneratorRun]) -> list[str]:
     names = list(runs[0].figures)
     rows = [[f"{run.generator} {run.version}", *(tenths(run.figures.get(name)) for name in names)] for run in runs]
     others = [run.figures for run in runs[1:]]
-    spread = [difference(runs[0].figures, others, name) for name in names]
+    spread = [percent(difference(runs[0].figures, others, name)) for name in names]
     return table(["generator", *names], [*rows, ["largest difference from ours", *spread]])
 
 
-def difference(ours: dict[str, float], others: list[dict[str, float]], name: str) -> str:
-    """Returns the largest difference of other generators from ours, in percent of ours."""
-    found = [abs(other[name] / ours[name] - 1) for other in others if name in other and ours.get(name)]
-    return f"{max(found):.1%}" if found else "-"
+def percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
 
 
 def write_again(path: Path) -> None:

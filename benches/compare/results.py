@@ -131,6 +131,36 @@ class Data:
     rates: list[RatePoint] = field(default_factory=list)
     checks: dict[str, dict[str, Any]] = field(default_factory=dict)
     generators: list[GeneratorRun] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)  # the sections that were measured to their end
+
+    def forget(self, section: str) -> None:
+        """Drops the rows of a section, so that it can be measured again; rows of the others stay."""
+        self.done = [each for each in self.done if each != section]
+        self.remarks = [each for each in self.remarks if not each.startswith(f"{section}: ")]
+        if section == "closed":
+            self.closed = [run for run in self.closed if run.bodies != MIXED]
+        elif section == "sizes":
+            self.closed = [run for run in self.closed if run.bodies == MIXED]
+        elif section == "cold":
+            self.cold = {}
+        elif section == "streams":
+            self.streams, self.checks = [], {}
+        elif section == "saturation":
+            self.rates = []
+        elif section == "generators":
+            self.generators = []
+
+    def remember(self, target: str, memory: Memory) -> None:
+        """Keeps what a target's processes held after a section: the larger of what several sections left."""
+        before = self.memory.get(target, memory)
+        self.memory[target] = Memory(memory.idle, max(before.after, memory.after), max(before.peak, memory.peak))
+
+    def last_round(self, section: str) -> int:
+        """Returns the number of the last round of a section; further rounds are numbered after it."""
+        rows: list[ClosedRun] | list[StreamRun] = self.streams
+        if section != "streams":
+            rows = [run for run in self.closed if (run.bodies == MIXED) == (section == "closed")]
+        return max((row.round for row in rows), default=0)
 
     def write(self, path: Path) -> None:
         """Writes a row a line, so that the changes from one release to the next can be read."""

@@ -38,8 +38,8 @@ class Spec:
     version: list[str] = field(default_factory=list)
     note: str = ""
     disabled: str = ""
-    slow: bool = False  # a start takes seconds, a request milliseconds
-    classifier: bool = False
+    slow: bool = False  # a start takes seconds, a request milliseconds: it gets less of the load
+    saturate: bool = False  # also in the open loop
 
 
 def specs(path: Path = HERE / "targets.toml") -> list[Spec]:
@@ -145,6 +145,10 @@ class Target:
 
     def precise_seconds(self) -> float:
         return machine.precise_seconds(self.child.pid) if self.child else 0.0
+
+    def has_counters(self) -> bool:
+        """Tells whether it has an admin port with Pointsman's metrics."""
+        return bool(self.spec.ready)
 
     def memory_mb(self, key: str) -> float:
         return machine.memory_mb(self.child.pid, key) if self.child else 0.0
