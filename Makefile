@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup build pgo quick demo observe run test bench compare instructions fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
+.PHONY: help setup build pgo quick demo observe run test bench compare instructions allocations fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
 	clients-python clients-node clients-agents mixed dashboards pictures exporter soak chaos hostile sbom
 
 CARGO ?= cargo
@@ -12,12 +12,14 @@ CONFIG ?= config/quickstart.yaml
 DEMO_FLAGS ?=
 # What `make observe` is given: --once ends it after the first figures.
 OBSERVE_FLAGS ?=
-# What `make compare` is given: --quick takes minutes instead of twenty.
+# What `make compare` is given: --quick takes minutes instead of twenty-five.
 COMPARE_FLAGS ?=
 # Whether BOLT lays out what `make pgo` builds.
 BOLT ?=
 # What `make instructions` is given: --write takes what was counted as the baseline.
 INSTRUCTIONS_FLAGS ?=
+# What `make allocations` is given: --sites 20 shows who asks most, --limit 40 fails above that.
+ALLOCATIONS_FLAGS ?=
 # How long `make fuzz` runs each target, and with which sanitizer: `address` needs CARGO="cargo +nightly".
 FUZZ_SECONDS ?= 600
 FUZZ_SANITIZER ?= none
@@ -90,6 +92,11 @@ instructions: build ## Count the instructions of requests under callgrind, besid
 	@bash .ci/setup valgrind
 	POINTSMAN=$(RELEASE_BINARY) python3 benches/instructions/count.py $(INSTRUCTIONS_FLAGS)
 
+allocations: setup ## Count the allocations of requests in a release build with its symbols (ALLOCATIONS_FLAGS="--sites 20 --limit 40")
+	@bash .ci/setup valgrind
+	CARGO_PROFILE_RELEASE_STRIP=none $(CARGO) build --release --locked --bin pointsman --target-dir target/symbols
+	POINTSMAN=target/symbols/release/pointsman python3 benches/instructions/allocations.py $(ALLOCATIONS_FLAGS)
+
 fuzz: setup ## Run every fuzz target (FUZZ_TARGETS) for FUZZ_SECONDS (600), one after another
 	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked --root .tools cargo-fuzz
 	@python3 fuzz/seeds.py
@@ -115,7 +122,7 @@ lint: setup ## Check format and lints as CI does
 lint-python: .venv/lint ## Check format, lints and types of all Python as CI does
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
-	MYPYPATH=benches/gpu .venv/bin/mypy .ci/wheel.py benches/gpu benches/instruction_sets benches/instructions crates/core/known_models models tests/fixtures
+	MYPYPATH=benches/gpu:benches/instructions .venv/bin/mypy .ci/wheel.py benches/gpu benches/instruction_sets benches/instructions crates/core/known_models models tests/fixtures
 	MYPYPATH=benches/compare:benches/compare/tests .venv/bin/mypy benches/compare
 	MYPYPATH=tests/clients .venv/bin/mypy tests/clients
 	MYPYPATH=benches/compare:tests/clients .venv/bin/mypy benches/pgo

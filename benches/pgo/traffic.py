@@ -142,7 +142,7 @@ class Upstream:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while head := await mixed.read_head(reader):
                 _, path, fields = head
-                await self.answer(path, json.loads(await body_of(reader, fields)), writer)
+                await self.answer(path, json.loads(await mixed.read_body(reader, fields)), writer)
                 await writer.drain()
         writer.close()
 
@@ -154,23 +154,8 @@ class Upstream:
         elif not asked.get("stream"):
             writer.write(mixed.whole(mixed.document(path, "kept", "word " * (self.number % 200), usage, asked)))
         else:
-            writer.write(mixed.STREAM)
-            for event in events(path, usage, asked):
-                writer.write(mixed.chunk(event))
-                await writer.drain()
-                await asyncio.sleep(0)
-            writer.write(b"0\r\n\r\n")
-
-
-async def body_of(reader: asyncio.StreamReader, fields: dict[str, str]) -> bytes:
-    if "chunked" not in fields.get("transfer-encoding", ""):
-        return await reader.readexactly(int(fields.get("content-length", "0")))
-    body = b""
-    while size := int((await reader.readline()).split(b";")[0], 16):
-        body += await reader.readexactly(size)
-        await reader.readexactly(2)
-    await reader.readline()
-    return body
+            await mixed.send_events(writer, events(path, usage, asked))
+            writer.write(mixed.STREAM_END)
 
 
 def events(path: str, usage: tuple[int, int, int], asked: JsonObject) -> list[str]:

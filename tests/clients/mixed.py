@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from string import Template
 
@@ -101,7 +102,7 @@ class Peer:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while head := await read_head(reader):
                 method, path, fields = head
-                body = await reader.readexactly(int(fields.get("content-length", "0")))
+                body = await read_body(reader, fields)
                 if not await self.answer(method, path, body, writer):
                     break
                 await writer.drain()
@@ -150,11 +151,8 @@ class Peer:
         self.kept.add(kept)
         text = f"request {number} by {self.name}"
         if request.get("stream"):
-            writer.write(STREAM)
-            for event in stream(path, kept, text, usage, request):
-                writer.write(chunk(event))
-                await asyncio.sleep(0)
-            writer.write(b"0\r\n\r\n")
+            await send_events(writer, stream(path, kept, text, usage, request))
+            writer.write(STREAM_END)
         else:
             writer.write(whole(document(path, kept, text, usage, request)))
 
@@ -192,6 +190,7 @@ async def fail(failure: str, path: str, writer: asyncio.StreamWriter) -> bool:
     return False
 
 
+STREAM_END = b"0\r\n\r\n"
 STREAM = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
@@ -280,6 +279,27 @@ async def read_head(reader: asyncio.StreamReader) -> tuple[str, str, dict[str, s
     return start, rest.split(" ", 1)[0], fields
 
 
+async def read_body(reader: asyncio.StreamReader, fields: dict[str, str]) -> bytes:
+    """Reads the body that a head announces, in pieces or by its length."""
+    if "chunked" not in fields.get("transfer-encoding", ""):
+        return await reader.readexactly(int(fields.get("content-length", "0")))
+    body = b""
+    while size := int((await reader.readline()).split(b";")[0], 16):
+        body += await reader.readexactly(size)
+        await reader.readexactly(2)
+    await reader.readline()
+    return body
+
+
+async def send_events(writer: asyncio.StreamWriter, events: Iterable[str], pause: float = 0) -> None:
+    """Sends a stream, each event in a write of its own."""
+    writer.write(STREAM)
+    for event in events:
+        writer.write(chunk(event))
+        await writer.drain()
+        await asyncio.sleep(pause)
+
+
 class Client:
     """A connection to the proxy that is kept."""
 
@@ -308,14 +328,7 @@ class Client:
             head = await read_head(reader)
         assert head, "the proxy closed the connection"
         _, status, fields = head
-        if "chunked" in fields.get("transfer-encoding", ""):
-            answer = b""
-            while size := int((await reader.readline()).split(b";")[0], 16):
-                answer += await reader.readexactly(size)
-                await reader.readexactly(2)
-            await reader.readline()
-        else:
-            answer = await reader.readexactly(int(fields.get("content-length", "0")))
+        answer = await read_body(reader, fields)
         if fields.get("connection") == "close":
             writer.close()
             self.streams = None

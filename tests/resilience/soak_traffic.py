@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
-from mixed import FAILURES, STREAM, chunk, document, fail, read_head, stream, whole
+from mixed import FAILURES, STREAM_END, document, fail, read_body, read_head, send_events, stream, whole
 from wire import JsonObject
 
 MODEL = re.compile(rb'"model": "[^"]*"')
@@ -139,7 +139,7 @@ class Upstream:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while head := await read_head(reader):
                 _, path, fields = head
-                body = await self.body(reader, fields)
+                body = await read_body(reader, fields)
                 if not await self.answer(path, body, writer):
                     break
                 await writer.drain()
@@ -147,16 +147,6 @@ class Upstream:
                     self.books.closed += 1
                     break
         writer.close()
-
-    async def body(self, reader: asyncio.StreamReader, fields: dict[str, str]) -> bytes:
-        if "chunked" not in fields.get("transfer-encoding", ""):
-            return await reader.readexactly(int(fields.get("content-length", "0")))
-        body = b""
-        while size := int((await reader.readline()).split(b";")[0], 16):
-            body += await reader.readexactly(size)
-            await reader.readexactly(2)
-        await reader.readline()
-        return body
 
     async def answer(self, path: str, body: bytes, writer: asyncio.StreamWriter) -> bool:
         found = NUMBER.search(body)
@@ -185,14 +175,11 @@ class Upstream:
                 else whole(document(path, "kept", text, usage, asked))
             )
             return True
-        writer.write(STREAM)
-        for event in stream(path, "kept", text, usage, asked):
-            writer.write(chunk(event))
-            await writer.drain()
-            await asyncio.sleep(0.4 if behaviour == "mid-stream" else 0)
+        events = stream(path, "kept", text, usage, asked)
+        await send_events(writer, events, 0.4 if behaviour == "mid-stream" else 0)
         if behaviour == "after the end":
             await asyncio.sleep(0.2)
-        writer.write(b"0\r\n\r\n")
+        writer.write(STREAM_END)
         return True
 
 
