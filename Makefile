@@ -80,6 +80,7 @@ test: setup ## Run every test: unit, end to end, documentation
 	fi
 	$(CARGO) test --workspace --locked --doc
 	python3 -B -m unittest discover --quiet --start-directory benches/compare/tests
+	python3 -B -m unittest discover --quiet --start-directory benches/instructions/tests
 
 bench: setup ## Run the benchmarks
 	$(CARGO) bench --locked

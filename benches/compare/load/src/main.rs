@@ -14,7 +14,9 @@ mod upstream;
 use std::process::ExitCode;
 
 use clap::Parser;
+use serde::Serialize;
 use tokio::runtime::Builder;
+use tokio::task::LocalSet;
 
 /// A command and its options.
 #[derive(Parser)]
@@ -31,11 +33,18 @@ enum Command {
 /// Why a command ended without its figures.
 type Failure = Box<dyn std::error::Error>;
 
+/// Runs a load, whose tasks all stay on this thread, and prints what came of it.
+async fn print_outcome<T: Serialize>(load: impl Future<Output = Result<T, Failure>>) -> Result<(), Failure> {
+    let outcome = LocalSet::new().run_until(load).await?;
+    println!("{}", serde_json::to_string(&outcome)?);
+    Ok(())
+}
+
 fn run(command: Command) -> Result<(), Failure> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     match command {
-        Command::Rate(options) => runtime.block_on(open_loop::run(options)),
-        Command::Streams(options) => runtime.block_on(streams::run(options)),
+        Command::Rate(options) => runtime.block_on(print_outcome(open_loop::drive(options))),
+        Command::Streams(options) => runtime.block_on(print_outcome(streams::drive(options))),
         Command::Upstream(options) => runtime.block_on(upstream::run(options)),
     }
 }

@@ -14,7 +14,7 @@ use clap::Args;
 use http_body_util::BodyExt as _;
 use serde::Serialize;
 use tokio::sync::mpsc::{self, Sender};
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::JoinSet;
 
 use crate::client::{Connections, Destination};
 use crate::summary::Quantiles;
@@ -48,7 +48,7 @@ pub struct Options {
 
 /// What became of the requests of a run.
 #[derive(Default, Serialize)]
-struct Outcome {
+pub struct Outcome {
     sent: usize,
     ok: usize,
     bad_status: usize,
@@ -148,7 +148,8 @@ async fn ask(connections: Connections, to: Rc<Destination>, body: Bytes, due: u6
     }
 }
 
-async fn drive(options: Options) -> Result<Outcome, Failure> {
+/// Sends the requests; the future is to be run in a `LocalSet`.
+pub async fn drive(options: Options) -> Result<Outcome, Failure> {
     let text = fs::read_to_string(&options.bodies)?;
     let bodies: Vec<Template> =
         text.lines().map(|line| Template::new(line, &options.to.model)).collect::<Result<_, _>>()?;
@@ -193,12 +194,6 @@ impl Outcome {
             Fate::Failed => self.failed += 1,
         }
     }
-}
-
-pub async fn run(options: Options) -> Result<(), Failure> {
-    let outcome = LocalSet::new().run_until(drive(options)).await?;
-    println!("{}", serde_json::to_string(&outcome)?);
-    Ok(())
 }
 
 #[cfg(test)]

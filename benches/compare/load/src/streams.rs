@@ -9,7 +9,7 @@ use bytes::Bytes;
 use clap::Args;
 use http_body_util::BodyExt as _;
 use serde::Serialize;
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::JoinSet;
 
 use crate::client::{Connections, Destination};
 use crate::summary::Quantiles;
@@ -38,7 +38,7 @@ pub struct Options {
 
 /// What streams came to.
 #[derive(Default, Serialize)]
-struct Outcome {
+pub struct Outcome {
     streams: usize,
     /// Streams that ended early, or without `[DONE]`.
     broken: usize,
@@ -106,7 +106,8 @@ async fn read_stream(connections: &Connections, to: &Destination, body: Bytes) -
     Ok(seen)
 }
 
-async fn drive(options: Options) -> Result<Outcome, Failure> {
+/// Reads the streams; the future is to be run in a `LocalSet`.
+pub async fn drive(options: Options) -> Result<Outcome, Failure> {
     let body = Bytes::from(serde_json::to_vec(&serde_json::json!({
         "model": options.to.model,
         "stream": true,
@@ -150,12 +151,6 @@ fn outcome_of(streams: Vec<Seen>, pace: Pace) -> Outcome {
     outcome.first_event_us = Quantiles::of(firsts);
     outcome.event_delay_us = Quantiles::of(delays);
     outcome
-}
-
-pub async fn run(options: Options) -> Result<(), Failure> {
-    let outcome = LocalSet::new().run_until(drive(options)).await?;
-    println!("{}", serde_json::to_string(&outcome)?);
-    Ok(())
 }
 
 #[cfg(test)]
