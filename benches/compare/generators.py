@@ -89,7 +89,8 @@ def guidellm(comparison: Comparison, target: Target) -> dict[str, float]:
     arguments += ["--data", json.dumps({"kind": "json_file", "path": str(prompts)})]
     arguments += ["--tokenizer", json.dumps({"kind": "huggingface_auto", "model": str(tokenizer(folder))})]
     arguments += ["--output", json.dumps({"kind": "json", "path": str(folder / "benchmarks.json")})]
-    figures_of(arguments, OFFLINE, LIMIT)
+    # Ten processes by default, each of which imports torch: here they would wait for each other.
+    figures_of(arguments, OFFLINE | {"GUIDELLM__MAX_WORKER_PROCESSES": "1"}, LIMIT)
     metrics = json.loads((folder / "benchmarks.json").read_text("utf-8"))["benchmarks"][0]["metrics"]
 
     def mean(name: str) -> float:

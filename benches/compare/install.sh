@@ -60,7 +60,21 @@ install_praxis() {
 install_switchyard() { environment switchyard; }
 install_litellm() { environment litellm; }
 install_routellm() { environment routellm --no-deps; } # its dependencies on torch and on data sets are left out
-install_guidellm() { environment guidellm; }
+
+# guidellm wants torch, which brings gigabytes: WITH_TORCH names a folder of packages (site-packages) that has it already.
+install_guidellm() {
+	if [ -z "${WITH_TORCH:-}" ]; then
+		environment guidellm
+		return
+	fi
+	[ -e "$peers/guidellm/.complete" ] && return
+	say "guidellm: from PyPI into $peers/guidellm, torch from elsewhere"
+	python3 -m venv "$peers/guidellm"
+	echo "$WITH_TORCH" >"$("$peers/guidellm/bin/python" -c 'import site; print(site.getsitepackages()[0])')/with_torch.pth"
+	"$peers/guidellm/bin/pip" install --quiet --disable-pip-version-check --no-compile -r "$here/peers/guidellm.txt"
+	touch "$peers/guidellm/.complete"
+}
+
 install_aiperf() { environment aiperf; }
 
 [ $# -gt 0 ] || {

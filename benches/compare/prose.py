@@ -14,12 +14,14 @@ CPU = """
     CPU time of the proxy's processes for each request, in microseconds, by connections; its ratio to a bare Pingora
     that replaces `model` within the same rounds (median, least and most). The last column is a million divided by
     the CPU at {top} connections. Pointsman's classifiers have a deadline of {deadline} here, so that every prompt
-    is judged.
+    is judged. LiteLLM and RouteLLM are measured at up to 64 connections.
 """
-SIZES = "Microseconds of CPU for each request, {connections} connections."
+SIZES = """
+    Microseconds of CPU for each request, {connections} connections. LiteLLM and RouteLLM are measured at up to 20 KB.
+"""
 MEMORY = """
-    Resident memory, summed over a proxy's processes. A start is the median of some, each of the proxy alone with
-    its files in the page cache, from the start of the process to the first good answer.
+    Resident memory, summed over a proxy's processes; after load and at its peak the most that a section left. A
+    start is the median of some, each of the proxy alone with its files in the page cache, from the start of the process to the first good answer.
 """
 STREAMS = """
     Microseconds added over a direct stream of the same round: the first event after the request, and each event
@@ -31,9 +33,9 @@ SATURATION = """
     An open loop: requests arrive as a Poisson process, whether or not earlier ones were answered, and a latency
     counts from the moment at which the request was due. {open_seconds:g} s at each rate; capacity is what a closed
     loop of 64 connections reached above. The classifier's deadline is {open_deadline}, its queue {open_queue}. The
-    shares are of all decisions, by Pointsman's own counters; `degraded` counts every prompt that the encoder should
-    have judged and did not, so that the lexical heads answered. Where requests were sent late, the generator had no
-    core, and the machine is what is saturated.
+    shares are of all decisions, by Pointsman's own counters, which the others lack; `degraded` counts every prompt
+    that the encoder should have judged and did not, so that the lexical heads answered. Where requests were sent
+    late, the generator had no core, and the machine is what is saturated.
 """
 CHECKS = (
     "What reached an upstream that tells, and what came back: a proxy that is fast because it does less shows here."

@@ -198,7 +198,7 @@ class Report:
         order = {name: at for at, name in enumerate(self.data.targets)}
         points = sorted(self.data.rates, key=lambda point: (order[point.target], point.share))
         return [
-            *("## Saturation, with the classifier in the path", ""),
+            *("## Saturation, with the router in the path", ""),
             *paragraph(prose.SATURATION, **self.data.about),
             *table(head, [rate_row(point) for point in points]),
             *("![Latency over the rate](saturation.svg)", "", "![Degraded decisions over the rate](judged.svg)", ""),
