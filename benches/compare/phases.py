@@ -39,7 +39,7 @@ class Plan:
     seconds: int = 2
     connections: tuple[int, ...] = (1, 16, 64, 256)
     size_rounds: int = 1
-    size_seconds: int = 2
+    size_seconds: int = 1
     cold_starts: int = 3
     stream_rounds: int = 3
     open_seconds: float = 4.0

@@ -21,7 +21,8 @@ SIZES = """
 """
 MEMORY = """
     Resident memory, summed over a proxy's processes; after load and at its peak the most that a section left. A
-    start is the median of some, each of the proxy alone with its files in the page cache, from the start of the process to the first good answer.
+    start is the median of some, each of the proxy alone with its files in the page cache, from the start of the
+    process to the first good answer.
 """
 STREAMS = """
     Microseconds added over a direct stream of the same round: the first event after the request, and each event
