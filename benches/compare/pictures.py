@@ -59,7 +59,10 @@ class Pictures:
         series = {
             name: [(point.offered, 100 * point.share_of(point.degraded)) for point in points]
             for name, points in self.rates().items()
+            if any(point.decisions for point in points)  # others have no such counters
         }
+        if not series:
+            return ""
         x = chart.over("requests offered a second", [x for points in series.values() for x, _ in points])
         y = chart.Axis("percent", 0, 100)
         return chart.Lines("Degraded decisions over the rate of requests", x, y, series).svg()

@@ -201,7 +201,12 @@ class Report:
             *("## Saturation, with the router in the path", ""),
             *paragraph(prose.SATURATION, **self.data.about),
             *table(head, [rate_row(point) for point in points]),
-            *("![Latency over the rate](saturation.svg)", "", "![Degraded decisions over the rate](judged.svg)", ""),
+            *("![Latency over the rate](saturation.svg)", ""),
+            *(
+                ("![Degraded decisions over the rate](judged.svg)", "")
+                if any(point.decisions for point in points)
+                else ()
+            ),
         ]
 
     def checks(self) -> list[str]:

@@ -113,7 +113,9 @@ class CountersTest(unittest.TestCase):
         data = samples.data()
         data.targets.append("litellm-complexity")
         data.rates.append(samples.point("litellm-complexity", 0.5, 20, decisions={}, degraded={}, answers={}))
-        text = Report(data).markdown()
+        text, pictures = Report(data).markdown(), Report(data).pictures()
+        self.assertIn("litellm-complexity", pictures["saturation.svg"])
+        self.assertNotIn("litellm-complexity", pictures["judged.svg"])
         self.assertRegex(text, r"\| litellm-complexity \| 50% \| 20 \| 100\.0% \| .* \| - \| - \| - \|")
 
 
