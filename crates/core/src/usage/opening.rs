@@ -173,7 +173,7 @@ impl AnswerOpening {
                 name.clear();
             }
             EventPiece::Name(bytes) => name.extend_from_slice(bytes),
-            EventPiece::Data(bytes) => data.extend_from_slice(bytes),
+            EventPiece::Data { bytes, .. } => data.extend_from_slice(bytes),
             EventPiece::Joined => data.push(b'\n'),
             EventPiece::Ended(_) if name == b"error" => *verdict = OpeningVerdict::Error(Box::new(error_event(data))),
             EventPiece::Ended(_) => *verdict = verdict_on(data),

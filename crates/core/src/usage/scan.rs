@@ -7,30 +7,30 @@
 //!
 //! A list of documents (Gemini's stream without `alt=sse`) is read as its documents, one after the other.
 //!
-//! A document is never buffered: an answer of any size costs [`MAX_USAGE`] bytes and a few words of state, wherever in
+//! A document is never buffered: an answer of any size costs [`capture::MAX_USAGE`] bytes and a few words of state, wherever in
 //! it the chunks are cut. What is no JSON is no error here, it just yields nothing.
 
+mod capture;
 mod envelope_id;
 mod escape;
 mod key;
 mod short_string;
+mod slots;
+mod string;
 
-use memchr::memchr2;
 use serde_json::Value;
 
+#[cfg(test)]
+use self::capture::MAX_USAGE;
+use self::capture::UsageCapture;
 use self::envelope_id::EnvelopeId;
-use self::escape::StringEscape;
+pub(super) use self::escape::StringEscape;
 use self::key::{ScannedKey, StringPurpose, TopNumber};
 use self::short_string::ShortString;
+pub(super) use self::slots::{DocumentSlots, SlotKind};
 use super::ServiceTier;
 use super::sample::AnswerSample;
 use super::state::{AnswerNames, StateKey};
-
-/// The largest `usage` object that is read; the largest of today's has 600 bytes.
-const MAX_USAGE: usize = 4096;
-
-/// The bytes of a string that are looked at one by one.
-const SHORT_STRING: usize = 20;
 
 /// The characters that JSON's structure is made of, and the one that opens a string.
 static STRUCTURAL: [bool; 256] = {
@@ -80,6 +80,8 @@ pub(super) struct DocumentScan {
     sealed_list: Option<u32>,
     /// The names of state that were met; those of all documents of an answer.
     names: AnswerNames,
+    /// The parts that may be others in the next document, if this one comes in one piece.
+    slots: DocumentSlots,
 }
 
 /// The state of the top-level `choices`.
@@ -94,15 +96,6 @@ enum ChoicesState {
     Empty,
     /// The array has an element.
     Filled,
-}
-
-/// A `usage` object that is being kept.
-#[derive(Debug, Clone, Copy)]
-struct UsageCapture {
-    /// The depth within the object.
-    depth: u32,
-    /// Tells whether the object is on the document's top level, or that of its envelope.
-    is_outer: bool,
 }
 
 impl DocumentScan {
@@ -123,6 +116,8 @@ impl DocumentScan {
         (*tier, *numbers, *choices) = (None, [None; 3], ChoicesState::Absent);
         (*has_more, *opened, *listed, *alien) = (false, false, false, false);
         (*is_last, *has_candidates, self.sealed_list) = (false, false, None);
+        self.envelope_id.abandon();
+        self.slots.clear();
     }
 
     /// Returns the names of state that were met.
@@ -131,17 +126,31 @@ impl DocumentScan {
     }
 
     /// Reads on.
-    pub(super) fn feed(&mut self, mut bytes: &[u8], text: &mut AnswerSample) {
-        while !bytes.is_empty() {
-            let capture = self.capture;
+    pub(super) fn feed(&mut self, bytes: &[u8], text: &mut AnswerSample) {
+        let mut at = 0;
+        while at < bytes.len() {
+            let (capture, rest) = (self.capture, &bytes[at..]);
             let consumed = match self.string {
-                Some(purpose) => self.quoted(purpose, bytes, text),
-                None => self.structure(bytes),
+                Some(purpose) => {
+                    let consumed = self.quoted(purpose, rest, text);
+                    if self.string.is_none() {
+                        self.slots.close(purpose, at + consumed - 1); // without the quote
+                    }
+                    consumed
+                }
+                None => {
+                    if self.key == Some(ScannedKey::Number(TopNumber::Sequence)) {
+                        self.slots.number(rest, at);
+                    }
+                    let consumed = self.structure(rest);
+                    self.slots.open(at + consumed);
+                    consumed
+                }
             };
             if let Some(capture) = capture {
-                self.capture_piece(capture, &bytes[..consumed]);
+                self.capture_piece(capture, &rest[..consumed]);
             }
-            bytes = &bytes[consumed..];
+            at += consumed;
         }
     }
 
@@ -205,12 +214,20 @@ impl DocumentScan {
         self.opened && self.depth == 0 && !self.alien && !self.listed
     }
 
-    /// Reads up to the next string, or, while a `usage` is kept, up to the next structural character.
+    /// Returns the parts that may be others in a document that is like this one otherwise, and leads to the same outcome
+    /// but for its text and its number; `None` where no other does.
+    pub(super) fn slots(&self) -> Option<&DocumentSlots> {
+        let counts = self.captured.is_empty() && self.eval_counts() == [None; 2];
+        (counts && self.is_complete() && !self.is_last).then_some(&self.slots)
+    }
+
+    /// Reads up to the next string or the event's number, or, while a `usage` is kept, up to the next structural
+    /// character.
     fn structure(&mut self, bytes: &[u8]) -> usize {
         let mut at = 0;
         while at < bytes.len() && self.string.is_none() {
             at += self.punctuation(&bytes[at..]);
-            if self.capture.is_some() {
+            if self.capture.is_some() || self.key == Some(ScannedKey::Number(TopNumber::Sequence)) {
                 break;
             }
         }
@@ -259,10 +276,8 @@ impl DocumentScan {
 
     /// Reads on in a number.
     fn count(&mut self, number: TopNumber, digits: &[u8]) {
-        let counted = &mut self.numbers[number as usize];
-        for digit in digits.iter().filter(|byte| byte.is_ascii_digit()) {
-            *counted = Some(counted.unwrap_or_default().saturating_mul(10).saturating_add(u64::from(digit - b'0')));
-        }
+        let number = &mut self.numbers[number as usize];
+        *number = counted(*number, digits);
     }
 
     fn step(&mut self, byte: u8) {
@@ -310,130 +325,18 @@ impl DocumentScan {
             _ => {}
         }
     }
+}
 
-    fn open_string(&mut self) {
-        self.is_last |= self.key == Some(ScannedKey::FinishReason);
-        self.has_more |= matches!(self.key, Some(ScannedKey::Text | ScannedKey::Error));
-        let purpose = match self.key {
-            None => StringPurpose::Name,
-            Some(ScannedKey::Type) => StringPurpose::Kind,
-            Some(ScannedKey::Tier) => StringPurpose::Tier,
-            Some(ScannedKey::Text) => StringPurpose::Text,
-            Some(ScannedKey::State(key)) => {
-                self.names.begin();
-                StringPurpose::State(key)
-            }
-            Some(_) => StringPurpose::Nothing,
-        };
-        self.string = Some(purpose);
-        self.name.clear();
-    }
-
-    fn classify(&self) -> ScannedKey {
-        let inside = self.depth == 2 && self.outer == Some(ScannedKey::Envelope);
-        let in_vendors_place = match self.outer {
-            Some(ScannedKey::Groq) => self.depth == 2,
-            Some(ScannedKey::Choices) => self.depth == 3,
-            _ => false,
-        };
-        let Some(name) = self.name.known() else { return ScannedKey::Other };
-        match (self.depth, name) {
-            (1, b"type") => ScannedKey::Type,
-            (1, b"choices") => ScannedKey::Choices,
-            (1, b"sequence_number") => ScannedKey::Number(TopNumber::Sequence),
-            (1, b"prompt_eval_count") => ScannedKey::Number(TopNumber::PromptEval),
-            (1, b"eval_count") => ScannedKey::Number(TopNumber::Eval),
-            (1, b"error") => ScannedKey::Error,
-            (1, b"message" | b"response") => ScannedKey::Envelope,
-            (1, b"x_groq") => ScannedKey::Groq,
-            (1, b"candidates") => ScannedKey::Candidates,
-            (1, b"done") => ScannedKey::Done,
-            (3, b"finishReason") if self.outer == Some(ScannedKey::Candidates) => ScannedKey::FinishReason,
-            (1, b"usageMetadata") => ScannedKey::Usage,
-            (depth, b"usage") if depth == 1 || inside || in_vendors_place => ScannedKey::Usage,
-            (depth, b"service_tier") if depth == 1 || inside => ScannedKey::Tier,
-            _ if self.text_keys.iter().any(|key| key.as_bytes() == name) => ScannedKey::Text,
-            _ => self.state_key(name).map_or(ScannedKey::Other, ScannedKey::State),
-        }
-    }
-
-    fn state_key(&self, name: &[u8]) -> Option<StateKey> {
-        let is_sealed = self.sealed_list.is_some() && name == b"data";
-        if is_sealed { Some(StateKey::Sealed) } else { self.names.key(name) }
-    }
-
-    /// Reads up to the next escape or the string's end.
-    fn quoted(&mut self, purpose: StringPurpose, bytes: &[u8], text: &mut AnswerSample) -> usize {
-        if !matches!(self.escape, StringEscape::None) {
-            self.escaped(purpose, bytes[0], text);
-            return 1;
-        }
-        let end = string_end(bytes).unwrap_or(bytes.len());
-        self.envelope_id.extend(&bytes[..end]);
-        match purpose {
-            StringPurpose::Name | StringPurpose::Kind | StringPurpose::Tier => self.name.extend(&bytes[..end]),
-            StringPurpose::Text => text.extend(&bytes[..end]),
-            StringPurpose::State(key) => self.names.extend(key, &bytes[..end]),
-            StringPurpose::Nothing => {}
-        }
-        match bytes.get(end) {
-            Some(b'"') => {
-                self.string = None;
-                self.envelope_id.end();
-                match purpose {
-                    StringPurpose::Kind => self.kind = self.name,
-                    StringPurpose::Tier => self.tier = Some(ServiceTier::of_word(self.name.text())),
-                    StringPurpose::State(key) => {
-                        let is_inside = self.depth > 1 && self.outer == Some(ScannedKey::Envelope);
-                        self.names.end(key, self.depth - u32::from(is_inside));
-                    }
-                    _ => {}
-                }
-            }
-            Some(_) => self.escape = StringEscape::Begun,
-            None => return end,
-        }
-        end + 1
-    }
-
-    fn escaped(&mut self, purpose: StringPurpose, byte: u8, text: &mut AnswerSample) {
-        self.name.spoil();
-        let Some(character) = self.escape.read(byte) else { return };
-        let mut bytes = [0; 4];
-        match purpose {
-            StringPurpose::Text => text.extend(character.encode_utf8(&mut bytes).as_bytes()),
-            StringPurpose::State(key) => self.names.extend(key, character.encode_utf8(&mut bytes).as_bytes()),
-            _ => {}
-        }
-    }
-
-    /// Keeps a piece of the `usage` object, and reads it when that was the last.
-    fn capture_piece(&mut self, capture: UsageCapture, piece: &[u8]) {
-        if self.captured.len() + piece.len() > MAX_USAGE {
-            self.capture = None;
-            return;
-        }
-        self.captured.extend_from_slice(piece);
-        if self.depth < capture.depth {
-            self.capture = None;
-            if capture.is_outer || !self.usage_is_outer {
-                self.usage = serde_json::from_slice(&self.captured).ok();
-                self.usage_is_outer = capture.is_outer;
-            }
-        }
-    }
+/// Returns a number of which `before` had come, with more digits.
+pub(super) fn counted(before: Option<u64>, digits: &[u8]) -> Option<u64> {
+    let digits = digits.iter().filter(|byte| byte.is_ascii_digit());
+    digits.fold(before, |number, digit| {
+        Some(number.unwrap_or_default().saturating_mul(10).saturating_add(u64::from(digit - b'0')))
+    })
 }
 
 fn is_blank(run: &[u8]) -> bool {
     run.iter().all(u8::is_ascii_whitespace)
-}
-
-/// Returns where a string, or what has come of it, has its end or an escape. Most strings are keys and short: they end
-/// before a vector search would have begun.
-fn string_end(bytes: &[u8]) -> Option<usize> {
-    let (short, long) = bytes.split_at(bytes.len().min(SHORT_STRING));
-    let found = short.iter().position(|byte| matches!(byte, b'"' | b'\\'));
-    found.or_else(|| memchr2(b'"', b'\\', long).map(|end| end + short.len()))
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 
 use memchr::memchr2;
 
+use super::template::RepeatedEvent;
+
 const BOM: &[u8] = b"\xef\xbb\xbf";
 const DATA: &[u8] = b"data";
 const EVENT: &[u8] = b"event";
@@ -31,8 +33,8 @@ pub(super) enum EventPiece<'c> {
     Opened(usize),
     /// Bytes of its name, in order.
     Name(&'c [u8]),
-    /// Bytes of its data, in order.
-    Data(&'c [u8]),
+    /// Bytes of its data, in order, which begin at this byte.
+    Data { at: usize, bytes: &'c [u8] },
     /// Another line of data follows: the two are joined by a line feed.
     Joined,
     /// The event ends before this byte.
@@ -59,15 +61,26 @@ enum LineState {
 impl EventLines {
     /// Reads on, and tells `found` what there is.
     pub(super) fn feed<'c>(&mut self, chunk: &'c [u8], mut found: impl FnMut(EventPiece<'c>)) {
-        let mut at = self.skip_bom(chunk);
+        let mut at = 0;
+        while at < chunk.len() {
+            at = self.feed_event(chunk, at, &mut found);
+        }
+    }
+
+    /// Reads on from the byte `at` until an event may begin, or to the end of the chunk; returns where that is.
+    pub(super) fn feed_event<'c>(
+        &mut self,
+        chunk: &'c [u8],
+        mut at: usize,
+        found: &mut impl FnMut(EventPiece<'c>),
+    ) -> usize {
+        at += self.skip_bom(&chunk[at..]);
         while let Some(byte) = chunk.get(at) {
-            if std::mem::take(&mut self.after_cr) && *byte == b'\n' {
-                at += 1;
-                continue;
-            }
+            let is_rest = std::mem::take(&mut self.after_cr) && *byte == b'\n';
             at += match self.line {
-                LineState::Start => self.start(&chunk[at..], at, &mut found),
-                LineState::Name(length) => self.name(*byte, length, &mut found),
+                _ if is_rest => 1,
+                LineState::Start => self.start(&chunk[at..], at, found),
+                LineState::Name(length) => self.name(*byte, length, found),
                 LineState::EventField(length) => self.event_field(*byte, length),
                 LineState::Space => {
                     self.line = LineState::Data;
@@ -77,9 +90,23 @@ impl EventLines {
                     self.line = LineState::EventName;
                     usize::from(*byte == b' ')
                 }
-                LineState::Data | LineState::EventName | LineState::Skipped => self.rest(&chunk[at..], &mut found),
+                LineState::Data | LineState::EventName | LineState::Skipped => self.rest(&chunk[at..], at, found),
             };
+            if self.is_between() {
+                break;
+            }
         }
+        at
+    }
+
+    /// Returns whether an event may begin with the next byte.
+    pub(super) fn is_between(&self) -> bool {
+        !self.is_amid() && self.bom == BOM.len()
+    }
+
+    /// Notes that a whole event was read elsewhere, which ends with a carriage return or not.
+    pub(super) fn skip_event(&mut self, event: &RepeatedEvent) {
+        self.after_cr = event.ends_in_cr;
     }
 
     /// Returns whether an event has begun and not ended.
@@ -166,10 +193,10 @@ impl EventLines {
         1
     }
 
-    fn rest<'c>(&mut self, bytes: &'c [u8], found: &mut impl FnMut(EventPiece<'c>)) -> usize {
+    fn rest<'c>(&mut self, bytes: &'c [u8], at: usize, found: &mut impl FnMut(EventPiece<'c>)) -> usize {
         let end = memchr2(b'\r', b'\n', bytes).unwrap_or(bytes.len());
         match self.line {
-            LineState::Data if end > 0 => found(EventPiece::Data(&bytes[..end])),
+            LineState::Data if end > 0 => found(EventPiece::Data { at, bytes: &bytes[..end] }),
             LineState::EventName if end > 0 => found(EventPiece::Name(&bytes[..end])),
             _ => {}
         }
@@ -203,7 +230,7 @@ mod tests {
             lines.feed(chunk, |piece| match piece {
                 EventPiece::Opened(_) => data.clear(),
                 EventPiece::Name(_) => {}
-                EventPiece::Data(bytes) => data.extend_from_slice(bytes),
+                EventPiece::Data { bytes, .. } => data.extend_from_slice(bytes),
                 EventPiece::Joined => data.push(b'\n'),
                 EventPiece::Ended(_) => events.push(String::from_utf8_lossy(&data).into_owned()),
             });
@@ -235,10 +262,10 @@ mod tests {
             found,
             [
                 EventPiece::Opened(4),
-                EventPiece::Data(b"1"),
+                EventPiece::Data { at: 10, bytes: b"1" },
                 EventPiece::Ended(13),
                 EventPiece::Opened(13),
-                EventPiece::Data(b"2"),
+                EventPiece::Data { at: 19, bytes: b"2" },
                 EventPiece::Ended(23),
             ]
         );

@@ -29,6 +29,11 @@ impl EnvelopeId {
         self.is_known |= std::mem::take(&mut self.is_open);
     }
 
+    /// Takes no string of the next document for the id that this one ought to have.
+    pub(super) fn abandon(&mut self) {
+        self.is_open = false;
+    }
+
     /// Returns the id; empty while there is none.
     pub(super) fn text(&self) -> &str {
         if self.is_known { std::str::from_utf8(&self.bytes).unwrap_or_default() } else { "" }

@@ -2,7 +2,7 @@
 
 /// The escape that a string is amid of.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) enum StringEscape {
+pub(in super::super) enum StringEscape {
     #[default]
     None,
     Begun,
@@ -13,8 +13,13 @@ pub(super) enum StringEscape {
 }
 
 impl StringEscape {
+    /// Returns whether no escape is open.
+    pub(in super::super) const fn is_over(self) -> bool {
+        matches!(self, Self::None)
+    }
+
     /// Reads a byte of the escape; returns the character that it ends with, if it does.
-    pub(super) fn read(&mut self, byte: u8) -> Option<char> {
+    pub(in super::super) fn read(&mut self, byte: u8) -> Option<char> {
         let (escape, character) = match *self {
             Self::Hex { digits, value } => {
                 let value = value << 4 | char::from(byte).to_digit(16).unwrap_or_default();
