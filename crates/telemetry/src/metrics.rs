@@ -19,6 +19,7 @@ mod labels;
 mod peers;
 mod quotas;
 mod serving;
+mod streaming;
 #[cfg(test)]
 mod tests;
 mod watching;
@@ -46,6 +47,8 @@ pub use self::labels::{
 };
 pub use self::peers::{PeerMetrics, ProviderMetrics};
 pub use self::serving::{ClassifierMetrics, ModelInfo};
+pub use self::streaming::ChunkGaps;
+use self::streaming::StreamFamilies;
 pub use self::watching::{DriftMetrics, ShadowMetrics};
 
 /// The `policy` label of a request that no policy matched.
@@ -63,14 +66,11 @@ pub struct Metrics {
     shadow_decisions: Family<IntCounter, 3>,
     rejections: Family<IntCounter, 1>,
     client_requests: Family<IntCounter, 2>,
-    first_byte: Family<Histogram, 1>,
-    inter_chunk: Family<Histogram, 1>,
-    token_rate: Family<Histogram, 1>,
+    streaming: StreamFamilies,
     tokens: Family<IntCounter, 2>,
     usage_estimated: Family<IntCounter, 1>,
     usage_unknown: Family<IntCounter, 1>,
     costs: CostFamilies,
-    broken_streams: Family<IntCounter, 2>,
     attempts: Family<IntCounter, 2>,
     healthy: Family<IntGauge, 2>,
     ejections: Family<IntCounter, 3>,
@@ -113,17 +113,6 @@ pub struct Metrics {
     files: FileWatchMetrics,
 }
 
-/// The times between two chunks of one model's streamed answers.
-#[derive(Debug, Clone)]
-pub struct ChunkGaps(Histogram);
-
-impl ChunkGaps {
-    /// Notes one.
-    pub fn note(&self, gap: Duration) {
-        self.0.observe(gap.as_secs_f64());
-    }
-}
-
 impl Metrics {
     /// Creates every metric in a registry of its own.
     #[must_use]
@@ -138,14 +127,11 @@ impl Metrics {
             shadow_decisions: Family::register(r, define::SHADOW_DECISIONS),
             rejections: Family::register(r, define::REJECTIONS),
             client_requests: Family::register(r, define::CLIENT_REQUESTS),
-            first_byte: Family::register(r, define::FIRST_BYTE_TIME),
-            inter_chunk: Family::register(r, define::INTER_CHUNK_TIME),
-            token_rate: Family::register(r, define::TOKEN_RATE),
+            streaming: StreamFamilies::register(r),
             tokens: Family::register(r, define::TOKENS),
             usage_estimated: Family::register(r, define::ESTIMATED),
             usage_unknown: Family::register(r, define::UNKNOWN),
             costs: CostFamilies::register(r),
-            broken_streams: Family::register(r, define::BROKEN_STREAMS),
             attempts: Family::register(r, define::ATTEMPTS),
             healthy: Family::register(r, define::UPSTREAM_HEALTHY),
             ejections: Family::register(r, define::EJECTIONS),
@@ -245,23 +231,6 @@ impl Metrics {
         self.client_requests.with([client.into(), outcome.as_str().into()]).inc();
     }
 
-    /// Notes when an answer began. `model` is absent when the request passed through.
-    pub fn first_byte_arrived(&self, model: Option<&Name>, after: Duration) {
-        self.first_byte.with([model_label(model)]).observe(after.as_secs_f64());
-    }
-
-    /// Returns where the times between two chunks of a streamed answer are noted: a stream has thousands, and looks it up
-    /// once.
-    #[must_use]
-    pub fn chunk_gaps(&self, model: Option<&Name>) -> ChunkGaps {
-        ChunkGaps(self.inter_chunk.with([model_label(model)]))
-    }
-
-    /// Notes how fast a streamed answer came.
-    pub fn streamed(&self, model: Option<&Name>, tokens_per_second: f64) {
-        self.token_rate.with([model_label(model)]).observe(tokens_per_second);
-    }
-
     /// Counts tokens of an answered request.
     pub fn tokens_used(&self, model: Option<&Name>, direction: TokenDirection, tokens: u64) {
         self.tokens.with([model_label(model), direction.as_str().into()]).inc_by(tokens);
@@ -275,11 +244,6 @@ impl Metrics {
     /// Counts an answer whose tokens nobody knows.
     pub fn usage_unknown(&self, model: Option<&Name>) {
         self.usage_unknown.with([model_label(model)]).inc();
-    }
-
-    /// Counts a streamed answer that did not end as it should.
-    pub fn stream_broke(&self, model: Option<&Name>, cause: BrokenStream) {
-        self.broken_streams.with([model_label(model), cause.as_str().into()]).inc();
     }
 
     /// Counts one request to a provider.

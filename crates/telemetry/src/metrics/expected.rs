@@ -3,7 +3,7 @@
 use pointsman_core::config::Name;
 use pointsman_core::scores::ScoreSource;
 
-use super::{AttemptOutcome, BrokenStream, ClientOutcome, Metrics, TokenDirection};
+use super::{AttemptOutcome, ClientOutcome, Metrics, TokenDirection};
 
 impl Metrics {
     /// Starts the counter of every rejection at zero.
@@ -25,9 +25,7 @@ impl Metrics {
         for direction in TokenDirection::ALL {
             self.tokens.with([model.into(), direction.as_str().into()]);
         }
-        for cause in BrokenStream::ALL {
-            self.broken_streams.with([model.into(), cause.as_str().into()]);
-        }
+        self.streaming.expect_model(model);
         self.usage_estimated.with([model.into()]);
         self.usage_unknown.with([model.into()]);
         self.costs.expect_model(model);
