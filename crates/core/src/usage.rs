@@ -14,6 +14,7 @@ mod bill;
 mod billed;
 mod bounds;
 mod counts;
+mod events;
 mod filter;
 mod framing;
 mod gemini;
@@ -31,16 +32,17 @@ use serde_json::Value;
 pub use self::bill::{ServiceTier, Usage};
 pub use self::bounds::UsageBounds;
 use self::counts::ReportedCounts;
+use self::events::EventVerdict;
 pub use self::filter::{UsageEvent, UsageFilter};
 pub use self::framing::AnswerFraming;
 pub use self::opening::{AnswerError, AnswerOpening, OpeningVerdict};
 use self::responses::BrokenResponse;
 use self::sample::AnswerSample;
 use self::scan::DocumentScan;
-use self::sse::{EventLines, EventPiece};
+use self::sse::EventLines;
 use self::state::AnswerNames;
 pub use self::state::StateScope;
-use self::template::{EventTemplate, ReadEvent, RepeatedEvent};
+use self::template::{EventTemplate, RepeatedEvent};
 use crate::features::TokenCounter;
 use crate::prompt::Dialect;
 use crate::prompt::state::StateName;
@@ -81,42 +83,6 @@ struct AnswerState {
     /// True once an event was of Gemini's.
     is_gemini: bool,
     ended: bool,
-}
-
-/// An event that ended in the chunk at hand.
-#[derive(Debug, Clone, Copy)]
-struct FinishedEvent {
-    /// The byte at which the event began, unless that was in an earlier chunk.
-    start: Option<usize>,
-    end: usize,
-    verdict: EventVerdict,
-}
-
-/// The event that is open, as far as it came in the chunk at hand.
-#[derive(Debug, Default)]
-struct OpenEvent {
-    /// The byte at which it began, unless that was in an earlier chunk.
-    start: Option<usize>,
-    data: EventData,
-    /// The verdict on it, once it has ended.
-    verdict: Option<EventVerdict>,
-}
-
-/// The pieces of an event's data in the chunk at hand.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum EventData {
-    #[default]
-    None,
-    /// One, which begins at this byte.
-    One(usize),
-    Many,
-}
-
-/// The verdict on an event: the one that carries the usage and nothing else, or another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum EventVerdict {
-    Usage,
-    Other,
 }
 
 impl AnswerFormat {
@@ -270,73 +236,6 @@ impl UsageReader {
             return said;
         }
         ReportedCounts { tier: said.tier.or(tier), ..said }.summed(*shape)
-    }
-
-    /// Reads on and reports every event that ends; returns where the last one began, if it did so in this chunk.
-    fn read(&mut self, chunk: &[u8], mut ended: impl FnMut(FinishedEvent)) -> Option<usize> {
-        if self.framing == AnswerFraming::Json {
-            self.state.feed(chunk);
-            return None;
-        }
-        let (mut at, mut event) = (0, OpenEvent::default());
-        while at < chunk.len() {
-            if let Some(length) = self.read_repeated(&chunk[at..]) {
-                ended(FinishedEvent { start: Some(at), end: at + length, verdict: EventVerdict::Other });
-                at += length;
-                continue;
-            }
-            at = self.read_event(chunk, at, &mut event);
-            if let Some(verdict) = event.verdict {
-                let OpenEvent { start, data, .. } = std::mem::take(&mut event);
-                if let (Some(start), EventData::One(data)) = (start, data) {
-                    self.learn(ReadEvent { bytes: &chunk[start..at], data: data - start });
-                }
-                ended(FinishedEvent { start, end: at, verdict });
-            }
-        }
-        event.start
-    }
-
-    /// Reads the event at the beginning of `bytes` if it is like one before; returns its length.
-    fn read_repeated(&mut self, bytes: &[u8]) -> Option<usize> {
-        let Self { lines, template, state, .. } = self;
-        let event = lines.is_between().then(|| template.read(bytes, &mut state.text))??;
-        lines.skip_event(&event);
-        state.repeat(&event);
-        Some(event.length)
-    }
-
-    /// Reads on from the byte `at` to the end of an event or of the chunk; returns where that is.
-    fn read_event(&mut self, chunk: &[u8], at: usize, event: &mut OpenEvent) -> usize {
-        let Self { lines, state, .. } = self;
-        lines.feed_event(chunk, at, &mut |piece| match piece {
-            EventPiece::Opened(at) => {
-                event.start = Some(at);
-                state.scan.reset();
-                state.done = Some(0);
-            }
-            EventPiece::Name(_) => {}
-            EventPiece::Data { at, bytes } => {
-                event.data = if event.data == EventData::None { EventData::One(at) } else { EventData::Many };
-                state.data(bytes);
-            }
-            EventPiece::Joined => {
-                event.data = EventData::Many;
-                state.feed(b"\n");
-            }
-            EventPiece::Ended(_) => {
-                event.verdict = Some(state.verdict());
-                state.end_event();
-            }
-        })
-    }
-
-    /// Takes the event that was read for one that the next may be like, if its outcome allows that.
-    fn learn(&mut self, event: ReadEvent<'_>) {
-        let AnswerState { scan, ended, .. } = &self.state;
-        if let Some(slots) = scan.slots().filter(|_| !ended) {
-            self.template.learn(event, slots, scan.tier());
-        }
     }
 
     fn has_usage_events(&self) -> bool {

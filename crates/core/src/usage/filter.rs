@@ -2,7 +2,8 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::{AnswerFraming, EventVerdict, StateScope, UsageReader};
+use super::events::EventVerdict;
+use super::{AnswerFraming, StateScope, UsageReader};
 use crate::prompt::state::StateName;
 
 /// The largest event that is held back; most have a few hundred bytes.
