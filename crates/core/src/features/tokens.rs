@@ -108,15 +108,14 @@ impl TokenCounter {
     #[must_use]
     pub fn of(&self, prompt: &Prompt<'_>) -> TokenTally {
         let conversation = TextSequence::of_prompt(prompt);
-        let (tokens, estimated) =
-            conversation.measure(|sample| sample.tokens(), |tokens, whole, part| tokens * whole / part);
+        let (tokens, estimated) = conversation.measure(TextSample::tokens, |tokens, whole, part| tokens * whole / part);
         let count = TokenCount { tokens, estimated };
         TokenTally { count, ids: prompt.token_ids, bytes: conversation.bytes as u64 }
     }
 
     /// Looks at what the texts that [`TokenCounter::of`] counts are made of, as far as it counts them.
     pub(super) fn makeup_of(self, prompt: &Prompt<'_>) -> TextMakeup {
-        TextSequence::of_prompt(prompt).measure(|sample| sample.makeup(), TextMakeup::scaled).0
+        TextSequence::of_prompt(prompt).measure(TextSample::makeup, TextMakeup::scaled).0
     }
 
     /// Counts the tokens of `texts`, each encoded on its own.
@@ -126,8 +125,7 @@ impl TokenCounter {
     #[must_use]
     pub fn count<'t>(&self, texts: impl IntoIterator<Item = &'t str>) -> TokenCount {
         let conversation = TextSequence::of(texts.into_iter().map(CountedText::plain));
-        let (tokens, estimated) =
-            conversation.measure(|sample| sample.tokens(), |tokens, whole, part| tokens * whole / part);
+        let (tokens, estimated) = conversation.measure(TextSample::tokens, |tokens, whole, part| tokens * whole / part);
         TokenCount { tokens, estimated }
     }
 }
@@ -178,7 +176,7 @@ impl<'t> TextSequence<'t> {
     /// has for what so many have. Returns whether it did.
     fn measure<T: Add<Output = T> + Default>(
         &self,
-        measure: impl Fn(&TextSample<'_>) -> T,
+        measure: impl Fn(&TextSample<'t>) -> T,
         scaled: impl Fn(T, u64, u64) -> T,
     ) -> (T, bool) {
         let whole = if self.is_small() { self.whole() } else { self.sample(0..self.bytes, MAX_EFFORT) };
