@@ -1,0 +1,188 @@
+//! Translations between two APIs: of requests, whole answers, streams and errors.
+
+mod memo;
+mod stream;
+
+use std::ops::Range;
+
+pub use self::memo::RequestMemo;
+pub use self::stream::StreamTranslator;
+use crate::events::ServerEvent;
+use crate::family::DialectFamily;
+use crate::loss::LossReport;
+use crate::neutral::{NeutralAnswer, NeutralError, NeutralRequest, StreamEvent};
+use crate::refusal::TranslationRefusal;
+use crate::{chat, gemini, messages, responses};
+
+/// A translation of what clients of one API send to upstreams of another, and back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Translation {
+    /// The client's API.
+    pub client: DialectFamily,
+    /// The upstream's API.
+    pub upstream: DialectFamily,
+}
+
+/// What is known of the model that a request goes to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TranslationTarget<'t> {
+    /// The name of the model with its provider.
+    pub model: &'t str,
+    /// The most tokens that an answer of the model's may have. Anthropic's API wants a limit in every request.
+    pub max_output: Option<u64>,
+}
+
+/// A request in the upstream's words.
+#[derive(Debug, Clone)]
+pub struct TranslatedRequest {
+    /// The body.
+    pub body: Vec<u8>,
+    /// The place of the model's name in the body, quotes included; empty in APIs whose path names it.
+    pub model_span: Range<usize>,
+    /// Whether the answer comes as a stream.
+    pub stream: bool,
+    /// What the answer's translation must know of the request.
+    pub memo: RequestMemo,
+    /// What was not carried over as it was.
+    pub losses: LossReport,
+}
+
+/// What an answer's translation is told beside the answer.
+#[derive(Debug, Clone, Copy)]
+pub struct AnswerDetails<'d> {
+    /// The seconds since 1970, for APIs that say when an answer was made where the upstream's does not.
+    pub now: u64,
+    /// An id that no other answer has, for APIs whose ids the upstream's does not give: letters and digits.
+    pub unique: &'d str,
+    /// What is known of the request.
+    pub memo: &'d RequestMemo,
+}
+
+/// The reading and writing of one API.
+pub(crate) trait Api: Sync {
+    /// Reads a request.
+    fn read_request<'b>(
+        &self,
+        body: &'b [u8],
+        losses: &mut LossReport,
+    ) -> Result<NeutralRequest<'b>, TranslationRefusal>;
+
+    /// Writes a request. The place of the model's name in it is returned.
+    fn write_request(
+        &self,
+        request: &NeutralRequest<'_>,
+        target: &TranslationTarget<'_>,
+        writing: &mut RequestWriting<'_>,
+    ) -> Range<usize>;
+
+    /// Returns what the writing of an answer to this client's `body` must know beyond the neutral request: fields that
+    /// the API's answers repeat.
+    fn memo(&self, request: &NeutralRequest<'_>, body: &[u8]) -> RequestMemo;
+
+    /// Reads a whole answer.
+    fn read_answer<'b>(&self, body: &'b [u8]) -> Result<NeutralAnswer<'b>, TranslationRefusal>;
+
+    /// Writes a whole answer.
+    fn write_answer(&self, answer: &NeutralAnswer<'_>, details: &AnswerDetails<'_>) -> Vec<u8>;
+
+    /// Returns a reader of one stream's events.
+    fn event_reader(&self) -> Box<dyn EventReader>;
+
+    /// Returns a writer of one stream's events.
+    fn event_writer(&self, details: &AnswerDetails<'_>) -> Box<dyn EventWriter>;
+
+    /// Reads the body of an answer with an error's status; whatever it holds.
+    fn read_error<'b>(&self, status: u16, body: &'b [u8]) -> NeutralError<'b>;
+
+    /// Writes the body of an error.
+    fn write_error(&self, error: &NeutralError<'_>, status: u16) -> Vec<u8>;
+}
+
+/// What a writer of requests fills.
+pub(crate) struct RequestWriting<'w> {
+    /// The body, empty at the beginning.
+    pub(crate) body: &'w mut Vec<u8>,
+    /// What was not carried over as it was.
+    pub(crate) losses: &'w mut LossReport,
+}
+
+/// A reader of one stream.
+pub(crate) trait EventReader: Send {
+    /// Reads an event, and gives what it means to `found`, in order. An event that makes no sense is no event.
+    fn read(&mut self, event: ServerEvent<'_>, found: &mut dyn FnMut(StreamEvent<'_>));
+}
+
+/// A writer of one stream.
+pub(crate) trait EventWriter: Send {
+    /// Writes what an event is in the client's API to the end of `out`, whole events with their empty lines.
+    fn write(&mut self, event: &StreamEvent<'_>, out: &mut Vec<u8>);
+}
+
+fn api(family: DialectFamily) -> &'static dyn Api {
+    match family {
+        DialectFamily::Chat => &chat::Chat,
+        DialectFamily::Responses => &responses::Responses,
+        DialectFamily::Messages => &messages::Messages,
+        DialectFamily::Gemini => &gemini::Gemini,
+    }
+}
+
+impl Translation {
+    /// Translates a request's body.
+    ///
+    /// # Errors
+    /// When the body does not have the form of its API, or says something that must not be left out.
+    pub fn request(self, body: &[u8], target: &TranslationTarget<'_>) -> Result<TranslatedRequest, TranslationRefusal> {
+        let translated = self.request_with_losses(body, target)?;
+        match translated.losses.refusal() {
+            Some(loss) => Err(TranslationRefusal::Unsayable(loss.clone())),
+            None => Ok(translated),
+        }
+    }
+
+    /// Translates a request's body as far as it goes, to see what would be lost.
+    ///
+    /// # Errors
+    /// When the body does not have the form of its API.
+    pub fn request_with_losses(
+        self,
+        body: &[u8],
+        target: &TranslationTarget<'_>,
+    ) -> Result<TranslatedRequest, TranslationRefusal> {
+        let mut losses = LossReport::default();
+        let client = api(self.client);
+        let request = client.read_request(body, &mut losses)?;
+        let mut out = Vec::with_capacity(body.len() + body.len() / 4 + 256);
+        let mut writing = RequestWriting { body: &mut out, losses: &mut losses };
+        let model_span = api(self.upstream).write_request(&request, target, &mut writing);
+        let memo = client.memo(&request, body);
+        Ok(TranslatedRequest { body: out, model_span, stream: request.stream, memo, losses })
+    }
+
+    /// Translates a whole answer.
+    ///
+    /// # Errors
+    /// When the answer does not have the form of its API.
+    pub fn answer(self, body: &[u8], details: &AnswerDetails<'_>) -> Result<Vec<u8>, TranslationRefusal> {
+        let answer = api(self.upstream).read_answer(body)?;
+        Ok(api(self.client).write_answer(&answer, details))
+    }
+
+    /// Begins the translation of a stream.
+    #[must_use]
+    pub fn stream(self, details: &AnswerDetails<'_>) -> StreamTranslator {
+        StreamTranslator::new(api(self.upstream).event_reader(), api(self.client).event_writer(details))
+    }
+
+    /// Translates the body of an error, which came with `status`.
+    #[must_use]
+    pub fn error(self, status: u16, body: &[u8]) -> Vec<u8> {
+        api(self.client).write_error(&api(self.upstream).read_error(status, body), status)
+    }
+
+    /// Returns the name of the pair as headers and metrics have it: `messages->chat`.
+    #[must_use]
+    pub fn name(self) -> String {
+        format!("{}->{}", self.client.as_str(), self.upstream.as_str())
+    }
+}
