@@ -64,7 +64,11 @@ pub(super) fn value(out: &mut Vec<u8>, plain: &(impl Serialize + ?Sized)) {
 }
 
 /// Writes the elements of a list, with what `write` writes for each.
-pub(super) fn list<T>(out: &mut Vec<u8>, elements: impl IntoIterator<Item = T>, mut write: impl FnMut(&mut Vec<u8>, T)) {
+pub(super) fn list<T>(
+    out: &mut Vec<u8>,
+    elements: impl IntoIterator<Item = T>,
+    mut write: impl FnMut(&mut Vec<u8>, T),
+) {
     out.push(b'[');
     for (index, element) in elements.into_iter().enumerate() {
         if index > 0 {

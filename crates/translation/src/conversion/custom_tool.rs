@@ -19,11 +19,8 @@ pub fn description<'d>(own: Option<&'d str>, grammar: Option<(&str, &str)>) -> O
 /// Returns the function's arguments for a free text.
 #[must_use]
 pub fn wrap(input: &str) -> String {
-    let mut arguments = b"{\"input\":".to_vec();
-    let written = serde_json::to_writer(&mut arguments, input);
-    debug_assert!(written.is_ok(), "a string is JSON");
-    arguments.push(b'}');
-    String::from_utf8(arguments).expect("JSON is UTF-8")
+    // A value's text cannot fail to be written.
+    format!("{{\"input\":{}}}", serde_json::Value::from(input))
 }
 
 /// Returns the free text in a function's arguments; arguments of another form are the text themselves.

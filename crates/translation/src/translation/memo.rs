@@ -12,6 +12,8 @@ pub struct RequestMemo {
     /// The fields of the request that the client's API repeats in its answers: the members of a JSON object, without
     /// its braces.
     pub repeated: String,
+    /// Whether the client knows calls by their first form only: one `function_call` in a message of chat completions.
+    pub wants_function_call: bool,
 }
 
 impl RequestMemo {
@@ -23,6 +25,7 @@ impl RequestMemo {
             includes_usage: request.include_usage,
             custom_tools: custom.map(|tool| tool.name.clone().into_owned()).collect(),
             repeated: String::new(),
+            wants_function_call: false,
         }
     }
 
