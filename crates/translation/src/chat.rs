@@ -8,6 +8,7 @@ mod answer_reader;
 mod answer_writer;
 mod call_reader;
 mod chunk;
+mod cleaning;
 mod error;
 mod event_reader;
 mod event_writer;
@@ -35,7 +36,7 @@ use crate::loss::LossReport;
 use crate::neutral::{NeutralAnswer, NeutralError, NeutralRequest};
 use crate::refusal::TranslationRefusal;
 use crate::translation::{
-    AnswerDetails, Api, EventReader, EventWriter, RequestMemo, RequestWriting, TranslationTarget,
+    AnswerDetails, Api, CleanedRequest, EventReader, EventWriter, RequestMemo, RequestWriting, TranslationTarget,
 };
 
 /// OpenAI's chat completions.
@@ -57,6 +58,15 @@ impl Api for Chat {
         writing: &mut RequestWriting<'_>,
     ) -> Range<usize> {
         request_writer::write(request, target, writing)
+    }
+
+    fn clean_request(
+        &self,
+        body: &[u8],
+        target: &TranslationTarget<'_>,
+        losses: &mut LossReport,
+    ) -> Option<Result<CleanedRequest, TranslationRefusal>> {
+        Some(cleaning::clean(body, target, losses))
     }
 
     fn memo(&self, request: &NeutralRequest<'_>, _body: &[u8]) -> RequestMemo {

@@ -1,17 +1,19 @@
 //! Streams of chat completions, written.
 
+mod calls;
+
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use self::calls::{Call, CallWriting};
 use super::annotation;
-use super::answer_writer::{call_kind, id, service_tier};
+use super::answer_writer::{id, service_tier};
 use super::object::{self, ObjectWriter};
 use super::stop::{self, AnswerHolds};
 use super::{answer_writer, error, thought, usage};
-use crate::conversion::custom_tool::InputUnwrapping;
 use crate::conversion::sealed::Sealed;
-use crate::neutral::{CallKind, NeutralUsage, PartDelta, PartKind, Stop, StopReason, StreamEvent, Thinking};
+use crate::neutral::{NeutralUsage, PartDelta, PartKind, Stop, StopReason, StreamEvent, Thinking};
 use crate::translation::{AnswerDetails, EventWriter, RequestMemo};
 
 /// A writer of one stream.
@@ -32,6 +34,8 @@ pub(super) struct ChunkWriter {
 struct ChoiceWriting {
     index: u64,
     calls: usize,
+    /// The number of details of thoughts.
+    details: usize,
     /// The letters of its text.
     letters: usize,
     holds: AnswerHolds,
@@ -60,23 +64,6 @@ struct ThoughtWriting {
     is_redacted: bool,
     text: String,
     seal: Option<Sealed<'static>>,
-}
-
-struct CallWriting {
-    index: usize,
-    form: CallForm,
-    has_arguments: bool,
-}
-
-/// The form in which the client knows a call.
-enum CallForm {
-    Function,
-    /// The one call of the API's first form.
-    First,
-    /// Free text, as the upstream writes it.
-    Custom,
-    /// Free text out of a function's arguments.
-    Unwrapped(InputUnwrapping),
 }
 
 impl ChunkWriter {
@@ -112,7 +99,7 @@ impl ChunkWriter {
             return at;
         }
         let holds = AnswerHolds::default();
-        self.choices.push(ChoiceWriting { index, calls: 0, letters: 0, holds });
+        self.choices.push(ChoiceWriting { index, calls: 0, details: 0, letters: 0, holds });
         let at = self.choices.len() - 1;
         self.chunk(at, out, |delta| {
             delta.field("role", "assistant").field("content", "").field("refusal", &None::<&str>);
@@ -168,53 +155,6 @@ impl ChunkWriter {
         self.parts.push(PartWriting { choice, kind });
     }
 
-    fn open_call(&mut self, choice: usize, call: &Call<'_>, out: &mut Vec<u8>) -> CallWriting {
-        let state = &mut self.choices[choice];
-        state.holds.calls = true;
-        let index = state.calls;
-        state.calls += 1;
-        let form = match (call_kind(&self.memo, call.kind, call.name), call.kind) {
-            (CallKind::Function, _) if self.memo.wants_function_call => CallForm::First,
-            (CallKind::Function, _) => CallForm::Function,
-            (CallKind::Custom, CallKind::Custom) => CallForm::Custom,
-            (CallKind::Custom, CallKind::Function) => CallForm::Unwrapped(InputUnwrapping::default()),
-        };
-        let id = if call.id.is_empty() {
-            self.made_ids += 1;
-            Cow::Owned(format!("call_{}_{}", self.unique, self.made_ids - 1))
-        } else {
-            Cow::Borrowed(call.id)
-        };
-        match form {
-            CallForm::First if index > 0 => {}
-            CallForm::First => self.chunk(choice, out, |delta| {
-                delta.object("function_call").field("name", call.name).field("arguments", "").end();
-            }),
-            CallForm::Function => self.call_chunk((choice, index), out, |object| {
-                object.field("id", &*id).field("type", "function");
-                object.object("function").field("name", call.name).field("arguments", "").end();
-            }),
-            CallForm::Custom | CallForm::Unwrapped(_) => self.call_chunk((choice, index), out, |object| {
-                object.field("id", &*id).field("type", "custom");
-                object.object("custom").field("name", call.name).field("input", "").end();
-            }),
-        }
-        CallWriting { index, form, has_arguments: false }
-    }
-
-    /// Writes a chunk of the call at a place: its answer's, and its own in it.
-    fn call_chunk(&self, place: (usize, usize), out: &mut Vec<u8>, call: impl FnOnce(&mut ObjectWriter<'_>)) {
-        let (choice, index) = place;
-        self.chunk(choice, out, |delta| {
-            object::list(delta.key("tool_calls"), [call], |out, call| {
-                let mut object = ObjectWriter::begin(out);
-                object.field("index", &index);
-                call(&mut object);
-                object.end();
-            });
-        });
-    }
-
     fn delta(&mut self, part: usize, delta: &PartDelta<'_>, out: &mut Vec<u8>) {
         let Some(mut open) = self.parts.get_mut(part).map(PartWriting::take) else { return };
         match (&mut open.kind, delta) {
@@ -250,37 +190,6 @@ impl ChunkWriter {
         self.parts[part] = open;
     }
 
-    fn arguments(&self, choice: usize, call: &mut CallWriting, piece: &str, out: &mut Vec<u8>) {
-        if piece.is_empty() {
-            return;
-        }
-        call.has_arguments = true;
-        let place = (choice, call.index);
-        match &mut call.form {
-            CallForm::First if call.index > 0 => {}
-            CallForm::First => self.chunk(choice, out, |delta| {
-                delta.object("function_call").field("arguments", piece).end();
-            }),
-            CallForm::Function => self.call_chunk(place, out, |object| {
-                object.object("function").field("arguments", piece).end();
-            }),
-            CallForm::Custom => self.input(place, piece, out),
-            CallForm::Unwrapped(unwrapping) => {
-                let mut input = String::new();
-                unwrapping.push(piece, &mut input);
-                self.input(place, &input, out);
-            }
-        }
-    }
-
-    /// Writes a piece of the free text of the call at a place.
-    fn input(&self, place: (usize, usize), input: &str, out: &mut Vec<u8>) {
-        if input.is_empty() {
-            return;
-        }
-        self.call_chunk(place, out, |object| object.object("custom").field("input", input).end());
-    }
-
     fn citation(&self, choice: usize, begin: usize, raw: &RawValue, out: &mut Vec<u8>) {
         let mut list = Vec::new();
         annotation::write(raw, begin..self.choices[choice].letters, &mut list);
@@ -311,19 +220,12 @@ impl ChunkWriter {
         let Some(open) = self.parts.get_mut(part).map(PartWriting::take) else { return };
         match open.kind {
             PartState::Thinking(thought) => self.seal(open.choice, thought, out),
-            PartState::Call(CallWriting { index, form: CallForm::Unwrapped(mut unwrapping), .. }) => {
-                let mut input = String::new();
-                unwrapping.finish(&mut input);
-                self.input((open.choice, index), &input, out);
-            }
-            PartState::Call(mut call) if !call.has_arguments && !matches!(call.form, CallForm::Custom) => {
-                self.arguments(open.choice, &mut call, "{}", out);
-            }
+            PartState::Call(call) => self.close_call(open.choice, call, out),
             _ => {}
         }
     }
 
-    fn seal(&self, choice: usize, thought: ThoughtWriting, out: &mut Vec<u8>) {
+    fn seal(&mut self, choice: usize, thought: ThoughtWriting, out: &mut Vec<u8>) {
         let thinking = Thinking {
             text: thought.text.into(),
             is_summary: false,
@@ -331,9 +233,11 @@ impl ChunkWriter {
             sealed: thought.seal,
         };
         if thought::has_detail(&thinking) {
+            let index = self.choices[choice].details;
+            self.choices[choice].details += 1;
             self.chunk(choice, out, |delta| {
                 object::list(delta.key("reasoning_details"), [&thinking], |out, thinking| {
-                    thought::write_detail(out, thinking, 0);
+                    thought::write_detail(out, thinking, index);
                 });
             });
         }
@@ -365,13 +269,6 @@ impl ChunkWriter {
         }
         out.extend_from_slice(b"data: [DONE]\n\n");
     }
-}
-
-/// A call that begins.
-struct Call<'c> {
-    id: &'c str,
-    name: &'c str,
-    kind: CallKind,
 }
 
 impl PartWriting {

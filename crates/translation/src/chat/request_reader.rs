@@ -6,10 +6,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{tools_reader, turns_reader};
+use crate::conversion::effort;
 use crate::json::{self, Fields};
 use crate::loss::{Field, Loss, LossKind, LossReport};
 use crate::neutral::{
-    CacheTtl, Effort, NativeField, NeutralRequest, OutputFormat, Reasoning, ReasoningMode, Sampling, ServerTool, Tool,
+    CacheTtl, NativeField, NeutralRequest, OutputFormat, Reasoning, ReasoningMode, Sampling, ServerTool, Tool,
     ToolKind, Verbosity,
 };
 use crate::refusal::TranslationRefusal;
@@ -203,13 +204,7 @@ fn reasoning_object(object: &Fields<'_>) -> Option<Reasoning> {
 fn reasoning(text: &str) -> Option<Reasoning> {
     let mode = match text {
         "none" => ReasoningMode::Off,
-        "minimal" => ReasoningMode::Effort(Effort::Minimal),
-        "low" => ReasoningMode::Effort(Effort::Low),
-        "medium" => ReasoningMode::Effort(Effort::Medium),
-        "high" => ReasoningMode::Effort(Effort::High),
-        "xhigh" => ReasoningMode::Effort(Effort::XHigh),
-        "max" => ReasoningMode::Effort(Effort::Max),
-        _ => return None,
+        _ => ReasoningMode::Effort(effort::named(text)?),
     };
     Some(Reasoning { mode, form: None })
 }

@@ -8,9 +8,10 @@ use std::ops::Range;
 
 use super::object::{self, ObjectWriter};
 use super::{tools_writer, turns_writer};
+use crate::conversion::effort;
 use crate::family::DialectFamily;
 use crate::loss::{Field, LossReport};
-use crate::neutral::{CacheTtl, Effort, NeutralRequest, OutputFormat, Reasoning, ReasoningMode, Sampling, Verbosity};
+use crate::neutral::{CacheTtl, NeutralRequest, OutputFormat, Reasoning, ReasoningMode, Sampling, Verbosity};
 use crate::translation::{RequestWriting, TranslationTarget};
 
 /// The most texts that may end an answer.
@@ -118,38 +119,14 @@ fn reasoning(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, losses
 }
 
 fn effort(reasoning: Reasoning, losses: &mut LossReport) -> Option<&'static str> {
-    let effort = match reasoning.mode {
-        ReasoningMode::Off => return Some("none"),
-        ReasoningMode::Adaptive { effort } => effort?,
-        ReasoningMode::Effort(effort) | ReasoningMode::Budget { effort: Some(effort), .. } => effort,
-        ReasoningMode::Budget { tokens, effort: None } => {
-            let effort = effort_of_budget(tokens);
-            losses.changed(Field::Reasoning, format!("{tokens} tokens: effort {}", effort_name(effort)));
-            effort
-        }
-    };
-    Some(effort_name(effort))
-}
-
-/// Returns the effort that stands for a number of tokens.
-const fn effort_of_budget(tokens: u64) -> Effort {
-    match tokens {
-        0..4096 => Effort::Low,
-        4096..16_384 => Effort::Medium,
-        16_384..32_768 => Effort::High,
-        _ => Effort::XHigh,
+    if reasoning.mode == ReasoningMode::Off {
+        return Some("none");
     }
-}
-
-const fn effort_name(effort: Effort) -> &'static str {
-    match effort {
-        Effort::Minimal => "minimal",
-        Effort::Low => "low",
-        Effort::Medium => "medium",
-        Effort::High => "high",
-        Effort::XHigh => "xhigh",
-        Effort::Max => "max",
+    let name = effort::name(effort::of_mode(reasoning.mode)?);
+    if let ReasoningMode::Budget { tokens, effort: None } = reasoning.mode {
+        losses.changed(Field::Reasoning, format!("{tokens} tokens: effort {name}"));
     }
+    Some(name)
 }
 
 fn output(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, losses: &mut LossReport) {

@@ -2,6 +2,7 @@
 
 mod answers;
 mod errors;
+mod odd_bodies;
 mod other_vendors;
 mod own_api;
 mod requests;

@@ -361,3 +361,48 @@ fn cache_marks_are_left_to_the_implicit_cache_and_said() {
     assert_eq!(body["messages"][0]["content"], "a");
     assert_eq!(losses.to_string(), "changed=cache_marks");
 }
+
+#[test]
+fn rules_for_calls_are_carried() {
+    let function = ToolKind::Function { schema: Some(raw("{}")), strict: None };
+    let mut request = request();
+    request.tools = vec![Tool { name: "f".into(), description: None, kind: function, cache: None }];
+    request.tool_choice = Some(ToolChoice::Any);
+    request.parallel_calls = Some(false);
+    let (body, losses) = write_as(DialectFamily::Messages, request);
+
+    assert_eq!((&body["tool_choice"], &body["parallel_tool_calls"]), (&json!("required"), &json!(false)));
+    assert_eq!(losses.to_string(), "");
+}
+
+#[test]
+fn the_form_of_an_answer_is_carried() {
+    let format = |output: OutputFormat<'static>| {
+        let mut request = request();
+        request.output = Some(output);
+        write_as(DialectFamily::Responses, request).0["response_format"].clone()
+    };
+    let schema = OutputFormat::Schema {
+        name: Some("a b".into()),
+        description: Some("d".into()),
+        schema: raw(r#"{"type":"object"}"#),
+        strict: Some(false),
+    };
+
+    assert_eq!(format(OutputFormat::JsonObject), json!({"type": "json_object"}));
+    let named = json!({"name": "a_b", "description": "d", "schema": {"type": "object"}, "strict": false});
+    assert_eq!(format(schema), json!({"type": "json_schema", "json_schema": named}));
+}
+
+#[test]
+fn what_only_the_vendor_of_the_history_knows_is_lost_by_name() {
+    let native = |kind: &'static str| Part::new(PartBody::Native { kind: kind.into(), raw: raw("{}") });
+    let mut request = request();
+    request.turns = vec![
+        turn(TurnRole::User, vec![Part::text("a"), native("search_result")]),
+        turn(TurnRole::Assistant, vec![native("web_search_tool_result"), Part::text("b")]),
+        turn(TurnRole::User, vec![Part::text("c")]),
+    ];
+
+    assert_eq!(messages(request).1, "dropped=tools.server,documents");
+}

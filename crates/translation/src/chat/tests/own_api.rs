@@ -4,12 +4,16 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::conversion::sealed::Sealed;
 
 fn there_and_back(body: &Value) -> Value {
-    let target = TranslationTarget { model: body["model"].as_str().expect("a model"), max_output: None };
-    let translated = OWN.request(body.to_string().as_bytes(), &target).expect("translated");
-    assert_eq!(translated.losses.to_string(), "");
-    serde_json::from_slice(&translated.body).expect("JSON")
+    let text = body.to_string();
+    let mut losses = LossReport::default();
+    let request = read(&text, &mut losses).expect("a request");
+    let (mut back, written) = write_as(DialectFamily::Chat, request);
+    assert_eq!((losses.to_string(), written.to_string()), (String::new(), String::new()));
+    back["model"] = body["model"].clone();
+    back
 }
 
 /// Returns every kind of message.
@@ -133,4 +137,30 @@ proptest! {
 
         prop_assert_eq!(there_and_back(&body), body);
     }
+}
+
+#[test]
+fn what_other_vendors_sealed_is_taken_out_and_every_other_byte_stays() {
+    let seal = |maker| Sealed::new(maker, "SIG").to_field(DialectFamily::Chat).into_owned();
+    let (claude, google) = (seal(DialectFamily::Messages), seal(DialectFamily::Gemini));
+    let own = r#"{"type":"reasoning.encrypted","data":"E"}"#;
+    let body = format!(
+        r#"{{ "messages": [ {{"role": "user", "content":  "a", "odd": 1}},
+        {{"role":"assistant","content":"b","reasoning_content":"hm","reasoning_details":[{{"type":"reasoning.text","text":"hm","signature":"{claude}"}},{own}]}},
+        {{"role":"assistant","content":null,"tool_calls":[{{"id":"c","type":"function","function":{{"name":"f","arguments":"{{ }}"}},"extra_content":{{"google":{{"thought_signature":"{google}"}}}}}}]}} ],
+        "model" : "auto","stream":true, "odd": null }}"#
+    );
+    let expected = format!(
+        r#"{{ "messages": [ {{"role": "user", "content":  "a", "odd": 1}},
+        {{"role":"assistant","content":"b","reasoning_details":[{own}]}},
+        {{"role":"assistant","content":null,"tool_calls":[{{"id":"c","type":"function","function":{{"name":"f","arguments":"{{ }}"}}}}]}} ],
+        "model" : "m","stream":true, "odd": null }}"#
+    );
+    let target = TranslationTarget { model: "m", max_output: None };
+    let cleaned = OWN.request(body.as_bytes(), &target).expect("cleaned");
+
+    assert_eq!(String::from_utf8(cleaned.body.clone()).expect("text"), expected);
+    assert_eq!(&cleaned.body[cleaned.model_span], b"\"m\"");
+    assert!(cleaned.stream);
+    assert_eq!(cleaned.losses.to_string(), "dropped=thinking,thinking.sealed");
 }

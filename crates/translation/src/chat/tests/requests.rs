@@ -186,3 +186,13 @@ fn words_that_a_vendor_alone_keeps_are_refused() {
 
     assert_eq!(read_whole(&text).1.to_string(), "refused=audio");
 }
+
+#[test]
+fn a_turn_that_only_refuses_and_one_without_content_are_read_as_they_are() {
+    let text = turns(r#"[{"role":"assistant","content":null,"refusal":"no"},{"role":"user","content":""}]"#);
+    let (request, losses) = read_whole(&text);
+
+    assert!(losses.is_empty());
+    assert!(matches!(body(&request.turns[0].parts[0]), PartBody::Refusal(words) if words == "no"));
+    assert!(request.turns[1].parts.is_empty());
+}

@@ -1,0 +1,136 @@
+//! Calls of tools in streams of chat completions, written.
+
+use std::borrow::Cow;
+
+use super::ChunkWriter;
+use crate::chat::answer_writer::call_kind;
+use crate::chat::object::{self, ObjectWriter};
+use crate::conversion::custom_tool::InputUnwrapping;
+use crate::neutral::CallKind;
+
+/// A call that is being written.
+pub(super) struct CallWriting {
+    pub(super) index: usize,
+    pub(super) form: CallForm,
+    pub(super) has_arguments: bool,
+}
+
+/// The form in which the client knows a call.
+pub(super) enum CallForm {
+    Function,
+    /// The one call of the API's first form.
+    First,
+    /// Free text, as the upstream writes it.
+    Custom,
+    /// Free text out of a function's arguments.
+    Unwrapped(InputUnwrapping),
+}
+
+/// A call that begins.
+pub(super) struct Call<'c> {
+    pub(super) id: &'c str,
+    pub(super) name: &'c str,
+    pub(super) kind: CallKind,
+}
+
+impl ChunkWriter {
+    /// Begins a call.
+    pub(super) fn open_call(&mut self, choice: usize, call: &Call<'_>, out: &mut Vec<u8>) -> CallWriting {
+        let state = &mut self.choices[choice];
+        state.holds.calls = true;
+        let index = state.calls;
+        state.calls += 1;
+        let form = match (call_kind(&self.memo, call.kind, call.name), call.kind) {
+            (CallKind::Function, _) if self.memo.wants_function_call => CallForm::First,
+            (CallKind::Function, _) => CallForm::Function,
+            (CallKind::Custom, CallKind::Custom) => CallForm::Custom,
+            (CallKind::Custom, CallKind::Function) => CallForm::Unwrapped(InputUnwrapping::default()),
+        };
+        let id = if call.id.is_empty() {
+            self.made_ids += 1;
+            Cow::Owned(format!("call_{}_{}", self.unique, self.made_ids - 1))
+        } else {
+            Cow::Borrowed(call.id)
+        };
+        match form {
+            CallForm::First if index > 0 => {}
+            CallForm::First => self.chunk(choice, out, |delta| {
+                delta.object("function_call").field("name", call.name).field("arguments", "").end();
+            }),
+            CallForm::Function => self.call_chunk((choice, index), out, |object| {
+                object.field("id", &*id).field("type", "function");
+                object.object("function").field("name", call.name).field("arguments", "").end();
+            }),
+            CallForm::Custom | CallForm::Unwrapped(_) => self.call_chunk((choice, index), out, |object| {
+                object.field("id", &*id).field("type", "custom");
+                object.object("custom").field("name", call.name).field("input", "").end();
+            }),
+        }
+        CallWriting { index, form, has_arguments: false }
+    }
+
+    /// Writes a chunk of the call at a place: its answer's, and its own in it.
+    pub(super) fn call_chunk(
+        &self,
+        place: (usize, usize),
+        out: &mut Vec<u8>,
+        call: impl FnOnce(&mut ObjectWriter<'_>),
+    ) {
+        let (choice, index) = place;
+        self.chunk(choice, out, |delta| {
+            object::list(delta.key("tool_calls"), [call], |out, call| {
+                let mut object = ObjectWriter::begin(out);
+                object.field("index", &index);
+                call(&mut object);
+                object.end();
+            });
+        });
+    }
+
+    /// Writes a piece of a call's arguments.
+    pub(super) fn arguments(&self, choice: usize, call: &mut CallWriting, piece: &str, out: &mut Vec<u8>) {
+        if piece.is_empty() {
+            return;
+        }
+        call.has_arguments = true;
+        let place = (choice, call.index);
+        match &mut call.form {
+            CallForm::First if call.index > 0 => {}
+            CallForm::First => self.chunk(choice, out, |delta| {
+                delta.object("function_call").field("arguments", piece).end();
+            }),
+            CallForm::Function => self.call_chunk(place, out, |object| {
+                object.object("function").field("arguments", piece).end();
+            }),
+            CallForm::Custom => self.input(place, piece, out),
+            CallForm::Unwrapped(unwrapping) => {
+                let mut input = String::new();
+                unwrapping.push(piece, &mut input);
+                self.input(place, &input, out);
+            }
+        }
+    }
+
+    /// Writes a piece of the free text of the call at a place.
+    fn input(&self, place: (usize, usize), input: &str, out: &mut Vec<u8>) {
+        if input.is_empty() {
+            return;
+        }
+        self.call_chunk(place, out, |object| object.object("custom").field("input", input).end());
+    }
+
+    /// Writes what is left of a call that is whole: a client cannot read arguments that are no JSON.
+    pub(super) fn close_call(&self, choice: usize, mut call: CallWriting, out: &mut Vec<u8>) {
+        match call.form {
+            CallForm::Unwrapped(mut unwrapping) => {
+                let mut input = String::new();
+                unwrapping.finish(&mut input);
+                self.input((choice, call.index), &input, out);
+            }
+            CallForm::Function | CallForm::First if !call.has_arguments => {
+                self.arguments(choice, &mut call, "{}", out);
+            }
+            _ => {}
+        }
+    }
+}
