@@ -18,7 +18,7 @@ pub(super) fn write(answer: &NeutralAnswer<'_>, details: &AnswerDetails<'_>) -> 
     object.field("id", &*id(answer.id.as_deref(), details.unique)).field("object", "chat.completion");
     object.field("created", &answer.created.unwrap_or(details.now));
     object.field("model", answer.model.as_deref().unwrap_or_default());
-    let mut writer = ChoiceWriter { details, made_ids: 0 };
+    let mut writer = ChatChoiceWriter { details, made_ids: 0 };
     object::list(object.key("choices"), answer.choices.iter().enumerate(), |out, (index, choice)| {
         writer.choice(out, index, choice);
     });
@@ -53,12 +53,12 @@ pub(super) fn call_kind(memo: &RequestMemo, own: CallKind, name: &str) -> CallKi
     if own == CallKind::Custom { own } else { memo.kind_of(name) }
 }
 
-struct ChoiceWriter<'d> {
+struct ChatChoiceWriter<'d> {
     details: &'d AnswerDetails<'d>,
     made_ids: usize,
 }
 
-impl ChoiceWriter<'_> {
+impl ChatChoiceWriter<'_> {
     fn choice(&mut self, out: &mut Vec<u8>, index: usize, choice: &NeutralChoice<'_>) {
         let mut object = ObjectWriter::begin(out);
         object.field("index", &index);

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::chunk::{CallDelta, CallFunction};
-use super::event_reader::{Found, PartNumbers};
+use super::event_reader::{EventReceiver, PartNumbers};
 use super::{thought, turns_reader};
 use crate::neutral::{CallKind, PartDelta, PartKind, StreamEvent};
 
@@ -39,7 +39,13 @@ struct CallPiece<'b> {
 
 impl CallsReading {
     /// Reads a piece of a call.
-    pub(super) fn delta(&mut self, delta: &CallDelta<'_>, choice: u64, parts: &mut PartNumbers, found: &mut Found<'_>) {
+    pub(super) fn delta(
+        &mut self,
+        delta: &CallDelta<'_>,
+        choice: u64,
+        parts: &mut PartNumbers,
+        found: &mut EventReceiver<'_>,
+    ) {
         let (function, kind) = match &delta.custom {
             Some(custom) => (Some(custom), CallKind::Custom),
             None => (delta.function.as_ref(), CallKind::Function),
@@ -67,7 +73,7 @@ impl CallsReading {
         function: &CallFunction<'_>,
         choice: u64,
         parts: &mut PartNumbers,
-        found: &mut Found<'_>,
+        found: &mut EventReceiver<'_>,
     ) {
         let piece = CallPiece {
             id: "",
@@ -91,7 +97,7 @@ impl CallsReading {
     }
 
     /// Begins a call. Those before it whose arguments are whole end.
-    fn begin(&mut self, index: Option<u64>, kind: CallKind, found: &mut Found<'_>) -> usize {
+    fn begin(&mut self, index: Option<u64>, kind: CallKind, found: &mut EventReceiver<'_>) -> usize {
         for call in self.calls.iter_mut().filter(|call| call.end.is_whole) {
             call.close(found);
         }
@@ -101,13 +107,13 @@ impl CallsReading {
     }
 
     /// Closes every call.
-    pub(super) fn close(&mut self, found: &mut Found<'_>) {
+    pub(super) fn close(&mut self, found: &mut EventReceiver<'_>) {
         self.calls.iter_mut().for_each(|call| call.close(found));
     }
 }
 
 impl CallReading {
-    fn piece(&mut self, piece: CallPiece<'_>, choice: u64, parts: &mut PartNumbers, found: &mut Found<'_>) {
+    fn piece(&mut self, piece: CallPiece<'_>, choice: u64, parts: &mut PartNumbers, found: &mut EventReceiver<'_>) {
         if self.id.is_empty() {
             piece.id.clone_into(&mut self.id);
         }
@@ -134,7 +140,7 @@ impl CallReading {
         }
     }
 
-    fn close(&mut self, found: &mut Found<'_>) {
+    fn close(&mut self, found: &mut EventReceiver<'_>) {
         if let CallState::Open(part) = self.state {
             found(StreamEvent::Close { part });
         }

@@ -7,7 +7,7 @@ use crate::json::Text;
 
 /// A chunk. What only the first is asked for, and what has more than one form, stays the text that it is.
 #[derive(Deserialize)]
-pub(super) struct Chunk<'b> {
+pub(super) struct ChatChunk<'b> {
     #[serde(borrow, default)]
     pub(super) id: Option<&'b RawValue>,
     #[serde(borrow, default)]

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::call_reader::CallsReading;
-use super::chunk::{Chunk, ChunkChoice, ChunkDelta};
+use super::chunk::{ChatChunk, ChunkChoice, ChunkDelta};
 use super::stop::{self, AnswerHolds};
 use super::thought_reader::ThoughtReading;
 use super::{error, thought, turns_reader, usage};
@@ -18,7 +18,7 @@ use crate::neutral::{ErrorKind, NeutralError, Part, PartBody, PartDelta, PartKin
 use crate::translation::EventReader;
 
 /// The receiver of events.
-pub(super) type Found<'f> = dyn FnMut(StreamEvent<'_>) + 'f;
+pub(super) type EventReceiver<'f> = dyn FnMut(StreamEvent<'_>) + 'f;
 
 /// A reader of one stream.
 #[derive(Default)]
@@ -51,7 +51,7 @@ impl EventReader for ChunkReader {
             self.end(found);
             return;
         }
-        let Ok(chunk) = serde_json::from_str::<Chunk<'_>>(event.data) else { return };
+        let Ok(chunk) = serde_json::from_str::<ChatChunk<'_>>(event.data) else { return };
         if chunk.error.is_some() || event.name == "error" {
             let fields = Fields::of_document(event.data.as_bytes()).unwrap_or_default();
             self.has_ended = true;
@@ -70,7 +70,7 @@ impl EventReader for ChunkReader {
 }
 
 impl ChunkReader {
-    fn chunk(&mut self, chunk: &Chunk<'_>, found: &mut Found<'_>) {
+    fn chunk(&mut self, chunk: &ChatChunk<'_>, found: &mut EventReceiver<'_>) {
         let choices = chunk.choices.as_deref().unwrap_or_default();
         // Azure's first chunk holds nothing but what its filter says of the prompt.
         if !self.is_begun && (!choices.is_empty() || chunk.usage.is_some()) {
@@ -97,7 +97,7 @@ impl ChunkReader {
         }
     }
 
-    fn choice(&mut self, choice: &ChunkChoice<'_>, found: &mut Found<'_>) {
+    fn choice(&mut self, choice: &ChunkChoice<'_>, found: &mut EventReceiver<'_>) {
         let index = choice.index.unwrap_or_default();
         let at = self.choices.iter().position(|reading| reading.index == index).unwrap_or_else(|| {
             self.choices.push(ChoiceReading::of(index));
@@ -130,7 +130,7 @@ impl ChunkReader {
         !self.choices.is_empty() && self.choices.iter().all(|choice| choice.is_stopped)
     }
 
-    fn end(&mut self, found: &mut Found<'_>) {
+    fn end(&mut self, found: &mut EventReceiver<'_>) {
         if self.has_ended {
             return;
         }
@@ -184,7 +184,7 @@ impl ChoiceReading {
         self.text.or(self.refusal)
     }
 
-    fn delta(&mut self, delta: &ChunkDelta<'_>, parts: &mut PartNumbers, found: &mut Found<'_>) {
+    fn delta(&mut self, delta: &ChunkDelta<'_>, parts: &mut PartNumbers, found: &mut EventReceiver<'_>) {
         if ThoughtReading::is_in(delta) {
             self.close_said(found);
             let choice = self.index;
@@ -217,7 +217,7 @@ impl ChoiceReading {
         }
     }
 
-    fn content(&mut self, raw: &RawValue, parts: &mut PartNumbers, found: &mut Found<'_>) {
+    fn content(&mut self, raw: &RawValue, parts: &mut PartNumbers, found: &mut EventReceiver<'_>) {
         if let Some(text) = json::text(raw) {
             self.say(text, parts, found);
             return;
@@ -237,7 +237,7 @@ impl ChoiceReading {
         }
     }
 
-    fn say(&mut self, text: Cow<'_, str>, parts: &mut PartNumbers, found: &mut Found<'_>) {
+    fn say(&mut self, text: Cow<'_, str>, parts: &mut PartNumbers, found: &mut EventReceiver<'_>) {
         if text.is_empty() {
             return;
         }
@@ -249,7 +249,7 @@ impl ChoiceReading {
     }
 
     /// Reads citations and seals, which belong to the open text.
-    fn marks(&mut self, delta: &ChunkDelta<'_>, found: &mut Found<'_>) {
+    fn marks(&mut self, delta: &ChunkDelta<'_>, found: &mut EventReceiver<'_>) {
         let Some(part) = self.text else { return };
         for citation in delta.annotations.and_then(json::list).unwrap_or_default() {
             found(StreamEvent::Delta { part, delta: PartDelta::Citation(citation) });
@@ -259,19 +259,19 @@ impl ChoiceReading {
         }
     }
 
-    fn close_said(&mut self, found: &mut Found<'_>) {
+    fn close_said(&mut self, found: &mut EventReceiver<'_>) {
         for part in [self.text.take(), self.refusal.take()].into_iter().flatten() {
             found(StreamEvent::Close { part });
         }
     }
 
-    fn close_thought(&mut self, found: &mut Found<'_>) {
+    fn close_thought(&mut self, found: &mut EventReceiver<'_>) {
         if let Some(thought) = self.thought.take() {
             thought.close(found);
         }
     }
 
-    fn stop(&mut self, stop: Stop<'_>, found: &mut Found<'_>) {
+    fn stop(&mut self, stop: Stop<'_>, found: &mut EventReceiver<'_>) {
         self.is_stopped = true;
         self.close_thought(found);
         self.close_said(found);

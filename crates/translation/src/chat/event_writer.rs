@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use self::calls::{Call, CallWriting};
+use self::calls::{CallHead, CallPlace, CallWriting};
 use super::annotation;
 use super::answer_writer::{id, service_tier};
 use super::object::{self, ObjectWriter};
@@ -148,7 +148,7 @@ impl ChunkWriter {
                 PartState::Thinking(ThoughtWriting { is_redacted: *is_redacted, text: String::new(), seal: None })
             }
             PartKind::ToolCall { id, name, kind } => {
-                PartState::Call(self.open_call(choice, &Call { id, name, kind: *kind }, out))
+                PartState::Call(self.open_call(choice, &CallHead { id, name, kind: *kind }, out))
             }
             PartKind::Native { .. } => PartState::Other,
         };
@@ -176,7 +176,8 @@ impl ChunkWriter {
             (PartState::Thinking(thought), PartDelta::Sealed(seal)) => thought.seal = Some(owned(seal)),
             (PartState::Call(call), PartDelta::Arguments(piece)) => self.arguments(open.choice, call, piece, out),
             (PartState::Call(call), PartDelta::Sealed(seal)) => {
-                self.call_chunk((open.choice, call.index), out, |object| thought::write_signature(object, seal));
+                let place = CallPlace { choice: open.choice, index: call.index };
+                self.call_chunk(place, out, |object| thought::write_signature(object, seal));
             }
             (PartState::Text { .. }, PartDelta::Sealed(seal)) => {
                 self.chunk(open.choice, out, |delta| thought::write_signature(delta, seal));

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::chunk::ChunkDelta;
-use super::event_reader::Found;
+use super::event_reader::EventReceiver;
 use super::object::{self, ObjectWriter};
 use super::thought;
 use crate::conversion::sealed::Sealed;
@@ -44,14 +44,14 @@ impl ThoughtReading {
     }
 
     /// Opens a thought.
-    pub(super) fn open(part: usize, choice: u64, found: &mut Found<'_>) -> Self {
+    pub(super) fn open(part: usize, choice: u64, found: &mut EventReceiver<'_>) -> Self {
         let kind = PartKind::Thinking { is_summary: false, is_redacted: false };
         found(StreamEvent::Open { part, choice, kind });
         Self { part, field: thought::TEXT_FIELDS[0], details: Vec::new() }
     }
 
     /// Reads the pieces that are in a delta.
-    pub(super) fn delta(&mut self, delta: &ChunkDelta<'_>, found: &mut Found<'_>) {
+    pub(super) fn delta(&mut self, delta: &ChunkDelta<'_>, found: &mut EventReceiver<'_>) {
         let plain = [&delta.reasoning_content, &delta.reasoning].into_iter().zip(thought::TEXT_FIELDS);
         let plain = plain.filter_map(|(text, field)| Some((text.as_ref()?, field)));
         let plain = plain.into_iter().find(|(text, _)| !text.0.is_empty());
@@ -70,7 +70,7 @@ impl ThoughtReading {
     }
 
     /// Gives a piece of the thought's text.
-    pub(super) fn text(&self, text: Cow<'_, str>, found: &mut Found<'_>) {
+    pub(super) fn text(&self, text: Cow<'_, str>, found: &mut EventReceiver<'_>) {
         if !text.is_empty() {
             found(StreamEvent::Delta { part: self.part, delta: PartDelta::Text(text) });
         }
@@ -101,7 +101,7 @@ impl ThoughtReading {
     }
 
     /// Closes the thought, sealed with what its server wants back.
-    pub(super) fn close(self, found: &mut Found<'_>) {
+    pub(super) fn close(self, found: &mut EventReceiver<'_>) {
         let part = self.part;
         let seal = if self.details.is_empty() {
             thought::own_seal(self.field)

@@ -14,7 +14,7 @@ use crate::loss::{Field, LossReport};
 use crate::neutral::{NeutralRequest, Tool, ToolChoice, ToolKind};
 
 /// A function as the API has it.
-struct Function<'f> {
+struct FunctionTool<'f> {
     name: &'f str,
     description: Option<&'f str>,
     schema: Option<&'f str>,
@@ -67,7 +67,7 @@ fn write_tool(request: &NeutralRequest<'_>, tool: &Tool<'_>, out: &mut Vec<u8>, 
             let schema = schema.map(RawValue::get);
             let strict = tool_strict(request, *strict, schema, losses);
             let description = tool.description.as_deref();
-            function(&Function { name: &tool.name, description, schema, strict }, out);
+            function(&FunctionTool { name: &tool.name, description, schema, strict }, out);
         }
         ToolKind::Custom { grammar } if is_own => custom(tool, grammar.as_ref(), out),
         ToolKind::Custom { grammar } => {
@@ -75,7 +75,10 @@ fn write_tool(request: &NeutralRequest<'_>, tool: &Tool<'_>, out: &mut Vec<u8>, 
             let grammar = grammar.as_ref().map(|(syntax, definition)| (&**syntax, &**definition));
             let description = custom_tool::description(tool.description.as_deref(), grammar);
             let schema = Some(custom_tool::SCHEMA);
-            function(&Function { name: &tool.name, description: description.as_deref(), schema, strict: None }, out);
+            function(
+                &FunctionTool { name: &tool.name, description: description.as_deref(), schema, strict: None },
+                out,
+            );
         }
         ToolKind::Server(server) if is_own && server.kind != "web_search_options" => {
             out.extend_from_slice(server.raw.get().as_bytes());
@@ -85,7 +88,7 @@ fn write_tool(request: &NeutralRequest<'_>, tool: &Tool<'_>, out: &mut Vec<u8>, 
                 losses.changed(Field::ServerTools, format!("{} as a function", server.kind));
                 let schema = Some(known.schema);
                 let description = Some(known.description);
-                function(&Function { name: known.name, description, schema, strict: None }, out);
+                function(&FunctionTool { name: known.name, description, schema, strict: None }, out);
             }
             None => return false,
         },
@@ -93,7 +96,7 @@ fn write_tool(request: &NeutralRequest<'_>, tool: &Tool<'_>, out: &mut Vec<u8>, 
     true
 }
 
-fn function(tool: &Function<'_>, out: &mut Vec<u8>) {
+fn function(tool: &FunctionTool<'_>, out: &mut Vec<u8>) {
     let mut object = ObjectWriter::begin(out);
     object.field("type", "function");
     let mut function = object.object("function");

@@ -11,12 +11,12 @@ use crate::neutral::CallKind;
 /// A call that is being written.
 pub(super) struct CallWriting {
     pub(super) index: usize,
-    pub(super) form: CallForm,
+    pub(super) form: StreamedCallForm,
     pub(super) has_arguments: bool,
 }
 
 /// The form in which the client knows a call.
-pub(super) enum CallForm {
+pub(super) enum StreamedCallForm {
     Function,
     /// The one call of the API's first form.
     First,
@@ -27,24 +27,33 @@ pub(super) enum CallForm {
 }
 
 /// A call that begins.
-pub(super) struct Call<'c> {
+pub(super) struct CallHead<'c> {
     pub(super) id: &'c str,
     pub(super) name: &'c str,
     pub(super) kind: CallKind,
 }
 
+/// The place of a call in a stream.
+#[derive(Clone, Copy)]
+pub(super) struct CallPlace {
+    /// The place of its answer in the list of them.
+    pub(super) choice: usize,
+    /// Its number in the answer.
+    pub(super) index: usize,
+}
+
 impl ChunkWriter {
     /// Begins a call.
-    pub(super) fn open_call(&mut self, choice: usize, call: &Call<'_>, out: &mut Vec<u8>) -> CallWriting {
+    pub(super) fn open_call(&mut self, choice: usize, call: &CallHead<'_>, out: &mut Vec<u8>) -> CallWriting {
         let state = &mut self.choices[choice];
         state.holds.calls = true;
         let index = state.calls;
         state.calls += 1;
         let form = match (call_kind(&self.memo, call.kind, call.name), call.kind) {
-            (CallKind::Function, _) if self.memo.wants_function_call => CallForm::First,
-            (CallKind::Function, _) => CallForm::Function,
-            (CallKind::Custom, CallKind::Custom) => CallForm::Custom,
-            (CallKind::Custom, CallKind::Function) => CallForm::Unwrapped(InputUnwrapping::default()),
+            (CallKind::Function, _) if self.memo.wants_function_call => StreamedCallForm::First,
+            (CallKind::Function, _) => StreamedCallForm::Function,
+            (CallKind::Custom, CallKind::Custom) => StreamedCallForm::Custom,
+            (CallKind::Custom, CallKind::Function) => StreamedCallForm::Unwrapped(InputUnwrapping::default()),
         };
         let id = if call.id.is_empty() {
             self.made_ids += 1;
@@ -52,31 +61,29 @@ impl ChunkWriter {
         } else {
             Cow::Borrowed(call.id)
         };
+        let place = CallPlace { choice, index };
         match form {
-            CallForm::First if index > 0 => {}
-            CallForm::First => self.chunk(choice, out, |delta| {
+            StreamedCallForm::First if index > 0 => {}
+            StreamedCallForm::First => self.chunk(choice, out, |delta| {
                 delta.object("function_call").field("name", call.name).field("arguments", "").end();
             }),
-            CallForm::Function => self.call_chunk((choice, index), out, |object| {
+            StreamedCallForm::Function => self.call_chunk(place, out, |object| {
                 object.field("id", &*id).field("type", "function");
                 object.object("function").field("name", call.name).field("arguments", "").end();
             }),
-            CallForm::Custom | CallForm::Unwrapped(_) => self.call_chunk((choice, index), out, |object| {
-                object.field("id", &*id).field("type", "custom");
-                object.object("custom").field("name", call.name).field("input", "").end();
-            }),
+            StreamedCallForm::Custom | StreamedCallForm::Unwrapped(_) => {
+                self.call_chunk(place, out, |object| {
+                    object.field("id", &*id).field("type", "custom");
+                    object.object("custom").field("name", call.name).field("input", "").end();
+                });
+            }
         }
         CallWriting { index, form, has_arguments: false }
     }
 
-    /// Writes a chunk of the call at a place: its answer's, and its own in it.
-    pub(super) fn call_chunk(
-        &self,
-        place: (usize, usize),
-        out: &mut Vec<u8>,
-        call: impl FnOnce(&mut ObjectWriter<'_>),
-    ) {
-        let (choice, index) = place;
+    /// Writes a chunk of the call at a place.
+    pub(super) fn call_chunk(&self, place: CallPlace, out: &mut Vec<u8>, call: impl FnOnce(&mut ObjectWriter<'_>)) {
+        let CallPlace { choice, index } = place;
         self.chunk(choice, out, |delta| {
             object::list(delta.key("tool_calls"), [call], |out, call| {
                 let mut object = ObjectWriter::begin(out);
@@ -93,17 +100,17 @@ impl ChunkWriter {
             return;
         }
         call.has_arguments = true;
-        let place = (choice, call.index);
+        let place = CallPlace { choice, index: call.index };
         match &mut call.form {
-            CallForm::First if call.index > 0 => {}
-            CallForm::First => self.chunk(choice, out, |delta| {
+            StreamedCallForm::First if call.index > 0 => {}
+            StreamedCallForm::First => self.chunk(choice, out, |delta| {
                 delta.object("function_call").field("arguments", piece).end();
             }),
-            CallForm::Function => self.call_chunk(place, out, |object| {
+            StreamedCallForm::Function => self.call_chunk(place, out, |object| {
                 object.object("function").field("arguments", piece).end();
             }),
-            CallForm::Custom => self.input(place, piece, out),
-            CallForm::Unwrapped(unwrapping) => {
+            StreamedCallForm::Custom => self.input(place, piece, out),
+            StreamedCallForm::Unwrapped(unwrapping) => {
                 let mut input = String::new();
                 unwrapping.push(piece, &mut input);
                 self.input(place, &input, out);
@@ -112,7 +119,7 @@ impl ChunkWriter {
     }
 
     /// Writes a piece of the free text of the call at a place.
-    fn input(&self, place: (usize, usize), input: &str, out: &mut Vec<u8>) {
+    fn input(&self, place: CallPlace, input: &str, out: &mut Vec<u8>) {
         if input.is_empty() {
             return;
         }
@@ -122,12 +129,12 @@ impl ChunkWriter {
     /// Writes what is left of a call that is whole: a client cannot read arguments that are no JSON.
     pub(super) fn close_call(&self, choice: usize, mut call: CallWriting, out: &mut Vec<u8>) {
         match call.form {
-            CallForm::Unwrapped(mut unwrapping) => {
+            StreamedCallForm::Unwrapped(mut unwrapping) => {
                 let mut input = String::new();
                 unwrapping.finish(&mut input);
-                self.input((choice, call.index), &input, out);
+                self.input(CallPlace { choice, index: call.index }, &input, out);
             }
-            CallForm::Function | CallForm::First if !call.has_arguments => {
+            StreamedCallForm::Function | StreamedCallForm::First if !call.has_arguments => {
                 self.arguments(choice, &mut call, "{}", out);
             }
             _ => {}
