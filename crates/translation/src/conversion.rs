@@ -7,3 +7,4 @@ pub mod media;
 pub mod sealed;
 pub(crate) mod sequence;
 pub mod tool_id;
+pub mod tool_name;

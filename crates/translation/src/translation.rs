@@ -1,10 +1,12 @@
 //! Translations between two APIs: of requests, whole answers, streams and errors.
 
+mod long_names;
 mod memo;
 mod stream;
 
 use std::ops::Range;
 
+use self::long_names::LongNameWriter;
 pub use self::memo::RequestMemo;
 pub use self::stream::StreamTranslator;
 use crate::events::ServerEvent;
@@ -197,14 +199,19 @@ impl Translation {
     /// # Errors
     /// When the answer does not have the form of its API.
     pub fn answer(self, body: &[u8], details: &AnswerDetails<'_>) -> Result<Vec<u8>, TranslationRefusal> {
-        let answer = api(self.upstream).read_answer(body)?;
+        let mut answer = api(self.upstream).read_answer(body)?;
+        long_names::restore(&mut answer, details.memo);
         Ok(api(self.client).write_answer(&answer, details))
     }
 
     /// Begins the translation of a stream.
     #[must_use]
     pub fn stream(self, details: &AnswerDetails<'_>) -> StreamTranslator {
-        StreamTranslator::new(api(self.upstream).event_reader(), api(self.client).event_writer(details))
+        let mut writer = api(self.client).event_writer(details);
+        if !details.memo.long_names.is_empty() {
+            writer = Box::new(LongNameWriter { names: details.memo.long_names.clone(), inner: writer });
+        }
+        StreamTranslator::new(api(self.upstream).event_reader(), writer)
     }
 
     /// Translates the body of an error, which came with `status`.

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::stop::{self, AnswerHolds};
 use super::{thought, turns_reader, usage};
+use crate::conversion::tool_name;
 use crate::json::{self, Fields};
 use crate::neutral::{Audio, MediaSource, NeutralAnswer, NeutralChoice, Part, PartBody, Stop, StopReason, ToolCall};
 use crate::refusal::TranslationRefusal;
@@ -83,11 +84,19 @@ fn message_parts<'b>(message: &Fields<'b>) -> Vec<Part<'b>> {
     if let Some(sound) = message.object("audio") {
         parts.extend(audio(&sound));
     }
-    parts.extend(message.list("tool_calls").into_iter().filter_map(turns_reader::call));
+    parts.extend(message.list("tool_calls").into_iter().filter_map(turns_reader::call).map(with_own_name));
     let function =
         message.object("function_call").and_then(|call| turns_reader::function_call(&call, Cow::Borrowed("")));
     parts.extend(function.map(|call: ToolCall<'b>| Part::new(PartBody::ToolCall(call))));
     parts
+}
+
+/// Returns a call under the name that the client gave its tool.
+fn with_own_name(mut part: Part<'_>) -> Part<'_> {
+    if let PartBody::ToolCall(call) = &mut part.body {
+        call.name = tool_name::original(std::mem::take(&mut call.name));
+    }
+    part
 }
 
 fn audio<'b>(sound: &Fields<'b>) -> Option<Part<'b>> {

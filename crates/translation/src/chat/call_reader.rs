@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::chunk::{CallDelta, CallFunction};
 use super::event_reader::{EventReceiver, PartNumbers};
 use super::{thought, turns_reader};
+use crate::conversion::tool_name;
 use crate::neutral::{CallKind, PartDelta, PartKind, StreamEvent};
 
 /// The calls of one of the answers.
@@ -129,8 +130,8 @@ impl CallReading {
             arguments = Cow::Owned(std::mem::take(kept));
             let part = parts.next();
             self.state = CallState::Open(part);
-            let kind =
-                PartKind::ToolCall { id: Cow::Borrowed(&self.id), name: Cow::Borrowed(piece.name), kind: self.kind };
+            let name = tool_name::original(Cow::Borrowed(piece.name));
+            let kind = PartKind::ToolCall { id: Cow::Borrowed(&self.id), name, kind: self.kind };
             found(StreamEvent::Open { part, choice, kind });
         }
         if let CallState::Open(part) = self.state

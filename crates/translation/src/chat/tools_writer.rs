@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::object::{self, ObjectWriter};
 use super::request_writer::is_own;
 use crate::conversion::client_tool::ClientTool;
-use crate::conversion::custom_tool;
+use crate::conversion::{custom_tool, tool_name};
 use crate::family::DialectFamily;
 use crate::loss::{Field, LossReport};
 use crate::neutral::{NeutralRequest, Tool, ToolChoice, ToolKind};
@@ -67,7 +67,8 @@ fn write_tool(request: &NeutralRequest<'_>, tool: &Tool<'_>, out: &mut Vec<u8>, 
             let schema = schema.map(RawValue::get);
             let strict = tool_strict(request, *strict, schema, losses);
             let description = tool.description.as_deref();
-            function(&FunctionTool { name: &tool.name, description, schema, strict }, out);
+            let name = written_name(request, &tool.name);
+            function(&FunctionTool { name: &name, description, schema, strict }, out);
         }
         ToolKind::Custom { grammar } if is_own => custom(tool, grammar.as_ref(), out),
         ToolKind::Custom { grammar } => {
@@ -94,6 +95,11 @@ fn write_tool(request: &NeutralRequest<'_>, tool: &Tool<'_>, out: &mut Vec<u8>, 
         },
     }
     true
+}
+
+/// Returns the name of a tool as the API takes it.
+fn written_name<'n>(request: &NeutralRequest<'_>, name: &'n str) -> Cow<'n, str> {
+    if is_own(request) { Cow::Borrowed(name) } else { tool_name::written(name) }
 }
 
 fn function(tool: &FunctionTool<'_>, out: &mut Vec<u8>) {
@@ -179,8 +185,9 @@ fn named(request: &NeutralRequest<'_>, name: &str, out: &mut Vec<u8>) {
         Some(ToolKind::Server(server)) => ClientTool::of_kind(&server.kind).map_or(name, |known| known.name),
         _ => name,
     };
+    let name = written_name(request, name);
     let mut choice = ObjectWriter::begin(out);
-    choice.field("type", kind).object(kind).field("name", name).end();
+    choice.field("type", kind).object(kind).field("name", &*name).end();
     choice.end();
 }
 

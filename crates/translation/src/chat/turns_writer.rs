@@ -8,7 +8,7 @@ use super::object::ObjectWriter;
 use super::parts_writer::{self, ContentWriting};
 use super::request_writer::is_own;
 use super::thought;
-use crate::conversion::{custom_tool, tool_id};
+use crate::conversion::{custom_tool, tool_id, tool_name};
 use crate::family::DialectFamily;
 use crate::loss::{Field, LossReport};
 use crate::neutral::{CallKind, NeutralRequest, Part, PartBody, Thinking, ToolCall, ToolResult, Turn, TurnRole};
@@ -251,8 +251,9 @@ fn write_call(out: &mut Vec<u8>, part: &Part<'_>, id: &str, is_own: bool) {
             (CallKind::Function, "") if !is_own => Cow::Borrowed("{}"),
             (CallKind::Function, arguments) => Cow::Borrowed(arguments),
         };
+        let name = if is_own { Cow::Borrowed(&*call.name) } else { tool_name::written(&call.name) };
         object.field("type", "function");
-        object.object("function").field("name", &*call.name).field("arguments", &*arguments).end();
+        object.object("function").field("name", &*name).field("arguments", &*arguments).end();
     }
     if let Some(seal) = part.sealed.as_ref().filter(|seal| seal.maker == DialectFamily::Chat) {
         thought::write_signature(&mut object, seal);

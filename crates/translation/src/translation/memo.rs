@@ -1,5 +1,6 @@
 //! What is kept of a request until its answer.
 
+use crate::conversion::tool_name;
 use crate::neutral::{CallKind, NeutralRequest, ToolKind};
 
 /// What an answer's translation must know of its request.
@@ -14,6 +15,8 @@ pub struct RequestMemo {
     pub repeated: String,
     /// Whether the client knows calls by their first form only: one `function_call` in a message of chat completions.
     pub wants_function_call: bool,
+    /// The names of tools that some upstreams know by a hash.
+    pub long_names: Vec<String>,
 }
 
 impl RequestMemo {
@@ -26,6 +29,7 @@ impl RequestMemo {
             custom_tools: custom.map(|tool| tool.name.clone().into_owned()).collect(),
             repeated: String::new(),
             wants_function_call: false,
+            long_names: long_names(request),
         }
     }
 
@@ -34,4 +38,9 @@ impl RequestMemo {
     pub fn kind_of(&self, name: &str) -> CallKind {
         if self.custom_tools.iter().any(|custom| custom == name) { CallKind::Custom } else { CallKind::Function }
     }
+}
+
+fn long_names(request: &NeutralRequest<'_>) -> Vec<String> {
+    let names = request.tools.iter().map(|tool| &*tool.name).filter(|name| tool_name::is_long(name));
+    names.map(str::to_owned).collect()
 }

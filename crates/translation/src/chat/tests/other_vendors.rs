@@ -406,3 +406,31 @@ fn what_only_the_vendor_of_the_history_knows_is_lost_by_name() {
 
     assert_eq!(messages(request).1, "dropped=tools.server,documents");
 }
+
+#[test]
+fn tools_have_names_that_the_api_takes_and_the_client_knows_their_calls() {
+    let long = "mcp__".repeat(20);
+    let names = ["a.b", long.as_str()];
+    let function = |name: &'static str| {
+        let kind = ToolKind::Function { schema: Some(raw("{}")), strict: None };
+        Tool { name: name.into(), description: None, kind, cache: None }
+    };
+    let mut request = request();
+    request.tools = names.iter().map(|name| function(String::leak((*name).to_owned()))).collect();
+    let memo = RequestMemo::of(&request);
+    let (body, _) = write_as(DialectFamily::Gemini, request);
+
+    let written: Vec<_> =
+        (0..2).map(|at| body["tools"][at]["function"]["name"].as_str().expect("a name").to_owned()).collect();
+    assert!(written.iter().all(|name| name.len() <= 64 && !name.contains('.')), "{written:?}");
+    for (name, own) in written.iter().zip(names) {
+        let call = json!({"index": 0, "id": "1", "type": "function", "function": {"name": name, "arguments": "{}"}});
+        let message = json!({"choices": [{"message": {"tool_calls": [call]}, "finish_reason": "tool_calls"}]});
+        let answer = OWN.answer(message.to_string().as_bytes(), &details(&memo)).expect("an answer");
+        let answer: Value = serde_json::from_slice(&answer).expect("JSON");
+        assert_eq!(answer["choices"][0]["message"]["tool_calls"][0]["function"]["name"], own);
+        let chunk = json!({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]});
+        let stream = OWN.stream(&details(&memo)).push(format!("data: {chunk}\n\n").as_bytes());
+        assert!(String::from_utf8(stream).expect("text").contains(&format!("\"name\":\"{own}\"")));
+    }
+}
