@@ -16,7 +16,7 @@ pub struct Fields<'b>(Vec<(Cow<'b, str>, &'b RawValue)>);
 /// A string that borrows from the body where it holds no escapes.
 #[derive(serde::Deserialize)]
 #[serde(transparent)]
-struct Text<'b>(#[serde(borrow)] Cow<'b, str>);
+pub(crate) struct Text<'b>(#[serde(borrow)] pub(crate) Cow<'b, str>);
 
 impl<'b> Fields<'b> {
     /// Reads an object out of the bytes of a document.

@@ -75,6 +75,17 @@ pub(crate) trait Api: Sync {
         writing: &mut RequestWriting<'_>,
     ) -> Range<usize>;
 
+    /// Takes what other vendors sealed out of a request that goes to a model of this API's own vendor; every other byte
+    /// stays. `None` where the API has no such way: the request is read and written then.
+    fn clean_request(
+        &self,
+        _body: &[u8],
+        _target: &TranslationTarget<'_>,
+        _losses: &mut LossReport,
+    ) -> Option<Result<CleanedRequest, TranslationRefusal>> {
+        None
+    }
+
     /// Returns what the writing of an answer to this client's `body` must know beyond the neutral request: fields that
     /// the API's answers repeat.
     fn memo(&self, request: &NeutralRequest<'_>, body: &[u8]) -> RequestMemo;
@@ -96,6 +107,14 @@ pub(crate) trait Api: Sync {
 
     /// Writes the body of an error.
     fn write_error(&self, error: &NeutralError<'_>, status: u16) -> Vec<u8>;
+}
+
+/// A request without what other vendors sealed.
+pub(crate) struct CleanedRequest {
+    pub(crate) body: Vec<u8>,
+    /// The place of the model's name in the body, quotes included.
+    pub(crate) model_span: Range<usize>,
+    pub(crate) stream: bool,
 }
 
 /// What a writer of requests fills.
@@ -151,6 +170,12 @@ impl Translation {
     ) -> Result<TranslatedRequest, TranslationRefusal> {
         let mut losses = LossReport::default();
         let client = api(self.client);
+        if self.client == self.upstream
+            && let Some(cleaned) = client.clean_request(body, target, &mut losses)
+        {
+            let CleanedRequest { body, model_span, stream } = cleaned?;
+            return Ok(TranslatedRequest { body, model_span, stream, memo: RequestMemo::default(), losses });
+        }
         let request = client.read_request(body, &mut losses)?;
         let mut out = Vec::with_capacity(body.len() + body.len() / 4 + 256);
         let mut writing = RequestWriting { body: &mut out, losses: &mut losses };
