@@ -90,3 +90,6 @@ impl Api for Messages {
         out
     }
 }
+
+#[cfg(test)]
+mod tests;

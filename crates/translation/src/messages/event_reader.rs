@@ -68,15 +68,11 @@ struct Delta<'b> {
 
 impl EventReader for MessagesReader {
     fn read(&mut self, event: ServerEvent<'_>, found: &mut dyn FnMut(StreamEvent<'_>)) {
-        let data = event.data;
-        let read = match event.name {
-            "" => {
-                let kind = Fields::of_document(data.as_bytes()).ok().and_then(|fields| fields.text("type"));
-                return self.named(&kind.unwrap_or_default(), data, found);
-            }
-            name => name,
-        };
-        self.named(read, data, found);
+        if !event.name.is_empty() {
+            return self.named(event.name, event.data, found);
+        }
+        let fields = Fields::of_document(event.data.as_bytes()).unwrap_or_default();
+        self.named(&fields.text("type").unwrap_or_default(), event.data, found);
     }
 }
 

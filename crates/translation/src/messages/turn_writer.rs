@@ -112,7 +112,11 @@ impl<'r, 'b> Conversation<'r, 'b> {
             match message.parts.as_slice() {
                 [Part { body: PartBody::Text { text, .. }, cache: None, .. }] if is_prefill => {
                     // A text that the answer goes on with must not end in white space.
-                    object.value("content", text.trim_end());
+                    let trimmed = text.trim_end();
+                    if trimmed.len() < text.len() {
+                        writing.losses.changed(Field::Prefill, "no white space at its end");
+                    }
+                    object.value("content", trimmed);
                 }
                 [Part { body: PartBody::Text { text, .. }, cache: None, .. }] => object.value("content", &**text),
                 parts => write_list(object.field("content"), parts, |out, part| writing.write(out, part)),
