@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 pub struct Fields<'b>(Vec<(Cow<'b, str>, &'b RawValue)>);
 
 /// A string that borrows from the body where it holds no escapes.
-#[derive(serde::Deserialize)]
+#[derive(Debug, Clone, serde::Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Text<'b>(#[serde(borrow)] pub(crate) Cow<'b, str>);
 
