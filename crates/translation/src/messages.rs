@@ -19,7 +19,6 @@ mod tool_reader;
 mod tool_writer;
 mod turn_writer;
 mod usage;
-mod vendor_tools;
 
 use std::ops::Range;
 

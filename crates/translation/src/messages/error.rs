@@ -30,7 +30,7 @@ pub(super) fn read_fields<'b>(fields: &Fields<'b>, kind: ErrorKind) -> NeutralEr
     let inner = fields.object("error");
     let error = inner.as_ref().unwrap_or(fields);
     let message = ["message", "detail", "error"].into_iter().find_map(|name| error.text(name));
-    let message = message.unwrap_or_else(|| Cow::Borrowed("the upstream says nothing of the error"));
+    let message = message.unwrap_or(Cow::Borrowed("the upstream says nothing of the error"));
     let code = if message.to_ascii_lowercase().contains(CONTEXT_WORDS) {
         Some(Cow::Borrowed(CONTEXT_CODE))
     } else {

@@ -1,9 +1,7 @@
 //! Sources of images and documents, written.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use super::object::ObjectWriter;
+use crate::conversion::media;
 use crate::neutral::MediaSource;
 
 /// Returns a media type as the API writes it; `None` for images that it does not take.
@@ -48,9 +46,7 @@ impl DocumentForm {
     pub(super) fn of(source: &MediaSource<'_>) -> Option<Self> {
         match source {
             MediaSource::Base64 { media_type, .. } if media_type == "application/pdf" => Some(Self::Pdf),
-            MediaSource::Base64 { media_type, data } => {
-                (is_text(media_type) && decoded(data).is_some()).then_some(Self::EncodedText)
-            }
+            MediaSource::Base64 { media_type, data } => text(media_type, data).map(|_| Self::EncodedText),
             MediaSource::Url { .. } => Some(Self::Url),
             MediaSource::FileId(_) => Some(Self::File),
             MediaSource::Text(_) => Some(Self::Text),
@@ -58,13 +54,9 @@ impl DocumentForm {
     }
 }
 
-fn is_text(media_type: &str) -> bool {
-    let name = media_type.split(';').next().unwrap_or_default();
-    name.starts_with("text/") || matches!(name, "application/json" | "application/xml" | "application/yaml")
-}
-
-fn decoded(data: &str) -> Option<String> {
-    String::from_utf8(STANDARD.decode(data).ok()?).ok()
+/// Returns the text that a document in base64 is.
+fn text(media_type: &str, data: &str) -> Option<String> {
+    media::text_of(media_type.split(';').next().unwrap_or_default(), data)
 }
 
 /// Writes the source of a document.
@@ -76,7 +68,7 @@ pub(super) fn write_document_source(out: &mut Vec<u8>, source: &MediaSource<'_>)
             object.value("data", &**data);
             object.end();
         }
-        MediaSource::Base64 { data, .. } => write_plain(out, &decoded(data).unwrap_or_default()),
+        MediaSource::Base64 { media_type, data } => write_plain(out, &text(media_type, data).unwrap_or_default()),
         MediaSource::Url { url, .. } => write_url(out, url),
         MediaSource::FileId(id) => write_file(out, id),
         MediaSource::Text(text) => write_plain(out, text),

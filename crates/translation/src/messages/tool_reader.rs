@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::content_reader::cache_mark;
-use super::vendor_tools;
+use crate::conversion::client_tool::ClientTool;
 use crate::json::{self, Fields};
 use crate::loss::{Field, Loss, LossKind, LossReport};
 use crate::neutral::{NeutralRequest, ServerTool, Tool, ToolChoice, ToolKind};
@@ -76,11 +76,12 @@ fn vendor_tool<'b>(kind: &str, fields: &Fields<'b>, raw: &'b RawValue, losses: &
     }
     let name = fields.text("name").unwrap_or_else(|| Cow::Owned(kind.to_owned()));
     let cache = cache_mark(fields);
-    Some(match vendor_tools::function_of(kind) {
-        Some((description, schema)) => {
+    Some(match ClientTool::of_kind(kind) {
+        Some(tool) => {
             losses.changed(Field::ServerTools, format!("{kind} as a function"));
-            let kind = ToolKind::Function { schema: Some(schema), strict: fields.value("strict") };
-            Tool { name, description: Some(description.into()), kind, cache }
+            let schema = serde_json::from_str(tool.schema).ok();
+            let kind = ToolKind::Function { schema, strict: fields.value("strict") };
+            Tool { name, description: Some(tool.description.into()), kind, cache }
         }
         None => Tool {
             name,

@@ -1,20 +1,16 @@
 //! Tools and the choice of one, written.
 
-use std::borrow::Cow;
-
 use serde_json::value::RawValue;
 
 use super::block_writer::BlockWriting;
 use super::object::{ObjectWriter, write_list, write_value};
+use crate::conversion::custom_tool;
 use crate::json::Fields;
 use crate::loss::{Field, LossReport};
 use crate::neutral::{NeutralRequest, ServerTool, Tool, ToolChoice, ToolKind};
 
 /// The schema of a tool without one.
 const NO_INPUT: &str = r#"{"type":"object","properties":{}}"#;
-
-/// The schema of a tool whose input is free text.
-const FREE_TEXT: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#;
 
 /// Writes `tools` and `tool_choice`.
 pub(super) fn write(request: &NeutralRequest<'_>, body: &mut ObjectWriter<'_>, writing: &mut BlockWriting<'_>) {
@@ -64,21 +60,15 @@ fn write_tool(out: &mut Vec<u8>, tool: &Tool<'_>, writing: &mut BlockWriting<'_>
         }
         ToolKind::Custom { grammar } => {
             writing.losses.changed(Field::CustomTools, "a function with one text");
-            let description = described(tool.description.as_deref(), grammar.as_ref());
+            let grammar = grammar.as_ref().map(|(syntax, definition)| (&**syntax, &**definition));
+            let description = custom_tool::description(tool.description.as_deref(), grammar);
             object.optional("description", description);
-            object.json("input_schema", FREE_TEXT);
+            object.json("input_schema", custom_tool::SCHEMA);
         }
         ToolKind::Server(_) => {}
     }
     writing.write_mark(&mut object, tool.cache);
     object.end();
-}
-
-/// Returns the description of a tool with the grammar of its input, which the API has no other place for.
-fn described(description: Option<&str>, grammar: Option<&(Cow<'_, str>, Cow<'_, str>)>) -> Option<String> {
-    let Some((syntax, definition)) = grammar else { return description.map(ToOwned::to_owned) };
-    let description = description.map(|description| format!("{description}\n\n")).unwrap_or_default();
-    Some(format!("{description}Grammar of `input` ({syntax}):\n{definition}"))
 }
 
 /// Writes a schema. The API wants one, and wants it to say that it is an object's.

@@ -68,7 +68,7 @@ fn a_custom_tool_is_a_function_with_its_grammar_in_the_description() {
     request.tools = vec![Tool { name: "patch".into(), description: Some("Edits.".into()), kind, cache: None }];
     let (body, said) = write(&request);
 
-    assert_eq!(body["tools"][0]["description"], "Edits.\n\nGrammar of `input` (lark):\nstart: \"a\"");
+    assert_eq!(body["tools"][0]["description"], "Edits.\n\n`input` follows this grammar (lark):\nstart: \"a\"");
     assert_eq!(body["tools"][0]["input_schema"]["required"], json!(["input"]));
     assert_eq!(said, "changed=tools.custom");
 }
