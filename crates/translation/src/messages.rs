@@ -3,6 +3,7 @@
 mod answer_reader;
 mod answer_writer;
 mod block_writer;
+mod citations;
 mod cleaning;
 mod content_reader;
 mod error;

@@ -1,6 +1,6 @@
 //! Whole answers, read.
 
-use super::content_reader::{ContentReader, Place};
+use super::content_reader::{BlockPlace, ContentReader};
 use super::stop;
 use super::usage::UsageCounts;
 use crate::json::Fields;
@@ -14,7 +14,7 @@ pub(super) fn read(body: &[u8]) -> Result<NeutralAnswer<'_>, TranslationRefusal>
     let content = fields.get("content").ok_or_else(|| TranslationRefusal::malformed("content", "no list"))?;
     // An answer says what there is: what is lost of a request is said when the request is translated.
     let mut losses = LossReport::default();
-    let mut reader = ContentReader { losses: &mut losses, place: Place::Answer };
+    let mut reader = ContentReader { losses: &mut losses, place: BlockPlace::Answer };
     let parts = reader.content(content).ok_or_else(|| TranslationRefusal::malformed("content", "no list"))?;
     let usage = fields.object("usage");
     let counts = usage.as_ref().map(|usage| {

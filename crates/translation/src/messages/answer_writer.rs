@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 
+use serde_json::value::RawValue;
+
 use super::block_writer::{is_own_kind, write_input};
-use super::object::{ObjectWriter, write_value};
+use super::citations;
+use super::object::{FieldWriter, write_list, write_value};
 use super::stop::{self, SaidParts};
 use super::usage;
 use crate::conversion::sealed::Sealed;
@@ -15,7 +18,7 @@ use crate::translation::AnswerDetails;
 /// Writes an answer.
 pub(super) fn write(answer: &NeutralAnswer<'_>, details: &AnswerDetails<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
-    let mut message = ObjectWriter::begin(&mut out);
+    let mut message = FieldWriter::begin(&mut out);
     message.value("id", &*message_id(answer.id.as_deref(), details.unique));
     message.word("type", "message");
     message.word("role", "assistant");
@@ -58,6 +61,14 @@ pub(super) fn signature<'a>(sealed: Option<&'a Sealed<'_>>) -> Cow<'a, str> {
     }
 }
 
+fn write_citations(block: &mut FieldWriter<'_>, raw: &RawValue, text: &str) {
+    let mut written: Vec<Vec<u8>> = Vec::new();
+    citations::write_each(raw, text, &mut |citation| written.push(citation.to_vec()));
+    if !written.is_empty() {
+        write_list(block.field("citations"), written, |out, citation| out.extend_from_slice(&citation));
+    }
+}
+
 struct AnswerBlocks<'w, 'd> {
     out: &'w mut Vec<u8>,
     unique: &'d str,
@@ -71,8 +82,8 @@ impl AnswerBlocks<'_, '_> {
             PartBody::Text { text, citations } if !text.is_empty() => {
                 let mut block = self.block("text");
                 block.value("text", &**text);
-                if let Some(citations) = citations.filter(|citations| citations.get().contains("\"cited_text\"")) {
-                    block.json("citations", citations.get());
+                if let Some(citations) = citations {
+                    write_citations(&mut block, citations, text);
                 }
                 block.end();
             }
@@ -125,9 +136,9 @@ impl AnswerBlocks<'_, '_> {
         block.end();
     }
 
-    fn block(&mut self, kind: &'static str) -> ObjectWriter<'_> {
+    fn block(&mut self, kind: &'static str) -> FieldWriter<'_> {
         self.comma();
-        ObjectWriter::of_type(self.out, kind)
+        FieldWriter::of_type(self.out, kind)
     }
 
     fn comma(&mut self) {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::de::IgnoredAny;
 
 use super::media::{self, DocumentForm};
-use super::object::{ObjectWriter, write_list};
+use super::object::{FieldWriter, write_list};
 use crate::conversion::tool_id;
 use crate::family::DialectFamily;
 use crate::loss::{Field, LossReport};
@@ -19,25 +19,25 @@ const MOST_MARKS: usize = 4;
 
 /// The writing of the blocks of one request.
 pub(super) struct BlockWriting<'l> {
-    /// What is not carried over.
+    /// The losses, to which what is not carried over is added.
     pub(super) losses: &'l mut LossReport,
     marks_left: usize,
-    ids: CallIds,
+    ids: HistoryCallIds,
 }
 
 impl<'l> BlockWriting<'l> {
     pub(super) fn new(losses: &'l mut LossReport) -> Self {
-        Self { losses, marks_left: MOST_MARKS, ids: CallIds::default() }
+        Self { losses, marks_left: MOST_MARKS, ids: HistoryCallIds::default() }
     }
 
     /// Writes a mark of the prompt cache, where there is one.
-    pub(super) fn write_mark(&mut self, object: &mut ObjectWriter<'_>, mark: Option<CacheMark>) {
+    pub(super) fn write_mark(&mut self, object: &mut FieldWriter<'_>, mark: Option<CacheMark>) {
         let Some(mark) = mark else { return };
         if self.marks_left == 0 {
             return self.losses.dropped(Field::CacheMarks);
         }
         self.marks_left -= 1;
-        let mut control = ObjectWriter::of_type(object.field("cache_control"), "ephemeral");
+        let mut control = FieldWriter::of_type(object.field("cache_control"), "ephemeral");
         control.optional("ttl", mark.ttl.map(|ttl| self.ttl(ttl)));
         control.end();
     }
@@ -57,7 +57,7 @@ impl<'l> BlockWriting<'l> {
     pub(super) fn write(&mut self, out: &mut Vec<u8>, part: &Part<'_>) {
         let mut object = match &part.body {
             PartBody::Text { text, .. } | PartBody::Refusal(text) => {
-                let mut object = ObjectWriter::of_type(out, "text");
+                let mut object = FieldWriter::of_type(out, "text");
                 object.value("text", &**text);
                 object
             }
@@ -73,8 +73,8 @@ impl<'l> BlockWriting<'l> {
         object.end();
     }
 
-    fn call<'o>(&mut self, out: &'o mut Vec<u8>, call: &ToolCall<'_>) -> ObjectWriter<'o> {
-        let mut object = ObjectWriter::of_type(out, "tool_use");
+    fn call<'o>(&mut self, out: &'o mut Vec<u8>, call: &ToolCall<'_>) -> FieldWriter<'o> {
+        let mut object = FieldWriter::of_type(out, "tool_use");
         let id = self.ids.of_call(call);
         object.value("id", &*id);
         object.value("name", &*call.name);
@@ -84,8 +84,8 @@ impl<'l> BlockWriting<'l> {
         object
     }
 
-    fn result<'o>(&mut self, out: &'o mut Vec<u8>, result: &ToolResult<'_>) -> ObjectWriter<'o> {
-        let mut object = ObjectWriter::of_type(out, "tool_result");
+    fn result<'o>(&mut self, out: &'o mut Vec<u8>, result: &ToolResult<'_>) -> FieldWriter<'o> {
+        let mut object = FieldWriter::of_type(out, "tool_result");
         let id = self.ids.of_result(result);
         object.value("tool_use_id", &*id);
         let mut kept: Vec<_> = Vec::with_capacity(result.parts.len());
@@ -177,19 +177,19 @@ pub(super) fn is_own_kind(kind: &str) -> bool {
         || kind.ends_with("_tool_result")
 }
 
-fn write_image<'o>(out: &'o mut Vec<u8>, image: &Image<'_>) -> ObjectWriter<'o> {
-    let mut object = ObjectWriter::of_type(out, "image");
+fn write_image<'o>(out: &'o mut Vec<u8>, image: &Image<'_>) -> FieldWriter<'o> {
+    let mut object = FieldWriter::of_type(out, "image");
     media::write_image_source(object.field("source"), &image.source);
     object
 }
 
-fn write_document<'o>(out: &'o mut Vec<u8>, document: &Document<'_>) -> ObjectWriter<'o> {
-    let mut object = ObjectWriter::of_type(out, "document");
+fn write_document<'o>(out: &'o mut Vec<u8>, document: &Document<'_>) -> FieldWriter<'o> {
+    let mut object = FieldWriter::of_type(out, "document");
     media::write_document_source(object.field("source"), &document.source);
     object.optional("title", document.title.as_deref());
     object.optional("context", document.context.as_deref());
     if let Some(cites) = document.cites {
-        let mut citations = ObjectWriter::begin(object.field("citations"));
+        let mut citations = FieldWriter::begin(object.field("citations"));
         citations.value("enabled", &cites);
         citations.end();
     }
@@ -199,11 +199,11 @@ fn write_document<'o>(out: &'o mut Vec<u8>, document: &Document<'_>) -> ObjectWr
 fn write_thought(out: &mut Vec<u8>, thinking: &Thinking<'_>) {
     let sealed = thinking.sealed.as_ref().map_or("", |sealed| &*sealed.text);
     if thinking.is_redacted {
-        let mut object = ObjectWriter::of_type(out, "redacted_thinking");
+        let mut object = FieldWriter::of_type(out, "redacted_thinking");
         object.value("data", sealed);
         return object.end();
     }
-    let mut object = ObjectWriter::of_type(out, "thinking");
+    let mut object = FieldWriter::of_type(out, "thinking");
     object.value("thinking", &*thinking.text);
     object.value("signature", sealed);
     object.end();
@@ -222,7 +222,7 @@ pub(super) enum InputForm {
 pub(super) fn write_input(out: &mut Vec<u8>, call: &ToolCall<'_>) -> InputForm {
     let arguments = call.arguments.trim();
     if call.kind == CallKind::Custom {
-        let mut object = ObjectWriter::begin(out);
+        let mut object = FieldWriter::begin(out);
         object.value("input", &*call.arguments);
         object.end();
         return InputForm::Wrapped;
@@ -235,7 +235,7 @@ pub(super) fn write_input(out: &mut Vec<u8>, call: &ToolCall<'_>) -> InputForm {
         out.extend_from_slice(arguments.as_bytes());
         return InputForm::AsIs;
     }
-    let mut object = ObjectWriter::begin(out);
+    let mut object = FieldWriter::begin(out);
     object.value("arguments", arguments);
     object.end();
     InputForm::Wrapped
@@ -243,13 +243,13 @@ pub(super) fn write_input(out: &mut Vec<u8>, call: &ToolCall<'_>) -> InputForm {
 
 /// The ids of a history's calls. Gemini's may have none: results belong to calls by order and name.
 #[derive(Debug, Default)]
-struct CallIds {
+struct HistoryCallIds {
     made: usize,
     /// Calls without an id of their own that have no result yet.
     open: Vec<(String, String)>,
 }
 
-impl CallIds {
+impl HistoryCallIds {
     fn of_call<'c>(&mut self, call: &'c ToolCall<'_>) -> Cow<'c, str> {
         if !call.id.is_empty() {
             return tool_id::legal(&call.id);

@@ -1,6 +1,7 @@
 //! Requests that go to Anthropic's models after another vendor's have spoken in the conversation: what those sealed is
 //! taken out, and every other byte stays.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use serde_json::value::RawValue;
@@ -70,7 +71,7 @@ fn clean_turns(turns: &RawValue, losses: &mut LossReport) -> Vec<u8> {
     if is_changed { format!("[{}]", kept.join(",")).into_bytes() } else { turns.get().as_bytes().to_vec() }
 }
 
-/// What is left of a turn.
+/// A turn without the thoughts of others.
 enum CleanTurn {
     AsIs,
     Changed(String),
@@ -83,15 +84,37 @@ fn clean_turn(turn: &RawValue) -> CleanTurn {
         return CleanTurn::AsIs;
     };
     let count = blocks.len();
-    let kept: Vec<_> = blocks.into_iter().filter(|block| !is_foreign(block)).map(RawValue::get).collect();
+    let kept: Vec<_> = blocks.into_iter().filter(|block| !is_foreign(block)).map(without_foreign_citations).collect();
+    let is_as_it_was = kept.len() == count && kept.iter().all(|block| matches!(block, Cow::Borrowed(_)));
+    match kept.as_slice() {
+        _ if is_as_it_was => CleanTurn::AsIs,
+        [] => CleanTurn::Empty,
+        _ => CleanTurn::Changed(replaced(turn, content, &format!("[{}]", kept.join(",")))),
+    }
+}
+
+/// Returns the text of a value with the text of one that it holds replaced.
+fn replaced(whole: &RawValue, part: &RawValue, text: &str) -> String {
+    let place = place_in(whole.get().as_bytes(), part);
+    format!("{}{text}{}", &whole.get()[..place.start], &whole.get()[place.end..])
+}
+
+/// Returns a block without the citations of another vendor's model: Anthropic's wants back what it encrypted.
+fn without_foreign_citations(block: &RawValue) -> Cow<'_, str> {
+    let citations = Fields::of(block).and_then(|fields| fields.get("citations"));
+    let Some((raw, list)) = citations.and_then(|raw| Some((raw, json::list(raw)?))) else {
+        return Cow::Borrowed(block.get());
+    };
+    let is_foreign = |citation: &&RawValue| {
+        let index = Fields::of(citation).and_then(|fields| fields.text("encrypted_index"));
+        index.is_some_and(|index| is_other_vendors(index))
+    };
+    let count = list.len();
+    let kept: Vec<_> = list.into_iter().filter(|citation| !is_foreign(citation)).map(RawValue::get).collect();
     match kept.len() {
-        left if left == count => CleanTurn::AsIs,
-        0 => CleanTurn::Empty,
-        _ => {
-            let place = place_in(turn.get().as_bytes(), content);
-            let text = turn.get();
-            CleanTurn::Changed(format!("{}[{}]{}", &text[..place.start], kept.join(","), &text[place.end..]))
-        }
+        left if left == count => Cow::Borrowed(block.get()),
+        0 => Cow::Owned(replaced(block, raw, "null")),
+        _ => Cow::Owned(replaced(block, raw, &format!("[{}]", kept.join(",")))),
     }
 }
 
@@ -103,6 +126,10 @@ fn is_foreign(block: &RawValue) -> bool {
         Some("redacted_thinking") => fields.text("data"),
         _ => None,
     };
-    let Some(field) = field.filter(|field| !field.is_empty()) else { return false };
-    seal(field).is_none_or(|sealed| sealed.for_maker(DialectFamily::Messages).is_none())
+    field.is_some_and(is_other_vendors)
+}
+
+/// Tells whether an opaque field holds what another vendor sealed.
+fn is_other_vendors(field: Cow<'_, str>) -> bool {
+    !field.is_empty() && seal(field).is_none_or(|sealed| sealed.for_maker(DialectFamily::Messages).is_none())
 }

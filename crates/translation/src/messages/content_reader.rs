@@ -15,15 +15,15 @@ use crate::neutral::{
 
 /// The reading of the blocks of a request or an answer.
 pub(super) struct ContentReader<'l> {
-    /// What is not carried over.
+    /// The losses, to which what is not carried over is added.
     pub(super) losses: &'l mut LossReport,
     /// The place of the block in the body, such as `messages[3]`.
-    pub(super) place: Place,
+    pub(super) place: BlockPlace,
 }
 
 /// The place of a block.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Place {
+pub(super) enum BlockPlace {
     /// In the system prompt.
     System,
     /// In the turn of this number.
@@ -32,7 +32,7 @@ pub(super) enum Place {
     Answer,
 }
 
-impl Place {
+impl BlockPlace {
     fn text(self) -> String {
         match self {
             Self::System => "system".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::object::ObjectWriter;
+use super::object::FieldWriter;
 use crate::json::Fields;
 use crate::neutral::{ErrorKind, NeutralError};
 
@@ -94,8 +94,8 @@ const fn name_of(kind: ErrorKind) -> &'static str {
 
 /// Writes an error, as a body and as the data of an event.
 pub(super) fn write(out: &mut Vec<u8>, error: &NeutralError<'_>) {
-    let mut object = ObjectWriter::of_type(out, "error");
-    let mut inner = ObjectWriter::of_type(object.field("error"), name_of(error.kind));
+    let mut object = FieldWriter::of_type(out, "error");
+    let mut inner = FieldWriter::of_type(object.field("error"), name_of(error.kind));
     inner.value("message", &*words(error));
     inner.end();
     object.end();

@@ -13,8 +13,8 @@ use crate::json::{Fields, Text};
 use crate::neutral::{CallKind, PartDelta, PartKind, StreamEvent};
 use crate::translation::EventReader;
 
-/// What takes the events.
-type Found<'f> = dyn FnMut(StreamEvent<'_>) + 'f;
+/// A taker of the events.
+type MessagesSink<'f> = dyn FnMut(StreamEvent<'_>) + 'f;
 
 /// A reader of one stream.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ struct OpenBlock {
     input: CallInput,
 }
 
-/// How much has come of a call's arguments.
+/// The arguments of a call, as far as they have come.
 #[derive(Debug)]
 enum CallInput {
     /// The block is no call.
@@ -77,7 +77,7 @@ impl EventReader for MessagesReader {
 }
 
 impl MessagesReader {
-    fn named(&mut self, name: &str, data: &str, found: &mut Found<'_>) {
+    fn named(&mut self, name: &str, data: &str, found: &mut MessagesSink<'_>) {
         match name {
             "content_block_delta" => self.delta(data, found),
             "ping" => found(StreamEvent::KeepAlive),
@@ -103,7 +103,7 @@ impl MessagesReader {
         }
     }
 
-    fn begin(&mut self, fields: &Fields<'_>, found: &mut Found<'_>) {
+    fn begin(&mut self, fields: &Fields<'_>, found: &mut MessagesSink<'_>) {
         let message = fields.object("message").unwrap_or_default();
         let usage = message.object("usage");
         if let Some(usage) = &usage {
@@ -121,7 +121,7 @@ impl MessagesReader {
         }
     }
 
-    fn open(&mut self, fields: &Fields<'_>, found: &mut Found<'_>) {
+    fn open(&mut self, fields: &Fields<'_>, found: &mut MessagesSink<'_>) {
         let (Some(index), Some(raw)) = (fields.value::<u64>("index"), fields.get("content_block")) else { return };
         let Some(block) = Fields::of(raw) else { return };
         let part = self.parts;
@@ -152,7 +152,7 @@ impl MessagesReader {
         }
     }
 
-    fn delta(&mut self, data: &str, found: &mut Found<'_>) {
+    fn delta(&mut self, data: &str, found: &mut MessagesSink<'_>) {
         let Ok(BlockDelta { index, delta }) = serde_json::from_str::<BlockDelta<'_>>(data) else { return };
         let Some(block) = self.open.iter_mut().rev().find(|block| block.index == index) else { return };
         let part = block.part;
@@ -174,18 +174,18 @@ impl MessagesReader {
         }
     }
 
-    fn close(&mut self, index: u64, found: &mut Found<'_>) {
+    fn close(&mut self, index: u64, found: &mut MessagesSink<'_>) {
         let Some(at) = self.open.iter().position(|block| block.index == index) else { return };
         close(self.open.remove(at), found);
     }
 
-    fn close_all(&mut self, found: &mut Found<'_>) {
+    fn close_all(&mut self, found: &mut MessagesSink<'_>) {
         for block in self.open.drain(..) {
             close(block, found);
         }
     }
 
-    fn end(&mut self, fields: &Fields<'_>, found: &mut Found<'_>) {
+    fn end(&mut self, fields: &Fields<'_>, found: &mut MessagesSink<'_>) {
         if let Some(usage) = fields.object("usage") {
             self.usage.read(&usage);
         }
@@ -198,7 +198,7 @@ impl MessagesReader {
 }
 
 /// Ends a part. A call of which no arguments have come has those of its beginning, or none: an empty object.
-fn close(block: OpenBlock, found: &mut Found<'_>) {
+fn close(block: OpenBlock, found: &mut MessagesSink<'_>) {
     if let CallInput::AtBeginning(input) = block.input {
         let input = input.map_or(Cow::Borrowed("{}"), Cow::Owned);
         found(StreamEvent::Delta { part: block.part, delta: PartDelta::Arguments(input) });

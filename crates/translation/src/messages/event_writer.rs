@@ -2,9 +2,9 @@
 
 use super::answer_writer::{call_id, message_id, signature};
 use super::block_writer::is_own_kind;
-use super::object::{ObjectWriter, write_value};
+use super::object::{FieldWriter, write_value};
 use super::stop::{self, SaidParts};
-use super::{error, usage};
+use super::{citations, error, usage};
 use crate::conversion::sealed::Sealed;
 use crate::conversion::sequence::PartSequence;
 use crate::family::DialectFamily;
@@ -101,8 +101,8 @@ impl BlockEvents {
 
     fn begin(&self, beginning: &Beginning<'_>, out: &mut Vec<u8>) {
         write_event(out, "message_start", |out| {
-            let mut event = ObjectWriter::of_type(out, "message_start");
-            let mut message = ObjectWriter::begin(event.field("message"));
+            let mut event = FieldWriter::of_type(out, "message_start");
+            let mut message = FieldWriter::begin(event.field("message"));
             message.value("id", &*message_id(beginning.id, &self.unique));
             message.word("type", "message");
             message.word("role", "assistant");
@@ -155,8 +155,8 @@ impl BlockEvents {
         self.begin_call(out);
         match (&mut self.block, delta) {
             (Some(BlockState::Text), PartDelta::Text(text)) => self.piece(out, &TEXT, text),
-            (Some(BlockState::Text), PartDelta::Citation(raw)) if raw.get().contains("\"cited_text\"") => {
-                self.citation(out, raw.get());
+            (Some(BlockState::Text), PartDelta::Citation(raw)) => {
+                citations::write_each(raw, "", &mut |citation| self.citation(out, citation));
             }
             (Some(BlockState::Thinking { .. }), PartDelta::Text(text)) => self.piece(out, &THINKING, text),
             (
@@ -194,7 +194,7 @@ impl BlockEvents {
         let Some(BlockState::CallToBegin { id, name, kind }) = &self.block else { return };
         let kind = *kind;
         let mut block = Vec::with_capacity(96);
-        let mut object = ObjectWriter::of_type(&mut block, "tool_use");
+        let mut object = FieldWriter::of_type(&mut block, "tool_use");
         object.value("id", id);
         object.value("name", name);
         object.json("input", "{}");
@@ -216,7 +216,7 @@ impl BlockEvents {
             }
             Some(BlockState::Redacted { data }) => {
                 let mut block = Vec::with_capacity(96);
-                let mut object = ObjectWriter::of_type(&mut block, "redacted_thinking");
+                let mut object = FieldWriter::of_type(&mut block, "redacted_thinking");
                 object.value("data", &data.unwrap_or_else(|| signature(None).into_owned()));
                 object.end();
                 self.start(out, &block);
@@ -230,8 +230,8 @@ impl BlockEvents {
     fn end(&mut self, out: &mut Vec<u8>) {
         let stop = self.stop.take().unwrap_or(Stop::of(StopReason::EndTurn));
         write_event(out, "message_delta", |out| {
-            let mut event = ObjectWriter::of_type(out, "message_delta");
-            let mut delta = ObjectWriter::begin(event.field("delta"));
+            let mut event = FieldWriter::of_type(out, "message_delta");
+            let mut delta = FieldWriter::begin(event.field("delta"));
             stop::write(&mut delta, &stop, self.said);
             delta.end();
             usage::write_at_end(event.field("usage"), &self.usage);
@@ -255,10 +255,10 @@ impl BlockEvents {
         out.extend_from_slice(b"}}\n\n");
     }
 
-    fn citation(&self, out: &mut Vec<u8>, citation: &str) {
+    fn citation(&self, out: &mut Vec<u8>, citation: &[u8]) {
         self.begin_piece(out);
         out.extend_from_slice(b"{\"type\":\"citations_delta\",\"citation\":");
-        out.extend_from_slice(citation.replace(['\n', '\r'], " ").as_bytes());
+        out.extend_from_slice(citation);
         out.extend_from_slice(b"}}\n\n");
     }
 
@@ -276,7 +276,7 @@ impl BlockEvents {
     }
 }
 
-/// What is known of an answer when it begins.
+/// The facts of an answer that are known when it begins.
 struct Beginning<'b> {
     id: Option<&'b str>,
     model: Option<&'b str>,

@@ -1,6 +1,6 @@
 //! Sources of images and documents, written.
 
-use super::object::ObjectWriter;
+use super::object::FieldWriter;
 use crate::conversion::media;
 use crate::neutral::MediaSource;
 
@@ -19,7 +19,7 @@ pub(super) fn image_type(media_type: &str) -> Option<&'static str> {
 pub(super) fn write_image_source(out: &mut Vec<u8>, source: &MediaSource<'_>) {
     match source {
         MediaSource::Base64 { media_type, data } => {
-            let mut object = ObjectWriter::of_type(out, "base64");
+            let mut object = FieldWriter::of_type(out, "base64");
             object.optional("media_type", image_type(media_type));
             object.value("data", &**data);
             object.end();
@@ -63,7 +63,7 @@ fn text(media_type: &str, data: &str) -> Option<String> {
 pub(super) fn write_document_source(out: &mut Vec<u8>, source: &MediaSource<'_>) {
     match source {
         MediaSource::Base64 { media_type, data } if media_type == "application/pdf" => {
-            let mut object = ObjectWriter::of_type(out, "base64");
+            let mut object = FieldWriter::of_type(out, "base64");
             object.word("media_type", "application/pdf");
             object.value("data", &**data);
             object.end();
@@ -76,19 +76,19 @@ pub(super) fn write_document_source(out: &mut Vec<u8>, source: &MediaSource<'_>)
 }
 
 fn write_url(out: &mut Vec<u8>, url: &str) {
-    let mut object = ObjectWriter::of_type(out, "url");
+    let mut object = FieldWriter::of_type(out, "url");
     object.value("url", url);
     object.end();
 }
 
 fn write_file(out: &mut Vec<u8>, id: &str) {
-    let mut object = ObjectWriter::of_type(out, "file");
+    let mut object = FieldWriter::of_type(out, "file");
     object.value("file_id", id);
     object.end();
 }
 
 fn write_plain(out: &mut Vec<u8>, text: &str) {
-    let mut object = ObjectWriter::of_type(out, "text");
+    let mut object = FieldWriter::of_type(out, "text");
     object.word("media_type", "text/plain");
     object.value("data", text);
     object.end();

@@ -3,12 +3,12 @@
 use serde::Serialize;
 
 /// A writer of one JSON object.
-pub(super) struct ObjectWriter<'w> {
+pub(super) struct FieldWriter<'w> {
     out: &'w mut Vec<u8>,
     is_empty: bool,
 }
 
-impl<'w> ObjectWriter<'w> {
+impl<'w> FieldWriter<'w> {
     /// Begins an object at the end of `out`.
     pub(super) fn begin(out: &'w mut Vec<u8>) -> Self {
         out.push(b'{');

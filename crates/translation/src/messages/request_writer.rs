@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::block_writer::BlockWriting;
-use super::object::{ObjectWriter, write_list, write_value};
+use super::object::{FieldWriter, write_list, write_value};
 use super::thinking_writer::ThinkingPlan;
 use super::tool_writer;
 use super::turn_writer::Conversation;
@@ -22,7 +22,7 @@ pub(super) fn write(
 ) -> Range<usize> {
     let plan = ThinkingPlan::of(request, target, writing.losses);
     let mut blocks = BlockWriting::new(writing.losses);
-    let mut body = ObjectWriter::begin(writing.body);
+    let mut body = FieldWriter::begin(writing.body);
     let out = body.field("model");
     let start = out.len();
     write_value(out, target.model);
@@ -46,7 +46,7 @@ pub(super) fn write(
 }
 
 /// Writes one mark for the whole request, where the client wants its prompt kept: caching is not implicit here.
-fn write_cache_rules(request: &NeutralRequest<'_>, body: &mut ObjectWriter<'_>, blocks: &mut BlockWriting<'_>) {
+fn write_cache_rules(request: &NeutralRequest<'_>, body: &mut FieldWriter<'_>, blocks: &mut BlockWriting<'_>) {
     let rules = &request.cache;
     let wished = rules.key.is_some() || rules.ttl.is_some();
     let has_marks = request.tools.iter().any(|tool| tool.cache.is_some())
@@ -61,7 +61,7 @@ fn write_cache_rules(request: &NeutralRequest<'_>, body: &mut ObjectWriter<'_>, 
 fn write_output(
     request: &NeutralRequest<'_>,
     plan: &ThinkingPlan,
-    body: &mut ObjectWriter<'_>,
+    body: &mut FieldWriter<'_>,
     losses: &mut LossReport,
 ) {
     let schema = match &request.output {
@@ -80,17 +80,17 @@ fn write_output(
     if plan.effort.is_none() && schema.is_none() {
         return;
     }
-    let mut config = ObjectWriter::begin(body.field("output_config"));
+    let mut config = FieldWriter::begin(body.field("output_config"));
     config.optional("effort", plan.effort);
     if let Some(schema) = schema {
-        let mut format = ObjectWriter::of_type(config.field("format"), "json_schema");
+        let mut format = FieldWriter::of_type(config.field("format"), "json_schema");
         format.json("schema", schema.get());
         format.end();
     }
     config.end();
 }
 
-fn write_sampling(sampling: &Sampling<'_>, plan: &ThinkingPlan, body: &mut ObjectWriter<'_>, losses: &mut LossReport) {
+fn write_sampling(sampling: &Sampling<'_>, plan: &ThinkingPlan, body: &mut FieldWriter<'_>, losses: &mut LossReport) {
     let stops: Vec<_> = sampling.stop.iter().filter(|text| !text.trim().is_empty()).collect();
     if stops.len() < sampling.stop.len() {
         losses.dropped(Field::Stop);
@@ -141,17 +141,17 @@ fn whole(number: Option<f64>) -> Option<u64> {
     Some(whole)
 }
 
-fn write_user(request: &NeutralRequest<'_>, body: &mut ObjectWriter<'_>, losses: &mut LossReport) {
+fn write_user(request: &NeutralRequest<'_>, body: &mut FieldWriter<'_>, losses: &mut LossReport) {
     let Some(user) = request.user.as_deref() else { return };
     if user.len() > LONGEST_USER {
         return losses.dropped(Field::User);
     }
-    let mut metadata = ObjectWriter::begin(body.field("metadata"));
+    let mut metadata = FieldWriter::begin(body.field("metadata"));
     metadata.value("user_id", user);
     metadata.end();
 }
 
-fn write_tier(request: &NeutralRequest<'_>, body: &mut ObjectWriter<'_>, losses: &mut LossReport) {
+fn write_tier(request: &NeutralRequest<'_>, body: &mut FieldWriter<'_>, losses: &mut LossReport) {
     match request.service_tier.as_deref() {
         None | Some("auto") => {}
         Some("default" | "standard" | "standard_only") => body.word("service_tier", "standard_only"),

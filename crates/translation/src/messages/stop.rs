@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::object::ObjectWriter;
+use super::object::FieldWriter;
 use crate::json::Fields;
 use crate::neutral::{Stop, StopReason};
 
@@ -27,17 +27,17 @@ fn refusal_detail<'b>(fields: &Fields<'b>) -> Option<Cow<'b, str>> {
     details.text("explanation").or_else(|| details.text("category"))
 }
 
-/// What the answer holds that its reason must fit.
+/// The kinds of parts in an answer, which its reason must fit.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct SaidParts {
-    /// Whether it holds a call.
+    /// True of an answer with a call.
     pub(super) has_calls: bool,
-    /// Whether it holds the words of a refusal.
+    /// True of an answer with the words of a refusal.
     pub(super) has_refusal: bool,
 }
 
 /// Writes the fields that say why an answer has ended.
-pub(super) fn write(object: &mut ObjectWriter<'_>, stop: &Stop<'_>, said: SaidParts) {
+pub(super) fn write(object: &mut FieldWriter<'_>, stop: &Stop<'_>, said: SaidParts) {
     let reason = match stop.reason {
         StopReason::EndTurn | StopReason::StopText | StopReason::ToolUse if said.has_refusal => "refusal",
         StopReason::EndTurn | StopReason::ToolUse if said.has_calls => "tool_use",
@@ -64,8 +64,8 @@ pub(super) fn write(object: &mut ObjectWriter<'_>, stop: &Stop<'_>, said: SaidPa
     }
 }
 
-fn write_details(object: &mut ObjectWriter<'_>, stop: &Stop<'_>) {
-    let mut details = ObjectWriter::of_type(object.field("stop_details"), "refusal");
+fn write_details(object: &mut FieldWriter<'_>, stop: &Stop<'_>) {
+    let mut details = FieldWriter::of_type(object.field("stop_details"), "refusal");
     let category = stop.detail.as_deref().and_then(category);
     details.value("category", &category);
     let explanation = stop.detail.as_deref().filter(|_| category.is_none()).or(match stop.reason {

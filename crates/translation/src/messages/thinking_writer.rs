@@ -1,6 +1,6 @@
 //! Thinking and the limit of the answer, which depend on each other, written.
 
-use super::object::ObjectWriter;
+use super::object::FieldWriter;
 use crate::loss::{Field, LossReport};
 use crate::neutral::{Effort, NeutralRequest, Reasoning, ReasoningMode, ThoughtForm, ToolChoice};
 use crate::translation::TranslationTarget;
@@ -11,7 +11,7 @@ const USUAL_LIMIT: u64 = 32_000;
 /// The smallest budget that the API takes.
 const SMALLEST_BUDGET: u64 = 1024;
 
-/// What a request says of thinking, and the limit that goes with it.
+/// The thinking that a request asks for, and the limit that goes with it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ThinkingPlan {
     /// The most tokens of the answer.
@@ -61,13 +61,13 @@ impl ThinkingPlan {
     }
 
     /// Writes `thinking`.
-    pub(super) fn write(&self, body: &mut ObjectWriter<'_>) {
+    pub(super) fn write(&self, body: &mut FieldWriter<'_>) {
         let Some(mode) = self.mode else { return };
         let out = body.field("thinking");
         let mut thinking = match mode {
-            ThinkingMode::Disabled => ObjectWriter::of_type(out, "disabled"),
-            ThinkingMode::Adaptive => ObjectWriter::of_type(out, "adaptive"),
-            ThinkingMode::Enabled(_) => ObjectWriter::of_type(out, "enabled"),
+            ThinkingMode::Disabled => FieldWriter::of_type(out, "disabled"),
+            ThinkingMode::Adaptive => FieldWriter::of_type(out, "adaptive"),
+            ThinkingMode::Enabled(_) => FieldWriter::of_type(out, "enabled"),
         };
         if let ThinkingMode::Enabled(tokens) = mode {
             thinking.value("budget_tokens", &tokens);

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::block_writer::BlockWriting;
-use super::object::{ObjectWriter, write_list, write_value};
+use super::object::{FieldWriter, write_list, write_value};
 use crate::conversion::custom_tool;
 use crate::json::Fields;
 use crate::loss::{Field, LossReport};
@@ -13,7 +13,7 @@ use crate::neutral::{NeutralRequest, ServerTool, Tool, ToolChoice, ToolKind};
 const NO_INPUT: &str = r#"{"type":"object","properties":{}}"#;
 
 /// Writes `tools` and `tool_choice`.
-pub(super) fn write(request: &NeutralRequest<'_>, body: &mut ObjectWriter<'_>, writing: &mut BlockWriting<'_>) {
+pub(super) fn write(request: &NeutralRequest<'_>, body: &mut FieldWriter<'_>, writing: &mut BlockWriting<'_>) {
     let tools = offered(request, writing.losses);
     if tools.is_empty() {
         if matches!(request.tool_choice, Some(ToolChoice::Any | ToolChoice::Tool(_))) {
@@ -50,7 +50,7 @@ fn write_tool(out: &mut Vec<u8>, tool: &Tool<'_>, writing: &mut BlockWriting<'_>
     if let ToolKind::Server(server) = &tool.kind {
         return write_web_search(out, server, writing.losses);
     }
-    let mut object = ObjectWriter::begin(out);
+    let mut object = FieldWriter::begin(out);
     object.value("name", &*tool.name);
     match &tool.kind {
         ToolKind::Function { schema, strict } => {
@@ -103,7 +103,7 @@ fn write_web_search(out: &mut Vec<u8>, server: &ServerTool<'_>, losses: &mut Los
     }
     losses.changed(Field::ServerTools, format!("{}: web_search_20250305", server.kind));
     let fields = Fields::of(server.raw).unwrap_or_default();
-    let mut object = ObjectWriter::of_type(out, "web_search_20250305");
+    let mut object = FieldWriter::of_type(out, "web_search_20250305");
     object.word("name", "web_search");
     if let Some(domains) = fields.object("filters").and_then(|filters| filters.get("allowed_domains")) {
         object.json("allowed_domains", domains.get());
@@ -116,14 +116,14 @@ fn write_web_search(out: &mut Vec<u8>, server: &ServerTool<'_>, losses: &mut Los
 }
 
 fn write_location(out: &mut Vec<u8>, location: &Fields<'_>) {
-    let mut object = ObjectWriter::of_type(out, "approximate");
+    let mut object = FieldWriter::of_type(out, "approximate");
     for name in ["city", "region", "country", "timezone"] {
         object.optional(name, location.text(name));
     }
     object.end();
 }
 
-fn write_choice(request: &NeutralRequest<'_>, body: &mut ObjectWriter<'_>) {
+fn write_choice(request: &NeutralRequest<'_>, body: &mut FieldWriter<'_>) {
     let is_single = request.parallel_calls == Some(false);
     let (kind, name) = match &request.tool_choice {
         None if !is_single => return,
@@ -132,7 +132,7 @@ fn write_choice(request: &NeutralRequest<'_>, body: &mut ObjectWriter<'_>) {
         Some(ToolChoice::Tool(name)) => ("tool", Some(name)),
         Some(ToolChoice::None) => ("none", None),
     };
-    let mut object = ObjectWriter::of_type(body.field("tool_choice"), kind);
+    let mut object = FieldWriter::of_type(body.field("tool_choice"), kind);
     if let Some(name) = name {
         write_value(object.field("name"), &**name);
     }

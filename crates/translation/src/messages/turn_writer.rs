@@ -1,7 +1,7 @@
 //! Turns, written: merged where one speaker goes on, results of calls first, nothing empty.
 
 use super::block_writer::BlockWriting;
-use super::object::{ObjectWriter, write_list};
+use super::object::{FieldWriter, write_list};
 use crate::loss::Field;
 use crate::neutral::{Part, PartBody, Turn, TurnRole};
 
@@ -85,9 +85,11 @@ impl<'r, 'b> Conversation<'r, 'b> {
 
     fn finish(&mut self, writing: &mut BlockWriting<'_>) {
         for message in &mut self.messages {
-            if message.role == MessageRole::User {
+            match message.role {
                 // Stable: results keep their order, and so does the rest.
-                message.parts.sort_by_key(|part| !is_result(part));
+                MessageRole::User => message.parts.sort_by_key(|part| !is_result(part)),
+                MessageRole::Assistant => keep_first_of_seals(&mut message.parts),
+                MessageRole::System => {}
             }
         }
         if self.messages.is_empty() && !self.system.is_empty() {
@@ -98,7 +100,7 @@ impl<'r, 'b> Conversation<'r, 'b> {
     }
 
     /// Writes `system` and `messages`.
-    pub(super) fn write(&self, body: &mut ObjectWriter<'_>, writing: &mut BlockWriting<'_>) {
+    pub(super) fn write(&self, body: &mut FieldWriter<'_>, writing: &mut BlockWriting<'_>) {
         match self.system.as_slice() {
             [] => {}
             [Part { body: PartBody::Text { text, .. }, cache: None, .. }] => body.value("system", &**text),
@@ -106,7 +108,7 @@ impl<'r, 'b> Conversation<'r, 'b> {
         }
         let last = self.messages.len().saturating_sub(1);
         write_list(body.field("messages"), self.messages.iter().enumerate(), |out, (index, message)| {
-            let mut object = ObjectWriter::begin(out);
+            let mut object = FieldWriter::begin(out);
             object.word("role", message.role.as_str());
             let is_prefill = index == last && message.role == MessageRole::Assistant;
             match message.parts.as_slice() {
@@ -123,6 +125,26 @@ impl<'r, 'b> Conversation<'r, 'b> {
             }
             object.end();
         });
+    }
+}
+
+/// Takes out thoughts that have come before: clients of Google's API have the seal of a thought on the call after it too.
+fn keep_first_of_seals(parts: &mut Vec<&Part<'_>>) {
+    let mut seen: Vec<&str> = Vec::new();
+    parts.retain(|part| match seal_of(part) {
+        Some(seal) if seen.contains(&seal) => false,
+        Some(seal) => {
+            seen.push(seal);
+            true
+        }
+        None => true,
+    });
+}
+
+fn seal_of<'p>(part: &'p Part<'_>) -> Option<&'p str> {
+    match &part.body {
+        PartBody::Thinking(thinking) => thinking.sealed.as_ref().map(|sealed| &*sealed.text),
+        _ => None,
     }
 }
 

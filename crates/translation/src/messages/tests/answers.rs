@@ -204,3 +204,24 @@ fn a_body_that_is_no_answer_is_not_translated() {
         assert!(Messages.read_answer(body.as_bytes()).is_err(), "{body}");
     }
 }
+
+#[test]
+fn citations_of_pages_are_places_in_results_of_a_search() {
+    let cited = |citations: &str| {
+        Part::new(PartBody::Text { text: "\u{e9}t\u{e9} in Rome".into(), citations: Some(raw(citations)) })
+    };
+    let flat = r#"[{"type":"url_citation","start_index":7,"end_index":11,"url":"https://e.org","title":"E"},{"type":"file_citation"}]"#;
+    let nested =
+        r#"[{"type":"url_citation","url_citation":{"start_index":0,"end_index":3,"url":"https://e.org","title":"E"}}]"#;
+    let grounding = r#"{"groundingChunks":[{"web":{"uri":"https://e.org","title":"E"}}]}"#;
+    for (citations, quote) in [(flat, "Rome"), (nested, "\u{e9}t\u{e9}"), (grounding, "")] {
+        let body = written(&answer(vec![cited(citations)], Stop::of(StopReason::EndTurn)));
+        let list = body["content"][0]["citations"].as_array().expect("citations");
+        assert_eq!(list.len(), 1);
+        assert_eq!((&list[0]["type"], &list[0]["cited_text"]), (&json!("web_search_result_location"), &json!(quote)));
+        assert_eq!((&list[0]["url"], &list[0]["title"]), (&json!("https://e.org"), &json!("E")));
+    }
+    let own = r#"[{"type":"char_location","cited_text":"Rome","document_index":0}]"#;
+    let body = written(&answer(vec![cited(own)], Stop::of(StopReason::EndTurn)));
+    assert_eq!(body["content"][0]["citations"][0]["type"], "char_location");
+}

@@ -54,3 +54,20 @@ fn a_request_without_such_thoughts_is_the_same_but_for_its_model() {
     assert_eq!(String::from_utf8(cleaned.body).expect("text"), body.replacen("\"m\"", "\"claude-opus-5\"", 1));
     assert!(cleaned.losses.is_empty());
 }
+
+#[test]
+fn citations_of_other_vendors_are_taken_out_of_texts() {
+    let mark = Sealed::new(DialectFamily::Chat, "").to_field(DialectFamily::Messages).into_owned();
+    let body = |citations: &str| {
+        format!(
+            r#"{{"model":"claude-opus-5","messages":[{{"role":"assistant","content":[{{"type":"text","citations": {citations},"text":"a"}}]}}]}}"#
+        )
+    };
+    let own = r#"{"type":"web_search_result_location","encrypted_index":"Eo8B","url":"u"}"#;
+    let other = format!(r#"{{"type":"web_search_result_location","encrypted_index":"{mark}","url":"u"}}"#);
+    for (before, after) in [(format!("[{other}]"), "null".to_owned()), (format!("[{own},{other}]"), format!("[{own}]"))]
+    {
+        let cleaned = SAME.request(body(&before).as_bytes(), &TARGET).expect("a request");
+        assert_eq!(String::from_utf8(cleaned.body).expect("text"), body(&after));
+    }
+}

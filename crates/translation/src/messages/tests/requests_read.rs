@@ -11,7 +11,7 @@ use crate::neutral::{
     TurnRole,
 };
 
-/// What Claude Code 2.1.332 sent to a recording server.
+/// Requests of Claude Code 2.1.332, as a recording server saw them.
 const CLAUDE_CODE: [&str; 7] = [
     include_str!("../../../../../tests/clients/agents/recorded/claude_code_agent_is_done.json"),
     include_str!("../../../../../tests/clients/agents/recorded/claude_code_interrupted.json"),

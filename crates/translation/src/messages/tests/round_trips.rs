@@ -41,11 +41,13 @@ fn result_block() -> impl Strategy<Value = Value> {
 
 fn assistant_block() -> impl Strategy<Value = Value> {
     let text = words().prop_map(|text| json!({"type": "text", "text": text}));
-    let thought = words().prop_map(|text| json!({"type": "thinking", "thinking": text, "signature": "EqQB+/=="}));
+    // Signatures differ, as vendors' do.
+    let thought = (words(), any::<u64>())
+        .prop_map(|(text, seal)| json!({"type": "thinking", "thinking": text, "signature": format!("EqQB+/{seal}==")}));
     let call = ("[a-zA-Z0-9_-]{1,20}", words()).prop_map(|(id, value)| {
         json!({"type": "tool_use", "id": format!("t{id}"), "name": "f", "input": {"value": value, "n": 1.5, "o": null}})
     });
-    let hidden = words().prop_map(|data| json!({"type": "redacted_thinking", "data": data}));
+    let hidden = any::<u64>().prop_map(|data| json!({"type": "redacted_thinking", "data": format!("Er{data}")}));
     prop_oneof![text, thought, call, hidden]
 }
 

@@ -261,3 +261,19 @@ fn a_stream_is_the_same_wherever_it_was_cut_into_chunks() {
         assert_eq!(translated(chunk), whole);
     }
 }
+
+#[test]
+fn a_citation_in_a_stream_is_a_piece_of_its_text() {
+    let page = raw(r#"{"type":"url_citation","url":"https://e.org","title":"E"}"#);
+    let events = written(&[
+        begin(),
+        open(0, PartKind::Text),
+        text(0, "a"),
+        StreamEvent::Delta { part: 0, delta: PartDelta::Citation(page) },
+        stop(StopReason::EndTurn),
+        StreamEvent::End,
+    ]);
+
+    assert_eq!(events[3].1["delta"]["type"], "citations_delta");
+    assert_eq!(events[3].1["delta"]["citation"]["url"], "https://e.org");
+}

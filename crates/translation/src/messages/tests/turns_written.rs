@@ -276,3 +276,16 @@ fn a_text_at_the_end_that_the_answer_goes_on_with_has_no_white_space_after_it() 
     assert_eq!(body["messages"][1]["content"], "{\"a\":");
     assert_eq!(said, "changed=prefill");
 }
+
+#[test]
+fn a_thought_that_a_client_kept_twice_goes_back_once() {
+    let own = || thought(Some(Sealed::new(DialectFamily::Messages, "EqQB")));
+    let mut request = request();
+    request.turns.insert(0, turn(TurnRole::Assistant, vec![own(), Part::text("a"), own(), call("a", "{}")]));
+    let (body, said) = write(&request);
+
+    let content = body["messages"][0]["content"].as_array().expect("blocks");
+    let kinds: Vec<_> = content.iter().map(|block| block["type"].as_str().expect("a type")).collect();
+    assert_eq!(kinds, ["thinking", "text", "tool_use"]);
+    assert_eq!(said, "");
+}
