@@ -14,7 +14,7 @@ pub(super) fn read(body: &[u8]) -> Result<NeutralAnswer<'_>, TranslationRefusal>
     let content = fields.get("content").ok_or_else(|| TranslationRefusal::malformed("content", "no list"))?;
     // An answer says what there is: what is lost of a request is said when the request is translated.
     let mut losses = LossReport::default();
-    let mut reader = ContentReader { losses: &mut losses, place: BlockPlace::Answer };
+    let mut reader = ContentReader::new(&mut losses, BlockPlace::Answer);
     let parts = reader.content(content).ok_or_else(|| TranslationRefusal::malformed("content", "no list"))?;
     let usage = fields.object("usage");
     let counts = usage.as_ref().map(|usage| {

@@ -12,9 +12,13 @@ const LONGEST_QUOTE: usize = 150;
 /// Gives every citation, written in this API's form, to `found`. `text` is the text that they are in, as far as it is
 /// known.
 pub(super) fn write_each(raw: &RawValue, text: &str, found: &mut dyn FnMut(&[u8])) {
-    if let Some(list) = json::list(raw) {
-        return list.into_iter().for_each(|raw| write_each(raw, text, found));
+    match json::list(raw) {
+        Some(list) => list.into_iter().for_each(|raw| write_every_source(raw, text, found)),
+        None => write_every_source(raw, text, found),
     }
+}
+
+fn write_every_source(raw: &RawValue, text: &str, found: &mut dyn FnMut(&[u8])) {
     let Some(fields) = Fields::of(raw) else { return };
     if fields.get("cited_text").is_some() {
         // A citation stands in one line of an event.

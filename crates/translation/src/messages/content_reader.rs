@@ -19,7 +19,12 @@ pub(super) struct ContentReader<'l> {
     pub(super) losses: &'l mut LossReport,
     /// The place of the block in the body, such as `messages[3]`.
     pub(super) place: BlockPlace,
+    /// The number of blocks around the content that is read.
+    depth: usize,
 }
+
+/// The most blocks around content: results hold documents, and documents texts.
+const DEEPEST: usize = 4;
 
 /// The place of a block.
 #[derive(Debug, Clone, Copy)]
@@ -42,13 +47,28 @@ impl BlockPlace {
     }
 }
 
-impl ContentReader<'_> {
+impl<'l> ContentReader<'l> {
+    pub(super) const fn new(losses: &'l mut LossReport, place: BlockPlace) -> Self {
+        Self { losses, place, depth: 0 }
+    }
+
     /// Reads content: a text, or a list of blocks. `None` where it is neither.
     pub(super) fn content<'b>(&mut self, content: &'b RawValue) -> Option<Vec<Part<'b>>> {
         if let Some(text) = json::text(content) {
             return Some(vec![Part::text(text)]);
         }
         let blocks = json::list(content)?;
+        if self.depth == DEEPEST {
+            self.dropped(Field::Other);
+            return None;
+        }
+        self.depth += 1;
+        let parts = self.blocks(blocks);
+        self.depth -= 1;
+        Some(parts)
+    }
+
+    fn blocks<'b>(&mut self, blocks: Vec<&'b RawValue>) -> Vec<Part<'b>> {
         let mut parts = Vec::with_capacity(blocks.len());
         for raw in blocks {
             match Fields::of(raw) {
@@ -56,7 +76,7 @@ impl ContentReader<'_> {
                 None => self.dropped(Field::Other),
             }
         }
-        Some(parts)
+        parts
     }
 
     fn block<'b>(&mut self, block: &Fields<'b>, raw: &'b RawValue, parts: &mut Vec<Part<'b>>) {

@@ -32,11 +32,11 @@ pub(super) fn read_reasoning<'b>(fields: &Fields<'b>, request: &mut NeutralReque
             ReasoningMode::Budget { tokens: thinking.value("budget_tokens").unwrap_or(1024), effort: known }
         }
         Some("adaptive") => ReasoningMode::Adaptive { effort: known },
-        Some("between_tools") => {
-            losses.changed(Field::Reasoning, "between_tools: adaptive");
-            ReasoningMode::Adaptive { effort: known }
-        }
-        Some("disabled") => {
+        Some(kind @ ("disabled" | "between_tools")) => {
+            if kind == "between_tools" {
+                // Models that cannot be kept from it otherwise are told so.
+                losses.changed(Field::Reasoning, "between_tools: off");
+            }
             if effort.is_some() {
                 losses.changed(Field::Reasoning, "no effort beside disabled thinking");
             }

@@ -32,7 +32,7 @@ fn read_system<'b>(
     losses: &mut LossReport,
 ) -> Result<(), TranslationRefusal> {
     let Some(system) = fields.get("system") else { return Ok(()) };
-    let mut reader = ContentReader { losses, place: BlockPlace::System };
+    let mut reader = ContentReader::new(losses, BlockPlace::System);
     let parts = reader.content(system).ok_or_else(|| TranslationRefusal::malformed("system", "no text and no list"))?;
     if !parts.is_empty() {
         request.turns.push(Turn { role: TurnRole::System, name: None, parts });
@@ -72,7 +72,7 @@ fn read_turn<'b>(raw: &'b RawValue, index: usize, losses: &mut LossReport) -> Op
     {
         losses.dropped_at(Field::Other, format!("messages[{index}].{name}"));
     }
-    let mut reader = ContentReader { losses, place: BlockPlace::Turn(index) };
+    let mut reader = ContentReader::new(losses, BlockPlace::Turn(index));
     let parts = reader.content(fields.get("content")?)?;
     Some(Turn { role, name: None, parts })
 }

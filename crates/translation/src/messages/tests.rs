@@ -6,6 +6,7 @@ mod errors;
 mod requests_read;
 mod requests_written;
 mod round_trips;
+mod stream_order;
 mod streams_read;
 mod streams_written;
 mod turns_written;

@@ -89,7 +89,9 @@ fn thinking_is_read_as_it_is_meant() {
         assert!(losses.is_empty(), "{fields}: {losses}");
     }
     let body = with(r#""thinking":{"type":"between_tools"}"#);
-    assert_eq!(read(&body).1.to_string(), "changed=reasoning");
+    let (request, losses) = read(&body);
+    assert_eq!(request.reasoning.map(|reasoning| reasoning.mode), Some(ReasoningMode::Off));
+    assert_eq!(losses.to_string(), "changed=reasoning");
 }
 
 #[test]
@@ -259,4 +261,15 @@ fn a_turn_of_the_models_at_the_end_is_said_and_bodies_without_a_form_are_malform
         let read = crate::translation::Api::read_request(&super::Messages, body.as_bytes(), &mut losses);
         assert!(read.is_err(), "{body}");
     }
+}
+
+#[test]
+fn blocks_within_blocks_end_somewhere() {
+    let mut block = r#"{"type":"text","text":"a"}"#.to_owned();
+    for _ in 0..64 {
+        block = format!(r#"{{"type":"document","source":{{"type":"content","content":[{block}]}}}}"#);
+    }
+    let body = format!(r#"{{"model":"m","max_tokens":9,"messages":[{{"role":"user","content":[{block}]}}]}}"#);
+
+    assert_eq!(read(&body).1.to_string(), "dropped=other; changed=documents");
 }
