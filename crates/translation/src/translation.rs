@@ -5,7 +5,7 @@ mod stream;
 
 use std::ops::Range;
 
-pub use self::memo::RequestMemo;
+pub use self::memo::{NativeCall, NativeTool, RequestMemo};
 pub use self::stream::StreamTranslator;
 use crate::events::ServerEvent;
 use crate::family::DialectFamily;

@@ -1,0 +1,188 @@
+//! Tools on offer and the rule of their choice, written.
+
+use super::client_tools::static_json;
+use super::object_writer::{ListWriter, ObjectWriter};
+use super::place::dropped_as;
+use crate::json::Fields;
+use crate::loss::{Field, LossReport};
+use crate::neutral::{NeutralRequest, ServerTool, Tool, ToolChoice, ToolKind};
+
+/// The types of tools that the API itself knows, beside the searches of the web.
+const OWN: [&str; 12] = [
+    "apply_patch",
+    "code_interpreter",
+    "computer",
+    "computer_use_preview",
+    "file_search",
+    "image_generation",
+    "local_shell",
+    "mcp",
+    "namespace",
+    "programmatic_tool_calling",
+    "shell",
+    "tool_search",
+];
+
+/// The arguments of Anthropic's shell, which its clients run.
+const BASH: &str = r#"{"type":"object","properties":{"command":{"type":"string","description":"The bash command to run. Required unless the tool is being restarted."},"restart":{"type":"boolean","description":"Specifying true will restart this tool. Otherwise, leave this unspecified."}}}"#;
+
+/// The arguments of Anthropic's text editor, which its clients run.
+const TEXT_EDITOR: &str = r#"{"type":"object","properties":{"command":{"type":"string","enum":["view","create","str_replace","insert"]},"path":{"type":"string"},"file_text":{"type":"string"},"old_str":{"type":"string"},"new_str":{"type":"string"},"insert_line":{"type":"integer"},"insert_text":{"type":"string"},"view_range":{"type":"array","items":{"type":"integer"}}},"required":["command","path"]}"#;
+
+/// Writes a request's tools and the rules of their use.
+pub(super) fn write(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, losses: &mut LossReport) {
+    if !request.tools.is_empty() {
+        let mut list = ListWriter::begin(object.key("tools"));
+        for tool in &request.tools {
+            if tool.cache.is_some() {
+                losses.changed(Field::CacheMarks, "implicit caching");
+            }
+            write_tool(tool, &mut list, losses);
+        }
+        list.end();
+    }
+    if let Some(choice) = &request.tool_choice {
+        write_choice(choice, &request.tools, object);
+    }
+    if let Some(parallel) = request.parallel_calls {
+        object.raw("parallel_tool_calls", if parallel { "true" } else { "false" });
+    }
+}
+
+fn write_tool(tool: &Tool<'_>, list: &mut ListWriter<'_>, losses: &mut LossReport) {
+    match &tool.kind {
+        ToolKind::Function { schema, strict } => {
+            let schema = schema.map_or(r#"{"type":"object","properties":{}}"#, |schema| schema.get());
+            write_function(tool, &Schema { json: schema, is_strict: *strict == Some(true) }, list);
+        }
+        ToolKind::Custom { grammar } => {
+            let mut object = ObjectWriter::of_type("custom", list.element());
+            object.text("name", &tool.name);
+            object.optional_text("description", tool.description.as_deref());
+            if let Some((syntax, definition)) = grammar {
+                let mut format = ObjectWriter::of_type("grammar", object.key("format"));
+                format.text("syntax", syntax);
+                format.text("definition", definition);
+                format.end();
+            }
+            object.end();
+        }
+        ToolKind::Server(server) => write_server_tool(tool, server, list, losses),
+    }
+}
+
+/// A function's schema, and whether its arguments follow it exactly.
+struct Schema<'s> {
+    json: &'s str,
+    is_strict: bool,
+}
+
+fn write_function(tool: &Tool<'_>, schema: &Schema<'_>, list: &mut ListWriter<'_>) {
+    let mut object = ObjectWriter::of_type("function", list.element());
+    object.text("name", &tool.name);
+    object.optional_text("description", tool.description.as_deref());
+    object.raw("parameters", schema.json);
+    // Where nothing is said the API is strict, unlike every other.
+    object.raw("strict", if schema.is_strict { "true" } else { "false" });
+    object.end();
+}
+
+fn write_server_tool(tool: &Tool<'_>, server: &ServerTool<'_>, list: &mut ListWriter<'_>, losses: &mut LossReport) {
+    let kind = &*server.kind;
+    let fields = Fields::of(server.raw).unwrap_or_default();
+    let function = if kind.starts_with("bash_") {
+        Some(BASH)
+    } else if kind.starts_with("text_editor_") {
+        Some(TEXT_EDITOR)
+    } else {
+        None
+    };
+    let is_own_search =
+        matches!(kind, "web_search" | "web_search_2025_08_26") || kind.starts_with("web_search_preview");
+    if let Some(schema) = function {
+        losses.changed(Field::ServerTools, format!("{kind}: a function"));
+        write_function(tool, &Schema { json: static_json(schema).get(), is_strict: false }, list);
+    } else if OWN.contains(&kind) || (is_own_search && fields.text("type").as_deref() == Some(kind)) {
+        list.element().extend_from_slice(server.raw.get().as_bytes());
+    } else if is_search(kind) {
+        losses.changed(Field::ServerTools, format!("{kind}: web_search"));
+        write_search(&fields, list, losses);
+    } else {
+        losses.refused(Field::ServerTools, kind);
+    }
+}
+
+/// Tells whether a vendor's tool searches the web.
+fn is_search(kind: &str) -> bool {
+    kind.starts_with("web_search") || matches!(kind, "googleSearch" | "google_search" | "googleSearchRetrieval")
+}
+
+/// Writes a search of the web with what of its rules the API has.
+fn write_search(fields: &Fields<'_>, list: &mut ListWriter<'_>, losses: &mut LossReport) {
+    let mut object = ObjectWriter::of_type("web_search", list.element());
+    for (name, raw) in fields.iter().filter(|(_, raw)| raw.get() != "null") {
+        match name {
+            "type" | "name" | "cache_control" => {}
+            "allowed_domains" => {
+                let mut filters = ObjectWriter::begin(object.key("filters"));
+                filters.raw("allowed_domains", raw.get());
+                filters.end();
+            }
+            "filters" | "search_context_size" => object.raw(name, raw.get()),
+            "user_location" => write_location(raw, &mut object),
+            _ => dropped_as(losses, Field::ServerTools, &format!("web_search.{name}")),
+        }
+    }
+    object.end();
+}
+
+/// Writes where the user is: flat, as Anthropic has it too; chat completions have it one level below.
+fn write_location(raw: &serde_json::value::RawValue, object: &mut ObjectWriter<'_>) {
+    let fields = Fields::of(raw).unwrap_or_default();
+    match fields.get("approximate") {
+        Some(inner) => {
+            let inner = Fields::of(inner).unwrap_or_default();
+            let mut location = ObjectWriter::of_type("approximate", object.key("user_location"));
+            for (name, raw) in inner.iter().filter(|(name, _)| *name != "type") {
+                location.raw(name, raw.get());
+            }
+            location.end();
+        }
+        None => object.raw("user_location", raw.get()),
+    }
+}
+
+fn write_choice(choice: &ToolChoice<'_>, tools: &[Tool<'_>], object: &mut ObjectWriter<'_>) {
+    match choice {
+        ToolChoice::Auto => object.text("tool_choice", "auto"),
+        ToolChoice::None => object.text("tool_choice", "none"),
+        ToolChoice::Any => object.text("tool_choice", "required"),
+        ToolChoice::Tool(name) => write_named(name, tools, object.key("tool_choice")),
+        ToolChoice::Allowed { names, is_required } => {
+            let mut allowed = ObjectWriter::of_type("allowed_tools", object.key("tool_choice"));
+            allowed.text("mode", if *is_required { "required" } else { "auto" });
+            let mut list = ListWriter::begin(allowed.key("tools"));
+            for name in names {
+                write_named(name, tools, list.element());
+            }
+            list.end();
+            allowed.end();
+        }
+    }
+}
+
+/// Writes the name of a tool with its type.
+fn write_named(name: &str, tools: &[Tool<'_>], out: &mut Vec<u8>) {
+    let kind = tools.iter().find(|tool| tool.name == name).map(|tool| &tool.kind);
+    let kind = match kind {
+        Some(ToolKind::Custom { .. }) => "custom",
+        Some(ToolKind::Server(server)) if is_search(&server.kind) => {
+            ObjectWriter::of_type("web_search", out).end();
+            return;
+        }
+        _ => "function",
+    };
+    let mut object = ObjectWriter::of_type(kind, out);
+    object.text("name", name);
+    object.end();
+}
