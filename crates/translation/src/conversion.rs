@@ -2,6 +2,8 @@
 
 pub mod client_tool;
 pub mod custom_tool;
+pub mod effort;
 pub mod media;
 pub mod sealed;
+pub(crate) mod sequence;
 pub mod tool_id;
