@@ -3,19 +3,18 @@
 mod answer_reader;
 mod answer_writer;
 mod citation;
-mod client_tools;
 mod content_reader;
 mod content_writer;
 mod error;
 mod event_parts;
 mod event_reader;
 mod event_writer;
-mod free_text;
 mod input_reader;
 mod input_writer;
 mod item_writer;
 mod memo;
 mod object_writer;
+mod own_request;
 mod place;
 mod request_reader;
 mod request_writer;
@@ -34,7 +33,7 @@ use crate::loss::LossReport;
 use crate::neutral::{NeutralAnswer, NeutralError, NeutralRequest};
 use crate::refusal::TranslationRefusal;
 use crate::translation::{
-    AnswerDetails, Api, EventReader, EventWriter, RequestMemo, RequestWriting, TranslationTarget,
+    AnswerDetails, Api, EventReader, EventWriter, RequestMemo, RequestWriting, TranslatedRequest, TranslationTarget,
 };
 
 /// OpenAI's responses.
@@ -47,6 +46,14 @@ impl Api for Responses {
         losses: &mut LossReport,
     ) -> Result<NeutralRequest<'b>, TranslationRefusal> {
         request_reader::read(body, losses)
+    }
+
+    fn clean_request(
+        &self,
+        body: &[u8],
+        target: &TranslationTarget<'_>,
+    ) -> Option<Result<TranslatedRequest, TranslationRefusal>> {
+        Some(own_request::clean(body, target))
     }
 
     fn write_request(

@@ -67,6 +67,16 @@ pub(crate) trait Api: Sync {
         losses: &mut LossReport,
     ) -> Result<NeutralRequest<'b>, TranslationRefusal>;
 
+    /// Takes what other vendors sealed out of a request that stays in this API, and names the target's model in it. `None`
+    /// where the API's reader and writer do so.
+    fn clean_request(
+        &self,
+        _body: &[u8],
+        _target: &TranslationTarget<'_>,
+    ) -> Option<Result<TranslatedRequest, TranslationRefusal>> {
+        None
+    }
+
     /// Writes a request. The place of the model's name in it is returned.
     fn write_request(
         &self,
@@ -153,8 +163,12 @@ impl Translation {
         body: &[u8],
         target: &TranslationTarget<'_>,
     ) -> Result<TranslatedRequest, TranslationRefusal> {
-        let mut losses = LossReport::default();
         let client = api(self.client);
+        let own = if self.client == self.upstream { client.clean_request(body, target) } else { None };
+        if let Some(cleaned) = own {
+            return cleaned;
+        }
+        let mut losses = LossReport::default();
         let mut request = client.read_request(body, &mut losses)?;
         request.family = Some(self.client);
         if self.client != self.upstream {

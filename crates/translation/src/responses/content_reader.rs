@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::place::{Place, note_unknown};
+use crate::conversion::media;
 use crate::json::{self, Fields};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{Audio, CacheMark, CacheTtl, Document, Image, ImageDetail, MediaSource, Part, PartBody};
@@ -70,7 +71,7 @@ pub(super) fn text<'b>(fields: &Fields<'b>) -> PartBody<'b> {
 
 fn image<'b>(fields: &Fields<'b>, place: Place, losses: &mut LossReport) -> Option<PartBody<'b>> {
     let source = match (fields.text("image_url"), fields.text("file_id")) {
-        (Some(url), _) => source_of_url(url),
+        (Some(url), _) => media::source_of_url(url),
         (None, Some(id)) => file(id, place, losses),
         (None, None) => {
             losses.dropped_at(Field::Images, place.name());
@@ -90,10 +91,11 @@ fn image<'b>(fields: &Fields<'b>, place: Place, losses: &mut LossReport) -> Opti
 fn document<'b>(fields: &Fields<'b>, place: Place, losses: &mut LossReport) -> Option<PartBody<'b>> {
     let title = fields.text("filename");
     let source = if let Some(data) = fields.text("file_data") {
-        match source_of_url(data) {
+        match media::source_of_url(data) {
             // Data without the beginning of a data URL: the name alone says what it is.
             MediaSource::Url { url, .. } => {
-                MediaSource::Base64 { media_type: media_type_of_name(title.as_deref()).into(), data: url }
+                let media_type = title.as_deref().and_then(media::type_of_name).unwrap_or("application/pdf");
+                MediaSource::Base64 { media_type: media_type.into(), data: media::standard(url) }
             }
             source => source,
         }
@@ -110,12 +112,8 @@ fn document<'b>(fields: &Fields<'b>, place: Place, losses: &mut LossReport) -> O
 
 fn audio<'b>(fields: &Fields<'b>) -> Option<PartBody<'b>> {
     let sound = fields.object("input_audio")?;
-    let media_type = match sound.text("format").as_deref() {
-        Some("mp3") => "audio/mpeg".into(),
-        Some(format) => format!("audio/{format}").into(),
-        None => "audio/wav".into(),
-    };
-    let source = MediaSource::Base64 { media_type, data: sound.text("data")? };
+    let media_type = media::audio_type(sound.text("format").as_deref().unwrap_or("wav"));
+    let source = MediaSource::Base64 { media_type, data: media::standard(sound.text("data")?) };
     Some(PartBody::Audio(Audio { source, transcript: None }))
 }
 
@@ -123,49 +121,6 @@ fn audio<'b>(fields: &Fields<'b>) -> Option<PartBody<'b>> {
 fn file<'b>(id: Cow<'b, str>, place: Place, losses: &mut LossReport) -> MediaSource<'b> {
     losses.refused(Field::FileIds, place.name());
     MediaSource::FileId(id)
-}
-
-/// Reads an address, which may hold the data itself.
-fn source_of_url(url: Cow<'_, str>) -> MediaSource<'_> {
-    let split = url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,"));
-    let Some((media_type, data)) = split else {
-        return MediaSource::Url { url, media_type: None };
-    };
-    let media_type = media_type.split(';').next().unwrap_or_default().len();
-    let at = url.len() - data.len();
-    match url {
-        Cow::Borrowed(url) => MediaSource::Base64 {
-            media_type: Cow::Borrowed(&url["data:".len()..][..media_type]),
-            data: standard(Cow::Borrowed(&url[at..])),
-        },
-        Cow::Owned(url) => MediaSource::Base64 {
-            media_type: Cow::Owned(url["data:".len()..][..media_type].to_owned()),
-            data: standard(Cow::Owned(url[at..].to_owned())),
-        },
-    }
-}
-
-/// Returns base64 in the standard alphabet.
-fn standard(data: Cow<'_, str>) -> Cow<'_, str> {
-    if memchr::memchr2(b'-', b'_', data.as_bytes()).is_none() {
-        return data;
-    }
-    let mut data = data.replace('-', "+").replace('_', "/");
-    while !data.len().is_multiple_of(4) {
-        data.push('=');
-    }
-    Cow::Owned(data)
-}
-
-fn media_type_of_name(name: Option<&str>) -> &'static str {
-    match name.and_then(|name| name.rsplit_once('.')).map(|(_, ending)| ending) {
-        Some("txt") => "text/plain",
-        Some("md") => "text/markdown",
-        Some("csv") => "text/csv",
-        Some("html") => "text/html",
-        Some("json") => "application/json",
-        _ => "application/pdf",
-    }
 }
 
 fn cache_mark(fields: &Fields<'_>) -> Option<CacheMark> {

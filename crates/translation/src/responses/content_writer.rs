@@ -1,6 +1,7 @@
 //! Parts of messages and of tool results, written.
 
 use super::object_writer::{ListWriter, ObjectWriter, push_text};
+use crate::conversion::media;
 use crate::loss::{Field, LossReport};
 use crate::neutral::{Document, Image, ImageDetail, MediaSource, Part, PartBody};
 
@@ -68,7 +69,7 @@ fn write_document(document: &Document<'_>, list: &mut ListWriter<'_>, losses: &m
             match &document.title {
                 Some(title) => part.text("filename", title),
                 // The API wants a name whose ending says what it is.
-                None => part.text("filename", name_of(media_type)),
+                None => part.text("filename", media::name_of_type(media_type)),
             }
             write_data_url(media_type, data, part.key("file_data"));
             part.end();
@@ -95,17 +96,6 @@ fn write_data_url(media_type: &str, data: &str, out: &mut Vec<u8>) {
             out.extend_from_slice(piece.as_bytes());
         }
     } else {
-        push_text(out, &format!("data:{media_type};base64,{data}"));
-    }
-}
-
-fn name_of(media_type: &str) -> &'static str {
-    match media_type {
-        "text/plain" => "document.txt",
-        "text/markdown" => "document.md",
-        "text/csv" => "document.csv",
-        "text/html" => "document.html",
-        "application/json" => "document.json",
-        _ => "document.pdf",
+        push_text(out, &media::data_url(media_type, data));
     }
 }

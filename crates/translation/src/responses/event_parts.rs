@@ -5,10 +5,10 @@ use serde_json::value::RawValue;
 use super::answer_writer::logprob_elements;
 use super::citation;
 use super::event_writer::ResponseEvents;
-use super::free_text::FreeText;
 use super::item_writer::{CallForm, CallItem, MessagePart, ThoughtItem, write_call_seal};
 use super::object_writer::ObjectWriter;
 use super::thoughts;
+use crate::conversion::custom_tool::InputUnwrapping;
 use crate::conversion::sealed::Sealed;
 use crate::family::DialectFamily;
 
@@ -290,7 +290,7 @@ struct ThoughtNames {
 pub(super) struct OpenCall {
     item: CallItem,
     arguments: String,
-    free_text: FreeText,
+    free_text: InputUnwrapping,
     /// What of the free text is written.
     written: usize,
     sealed: Option<Sealed<'static>>,
@@ -305,7 +305,7 @@ impl OpenCall {
         Self {
             item,
             arguments: String::new(),
-            free_text: FreeText::default(),
+            free_text: InputUnwrapping::default(),
             written: 0,
             sealed: None,
             index: None,
@@ -369,7 +369,8 @@ impl OpenCall {
             }
             CallForm::Custom { is_wrapped: true } => {
                 self.begin(events, out);
-                let text = self.free_text.push(piece);
+                let mut text = String::new();
+                self.free_text.push(piece, &mut text);
                 self.write_piece(&text, events, out);
             }
         }

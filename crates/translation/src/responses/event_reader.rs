@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::answer_reader::{self, Holds};
 use super::{error, thoughts, usage};
 use crate::events::ServerEvent;
-use crate::json::Fields;
+use crate::json::{Fields, Text};
 use crate::neutral::{
     ErrorKind, NeutralChoice, NeutralError, Part, PartBody, PartDelta, PartKind, Stop, StopReason, StreamEvent,
 };
@@ -51,16 +51,11 @@ enum PartPlace {
     Item,
 }
 
-/// A string that borrows from the event.
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Words<'e>(#[serde(borrow)] Cow<'e, str>);
-
 /// Every field of an event that is read.
 #[derive(Deserialize)]
 struct ResponseEvent<'e> {
     #[serde(rename = "type", borrow)]
-    kind: Option<Words<'e>>,
+    kind: Option<Text<'e>>,
     #[serde(default)]
     output_index: u64,
     #[serde(default)]
@@ -68,7 +63,7 @@ struct ResponseEvent<'e> {
     #[serde(default)]
     summary_index: u64,
     #[serde(borrow)]
-    delta: Option<Words<'e>>,
+    delta: Option<Text<'e>>,
     #[serde(borrow)]
     logprobs: Option<&'e RawValue>,
     #[serde(borrow)]
@@ -157,7 +152,7 @@ impl ResponseEventReader {
         if let Some(raw) = read.logprobs.filter(|raw| raw.get().len() > 2 && raw.get() != "null") {
             found(StreamEvent::Delta { part, delta: PartDelta::Logprobs(raw) });
         }
-        if let Some(Words(delta)) = &read.delta {
+        if let Some(Text(delta)) = &read.delta {
             found(StreamEvent::Delta { part, delta: PartDelta::Text(Cow::Borrowed(delta)) });
         }
     }
@@ -165,7 +160,7 @@ impl ResponseEventReader {
     fn call_delta(&mut self, read: &ResponseEvent<'_>, found: Found<'_>) {
         let Some(open) = self.find(read.output_index, PartPlace::Item) else { return };
         open.has_come = true;
-        if let Some(Words(delta)) = &read.delta {
+        if let Some(Text(delta)) = &read.delta {
             found(StreamEvent::Delta { part: open.part, delta: PartDelta::Arguments(Cow::Borrowed(delta)) });
         }
     }
@@ -183,7 +178,7 @@ impl ResponseEventReader {
         if is_next && !is_first {
             found(StreamEvent::Delta { part, delta: PartDelta::Text(Cow::Borrowed("\n\n")) });
         }
-        if let Some(Words(delta)) = &read.delta {
+        if let Some(Text(delta)) = &read.delta {
             found(StreamEvent::Delta { part, delta: PartDelta::Text(Cow::Borrowed(delta)) });
         }
     }

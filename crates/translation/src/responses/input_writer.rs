@@ -4,10 +4,13 @@ use std::borrow::Cow;
 
 use super::content_writer::write_content;
 use super::object_writer::{ListWriter, ObjectWriter};
-use super::tool_names;
+use crate::conversion::tool_id;
 use crate::family::DialectFamily;
 use crate::loss::{Field, LossReport};
 use crate::neutral::{CallKind, Part, PartBody, Thinking, ToolCall, ToolResult, Turn, TurnRole};
+
+/// The longest id of a call.
+const LONGEST_ID: usize = 64;
 
 /// A writer of the items of one request.
 pub(super) struct InputWriter<'l, 'o, 'w> {
@@ -29,7 +32,7 @@ struct CallIds {
 impl CallIds {
     fn of_call<'c>(&mut self, call: &'c ToolCall<'_>) -> Cow<'c, str> {
         if !call.id.is_empty() {
-            return tool_names::call_id(&call.id);
+            return tool_id::bounded(&call.id, LONGEST_ID);
         }
         let id = format!("call_{}", self.made);
         self.made += 1;
@@ -39,7 +42,7 @@ impl CallIds {
 
     fn of_result<'r>(&mut self, result: &'r ToolResult<'_>) -> Cow<'r, str> {
         if !result.call_id.is_empty() {
-            return tool_names::call_id(&result.call_id);
+            return tool_id::bounded(&result.call_id, LONGEST_ID);
         }
         let is_its = |(name, _): &(String, String)| result.name.as_deref().is_none_or(|of| of == name);
         match self.open.iter().position(is_its) {

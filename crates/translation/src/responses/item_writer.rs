@@ -3,7 +3,8 @@
 use serde_json::value::RawValue;
 
 use super::object_writer::{ListWriter, ObjectWriter};
-use super::{free_text, thoughts};
+use super::thoughts;
+use crate::conversion::custom_tool;
 use crate::conversion::sealed::Sealed;
 use crate::json::Fields;
 use crate::neutral::CallKind;
@@ -66,7 +67,7 @@ impl CallItem {
     /// Returns the whole input as the client's API writes it.
     pub(super) fn input<'a>(&self, arguments: &'a str) -> std::borrow::Cow<'a, str> {
         match self.form {
-            CallForm::Custom { is_wrapped: true } => free_text::of_arguments(arguments),
+            CallForm::Custom { is_wrapped: true } => custom_tool::unwrap(arguments),
             CallForm::Function if arguments.trim().is_empty() => "{}".into(),
             _ => arguments.into(),
         }

@@ -1,6 +1,5 @@
 //! The fields of a request that its answers repeat, and the tools that it calls in a form of its own.
 
-use super::client_tools::ClientTool;
 use super::object_writer::ObjectWriter;
 use super::tool_names::joined;
 use crate::json::Fields;
@@ -75,10 +74,10 @@ fn native_tools(fields: &Fields<'_>, name: &str, memo: &mut RequestMemo) {
                 namespaced(&tool, memo);
                 continue;
             }
-            _ => match ClientTool::of_kind(&kind) {
-                Some(tool) => tool.call.clone(),
-                None => continue,
-            },
+            "local_shell" => NativeCall::LocalShell,
+            "shell" => NativeCall::Shell,
+            "apply_patch" => NativeCall::ApplyPatch,
+            _ => continue,
         };
         memo.native_tools.push(NativeTool { function: kind.into_owned(), call });
     }

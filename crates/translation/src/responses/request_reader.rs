@@ -8,10 +8,11 @@ use super::content_reader::ttl_of;
 use super::input_reader::{InputItems, InputReader};
 use super::place::dropped_as;
 use super::tool_reader::{ToolReading, tool_choice};
+use crate::conversion::effort;
 use crate::json::{self, Fields};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{
-    Effort, NeutralRequest, OutputFormat, Part, Reasoning, ReasoningMode, ThoughtForm, Turn, TurnRole, Verbosity,
+    NeutralRequest, OutputFormat, Part, Reasoning, ReasoningMode, ThoughtForm, Turn, TurnRole, Verbosity,
 };
 use crate::refusal::TranslationRefusal;
 
@@ -158,13 +159,7 @@ fn read_reasoning(raw: &RawValue, reading: &mut Reading<'_, '_>) {
 fn mode_of_effort(effort: &str) -> Option<ReasoningMode> {
     Some(match effort {
         "none" => ReasoningMode::Off,
-        "minimal" => ReasoningMode::Effort(Effort::Minimal),
-        "low" => ReasoningMode::Effort(Effort::Low),
-        "medium" => ReasoningMode::Effort(Effort::Medium),
-        "high" => ReasoningMode::Effort(Effort::High),
-        "xhigh" => ReasoningMode::Effort(Effort::XHigh),
-        "max" => ReasoningMode::Effort(Effort::Max),
-        _ => return None,
+        name => ReasoningMode::Effort(effort::named(name)?),
     })
 }
 

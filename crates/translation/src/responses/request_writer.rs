@@ -5,10 +5,11 @@ use std::ops::Range;
 use super::input_writer::InputWriter;
 use super::object_writer::{ListWriter, ObjectWriter, push_text};
 use super::place::dropped_as;
-use super::{tool_names, tool_writer};
+use super::tool_writer;
+use crate::conversion::{effort, tool_id};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{
-    CacheRules, CacheTtl, Effort, NeutralRequest, OutputFormat, PartBody, Reasoning, ReasoningMode, ThoughtForm, Turn,
+    CacheRules, CacheTtl, NeutralRequest, OutputFormat, PartBody, Reasoning, ReasoningMode, ThoughtForm, Turn,
     Verbosity,
 };
 use crate::translation::{RequestWriting, TranslationTarget};
@@ -70,7 +71,7 @@ fn write_instructions<'t, 'b>(turns: &'t [Turn<'b>], object: &mut ObjectWriter<'
 fn write_limits(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, losses: &mut LossReport) {
     match request.max_tokens {
         Some(0) => losses.refused(Field::MaxTokens, "max_tokens: 0"),
-        Some(wanted @ ..LEAST_MAX_TOKENS) => {
+        Some(wanted) if wanted < LEAST_MAX_TOKENS => {
             losses.changed(Field::MaxTokens, format!("{LEAST_MAX_TOKENS} instead of {wanted}"));
             object.number("max_output_tokens", LEAST_MAX_TOKENS);
         }
@@ -105,19 +106,20 @@ fn note_sampling(request: &NeutralRequest<'_>, losses: &mut LossReport) {
 }
 
 fn write_reasoning(reasoning: &Reasoning, object: &mut ObjectWriter<'_>, losses: &mut LossReport) {
-    let effort = match reasoning.mode {
-        ReasoningMode::Off => Some("none"),
-        ReasoningMode::Effort(effort) | ReasoningMode::Adaptive { effort: Some(effort) } => Some(name_of(effort)),
-        ReasoningMode::Adaptive { effort: None } => {
-            losses.changed(Field::Reasoning, "adaptive: the model's usual effort");
-            None
-        }
-        ReasoningMode::Budget { tokens, effort } => {
-            let effort = name_of(effort.unwrap_or_else(|| effort_of_budget(tokens)));
-            losses.changed(Field::Reasoning, format!("a budget of {tokens} tokens: effort {effort}"));
-            Some(effort)
-        }
+    let effort = match (reasoning.mode, effort::of_mode(reasoning.mode)) {
+        (ReasoningMode::Off, _) => Some("none"),
+        (_, known) => known.map(effort::name),
     };
+    match reasoning.mode {
+        ReasoningMode::Adaptive { effort: None } if reasoning.form.is_none() => {
+            losses.changed(Field::Reasoning, "adaptive: the model's usual effort");
+        }
+        ReasoningMode::Budget { tokens, .. } => {
+            let effort = effort.unwrap_or_default();
+            losses.changed(Field::Reasoning, format!("a budget of {tokens} tokens: effort {effort}"));
+        }
+        _ => {}
+    }
     let summary = match reasoning.form {
         Some(ThoughtForm::Summary) => Some("auto"),
         Some(ThoughtForm::Concise) => Some("concise"),
@@ -131,26 +133,6 @@ fn write_reasoning(reasoning: &Reasoning, object: &mut ObjectWriter<'_>, losses:
     inner.optional_text("effort", effort);
     inner.optional_text("summary", summary);
     inner.end();
-}
-
-const fn effort_of_budget(tokens: u64) -> Effort {
-    match tokens {
-        ..4096 => Effort::Low,
-        ..16384 => Effort::Medium,
-        ..32768 => Effort::High,
-        _ => Effort::XHigh,
-    }
-}
-
-const fn name_of(effort: Effort) -> &'static str {
-    match effort {
-        Effort::Minimal => "minimal",
-        Effort::Low => "low",
-        Effort::Medium => "medium",
-        Effort::High => "high",
-        Effort::XHigh => "xhigh",
-        Effort::Max => "max",
-    }
 }
 
 fn write_text(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>) {
@@ -229,7 +211,7 @@ fn write_labels(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, los
     match request.user.as_deref() {
         Some(user) if user.len() > LONGEST_USER => {
             losses.changed(Field::User, "a hash of it");
-            object.text("safety_identifier", &format!("user_{:032x}", tool_names::hash(user)));
+            object.text("safety_identifier", &tool_id::bounded(user, LONGEST_USER));
         }
         Some(user) => object.text("safety_identifier", user),
         None => {}

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::conversion::tool_id;
+
 /// The longest name of a function that every API takes.
 const LONGEST: usize = 64;
 
@@ -12,26 +14,11 @@ pub(super) fn joined<'b>(namespace: Option<&str>, name: Cow<'b, str>) -> Cow<'b,
     if whole.len() <= LONGEST {
         return Cow::Owned(whole);
     }
-    let hash = format!("_{:08x}", hash(&whole) as u32);
     // The end says more than the beginning, which many tools of a server share.
-    let mut from = whole.len() + hash.len() - LONGEST;
+    let hash = tool_id::bounded(&whole, LONGEST);
+    let mut from = whole.len() - (LONGEST - hash.len() - 1);
     while !whole.is_char_boundary(from) {
         from += 1;
     }
-    Cow::Owned(format!("{}{hash}", &whole[from..]))
-}
-
-/// Returns an id of a call that `OpenAI` takes: at most 64 bytes, the same on every turn.
-pub(super) fn call_id(id: &str) -> Cow<'_, str> {
-    if id.len() <= LONGEST {
-        return Cow::Borrowed(id);
-    }
-    Cow::Owned(format!("call_{:032x}", hash(id)))
-}
-
-/// The FNV-1a hash of 128 bits: small, and the same in every build.
-pub(super) fn hash(text: &str) -> u128 {
-    const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-    text.bytes().fold(BASIS, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME))
+    Cow::Owned(format!("{hash}_{}", &whole[from..]))
 }

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::client_tools::ClientTool;
 use super::place::dropped_as;
 use super::tool_names::joined;
+use crate::conversion::client_tool::ClientTool;
 use crate::json::{self, Fields};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{ServerTool, Tool, ToolChoice, ToolKind};
@@ -114,9 +114,9 @@ impl<'b> ToolReading<'b, '_> {
             Some(tool) => {
                 self.losses.changed(Field::ServerTools, format!("{kind}: a function"));
                 self.tools.push(Tool {
-                    name: tool.kind.into(),
+                    name: tool.name.into(),
                     description: Some(tool.description.into()),
-                    kind: ToolKind::Function { schema: Some(tool.schema()), strict: None },
+                    kind: ToolKind::Function { schema: serde_json::from_str(tool.schema).ok(), strict: None },
                     cache: None,
                 });
             }

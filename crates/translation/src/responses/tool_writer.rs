@@ -1,8 +1,8 @@
 //! Tools on offer and the rule of their choice, written.
 
-use super::client_tools::static_json;
 use super::object_writer::{ListWriter, ObjectWriter};
 use super::place::dropped_as;
+use crate::conversion::client_tool::ClientTool;
 use crate::json::Fields;
 use crate::loss::{Field, LossReport};
 use crate::neutral::{NeutralRequest, ServerTool, Tool, ToolChoice, ToolKind};
@@ -22,12 +22,6 @@ const OWN: [&str; 12] = [
     "shell",
     "tool_search",
 ];
-
-/// The arguments of Anthropic's shell, which its clients run.
-const BASH: &str = r#"{"type":"object","properties":{"command":{"type":"string","description":"The bash command to run. Required unless the tool is being restarted."},"restart":{"type":"boolean","description":"Specifying true will restart this tool. Otherwise, leave this unspecified."}}}"#;
-
-/// The arguments of Anthropic's text editor, which its clients run.
-const TEXT_EDITOR: &str = r#"{"type":"object","properties":{"command":{"type":"string","enum":["view","create","str_replace","insert"]},"path":{"type":"string"},"file_text":{"type":"string"},"old_str":{"type":"string"},"new_str":{"type":"string"},"insert_line":{"type":"integer"},"insert_text":{"type":"string"},"view_range":{"type":"array","items":{"type":"integer"}}},"required":["command","path"]}"#;
 
 /// Writes a request's tools and the rules of their use.
 pub(super) fn write(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, losses: &mut LossReport) {
@@ -90,20 +84,20 @@ fn write_function(tool: &Tool<'_>, schema: &Schema<'_>, list: &mut ListWriter<'_
 fn write_server_tool(tool: &Tool<'_>, server: &ServerTool<'_>, list: &mut ListWriter<'_>, losses: &mut LossReport) {
     let kind = &*server.kind;
     let fields = Fields::of(server.raw).unwrap_or_default();
-    let function = if kind.starts_with("bash_") {
-        Some(BASH)
-    } else if kind.starts_with("text_editor_") {
-        Some(TEXT_EDITOR)
-    } else {
-        None
-    };
     let is_own_search =
         matches!(kind, "web_search" | "web_search_2025_08_26") || kind.starts_with("web_search_preview");
-    if let Some(schema) = function {
-        losses.changed(Field::ServerTools, format!("{kind}: a function"));
-        write_function(tool, &Schema { json: static_json(schema).get(), is_strict: false }, list);
-    } else if OWN.contains(&kind) || (is_own_search && fields.text("type").as_deref() == Some(kind)) {
+    if OWN.contains(&kind) || (is_own_search && fields.text("type").as_deref() == Some(kind)) {
         list.element().extend_from_slice(server.raw.get().as_bytes());
+    } else if let Some(client) = ClientTool::of_kind(kind) {
+        losses.changed(Field::ServerTools, format!("{kind}: a function"));
+        let about = tool.description.as_deref().unwrap_or(client.description);
+        let known = Tool {
+            name: client.name.into(),
+            description: Some(about.into()),
+            kind: ToolKind::Function { schema: None, strict: None },
+            cache: None,
+        };
+        write_function(&known, &Schema { json: client.schema, is_strict: false }, list);
     } else if is_search(kind) {
         losses.changed(Field::ServerTools, format!("{kind}: web_search"));
         write_search(&fields, list, losses);
