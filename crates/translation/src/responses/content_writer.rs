@@ -1,13 +1,13 @@
 //! Parts of messages and of tool results, written.
 
-use super::object_writer::{ListWriter, ObjectWriter, push_text};
+use super::member_writer::{ElementWriter, MemberWriter, push_text};
 use crate::conversion::media;
 use crate::loss::{Field, LossReport};
 use crate::neutral::{Document, Image, ImageDetail, MediaSource, Part, PartBody};
 
 /// Writes the parts of a client's message or of a result as a list.
 pub(super) fn write_content(parts: &[Part<'_>], out: &mut Vec<u8>, losses: &mut LossReport) {
-    let mut list = ListWriter::begin(out);
+    let mut list = ElementWriter::begin(out);
     for part in parts {
         match &part.body {
             PartBody::Text { text, .. } | PartBody::Refusal(text) => write_text(text, &mut list),
@@ -24,13 +24,13 @@ pub(super) fn write_content(parts: &[Part<'_>], out: &mut Vec<u8>, losses: &mut 
     list.end();
 }
 
-fn write_text(text: &str, list: &mut ListWriter<'_>) {
-    let mut part = ObjectWriter::of_type("input_text", list.element());
+fn write_text(text: &str, list: &mut ElementWriter<'_>) {
+    let mut part = MemberWriter::of_type("input_text", list.element());
     part.text("text", text);
     part.end();
 }
 
-fn write_image(image: &Image<'_>, list: &mut ListWriter<'_>, losses: &mut LossReport) {
+fn write_image(image: &Image<'_>, list: &mut ElementWriter<'_>, losses: &mut LossReport) {
     let detail = match image.detail {
         None | Some(ImageDetail::Auto) => "auto",
         Some(ImageDetail::Low) => "low",
@@ -39,13 +39,13 @@ fn write_image(image: &Image<'_>, list: &mut ListWriter<'_>, losses: &mut LossRe
     };
     match &image.source {
         MediaSource::Base64 { media_type, data } => {
-            let mut part = ObjectWriter::of_type("input_image", list.element());
+            let mut part = MemberWriter::of_type("input_image", list.element());
             write_data_url(media_type, data, part.key("image_url"));
             part.text("detail", detail);
             part.end();
         }
         MediaSource::Url { url, .. } => {
-            let mut part = ObjectWriter::of_type("input_image", list.element());
+            let mut part = MemberWriter::of_type("input_image", list.element());
             part.text("image_url", url);
             part.text("detail", detail);
             part.end();
@@ -55,7 +55,7 @@ fn write_image(image: &Image<'_>, list: &mut ListWriter<'_>, losses: &mut LossRe
     }
 }
 
-fn write_document(document: &Document<'_>, list: &mut ListWriter<'_>, losses: &mut LossReport) {
+fn write_document(document: &Document<'_>, list: &mut ElementWriter<'_>, losses: &mut LossReport) {
     let is_text = matches!(document.source, MediaSource::Text(_));
     if document.context.is_some() || (is_text && document.title.is_some()) {
         losses.dropped(Field::DocumentDetails);
@@ -65,7 +65,7 @@ fn write_document(document: &Document<'_>, list: &mut ListWriter<'_>, losses: &m
     }
     match &document.source {
         MediaSource::Base64 { media_type, data } => {
-            let mut part = ObjectWriter::of_type("input_file", list.element());
+            let mut part = MemberWriter::of_type("input_file", list.element());
             match &document.title {
                 Some(title) => part.text("filename", title),
                 // The API wants a name whose ending says what it is.
@@ -75,7 +75,7 @@ fn write_document(document: &Document<'_>, list: &mut ListWriter<'_>, losses: &m
             part.end();
         }
         MediaSource::Url { url, .. } => {
-            let mut part = ObjectWriter::of_type("input_file", list.element());
+            let mut part = MemberWriter::of_type("input_file", list.element());
             part.text("file_url", url);
             part.optional_text("filename", document.title.as_deref());
             part.end();

@@ -15,7 +15,7 @@ use crate::neutral::{
 use crate::translation::EventReader;
 
 /// What a reader gives its events to.
-type Found<'f> = &'f mut dyn FnMut(StreamEvent<'_>);
+type EventSink<'f> = &'f mut dyn FnMut(StreamEvent<'_>);
 
 /// A reader of one stream.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub(super) struct ResponseEventReader {
     /// The number of the next part.
     next: usize,
     /// The parts of the items that are not whole.
-    open: Vec<OpenPart>,
+    open: Vec<PartInReading>,
     /// The items of which something has come.
     seen: Vec<u64>,
     holds: Holds,
@@ -32,7 +32,7 @@ pub(super) struct ResponseEventReader {
 
 /// A part that is open.
 #[derive(Debug)]
-struct OpenPart {
+struct PartInReading {
     item: u64,
     place: PartPlace,
     part: usize,
@@ -104,7 +104,7 @@ impl EventReader for ResponseEventReader {
 }
 
 impl ResponseEventReader {
-    fn begin(&mut self, read: &ResponseEvent<'_>, found: Found<'_>) {
+    fn begin(&mut self, read: &ResponseEvent<'_>, found: EventSink<'_>) {
         if std::mem::replace(&mut self.is_begun, true) {
             return;
         }
@@ -113,11 +113,11 @@ impl ResponseEventReader {
         found(StreamEvent::Begin { id: fields.text("id"), model: fields.text("model"), created, usage: None });
     }
 
-    fn find(&mut self, item: u64, place: PartPlace) -> Option<&mut OpenPart> {
+    fn find(&mut self, item: u64, place: PartPlace) -> Option<&mut PartInReading> {
         self.open.iter_mut().rev().find(|open| open.item == item && open.place == place)
     }
 
-    fn open(&mut self, item: u64, place: PartPlace, kind: PartKind<'_>, found: Found<'_>) -> &mut OpenPart {
+    fn open(&mut self, item: u64, place: PartPlace, kind: PartKind<'_>, found: EventSink<'_>) -> &mut PartInReading {
         match kind {
             PartKind::ToolCall { .. } => self.holds.call = true,
             PartKind::Refusal => self.holds.refusal = true,
@@ -129,18 +129,18 @@ impl ResponseEventReader {
             self.seen.push(item);
         }
         found(StreamEvent::Open { part, choice: 0, kind });
-        self.open.push(OpenPart { item, place, part, has_come: false, summary: 0 });
+        self.open.push(PartInReading { item, place, part, has_come: false, summary: 0 });
         self.open.last_mut().expect("it was pushed")
     }
 
-    fn close(&mut self, item: u64, place: PartPlace, found: Found<'_>) {
+    fn close(&mut self, item: u64, place: PartPlace, found: EventSink<'_>) {
         if let Some(at) = self.open.iter().position(|open| open.item == item && open.place == place) {
             found(StreamEvent::Close { part: self.open.remove(at).part });
         }
     }
 
     /// Reads a piece of a message. Servers that do not say that a part begins are understood too.
-    fn message_delta(&mut self, read: &ResponseEvent<'_>, is_refusal: bool, found: Found<'_>) {
+    fn message_delta(&mut self, read: &ResponseEvent<'_>, is_refusal: bool, found: EventSink<'_>) {
         let place = PartPlace::Content(read.content_index);
         let kind = if is_refusal { PartKind::Refusal } else { PartKind::Text };
         let open = match self.find(read.output_index, place).map(|open| open.part) {
@@ -157,7 +157,7 @@ impl ResponseEventReader {
         }
     }
 
-    fn call_delta(&mut self, read: &ResponseEvent<'_>, found: Found<'_>) {
+    fn call_delta(&mut self, read: &ResponseEvent<'_>, found: EventSink<'_>) {
         let Some(open) = self.find(read.output_index, PartPlace::Item) else { return };
         open.has_come = true;
         if let Some(Text(delta)) = &read.delta {
@@ -165,7 +165,7 @@ impl ResponseEventReader {
         }
     }
 
-    fn thought_delta(&mut self, read: &ResponseEvent<'_>, is_summary: bool, found: Found<'_>) {
+    fn thought_delta(&mut self, read: &ResponseEvent<'_>, is_summary: bool, found: EventSink<'_>) {
         let kind = PartKind::Thinking { is_summary, is_redacted: false };
         let open = match self.find(read.output_index, PartPlace::Item).is_some() {
             true => self.find(read.output_index, PartPlace::Item).expect("it was found"),
@@ -183,7 +183,7 @@ impl ResponseEventReader {
         }
     }
 
-    fn part_added(&mut self, read: &ResponseEvent<'_>, found: Found<'_>) {
+    fn part_added(&mut self, read: &ResponseEvent<'_>, found: EventSink<'_>) {
         let Some(part) = read.part.and_then(Fields::of) else { return };
         let kind = match part.text("type").as_deref() {
             Some("output_text") => PartKind::Text,
@@ -197,7 +197,7 @@ impl ResponseEventReader {
     }
 
     /// Reads that a part is whole: what of it has not come in pieces comes now.
-    fn part_done(&mut self, read: &ResponseEvent<'_>, found: Found<'_>) {
+    fn part_done(&mut self, read: &ResponseEvent<'_>, found: EventSink<'_>) {
         let place = PartPlace::Content(read.content_index);
         let Some(part) = read.part.and_then(Fields::of) else { return };
         if let Some(open) = self.find(read.output_index, place).filter(|open| !open.has_come) {
@@ -210,14 +210,14 @@ impl ResponseEventReader {
         self.close(read.output_index, place, found);
     }
 
-    fn annotation(&mut self, read: &ResponseEvent<'_>, found: Found<'_>) {
+    fn annotation(&mut self, read: &ResponseEvent<'_>, found: EventSink<'_>) {
         let open = self.find(read.output_index, PartPlace::Content(read.content_index));
         if let (Some(open), Some(raw)) = (open, read.annotation) {
             found(StreamEvent::Delta { part: open.part, delta: PartDelta::Citation(raw) });
         }
     }
 
-    fn item_added(&mut self, read: &ResponseEvent<'_>, found: Found<'_>) {
+    fn item_added(&mut self, read: &ResponseEvent<'_>, found: EventSink<'_>) {
         let Some(item) = read.item.and_then(Fields::of) else { return };
         if matches!(item.text("type").as_deref(), Some("function_call" | "custom_tool_call")) {
             let call = answer_reader::call(&item);
@@ -227,7 +227,7 @@ impl ResponseEventReader {
     }
 
     /// Reads that an item is whole: its end, and whatever of it has not come yet.
-    fn item_done(&mut self, read: &ResponseEvent<'_>, found: Found<'_>) {
+    fn item_done(&mut self, read: &ResponseEvent<'_>, found: EventSink<'_>) {
         let Some((raw, item)) = read.item.and_then(|raw| Some((raw, Fields::of(raw)?))) else { return };
         let index = read.output_index;
         let kind = item.text("type").unwrap_or_default();
@@ -247,7 +247,7 @@ impl ResponseEventReader {
         self.seen.contains(&index)
     }
 
-    fn call_done(&mut self, index: u64, item: &Fields<'_>, found: Found<'_>) {
+    fn call_done(&mut self, index: u64, item: &Fields<'_>, found: EventSink<'_>) {
         if let Some(open) = self.find(index, PartPlace::Item).filter(|open| !open.has_come) {
             let call = answer_reader::call(item);
             if !call.arguments.is_empty() {
@@ -258,7 +258,7 @@ impl ResponseEventReader {
         self.close_item(index, found);
     }
 
-    fn thought_done(&mut self, index: u64, item: &Fields<'_>, found: Found<'_>) {
+    fn thought_done(&mut self, index: u64, item: &Fields<'_>, found: EventSink<'_>) {
         let thought = thoughts::read(item);
         let is_open = self.find(index, PartPlace::Item).is_some();
         if !is_open && thought.text.is_empty() && thought.sealed.is_none() {
@@ -282,14 +282,14 @@ impl ResponseEventReader {
         self.close_item(index, found);
     }
 
-    fn close_item(&mut self, index: u64, found: Found<'_>) {
+    fn close_item(&mut self, index: u64, found: EventSink<'_>) {
         while let Some(at) = self.open.iter().position(|open| open.item == index) {
             found(StreamEvent::Close { part: self.open.remove(at).part });
         }
     }
 
     /// Gives an item of which nothing has come before.
-    fn new_item(&mut self, index: u64, raw: &RawValue, found: Found<'_>) {
+    fn new_item(&mut self, index: u64, raw: &RawValue, found: EventSink<'_>) {
         self.seen.push(index);
         if let Some(item) = Fields::of(raw).filter(|item| item.text("type").as_deref() == Some("reasoning")) {
             self.thought_done(index, &item, found);
@@ -302,7 +302,7 @@ impl ResponseEventReader {
         }
     }
 
-    fn whole_part(&mut self, index: u64, part: Part<'_>, found: Found<'_>) {
+    fn whole_part(&mut self, index: u64, part: Part<'_>, found: EventSink<'_>) {
         let (kind, delta) = match part.body {
             PartBody::Text { text, .. } => (PartKind::Text, Some(PartDelta::Text(text))),
             PartBody::Refusal(text) => (PartKind::Refusal, Some(PartDelta::Text(text))),
@@ -320,7 +320,7 @@ impl ResponseEventReader {
         self.close_item(index, found);
     }
 
-    fn end(&mut self, read: &ResponseEvent<'_>, found: Found<'_>) {
+    fn end(&mut self, read: &ResponseEvent<'_>, found: EventSink<'_>) {
         self.begin(read, found);
         let fields = read.response.and_then(Fields::of).unwrap_or_default();
         while let Some(open) = self.open.pop() {

@@ -1,8 +1,8 @@
 //! Streams, written: every event in OpenAI's order, and at the end the whole response.
 
-use super::event_parts::{OpenCall, OpenMessage, OpenPart, OpenText, OpenThought};
+use super::event_parts::{OpenCall, OpenMessage, OpenText, OpenThought, PartInWriting};
 use super::item_writer::{CallForm, CallItem, MessageItem, write_search};
-use super::object_writer::ObjectWriter;
+use super::member_writer::MemberWriter;
 use super::response_object::{ResponseHead, ResponseState, ResponseStatus};
 use super::{error, thoughts};
 use crate::neutral::{CallKind, ErrorKind, NeutralError, NeutralUsage, PartDelta, PartKind, StopReason, StreamEvent};
@@ -18,7 +18,7 @@ pub(super) struct ResponseEvents {
     /// The items of the output; empty where one is not whole yet.
     items: Vec<Vec<u8>>,
     /// The parts that are open, by their numbers.
-    parts: Vec<(usize, OpenPart)>,
+    parts: Vec<(usize, PartInWriting)>,
     /// The message that the next text is part of.
     message: Option<OpenMessage>,
     has_refusal: bool,
@@ -49,11 +49,11 @@ impl ResponseEvents {
     }
 
     /// Writes an event: its type, its number and what `members` adds.
-    pub(super) fn event(&mut self, name: &str, out: &mut Vec<u8>, members: impl FnOnce(&mut ObjectWriter<'_>)) {
+    pub(super) fn event(&mut self, name: &str, out: &mut Vec<u8>, members: impl FnOnce(&mut MemberWriter<'_>)) {
         for piece in ["event: ", name, "\ndata: "] {
             out.extend_from_slice(piece.as_bytes());
         }
-        let mut object = ObjectWriter::of_type(name, out);
+        let mut object = MemberWriter::of_type(name, out);
         object.number("sequence_number", self.sequence);
         members(&mut object);
         object.end().extend_from_slice(b"\n\n");
@@ -113,7 +113,7 @@ impl ResponseEvents {
             PartKind::Refusal => self.open_text(true, out),
             PartKind::Thinking { is_summary, is_redacted } => {
                 self.end_message("completed", out);
-                OpenPart::Thought(OpenThought::new(*is_summary, *is_redacted))
+                PartInWriting::Thought(OpenThought::new(*is_summary, *is_redacted))
             }
             PartKind::ToolCall { id, name, kind } => {
                 self.end_message("completed", out);
@@ -139,7 +139,7 @@ impl ResponseEvents {
         self.item_done(index, item, out);
     }
 
-    fn open_text(&mut self, is_refusal: bool, out: &mut Vec<u8>) -> OpenPart {
+    fn open_text(&mut self, is_refusal: bool, out: &mut Vec<u8>) -> PartInWriting {
         self.has_refusal |= is_refusal;
         if self.message.is_none() {
             let (index, id) = self.new_item("msg");
@@ -157,13 +157,13 @@ impl ResponseEvents {
             object.members(&text.head);
             object.raw("part", &part);
         });
-        OpenPart::Text(text)
+        PartInWriting::Text(text)
     }
 
-    fn open_call(&mut self, [id, name]: [&str; 2], kind: CallKind) -> OpenPart {
+    fn open_call(&mut self, [id, name]: [&str; 2], kind: CallKind) -> PartInWriting {
         let (form, namespaced) = CallForm::of(name, kind, &self.memo);
         let item = CallItem { id: String::new(), call_id: id.to_owned(), name: name.to_owned(), namespaced, form };
-        OpenPart::Call(OpenCall::new(item))
+        PartInWriting::Call(OpenCall::new(item))
     }
 
     fn delta(&mut self, part: usize, delta: &PartDelta<'_>, out: &mut Vec<u8>) {
@@ -171,15 +171,15 @@ impl ResponseEvents {
         let Some(at) = self.parts.iter().rposition(|(number, _)| *number == part) else { return };
         let (_, mut open) = self.parts.swap_remove(at);
         match (&mut open, delta) {
-            (OpenPart::Text(text), PartDelta::Text(piece)) => text.push(piece, self, out),
-            (OpenPart::Text(text), PartDelta::Citation(raw)) => text.cite(raw, self, out),
-            (OpenPart::Text(text), PartDelta::Logprobs(raw)) => text.logprobs(raw),
-            (OpenPart::Thought(thought), PartDelta::Text(piece)) => thought.push(piece, self, out),
-            (OpenPart::Thought(thought), PartDelta::Sealed(sealed)) => {
+            (PartInWriting::Text(text), PartDelta::Text(piece)) => text.push(piece, self, out),
+            (PartInWriting::Text(text), PartDelta::Citation(raw)) => text.cite(raw, self, out),
+            (PartInWriting::Text(text), PartDelta::Logprobs(raw)) => text.logprobs(raw),
+            (PartInWriting::Thought(thought), PartDelta::Text(piece)) => thought.push(piece, self, out),
+            (PartInWriting::Thought(thought), PartDelta::Sealed(sealed)) => {
                 thought.field = Some(thoughts::field(Some(sealed), thought.is_redacted));
             }
-            (OpenPart::Call(call), PartDelta::Sealed(sealed)) => call.seal(sealed),
-            (OpenPart::Call(call), PartDelta::Arguments(piece)) => call.push(piece, self, out),
+            (PartInWriting::Call(call), PartDelta::Sealed(sealed)) => call.seal(sealed),
+            (PartInWriting::Call(call), PartDelta::Arguments(piece)) => call.push(piece, self, out),
             _ => {}
         }
         self.parts.push((part, open));
@@ -188,9 +188,9 @@ impl ResponseEvents {
     fn close(&mut self, part: usize, out: &mut Vec<u8>) {
         let Some(at) = self.parts.iter().rposition(|(number, _)| *number == part) else { return };
         match self.parts.swap_remove(at).1 {
-            OpenPart::Text(text) => self.close_text(&text, out),
-            OpenPart::Thought(thought) => thought.close(self, out),
-            OpenPart::Call(call) => call.close(self, out),
+            PartInWriting::Text(text) => self.close_text(&text, out),
+            PartInWriting::Thought(thought) => thought.close(self, out),
+            PartInWriting::Call(call) => call.close(self, out),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::content_writer::write_content;
-use super::object_writer::{ListWriter, ObjectWriter};
+use super::member_writer::{ElementWriter, MemberWriter};
 use crate::conversion::tool_id;
 use crate::family::DialectFamily;
 use crate::loss::{Field, LossReport};
@@ -14,7 +14,7 @@ const LONGEST_ID: usize = 64;
 
 /// A writer of the items of one request.
 pub(super) struct InputWriter<'l, 'o, 'w> {
-    list: &'l mut ListWriter<'o>,
+    list: &'l mut ElementWriter<'o>,
     losses: &'w mut LossReport,
     ids: CallIds,
     /// The items that needed an id which nobody gave.
@@ -54,7 +54,7 @@ impl CallIds {
 
 impl<'l, 'o, 'w> InputWriter<'l, 'o, 'w> {
     /// Makes a writer to a list.
-    pub(super) fn new(list: &'l mut ListWriter<'o>, losses: &'w mut LossReport) -> Self {
+    pub(super) fn new(list: &'l mut ElementWriter<'o>, losses: &'w mut LossReport) -> Self {
         Self { list, losses, ids: CallIds::default(), made: 0 }
     }
 
@@ -116,7 +116,7 @@ impl<'l, 'o, 'w> InputWriter<'l, 'o, 'w> {
         if content == b"[]" {
             return;
         }
-        let mut item = ObjectWriter::of_type("message", self.list.element());
+        let mut item = MemberWriter::of_type("message", self.list.element());
         item.text("role", role);
         match parts {
             [Part { body: PartBody::Text { text, .. }, .. }] => item.text("content", text),
@@ -144,7 +144,7 @@ impl<'l, 'o, 'w> InputWriter<'l, 'o, 'w> {
         if said.is_empty() {
             return;
         }
-        let mut item = ObjectWriter::of_type("message", self.list.element());
+        let mut item = MemberWriter::of_type("message", self.list.element());
         if let [Said::Text(text)] = &*said {
             item.text("role", "assistant");
             item.text("content", text);
@@ -154,17 +154,17 @@ impl<'l, 'o, 'w> InputWriter<'l, 'o, 'w> {
         item.text("id", &format!("msg_{}", self.made));
         self.made += 1;
         item.raw("role", r#""assistant","status":"completed""#);
-        let mut content = ListWriter::begin(item.key("content"));
+        let mut content = ElementWriter::begin(item.key("content"));
         for said in said {
             match said {
                 Said::Text(text) => {
-                    let mut part = ObjectWriter::of_type("output_text", content.element());
+                    let mut part = MemberWriter::of_type("output_text", content.element());
                     part.text("text", text);
                     part.raw("annotations", "[]");
                     part.end();
                 }
                 Said::Refusal(text) => {
-                    let mut part = ObjectWriter::of_type("refusal", content.element());
+                    let mut part = MemberWriter::of_type("refusal", content.element());
                     part.text("refusal", text);
                     part.end();
                 }
@@ -192,7 +192,7 @@ impl<'l, 'o, 'w> InputWriter<'l, 'o, 'w> {
             CallKind::Function => ("function_call", "arguments"),
             CallKind::Custom => ("custom_tool_call", "input"),
         };
-        let mut item = ObjectWriter::of_type(kind, self.list.element());
+        let mut item = MemberWriter::of_type(kind, self.list.element());
         item.text("call_id", &id);
         item.text("name", &call.name);
         // A call without arguments is an empty object: no text is no JSON.
@@ -210,7 +210,7 @@ impl<'l, 'o, 'w> InputWriter<'l, 'o, 'w> {
         if result.is_error == Some(true) && !says_error(&result.parts) {
             self.losses.dropped(Field::ToolErrors);
         }
-        let mut item = ObjectWriter::of_type(kind, self.list.element());
+        let mut item = MemberWriter::of_type(kind, self.list.element());
         item.text("call_id", &id);
         match &*result.parts {
             [] => item.text("output", ""),
@@ -227,7 +227,7 @@ impl<'l, 'o, 'w> InputWriter<'l, 'o, 'w> {
             self.losses.dropped(Field::Thinking);
             return;
         };
-        let mut item = ObjectWriter::of_type("reasoning", self.list.element());
+        let mut item = MemberWriter::of_type("reasoning", self.list.element());
         match &sealed.id {
             Some(id) => item.text("id", id),
             None => {
@@ -235,9 +235,9 @@ impl<'l, 'o, 'w> InputWriter<'l, 'o, 'w> {
                 self.made += 1;
             }
         }
-        let mut summary = ListWriter::begin(item.key("summary"));
+        let mut summary = ElementWriter::begin(item.key("summary"));
         if !thought.text.is_empty() {
-            let mut part = ObjectWriter::of_type("summary_text", summary.element());
+            let mut part = MemberWriter::of_type("summary_text", summary.element());
             part.text("text", &thought.text);
             part.end();
         }

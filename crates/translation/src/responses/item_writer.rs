@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::object_writer::{ListWriter, ObjectWriter};
+use super::member_writer::{ElementWriter, MemberWriter};
 use super::thoughts;
 use crate::conversion::custom_tool;
 use crate::conversion::sealed::Sealed;
@@ -82,7 +82,7 @@ impl CallItem {
     }
 
     fn write_named(&self, [kind, field]: [&str; 2], input: &str, status: &str, out: &mut Vec<u8>) {
-        let mut item = ObjectWriter::of_type(kind, out);
+        let mut item = MemberWriter::of_type(kind, out);
         item.text("id", &self.id);
         item.text("call_id", &self.call_id);
         item.text("name", self.client_name());
@@ -107,13 +107,13 @@ impl CallItem {
             NativeCall::ApplyPatch => "apply_patch_call",
             NativeCall::ToolSearch | NativeCall::Namespaced { .. } => "tool_search_call",
         };
-        let mut item = ObjectWriter::of_type(kind, out);
+        let mut item = MemberWriter::of_type(kind, out);
         item.text("id", &self.id);
         item.text("call_id", &self.call_id);
         item.text("status", "completed");
         match call {
             NativeCall::LocalShell => {
-                let mut action = ObjectWriter::of_type("exec", item.key("action"));
+                let mut action = MemberWriter::of_type("exec", item.key("action"));
                 for (name, raw) in fields.iter().filter(|(name, _)| *name != "type") {
                     action.raw(name, raw.get());
                 }
@@ -160,18 +160,18 @@ pub(super) struct ThoughtItem<'t> {
 impl ThoughtItem<'_> {
     /// Writes the item.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        let mut item = ObjectWriter::of_type("reasoning", out);
+        let mut item = MemberWriter::of_type("reasoning", out);
         item.text("id", self.id);
-        let mut summary = ListWriter::begin(item.key("summary"));
+        let mut summary = ElementWriter::begin(item.key("summary"));
         if self.is_summary && !self.text.is_empty() {
-            let mut part = ObjectWriter::of_type("summary_text", summary.element());
+            let mut part = MemberWriter::of_type("summary_text", summary.element());
             part.text("text", self.text);
             part.end();
         }
         summary.end();
         if !self.is_summary && !self.text.is_empty() {
-            let mut content = ListWriter::begin(item.key("content"));
-            let mut part = ObjectWriter::of_type("reasoning_text", content.element());
+            let mut content = ElementWriter::begin(item.key("content"));
+            let mut part = MemberWriter::of_type("reasoning_text", content.element());
             part.text("text", self.text);
             part.end();
             content.end();
@@ -200,7 +200,7 @@ pub(super) struct MessageItem<'m> {
 impl MessageItem<'_> {
     /// Writes the item.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        let mut item = ObjectWriter::of_type("message", out);
+        let mut item = MemberWriter::of_type("message", out);
         item.text("id", self.id);
         item.text("status", self.status);
         item.raw("role", r#""assistant""#);
@@ -228,12 +228,12 @@ impl MessagePart<'_> {
     /// Writes the part.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         if self.is_refusal {
-            let mut part = ObjectWriter::of_type("refusal", out);
+            let mut part = MemberWriter::of_type("refusal", out);
             part.text("refusal", self.text);
             part.end();
             return;
         }
-        let mut part = ObjectWriter::of_type("output_text", out);
+        let mut part = MemberWriter::of_type("output_text", out);
         part.text("text", self.text);
         for (name, elements) in [("annotations", self.annotations), ("logprobs", self.logprobs)] {
             let list = part.key(name);
@@ -252,10 +252,10 @@ pub(super) fn write_search(id: &str, raw: &RawValue, out: &mut Vec<u8>) -> bool 
         && fields.text("name").as_deref() == Some("web_search");
     if is_search {
         let query = fields.object("input").and_then(|input| input.text("query")).unwrap_or_default();
-        let mut item = ObjectWriter::of_type("web_search_call", out);
+        let mut item = MemberWriter::of_type("web_search_call", out);
         item.text("id", id);
         item.text("status", "completed");
-        let mut action = ObjectWriter::of_type("search", item.key("action"));
+        let mut action = MemberWriter::of_type("search", item.key("action"));
         action.text("query", &query);
         action.end();
         item.end();

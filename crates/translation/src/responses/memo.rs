@@ -1,6 +1,6 @@
 //! The fields of a request that its answers repeat, and the tools that it calls in a form of its own.
 
-use super::object_writer::ObjectWriter;
+use super::member_writer::MemberWriter;
 use super::tool_names::joined;
 use crate::json::Fields;
 use crate::neutral::NeutralRequest;
@@ -51,7 +51,7 @@ pub(super) fn of(request: &NeutralRequest<'_>, body: &[u8]) -> RequestMemo {
 
 fn repeated(fields: &Fields<'_>) -> String {
     let mut object = Vec::new();
-    let mut writer = ObjectWriter::begin(&mut object);
+    let mut writer = MemberWriter::begin(&mut object);
     for (name, default) in REPEATED {
         match fields.get(name) {
             Some(raw) => writer.raw(name, raw.get()),

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use serde_json::value::RawValue;
 
-use super::object_writer::push_text;
+use super::member_writer::push_text;
 use crate::conversion::sealed::Sealed;
 use crate::family::DialectFamily;
 use crate::json::Fields;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::input_writer::InputWriter;
-use super::object_writer::{ListWriter, ObjectWriter, push_text};
+use super::member_writer::{ElementWriter, MemberWriter, push_text};
 use super::place::dropped_as;
 use super::tool_writer;
 use crate::conversion::{effort, tool_id};
@@ -27,13 +27,13 @@ pub(super) fn write(
     writing: &mut RequestWriting<'_>,
 ) -> Range<usize> {
     let RequestWriting { body, losses } = writing;
-    let mut object = ObjectWriter::begin(body);
+    let mut object = MemberWriter::begin(body);
     let model = object.key("model");
     let start = model.len();
     push_text(model, target.model);
     let model_span = start..model.len();
     let turns = write_instructions(&request.turns, &mut object);
-    let mut list = ListWriter::begin(object.key("input"));
+    let mut list = ElementWriter::begin(object.key("input"));
     InputWriter::new(&mut list, losses).turns(turns);
     list.end();
     tool_writer::write(request, &mut object, losses);
@@ -56,7 +56,7 @@ pub(super) fn write(
 }
 
 /// Writes the first turn to the place for it, where it is nothing but a text of the operator's. The others are returned.
-fn write_instructions<'t, 'b>(turns: &'t [Turn<'b>], object: &mut ObjectWriter<'_>) -> &'t [Turn<'b>] {
+fn write_instructions<'t, 'b>(turns: &'t [Turn<'b>], object: &mut MemberWriter<'_>) -> &'t [Turn<'b>] {
     let Some((first, rest)) = turns.split_first() else { return turns };
     let [part] = &*first.parts else { return turns };
     match &part.body {
@@ -68,7 +68,7 @@ fn write_instructions<'t, 'b>(turns: &'t [Turn<'b>], object: &mut ObjectWriter<'
     }
 }
 
-fn write_limits(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, losses: &mut LossReport) {
+fn write_limits(request: &NeutralRequest<'_>, object: &mut MemberWriter<'_>, losses: &mut LossReport) {
     match request.max_tokens {
         Some(0) => losses.refused(Field::MaxTokens, "max_tokens: 0"),
         Some(wanted) if wanted < LEAST_MAX_TOKENS => {
@@ -105,7 +105,7 @@ fn note_sampling(request: &NeutralRequest<'_>, losses: &mut LossReport) {
     }
 }
 
-fn write_reasoning(reasoning: &Reasoning, object: &mut ObjectWriter<'_>, losses: &mut LossReport) {
+fn write_reasoning(reasoning: &Reasoning, object: &mut MemberWriter<'_>, losses: &mut LossReport) {
     let effort = match (reasoning.mode, effort::of_mode(reasoning.mode)) {
         (ReasoningMode::Off, _) => Some("none"),
         (_, known) => known.map(effort::name),
@@ -129,21 +129,21 @@ fn write_reasoning(reasoning: &Reasoning, object: &mut ObjectWriter<'_>, losses:
     if effort.is_none() && summary.is_none() {
         return;
     }
-    let mut inner = ObjectWriter::begin(object.key("reasoning"));
+    let mut inner = MemberWriter::begin(object.key("reasoning"));
     inner.optional_text("effort", effort);
     inner.optional_text("summary", summary);
     inner.end();
 }
 
-fn write_text(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>) {
+fn write_text(request: &NeutralRequest<'_>, object: &mut MemberWriter<'_>) {
     if request.output.is_none() && request.verbosity.is_none() {
         return;
     }
-    let mut text = ObjectWriter::begin(object.key("text"));
+    let mut text = MemberWriter::begin(object.key("text"));
     match &request.output {
         Some(OutputFormat::JsonObject) => text.raw("format", r#"{"type":"json_object"}"#),
         Some(OutputFormat::Schema { name, description, schema, strict }) => {
-            let mut format = ObjectWriter::of_type("json_schema", text.key("format"));
+            let mut format = MemberWriter::of_type("json_schema", text.key("format"));
             // The API wants a name; another says none.
             format.text("name", name.as_deref().unwrap_or("response"));
             format.optional_text("description", description.as_deref());
@@ -167,14 +167,14 @@ fn write_text(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>) {
 }
 
 /// Asks for what the API gives on demand alone: probabilities, and the seals by which a thought is taken up again.
-fn write_include(request: &NeutralRequest<'_>, target: &TranslationTarget<'_>, object: &mut ObjectWriter<'_>) {
+fn write_include(request: &NeutralRequest<'_>, target: &TranslationTarget<'_>, object: &mut MemberWriter<'_>) {
     let is_off = request.reasoning.is_some_and(|reasoning| reasoning.mode == ReasoningMode::Off);
     let seals = !is_off && may_think(target.model);
     let logprobs = request.sampling.logprobs == Some(true);
     if !seals && !logprobs {
         return;
     }
-    let mut list = ListWriter::begin(object.key("include"));
+    let mut list = ElementWriter::begin(object.key("include"));
     if seals {
         push_text(list.element(), "reasoning.encrypted_content");
     }
@@ -190,7 +190,7 @@ fn may_think(model: &str) -> bool {
     !["gpt-3", "gpt-4", "chatgpt-4"].iter().any(|old| name.starts_with(old))
 }
 
-fn write_cache(cache: &CacheRules<'_>, object: &mut ObjectWriter<'_>, losses: &mut LossReport) {
+fn write_cache(cache: &CacheRules<'_>, object: &mut MemberWriter<'_>, losses: &mut LossReport) {
     object.optional_text("prompt_cache_key", cache.key.as_deref());
     match cache.ttl {
         Some(CacheTtl::OneDay) => object.text("prompt_cache_retention", "24h"),
@@ -204,7 +204,7 @@ fn write_cache(cache: &CacheRules<'_>, object: &mut ObjectWriter<'_>, losses: &m
     }
 }
 
-fn write_labels(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, losses: &mut LossReport) {
+fn write_labels(request: &NeutralRequest<'_>, object: &mut MemberWriter<'_>, losses: &mut LossReport) {
     if let Some(metadata) = request.metadata {
         object.raw("metadata", metadata.get());
     }

@@ -1,6 +1,6 @@
 //! The response object: of a whole answer, and in the first and last events of a stream.
 
-use super::object_writer::ObjectWriter;
+use super::member_writer::MemberWriter;
 use super::usage;
 use crate::neutral::{NeutralUsage, StopReason};
 use crate::translation::AnswerDetails;
@@ -44,7 +44,7 @@ impl ResponseHead {
 
     /// Writes the object.
     pub(super) fn write(&self, state: &ResponseState<'_>, out: &mut Vec<u8>) {
-        let mut object = ObjectWriter::begin(out);
+        let mut object = MemberWriter::begin(out);
         object.text("id", &self.id);
         object.raw("object", r#""response""#);
         object.number("created_at", self.created);
@@ -129,10 +129,10 @@ impl<'s> ResponseStatus<'s> {
     }
 }
 
-fn write_reasons(status: &ResponseStatus<'_>, object: &mut ObjectWriter<'_>) {
+fn write_reasons(status: &ResponseStatus<'_>, object: &mut MemberWriter<'_>) {
     match status {
         ResponseStatus::Failed { code, message } => {
-            let mut error = ObjectWriter::begin(object.key("error"));
+            let mut error = MemberWriter::begin(object.key("error"));
             error.text("code", code);
             error.text("message", message);
             error.end();
@@ -141,7 +141,7 @@ fn write_reasons(status: &ResponseStatus<'_>, object: &mut ObjectWriter<'_>) {
     }
     match status {
         ResponseStatus::Incomplete(Some(reason)) => {
-            let mut details = ObjectWriter::begin(object.key("incomplete_details"));
+            let mut details = MemberWriter::begin(object.key("incomplete_details"));
             details.text("reason", reason);
             details.end();
         }

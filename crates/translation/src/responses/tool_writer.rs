@@ -1,6 +1,6 @@
 //! Tools on offer and the rule of their choice, written.
 
-use super::object_writer::{ListWriter, ObjectWriter};
+use super::member_writer::{ElementWriter, MemberWriter};
 use super::place::dropped_as;
 use crate::conversion::client_tool::ClientTool;
 use crate::json::Fields;
@@ -24,9 +24,9 @@ const OWN: [&str; 12] = [
 ];
 
 /// Writes a request's tools and the rules of their use.
-pub(super) fn write(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, losses: &mut LossReport) {
+pub(super) fn write(request: &NeutralRequest<'_>, object: &mut MemberWriter<'_>, losses: &mut LossReport) {
     if !request.tools.is_empty() {
-        let mut list = ListWriter::begin(object.key("tools"));
+        let mut list = ElementWriter::begin(object.key("tools"));
         for tool in &request.tools {
             if tool.cache.is_some() {
                 losses.changed(Field::CacheMarks, "implicit caching");
@@ -43,18 +43,18 @@ pub(super) fn write(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>,
     }
 }
 
-fn write_tool(tool: &Tool<'_>, list: &mut ListWriter<'_>, losses: &mut LossReport) {
+fn write_tool(tool: &Tool<'_>, list: &mut ElementWriter<'_>, losses: &mut LossReport) {
     match &tool.kind {
         ToolKind::Function { schema, strict } => {
             let schema = schema.map_or(r#"{"type":"object","properties":{}}"#, |schema| schema.get());
             write_function(tool, &Schema { json: schema, is_strict: *strict == Some(true) }, list);
         }
         ToolKind::Custom { grammar } => {
-            let mut object = ObjectWriter::of_type("custom", list.element());
+            let mut object = MemberWriter::of_type("custom", list.element());
             object.text("name", &tool.name);
             object.optional_text("description", tool.description.as_deref());
             if let Some((syntax, definition)) = grammar {
-                let mut format = ObjectWriter::of_type("grammar", object.key("format"));
+                let mut format = MemberWriter::of_type("grammar", object.key("format"));
                 format.text("syntax", syntax);
                 format.text("definition", definition);
                 format.end();
@@ -71,8 +71,8 @@ struct Schema<'s> {
     is_strict: bool,
 }
 
-fn write_function(tool: &Tool<'_>, schema: &Schema<'_>, list: &mut ListWriter<'_>) {
-    let mut object = ObjectWriter::of_type("function", list.element());
+fn write_function(tool: &Tool<'_>, schema: &Schema<'_>, list: &mut ElementWriter<'_>) {
+    let mut object = MemberWriter::of_type("function", list.element());
     object.text("name", &tool.name);
     object.optional_text("description", tool.description.as_deref());
     object.raw("parameters", schema.json);
@@ -81,7 +81,7 @@ fn write_function(tool: &Tool<'_>, schema: &Schema<'_>, list: &mut ListWriter<'_
     object.end();
 }
 
-fn write_server_tool(tool: &Tool<'_>, server: &ServerTool<'_>, list: &mut ListWriter<'_>, losses: &mut LossReport) {
+fn write_server_tool(tool: &Tool<'_>, server: &ServerTool<'_>, list: &mut ElementWriter<'_>, losses: &mut LossReport) {
     let kind = &*server.kind;
     let fields = Fields::of(server.raw).unwrap_or_default();
     let is_own_search =
@@ -112,13 +112,13 @@ fn is_search(kind: &str) -> bool {
 }
 
 /// Writes a search of the web with what of its rules the API has.
-fn write_search(fields: &Fields<'_>, list: &mut ListWriter<'_>, losses: &mut LossReport) {
-    let mut object = ObjectWriter::of_type("web_search", list.element());
+fn write_search(fields: &Fields<'_>, list: &mut ElementWriter<'_>, losses: &mut LossReport) {
+    let mut object = MemberWriter::of_type("web_search", list.element());
     for (name, raw) in fields.iter().filter(|(_, raw)| raw.get() != "null") {
         match name {
             "type" | "name" | "cache_control" => {}
             "allowed_domains" => {
-                let mut filters = ObjectWriter::begin(object.key("filters"));
+                let mut filters = MemberWriter::begin(object.key("filters"));
                 filters.raw("allowed_domains", raw.get());
                 filters.end();
             }
@@ -131,12 +131,12 @@ fn write_search(fields: &Fields<'_>, list: &mut ListWriter<'_>, losses: &mut Los
 }
 
 /// Writes where the user is: flat, as Anthropic has it too; chat completions have it one level below.
-fn write_location(raw: &serde_json::value::RawValue, object: &mut ObjectWriter<'_>) {
+fn write_location(raw: &serde_json::value::RawValue, object: &mut MemberWriter<'_>) {
     let fields = Fields::of(raw).unwrap_or_default();
     match fields.get("approximate") {
         Some(inner) => {
             let inner = Fields::of(inner).unwrap_or_default();
-            let mut location = ObjectWriter::of_type("approximate", object.key("user_location"));
+            let mut location = MemberWriter::of_type("approximate", object.key("user_location"));
             for (name, raw) in inner.iter().filter(|(name, _)| *name != "type") {
                 location.raw(name, raw.get());
             }
@@ -146,16 +146,16 @@ fn write_location(raw: &serde_json::value::RawValue, object: &mut ObjectWriter<'
     }
 }
 
-fn write_choice(choice: &ToolChoice<'_>, tools: &[Tool<'_>], object: &mut ObjectWriter<'_>) {
+fn write_choice(choice: &ToolChoice<'_>, tools: &[Tool<'_>], object: &mut MemberWriter<'_>) {
     match choice {
         ToolChoice::Auto => object.text("tool_choice", "auto"),
         ToolChoice::None => object.text("tool_choice", "none"),
         ToolChoice::Any => object.text("tool_choice", "required"),
         ToolChoice::Tool(name) => write_named(name, tools, object.key("tool_choice")),
         ToolChoice::Allowed { names, is_required } => {
-            let mut allowed = ObjectWriter::of_type("allowed_tools", object.key("tool_choice"));
+            let mut allowed = MemberWriter::of_type("allowed_tools", object.key("tool_choice"));
             allowed.text("mode", if *is_required { "required" } else { "auto" });
-            let mut list = ListWriter::begin(allowed.key("tools"));
+            let mut list = ElementWriter::begin(allowed.key("tools"));
             for name in names {
                 write_named(name, tools, list.element());
             }
@@ -171,12 +171,12 @@ fn write_named(name: &str, tools: &[Tool<'_>], out: &mut Vec<u8>) {
     let kind = match kind {
         Some(ToolKind::Custom { .. }) => "custom",
         Some(ToolKind::Server(server)) if is_search(&server.kind) => {
-            ObjectWriter::of_type("web_search", out).end();
+            MemberWriter::of_type("web_search", out).end();
             return;
         }
         _ => "function",
     };
-    let mut object = ObjectWriter::of_type(kind, out);
+    let mut object = MemberWriter::of_type(kind, out);
     object.text("name", name);
     object.end();
 }

@@ -1,6 +1,6 @@
 //! Token counts: totals include the cache's tokens and the thoughts'.
 
-use super::object_writer::ObjectWriter;
+use super::member_writer::MemberWriter;
 use crate::json::Fields;
 use crate::neutral::NeutralUsage;
 
@@ -21,14 +21,14 @@ pub(super) fn read(fields: &Fields<'_>) -> NeutralUsage {
 
 /// Writes a usage.
 pub(super) fn write(usage: &NeutralUsage, out: &mut Vec<u8>) {
-    let mut object = ObjectWriter::begin(out);
+    let mut object = MemberWriter::begin(out);
     object.number("input_tokens", usage.input);
-    let mut input = ObjectWriter::begin(object.key("input_tokens_details"));
+    let mut input = MemberWriter::begin(object.key("input_tokens_details"));
     input.number("cached_tokens", usage.cache_read.unwrap_or(0));
     input.number("cache_write_tokens", usage.cache_write.unwrap_or(0));
     input.end();
     object.number("output_tokens", usage.output);
-    let mut output = ObjectWriter::begin(object.key("output_tokens_details"));
+    let mut output = MemberWriter::begin(object.key("output_tokens_details"));
     output.number("reasoning_tokens", usage.thinking.unwrap_or(0));
     output.end();
     object.number("total_tokens", usage.input.saturating_add(usage.output));

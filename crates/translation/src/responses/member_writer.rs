@@ -1,12 +1,12 @@
 //! JSON text, member by member.
 
 /// A writer of one JSON object to the end of a body.
-pub(super) struct ObjectWriter<'o> {
+pub(super) struct MemberWriter<'o> {
     out: &'o mut Vec<u8>,
     is_empty: bool,
 }
 
-impl<'o> ObjectWriter<'o> {
+impl<'o> MemberWriter<'o> {
     /// Begins an object.
     pub(super) fn begin(out: &'o mut Vec<u8>) -> Self {
         out.push(b'{');
@@ -82,12 +82,12 @@ impl<'o> ObjectWriter<'o> {
 }
 
 /// A writer of one JSON list to the end of a body.
-pub(super) struct ListWriter<'o> {
+pub(super) struct ElementWriter<'o> {
     out: &'o mut Vec<u8>,
     is_empty: bool,
 }
 
-impl<'o> ListWriter<'o> {
+impl<'o> ElementWriter<'o> {
     /// Begins a list.
     pub(super) fn begin(out: &'o mut Vec<u8>) -> Self {
         out.push(b'[');
