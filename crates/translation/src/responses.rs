@@ -33,7 +33,7 @@ use crate::loss::LossReport;
 use crate::neutral::{NeutralAnswer, NeutralError, NeutralRequest};
 use crate::refusal::TranslationRefusal;
 use crate::translation::{
-    AnswerDetails, Api, EventReader, EventWriter, RequestMemo, RequestWriting, TranslatedRequest, TranslationTarget,
+    AnswerDetails, Api, CleanedRequest, EventReader, EventWriter, RequestMemo, RequestWriting, TranslationTarget,
 };
 
 /// OpenAI's responses.
@@ -52,8 +52,9 @@ impl Api for Responses {
         &self,
         body: &[u8],
         target: &TranslationTarget<'_>,
-    ) -> Option<Result<TranslatedRequest, TranslationRefusal>> {
-        Some(own_request::clean(body, target))
+        losses: &mut LossReport,
+    ) -> Option<Result<CleanedRequest, TranslationRefusal>> {
+        Some(own_request::clean(body, target, losses))
     }
 
     fn write_request(
@@ -93,3 +94,6 @@ impl Api for Responses {
         error::write(error)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,13 +67,14 @@ pub(crate) trait Api: Sync {
         losses: &mut LossReport,
     ) -> Result<NeutralRequest<'b>, TranslationRefusal>;
 
-    /// Takes what other vendors sealed out of a request that stays in this API, and names the target's model in it. `None`
-    /// where the API's reader and writer do so.
+    /// Takes what other vendors sealed out of a request that goes to a model of this API's own vendor; every other byte
+    /// stays. `None` where the API has no such way: the request is read and written then.
     fn clean_request(
         &self,
         _body: &[u8],
         _target: &TranslationTarget<'_>,
-    ) -> Option<Result<TranslatedRequest, TranslationRefusal>> {
+        _losses: &mut LossReport,
+    ) -> Option<Result<CleanedRequest, TranslationRefusal>> {
         None
     }
 
@@ -106,6 +107,14 @@ pub(crate) trait Api: Sync {
 
     /// Writes the body of an error.
     fn write_error(&self, error: &NeutralError<'_>, status: u16) -> Vec<u8>;
+}
+
+/// A request without what other vendors sealed.
+pub(crate) struct CleanedRequest {
+    pub(crate) body: Vec<u8>,
+    /// The place of the model's name in the body, quotes included.
+    pub(crate) model_span: Range<usize>,
+    pub(crate) stream: bool,
 }
 
 /// What a writer of requests fills.
@@ -164,11 +173,13 @@ impl Translation {
         target: &TranslationTarget<'_>,
     ) -> Result<TranslatedRequest, TranslationRefusal> {
         let client = api(self.client);
-        let own = if self.client == self.upstream { client.clean_request(body, target) } else { None };
-        if let Some(cleaned) = own {
-            return cleaned;
-        }
         let mut losses = LossReport::default();
+        if self.client == self.upstream
+            && let Some(cleaned) = client.clean_request(body, target, &mut losses)
+        {
+            let CleanedRequest { body, model_span, stream } = cleaned?;
+            return Ok(TranslatedRequest { body, model_span, stream, memo: RequestMemo::default(), losses });
+        }
         let mut request = client.read_request(body, &mut losses)?;
         request.family = Some(self.client);
         if self.client != self.upstream {

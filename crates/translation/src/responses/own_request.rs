@@ -13,7 +13,7 @@ use crate::family::DialectFamily;
 use crate::json::Fields;
 use crate::loss::{Field, LossReport};
 use crate::refusal::TranslationRefusal;
-use crate::translation::{RequestMemo, TranslatedRequest, TranslationTarget};
+use crate::translation::{CleanedRequest, TranslationTarget};
 
 /// A piece of a body with the text that it is replaced by.
 struct Edit {
@@ -22,9 +22,12 @@ struct Edit {
 }
 
 /// Takes other vendors' thoughts out of a request.
-pub(super) fn clean(body: &[u8], target: &TranslationTarget<'_>) -> Result<TranslatedRequest, TranslationRefusal> {
+pub(super) fn clean(
+    body: &[u8],
+    target: &TranslationTarget<'_>,
+    losses: &mut LossReport,
+) -> Result<CleanedRequest, TranslationRefusal> {
     let fields = Fields::of_document(body).map_err(|error| TranslationRefusal::malformed("body", error.to_string()))?;
-    let mut losses = LossReport::default();
     let mut edits = Vec::with_capacity(2);
     if let Some(raw) = fields.get("model") {
         let mut text = Vec::new();
@@ -41,13 +44,7 @@ pub(super) fn clean(body: &[u8], target: &TranslationTarget<'_>) -> Result<Trans
     let body = edited(body, &edits);
     let model_span =
         Fields::of_document(&body).ok().and_then(|fields| fields.get("model").map(|raw| place(raw, &body)));
-    Ok(TranslatedRequest {
-        stream: fields.value("stream").unwrap_or(false),
-        memo: RequestMemo::default(),
-        model_span: model_span.unwrap_or(0..0),
-        body,
-        losses,
-    })
+    Ok(CleanedRequest { body, model_span: model_span.unwrap_or(0..0), stream: fields.value("stream").unwrap_or(false) })
 }
 
 fn edited(body: &[u8], edits: &[Edit]) -> Vec<u8> {

@@ -1,0 +1,367 @@
+use std::borrow::Cow;
+
+use proptest::prelude::*;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::*;
+use crate::conversion::sealed::Sealed;
+use crate::family::DialectFamily;
+use crate::neutral::{
+    Audio, CacheMark, CallKind, Document, Effort, MediaSource, Part, PartBody, Reasoning, ReasoningMode, ServerTool,
+    Thinking, Tool, ToolCall, ToolChoice, ToolKind, ToolResult, Turn, TurnRole,
+};
+
+fn turn<'b>(role: TurnRole, parts: Vec<Part<'b>>) -> Turn<'b> {
+    Turn { role, name: None, parts }
+}
+
+fn of<'b>(turns: Vec<Turn<'b>>) -> NeutralRequest<'b> {
+    let mut request = NeutralRequest::new("auto".into());
+    request.turns = turns;
+    request
+}
+
+fn call<'b>(id: &'b str, name: &'b str) -> Part<'b> {
+    let call = ToolCall { id: id.into(), name: name.into(), arguments: "".into(), kind: CallKind::Function };
+    Part::new(PartBody::ToolCall(call))
+}
+
+fn result<'b>(call_id: &'b str, text: &'b str) -> ToolResult<'b> {
+    ToolResult {
+        call_id: call_id.into(),
+        name: None,
+        parts: vec![Part::text(text)],
+        is_error: None,
+        kind: CallKind::Function,
+    }
+}
+
+fn thought(sealed: Option<Sealed<'static>>) -> Part<'static> {
+    let text = Cow::Borrowed("hm");
+    Part::new(PartBody::Thinking(Thinking { text, is_summary: true, is_redacted: false, sealed }))
+}
+
+#[test]
+fn order_of_thoughts_texts_and_calls_in_one_turn_is_kept() {
+    let sealed = Sealed { maker: DialectFamily::Responses, text: "ENC".into(), id: Some("rs_7".into()) };
+    let said = vec![thought(Some(sealed)), Part::text("first"), call("c1", "f"), Part::text("then"), call("c2", "f")];
+    let results = [result("c1", "1"), result("c2", "2")].map(|result| Part::new(PartBody::ToolResult(result)));
+    let mut answers = results.to_vec();
+    answers.push(Part::text("go on"));
+    let (body, losses) = write(&of(vec![turn(TurnRole::Assistant, said), turn(TurnRole::User, answers)]));
+
+    let types: Vec<_> = body["input"].as_array().expect("items").iter().map(|item| &item["type"]).collect();
+    assert_eq!(
+        types,
+        [
+            "reasoning",
+            "message",
+            "function_call",
+            "message",
+            "function_call",
+            "function_call_output",
+            "function_call_output",
+            "message"
+        ]
+    );
+    assert_eq!(
+        body["input"][0],
+        json!({"type": "reasoning", "id": "rs_7", "summary": [{"type": "summary_text", "text": "hm"}], "encrypted_content": "ENC"})
+    );
+    assert_eq!(body["input"][2]["arguments"], "{}");
+    assert!(losses.is_empty(), "{losses}");
+}
+
+#[test]
+fn another_vendors_thoughts_are_not_sent() {
+    let others =
+        [Some(Sealed::new(DialectFamily::Messages, "SIG")), Some(Sealed::new(DialectFamily::Gemini, "SIG")), None];
+    for sealed in others {
+        let mut call = call("c", "f");
+        call.sealed = sealed.clone();
+        let (body, losses) = write(&of(vec![turn(TurnRole::Assistant, vec![thought(sealed), call])]));
+
+        assert!(!body.to_string().contains("SIG") && !body.to_string().contains("hm"), "{body}");
+        assert_eq!(kinds(&losses, Field::Thinking), [LossKind::Dropped]);
+    }
+}
+
+#[test]
+fn the_first_text_of_the_operators_is_the_instructions_and_others_stay_where_they_are() {
+    let (body, losses) = write(&of(vec![
+        turn(TurnRole::System, vec![Part::text("one")]),
+        turn(TurnRole::User, vec![Part::text("two")]),
+        turn(TurnRole::System, vec![Part::text("three")]),
+    ]));
+    assert_eq!(body["instructions"], "one");
+    assert_eq!(body["input"][1], json!({"type": "message", "role": "system", "content": "three"}));
+    assert!(losses.is_empty());
+
+    let (body, _) = write(&of(vec![turn(TurnRole::System, vec![Part::text("a"), Part::text("b")])]));
+    assert_eq!(body.get("instructions"), None);
+    assert_eq!(body["input"][0]["content"][1]["text"], "b");
+}
+
+#[test]
+fn nothing_is_kept_by_the_vendor_and_seals_are_asked_for() {
+    let (body, _) = write(&of(vec![turn(TurnRole::User, vec![Part::text("x")])]));
+
+    assert_eq!(body["store"], false);
+    assert_eq!(body["include"], json!(["reasoning.encrypted_content"]));
+    for absent in ["tools", "max_output_tokens", "temperature", "reasoning", "text", "stream"] {
+        assert_eq!(body.get(absent), None, "{absent}");
+    }
+}
+
+#[test]
+fn models_that_do_not_think_are_not_asked_for_seals() {
+    let mut body = Vec::new();
+    let mut losses = LossReport::default();
+    let target = TranslationTarget { model: "openai/gpt-4.1", max_output: None };
+    let request = of(Vec::new());
+    Responses.write_request(&request, &target, &mut RequestWriting { body: &mut body, losses: &mut losses });
+
+    assert!(!String::from_utf8(body).expect("text").contains("include"));
+}
+
+#[test]
+fn an_amount_of_thinking_is_an_effort() {
+    let cases = [
+        (ReasoningMode::Off, json!({"effort": "none"}), ""),
+        (ReasoningMode::Effort(Effort::Max), json!({"effort": "max"}), ""),
+        (ReasoningMode::Adaptive { effort: Some(Effort::XHigh) }, json!({"effort": "xhigh"}), ""),
+        (ReasoningMode::Adaptive { effort: None }, Value::Null, "changed=reasoning"),
+        (ReasoningMode::Budget { tokens: 2000, effort: None }, json!({"effort": "low"}), "changed=reasoning"),
+        (ReasoningMode::Budget { tokens: 16_000, effort: None }, json!({"effort": "medium"}), "changed=reasoning"),
+        (ReasoningMode::Budget { tokens: 99_000, effort: None }, json!({"effort": "xhigh"}), "changed=reasoning"),
+    ];
+    for (mode, written, lost) in cases {
+        let mut request = of(Vec::new());
+        request.reasoning = Some(Reasoning { mode, form: None });
+        let (body, losses) = write(&request);
+        assert_eq!((body.get("reasoning").unwrap_or(&Value::Null), &*losses.to_string()), (&written, lost), "{mode:?}");
+    }
+}
+
+#[test]
+fn every_loss_of_sampling_is_named_and_defaults_are_none() {
+    let mut request = of(Vec::new());
+    let sampling = &mut request.sampling;
+    sampling.presence_penalty = Some(0.0);
+    sampling.choices = Some(1);
+    assert!(write(&request).1.is_empty());
+
+    let sampling = &mut request.sampling;
+    sampling.top_k = Some(3.0);
+    sampling.seed = Some(1);
+    sampling.frequency_penalty = Some(0.5);
+    sampling.stop = vec!["END".into()];
+    sampling.choices = Some(2);
+    request.max_tokens = Some(5);
+    let (body, losses) = write(&request);
+    assert_eq!(losses.to_string(), "refused=n; dropped=top_k,seed,frequency_penalty,stop; changed=max_tokens");
+    assert_eq!(body["max_output_tokens"], 16);
+
+    request.max_tokens = Some(0);
+    assert_eq!(kinds(&write(&request).1, Field::MaxTokens), [LossKind::Refused]);
+}
+
+#[test]
+fn a_failed_result_that_does_not_say_so_is_a_loss() {
+    for (text, lost) in [("Error: no such file", ""), ("no such file", "dropped=tool_results.is_error")] {
+        let mut failed = result("c", text);
+        failed.is_error = Some(true);
+        let (body, losses) = write(&of(vec![turn(TurnRole::User, vec![Part::new(PartBody::ToolResult(failed))])]));
+        assert_eq!(body["input"][0]["output"], text);
+        assert_eq!(losses.to_string(), lost);
+    }
+}
+
+#[test]
+fn results_without_ids_are_of_the_calls_of_their_name_in_order() {
+    let named = |name: &'static str| {
+        let mut result = result("", name);
+        result.name = Some(name.into());
+        Part::new(PartBody::ToolResult(result))
+    };
+    let (body, _) = write(&of(vec![
+        turn(TurnRole::Assistant, vec![call("", "a"), call("", "b"), call("", "a")]),
+        turn(TurnRole::User, vec![named("b"), named("a"), named("a")]),
+    ]));
+
+    let ids: Vec<_> = body["input"].as_array().expect("items").iter().map(|item| item["call_id"].clone()).collect();
+    assert_eq!(ids, ["call_0", "call_1", "call_2", "call_1", "call_0", "call_2"]);
+}
+
+#[test]
+fn a_long_id_is_the_same_short_one_in_call_and_result() {
+    let long = "x".repeat(90);
+    let (body, _) = write(&of(vec![
+        turn(TurnRole::Assistant, vec![call(&long, "a")]),
+        turn(TurnRole::User, vec![Part::new(PartBody::ToolResult(result(&long, "y")))]),
+    ]));
+
+    assert_eq!(body["input"][0]["call_id"], body["input"][1]["call_id"]);
+    assert!(body["input"][0]["call_id"].as_str().is_some_and(|id| id.len() <= 64));
+}
+
+#[test]
+fn documents_are_files_and_plain_texts_are_text() {
+    let document = |source, title: Option<&'static str>| {
+        let document = Document { source, title: title.map(Cow::Borrowed), context: None, cites: None };
+        Part::new(PartBody::Document(document))
+    };
+    let pdf = MediaSource::Base64 { media_type: "application/pdf".into(), data: "JVBERi0=".into() };
+    let (body, losses) = write(&of(vec![turn(
+        TurnRole::User,
+        vec![
+            document(pdf, None),
+            document(MediaSource::Url { url: "https://x.example/a.pdf".into(), media_type: None }, Some("a.pdf")),
+            document(MediaSource::Text("plain".into()), Some("note")),
+        ],
+    )]));
+
+    assert_eq!(
+        body["input"][0]["content"],
+        json!([
+            {"type": "input_file", "filename": "document.pdf", "file_data": "data:application/pdf;base64,JVBERi0="},
+            {"type": "input_file", "file_url": "https://x.example/a.pdf", "filename": "a.pdf"},
+            {"type": "input_text", "text": "plain"}
+        ])
+    );
+    assert_eq!(losses.to_string(), "dropped=documents.details; changed=documents");
+}
+
+#[test]
+fn what_the_model_cannot_be_shown_is_named() {
+    let audio = MediaSource::Base64 { media_type: "audio/wav".into(), data: "UklG".into() };
+    let mut user = turn(TurnRole::User, vec![Part::new(PartBody::Audio(Audio { source: audio, transcript: None }))]);
+    user.name = Some("Ann".into());
+    let mut marked = Part::text("x");
+    marked.cache = Some(CacheMark { ttl: None });
+    let (body, losses) = write(&of(vec![
+        user,
+        turn(TurnRole::User, Vec::new()),
+        turn(TurnRole::User, vec![marked]),
+        turn(TurnRole::Assistant, vec![Part::text("I")]),
+    ]));
+
+    assert_eq!(body["input"].as_array().map(Vec::len), Some(2));
+    assert_eq!(losses.to_string(), "dropped=audio,names; changed=empty_turns,prefill,cache_marks");
+}
+
+#[test]
+fn tools_are_written_with_the_strictness_that_was_said() {
+    let schema: &RawValue = serde_json::from_str(r#"{"type":"object","oneOf":[]}"#).expect("JSON");
+    let function = |strict| Tool {
+        name: "f".into(),
+        description: None,
+        kind: ToolKind::Function { schema: Some(schema), strict },
+        cache: None,
+    };
+    let mut request = of(Vec::new());
+    let custom = ToolKind::Custom { grammar: Some(("lark".into(), "start: X".into())) };
+    request.tools = vec![
+        function(None),
+        function(Some(true)),
+        Tool { name: "c".into(), description: Some("d".into()), kind: custom, cache: None },
+    ];
+    request.tool_choice = Some(ToolChoice::Allowed { names: vec!["c".into(), "f".into()], is_required: false });
+    request.parallel_calls = Some(false);
+    let (body, losses) = write(&request);
+
+    assert_eq!(
+        body["tools"][0],
+        json!({"type": "function", "name": "f", "parameters": {"type": "object", "oneOf": []}, "strict": false})
+    );
+    assert_eq!(body["tools"][1]["strict"], true);
+    assert_eq!(body["tools"][2]["format"], json!({"type": "grammar", "syntax": "lark", "definition": "start: X"}));
+    assert_eq!(
+        body["tool_choice"],
+        json!({"type": "allowed_tools", "mode": "auto", "tools": [{"type": "custom", "name": "c"}, {"type": "function", "name": "f"}]})
+    );
+    assert_eq!(body["parallel_tool_calls"], false);
+    assert!(losses.is_empty());
+}
+
+#[test]
+fn tools_of_other_vendors_are_searches_or_functions_of_the_client_or_refused_by_name() {
+    let cases = [
+        (
+            r#"{"type":"web_search_20250305","name":"web_search","allowed_domains":["x.example"],"max_uses":3}"#,
+            "web_search_20250305",
+            json!({"type": "web_search", "filters": {"allowed_domains": ["x.example"]}}),
+            "dropped=tools.server; changed=tools.server",
+        ),
+        (
+            r#"{"user_location":{"type":"approximate","approximate":{"country":"FR"}},"search_context_size":"low"}"#,
+            "web_search_options",
+            json!({"type": "web_search", "user_location": {"type": "approximate", "country": "FR"}, "search_context_size": "low"}),
+            "changed=tools.server",
+        ),
+        ("{}", "googleSearch", json!({"type": "web_search"}), "changed=tools.server"),
+    ];
+    for (raw, kind, written, lost) in cases {
+        let raw: &RawValue = serde_json::from_str(raw).expect("JSON");
+        let mut request = of(Vec::new());
+        let kind = ToolKind::Server(ServerTool { kind: kind.into(), raw });
+        request.tools = vec![Tool { name: "web_search".into(), description: None, kind, cache: None }];
+        let (body, losses) = write(&request);
+        assert_eq!((&body["tools"][0], &*losses.to_string()), (&written, lost));
+    }
+    let raw: &RawValue = serde_json::from_str(r#"{"type":"bash_20250124","name":"bash"}"#).expect("JSON");
+    for (kind, lost) in [("bash_20250124", "changed=tools.server"), ("code_execution_20250825", "refused=tools.server")]
+    {
+        let mut request = of(Vec::new());
+        let kind = ToolKind::Server(ServerTool { kind: kind.into(), raw });
+        request.tools = vec![Tool { name: "bash".into(), description: None, kind, cache: None }];
+        let (body, losses) = write(&request);
+        assert_eq!(losses.to_string(), lost);
+        if lost.starts_with("changed") {
+            assert_eq!(body["tools"][0]["parameters"]["type"], "object");
+            assert_eq!(body["tools"][0]["name"], "bash");
+        }
+    }
+}
+
+#[test]
+fn a_long_name_of_a_user_is_hashed() {
+    let mut request = of(Vec::new());
+    request.user = Some("u".repeat(200).into());
+    let (body, losses) = write(&request);
+
+    assert!(body["safety_identifier"].as_str().is_some_and(|user| user.len() <= 64 && user != "u"));
+    assert_eq!(losses.to_string(), "changed=user");
+}
+
+#[test]
+fn a_refusal_of_history_keeps_its_form() {
+    let said = vec![Part::text("a"), Part::new(PartBody::Refusal("no".into()))];
+    let (body, _) = write(&of(vec![turn(TurnRole::Assistant, said)]));
+
+    assert_eq!(
+        body["input"][0],
+        json!({"type": "message", "id": "msg_0", "role": "assistant", "status": "completed", "content": [
+            {"type": "output_text", "text": "a", "annotations": []}, {"type": "refusal", "refusal": "no"}]})
+    );
+}
+
+proptest! {
+    #[test]
+    fn texts_and_arguments_of_any_letters_survive_there_and_back(text in "\\PC{1,30}", arguments in ".{1,30}") {
+        let body = json!({"model": "m", "input": [
+            {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]},
+            {"type": "function_call", "call_id": "c", "name": "f", "arguments": arguments},
+            {"type": "function_call_output", "call_id": "c", "output": text},
+            {"type": "custom_tool_call", "call_id": "d", "name": "g", "input": text}]});
+        let written = again(&body.to_string());
+
+        prop_assert_eq!(&written["input"][0]["content"], &body["input"][0]["content"][0]["text"]);
+        if !arguments.trim().is_empty() {
+            prop_assert_eq!(&written["input"][1], &body["input"][1]);
+        }
+        prop_assert_eq!(&written["input"][2], &body["input"][2]);
+        prop_assert_eq!(&written["input"][3], &body["input"][3]);
+    }
+}
