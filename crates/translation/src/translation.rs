@@ -67,6 +67,14 @@ pub(crate) trait Api: Sync {
         losses: &mut LossReport,
     ) -> Result<NeutralRequest<'b>, TranslationRefusal>;
 
+    /// Writes a request. The place of the model's name in it is returned.
+    fn write_request(
+        &self,
+        request: &NeutralRequest<'_>,
+        target: &TranslationTarget<'_>,
+        writing: &mut RequestWriting<'_>,
+    ) -> Range<usize>;
+
     /// Takes what other vendors sealed out of a request that goes to a model of this API's own vendor; every other byte
     /// stays. `None` where the API has no such way: the request is read and written then.
     fn clean_request(
@@ -77,14 +85,6 @@ pub(crate) trait Api: Sync {
     ) -> Option<Result<CleanedRequest, TranslationRefusal>> {
         None
     }
-
-    /// Writes a request. The place of the model's name in it is returned.
-    fn write_request(
-        &self,
-        request: &NeutralRequest<'_>,
-        target: &TranslationTarget<'_>,
-        writing: &mut RequestWriting<'_>,
-    ) -> Range<usize>;
 
     /// Returns what the writing of an answer to this client's `body` must know beyond the neutral request: fields that
     /// the API's answers repeat.
@@ -172,8 +172,8 @@ impl Translation {
         body: &[u8],
         target: &TranslationTarget<'_>,
     ) -> Result<TranslatedRequest, TranslationRefusal> {
-        let client = api(self.client);
         let mut losses = LossReport::default();
+        let client = api(self.client);
         if self.client == self.upstream
             && let Some(cleaned) = client.clean_request(body, target, &mut losses)
         {
