@@ -98,6 +98,25 @@ pub(super) fn code<'e>(error: &'e NeutralError<'_>) -> Option<&'e str> {
     }
 }
 
+/// Returns the code of an error in a stream, which is one of a list there.
+pub(super) fn code_in_stream<'e>(error: &'e NeutralError<'_>) -> &'e str {
+    // The last two are in no type of OpenAI's, and still what its own servers and clients go by.
+    const KNOWN: [&str; 7] = [
+        "server_error",
+        "rate_limit_exceeded",
+        "invalid_prompt",
+        "bio_policy",
+        "image_content_policy_violation",
+        "context_length_exceeded",
+        "insufficient_quota",
+    ];
+    match (code(error).filter(|code| KNOWN.contains(code)), error.kind) {
+        (Some(code), _) => code,
+        (None, ErrorKind::InvalidRequest | ErrorKind::TooLarge) => "invalid_prompt",
+        (None, _) => "server_error",
+    }
+}
+
 /// Tells whether the words of a vendor without codes say that the conversation is longer than the model's window.
 fn is_too_long(message: &str) -> bool {
     const WORDS: [&str; 5] = [

@@ -5,7 +5,7 @@ use super::item_writer::{CallForm, CallItem, MessageItem, write_search};
 use super::member_writer::MemberWriter;
 use super::response_object::{ResponseHead, ResponseState, ResponseStatus};
 use super::{error, thoughts};
-use crate::neutral::{CallKind, ErrorKind, NeutralError, NeutralUsage, PartDelta, PartKind, StopReason, StreamEvent};
+use crate::neutral::{CallKind, NeutralError, NeutralUsage, PartDelta, PartKind, StopReason, StreamEvent};
 use crate::translation::{AnswerDetails, EventWriter, RequestMemo};
 
 /// A writer of one stream.
@@ -244,11 +244,7 @@ impl ResponseEvents {
     }
 
     fn fail(&mut self, failed: &NeutralError<'_>, out: &mut Vec<u8>) {
-        let code = match failed.kind {
-            ErrorKind::InvalidRequest => "invalid_prompt",
-            _ => "server_error",
-        };
-        let code = error::code(failed).unwrap_or(code);
+        let code = error::code_in_stream(failed);
         self.response("response.failed", ResponseStatus::Failed { code, message: &failed.message }, out);
     }
 }

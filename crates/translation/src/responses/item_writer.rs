@@ -58,8 +58,8 @@ impl CallItem {
     /// Writes the item with its input as far as it is known.
     pub(super) fn write(&self, input: &str, status: &str, out: &mut Vec<u8>) {
         match &self.form {
-            CallForm::Function => self.write_named(["function_call", "arguments"], input, status, out),
-            CallForm::Custom { .. } => self.write_named(["custom_tool_call", "input"], input, status, out),
+            CallForm::Function => self.write_named(["function_call", "arguments"], input, Some(status), out),
+            CallForm::Custom { .. } => self.write_named(["custom_tool_call", "input"], input, None, out),
             CallForm::Native(call) => self.write_native(call, input, out),
         }
     }
@@ -81,7 +81,7 @@ impl CallItem {
         }
     }
 
-    fn write_named(&self, [kind, field]: [&str; 2], input: &str, status: &str, out: &mut Vec<u8>) {
+    fn write_named(&self, [kind, field]: [&str; 2], input: &str, status: Option<&str>, out: &mut Vec<u8>) {
         let mut item = MemberWriter::of_type(kind, out);
         item.text("id", &self.id);
         item.text("call_id", &self.call_id);
@@ -90,7 +90,7 @@ impl CallItem {
             item.text("namespace", namespace);
         }
         item.text(field, input);
-        item.text("status", status);
+        item.optional_text("status", status);
         item.end();
     }
 
@@ -98,7 +98,7 @@ impl CallItem {
     /// that are no object are no such call: the client is given the function's.
     fn write_native(&self, call: &NativeCall, arguments: &str, out: &mut Vec<u8>) {
         let Ok(fields) = Fields::of_document(arguments.as_bytes()) else {
-            self.write_named(["function_call", "arguments"], arguments, "completed", out);
+            self.write_named(["function_call", "arguments"], arguments, Some("completed"), out);
             return;
         };
         let kind = match call {

@@ -7,21 +7,18 @@ use crate::neutral::NeutralRequest;
 use crate::translation::{NativeCall, NativeTool, RequestMemo};
 
 /// The fields that every answer repeats, with what they are where the client does not say.
-const REPEATED: [(&str, &str); 24] = [
+const REPEATED: [(&str, &str); 19] = [
     ("background", "false"),
     ("instructions", "null"),
     ("max_output_tokens", "null"),
     ("max_tool_calls", "null"),
     ("metadata", "{}"),
-    ("moderation", ""),
     ("parallel_tool_calls", "true"),
     ("previous_response_id", "null"),
     ("prompt_cache_key", "null"),
-    ("prompt_cache_options", ""),
     ("prompt_cache_retention", "null"),
     ("reasoning", r#"{"effort":null,"summary":null}"#),
     ("safety_identifier", "null"),
-    ("store", "true"),
     ("temperature", "null"),
     ("text", r#"{"format":{"type":"text"}}"#),
     ("tool_choice", r#""auto""#),
@@ -30,8 +27,6 @@ const REPEATED: [(&str, &str); 24] = [
     ("top_p", "null"),
     ("truncation", r#""disabled""#),
     ("user", "null"),
-    ("image", ""),
-    ("access_programs", ""),
 ];
 
 /// Keeps what the answers to a request need.
@@ -55,7 +50,6 @@ fn repeated(fields: &Fields<'_>) -> String {
     for (name, default) in REPEATED {
         match fields.get(name) {
             Some(raw) => writer.raw(name, raw.get()),
-            None if default.is_empty() => {}
             None => writer.raw(name, default),
         }
     }

@@ -129,9 +129,6 @@ impl OpenCall {
         if let Some((name, field)) = done {
             events.event(name, out, |object| {
                 object.members(&self.head);
-                if field == "arguments" {
-                    object.text("name", self.item.client_name());
-                }
                 object.text(field, &input);
             });
         }

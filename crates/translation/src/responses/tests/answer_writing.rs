@@ -126,7 +126,7 @@ fn calls_come_back_in_the_form_that_the_client_knows() {
     let output = body["output"].as_array().expect("items");
     assert_eq!(
         output[0],
-        json!({"type": "custom_tool_call", "id": "ctc_u1_0", "call_id": "c1", "name": "patch", "input": "a\nb", "status": "completed"})
+        json!({"type": "custom_tool_call", "id": "ctc_u1_0", "call_id": "c1", "name": "patch", "input": "a\nb"})
     );
     assert_eq!(output[1]["action"], json!({"type": "exec", "command": ["ls"], "env": {}}));
     assert_eq!((&output[2]["type"], &output[2]["action"]), (&"shell_call".into(), &json!({"commands": ["ls"]})));

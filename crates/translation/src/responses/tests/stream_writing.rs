@@ -319,7 +319,7 @@ fn a_failure_ends_the_stream_in_the_apis_form_at_any_moment() {
         let events = stream(&events, &RequestMemo::default());
         let last = events.last().expect("an event");
         assert_eq!(last["type"], "response.failed");
-        assert_eq!(last["response"]["error"], json!({"code": "server_is_overloaded", "message": "busy"}));
+        assert_eq!(last["response"]["error"], json!({"code": "server_error", "message": "busy"}));
         assert!(!types(&events).contains(&"response.completed"));
     }
 }
