@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::thoughts;
-use super::tool_names::joined;
+use super::tool_names::{joined, original};
 use super::{content_reader, error, usage};
 use crate::json::{self, Fields};
 use crate::neutral::{CallKind, NeutralAnswer, NeutralChoice, Part, PartBody, Stop, StopReason, ToolCall};
@@ -82,7 +82,7 @@ pub(super) fn call<'b>(fields: &Fields<'b>) -> ToolCall<'b> {
     let namespace = fields.text("namespace");
     ToolCall {
         id: fields.text("call_id").or_else(|| fields.text("id")).unwrap_or_default(),
-        name: joined(namespace.as_deref(), fields.text("name").unwrap_or_default()),
+        name: joined(namespace.as_deref(), original(fields.text("name").unwrap_or_default())),
         arguments: fields.text(if is_custom { "input" } else { "arguments" }).unwrap_or_default(),
         kind: if is_custom { CallKind::Custom } else { CallKind::Function },
     }

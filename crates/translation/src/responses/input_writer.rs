@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::content_writer::write_content;
 use super::member_writer::{ElementWriter, MemberWriter};
+use super::tool_names;
 use crate::conversion::tool_id;
 use crate::family::DialectFamily;
 use crate::loss::{Field, LossReport};
@@ -194,7 +195,7 @@ impl<'l, 'o, 'w> InputWriter<'l, 'o, 'w> {
         };
         let mut item = MemberWriter::of_type(kind, self.list.element());
         item.text("call_id", &id);
-        item.text("name", &call.name);
+        item.text("name", &tool_names::written(&call.name));
         // A call without arguments is an empty object: no text is no JSON.
         let is_empty = call.kind == CallKind::Function && call.arguments.trim().is_empty();
         item.text(field, if is_empty { "{}" } else { &call.arguments });

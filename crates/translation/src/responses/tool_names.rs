@@ -1,4 +1,4 @@
-//! Names of tools that other APIs cannot write: those of a namespace.
+//! Names of tools that one API can write and another cannot: those of a namespace, and those with other letters.
 
 use std::borrow::Cow;
 
@@ -21,4 +21,24 @@ pub(super) fn joined<'b>(namespace: Option<&str>, name: Cow<'b, str>) -> Cow<'b,
         from += 1;
     }
     Cow::Owned(format!("{hash}_{}", &whole[from..]))
+}
+
+/// The longest name of a tool in a request.
+const LONGEST_OWN: usize = 128;
+
+/// Returns the name of a tool as the API takes it: letters, digits, `_` and `-`. A name with others is coded, so that its
+/// calls come back under the name that the client knows.
+pub(super) fn written(name: &str) -> Cow<'_, str> {
+    match tool_id::legal(name) {
+        legal if legal.len() <= LONGEST_OWN => legal,
+        _ => tool_id::bounded(name, LONGEST),
+    }
+}
+
+/// Returns the name that [`written`] was given.
+pub(super) fn original(name: Cow<'_, str>) -> Cow<'_, str> {
+    match tool_id::original(&name) {
+        Cow::Owned(original) => Cow::Owned(original),
+        Cow::Borrowed(_) => name,
+    }
 }

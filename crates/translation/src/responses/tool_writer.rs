@@ -2,6 +2,7 @@
 
 use super::member_writer::{ElementWriter, MemberWriter};
 use super::place::dropped_as;
+use super::tool_names;
 use crate::conversion::client_tool::ClientTool;
 use crate::json::Fields;
 use crate::loss::{Field, LossReport};
@@ -51,7 +52,7 @@ fn write_tool(tool: &Tool<'_>, list: &mut ElementWriter<'_>, losses: &mut LossRe
         }
         ToolKind::Custom { grammar } => {
             let mut object = MemberWriter::of_type("custom", list.element());
-            object.text("name", &tool.name);
+            object.text("name", &tool_names::written(&tool.name));
             object.optional_text("description", tool.description.as_deref());
             if let Some((syntax, definition)) = grammar {
                 let mut format = MemberWriter::of_type("grammar", object.key("format"));
@@ -73,7 +74,7 @@ struct Schema<'s> {
 
 fn write_function(tool: &Tool<'_>, schema: &Schema<'_>, list: &mut ElementWriter<'_>) {
     let mut object = MemberWriter::of_type("function", list.element());
-    object.text("name", &tool.name);
+    object.text("name", &tool_names::written(&tool.name));
     object.optional_text("description", tool.description.as_deref());
     object.raw("parameters", schema.json);
     // Where nothing is said the API is strict, unlike every other.
@@ -177,6 +178,6 @@ fn write_named(name: &str, tools: &[Tool<'_>], out: &mut Vec<u8>) {
         _ => "function",
     };
     let mut object = MemberWriter::of_type(kind, out);
-    object.text("name", name);
+    object.text("name", &tool_names::written(name));
     object.end();
 }

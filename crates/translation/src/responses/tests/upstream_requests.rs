@@ -8,8 +8,8 @@ use super::*;
 use crate::conversion::sealed::Sealed;
 use crate::family::DialectFamily;
 use crate::neutral::{
-    Audio, CacheMark, CallKind, Document, Effort, MediaSource, Part, PartBody, Reasoning, ReasoningMode, ServerTool,
-    Thinking, Tool, ToolCall, ToolChoice, ToolKind, ToolResult, Turn, TurnRole,
+    Audio, CacheMark, CacheTtl, CallKind, Document, Effort, MediaSource, OutputFormat, Part, PartBody, Reasoning,
+    ReasoningMode, ServerTool, Thinking, Tool, ToolCall, ToolChoice, ToolKind, ToolResult, Turn, TurnRole, Verbosity,
 };
 
 fn turn<'b>(role: TurnRole, parts: Vec<Part<'b>>) -> Turn<'b> {
@@ -323,6 +323,73 @@ fn tools_of_other_vendors_are_searches_or_functions_of_the_client_or_refused_by_
             assert_eq!(body["tools"][0]["name"], "bash");
         }
     }
+}
+
+#[test]
+fn a_name_with_other_letters_is_coded_and_its_calls_come_back_under_it() {
+    let name = "mcp.server:tool";
+    let mut request = of(vec![turn(TurnRole::Assistant, vec![call("c", name)])]);
+    let kind = ToolKind::Function { schema: None, strict: None };
+    request.tools = vec![Tool { name: name.into(), description: None, kind, cache: None }];
+    request.tool_choice = Some(ToolChoice::Tool(name.into()));
+    let (body, _) = write(&request);
+
+    let written = body["tools"][0]["name"].as_str().expect("a name");
+    assert!(written.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'), "{written}");
+    assert_eq!((&body["input"][0]["name"], &body["tool_choice"]["name"]), (&written.into(), &written.into()));
+    let answer = json!({"status": "completed", "output": [{"type": "function_call", "call_id": "c", "name": written, "arguments": "{}"}]});
+    let answer = answer.to_string();
+    let answer = Responses.read_answer(answer.as_bytes()).expect("an answer");
+    assert!(matches!(&answer.choices[0].parts[0].body, PartBody::ToolCall(call) if call.name == name));
+}
+
+#[test]
+fn what_other_apis_say_is_written_in_the_words_of_this_one() {
+    let schema: &RawValue = serde_json::from_str(r#"{"type":"object"}"#).expect("JSON");
+    let metadata: &RawValue = serde_json::from_str(r#"{"a":"b"}"#).expect("JSON");
+    let mut request = of(Vec::new());
+    request.stream = true;
+    request.max_tokens = Some(500);
+    request.sampling.temperature = Some(1.7);
+    request.sampling.top_p = Some(0.5);
+    request.sampling.logprobs = Some(true);
+    request.sampling.top_logprobs = Some(2);
+    request.tool_choice = Some(ToolChoice::Any);
+    request.parallel_calls = Some(false);
+    request.verbosity = Some(Verbosity::Low);
+    request.output = Some(OutputFormat::Schema { name: None, description: None, schema, strict: Some(true) });
+    request.cache.key = Some("k".into());
+    request.cache.ttl = Some(CacheTtl::OneDay);
+    request.metadata = Some(metadata);
+    request.store = Some(true);
+    request.user = Some("u".into());
+    request.service_tier = Some("flex".into());
+    let (body, losses) = write(&request);
+
+    assert!(losses.is_empty(), "{losses}");
+    assert_eq!(
+        body,
+        json!({"model": "gpt-6", "input": [], "tool_choice": "required", "parallel_tool_calls": false, "stream": true,
+            "store": true, "max_output_tokens": 500, "temperature": 1.7, "top_p": 0.5, "top_logprobs": 2,
+            "text": {"format": {"type": "json_schema", "name": "response", "schema": {"type": "object"}, "strict": true},
+                "verbosity": "low"},
+            "include": ["reasoning.encrypted_content", "message.output_text.logprobs"], "prompt_cache_key": "k",
+            "prompt_cache_retention": "24h", "metadata": {"a": "b"}, "safety_identifier": "u", "service_tier": "flex"})
+    );
+}
+
+#[test]
+fn tiers_and_lives_of_the_cache_that_the_api_does_not_have_are_named() {
+    let mut request = of(Vec::new());
+    request.output = Some(OutputFormat::JsonObject);
+    request.cache.ttl = Some(CacheTtl::OneHour);
+    request.service_tier = Some("standard_only".into());
+    let (body, losses) = write(&request);
+    assert_eq!((&body["text"]["format"]["type"], &body["service_tier"]), (&"json_object".into(), &"default".into()));
+    assert_eq!(losses.to_string(), "changed=cache_rules,service_tier");
+
+    request.service_tier = Some("PROVISIONED".into());
+    assert_eq!(kinds(&write(&request).1, Field::ServiceTier), [LossKind::Dropped]);
 }
 
 #[test]
