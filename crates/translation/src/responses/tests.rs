@@ -2,6 +2,7 @@
 
 mod answer_reading;
 mod answer_writing;
+mod any_stream;
 mod client_requests;
 mod errors;
 mod own_requests;
