@@ -9,6 +9,7 @@ mod own_requests;
 mod stream_reading;
 mod stream_writing;
 mod upstream_requests;
+mod upstream_tools;
 
 use serde_json::Value;
 

@@ -44,6 +44,31 @@ fn close(part: usize) -> StreamEvent<'static> {
     StreamEvent::Close { part }
 }
 
+/// The events of an answer with a thought, a text in two pieces and a call in two.
+const IN_ORDER: [&str; 21] = [
+    "response.created",
+    "response.in_progress",
+    "response.output_item.added",
+    "response.reasoning_summary_part.added",
+    "response.reasoning_summary_text.delta",
+    "response.reasoning_summary_text.done",
+    "response.reasoning_summary_part.done",
+    "response.output_item.done",
+    "response.output_item.added",
+    "response.content_part.added",
+    "response.output_text.delta",
+    "response.output_text.delta",
+    "response.output_text.done",
+    "response.content_part.done",
+    "response.output_item.done",
+    "response.output_item.added",
+    "response.function_call_arguments.delta",
+    "response.function_call_arguments.delta",
+    "response.function_call_arguments.done",
+    "response.output_item.done",
+    "response.completed",
+];
+
 #[test]
 fn every_event_comes_in_openais_order_and_the_last_holds_the_whole_output() {
     let memo = memo(r#"{"model":"m","input":"x","instructions":"be"}"#);
@@ -69,32 +94,7 @@ fn every_event_comes_in_openais_order_and_the_last_holds_the_whole_output() {
         &memo,
     );
 
-    assert_eq!(
-        types(&events),
-        [
-            "response.created",
-            "response.in_progress",
-            "response.output_item.added",
-            "response.reasoning_summary_part.added",
-            "response.reasoning_summary_text.delta",
-            "response.reasoning_summary_text.done",
-            "response.reasoning_summary_part.done",
-            "response.output_item.done",
-            "response.output_item.added",
-            "response.content_part.added",
-            "response.output_text.delta",
-            "response.output_text.delta",
-            "response.output_text.done",
-            "response.content_part.done",
-            "response.output_item.done",
-            "response.output_item.added",
-            "response.function_call_arguments.delta",
-            "response.function_call_arguments.delta",
-            "response.function_call_arguments.done",
-            "response.output_item.done",
-            "response.completed",
-        ]
-    );
+    assert_eq!(types(&events), IN_ORDER);
     let created = &events[0]["response"];
     assert_eq!(
         (&created["status"], &created["instructions"], &created["usage"]),
