@@ -14,9 +14,9 @@ use serde_json::value::RawValue;
 pub struct Fields<'b>(Vec<(Cow<'b, str>, &'b RawValue)>);
 
 /// A string that borrows from the body where it holds no escapes.
-#[derive(serde::Deserialize)]
+#[derive(Debug, Clone, serde::Deserialize)]
 #[serde(transparent)]
-struct Text<'b>(#[serde(borrow)] Cow<'b, str>);
+pub(crate) struct Text<'b>(#[serde(borrow)] pub(crate) Cow<'b, str>);
 
 impl<'b> Fields<'b> {
     /// Reads an object out of the bytes of a document.

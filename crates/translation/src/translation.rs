@@ -110,6 +110,10 @@ pub(crate) struct RequestWriting<'w> {
 pub(crate) trait EventReader: Send {
     /// Reads an event, and gives what it means to `found`, in order. An event that makes no sense is no event.
     fn read(&mut self, event: ServerEvent<'_>, found: &mut dyn FnMut(StreamEvent<'_>));
+
+    /// Gives what is known once the upstream has ended its stream in good order: in APIs whose streams may end without a
+    /// mark, that the answer is whole.
+    fn finish(&mut self, _found: &mut dyn FnMut(StreamEvent<'_>)) {}
 }
 
 /// A writer of one stream.
@@ -151,7 +155,11 @@ impl Translation {
     ) -> Result<TranslatedRequest, TranslationRefusal> {
         let mut losses = LossReport::default();
         let client = api(self.client);
-        let request = client.read_request(body, &mut losses)?;
+        let mut request = client.read_request(body, &mut losses)?;
+        request.family = Some(self.client);
+        if self.client != self.upstream {
+            request.native.iter().filter_map(|field| field.loss.clone()).for_each(|loss| losses.note(loss));
+        }
         let mut out = Vec::with_capacity(body.len() + body.len() / 4 + 256);
         let mut writing = RequestWriting { body: &mut out, losses: &mut losses };
         let model_span = api(self.upstream).write_request(&request, target, &mut writing);

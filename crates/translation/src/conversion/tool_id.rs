@@ -32,6 +32,21 @@ pub fn original(id: &str) -> Cow<'_, str> {
     decoded.and_then(|bytes| String::from_utf8(bytes).ok()).map_or(Cow::Borrowed(id), Cow::Owned)
 }
 
+/// Returns an id of at most `most` bytes: a longer one is replaced by a hash of it, the same on every turn. `most` is at
+/// least 36.
+#[must_use]
+pub fn bounded(id: &str, most: usize) -> Cow<'_, str> {
+    if id.len() <= most {
+        return Cow::Borrowed(id);
+    }
+    Cow::Owned(format!("pmh_{:016x}{:016x}", fnv(id, 0xcbf2_9ce4_8422_2325), fnv(id, 0x6c62_272e_07bb_0142)))
+}
+
+/// Returns the FNV-1a hash of a text, begun with `seed`.
+fn fnv(text: &str, seed: u64) -> u64 {
+    text.bytes().fold(seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -51,5 +66,15 @@ mod tests {
     #[test]
     fn an_id_that_every_api_takes_is_left_as_it_is() {
         assert_eq!(legal("toolu_01A-b"), "toolu_01A-b");
+    }
+
+    #[test]
+    fn a_long_id_is_a_short_one_that_is_the_same_on_every_turn() {
+        let long = "a".repeat(65);
+
+        assert_eq!(bounded(&long, 64), bounded(&long, 64));
+        assert_eq!(bounded(&long, 64).len(), 36);
+        assert_ne!(bounded(&long, 64), bounded(&"b".repeat(65), 64));
+        assert_eq!(bounded("call_1", 64), "call_1");
     }
 }

@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::part::{CacheMark, CacheTtl, Part};
+use crate::family::DialectFamily;
+use crate::loss::Loss;
 
 /// A request for an answer.
 #[derive(Debug, Clone)]
@@ -44,6 +46,10 @@ pub struct NeutralRequest<'b> {
     pub metadata: Option<&'b RawValue>,
     /// Whether the vendor is to keep the answer.
     pub store: Option<bool>,
+    /// The API that the request was written in; `None` where none is known.
+    pub family: Option<DialectFamily>,
+    /// Fields that only that API knows: its own writer writes them as they are, in every other translation they are lost.
+    pub native: Vec<NativeField<'b>>,
 }
 
 impl<'b> NeutralRequest<'b> {
@@ -68,8 +74,21 @@ impl<'b> NeutralRequest<'b> {
             user: None,
             metadata: None,
             store: None,
+            family: None,
+            native: Vec::new(),
         }
     }
+}
+
+/// A field at the top of a request that only its own API knows.
+#[derive(Debug, Clone)]
+pub struct NativeField<'b> {
+    /// Its name.
+    pub name: Cow<'b, str>,
+    /// Its value.
+    pub raw: &'b RawValue,
+    /// The loss that it is in a translation into another API; `None` where it says no more than what is usual there.
+    pub loss: Option<Loss>,
 }
 
 /// Who speaks a turn. Results of tools are parts of a user's turn.

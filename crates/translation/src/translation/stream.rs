@@ -45,6 +45,7 @@ impl StreamTranslator {
         let mut out = Vec::new();
         let Self { lines, reader, writer, state } = self;
         lines.finish(|event| reader.read(event, &mut |event| pass(&event, &mut **writer, state, &mut out)));
+        reader.finish(&mut |event| pass(&event, &mut **writer, state, &mut out));
         if self.state == StreamState::Open {
             self.fail(ErrorKind::Server, "the upstream ended its stream before the answer's end", &mut out);
         }
