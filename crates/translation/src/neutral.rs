@@ -18,7 +18,7 @@ pub use self::part::{
     ToolCall, ToolResult,
 };
 pub use self::request::{
-    CacheRules, Effort, NativeField, NeutralRequest, OutputFormat, Reasoning, ReasoningMode, Sampling, ServerTool, StopTexts,
-    ThoughtForm, Tool, ToolChoice, ToolKind, Turn, TurnRole, Verbosity,
+    CacheRules, Effort, NativeField, NeutralRequest, OutputFormat, Reasoning, ReasoningMode, Sampling, ServerTool,
+    StopTexts, ThoughtForm, Tool, ToolChoice, ToolKind, Turn, TurnRole, Verbosity,
 };
 pub use self::usage::NeutralUsage;

@@ -3,6 +3,7 @@
 mod memo;
 mod stream;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 pub use self::memo::RequestMemo;
@@ -60,6 +61,17 @@ pub struct AnswerDetails<'d> {
 
 /// The reading and writing of one API.
 pub(crate) trait Api: Sync {
+    /// Returns a request's body in the form that [`Self::read_request`] borrows from: JSON that no other API takes as it
+    /// is, such as schemas of the vendor's own form, is another there.
+    fn canonical_request<'b>(&self, body: &'b [u8]) -> Cow<'b, [u8]> {
+        Cow::Borrowed(body)
+    }
+
+    /// Returns an answer's body in the form that [`Self::read_answer`] borrows from.
+    fn canonical_answer<'b>(&self, body: &'b [u8]) -> Cow<'b, [u8]> {
+        Cow::Borrowed(body)
+    }
+
     /// Reads a request.
     fn read_request<'b>(
         &self,
@@ -74,6 +86,17 @@ pub(crate) trait Api: Sync {
         target: &TranslationTarget<'_>,
         writing: &mut RequestWriting<'_>,
     ) -> Range<usize>;
+
+    /// Takes what other vendors sealed out of a request that goes to a model of this API's own vendor; every other byte
+    /// stays. `None` where the API has no such way: the request is read and written then.
+    fn clean_request(
+        &self,
+        _body: &[u8],
+        _target: &TranslationTarget<'_>,
+        _losses: &mut LossReport,
+    ) -> Option<Result<CleanedRequest, TranslationRefusal>> {
+        None
+    }
 
     /// Returns what the writing of an answer to this client's `body` must know beyond the neutral request: fields that
     /// the API's answers repeat.
@@ -98,6 +121,14 @@ pub(crate) trait Api: Sync {
     fn write_error(&self, error: &NeutralError<'_>, status: u16) -> Vec<u8>;
 }
 
+/// A request without what other vendors sealed.
+pub(crate) struct CleanedRequest {
+    pub(crate) body: Vec<u8>,
+    /// The place of the model's name in the body, quotes included.
+    pub(crate) model_span: Range<usize>,
+    pub(crate) stream: bool,
+}
+
 /// What a writer of requests fills.
 pub(crate) struct RequestWriting<'w> {
     /// The body, empty at the beginning.
@@ -120,6 +151,14 @@ pub(crate) trait EventReader: Send {
 pub(crate) trait EventWriter: Send {
     /// Writes what an event is in the client's API to the end of `out`, whole events with their empty lines.
     fn write(&mut self, event: &StreamEvent<'_>, out: &mut Vec<u8>);
+}
+
+/// What a request's path says of the answer's form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AnswerWish {
+    /// Nothing: the body does.
+    InBody,
+    Stream,
 }
 
 fn api(family: DialectFamily) -> &'static dyn Api {
@@ -153,9 +192,39 @@ impl Translation {
         body: &[u8],
         target: &TranslationTarget<'_>,
     ) -> Result<TranslatedRequest, TranslationRefusal> {
+        self.request_as(body, target, AnswerWish::InBody)
+    }
+
+    /// Translates a body whose path asks for the answer as a stream, as Google's do, as far as it goes.
+    ///
+    /// # Errors
+    /// When the body does not have the form of its API.
+    pub fn streamed_request_with_losses(
+        self,
+        body: &[u8],
+        target: &TranslationTarget<'_>,
+    ) -> Result<TranslatedRequest, TranslationRefusal> {
+        self.request_as(body, target, AnswerWish::Stream)
+    }
+
+    fn request_as(
+        self,
+        body: &[u8],
+        target: &TranslationTarget<'_>,
+        wish: AnswerWish,
+    ) -> Result<TranslatedRequest, TranslationRefusal> {
         let mut losses = LossReport::default();
         let client = api(self.client);
-        let mut request = client.read_request(body, &mut losses)?;
+        if self.client == self.upstream
+            && let Some(cleaned) = client.clean_request(body, target, &mut losses)
+        {
+            let CleanedRequest { body, model_span, stream } = cleaned?;
+            let stream = stream || wish == AnswerWish::Stream;
+            return Ok(TranslatedRequest { body, model_span, stream, memo: RequestMemo::default(), losses });
+        }
+        let canonical = client.canonical_request(body);
+        let mut request = client.read_request(&canonical, &mut losses)?;
+        request.stream |= wish == AnswerWish::Stream;
         request.family = Some(self.client);
         if self.client != self.upstream {
             request.native.iter().filter_map(|field| field.loss.clone()).for_each(|loss| losses.note(loss));
@@ -172,7 +241,9 @@ impl Translation {
     /// # Errors
     /// When the answer does not have the form of its API.
     pub fn answer(self, body: &[u8], details: &AnswerDetails<'_>) -> Result<Vec<u8>, TranslationRefusal> {
-        let answer = api(self.upstream).read_answer(body)?;
+        let upstream = api(self.upstream);
+        let canonical = upstream.canonical_answer(body);
+        let answer = upstream.read_answer(&canonical)?;
         Ok(api(self.client).write_answer(&answer, details))
     }
 

@@ -12,6 +12,9 @@ pub struct RequestMemo {
     /// The fields of the request that the client's API repeats in its answers: the members of a JSON object, without
     /// its braces.
     pub repeated: String,
+    /// Whether a client of Google's takes a stream as a list, not as events: its path does not say `alt=sse`, which the
+    /// caller knows.
+    pub gemini_array: bool,
 }
 
 impl RequestMemo {
@@ -23,6 +26,7 @@ impl RequestMemo {
             includes_usage: request.include_usage,
             custom_tools: custom.map(|tool| tool.name.clone().into_owned()).collect(),
             repeated: String::new(),
+            gemini_array: false,
         }
     }
 
