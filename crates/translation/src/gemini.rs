@@ -15,6 +15,7 @@ mod event_reader;
 mod event_writer;
 mod finish;
 mod generation;
+mod joined_parts;
 mod logprobs;
 mod media;
 mod members;

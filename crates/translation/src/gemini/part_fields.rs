@@ -1,12 +1,44 @@
 //! A part of a content as a client wrote it, in either spelling: its fields by what they mean.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use serde_json::value::RawValue;
 
 use crate::conversion::schema::camel_case;
 use crate::json::{self, Fields};
 use crate::refusal::TranslationRefusal;
+
+/// The place of a content or of a part in a request.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    /// The content; `None` for the instructions.
+    content: Option<usize>,
+    part: Option<usize>,
+}
+
+impl Place {
+    /// The place of the instructions.
+    pub(super) const SYSTEM: Self = Self { content: None, part: None };
+
+    pub(super) const fn of_content(index: usize) -> Self {
+        Self { content: Some(index), part: None }
+    }
+
+    pub(super) const fn of_part(self, index: usize) -> Self {
+        Self { content: self.content, part: Some(index) }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, form: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.content {
+            Some(index) => write!(form, "contents[{index}]")?,
+            None => form.write_str("systemInstruction")?,
+        }
+        self.part.map_or(Ok(()), |part| write!(form, ".parts[{part}]"))
+    }
+}
 
 /// What a part holds beside its marks.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,8 +69,9 @@ pub(super) struct PartFields<'b> {
 
 impl<'b> PartFields<'b> {
     /// Reads a part that is at `place` of the body.
-    pub(super) fn of(raw: &'b RawValue, place: &str) -> Result<Self, TranslationRefusal> {
-        let fields = Fields::of(raw).ok_or_else(|| TranslationRefusal::malformed(place, "a part is an object"))?;
+    pub(super) fn of(raw: &'b RawValue, place: Place) -> Result<Self, TranslationRefusal> {
+        let fields =
+            Fields::of(raw).ok_or_else(|| TranslationRefusal::malformed(place.to_string(), "a part is an object"))?;
         let mut part = Self::default();
         for (name, raw) in fields.iter().filter(|(_, raw)| !json::is_null(raw)) {
             let content = match name {

@@ -26,7 +26,7 @@ pub(super) fn read<'b>(body: &'b [u8], losses: &mut LossReport) -> Result<Neutra
         request.turns.push(turns.system(system)?);
     }
     let contents = fields.get("contents").ok_or_else(|| TranslationRefusal::malformed("contents", "missing"))?;
-    request.turns.extend(turns.contents(contents)?);
+    turns.contents(contents, &mut request.turns)?;
     for (name, raw) in fields.iter().filter(|(_, raw)| !json::is_null(raw)) {
         match name {
             "tools" => tool_reader::tools(raw, &mut request, losses)?,

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::media;
-use super::part_fields::{PartContent, PartFields};
+use super::joined_parts::TextPiece;
+use super::part_fields::{PartContent, PartFields, Place};
+use super::{joined_parts, media};
 use crate::conversion::sealed::Sealed;
 use crate::family::DialectFamily;
 use crate::json::{self, Fields};
@@ -36,63 +37,72 @@ impl<'b, 'l> TurnReader<'b, 'l> {
         if let Some(text) = json::text(raw) {
             return Ok(Turn { role: TurnRole::System, name: None, parts: vec![Part::text(text)] });
         }
-        let mut turn = self.content(raw, "systemInstruction")?;
+        let mut turn = self.content(raw, Place::SYSTEM)?;
         turn.role = TurnRole::System;
         Ok(turn)
     }
 
     /// Reads `contents`: a list of contents, or a single one.
-    pub(super) fn contents(&mut self, raw: &'b RawValue) -> Result<Vec<Turn<'b>>, TranslationRefusal> {
-        match json::list(raw) {
-            Some(contents) => {
-                let contents = contents.into_iter().enumerate();
-                contents.map(|(index, raw)| self.content(raw, &format!("contents[{index}]"))).collect()
+    pub(super) fn contents(&mut self, raw: &'b RawValue, turns: &mut Vec<Turn<'b>>) -> Result<(), TranslationRefusal> {
+        let contents = json::list(raw).unwrap_or_else(|| vec![raw]);
+        for (index, raw) in contents.into_iter().enumerate() {
+            let turn = self.content(raw, Place::of_content(index))?;
+            match turns.last_mut() {
+                // SDKs keep each chunk of a stream as a content of its own.
+                Some(last) if last.role == TurnRole::Assistant && turn.role == TurnRole::Assistant => {
+                    joined_parts::append(turn.parts, &mut last.parts);
+                }
+                _ => turns.push(turn),
             }
-            None => Ok(vec![self.content(raw, "contents")?]),
         }
+        Ok(())
     }
 
-    fn content(&mut self, raw: &'b RawValue, place: &str) -> Result<Turn<'b>, TranslationRefusal> {
-        let fields = Fields::of(raw).ok_or_else(|| TranslationRefusal::malformed(place, "a content is an object"))?;
+    fn content(&mut self, raw: &'b RawValue, place: Place) -> Result<Turn<'b>, TranslationRefusal> {
+        let fields = Fields::of(raw)
+            .ok_or_else(|| TranslationRefusal::malformed(place.to_string(), "a content is an object"))?;
         let mut turn = Turn { role: TurnRole::User, name: None, parts: Vec::new() };
         for (name, raw) in fields.iter().filter(|(_, raw)| !json::is_null(raw)) {
             match name {
                 "role" => turn.role = role(raw, place)?,
-                "parts" => self.parts(raw, place, &mut turn.parts)?,
+                "parts" => {
+                    let list = json::list(raw).unwrap_or_else(|| vec![raw]);
+                    for (index, raw) in list.into_iter().enumerate() {
+                        self.part(raw, place.of_part(index), &mut turn.parts)?;
+                    }
+                }
                 other => self.losses.dropped_at(Field::Other, format!("{place}.{other}")),
             }
         }
         Ok(turn)
     }
 
-    fn parts(&mut self, raw: &'b RawValue, place: &str, parts: &mut Vec<Part<'b>>) -> Result<(), TranslationRefusal> {
-        let list = json::list(raw).unwrap_or_else(|| vec![raw]);
-        for (index, raw) in list.into_iter().enumerate() {
-            self.part(raw, &format!("{place}.parts[{index}]"), parts)?;
-        }
-        Ok(())
-    }
-
-    fn part(&mut self, raw: &'b RawValue, place: &str, parts: &mut Vec<Part<'b>>) -> Result<(), TranslationRefusal> {
+    fn part(&mut self, raw: &'b RawValue, place: Place, parts: &mut Vec<Part<'b>>) -> Result<(), TranslationRefusal> {
         let fields = PartFields::of(raw, place)?;
         for other in &fields.others {
             self.losses.dropped_at(Field::Other, format!("{place}.{other}"));
         }
-        let sealed = fields.signature.clone().map(|text| Sealed::of_field(DialectFamily::Gemini, text));
-        let body = match fields.content {
-            None => match fields.text {
-                Some(text) => return Ok(push_text(text, fields.is_thought, sealed, parts)),
-                None => return Ok(self.losses.dropped_at(Field::Other, place)),
-            },
-            Some((PartContent::FunctionCall, raw)) => Some(PartBody::ToolCall(self.call(raw, place)?)),
-            Some((PartContent::FunctionResponse, raw)) => Some(PartBody::ToolResult(self.result(raw, place)?)),
-            Some((PartContent::Native(kind), raw)) => Some(PartBody::Native { kind: Cow::Borrowed(kind), raw }),
-            Some((PartContent::InlineData, raw)) => media::read_inline(raw),
-            Some((PartContent::FileData, raw)) => media::read_file(raw),
+        let sealed = fields.signature.map(|text| Sealed::of_field(DialectFamily::Gemini, text));
+        let Some((kind, raw)) = fields.content else {
+            match fields.text {
+                Some(text) => {
+                    joined_parts::push_text(TextPiece { text, is_thought: fields.is_thought, sealed }, parts);
+                }
+                None => self.losses.dropped_at(Field::Other, place.to_string()),
+            }
+            return Ok(());
         };
-        let body = body.ok_or_else(|| TranslationRefusal::malformed(place, "neither data nor an address"))?;
+        let body = match kind {
+            PartContent::FunctionCall => Some(PartBody::ToolCall(self.call(raw, place)?)),
+            PartContent::FunctionResponse => Some(PartBody::ToolResult(self.result(raw, place)?)),
+            PartContent::Native(kind) => Some(PartBody::Native { kind: Cow::Borrowed(kind), raw }),
+            PartContent::InlineData => media::read_inline(raw),
+            PartContent::FileData => media::read_file(raw),
+        };
+        let body =
+            body.ok_or_else(|| TranslationRefusal::malformed(place.to_string(), "neither data nor an address"))?;
         let body = self.detailed(body, fields.resolution);
-        push_signed(Part::new(body), sealed, parts);
+        joined_parts::push_signed(Part::new(body), sealed, parts);
         Ok(())
     }
 
@@ -108,7 +118,7 @@ impl<'b, 'l> TurnReader<'b, 'l> {
         body
     }
 
-    fn call(&mut self, raw: &'b RawValue, place: &str) -> Result<ToolCall<'b>, TranslationRefusal> {
+    fn call(&mut self, raw: &'b RawValue, place: Place) -> Result<ToolCall<'b>, TranslationRefusal> {
         let fields = Fields::of(raw).unwrap_or_default();
         let name = fields
             .text("name")
@@ -121,7 +131,7 @@ impl<'b, 'l> TurnReader<'b, 'l> {
         Ok(ToolCall { id, name, arguments, kind: CallKind::Function })
     }
 
-    fn result(&mut self, raw: &'b RawValue, place: &str) -> Result<ToolResult<'b>, TranslationRefusal> {
+    fn result(&mut self, raw: &'b RawValue, place: Place) -> Result<ToolResult<'b>, TranslationRefusal> {
         let fields = Fields::of(raw).unwrap_or_default();
         let name = fields.text("name");
         let call_id = self.call_of(fields.text("id").filter(|id| !id.is_empty()), name.as_deref());
@@ -129,8 +139,8 @@ impl<'b, 'l> TurnReader<'b, 'l> {
         if let Some(response) = fields.get("response") {
             read_response(response, &mut result);
         }
-        for (index, raw) in fields.list("parts").into_iter().enumerate() {
-            self.part(raw, &format!("{place}.functionResponse.parts[{index}]"), &mut result.parts)?;
+        for raw in fields.list("parts") {
+            self.part(raw, place, &mut result.parts)?;
         }
         for (other, _) in fields.iter().filter(|(_, raw)| !json::is_null(raw)) {
             if !matches!(other, "id" | "name" | "response" | "parts") {
@@ -151,7 +161,7 @@ impl<'b, 'l> TurnReader<'b, 'l> {
     }
 }
 
-fn role(raw: &RawValue, place: &str) -> Result<TurnRole, TranslationRefusal> {
+fn role(raw: &RawValue, place: Place) -> Result<TurnRole, TranslationRefusal> {
     match json::text(raw).as_deref() {
         Some("user" | "function" | "") => Ok(TurnRole::User),
         Some("model") => Ok(TurnRole::Assistant),
@@ -175,36 +185,4 @@ fn read_response<'b>(response: &'b RawValue, result: &mut ToolResult<'b>) {
     };
     let text = json::text(said).unwrap_or(Cow::Borrowed(said.get()));
     result.parts.push(Part::text(text));
-}
-
-fn push_text<'b>(text: Cow<'b, str>, is_thought: bool, sealed: Option<Sealed<'b>>, parts: &mut Vec<Part<'b>>) {
-    match (text.is_empty(), &sealed) {
-        // Answers in a stream end with an empty text, which clients send back.
-        (true, None) => {}
-        // Google closes some answers with an empty text that only carries a signature.
-        (true, Some(_)) => parts.push(thinking(text, sealed)),
-        _ if is_thought => parts.push(thinking(text, sealed)),
-        _ => push_signed(Part::text(text), sealed, parts),
-    }
-}
-
-/// Pushes a part with its seal. One of another vendor's seals a thought, which stands before it.
-fn push_signed<'b>(mut part: Part<'b>, sealed: Option<Sealed<'b>>, parts: &mut Vec<Part<'b>>) {
-    match sealed {
-        Some(sealed) if sealed.maker != DialectFamily::Gemini => {
-            if !parts.iter().any(|part| is_sealed_with(part, &sealed)) {
-                parts.push(thinking(Cow::Borrowed(""), Some(sealed)));
-            }
-        }
-        sealed => part.sealed = sealed,
-    }
-    parts.push(part);
-}
-
-fn is_sealed_with(part: &Part<'_>, sealed: &Sealed<'_>) -> bool {
-    matches!(&part.body, PartBody::Thinking(thinking) if thinking.sealed.as_ref() == Some(sealed))
-}
-
-fn thinking<'b>(text: Cow<'b, str>, sealed: Option<Sealed<'b>>) -> Part<'b> {
-    Part::new(PartBody::Thinking(super::thought::restored(text, sealed)))
 }

@@ -288,3 +288,28 @@ fn a_path_that_asks_for_a_stream_makes_it_one() {
     assert!(streamed.stream && !whole.stream);
     assert_eq!(streamed.body, body);
 }
+
+#[test]
+fn the_chunks_of_a_stream_that_an_sdk_keeps_as_contents_are_one_turn() {
+    let sealed = Sealed::new(DialectFamily::Messages, "SIG");
+    let field = sealed.to_field(DialectFamily::Gemini);
+    let body = format!(
+        r#"{{"contents":[{{"role":"user","parts":[{{"text":"Q"}}]}},
+        {{"role":"model","parts":[{{"text":"th","thought":true}}]}},
+        {{"role":"model","parts":[{{"text":"ink","thought":true}}]}},
+        {{"role":"model","parts":[{{"text":"","thought":true,"thoughtSignature":"{field}"}}]}},
+        {{"role":"model","parts":[{{"text":"Hel"}}]}},
+        {{"role":"model","parts":[{{"text":"lo"}}]}},
+        {{"role":"model","parts":[{{"functionCall":{{"id":"c","name":"f"}},"thoughtSignature":"{field}"}}]}},
+        {{"role":"model","parts":[{{"text":""}}]}}]}}"#
+    );
+    read(&body, |request, _| {
+        assert_eq!(request.turns.len(), 2);
+        let parts = &request.turns[1].parts;
+        assert_eq!(parts.len(), 3);
+        let PartBody::Thinking(thinking) = &parts[0].body else { panic!("a thought") };
+        assert_eq!((&*thinking.text, &thinking.sealed), ("think", &Some(sealed)));
+        assert!(matches!(&parts[1].body, PartBody::Text { text, .. } if text == "Hello"));
+        assert!(matches!(parts[2].body, PartBody::ToolCall(_)));
+    });
+}
