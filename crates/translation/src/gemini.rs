@@ -108,6 +108,10 @@ impl Api for Gemini {
         error::read(status, body)
     }
 
+    fn retry_delay(&self, body: &[u8]) -> Option<f64> {
+        error::retry_delay(body)
+    }
+
     fn write_error(&self, error: &NeutralError<'_>, status: u16) -> Vec<u8> {
         error::write(error, status)
     }

@@ -117,6 +117,11 @@ pub(crate) trait Api: Sync {
     /// Reads the body of an answer with an error's status; whatever it holds.
     fn read_error<'b>(&self, status: u16, body: &'b [u8]) -> NeutralError<'b>;
 
+    /// Returns the seconds after which the vendor wants the request again, where its API says so in the body of an error.
+    fn retry_delay(&self, _body: &[u8]) -> Option<f64> {
+        None
+    }
+
     /// Writes the body of an error.
     fn write_error(&self, error: &NeutralError<'_>, status: u16) -> Vec<u8>;
 }
@@ -257,6 +262,13 @@ impl Translation {
     #[must_use]
     pub fn error(self, status: u16, body: &[u8]) -> Vec<u8> {
         api(self.client).write_error(&api(self.upstream).read_error(status, body), status)
+    }
+
+    /// Returns the seconds after which the upstream wants the request again, where the body of its error says so: Google's
+    /// does, in place of `Retry-After`.
+    #[must_use]
+    pub fn retry_delay(self, body: &[u8]) -> Option<f64> {
+        api(self.upstream).retry_delay(body)
     }
 
     /// Returns the name of the pair as headers and metrics have it: `messages->chat`.

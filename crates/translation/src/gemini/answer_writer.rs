@@ -88,7 +88,7 @@ impl<'p> ChoiceWriter<'p> {
             PartBody::Thinking(thinking) => {
                 let seal = thought::field(thinking);
                 answer_parts::thought(&thinking.text, seal.as_deref(), parts.next());
-                self.thought_seal = seal;
+                self.thought_seal = seal.filter(|_| thinking.sealed.as_ref().is_some_and(thought::is_kept_by_calls));
             }
             PartBody::ToolCall(call) => {
                 let seal = own.or_else(|| self.thought_seal.take());
@@ -132,7 +132,7 @@ fn native(kind: &str, raw: &str, signature: Option<&str>, parts: &mut Elements<'
 fn medium(body: &PartBody<'_>, parts: &mut Elements<'_>) {
     if let Some(source) = part_writer::source_of(body) {
         let mut members = Members::open(parts.next());
-        part_writer::write_source(source, body, &mut members);
+        part_writer::write_source(source, &mut members);
         members.close();
     }
 }

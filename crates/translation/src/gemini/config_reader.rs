@@ -75,7 +75,7 @@ fn plain<T: DeserializeOwned>(name: &str, raw: &RawValue) -> Result<T, Translati
 fn whole(name: &str, raw: &RawValue) -> Result<u64, TranslationRefusal> {
     let number = plain::<f64>(name, raw)?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "neither negative nor too large")]
-    if number >= 0.0 && number < 1e15 && number.fract() == 0.0 {
+    if (0.0..1e15).contains(&number) && number.fract() == 0.0 {
         Ok(number as u64)
     } else {
         Err(TranslationRefusal::malformed(format!("generationConfig.{name}"), "no whole number"))

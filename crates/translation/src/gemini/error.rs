@@ -30,6 +30,14 @@ fn error_fields(body: &[u8]) -> Option<Fields<'_>> {
     }
 }
 
+/// Returns the seconds after which Google wants the request again: it says so in the body, not in a header.
+pub(super) fn retry_delay(body: &[u8]) -> Option<f64> {
+    let details = error_fields(body)?.list("details");
+    let delay = details.into_iter().filter_map(Fields::of).find_map(|detail| detail.text("retryDelay"))?;
+    let seconds = delay.strip_suffix('s')?.parse::<f64>().ok()?;
+    (seconds.is_finite() && seconds >= 0.0).then_some(seconds)
+}
+
 fn read_fields<'b>(status: u16, fields: &Fields<'b>) -> NeutralError<'b> {
     let details = fields.list("details");
     let details: Vec<_> = details.into_iter().filter_map(Fields::of).collect();

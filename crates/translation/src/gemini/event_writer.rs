@@ -143,11 +143,11 @@ impl GeminiEventWriter {
             (OpenKind::Thinking { .. }, PartDelta::Text(text)) => {
                 self.chunk(choice, out, |out| answer_parts::thought(text, None, out));
             }
-            (OpenKind::Call { call, .. }, PartDelta::Arguments(more) | PartDelta::Text(more)) => {
-                // What is longer than any event may be is cut, and so no call in the end.
-                if call.arguments.len() + more.len() <= LONGEST_EVENT {
-                    call.arguments.to_mut().push_str(more);
-                }
+            // What is longer than any event may be is cut, and so no call in the end.
+            (OpenKind::Call { call, .. }, PartDelta::Arguments(more) | PartDelta::Text(more))
+                if call.arguments.len() + more.len() <= LONGEST_EVENT =>
+            {
+                call.arguments.to_mut().push_str(more);
             }
             (OpenKind::Text, PartDelta::Sealed(sealed)) => {
                 self.chunk(choice, out, |out| answer_parts::text("", Some(&answer_parts::signature(sealed)), out));
@@ -158,7 +158,9 @@ impl GeminiEventWriter {
                 let signature = signature.into_owned();
                 self.chunk(choice, out, |out| answer_parts::thought("", Some(&signature), out));
                 self.thought_seals.retain(|(other, _)| *other != choice);
-                self.thought_seals.push((choice, signature));
+                if thought::is_kept_by_calls(sealed) {
+                    self.thought_seals.push((choice, signature));
+                }
             }
             (OpenKind::Call { signature, .. }, PartDelta::Sealed(sealed)) => {
                 *signature = Some(answer_parts::signature(sealed).into_owned());

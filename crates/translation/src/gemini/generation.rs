@@ -3,7 +3,7 @@
 /// A generation of models, by what its API takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Generation {
-    /// Gemini 1 and 2.0, which do not think.
+    /// Gemini 1 and 2.0, and Gemma, which do not think.
     Plain,
     /// Gemini 2.5, which thinks by a number of tokens.
     Budget {
@@ -18,6 +18,9 @@ impl Generation {
     /// Returns the generation of a model by its name; a name that says none is taken for a new model's.
     pub(super) fn of(model: &str) -> Self {
         let name = model.rsplit('/').next().unwrap_or(model);
+        if name.starts_with("gemma-") {
+            return Self::Plain;
+        }
         let Some(version) = name.strip_prefix("gemini-") else { return Self::Level };
         match version {
             _ if version.starts_with("2.5-pro") => Self::Budget { most: 32_768 },

@@ -171,7 +171,7 @@ impl<'r, 'l> PartWriter<'r, 'l> {
         }
         let Some(source) = self.said_source(body) else { return };
         let mut members = Members::open(elements.next());
-        write_source(source, body, &mut members);
+        write_source(source, &mut members);
         if let PartBody::Image(Image { detail: Some(detail), .. }) = body
             && let Some(level) = media::resolution(*detail)
         {
@@ -185,8 +185,8 @@ impl<'r, 'l> PartWriter<'r, 'l> {
     }
 
     fn note_details(&mut self, document: &Document<'_>) {
-        let is_titled = document.title.is_some() && !matches!(document.source, MediaSource::Base64 { .. });
-        if is_titled || document.context.is_some() {
+        // Google's models see a name only where a tool of Google's own runs.
+        if document.title.is_some() || document.context.is_some() {
             self.losses.dropped(Field::DocumentDetails);
         }
         if document.cites == Some(true) {
@@ -232,14 +232,11 @@ pub(super) fn source_of<'p>(body: &'p PartBody<'_>) -> Option<&'p MediaSource<'p
 }
 
 /// Writes where the bytes of a medium are.
-pub(super) fn write_source(source: &MediaSource<'_>, body: &PartBody<'_>, members: &mut Members<'_>) {
+pub(super) fn write_source(source: &MediaSource<'_>, members: &mut Members<'_>) {
     match source {
         MediaSource::Base64 { media_type, data } => members.object("inlineData", |members| {
             members.text("mimeType", media_type);
             members.text("data", data);
-            if let PartBody::Document(Document { title: Some(title), .. }) = body {
-                members.text("displayName", title);
-            }
         }),
         MediaSource::Url { url, media_type } => members.object("fileData", |members| {
             members.text("fileUri", url);

@@ -24,9 +24,6 @@ pub(super) fn write(
     config_writer::write(request, generation, &mut members, losses);
     tier(request, &mut members, losses);
     labels(request, &mut members, losses);
-    if let Some(store) = request.store {
-        members.raw("store", if store { "true" } else { "false" });
-    }
     note_unsayable(request, losses);
     members.close();
     0..0
@@ -79,6 +76,10 @@ fn note_unsayable(request: &NeutralRequest<'_>, losses: &mut LossReport) {
     }
     if request.user.is_some() {
         losses.dropped(Field::User);
+    }
+    // Google's field of that name is of its logs alone, and Vertex AI refuses it.
+    if request.store == Some(true) {
+        losses.dropped(Field::Store);
     }
     if request.sampling.logit_bias.is_some() {
         losses.dropped(Field::LogitBias);

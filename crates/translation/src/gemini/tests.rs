@@ -1,10 +1,13 @@
 //! Behaviours of the API, on literal bodies.
 
 mod answers;
+mod builders;
+mod config_written;
 mod requests_read;
 mod requests_written;
 mod round_trips;
 mod streams;
+mod tools_written;
 
 use serde_json::Value;
 

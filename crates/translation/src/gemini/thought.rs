@@ -35,6 +35,12 @@ pub(super) fn redacted_field<'s>(sealed: &'s Sealed<'_>) -> Cow<'s, str> {
     Cow::Owned(marked.to_field(DialectFamily::Gemini).into_owned())
 }
 
+/// Tells whether a thought's seal goes with the call after it, for clients that keep no thoughts: chat completions have
+/// the seals of servers that name no more than a field.
+pub(super) fn is_kept_by_calls(sealed: &Sealed<'_>) -> bool {
+    sealed.maker != DialectFamily::Chat
+}
+
 fn is_redacted(sealed: &Sealed<'_>) -> bool {
     sealed.maker == DialectFamily::Messages && sealed.id.as_deref() == Some(REDACTED)
 }

@@ -1,10 +1,13 @@
 //! Tools of a request, and which of them must be called, in Google's words.
 
+use serde_json::value::RawValue;
+
 use super::generation::Generation;
 use super::members::{Elements, Members, push_texts};
 use crate::conversion::client_tool::ClientTool;
 use crate::conversion::custom_tool;
 use crate::conversion::schema::not_followed_by_google;
+use crate::json::Fields;
 use crate::loss::{Field, LossReport};
 use crate::neutral::{NeutralRequest, ServerTool, Tool, ToolChoice, ToolKind};
 
@@ -80,6 +83,10 @@ struct Writing<'w, 'o> {
     losses: &'w mut LossReport,
 }
 
+fn is_empty(schema: &RawValue) -> bool {
+    Fields::of(schema).is_some_and(|fields| fields.is_empty())
+}
+
 /// Returns a tool that another vendor defines and the client runs.
 fn client_tool(tool: &Tool<'_>) -> Option<ClientTool> {
     match &tool.kind {
@@ -112,7 +119,8 @@ fn function(tool: &Tool<'_>, out: &mut Vec<u8>, losses: &mut LossReport) {
             if let Some(description) = own {
                 members.text("description", description);
             }
-            if let Some(schema) = schema {
+            // A schema that says nothing is none: Google wants that of an object.
+            if let Some(schema) = schema.filter(|schema| !is_empty(schema)) {
                 members.raw("parametersJsonSchema", schema.get());
                 let unfollowed = not_followed_by_google(schema);
                 if !unfollowed.is_empty() {
@@ -177,12 +185,24 @@ fn calling<'r>(request: &'r NeutralRequest<'_>, losses: &mut LossReport) -> (Opt
         None | Some(ToolChoice::Auto) => (validated(request, losses), Vec::new()),
         Some(ToolChoice::None) => (Some("NONE"), Vec::new()),
         Some(ToolChoice::Any) => (Some("ANY"), Vec::new()),
+        Some(ToolChoice::Tool(name)) if !is_function_named(request, name) => {
+            losses.dropped(Field::ToolChoice);
+            (None, Vec::new())
+        }
         Some(ToolChoice::Tool(name)) => (Some("ANY"), vec![&**name]),
         Some(ToolChoice::Allowed { names, is_required }) => {
             let mode = if *is_required { "ANY" } else { "VALIDATED" };
             (Some(mode), names.iter().map(|name| &**name).collect())
         }
     }
+}
+
+fn is_function_named(request: &NeutralRequest<'_>, name: &str) -> bool {
+    request.tools.iter().any(|tool| {
+        let client = client_tool(tool).map(|client| client.name);
+        let is_function = !matches!(tool.kind, ToolKind::Server(_)) || client.is_some();
+        is_function && (tool.name == name || client == Some(name))
+    })
 }
 
 /// Returns the mode in which calls follow their schemas, where a tool is strict.

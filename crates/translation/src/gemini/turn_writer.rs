@@ -1,6 +1,5 @@
 //! Turns of a request as Google's contents: instructions apart, and no two contents of one speaker in a row.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::generation::Generation;
@@ -125,7 +124,7 @@ fn content(turns: &[Turn<'_>], contents: &mut Elements<'_>, writer: &mut PartWri
 }
 
 /// Returns an id for Google; `None` for one that the reader has made up.
-pub(super) fn sent_id<'i>(id: &'i Cow<'_, str>) -> Option<&'i str> {
+pub(super) fn sent_id(id: &str) -> Option<&str> {
     let is_made = id.starts_with(super::turn_reader::MADE_ID);
-    (!id.is_empty() && !is_made).then_some(&**id)
+    (!id.is_empty() && !is_made).then_some(id)
 }

@@ -220,6 +220,8 @@ fn errors_of_googles_are_read_with_their_kind_their_words_and_their_field() {
     let read = |status, body: &'static str| super::Gemini.read_error(status, body.as_bytes());
     let limited = r#"[{"error":{"code":429,"message":"Quota exceeded","status":"RESOURCE_EXHAUSTED","details":[
         {"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34s"}]}}]"#;
+    assert_eq!(OWN.retry_delay(limited.as_bytes()), Some(34.0));
+    assert_eq!(OWN.retry_delay(b"{}"), None);
     assert_eq!(
         read(429, limited),
         NeutralError { kind: ErrorKind::RateLimit, message: "Quota exceeded".into(), code: None, param: None }

@@ -30,7 +30,6 @@ fn a_request_comes_back_as_it_was() {
             "thinkingConfig": {"thinkingLevel": "LOW", "includeThoughts": true}},
         "serviceTier": "flex",
         "labels": {"a": "b"},
-        "store": true,
     });
     let (back, losses) = rewritten(&body.to_string(), NEW);
     assert_eq!(back, body);
