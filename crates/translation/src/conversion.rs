@@ -4,6 +4,7 @@ pub mod client_tool;
 pub mod custom_tool;
 pub mod effort;
 pub mod media;
+pub mod schema;
 pub mod sealed;
 pub(crate) mod sequence;
 pub mod tool_id;

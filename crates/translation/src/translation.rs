@@ -4,6 +4,7 @@ mod long_names;
 mod memo;
 mod stream;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use self::long_names::LongNameWriter;
@@ -63,6 +64,17 @@ pub struct AnswerDetails<'d> {
 
 /// The reading and writing of one API.
 pub(crate) trait Api: Sync {
+    /// Returns a request's body in the form that [`Self::read_request`] borrows from: JSON that no other API takes as it
+    /// is, such as schemas of the vendor's own form, is another there.
+    fn canonical_request<'b>(&self, body: &'b [u8]) -> Cow<'b, [u8]> {
+        Cow::Borrowed(body)
+    }
+
+    /// Returns an answer's body in the form that [`Self::read_answer`] borrows from.
+    fn canonical_answer<'b>(&self, body: &'b [u8]) -> Cow<'b, [u8]> {
+        Cow::Borrowed(body)
+    }
+
     /// Reads a request.
     fn read_request<'b>(
         &self,
@@ -108,6 +120,11 @@ pub(crate) trait Api: Sync {
     /// Reads the body of an answer with an error's status; whatever it holds.
     fn read_error<'b>(&self, status: u16, body: &'b [u8]) -> NeutralError<'b>;
 
+    /// Returns the seconds after which the vendor wants the request again, where its API says so in the body of an error.
+    fn retry_delay(&self, _body: &[u8]) -> Option<f64> {
+        None
+    }
+
     /// Writes the body of an error.
     fn write_error(&self, error: &NeutralError<'_>, status: u16) -> Vec<u8>;
 }
@@ -144,6 +161,14 @@ pub(crate) trait EventWriter: Send {
     fn write(&mut self, event: &StreamEvent<'_>, out: &mut Vec<u8>);
 }
 
+/// What a request's path says of the answer's form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AnswerWish {
+    /// Nothing: the body does.
+    InBody,
+    Stream,
+}
+
 fn api(family: DialectFamily) -> &'static dyn Api {
     match family {
         DialectFamily::Chat => &chat::Chat,
@@ -175,6 +200,27 @@ impl Translation {
         body: &[u8],
         target: &TranslationTarget<'_>,
     ) -> Result<TranslatedRequest, TranslationRefusal> {
+        self.request_as(body, target, AnswerWish::InBody)
+    }
+
+    /// Translates a body whose path asks for the answer as a stream, as Google's do, as far as it goes.
+    ///
+    /// # Errors
+    /// When the body does not have the form of its API.
+    pub fn streamed_request_with_losses(
+        self,
+        body: &[u8],
+        target: &TranslationTarget<'_>,
+    ) -> Result<TranslatedRequest, TranslationRefusal> {
+        self.request_as(body, target, AnswerWish::Stream)
+    }
+
+    fn request_as(
+        self,
+        body: &[u8],
+        target: &TranslationTarget<'_>,
+        wish: AnswerWish,
+    ) -> Result<TranslatedRequest, TranslationRefusal> {
         let mut losses = LossReport::default();
         let client = api(self.client);
         if self.client == self.upstream
@@ -184,6 +230,12 @@ impl Translation {
             return Ok(TranslatedRequest { body, model_span, stream, memo: RequestMemo::default(), losses });
         }
         let mut request = client.read_request(body, &mut losses)?;
+            let stream = stream || wish == AnswerWish::Stream;
+            return Ok(TranslatedRequest { body, model_span, stream, memo: RequestMemo::default(), losses });
+        }
+        let canonical = client.canonical_request(body);
+        let mut request = client.read_request(&canonical, &mut losses)?;
+        request.stream |= wish == AnswerWish::Stream;
         request.family = Some(self.client);
         if self.client != self.upstream {
             request.native.iter().filter_map(|field| field.loss.clone()).for_each(|loss| losses.note(loss));
@@ -202,6 +254,9 @@ impl Translation {
     pub fn answer(self, body: &[u8], details: &AnswerDetails<'_>) -> Result<Vec<u8>, TranslationRefusal> {
         let mut answer = api(self.upstream).read_answer(body)?;
         long_names::restore(&mut answer, details.memo);
+        let upstream = api(self.upstream);
+        let canonical = upstream.canonical_answer(body);
+        let answer = upstream.read_answer(&canonical)?;
         Ok(api(self.client).write_answer(&answer, details))
     }
 
@@ -219,6 +274,13 @@ impl Translation {
     #[must_use]
     pub fn error(self, status: u16, body: &[u8]) -> Vec<u8> {
         api(self.client).write_error(&api(self.upstream).read_error(status, body), status)
+    }
+
+    /// Returns the seconds after which the upstream wants the request again, where the body of its error says so: Google's
+    /// does, in place of `Retry-After`.
+    #[must_use]
+    pub fn retry_delay(self, body: &[u8]) -> Option<f64> {
+        api(self.upstream).retry_delay(body)
     }
 
     /// Returns the name of the pair as headers and metrics have it: `messages->chat`.

@@ -48,6 +48,9 @@ pub enum NativeCall {
     ApplyPatch,
     /// A search for tools that the client makes.
     ToolSearch,
+    /// Whether a client of Google's takes a stream as a list, not as events: its path does not say `alt=sse`, which the
+    /// caller knows.
+    pub gemini_array: bool,
 }
 
 impl RequestMemo {
@@ -62,6 +65,7 @@ impl RequestMemo {
             repeated: String::new(),
             wants_function_call: false,
             long_names: long_names(request),
+            gemini_array: false,
         }
     }
 
