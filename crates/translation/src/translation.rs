@@ -8,7 +8,6 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use self::long_names::LongNameWriter;
-pub use self::memo::RequestMemo;
 pub use self::memo::{NativeCall, NativeTool, RequestMemo};
 pub use self::stream::StreamTranslator;
 use crate::events::ServerEvent;
@@ -227,9 +226,6 @@ impl Translation {
             && let Some(cleaned) = client.clean_request(body, target, &mut losses)
         {
             let CleanedRequest { body, model_span, stream } = cleaned?;
-            return Ok(TranslatedRequest { body, model_span, stream, memo: RequestMemo::default(), losses });
-        }
-        let mut request = client.read_request(body, &mut losses)?;
             let stream = stream || wish == AnswerWish::Stream;
             return Ok(TranslatedRequest { body, model_span, stream, memo: RequestMemo::default(), losses });
         }
@@ -252,11 +248,10 @@ impl Translation {
     /// # Errors
     /// When the answer does not have the form of its API.
     pub fn answer(self, body: &[u8], details: &AnswerDetails<'_>) -> Result<Vec<u8>, TranslationRefusal> {
-        let mut answer = api(self.upstream).read_answer(body)?;
-        long_names::restore(&mut answer, details.memo);
         let upstream = api(self.upstream);
         let canonical = upstream.canonical_answer(body);
-        let answer = upstream.read_answer(&canonical)?;
+        let mut answer = upstream.read_answer(&canonical)?;
+        long_names::restore(&mut answer, details.memo);
         Ok(api(self.client).write_answer(&answer, details))
     }
 

@@ -80,12 +80,12 @@ impl OpenKind {
     }
 }
 
-/// What takes the events.
-type Found<'f> = dyn FnMut(&StreamEvent<'_>) + 'f;
+/// A taker of the events.
+type SequenceSink<'f> = dyn FnMut(&StreamEvent<'_>) + 'f;
 
 impl PartSequence {
     /// Gives on what an event means for a stream whose parts come one after another.
-    pub(crate) fn pass(&mut self, event: &StreamEvent<'_>, found: &mut Found<'_>) {
+    pub(crate) fn pass(&mut self, event: &StreamEvent<'_>, found: &mut SequenceSink<'_>) {
         match event {
             StreamEvent::Open { part, kind, .. } => self.begin(*part, kind, found),
             StreamEvent::Delta { part, delta } => self.piece(*part, delta, found),
@@ -98,7 +98,7 @@ impl PartSequence {
         }
     }
 
-    fn begin(&mut self, part: usize, kind: &PartKind<'_>, found: &mut Found<'_>) {
+    fn begin(&mut self, part: usize, kind: &PartKind<'_>, found: &mut SequenceSink<'_>) {
         if !(self.waiting.is_empty() && self.is_free()) {
             self.waiting_bytes += 64;
             self.waiting.push(WaitingPart::new(part, kind));
@@ -121,7 +121,7 @@ impl PartSequence {
     }
 
     /// Ends the open part, which may be ended.
-    fn cut_open(&mut self, found: &mut Found<'_>) {
+    fn cut_open(&mut self, found: &mut SequenceSink<'_>) {
         let Some(open) = self.open.take() else { return };
         if let OpenKind::Cuttable(kind) = open.kind {
             self.cut.push((open.part, kind));
@@ -129,14 +129,14 @@ impl PartSequence {
         found(&StreamEvent::Close { part: self.next - 1 });
     }
 
-    fn open_now(&mut self, part: usize, kind: &PartKind<'_>, found: &mut Found<'_>) {
+    fn open_now(&mut self, part: usize, kind: &PartKind<'_>, found: &mut SequenceSink<'_>) {
         self.open = Some(OpenPart { part, kind: OpenKind::of(kind) });
         let number = self.next;
         self.next += 1;
         found(&StreamEvent::Open { part: number, choice: 0, kind: waiting::borrowed_kind(kind) });
     }
 
-    fn piece(&mut self, part: usize, delta: &PartDelta<'_>, found: &mut Found<'_>) {
+    fn piece(&mut self, part: usize, delta: &PartDelta<'_>, found: &mut SequenceSink<'_>) {
         if self.open.as_ref().is_some_and(|open| open.part == part) {
             self.piece_of_open(delta, found);
             self.go_on(found);
@@ -152,7 +152,7 @@ impl PartSequence {
         }
     }
 
-    fn piece_of_open(&mut self, delta: &PartDelta<'_>, found: &mut Found<'_>) {
+    fn piece_of_open(&mut self, delta: &PartDelta<'_>, found: &mut SequenceSink<'_>) {
         if let (Some(OpenPart { kind: OpenKind::Call(depth), .. }), PartDelta::Arguments(text)) =
             (&mut self.open, delta)
         {
@@ -162,7 +162,7 @@ impl PartSequence {
     }
 
     /// Goes on with a text or a thought that was ended, in a new part.
-    fn resume(&mut self, part: usize, kind: CutKind, delta: &PartDelta<'_>, found: &mut Found<'_>) {
+    fn resume(&mut self, part: usize, kind: CutKind, delta: &PartDelta<'_>, found: &mut SequenceSink<'_>) {
         if matches!(delta, PartDelta::Text(text) if text.is_empty()) {
             return;
         }
@@ -171,7 +171,7 @@ impl PartSequence {
         self.piece(part, delta, found);
     }
 
-    fn end(&mut self, part: usize, found: &mut Found<'_>) {
+    fn end(&mut self, part: usize, found: &mut SequenceSink<'_>) {
         self.cut.retain(|(cut, _)| *cut != part);
         if self.open.as_ref().is_some_and(|open| open.part == part) {
             self.open = None;
@@ -183,7 +183,7 @@ impl PartSequence {
     }
 
     /// Gives on the parts that wait, as far as the open one lets them.
-    fn go_on(&mut self, found: &mut Found<'_>) {
+    fn go_on(&mut self, found: &mut SequenceSink<'_>) {
         while !self.waiting.is_empty() {
             if !self.is_free() {
                 return;
@@ -196,7 +196,7 @@ impl PartSequence {
     }
 
     /// Gives on a part that has waited.
-    fn give(&mut self, waiting: &WaitingPart, found: &mut Found<'_>) {
+    fn give(&mut self, waiting: &WaitingPart, found: &mut SequenceSink<'_>) {
         waiting.with_kind(|kind| self.open_now(waiting.part, kind, found));
         for delta in waiting.deltas() {
             self.piece_of_open(&delta, found);
@@ -208,7 +208,7 @@ impl PartSequence {
     }
 
     /// Ends every part: nothing comes after.
-    fn finish(&mut self, found: &mut Found<'_>) {
+    fn finish(&mut self, found: &mut SequenceSink<'_>) {
         loop {
             if self.open.take().is_some() {
                 found(&StreamEvent::Close { part: self.next - 1 });

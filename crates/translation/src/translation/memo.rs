@@ -19,6 +19,9 @@ pub struct RequestMemo {
     pub wants_function_call: bool,
     /// The names of tools that some upstreams know by a hash.
     pub long_names: Vec<String>,
+    /// Whether a client of Google's takes a stream as a list, not as events: its path does not say `alt=sse`, which the
+    /// caller knows.
+    pub gemini_array: bool,
 }
 
 /// A tool that the client's API calls in a form of its own, and that upstreams know as a function.
@@ -48,9 +51,6 @@ pub enum NativeCall {
     ApplyPatch,
     /// A search for tools that the client makes.
     ToolSearch,
-    /// Whether a client of Google's takes a stream as a list, not as events: its path does not say `alt=sse`, which the
-    /// caller knows.
-    pub gemini_array: bool,
 }
 
 impl RequestMemo {

@@ -1,6 +1,6 @@
 //! The depth of JSON text that comes in pieces.
 
-/// How deep a JSON object is open, over pieces of its text.
+/// The depth of a JSON object that is open, over pieces of its text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct JsonDepth {
     depth: u32,

@@ -12,7 +12,7 @@ use crate::neutral::{PartDelta, PartKind};
 pub(super) struct WaitingPart {
     /// The reader's number.
     pub(super) part: usize,
-    /// Whether all of it has come.
+    /// True once all of it has come.
     pub(super) is_whole: bool,
     kind: PartKind<'static>,
     /// The whole part of a native kind.
