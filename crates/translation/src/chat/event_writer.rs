@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use self::calls::{CallHead, CallPlace, CallWriting};
+use self::calls::{CallHead, CallWriting};
 use super::annotation;
 use super::answer_writer::{id, service_tier};
 use super::object::{self, ObjectWriter};
@@ -175,10 +175,7 @@ impl ChunkWriter {
             }
             (PartState::Thinking(thought), PartDelta::Sealed(seal)) => thought.seal = Some(owned(seal)),
             (PartState::Call(call), PartDelta::Arguments(piece)) => self.arguments(open.choice, call, piece, out),
-            (PartState::Call(call), PartDelta::Sealed(seal)) => {
-                let place = CallPlace { choice: open.choice, index: call.index };
-                self.call_chunk(place, out, |object| thought::write_signature(object, seal));
-            }
+            (PartState::Call(call), PartDelta::Sealed(seal)) => self.call_seal(open.choice, call, seal, out),
             (PartState::Text { .. }, PartDelta::Sealed(seal)) => {
                 self.chunk(open.choice, out, |delta| thought::write_signature(delta, seal));
             }

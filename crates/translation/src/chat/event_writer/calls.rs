@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use super::ChunkWriter;
 use crate::chat::answer_writer::call_kind;
 use crate::chat::object::{self, ObjectWriter};
+use crate::chat::thought;
 use crate::conversion::custom_tool::InputUnwrapping;
+use crate::conversion::sealed::Sealed;
 use crate::neutral::CallKind;
 
 /// A call that is being written.
@@ -124,6 +126,20 @@ impl ChunkWriter {
             return;
         }
         self.call_chunk(place, out, |object| object.object("custom").field("input", input).end());
+    }
+
+    /// Writes the seal of a call. OpenAI's SDKs want a piece of the input in every piece of a call: it is empty here.
+    pub(super) fn call_seal(&self, choice: usize, call: &CallWriting, seal: &Sealed<'_>, out: &mut Vec<u8>) {
+        let input = match call.form {
+            // The first form has no place for it.
+            StreamedCallForm::First => return,
+            StreamedCallForm::Function => ("function", "arguments"),
+            StreamedCallForm::Custom | StreamedCallForm::Unwrapped(_) => ("custom", "input"),
+        };
+        self.call_chunk(CallPlace { choice, index: call.index }, out, |object| {
+            object.object(input.0).field(input.1, "").end();
+            thought::write_signature(object, seal);
+        });
     }
 
     /// Writes what is left of a call that is whole: a client cannot read arguments that are no JSON.

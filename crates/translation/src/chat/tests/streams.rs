@@ -391,3 +391,17 @@ fn a_stream_of_this_api_comes_back_as_it_was_wherever_it_is_cut() {
     let end = String::from_utf8(translator.finish()).expect("text");
     assert!(end.starts_with("data: {\"error\":") && !end.contains("[DONE]"), "{end}");
 }
+
+#[test]
+fn a_signature_on_a_call_comes_with_an_empty_piece_of_its_arguments() {
+    let sealed = Sealed::new(DialectFamily::Gemini, "EqQB");
+    let chunks = written(
+        &RequestMemo::default(),
+        &[begin(), open(0, call("a", "f")), StreamEvent::Delta { part: 0, delta: PartDelta::Sealed(sealed.clone()) }],
+    );
+
+    let call = &deltas(&chunks)[2]["tool_calls"][0];
+    assert_eq!((&call["index"], &call["function"]), (&json!(0), &json!({"arguments": ""})));
+    let seal = call["extra_content"]["google"]["thought_signature"].as_str().expect("a text").to_owned();
+    assert_eq!(Sealed::of_field(DialectFamily::Chat, seal.into()), sealed);
+}
