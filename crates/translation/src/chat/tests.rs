@@ -3,10 +3,12 @@
 mod answers;
 mod errors;
 mod odd_bodies;
+mod other_tools;
 mod other_vendors;
 mod own_api;
 mod requests;
-mod streams;
+mod streams_read;
+mod streams_written;
 
 use serde_json::Value;
 
