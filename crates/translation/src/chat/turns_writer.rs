@@ -23,15 +23,18 @@ pub(super) fn write(request: &NeutralRequest<'_>, out: &mut Vec<u8>, losses: &mu
         TurnsWriter { out, is_own: is_own(request), losses, unanswered: Vec::new(), made_ids: 0, written: 0 };
     let mut turns = request.turns.iter().peekable();
     while let Some(turn) = turns.next() {
-        match turn.role {
-            TurnRole::System => writer.plain("system", turn),
-            TurnRole::Developer => writer.plain("developer", turn),
-            TurnRole::User => writer.user(turn),
-            TurnRole::Assistant => {
-                let whole = whole_turn(turn, &mut turns);
-                writer.assistant(&whole, turn.name.as_deref());
-            }
+        if turn.role == TurnRole::Assistant {
+            let whole = whole_turn(turn, &mut turns);
+            writer.assistant(&whole, turn.name.as_deref());
+            continue;
         }
+        let mut between = vec![turn];
+        while !writer.is_own
+            && let Some(next) = turns.next_if(|next| next.role != TurnRole::Assistant)
+        {
+            between.push(next);
+        }
+        writer.between(&between);
     }
     if !writer.is_own && request.turns.last().is_some_and(|turn| turn.role == TurnRole::Assistant) {
         writer.losses.changed(Field::Prefill, "a turn of its own, which the answer does not go on with");
@@ -50,6 +53,10 @@ fn whole_turn<'r, 'b>(turn: &'r Turn<'b>, turns: &mut Peekable<Iter<'r, Turn<'b>
         parts.extend(&next.parts);
     }
     parts
+}
+
+fn is_result(part: &Part<'_>) -> bool {
+    matches!(part.body, PartBody::ToolResult(_))
 }
 
 struct TurnsWriter<'w> {
@@ -79,12 +86,6 @@ impl TurnsWriter<'_> {
         self.written += 1;
     }
 
-    /// Writes a message of content alone.
-    fn plain(&mut self, role: &str, turn: &Turn<'_>) {
-        let parts: Vec<_> = turn.parts.iter().collect();
-        self.content_message(role, turn, &parts);
-    }
-
     fn content_message(&mut self, role: &str, turn: &Turn<'_>, parts: &[&Part<'_>]) {
         let writing = ContentWriting { is_own: self.is_own, texts_only: role != "user" };
         let content = parts_writer::content(parts, writing, self.losses);
@@ -99,28 +100,40 @@ impl TurnsWriter<'_> {
         message.end();
     }
 
-    /// Writes the results of a turn, then what they hold beside text, then what the user says.
-    fn user(&mut self, turn: &Turn<'_>) {
+    /// Writes the turns between two of the model's: every result first, for they must follow their calls.
+    fn between(&mut self, turns: &[&Turn<'_>]) {
+        let is_late = |turn: &&&Turn<'_>| turn.parts.iter().any(is_result);
+        if turns.iter().skip(1).any(|turn| is_late(&turn)) && turns[0].parts.iter().any(|part| !is_result(part)) {
+            self.losses.changed(Field::ToolContent, "right after their calls");
+        }
         let mut rest: Vec<&Part<'_>> = Vec::new();
-        let mut said: Vec<&Part<'_>> = Vec::new();
-        let mut has_results = false;
-        for part in &turn.parts {
-            match &part.body {
-                PartBody::ToolResult(result) => {
-                    has_results = true;
-                    self.result(part, result);
-                    let beside = |part: &&Part<'_>| !self.is_own && !parts_writer::is_text(part);
-                    rest.extend(result.parts.iter().filter(beside));
-                }
-                _ => said.push(part),
+        for part in turns.iter().flat_map(|turn| &turn.parts) {
+            if let PartBody::ToolResult(result) = &part.body {
+                self.result(part, result);
+                let beside = |part: &&Part<'_>| !self.is_own && !parts_writer::is_text(part);
+                rest.extend(result.parts.iter().filter(beside));
             }
         }
         if !rest.is_empty() {
             self.losses.changed(Field::ToolContent, "in a user turn after the results");
         }
-        rest.extend(said);
-        if !has_results || !rest.is_empty() {
-            self.content_message("user", turn, &rest);
+        for turn in turns {
+            self.said(turn, &mut rest);
+        }
+    }
+
+    /// Writes what a turn says. `rest` holds what results hold beside text, which the first user turn with results takes.
+    fn said<'r>(&mut self, turn: &'r Turn<'_>, rest: &mut Vec<&'r Part<'r>>) {
+        let has_results = turn.parts.iter().any(is_result);
+        let mut parts = if has_results { std::mem::take(rest) } else { Vec::new() };
+        parts.extend(turn.parts.iter().filter(|part| !is_result(part)));
+        if !has_results || !parts.is_empty() {
+            let role = match turn.role {
+                TurnRole::System => "system",
+                TurnRole::Developer => "developer",
+                TurnRole::User | TurnRole::Assistant => "user",
+            };
+            self.content_message(role, turn, &parts);
         }
     }
 

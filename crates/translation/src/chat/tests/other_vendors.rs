@@ -322,3 +322,21 @@ fn what_only_the_vendor_of_the_history_knows_is_lost_by_name() {
 
     assert_eq!(messages(request).1, "dropped=tools.server,documents");
 }
+
+#[test]
+fn results_follow_their_calls_whatever_was_said_between() {
+    let mut request = request();
+    request.turns = vec![
+        turn(TurnRole::Assistant, vec![call("1", "f"), call("2", "f")]),
+        turn(TurnRole::User, vec![Part::text("wait"), result("1", vec![Part::text("r1")], None)]),
+        turn(TurnRole::System, vec![Part::text("s")]),
+        turn(TurnRole::User, vec![result("2", vec![Part::text("r2"), image()], None)]),
+        turn(TurnRole::User, vec![Part::text("on")]),
+    ];
+    let (messages, losses) = messages(request);
+
+    let roles: Vec<_> = messages.as_array().expect("a list").iter().map(|message| message["role"].clone()).collect();
+    assert_eq!(roles, ["assistant", "tool", "tool", "user", "system", "user"]);
+    assert_eq!(messages[5]["content"], "on");
+    assert_eq!(losses, "changed=tool_results.content");
+}
