@@ -16,6 +16,7 @@ mod request_reader;
 mod request_writer;
 mod stop;
 mod thinking_writer;
+mod tool_names;
 mod tool_reader;
 mod tool_writer;
 mod turn_writer;

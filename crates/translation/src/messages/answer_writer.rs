@@ -8,6 +8,7 @@ use super::block_writer::{is_own_kind, write_input};
 use super::citations;
 use super::object::{FieldWriter, write_list, write_value};
 use super::stop::{self, SaidParts};
+use super::tool_names;
 use super::usage;
 use crate::conversion::sealed::Sealed;
 use crate::conversion::tool_id;
@@ -131,7 +132,7 @@ impl AnswerBlocks<'_, '_> {
         self.calls += 1;
         let mut block = self.block("tool_use");
         block.value("id", &*id);
-        write_value(block.field("name"), &*call.name);
+        write_value(block.field("name"), &*tool_names::written(&call.name));
         write_input(block.field("input"), call);
         block.end();
     }

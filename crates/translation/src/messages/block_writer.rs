@@ -6,6 +6,7 @@ use serde::de::IgnoredAny;
 
 use super::media::{self, DocumentForm};
 use super::object::{FieldWriter, write_list};
+use super::tool_names;
 use crate::conversion::tool_id;
 use crate::family::DialectFamily;
 use crate::loss::{Field, LossReport};
@@ -77,7 +78,7 @@ impl<'l> BlockWriting<'l> {
         let mut object = FieldWriter::of_type(out, "tool_use");
         let id = self.ids.of_call(call);
         object.value("id", &*id);
-        object.value("name", &*call.name);
+        object.value("name", &*tool_names::written(&call.name));
         if write_input(object.field("input"), call) == InputForm::Wrapped && call.kind == CallKind::Function {
             self.losses.changed(Field::Tools, "arguments that are no JSON object");
         }

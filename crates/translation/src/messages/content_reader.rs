@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use super::tool_names;
 use crate::conversion::sealed::Sealed;
 use crate::conversion::tool_id;
 use crate::family::DialectFamily;
@@ -173,7 +174,7 @@ impl<'l> ContentReader<'l> {
         let arguments = block.get("input").map_or("{}", RawValue::get);
         Part::new(PartBody::ToolCall(ToolCall {
             id: own_id(block.text("id")),
-            name: block.text("name").unwrap_or_default(),
+            name: tool_names::original(block.text("name").unwrap_or_default()),
             arguments: Cow::Borrowed(arguments),
             kind: CallKind::Function,
         }))

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::content_reader::{own_id, seal};
 use super::usage::UsageCounts;
-use super::{error, stop};
+use super::{error, stop, tool_names};
 use crate::events::ServerEvent;
 use crate::json::{Fields, Text};
 use crate::neutral::{CallKind, PartDelta, PartKind, StreamEvent};
@@ -136,7 +136,8 @@ impl MessagesReader {
                 let whole = block.get("input").filter(|input| !is_empty_object(input));
                 input = CallInput::AtBeginning(whole.map(|input| input.get().to_owned()));
                 let id = own_id(block.text("id"));
-                PartKind::ToolCall { id, name: block.text("name").unwrap_or_default(), kind: CallKind::Function }
+                let name = tool_names::original(block.text("name").unwrap_or_default());
+                PartKind::ToolCall { id, name, kind: CallKind::Function }
             }
             _ => PartKind::Native { kind: Cow::Borrowed(&*name), raw },
         };

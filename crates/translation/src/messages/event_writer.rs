@@ -4,7 +4,7 @@ use super::answer_writer::{call_id, message_id, signature};
 use super::block_writer::is_own_kind;
 use super::object::{FieldWriter, write_value};
 use super::stop::{self, SaidParts};
-use super::{citations, error, usage};
+use super::{citations, error, tool_names, usage};
 use crate::conversion::sealed::Sealed;
 use crate::conversion::sequence::PartSequence;
 use crate::family::DialectFamily;
@@ -27,6 +27,8 @@ struct BlockEvents {
     said: SaidParts,
     stop: Option<Stop<'static>>,
     usage: NeutralUsage,
+    /// True once an error has been written: nothing comes after it.
+    has_failed: bool,
 }
 
 /// The block that is open.
@@ -65,6 +67,7 @@ impl MessagesWriter {
             said: SaidParts::default(),
             stop: None,
             usage: NeutralUsage::default(),
+            has_failed: false,
         };
         Self { sequence: PartSequence::default(), blocks }
     }
@@ -79,6 +82,9 @@ impl EventWriter for MessagesWriter {
 
 impl BlockEvents {
     fn write(&mut self, event: &StreamEvent<'_>, out: &mut Vec<u8>) {
+        if self.has_failed {
+            return;
+        }
         match event {
             StreamEvent::Begin { id, model, usage, .. } => {
                 self.usage = usage.unwrap_or_default();
@@ -93,6 +99,7 @@ impl BlockEvents {
             StreamEvent::Usage(usage) => self.usage = *usage,
             StreamEvent::End => self.end(out),
             StreamEvent::Failed(failed) => {
+                self.has_failed = true;
                 write_event(out, "error", |out| error::write(out, failed));
             }
             StreamEvent::KeepAlive => out.extend_from_slice(b"event: ping\ndata: {\"type\":\"ping\"}\n\n"),
@@ -136,7 +143,7 @@ impl BlockEvents {
                 self.said.has_calls = true;
                 let id = call_id(id, &self.unique, self.calls).into_owned();
                 self.calls += 1;
-                BlockState::CallToBegin { id, name: name.clone().into_owned(), kind: *kind }
+                BlockState::CallToBegin { id, name: tool_names::written(name).into_owned(), kind: *kind }
             }
             PartKind::Native { kind, raw } if is_own_kind(kind) => {
                 let whole = raw.get().replace(['\n', '\r'], " ");

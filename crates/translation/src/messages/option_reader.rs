@@ -99,7 +99,7 @@ pub(super) fn note_own_field(name: &str, value: &RawValue, losses: &mut LossRepo
     }
 }
 
-/// Tells whether rules of context management leave the conversation as it is: Claude Code sends such with every request.
+/// Tells whether rules of context management leave the conversation as it is: Claude Code sends such every time.
 fn keeps_everything(rules: &RawValue) -> bool {
     let Some(rules) = Fields::of(rules) else { return false };
     rules.iter().all(|(name, _)| name == "edits")

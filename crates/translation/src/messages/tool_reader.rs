@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::content_reader::cache_mark;
+use super::tool_names;
 use crate::conversion::client_tool::ClientTool;
 use crate::json::{self, Fields};
 use crate::loss::{Field, Loss, LossKind, LossReport};
@@ -38,7 +39,7 @@ fn function<'b>(fields: &Fields<'b>, index: usize, losses: &mut LossReport) -> T
     for (name, value) in fields.iter().filter(|(_, value)| !json::is_null(value)) {
         match name {
             "type" | "cache_control" => {}
-            "name" => tool.name = json::text(value).unwrap_or_default(),
+            "name" => tool.name = tool_names::original(json::text(value).unwrap_or_default()),
             "description" => tool.description = json::text(value),
             "input_schema" => schema = Some(value),
             "strict" => strict = json::value(value),
@@ -104,7 +105,7 @@ pub(super) fn read_tool_choice<'b>(
         Some("auto") => Some(ToolChoice::Auto),
         Some("any") => Some(ToolChoice::Any),
         Some("none") => Some(ToolChoice::None),
-        Some("tool") => fields.text("name").map(ToolChoice::Tool),
+        Some("tool") => fields.text("name").map(tool_names::original).map(ToolChoice::Tool),
         _ => None,
     };
     if request.tool_choice.is_none() {

@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 
 use super::block_writer::BlockWriting;
 use super::object::{FieldWriter, write_list, write_value};
+use super::tool_names;
 use crate::conversion::custom_tool;
 use crate::json::Fields;
 use crate::loss::{Field, LossReport};
@@ -51,7 +52,7 @@ fn write_tool(out: &mut Vec<u8>, tool: &Tool<'_>, writing: &mut BlockWriting<'_>
         return write_web_search(out, server, writing.losses);
     }
     let mut object = FieldWriter::begin(out);
-    object.value("name", &*tool.name);
+    object.value("name", &*tool_names::written(&tool.name));
     match &tool.kind {
         ToolKind::Function { schema, strict } => {
             object.optional("description", tool.description.as_deref());
@@ -134,7 +135,7 @@ fn write_choice(request: &NeutralRequest<'_>, body: &mut FieldWriter<'_>) {
     };
     let mut object = FieldWriter::of_type(body.field("tool_choice"), kind);
     if let Some(name) = name {
-        write_value(object.field("name"), &**name);
+        write_value(object.field("name"), &*tool_names::written(name));
     }
     if is_single && kind != "none" {
         object.value("disable_parallel_tool_use", &true);

@@ -128,7 +128,7 @@ impl<'r, 'b> Conversation<'r, 'b> {
     }
 }
 
-/// Takes out thoughts that have come before: clients of Google's API have the seal of a thought on the call after it too.
+/// Takes out thoughts that have come before: clients of Google's API have a thought's seal on the call after it too.
 fn keep_first_of_seals(parts: &mut Vec<&Part<'_>>) {
     let mut seen: Vec<&str> = Vec::new();
     parts.retain(|part| match seal_of(part) {

@@ -221,7 +221,7 @@ fn citations_of_pages_are_places_in_results_of_a_search() {
         assert_eq!((&list[0]["type"], &list[0]["cited_text"]), (&json!("web_search_result_location"), &json!(quote)));
         assert_eq!((&list[0]["url"], &list[0]["title"]), (&json!("https://e.org"), &json!("E")));
     }
-    let own = r#"[{"type":"char_location","cited_text":"Rome","document_index":0}]"#;
+    let own = r#"[{"type":"char_location","cited_text":"Rome","document_index":0,"document_title":"T","start_char_index":7,"end_char_index":11}]"#;
     let body = written(&answer(vec![cited(own)], Stop::of(StopReason::EndTurn)));
     assert_eq!(body["content"][0]["citations"][0]["type"], "char_location");
 }

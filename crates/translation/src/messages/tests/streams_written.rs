@@ -277,3 +277,13 @@ fn a_citation_in_a_stream_is_a_piece_of_its_text() {
     assert_eq!(events[3].1["delta"]["type"], "citations_delta");
     assert_eq!(events[3].1["delta"]["citation"]["url"], "https://e.org");
 }
+
+#[test]
+fn nothing_comes_after_a_failure_of_the_writers_own() {
+    let piece = |part| StreamEvent::Delta { part, delta: PartDelta::Arguments("x".repeat(1 << 20).into()) };
+    let mut events = vec![begin(), call(0, CallKind::Custom), call(1, CallKind::Function)];
+    events.extend((0..17).map(|_| piece(1)));
+    events.extend([stop(StopReason::ToolUse), StreamEvent::End]);
+
+    assert_eq!(names(&written(&events)).last(), Some(&"error"));
+}

@@ -7,10 +7,12 @@ use crate::conversion::sealed::Sealed;
 use crate::conversion::tool_id;
 use crate::family::DialectFamily;
 use crate::loss::Field;
+use crate::messages::Messages;
 use crate::neutral::{
     Audio, CallKind, Document, Image, ImageDetail, MediaSource, Part, PartBody, Thinking, ToolCall, ToolResult,
     TurnRole,
 };
+use crate::translation::Api;
 
 fn call(id: &'static str, arguments: &'static str) -> Part<'static> {
     Part::new(PartBody::ToolCall(ToolCall {
@@ -288,4 +290,26 @@ fn a_thought_that_a_client_kept_twice_goes_back_once() {
     let kinds: Vec<_> = content.iter().map(|block| block["type"].as_str().expect("a type")).collect();
     assert_eq!(kinds, ["thinking", "text", "tool_use"]);
     assert_eq!(said, "");
+}
+
+#[test]
+fn a_name_that_the_api_does_not_take_is_coded_and_its_calls_come_back_under_it() {
+    let named = Part::new(PartBody::ToolCall(ToolCall {
+        id: "a".into(),
+        name: "files.read".into(),
+        arguments: "{}".into(),
+        kind: CallKind::Function,
+    }));
+    let mut request = request();
+    request.turns =
+        vec![turn(TurnRole::Assistant, vec![named]), turn(TurnRole::User, vec![result("a", vec![Part::text("1")])])];
+    let (body, _) = write(&request);
+    let name = body["messages"][0]["content"][0]["name"].as_str().expect("a name").to_owned();
+    assert!(!name.contains('.'));
+
+    let answer =
+        json!({"content": [{"type": "tool_use", "id": "t", "name": name, "input": {}}], "stop_reason": "tool_use"});
+    let answer = answer.to_string();
+    let answer = Messages.read_answer(answer.as_bytes()).expect("an answer");
+    assert!(matches!(&answer.choices[0].parts[0].body, PartBody::ToolCall(call) if call.name == "files.read"));
 }
