@@ -1,12 +1,39 @@
 //! OpenAI's responses: read and written.
 
+mod answer_reader;
+mod answer_writer;
+mod citation;
+mod content_reader;
+mod content_writer;
+mod error;
+mod event_parts;
+mod event_reader;
+mod event_writer;
+mod input_reader;
+mod input_writer;
+mod item_writer;
+mod member_writer;
+mod memo;
+mod own_request;
+mod place;
+mod request_reader;
+mod request_writer;
+mod response_object;
+mod thoughts;
+mod tool_names;
+mod tool_reader;
+mod tool_writer;
+mod usage;
+
 use std::ops::Range;
 
+use self::event_reader::ResponseEventReader;
+use self::event_writer::ResponseEvents;
 use crate::loss::LossReport;
 use crate::neutral::{NeutralAnswer, NeutralError, NeutralRequest};
 use crate::refusal::TranslationRefusal;
 use crate::translation::{
-    AnswerDetails, Api, EventReader, EventWriter, RequestMemo, RequestWriting, TranslationTarget,
+    AnswerDetails, Api, CleanedRequest, EventReader, EventWriter, RequestMemo, RequestWriting, TranslationTarget,
 };
 
 /// OpenAI's responses.
@@ -15,46 +42,58 @@ pub(crate) struct Responses;
 impl Api for Responses {
     fn read_request<'b>(
         &self,
-        _body: &'b [u8],
-        _losses: &mut LossReport,
+        body: &'b [u8],
+        losses: &mut LossReport,
     ) -> Result<NeutralRequest<'b>, TranslationRefusal> {
-        todo!()
+        request_reader::read(body, losses)
+    }
+
+    fn clean_request(
+        &self,
+        body: &[u8],
+        target: &TranslationTarget<'_>,
+        losses: &mut LossReport,
+    ) -> Option<Result<CleanedRequest, TranslationRefusal>> {
+        Some(own_request::clean(body, target, losses))
     }
 
     fn write_request(
         &self,
-        _request: &NeutralRequest<'_>,
-        _target: &TranslationTarget<'_>,
-        _writing: &mut RequestWriting<'_>,
+        request: &NeutralRequest<'_>,
+        target: &TranslationTarget<'_>,
+        writing: &mut RequestWriting<'_>,
     ) -> Range<usize> {
-        todo!()
+        request_writer::write(request, target, writing)
     }
 
-    fn memo(&self, request: &NeutralRequest<'_>, _body: &[u8]) -> RequestMemo {
-        RequestMemo::of(request)
+    fn memo(&self, request: &NeutralRequest<'_>, body: &[u8]) -> RequestMemo {
+        memo::of(request, body)
     }
 
-    fn read_answer<'b>(&self, _body: &'b [u8]) -> Result<NeutralAnswer<'b>, TranslationRefusal> {
-        todo!()
+    fn read_answer<'b>(&self, body: &'b [u8]) -> Result<NeutralAnswer<'b>, TranslationRefusal> {
+        answer_reader::read(body)
     }
 
-    fn write_answer(&self, _answer: &NeutralAnswer<'_>, _details: &AnswerDetails<'_>) -> Vec<u8> {
-        todo!()
+    fn write_answer(&self, answer: &NeutralAnswer<'_>, details: &AnswerDetails<'_>) -> Vec<u8> {
+        answer_writer::write(answer, details)
     }
 
     fn event_reader(&self) -> Box<dyn EventReader> {
-        todo!()
+        Box::<ResponseEventReader>::default()
     }
 
-    fn event_writer(&self, _details: &AnswerDetails<'_>) -> Box<dyn EventWriter> {
-        todo!()
+    fn event_writer(&self, details: &AnswerDetails<'_>) -> Box<dyn EventWriter> {
+        Box::new(ResponseEvents::new(details))
     }
 
-    fn read_error<'b>(&self, _status: u16, _body: &'b [u8]) -> NeutralError<'b> {
-        todo!()
+    fn read_error<'b>(&self, status: u16, body: &'b [u8]) -> NeutralError<'b> {
+        error::read(status, body)
     }
 
-    fn write_error(&self, _error: &NeutralError<'_>, _status: u16) -> Vec<u8> {
-        todo!()
+    fn write_error(&self, error: &NeutralError<'_>, _status: u16) -> Vec<u8> {
+        error::write(error)
     }
 }
+
+#[cfg(test)]
+mod tests;

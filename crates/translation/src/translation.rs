@@ -7,7 +7,7 @@ mod stream;
 use std::ops::Range;
 
 use self::long_names::LongNameWriter;
-pub use self::memo::RequestMemo;
+pub use self::memo::{NativeCall, NativeTool, RequestMemo};
 pub use self::stream::StreamTranslator;
 use crate::events::ServerEvent;
 use crate::family::DialectFamily;

@@ -10,6 +10,8 @@ pub struct RequestMemo {
     pub includes_usage: bool,
     /// The names of tools whose input is free text: upstreams without such call them as functions.
     pub custom_tools: Vec<String>,
+    /// The tools that the client's API calls in a form of its own.
+    pub native_tools: Vec<NativeTool>,
     /// The fields of the request that the client's API repeats in its answers: the members of a JSON object, without
     /// its braces.
     pub repeated: String,
@@ -17,6 +19,35 @@ pub struct RequestMemo {
     pub wants_function_call: bool,
     /// The names of tools that some upstreams know by a hash.
     pub long_names: Vec<String>,
+}
+
+/// A tool that the client's API calls in a form of its own, and that upstreams know as a function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NativeTool {
+    /// The function's name.
+    pub function: String,
+    /// The form of its calls in the client's API.
+    pub call: NativeCall,
+}
+
+/// The form of a call that only the responses API has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NativeCall {
+    /// A call of a tool in a namespace.
+    Namespaced {
+        /// The namespace.
+        namespace: String,
+        /// The tool's name in it.
+        name: String,
+    },
+    /// A command for the client's machine.
+    LocalShell,
+    /// Commands for a shell of the client's.
+    Shell,
+    /// An operation on a file of the client's.
+    ApplyPatch,
+    /// A search for tools that the client makes.
+    ToolSearch,
 }
 
 impl RequestMemo {
@@ -27,6 +58,7 @@ impl RequestMemo {
         Self {
             includes_usage: request.include_usage,
             custom_tools: custom.map(|tool| tool.name.clone().into_owned()).collect(),
+            native_tools: Vec::new(),
             repeated: String::new(),
             wants_function_call: false,
             long_names: long_names(request),
