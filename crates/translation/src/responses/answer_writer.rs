@@ -2,7 +2,9 @@
 
 use serde_json::value::RawValue;
 
-use super::item_writer::{CallForm, CallItem, MessageItem, MessagePart, ThoughtItem, write_call_seal, write_search};
+use super::item_writer::{
+    CallItem, MessageItem, MessagePart, OutputCallForm, ThoughtItem, write_call_seal, write_search,
+};
 use super::response_object::{ResponseHead, ResponseState, ResponseStatus};
 use super::{citation, thoughts};
 use crate::json::{self, Fields};
@@ -113,7 +115,7 @@ impl OutputWriter<'_> {
             let id = self.item_id("rs");
             write_call_seal(&id, sealed, &call_id, self.element());
         }
-        let (form, namespaced) = CallForm::of(&call.name, call.kind, self.details.memo);
+        let (form, namespaced) = OutputCallForm::of(&call.name, call.kind, self.details.memo);
         let id = self.item_id(CallItem::id_prefix(&form));
         let item = CallItem { id, call_id, name: call.name.to_string(), namespaced, form };
         item.write(&item.input(&call.arguments), "completed", self.element());

@@ -15,7 +15,7 @@ use crate::neutral::{
 use crate::translation::EventReader;
 
 /// What a reader gives its events to.
-type EventSink<'f> = &'f mut dyn FnMut(StreamEvent<'_>);
+type NeutralSink<'f> = &'f mut dyn FnMut(StreamEvent<'_>);
 
 /// A reader of one stream.
 #[derive(Debug, Default)]
@@ -110,7 +110,7 @@ impl EventReader for ResponseEventReader {
 }
 
 impl ResponseEventReader {
-    fn begin(&mut self, read: &ResponseEvent<'_>, found: EventSink<'_>) {
+    fn begin(&mut self, read: &ResponseEvent<'_>, found: NeutralSink<'_>) {
         if std::mem::replace(&mut self.is_begun, true) {
             return;
         }
@@ -123,7 +123,7 @@ impl ResponseEventReader {
         self.open.iter_mut().rev().find(|open| open.item == item && open.place == place)
     }
 
-    fn open(&mut self, item: u64, place: PartPlace, kind: PartKind<'_>, found: EventSink<'_>) -> &mut PartInReading {
+    fn open(&mut self, item: u64, place: PartPlace, kind: PartKind<'_>, found: NeutralSink<'_>) -> &mut PartInReading {
         match kind {
             PartKind::ToolCall { .. } => self.holds.call = true,
             PartKind::Refusal => self.holds.refusal = true,
@@ -139,14 +139,14 @@ impl ResponseEventReader {
         self.open.last_mut().expect("it was pushed")
     }
 
-    fn close(&mut self, item: u64, place: PartPlace, found: EventSink<'_>) {
+    fn close(&mut self, item: u64, place: PartPlace, found: NeutralSink<'_>) {
         if let Some(at) = self.open.iter().position(|open| open.item == item && open.place == place) {
             found(StreamEvent::Close { part: self.open.remove(at).part });
         }
     }
 
     /// Reads a piece of a message. Servers that do not say that a part begins are understood too.
-    fn message_delta(&mut self, read: &ResponseEvent<'_>, is_refusal: bool, found: EventSink<'_>) {
+    fn message_delta(&mut self, read: &ResponseEvent<'_>, is_refusal: bool, found: NeutralSink<'_>) {
         let place = PartPlace::Content(read.content_index);
         let kind = if is_refusal { PartKind::Refusal } else { PartKind::Text };
         let open = match self.find(read.output_index, place).map(|open| open.part) {
@@ -163,7 +163,7 @@ impl ResponseEventReader {
         }
     }
 
-    fn call_delta(&mut self, read: &ResponseEvent<'_>, found: EventSink<'_>) {
+    fn call_delta(&mut self, read: &ResponseEvent<'_>, found: NeutralSink<'_>) {
         let Some(open) = self.find(read.output_index, PartPlace::Item) else { return };
         open.has_come = true;
         if let Some(Text(delta)) = &read.delta {
@@ -171,7 +171,7 @@ impl ResponseEventReader {
         }
     }
 
-    fn thought_delta(&mut self, read: &ResponseEvent<'_>, is_summary: bool, found: EventSink<'_>) {
+    fn thought_delta(&mut self, read: &ResponseEvent<'_>, is_summary: bool, found: NeutralSink<'_>) {
         let kind = PartKind::Thinking { is_summary, is_redacted: false };
         let open = match self.find(read.output_index, PartPlace::Item).is_some() {
             true => self.find(read.output_index, PartPlace::Item).expect("it was found"),
@@ -189,7 +189,7 @@ impl ResponseEventReader {
         }
     }
 
-    fn part_added(&mut self, read: &ResponseEvent<'_>, found: EventSink<'_>) {
+    fn part_added(&mut self, read: &ResponseEvent<'_>, found: NeutralSink<'_>) {
         let Some(part) = read.part.and_then(Fields::of) else { return };
         let kind = match part.text("type").as_deref() {
             Some("output_text") => PartKind::Text,
@@ -203,7 +203,7 @@ impl ResponseEventReader {
     }
 
     /// Reads that a part is whole: what of it has not come in pieces comes now.
-    fn part_done(&mut self, read: &ResponseEvent<'_>, found: EventSink<'_>) {
+    fn part_done(&mut self, read: &ResponseEvent<'_>, found: NeutralSink<'_>) {
         let place = PartPlace::Content(read.content_index);
         let Some(part) = read.part.and_then(Fields::of) else { return };
         if let Some(open) = self.find(read.output_index, place).filter(|open| !open.has_come) {
@@ -216,14 +216,14 @@ impl ResponseEventReader {
         self.close(read.output_index, place, found);
     }
 
-    fn annotation(&mut self, read: &ResponseEvent<'_>, found: EventSink<'_>) {
+    fn annotation(&mut self, read: &ResponseEvent<'_>, found: NeutralSink<'_>) {
         let open = self.find(read.output_index, PartPlace::Content(read.content_index));
         if let (Some(open), Some(raw)) = (open, read.annotation) {
             found(StreamEvent::Delta { part: open.part, delta: PartDelta::Citation(raw) });
         }
     }
 
-    fn item_added(&mut self, read: &ResponseEvent<'_>, found: EventSink<'_>) {
+    fn item_added(&mut self, read: &ResponseEvent<'_>, found: NeutralSink<'_>) {
         let Some(item) = read.item.and_then(Fields::of) else { return };
         if matches!(item.text("type").as_deref(), Some("function_call" | "custom_tool_call")) {
             let call = answer_reader::call(&item);
@@ -233,7 +233,7 @@ impl ResponseEventReader {
     }
 
     /// Reads that an item is whole: its end, and whatever of it has not come yet.
-    fn item_done(&mut self, read: &ResponseEvent<'_>, found: EventSink<'_>) {
+    fn item_done(&mut self, read: &ResponseEvent<'_>, found: NeutralSink<'_>) {
         let Some((raw, item)) = read.item.and_then(|raw| Some((raw, Fields::of(raw)?))) else { return };
         let index = read.output_index;
         let kind = item.text("type").unwrap_or_default();
@@ -253,7 +253,7 @@ impl ResponseEventReader {
         self.seen.contains(&index)
     }
 
-    fn call_done(&mut self, index: u64, item: &Fields<'_>, found: EventSink<'_>) {
+    fn call_done(&mut self, index: u64, item: &Fields<'_>, found: NeutralSink<'_>) {
         if let Some(open) = self.find(index, PartPlace::Item).filter(|open| !open.has_come) {
             let call = answer_reader::call(item);
             if !call.arguments.is_empty() {
@@ -264,7 +264,7 @@ impl ResponseEventReader {
         self.close_item(index, found);
     }
 
-    fn thought_done(&mut self, index: u64, item: &Fields<'_>, found: EventSink<'_>) {
+    fn thought_done(&mut self, index: u64, item: &Fields<'_>, found: NeutralSink<'_>) {
         let thought = thoughts::read(item);
         let is_open = self.find(index, PartPlace::Item).is_some();
         if !is_open && thought.text.is_empty() && thought.sealed.is_none() {
@@ -288,14 +288,14 @@ impl ResponseEventReader {
         self.close_item(index, found);
     }
 
-    fn close_item(&mut self, index: u64, found: EventSink<'_>) {
+    fn close_item(&mut self, index: u64, found: NeutralSink<'_>) {
         while let Some(at) = self.open.iter().position(|open| open.item == index) {
             found(StreamEvent::Close { part: self.open.remove(at).part });
         }
     }
 
     /// Gives an item of which nothing has come before.
-    fn new_item(&mut self, index: u64, raw: &RawValue, found: EventSink<'_>) {
+    fn new_item(&mut self, index: u64, raw: &RawValue, found: NeutralSink<'_>) {
         self.seen.push(index);
         if let Some(item) = Fields::of(raw).filter(|item| item.text("type").as_deref() == Some("reasoning")) {
             self.thought_done(index, &item, found);
@@ -308,7 +308,7 @@ impl ResponseEventReader {
         }
     }
 
-    fn whole_part(&mut self, index: u64, part: Part<'_>, found: EventSink<'_>) {
+    fn whole_part(&mut self, index: u64, part: Part<'_>, found: NeutralSink<'_>) {
         let (kind, delta) = match part.body {
             PartBody::Text { text, .. } => (PartKind::Text, Some(PartDelta::Text(text))),
             PartBody::Refusal(text) => (PartKind::Refusal, Some(PartDelta::Text(text))),
@@ -326,7 +326,7 @@ impl ResponseEventReader {
         self.close_item(index, found);
     }
 
-    fn end(&mut self, read: &ResponseEvent<'_>, found: EventSink<'_>) {
+    fn end(&mut self, read: &ResponseEvent<'_>, found: NeutralSink<'_>) {
         self.begin(read, found);
         let fields = read.response.and_then(Fields::of).unwrap_or_default();
         while let Some(open) = self.open.pop() {

@@ -1,7 +1,7 @@
 //! Streams, written: every event in OpenAI's order, and at the end the whole response.
 
 use super::event_parts::{OpenCall, OpenMessage, OpenText, OpenThought, PartInWriting};
-use super::item_writer::{CallForm, CallItem, MessageItem, write_search};
+use super::item_writer::{CallItem, MessageItem, OutputCallForm, write_search};
 use super::member_writer::MemberWriter;
 use super::response_object::{ResponseHead, ResponseState, ResponseStatus};
 use super::{error, thoughts};
@@ -161,7 +161,7 @@ impl ResponseEvents {
     }
 
     fn open_call(&mut self, [id, name]: [&str; 2], kind: CallKind) -> PartInWriting {
-        let (form, namespaced) = CallForm::of(name, kind, &self.memo);
+        let (form, namespaced) = OutputCallForm::of(name, kind, &self.memo);
         let item = CallItem { id: String::new(), call_id: id.to_owned(), name: name.to_owned(), namespaced, form };
         PartInWriting::Call(OpenCall::new(item))
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::content_reader::content;
-use super::place::{Place, note_unknown};
+use super::place::{ItemPlace, note_unknown};
 use super::thoughts;
 use super::tool_names::joined;
 use super::tool_reader::ToolReading;
@@ -85,14 +85,14 @@ impl<'b, 'l> InputReader<'b, 'l> {
                 return Err(TranslationRefusal::malformed("input", "must be a text or a list"));
             };
             for (index, raw) in items.into_iter().enumerate() {
-                self.item(raw, Place::of_item(index))?;
+                self.item(raw, ItemPlace::of_item(index))?;
             }
         }
         self.seal_calls();
         Ok(InputItems { turns: self.turns, tools: self.tools, update: self.update })
     }
 
-    fn item(&mut self, raw: &'b RawValue, place: Place) -> Result<(), TranslationRefusal> {
+    fn item(&mut self, raw: &'b RawValue, place: ItemPlace) -> Result<(), TranslationRefusal> {
         let Some(fields) = Fields::of(raw) else {
             return Err(TranslationRefusal::malformed(place.name(), "an item must be an object"));
         };
@@ -127,7 +127,7 @@ impl<'b, 'l> InputReader<'b, 'l> {
     }
 
     /// Notes items that no other API knows.
-    fn rare_item(&mut self, fields: Fields<'b>, kind: &str, place: Place) {
+    fn rare_item(&mut self, fields: Fields<'b>, kind: &str, place: ItemPlace) {
         match kind {
             "item_reference" | "compaction" | "compaction_summary" | "compaction_trigger" => {
                 self.losses.refused(Field::StoredState, format!("{}: {kind}", place.name()));
@@ -152,7 +152,7 @@ impl<'b, 'l> InputReader<'b, 'l> {
         }
     }
 
-    fn message(&mut self, fields: &Fields<'b>, place: Place) -> Result<(), TranslationRefusal> {
+    fn message(&mut self, fields: &Fields<'b>, place: ItemPlace) -> Result<(), TranslationRefusal> {
         let role = match fields.text("role").as_deref() {
             Some("user") => TurnRole::User,
             Some("assistant") => TurnRole::Assistant,
@@ -178,7 +178,7 @@ impl<'b, 'l> InputReader<'b, 'l> {
         Ok(())
     }
 
-    fn reasoning(&mut self, fields: &Fields<'b>, place: Place) {
+    fn reasoning(&mut self, fields: &Fields<'b>, place: ItemPlace) {
         note_unknown(fields, &["type", "id", "summary", "content", "encrypted_content", "status"], place, self.losses);
         let thought = thoughts::read(fields);
         match &thought.sealed {
@@ -187,7 +187,7 @@ impl<'b, 'l> InputReader<'b, 'l> {
         }
     }
 
-    fn call(&mut self, fields: &Fields<'b>, kind: &str, place: Place) {
+    fn call(&mut self, fields: &Fields<'b>, kind: &str, place: ItemPlace) {
         if fields.object("caller").is_some_and(|caller| caller.text("type").as_deref() != Some("direct")) {
             self.losses.refused(Field::Items, format!("{}: called by a program", place.name()));
         }
@@ -215,7 +215,7 @@ impl<'b, 'l> InputReader<'b, 'l> {
         self.say(Part::new(PartBody::ToolCall(ToolCall { id, name, arguments, kind: call_kind })));
     }
 
-    fn result(&mut self, fields: &Fields<'b>, kind: &str, place: Place) -> Result<(), TranslationRefusal> {
+    fn result(&mut self, fields: &Fields<'b>, kind: &str, place: ItemPlace) -> Result<(), TranslationRefusal> {
         note_unknown(fields, &RESULT_FIELDS, place, self.losses);
         let parts = match fields.get("output") {
             Some(raw) => content(raw, place, self.losses)?,

@@ -16,20 +16,20 @@ const LONGEST_ID: usize = 64;
 pub(super) struct InputWriter<'l, 'o, 'w> {
     list: &'l mut ElementWriter<'o>,
     losses: &'w mut LossReport,
-    ids: CallIds,
+    ids: ResultPairing,
     /// The items that needed an id which nobody gave.
     made: usize,
 }
 
 /// Ids of calls, for APIs that may have none: a result is of the first call of its name that has none yet.
 #[derive(Default)]
-struct CallIds {
+struct ResultPairing {
     made: usize,
     /// The calls without a result: names and ids.
     open: Vec<(String, String)>,
 }
 
-impl CallIds {
+impl ResultPairing {
     fn of_call<'c>(&mut self, call: &'c ToolCall<'_>) -> Cow<'c, str> {
         if !call.id.is_empty() {
             return tool_id::bounded(&call.id, LONGEST_ID);
@@ -55,7 +55,7 @@ impl CallIds {
 impl<'l, 'o, 'w> InputWriter<'l, 'o, 'w> {
     /// Makes a writer to a list.
     pub(super) fn new(list: &'l mut ElementWriter<'o>, losses: &'w mut LossReport) -> Self {
-        Self { list, losses, ids: CallIds::default(), made: 0 }
+        Self { list, losses, ids: ResultPairing::default(), made: 0 }
     }
 
     /// Writes every turn.

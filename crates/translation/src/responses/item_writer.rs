@@ -12,7 +12,7 @@ use crate::translation::{NativeCall, RequestMemo};
 
 /// The form of a call in the client's API.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum CallForm {
+pub(super) enum OutputCallForm {
     /// A call of a function.
     Function,
     /// A call of a tool of free text.
@@ -24,7 +24,7 @@ pub(super) enum CallForm {
     Native(NativeCall),
 }
 
-impl CallForm {
+impl OutputCallForm {
     /// Returns the form of a call to the tool called `name`.
     pub(super) fn of(name: &str, kind: CallKind, memo: &RequestMemo) -> (Self, Option<NativeCall>) {
         let native = memo.native_tools.iter().find(|tool| tool.function == name).map(|tool| tool.call.clone());
@@ -51,24 +51,24 @@ pub(super) struct CallItem {
     /// The namespace and the name in it, where the client's tool has one.
     pub(super) namespaced: Option<NativeCall>,
     /// The form of the call.
-    pub(super) form: CallForm,
+    pub(super) form: OutputCallForm,
 }
 
 impl CallItem {
     /// Writes the item with its input as far as it is known.
     pub(super) fn write(&self, input: &str, status: &str, out: &mut Vec<u8>) {
         match &self.form {
-            CallForm::Function => self.write_named(["function_call", "arguments"], input, Some(status), out),
-            CallForm::Custom { .. } => self.write_named(["custom_tool_call", "input"], input, None, out),
-            CallForm::Native(call) => self.write_native(call, input, out),
+            OutputCallForm::Function => self.write_named(["function_call", "arguments"], input, Some(status), out),
+            OutputCallForm::Custom { .. } => self.write_named(["custom_tool_call", "input"], input, None, out),
+            OutputCallForm::Native(call) => self.write_native(call, input, out),
         }
     }
 
     /// Returns the whole input as the client's API writes it.
     pub(super) fn input<'a>(&self, arguments: &'a str) -> std::borrow::Cow<'a, str> {
         match self.form {
-            CallForm::Custom { is_wrapped: true } => custom_tool::unwrap(arguments),
-            CallForm::Function if arguments.trim().is_empty() => "{}".into(),
+            OutputCallForm::Custom { is_wrapped: true } => custom_tool::unwrap(arguments),
+            OutputCallForm::Function if arguments.trim().is_empty() => "{}".into(),
             _ => arguments.into(),
         }
     }
@@ -133,14 +133,14 @@ impl CallItem {
     }
 
     /// Returns the beginning of the ids of items of this form.
-    pub(super) const fn id_prefix(form: &CallForm) -> &'static str {
+    pub(super) const fn id_prefix(form: &OutputCallForm) -> &'static str {
         match form {
-            CallForm::Function => "fc",
-            CallForm::Custom { .. } => "ctc",
-            CallForm::Native(NativeCall::LocalShell) => "lsh",
-            CallForm::Native(NativeCall::Shell) => "sh",
-            CallForm::Native(NativeCall::ApplyPatch) => "apc",
-            CallForm::Native(NativeCall::ToolSearch | NativeCall::Namespaced { .. }) => "tsc",
+            OutputCallForm::Function => "fc",
+            OutputCallForm::Custom { .. } => "ctc",
+            OutputCallForm::Native(NativeCall::LocalShell) => "lsh",
+            OutputCallForm::Native(NativeCall::Shell) => "sh",
+            OutputCallForm::Native(NativeCall::ApplyPatch) => "apc",
+            OutputCallForm::Native(NativeCall::ToolSearch | NativeCall::Namespaced { .. }) => "tsc",
         }
     }
 }
