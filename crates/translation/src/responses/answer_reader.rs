@@ -89,7 +89,7 @@ pub(super) fn call<'b>(fields: &Fields<'b>) -> ToolCall<'b> {
     }
 }
 
-/// What of an answer its status does not say.
+/// The contents of an answer that its status does not tell.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Holds {
     /// A call of a tool.
@@ -98,7 +98,8 @@ pub(super) struct Holds {
     pub(super) refusal: bool,
 }
 
-fn holds_of(parts: &[Part<'_>]) -> Holds {
+/// Returns what the parts of an answer hold.
+pub(super) fn holds_of(parts: &[Part<'_>]) -> Holds {
     Holds {
         call: parts.iter().any(|part| matches!(part.body, PartBody::ToolCall(_))),
         refusal: parts.iter().any(|part| matches!(part.body, PartBody::Refusal(_))),

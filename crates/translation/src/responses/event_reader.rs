@@ -14,8 +14,14 @@ use crate::neutral::{
 };
 use crate::translation::EventReader;
 
-/// What a reader gives its events to.
+/// The receiver of a reader's events.
 type NeutralSink<'f> = &'f mut dyn FnMut(StreamEvent<'_>);
+
+/// A thought of which a summary comes.
+const SUMMARY: PartKind<'static> = PartKind::Thinking { is_summary: true, is_redacted: false };
+
+/// A thought that comes itself.
+const THOUGHT: PartKind<'static> = PartKind::Thinking { is_summary: false, is_redacted: false };
 
 /// A reader of one stream.
 #[derive(Debug, Default)]
@@ -36,7 +42,7 @@ struct PartInReading {
     item: u64,
     place: PartPlace,
     part: usize,
-    /// Whether something of it has come.
+    /// True once something of the part has come.
     has_come: bool,
     /// The summary's part that came last.
     summary: u64,
@@ -83,15 +89,13 @@ impl EventReader for ResponseEventReader {
         let Ok(read) = serde_json::from_str::<ResponseEvent<'_>>(event.data) else { return };
         let name = read.kind.as_ref().map_or(event.name, |kind| &*kind.0);
         match name {
-            "response.output_text.delta" | "response.refusal.delta" => {
-                self.message_delta(&read, name == "response.refusal.delta", found);
-            }
+            "response.output_text.delta" => self.message_delta(&read, PartKind::Text, found),
+            "response.refusal.delta" => self.message_delta(&read, PartKind::Refusal, found),
             "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
                 self.call_delta(&read, found);
             }
-            "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
-                self.thought_delta(&read, name.contains("summary"), found);
-            }
+            "response.reasoning_summary_text.delta" => self.thought_delta(&read, SUMMARY, found),
+            "response.reasoning_text.delta" => self.thought_delta(&read, THOUGHT, found),
             "response.created" | "response.queued" | "response.in_progress" => self.begin(&read, found),
             "response.content_part.added" => self.part_added(&read, found),
             "response.content_part.done" => self.part_done(&read, found),
@@ -146,9 +150,8 @@ impl ResponseEventReader {
     }
 
     /// Reads a piece of a message. Servers that do not say that a part begins are understood too.
-    fn message_delta(&mut self, read: &ResponseEvent<'_>, is_refusal: bool, found: NeutralSink<'_>) {
+    fn message_delta(&mut self, read: &ResponseEvent<'_>, kind: PartKind<'_>, found: NeutralSink<'_>) {
         let place = PartPlace::Content(read.content_index);
-        let kind = if is_refusal { PartKind::Refusal } else { PartKind::Text };
         let open = match self.find(read.output_index, place).map(|open| open.part) {
             Some(_) => self.find(read.output_index, place).expect("it was found"),
             None => self.open(read.output_index, place, kind, found),
@@ -171,13 +174,15 @@ impl ResponseEventReader {
         }
     }
 
-    fn thought_delta(&mut self, read: &ResponseEvent<'_>, is_summary: bool, found: NeutralSink<'_>) {
-        let kind = PartKind::Thinking { is_summary, is_redacted: false };
+    fn thought_delta(&mut self, read: &ResponseEvent<'_>, kind: PartKind<'_>, found: NeutralSink<'_>) {
+        let place = match kind {
+            PartKind::Thinking { is_summary: true, .. } => read.summary_index,
+            _ => read.content_index,
+        };
         let open = match self.find(read.output_index, PartPlace::Item).is_some() {
             true => self.find(read.output_index, PartPlace::Item).expect("it was found"),
             false => self.open(read.output_index, PartPlace::Item, kind, found),
         };
-        let place = if is_summary { read.summary_index } else { read.content_index };
         let is_next = std::mem::replace(&mut open.summary, place) != place;
         let is_first = !std::mem::replace(&mut open.has_come, true);
         let part = open.part;

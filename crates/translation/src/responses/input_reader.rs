@@ -39,13 +39,13 @@ const RESULT_FIELDS: [&str; 9] =
 
 /// A reader of the items of one request.
 pub(super) struct InputReader<'b, 'l> {
-    /// What was not carried over as it was.
+    /// The report of what was not carried over as it was.
     losses: &'l mut LossReport,
     /// The turns so far.
     turns: Vec<Turn<'b>>,
     /// Tools that items add.
     tools: Vec<Tool<'b>>,
-    /// What the last item that changes the configuration says of it.
+    /// The last item that changes the configuration.
     update: Option<Fields<'b>>,
     /// Seals on calls, by the ids of the calls.
     call_seals: Vec<Sealed<'b>>,
@@ -53,7 +53,7 @@ pub(super) struct InputReader<'b, 'l> {
     shell_calls: Vec<(Cow<'b, str>, Cow<'b, str>)>,
 }
 
-/// Everything that a request's items say.
+/// The contents of a request's items.
 pub(super) struct InputItems<'b> {
     /// The turns.
     pub(super) turns: Vec<Turn<'b>>,

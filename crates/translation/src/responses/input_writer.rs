@@ -247,7 +247,7 @@ impl<'l, 'o, 'w> InputWriter<'l, 'o, 'w> {
     }
 }
 
-/// What a model can have said in a message.
+/// The words of a model in a message.
 enum Said<'p> {
     Text(&'p str),
     Refusal(&'p str),

@@ -17,7 +17,7 @@ pub(super) enum OutputCallForm {
     Function,
     /// A call of a tool of free text.
     Custom {
-        /// Whether the upstream knows the tool as a function, so that the text is in its arguments.
+        /// True where the upstream knows the tool as a function, so that the text is in its arguments.
         is_wrapped: bool,
     },
     /// A call that only this API has.
@@ -151,7 +151,7 @@ pub(super) struct ThoughtItem<'t> {
     pub(super) id: &'t str,
     /// The thought.
     pub(super) text: &'t str,
-    /// Whether the text is a summary.
+    /// True where the text is a summary.
     pub(super) is_summary: bool,
     /// The opaque field.
     pub(super) field: Option<&'t str>,
@@ -191,9 +191,9 @@ pub(super) fn write_call_seal(id: &str, sealed: &Sealed<'_>, call_id: &str, out:
 pub(super) struct MessageItem<'m> {
     /// The item's id.
     pub(super) id: &'m str,
-    /// How far it has come.
+    /// The status.
     pub(super) status: &'m str,
-    /// Its parts: the elements of a JSON list.
+    /// The parts: the elements of a JSON list.
     pub(super) content: &'m [u8],
 }
 
@@ -212,12 +212,21 @@ impl MessageItem<'_> {
     }
 }
 
+/// The kind of a model's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wording {
+    /// An answer.
+    Text,
+    /// A refusal.
+    Refusal,
+}
+
 /// A part of a message of the model's.
 pub(super) struct MessagePart<'m> {
-    /// Its words.
+    /// The words.
     pub(super) text: &'m str,
-    /// Whether they are a refusal's.
-    pub(super) is_refusal: bool,
+    /// The kind of words.
+    pub(super) wording: Wording,
     /// The citations: the elements of a JSON list.
     pub(super) annotations: &'m [u8],
     /// The probabilities of the tokens: the elements of a JSON list.
@@ -227,7 +236,7 @@ pub(super) struct MessagePart<'m> {
 impl MessagePart<'_> {
     /// Writes the part.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        if self.is_refusal {
+        if self.wording == Wording::Refusal {
             let mut part = MemberWriter::of_type("refusal", out);
             part.text("refusal", self.text);
             part.end();

@@ -46,14 +46,19 @@ fn texts<'b>(fields: &Fields<'b>, name: &str) -> Cow<'b, str> {
     })
 }
 
+/// Returns the text of `encrypted_content` for a thought that its vendor has hidden.
+pub(super) fn hidden_field(sealed: &Sealed<'_>) -> String {
+    match sealed.maker {
+        DialectFamily::Responses => field(Some(sealed)),
+        _ => carried(sealed, REDACTED.to_owned()),
+    }
+}
+
 /// Returns the text of `encrypted_content` for a thought.
-pub(super) fn field(sealed: Option<&Sealed<'_>>, is_redacted: bool) -> String {
+pub(super) fn field(sealed: Option<&Sealed<'_>>) -> String {
     let Some(sealed) = sealed else {
         return Sealed::new(DialectFamily::Chat, "").to_field(DialectFamily::Responses).into_owned();
     };
-    if is_redacted && sealed.maker != DialectFamily::Responses {
-        return carried(sealed, REDACTED.to_owned());
-    }
     sealed.to_field(DialectFamily::Responses).into_owned()
 }
 

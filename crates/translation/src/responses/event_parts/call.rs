@@ -12,10 +12,10 @@ pub(in crate::responses) struct OpenCall {
     item: CallItem,
     arguments: String,
     free_text: InputUnwrapping,
-    /// What of the free text is written.
+    /// The bytes of the input that are written.
     written: usize,
     sealed: Option<Sealed<'static>>,
-    /// Its place in the output, once it has begun.
+    /// The item's place in the output, once it has begun.
     index: Option<usize>,
     head: Vec<u8>,
 }
