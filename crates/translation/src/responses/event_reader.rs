@@ -1,6 +1,7 @@
 //! Streams, read.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -32,7 +33,7 @@ pub(super) struct ResponseEventReader {
     /// The parts of the items that are not whole.
     open: Vec<PartInReading>,
     /// The items of which something has come.
-    seen: Vec<u64>,
+    seen: HashSet<u64>,
     holds: Holds,
 }
 
@@ -135,9 +136,7 @@ impl ResponseEventReader {
         }
         let part = self.next;
         self.next += 1;
-        if !self.seen.contains(&item) {
-            self.seen.push(item);
-        }
+        self.seen.insert(item);
         found(StreamEvent::Open { part, choice: 0, kind });
         self.open.push(PartInReading { item, place, part, has_come: false, summary: 0 });
         self.open.last_mut().expect("it was pushed")
@@ -301,7 +300,7 @@ impl ResponseEventReader {
 
     /// Gives an item of which nothing has come before.
     fn new_item(&mut self, index: u64, raw: &RawValue, found: NeutralSink<'_>) {
-        self.seen.push(index);
+        self.seen.insert(index);
         if let Some(item) = Fields::of(raw).filter(|item| item.text("type").as_deref() == Some("reasoning")) {
             self.thought_done(index, &item, found);
             return;

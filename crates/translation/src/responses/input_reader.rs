@@ -1,12 +1,13 @@
 //! A request's `input`, read: items into turns.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, VecDeque};
 
 use serde_json::value::RawValue;
 
 use super::content_reader::content;
 use super::place::{ItemPlace, note_unknown};
-use super::thoughts;
+use super::thoughts::{self, CallOrThought};
 use super::tool_names::joined;
 use super::tool_reader::ToolReading;
 use crate::conversion::sealed::Sealed;
@@ -48,9 +49,9 @@ pub(super) struct InputReader<'b, 'l> {
     /// The last item that changes the configuration.
     update: Option<Fields<'b>>,
     /// Seals on calls, by the ids of the calls.
-    call_seals: Vec<Sealed<'b>>,
+    call_seals: HashMap<Cow<'b, str>, VecDeque<Sealed<'b>>>,
     /// Ids of shell calls' items, with the ids of the calls.
-    shell_calls: Vec<(Cow<'b, str>, Cow<'b, str>)>,
+    shell_calls: HashMap<Cow<'b, str>, Cow<'b, str>>,
 }
 
 /// The contents of a request's items.
@@ -71,8 +72,8 @@ impl<'b, 'l> InputReader<'b, 'l> {
             turns: Vec::new(),
             tools: Vec::new(),
             update: None,
-            call_seals: Vec::new(),
-            shell_calls: Vec::new(),
+            call_seals: HashMap::new(),
+            shell_calls: HashMap::new(),
         }
     }
 
@@ -181,9 +182,9 @@ impl<'b, 'l> InputReader<'b, 'l> {
     fn reasoning(&mut self, fields: &Fields<'b>, place: ItemPlace) {
         note_unknown(fields, &["type", "id", "summary", "content", "encrypted_content", "status"], place, self.losses);
         let thought = thoughts::read(fields);
-        match &thought.sealed {
-            Some(sealed) if thoughts::is_of_call(&thought) => self.call_seals.push(sealed.clone()),
-            _ => self.say(Part::new(PartBody::Thinking(thought))),
+        match thoughts::of_call(thought) {
+            CallOrThought::Call { mark, sealed } => self.call_seals.entry(mark).or_default().push_back(sealed),
+            CallOrThought::Thought(thought) => self.say(Part::new(PartBody::Thinking(thought))),
         }
     }
 
@@ -203,7 +204,7 @@ impl<'b, 'l> InputReader<'b, 'l> {
                 (joined(namespace.as_deref(), name), fields.text("input").unwrap_or_default())
             }
             "local_shell_call" => {
-                self.shell_calls.push((fields.text("id").unwrap_or_default(), id.clone()));
+                self.shell_calls.insert(fields.text("id").unwrap_or_default(), id.clone());
                 ("local_shell".into(), arguments("action"))
             }
             "shell_call" => ("shell".into(), arguments("action")),
@@ -235,8 +236,7 @@ impl<'b, 'l> InputReader<'b, 'l> {
     /// Reads the result of a tool whose form is the vendor's.
     fn native_result(&mut self, fields: &Fields<'b>, kind: &str) {
         let id = fields.text("call_id").or_else(|| fields.text("id")).unwrap_or_default();
-        let known = self.shell_calls.iter().find(|(item, _)| *item == id);
-        let call_id = known.map_or(id, |(_, call)| call.clone());
+        let call_id = self.shell_calls.get(&id).cloned().unwrap_or(id);
         let is_error = match (kind, fields.text("status").as_deref()) {
             ("apply_patch_call_output", Some("failed")) => Some(true),
             _ => None,
@@ -284,21 +284,16 @@ impl<'b, 'l> InputReader<'b, 'l> {
         }
     }
 
-    /// Puts the seals that came beside calls onto the calls.
+    /// Puts the seals that came beside calls onto the calls. Where an id comes twice, each seal is of another call.
     fn seal_calls(&mut self) {
-        for mut sealed in std::mem::take(&mut self.call_seals) {
-            let parts = self.turns.iter_mut().flat_map(|turn| turn.parts.iter_mut());
-            // Where an id comes twice, each seal is of another call.
-            let is_its = |part: &&mut Part<'_>| match &part.body {
-                PartBody::ToolCall(call) if part.sealed.is_none() => {
-                    sealed.id.as_deref() == thoughts::call_mark(&call.id).as_deref()
-                }
-                _ => false,
-            };
-            if let Some(part) = { parts }.find(is_its) {
-                sealed.id = None;
-                part.sealed = Some(sealed);
-            }
+        if self.call_seals.is_empty() {
+            return;
+        }
+        for part in self.turns.iter_mut().flat_map(|turn| turn.parts.iter_mut()) {
+            let PartBody::ToolCall(call) = &part.body else { continue };
+            let mark = thoughts::call_mark(&call.id);
+            let waiting = mark.and_then(|mark| self.call_seals.get_mut(mark.as_str()));
+            part.sealed = waiting.and_then(VecDeque::pop_front);
         }
     }
 }

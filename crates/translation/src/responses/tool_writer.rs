@@ -1,5 +1,7 @@
 //! Tools on offer and the rule of their choice, written.
 
+use std::collections::HashMap;
+
 use super::member_writer::{ElementWriter, MemberWriter};
 use super::place::dropped_as;
 use crate::conversion::client_tool::ClientTool;
@@ -42,7 +44,13 @@ pub(super) fn write(request: &NeutralRequest<'_>, object: &mut MemberWriter<'_>,
 
 fn write_rules(request: &NeutralRequest<'_>, object: &mut MemberWriter<'_>) {
     if let Some(choice) = &request.tool_choice {
-        write_choice(choice, &request.tools, object);
+        let kinds = match choice {
+            ToolChoice::Tool(_) | ToolChoice::Allowed { .. } => {
+                request.tools.iter().map(|tool| (&*tool.name, &tool.kind)).collect()
+            }
+            ToolChoice::Auto | ToolChoice::None | ToolChoice::Any => HashMap::new(),
+        };
+        write_choice(choice, &kinds, object);
     }
     if let Some(parallel) = request.parallel_calls {
         object.raw("parallel_tool_calls", if parallel { "true" } else { "false" });
@@ -152,18 +160,21 @@ fn write_location(raw: &serde_json::value::RawValue, object: &mut MemberWriter<'
     }
 }
 
-fn write_choice(choice: &ToolChoice<'_>, tools: &[Tool<'_>], object: &mut MemberWriter<'_>) {
+/// The kinds of a request's tools by their names.
+type ToolKinds<'t, 'b> = HashMap<&'t str, &'t ToolKind<'b>>;
+
+fn write_choice(choice: &ToolChoice<'_>, kinds: &ToolKinds<'_, '_>, object: &mut MemberWriter<'_>) {
     match choice {
         ToolChoice::Auto => object.text("tool_choice", "auto"),
         ToolChoice::None => object.text("tool_choice", "none"),
         ToolChoice::Any => object.text("tool_choice", "required"),
-        ToolChoice::Tool(name) => write_named(name, tools, object.key("tool_choice")),
+        ToolChoice::Tool(name) => write_named(name, kinds, object.key("tool_choice")),
         ToolChoice::Allowed { names, is_required } => {
             let mut allowed = MemberWriter::of_type("allowed_tools", object.key("tool_choice"));
             allowed.text("mode", if *is_required { "required" } else { "auto" });
             let mut list = ElementWriter::begin(allowed.key("tools"));
             for name in names {
-                write_named(name, tools, list.element());
+                write_named(name, kinds, list.element());
             }
             list.end();
             allowed.end();
@@ -172,9 +183,8 @@ fn write_choice(choice: &ToolChoice<'_>, tools: &[Tool<'_>], object: &mut Member
 }
 
 /// Writes the name of a tool with its type.
-fn write_named(name: &str, tools: &[Tool<'_>], out: &mut Vec<u8>) {
-    let kind = tools.iter().find(|tool| tool.name == name).map(|tool| &tool.kind);
-    let kind = match kind {
+fn write_named(name: &str, kinds: &ToolKinds<'_, '_>, out: &mut Vec<u8>) {
+    let kind = match kinds.get(name) {
         Some(ToolKind::Custom { .. }) => "custom",
         Some(ToolKind::Server(server)) if is_search(&server.kind) => {
             MemberWriter::of_type("web_search", out).end();

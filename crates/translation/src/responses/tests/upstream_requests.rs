@@ -195,6 +195,18 @@ fn results_without_ids_are_of_the_calls_of_their_name_in_order() {
 }
 
 #[test]
+fn results_without_ids_and_names_are_of_the_calls_in_order() {
+    let unnamed = || Part::new(PartBody::ToolResult(result("", "x")));
+    let (body, _) = write(&of(vec![
+        turn(TurnRole::Assistant, vec![call("", "a"), call("", "b")]),
+        turn(TurnRole::User, vec![unnamed(), unnamed(), unnamed()]),
+    ]));
+
+    let ids: Vec<_> = body["input"].as_array().expect("items").iter().map(|item| item["call_id"].clone()).collect();
+    assert_eq!(ids, ["call_0", "call_1", "call_0", "call_1", "call_unknown"]);
+}
+
+#[test]
 fn a_long_id_is_the_same_short_one_in_call_and_result() {
     let long = "x".repeat(90);
     let (body, _) = write(&of(vec![
