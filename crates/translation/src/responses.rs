@@ -19,6 +19,7 @@ mod place;
 mod request_reader;
 mod request_writer;
 mod response_object;
+mod result_pairing;
 mod thoughts;
 mod tool_names;
 mod tool_reader;

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::thoughts;
-use super::tool_names::{joined, original};
+use super::tool_names::joined;
 use super::{content_reader, error, usage};
+use crate::conversion::tool_name;
 use crate::json::{self, Fields};
 use crate::neutral::{CallKind, NeutralAnswer, NeutralChoice, Part, PartBody, Stop, StopReason, ToolCall};
 use crate::refusal::TranslationRefusal;
@@ -82,13 +83,13 @@ pub(super) fn call<'b>(fields: &Fields<'b>) -> ToolCall<'b> {
     let namespace = fields.text("namespace");
     ToolCall {
         id: fields.text("call_id").or_else(|| fields.text("id")).unwrap_or_default(),
-        name: joined(namespace.as_deref(), original(fields.text("name").unwrap_or_default())),
+        name: joined(namespace.as_deref(), tool_name::original(fields.text("name").unwrap_or_default())),
         arguments: fields.text(if is_custom { "input" } else { "arguments" }).unwrap_or_default(),
         kind: if is_custom { CallKind::Custom } else { CallKind::Function },
     }
 }
 
-/// What of an answer its status does not say.
+/// The contents of an answer that its status does not tell.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Holds {
     /// A call of a tool.
@@ -97,7 +98,8 @@ pub(super) struct Holds {
     pub(super) refusal: bool,
 }
 
-fn holds_of(parts: &[Part<'_>]) -> Holds {
+/// Returns what the parts of an answer hold.
+pub(super) fn holds_of(parts: &[Part<'_>]) -> Holds {
     Holds {
         call: parts.iter().any(|part| matches!(part.body, PartBody::ToolCall(_))),
         refusal: parts.iter().any(|part| matches!(part.body, PartBody::Refusal(_))),

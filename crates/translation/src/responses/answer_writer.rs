@@ -2,7 +2,10 @@
 
 use serde_json::value::RawValue;
 
-use super::item_writer::{CallForm, CallItem, MessageItem, MessagePart, ThoughtItem, write_call_seal, write_search};
+use super::answer_reader::holds_of;
+use super::item_writer::{
+    CallItem, MessageItem, MessagePart, OutputCallForm, ThoughtItem, Wording, write_call_seal, write_search,
+};
 use super::response_object::{ResponseHead, ResponseState, ResponseStatus};
 use super::{citation, thoughts};
 use crate::json::{self, Fields};
@@ -16,8 +19,7 @@ pub(super) fn write(answer: &NeutralAnswer<'_>, details: &AnswerDetails<'_>) -> 
     let mut output = OutputWriter { details, output: Vec::new(), items: 0, message: Vec::new() };
     let mut status = ResponseStatus::Failed { code: "server_error", message: "the upstream's answer is empty" };
     if let Some(choice) = answer.choices.first() {
-        let has_refusal = choice.parts.iter().any(|part| matches!(part.body, PartBody::Refusal(_)));
-        status = ResponseStatus::of_stop(choice.stop.reason, choice.stop.detail.as_deref(), has_refusal);
+        status = ResponseStatus::of_stop(choice.stop.reason, choice.stop.detail.as_deref(), holds_of(&choice.parts));
         output.choice(choice, status);
     }
     let mut out = Vec::with_capacity(output.output.len() + head.repeated.len() + 512);
@@ -59,10 +61,10 @@ impl OutputWriter<'_> {
                     citation::write(citations, text.chars().count(), &mut annotations);
                 }
                 let logprobs = logprobs.take().map(logprob_elements).unwrap_or_default();
-                self.say(&MessagePart { text, is_refusal: false, annotations: &annotations, logprobs: &logprobs });
+                self.say(&MessagePart { text, wording: Wording::Text, annotations: &annotations, logprobs: &logprobs });
             }
             PartBody::Refusal(text) => {
-                self.say(&MessagePart { text, is_refusal: true, annotations: &[], logprobs: &[] });
+                self.say(&MessagePart { text, wording: Wording::Refusal, annotations: &[], logprobs: &[] });
             }
             PartBody::Thinking(thought) => self.thought(thought),
             PartBody::ToolCall(call) => self.call(call, part),
@@ -101,7 +103,10 @@ impl OutputWriter<'_> {
     fn thought(&mut self, thought: &Thinking<'_>) {
         self.end_message("completed");
         let id = self.item_id("rs");
-        let field = thoughts::field(thought.sealed.as_ref(), thought.is_redacted);
+        let field = match &thought.sealed {
+            Some(sealed) if thought.is_redacted => thoughts::hidden_field(sealed),
+            sealed => thoughts::field(sealed.as_ref()),
+        };
         let is_summary = thought.is_summary;
         ThoughtItem { id: &id, text: &thought.text, is_summary, field: Some(&field) }.write(self.element());
     }
@@ -113,7 +118,7 @@ impl OutputWriter<'_> {
             let id = self.item_id("rs");
             write_call_seal(&id, sealed, &call_id, self.element());
         }
-        let (form, namespaced) = CallForm::of(&call.name, call.kind, self.details.memo);
+        let (form, namespaced) = OutputCallForm::of(&call.name, call.kind, self.details.memo);
         let id = self.item_id(CallItem::id_prefix(&form));
         let item = CallItem { id, call_id, name: call.name.to_string(), namespaced, form };
         item.write(&item.input(&call.arguments), "completed", self.element());

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::place::{Place, note_unknown};
+use super::place::{ItemPlace, note_unknown};
 use crate::conversion::media;
 use crate::json::{self, Fields};
 use crate::loss::{Field, LossReport};
@@ -14,7 +14,7 @@ use crate::refusal::TranslationRefusal;
 /// Reads a content: a text, or a list of parts.
 pub(super) fn content<'b>(
     raw: &'b RawValue,
-    place: Place,
+    place: ItemPlace,
     losses: &mut LossReport,
 ) -> Result<Vec<Part<'b>>, TranslationRefusal> {
     if let Some(text) = json::text(raw) {
@@ -36,7 +36,7 @@ pub(super) fn content<'b>(
     Ok(parts)
 }
 
-fn body<'b>(fields: &Fields<'b>, place: Place, losses: &mut LossReport) -> Option<PartBody<'b>> {
+fn body<'b>(fields: &Fields<'b>, place: ItemPlace, losses: &mut LossReport) -> Option<PartBody<'b>> {
     let kind = fields.text("type").unwrap_or_default();
     match &*kind {
         "input_text" | "output_text" | "text" => {
@@ -69,7 +69,7 @@ pub(super) fn text<'b>(fields: &Fields<'b>) -> PartBody<'b> {
     PartBody::Text { text: fields.text("text").unwrap_or_default(), citations }
 }
 
-fn image<'b>(fields: &Fields<'b>, place: Place, losses: &mut LossReport) -> Option<PartBody<'b>> {
+fn image<'b>(fields: &Fields<'b>, place: ItemPlace, losses: &mut LossReport) -> Option<PartBody<'b>> {
     let source = match (fields.text("image_url"), fields.text("file_id")) {
         (Some(url), _) => media::source_of_url(url),
         (None, Some(id)) => file(id, place, losses),
@@ -88,8 +88,11 @@ fn image<'b>(fields: &Fields<'b>, place: Place, losses: &mut LossReport) -> Opti
     Some(PartBody::Image(Image { source, detail }))
 }
 
-fn document<'b>(fields: &Fields<'b>, place: Place, losses: &mut LossReport) -> Option<PartBody<'b>> {
+fn document<'b>(fields: &Fields<'b>, place: ItemPlace, losses: &mut LossReport) -> Option<PartBody<'b>> {
     let title = fields.text("filename");
+    if fields.text("detail").is_some_and(|detail| detail != "auto") {
+        losses.dropped_at(Field::ImageDetail, place.name());
+    }
     let source = if let Some(data) = fields.text("file_data") {
         match media::source_of_url(data) {
             // Data without the beginning of a data URL: the name alone says what it is.
@@ -118,7 +121,7 @@ fn audio<'b>(fields: &Fields<'b>) -> Option<PartBody<'b>> {
 }
 
 /// A vendor's file is with that vendor alone.
-fn file<'b>(id: Cow<'b, str>, place: Place, losses: &mut LossReport) -> MediaSource<'b> {
+fn file<'b>(id: Cow<'b, str>, place: ItemPlace, losses: &mut LossReport) -> MediaSource<'b> {
     losses.refused(Field::FileIds, place.name());
     MediaSource::FileId(id)
 }

@@ -21,11 +21,11 @@ pub(super) enum PartInWriting {
 
 /// A message whose parts are being written.
 pub(super) struct OpenMessage {
-    /// Its place in the output.
+    /// The message's place in the output.
     pub(super) index: usize,
-    /// Its id.
+    /// The item's id.
     pub(super) id: String,
-    /// Its parts, as far as they are whole.
+    /// The parts, as far as they are whole.
     pub(super) contents: Vec<Vec<u8>>,
     /// The number of those that are open.
     pub(super) open: usize,

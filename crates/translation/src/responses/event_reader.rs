@@ -1,6 +1,7 @@
 //! Streams, read.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -8,14 +9,20 @@ use serde_json::value::RawValue;
 use super::answer_reader::{self, Holds};
 use super::{error, thoughts, usage};
 use crate::events::ServerEvent;
-use crate::json::{Fields, Text};
+use crate::json::{self, Fields, Text};
 use crate::neutral::{
     ErrorKind, NeutralChoice, NeutralError, Part, PartBody, PartDelta, PartKind, Stop, StopReason, StreamEvent,
 };
 use crate::translation::EventReader;
 
-/// What a reader gives its events to.
-type EventSink<'f> = &'f mut dyn FnMut(StreamEvent<'_>);
+/// The receiver of a reader's events.
+type NeutralSink<'f> = &'f mut dyn FnMut(StreamEvent<'_>);
+
+/// A thought of which a summary comes.
+const SUMMARY: PartKind<'static> = PartKind::Thinking { is_summary: true, is_redacted: false };
+
+/// A thought that comes itself.
+const THOUGHT: PartKind<'static> = PartKind::Thinking { is_summary: false, is_redacted: false };
 
 /// A reader of one stream.
 #[derive(Debug, Default)]
@@ -26,7 +33,7 @@ pub(super) struct ResponseEventReader {
     /// The parts of the items that are not whole.
     open: Vec<PartInReading>,
     /// The items of which something has come.
-    seen: Vec<u64>,
+    seen: HashSet<u64>,
     holds: Holds,
 }
 
@@ -36,7 +43,7 @@ struct PartInReading {
     item: u64,
     place: PartPlace,
     part: usize,
-    /// Whether something of it has come.
+    /// True once something of the part has come.
     has_come: bool,
     /// The summary's part that came last.
     summary: u64,
@@ -74,6 +81,8 @@ struct ResponseEvent<'e> {
     annotation: Option<&'e RawValue>,
     #[serde(borrow)]
     response: Option<&'e RawValue>,
+    #[serde(borrow)]
+    error: Option<&'e RawValue>,
 }
 
 impl EventReader for ResponseEventReader {
@@ -81,15 +90,13 @@ impl EventReader for ResponseEventReader {
         let Ok(read) = serde_json::from_str::<ResponseEvent<'_>>(event.data) else { return };
         let name = read.kind.as_ref().map_or(event.name, |kind| &*kind.0);
         match name {
-            "response.output_text.delta" | "response.refusal.delta" => {
-                self.message_delta(&read, name == "response.refusal.delta", found);
-            }
+            "response.output_text.delta" => self.message_delta(&read, PartKind::Text, found),
+            "response.refusal.delta" => self.message_delta(&read, PartKind::Refusal, found),
             "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
                 self.call_delta(&read, found);
             }
-            "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
-                self.thought_delta(&read, name.contains("summary"), found);
-            }
+            "response.reasoning_summary_text.delta" => self.thought_delta(&read, SUMMARY, found),
+            "response.reasoning_text.delta" => self.thought_delta(&read, THOUGHT, found),
             "response.created" | "response.queued" | "response.in_progress" => self.begin(&read, found),
             "response.content_part.added" => self.part_added(&read, found),
             "response.content_part.done" => self.part_done(&read, found),
@@ -98,13 +105,17 @@ impl EventReader for ResponseEventReader {
             "response.output_item.done" => self.item_done(&read, found),
             "response.completed" | "response.incomplete" | "response.failed" => self.end(&read, found),
             "error" => found(StreamEvent::Failed(failure(event.data))),
+            // Servers that are no OpenAI's send their errors without a type.
+            "" | "message" if read.error.is_some_and(|error| !json::is_null(error)) => {
+                found(StreamEvent::Failed(failure(event.data)));
+            }
             _ => {}
         }
     }
 }
 
 impl ResponseEventReader {
-    fn begin(&mut self, read: &ResponseEvent<'_>, found: EventSink<'_>) {
+    fn begin(&mut self, read: &ResponseEvent<'_>, found: NeutralSink<'_>) {
         if std::mem::replace(&mut self.is_begun, true) {
             return;
         }
@@ -117,7 +128,7 @@ impl ResponseEventReader {
         self.open.iter_mut().rev().find(|open| open.item == item && open.place == place)
     }
 
-    fn open(&mut self, item: u64, place: PartPlace, kind: PartKind<'_>, found: EventSink<'_>) -> &mut PartInReading {
+    fn open(&mut self, item: u64, place: PartPlace, kind: PartKind<'_>, found: NeutralSink<'_>) -> &mut PartInReading {
         match kind {
             PartKind::ToolCall { .. } => self.holds.call = true,
             PartKind::Refusal => self.holds.refusal = true,
@@ -125,24 +136,21 @@ impl ResponseEventReader {
         }
         let part = self.next;
         self.next += 1;
-        if !self.seen.contains(&item) {
-            self.seen.push(item);
-        }
+        self.seen.insert(item);
         found(StreamEvent::Open { part, choice: 0, kind });
         self.open.push(PartInReading { item, place, part, has_come: false, summary: 0 });
         self.open.last_mut().expect("it was pushed")
     }
 
-    fn close(&mut self, item: u64, place: PartPlace, found: EventSink<'_>) {
+    fn close(&mut self, item: u64, place: PartPlace, found: NeutralSink<'_>) {
         if let Some(at) = self.open.iter().position(|open| open.item == item && open.place == place) {
             found(StreamEvent::Close { part: self.open.remove(at).part });
         }
     }
 
     /// Reads a piece of a message. Servers that do not say that a part begins are understood too.
-    fn message_delta(&mut self, read: &ResponseEvent<'_>, is_refusal: bool, found: EventSink<'_>) {
+    fn message_delta(&mut self, read: &ResponseEvent<'_>, kind: PartKind<'_>, found: NeutralSink<'_>) {
         let place = PartPlace::Content(read.content_index);
-        let kind = if is_refusal { PartKind::Refusal } else { PartKind::Text };
         let open = match self.find(read.output_index, place).map(|open| open.part) {
             Some(_) => self.find(read.output_index, place).expect("it was found"),
             None => self.open(read.output_index, place, kind, found),
@@ -157,7 +165,7 @@ impl ResponseEventReader {
         }
     }
 
-    fn call_delta(&mut self, read: &ResponseEvent<'_>, found: EventSink<'_>) {
+    fn call_delta(&mut self, read: &ResponseEvent<'_>, found: NeutralSink<'_>) {
         let Some(open) = self.find(read.output_index, PartPlace::Item) else { return };
         open.has_come = true;
         if let Some(Text(delta)) = &read.delta {
@@ -165,13 +173,15 @@ impl ResponseEventReader {
         }
     }
 
-    fn thought_delta(&mut self, read: &ResponseEvent<'_>, is_summary: bool, found: EventSink<'_>) {
-        let kind = PartKind::Thinking { is_summary, is_redacted: false };
+    fn thought_delta(&mut self, read: &ResponseEvent<'_>, kind: PartKind<'_>, found: NeutralSink<'_>) {
+        let place = match kind {
+            PartKind::Thinking { is_summary: true, .. } => read.summary_index,
+            _ => read.content_index,
+        };
         let open = match self.find(read.output_index, PartPlace::Item).is_some() {
             true => self.find(read.output_index, PartPlace::Item).expect("it was found"),
             false => self.open(read.output_index, PartPlace::Item, kind, found),
         };
-        let place = if is_summary { read.summary_index } else { read.content_index };
         let is_next = std::mem::replace(&mut open.summary, place) != place;
         let is_first = !std::mem::replace(&mut open.has_come, true);
         let part = open.part;
@@ -183,7 +193,7 @@ impl ResponseEventReader {
         }
     }
 
-    fn part_added(&mut self, read: &ResponseEvent<'_>, found: EventSink<'_>) {
+    fn part_added(&mut self, read: &ResponseEvent<'_>, found: NeutralSink<'_>) {
         let Some(part) = read.part.and_then(Fields::of) else { return };
         let kind = match part.text("type").as_deref() {
             Some("output_text") => PartKind::Text,
@@ -197,7 +207,7 @@ impl ResponseEventReader {
     }
 
     /// Reads that a part is whole: what of it has not come in pieces comes now.
-    fn part_done(&mut self, read: &ResponseEvent<'_>, found: EventSink<'_>) {
+    fn part_done(&mut self, read: &ResponseEvent<'_>, found: NeutralSink<'_>) {
         let place = PartPlace::Content(read.content_index);
         let Some(part) = read.part.and_then(Fields::of) else { return };
         if let Some(open) = self.find(read.output_index, place).filter(|open| !open.has_come) {
@@ -210,14 +220,14 @@ impl ResponseEventReader {
         self.close(read.output_index, place, found);
     }
 
-    fn annotation(&mut self, read: &ResponseEvent<'_>, found: EventSink<'_>) {
+    fn annotation(&mut self, read: &ResponseEvent<'_>, found: NeutralSink<'_>) {
         let open = self.find(read.output_index, PartPlace::Content(read.content_index));
         if let (Some(open), Some(raw)) = (open, read.annotation) {
             found(StreamEvent::Delta { part: open.part, delta: PartDelta::Citation(raw) });
         }
     }
 
-    fn item_added(&mut self, read: &ResponseEvent<'_>, found: EventSink<'_>) {
+    fn item_added(&mut self, read: &ResponseEvent<'_>, found: NeutralSink<'_>) {
         let Some(item) = read.item.and_then(Fields::of) else { return };
         if matches!(item.text("type").as_deref(), Some("function_call" | "custom_tool_call")) {
             let call = answer_reader::call(&item);
@@ -227,7 +237,7 @@ impl ResponseEventReader {
     }
 
     /// Reads that an item is whole: its end, and whatever of it has not come yet.
-    fn item_done(&mut self, read: &ResponseEvent<'_>, found: EventSink<'_>) {
+    fn item_done(&mut self, read: &ResponseEvent<'_>, found: NeutralSink<'_>) {
         let Some((raw, item)) = read.item.and_then(|raw| Some((raw, Fields::of(raw)?))) else { return };
         let index = read.output_index;
         let kind = item.text("type").unwrap_or_default();
@@ -247,7 +257,7 @@ impl ResponseEventReader {
         self.seen.contains(&index)
     }
 
-    fn call_done(&mut self, index: u64, item: &Fields<'_>, found: EventSink<'_>) {
+    fn call_done(&mut self, index: u64, item: &Fields<'_>, found: NeutralSink<'_>) {
         if let Some(open) = self.find(index, PartPlace::Item).filter(|open| !open.has_come) {
             let call = answer_reader::call(item);
             if !call.arguments.is_empty() {
@@ -258,7 +268,7 @@ impl ResponseEventReader {
         self.close_item(index, found);
     }
 
-    fn thought_done(&mut self, index: u64, item: &Fields<'_>, found: EventSink<'_>) {
+    fn thought_done(&mut self, index: u64, item: &Fields<'_>, found: NeutralSink<'_>) {
         let thought = thoughts::read(item);
         let is_open = self.find(index, PartPlace::Item).is_some();
         if !is_open && thought.text.is_empty() && thought.sealed.is_none() {
@@ -282,15 +292,15 @@ impl ResponseEventReader {
         self.close_item(index, found);
     }
 
-    fn close_item(&mut self, index: u64, found: EventSink<'_>) {
+    fn close_item(&mut self, index: u64, found: NeutralSink<'_>) {
         while let Some(at) = self.open.iter().position(|open| open.item == index) {
             found(StreamEvent::Close { part: self.open.remove(at).part });
         }
     }
 
     /// Gives an item of which nothing has come before.
-    fn new_item(&mut self, index: u64, raw: &RawValue, found: EventSink<'_>) {
-        self.seen.push(index);
+    fn new_item(&mut self, index: u64, raw: &RawValue, found: NeutralSink<'_>) {
+        self.seen.insert(index);
         if let Some(item) = Fields::of(raw).filter(|item| item.text("type").as_deref() == Some("reasoning")) {
             self.thought_done(index, &item, found);
             return;
@@ -302,7 +312,7 @@ impl ResponseEventReader {
         }
     }
 
-    fn whole_part(&mut self, index: u64, part: Part<'_>, found: EventSink<'_>) {
+    fn whole_part(&mut self, index: u64, part: Part<'_>, found: NeutralSink<'_>) {
         let (kind, delta) = match part.body {
             PartBody::Text { text, .. } => (PartKind::Text, Some(PartDelta::Text(text))),
             PartBody::Refusal(text) => (PartKind::Refusal, Some(PartDelta::Text(text))),
@@ -320,7 +330,7 @@ impl ResponseEventReader {
         self.close_item(index, found);
     }
 
-    fn end(&mut self, read: &ResponseEvent<'_>, found: EventSink<'_>) {
+    fn end(&mut self, read: &ResponseEvent<'_>, found: NeutralSink<'_>) {
         self.begin(read, found);
         let fields = read.response.and_then(Fields::of).unwrap_or_default();
         while let Some(open) = self.open.pop() {

@@ -1,10 +1,11 @@
 //! Streams, written: every event in OpenAI's order, and at the end the whole response.
 
+use super::answer_reader::Holds;
+use super::error;
 use super::event_parts::{OpenCall, OpenMessage, OpenText, OpenThought, PartInWriting};
-use super::item_writer::{CallForm, CallItem, MessageItem, write_search};
+use super::item_writer::{CallItem, MessageItem, OutputCallForm, Wording, write_search};
 use super::member_writer::MemberWriter;
 use super::response_object::{ResponseHead, ResponseState, ResponseStatus};
-use super::{error, thoughts};
 use crate::neutral::{CallKind, NeutralError, NeutralUsage, PartDelta, PartKind, StopReason, StreamEvent};
 use crate::translation::{AnswerDetails, EventWriter, RequestMemo};
 
@@ -21,7 +22,7 @@ pub(super) struct ResponseEvents {
     parts: Vec<(usize, PartInWriting)>,
     /// The message that the next text is part of.
     message: Option<OpenMessage>,
-    has_refusal: bool,
+    holds: Holds,
     stop: Option<(StopReason, Option<String>)>,
     usage: Option<NeutralUsage>,
     service_tier: Option<String>,
@@ -41,7 +42,7 @@ impl ResponseEvents {
             items: Vec::new(),
             parts: Vec::new(),
             message: None,
-            has_refusal: false,
+            holds: Holds::default(),
             stop: None,
             usage: None,
             service_tier: None,
@@ -109,11 +110,11 @@ impl ResponseEvents {
 
     fn open(&mut self, part: usize, kind: &PartKind<'_>, out: &mut Vec<u8>) {
         let open = match kind {
-            PartKind::Text => self.open_text(false, out),
-            PartKind::Refusal => self.open_text(true, out),
-            PartKind::Thinking { is_summary, is_redacted } => {
+            PartKind::Text => self.open_text(Wording::Text, out),
+            PartKind::Refusal => self.open_text(Wording::Refusal, out),
+            PartKind::Thinking { .. } => {
                 self.end_message("completed", out);
-                PartInWriting::Thought(OpenThought::new(*is_summary, *is_redacted))
+                PartInWriting::Thought(OpenThought::new(kind))
             }
             PartKind::ToolCall { id, name, kind } => {
                 self.end_message("completed", out);
@@ -139,8 +140,8 @@ impl ResponseEvents {
         self.item_done(index, item, out);
     }
 
-    fn open_text(&mut self, is_refusal: bool, out: &mut Vec<u8>) -> PartInWriting {
-        self.has_refusal |= is_refusal;
+    fn open_text(&mut self, wording: Wording, out: &mut Vec<u8>) -> PartInWriting {
+        self.holds.refusal |= wording == Wording::Refusal;
         if self.message.is_none() {
             let (index, id) = self.new_item("msg");
             let mut item = Vec::new();
@@ -149,7 +150,7 @@ impl ResponseEvents {
             self.message = Some(OpenMessage { index, id, contents: Vec::new(), open: 0 });
         }
         let message = self.message.as_mut().expect("it was opened above");
-        let text = OpenText::new(message, is_refusal);
+        let text = OpenText::new(message, wording);
         message.open += 1;
         message.contents.push(Vec::new());
         let part = text.part();
@@ -161,7 +162,7 @@ impl ResponseEvents {
     }
 
     fn open_call(&mut self, [id, name]: [&str; 2], kind: CallKind) -> PartInWriting {
-        let (form, namespaced) = CallForm::of(name, kind, &self.memo);
+        let (form, namespaced) = OutputCallForm::of(name, kind, &self.memo);
         let item = CallItem { id: String::new(), call_id: id.to_owned(), name: name.to_owned(), namespaced, form };
         PartInWriting::Call(OpenCall::new(item))
     }
@@ -175,9 +176,7 @@ impl ResponseEvents {
             (PartInWriting::Text(text), PartDelta::Citation(raw)) => text.cite(raw, self, out),
             (PartInWriting::Text(text), PartDelta::Logprobs(raw)) => text.logprobs(raw),
             (PartInWriting::Thought(thought), PartDelta::Text(piece)) => thought.push(piece, self, out),
-            (PartInWriting::Thought(thought), PartDelta::Sealed(sealed)) => {
-                thought.field = Some(thoughts::field(Some(sealed), thought.is_redacted));
-            }
+            (PartInWriting::Thought(thought), PartDelta::Sealed(sealed)) => thought.seal(sealed),
             (PartInWriting::Call(call), PartDelta::Sealed(sealed)) => call.seal(sealed),
             (PartInWriting::Call(call), PartDelta::Arguments(piece)) => call.push(piece, self, out),
             _ => {}
@@ -224,7 +223,7 @@ impl ResponseEvents {
     }
 
     fn stop(&mut self, reason: StopReason, detail: Option<&str>, out: &mut Vec<u8>) {
-        let status = ResponseStatus::of_stop(reason, detail, self.has_refusal);
+        let status = ResponseStatus::of_stop(reason, detail, self.holds);
         let is_whole = !matches!(status, ResponseStatus::Incomplete(_));
         self.close_all(if is_whole { "completed" } else { "incomplete" }, out);
         self.stop = Some((reason, detail.map(str::to_owned)));
@@ -234,7 +233,7 @@ impl ResponseEvents {
         self.begin(out);
         self.close_all("completed", out);
         let (reason, detail) = self.stop.take().unwrap_or((StopReason::EndTurn, None));
-        let status = ResponseStatus::of_stop(reason, detail.as_deref(), self.has_refusal);
+        let status = ResponseStatus::of_stop(reason, detail.as_deref(), self.holds);
         let name = match status {
             ResponseStatus::Incomplete(_) => "response.incomplete",
             ResponseStatus::Failed { .. } => "response.failed",
@@ -249,7 +248,7 @@ impl ResponseEvents {
     }
 }
 
-/// What parts write through.
+/// The operations through which parts write.
 impl ResponseEvents {
     /// Begins an item of a part, and returns its place and its id.
     pub(super) fn begin_item(

@@ -1,12 +1,13 @@
 //! A request's `input`, read: items into turns.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, VecDeque};
 
 use serde_json::value::RawValue;
 
 use super::content_reader::content;
-use super::place::{Place, note_unknown};
-use super::thoughts;
+use super::place::{ItemPlace, note_unknown};
+use super::thoughts::{self, CallOrThought};
 use super::tool_names::joined;
 use super::tool_reader::ToolReading;
 use crate::conversion::sealed::Sealed;
@@ -15,23 +16,45 @@ use crate::loss::{Field, LossReport};
 use crate::neutral::{CallKind, Part, PartBody, Tool, ToolCall, ToolResult, Turn, TurnRole};
 use crate::refusal::TranslationRefusal;
 
+/// The fields of calls that are read, or that only say where an item was made.
+const CALL_FIELDS: [&str; 14] = [
+    "type",
+    "id",
+    "call_id",
+    "name",
+    "namespace",
+    "arguments",
+    "input",
+    "action",
+    "operation",
+    "execution",
+    "status",
+    "caller",
+    "environment",
+    "created_by",
+];
+
+/// The fields of results that are read, or that only say where an item was made.
+const RESULT_FIELDS: [&str; 9] =
+    ["type", "id", "call_id", "name", "namespace", "output", "status", "caller", "created_by"];
+
 /// A reader of the items of one request.
 pub(super) struct InputReader<'b, 'l> {
-    /// What was not carried over as it was.
+    /// The report of what was not carried over as it was.
     losses: &'l mut LossReport,
     /// The turns so far.
     turns: Vec<Turn<'b>>,
     /// Tools that items add.
     tools: Vec<Tool<'b>>,
-    /// What the last item that changes the configuration says of it.
+    /// The last item that changes the configuration.
     update: Option<Fields<'b>>,
     /// Seals on calls, by the ids of the calls.
-    call_seals: Vec<Sealed<'b>>,
+    call_seals: HashMap<Cow<'b, str>, VecDeque<Sealed<'b>>>,
     /// Ids of shell calls' items, with the ids of the calls.
-    shell_calls: Vec<(Cow<'b, str>, Cow<'b, str>)>,
+    shell_calls: HashMap<Cow<'b, str>, Cow<'b, str>>,
 }
 
-/// Everything that a request's items say.
+/// The contents of a request's items.
 pub(super) struct InputItems<'b> {
     /// The turns.
     pub(super) turns: Vec<Turn<'b>>,
@@ -49,8 +72,8 @@ impl<'b, 'l> InputReader<'b, 'l> {
             turns: Vec::new(),
             tools: Vec::new(),
             update: None,
-            call_seals: Vec::new(),
-            shell_calls: Vec::new(),
+            call_seals: HashMap::new(),
+            shell_calls: HashMap::new(),
         }
     }
 
@@ -63,14 +86,14 @@ impl<'b, 'l> InputReader<'b, 'l> {
                 return Err(TranslationRefusal::malformed("input", "must be a text or a list"));
             };
             for (index, raw) in items.into_iter().enumerate() {
-                self.item(raw, Place::of_item(index))?;
+                self.item(raw, ItemPlace::of_item(index))?;
             }
         }
         self.seal_calls();
         Ok(InputItems { turns: self.turns, tools: self.tools, update: self.update })
     }
 
-    fn item(&mut self, raw: &'b RawValue, place: Place) -> Result<(), TranslationRefusal> {
+    fn item(&mut self, raw: &'b RawValue, place: ItemPlace) -> Result<(), TranslationRefusal> {
         let Some(fields) = Fields::of(raw) else {
             return Err(TranslationRefusal::malformed(place.name(), "an item must be an object"));
         };
@@ -105,7 +128,7 @@ impl<'b, 'l> InputReader<'b, 'l> {
     }
 
     /// Notes items that no other API knows.
-    fn rare_item(&mut self, fields: Fields<'b>, kind: &str, place: Place) {
+    fn rare_item(&mut self, fields: Fields<'b>, kind: &str, place: ItemPlace) {
         match kind {
             "item_reference" | "compaction" | "compaction_summary" | "compaction_trigger" => {
                 self.losses.refused(Field::StoredState, format!("{}: {kind}", place.name()));
@@ -130,7 +153,7 @@ impl<'b, 'l> InputReader<'b, 'l> {
         }
     }
 
-    fn message(&mut self, fields: &Fields<'b>, place: Place) -> Result<(), TranslationRefusal> {
+    fn message(&mut self, fields: &Fields<'b>, place: ItemPlace) -> Result<(), TranslationRefusal> {
         let role = match fields.text("role").as_deref() {
             Some("user") => TurnRole::User,
             Some("assistant") => TurnRole::Assistant,
@@ -156,19 +179,20 @@ impl<'b, 'l> InputReader<'b, 'l> {
         Ok(())
     }
 
-    fn reasoning(&mut self, fields: &Fields<'b>, place: Place) {
+    fn reasoning(&mut self, fields: &Fields<'b>, place: ItemPlace) {
         note_unknown(fields, &["type", "id", "summary", "content", "encrypted_content", "status"], place, self.losses);
         let thought = thoughts::read(fields);
-        match &thought.sealed {
-            Some(sealed) if thoughts::is_of_call(&thought) => self.call_seals.push(sealed.clone()),
-            _ => self.say(Part::new(PartBody::Thinking(thought))),
+        match thoughts::of_call(thought) {
+            CallOrThought::Call { mark, sealed } => self.call_seals.entry(mark).or_default().push_back(sealed),
+            CallOrThought::Thought(thought) => self.say(Part::new(PartBody::Thinking(thought))),
         }
     }
 
-    fn call(&mut self, fields: &Fields<'b>, kind: &str, place: Place) {
+    fn call(&mut self, fields: &Fields<'b>, kind: &str, place: ItemPlace) {
         if fields.object("caller").is_some_and(|caller| caller.text("type").as_deref() != Some("direct")) {
             self.losses.refused(Field::Items, format!("{}: called by a program", place.name()));
         }
+        note_unknown(fields, &CALL_FIELDS, place, self.losses);
         let id = fields.text("call_id").or_else(|| fields.text("id")).unwrap_or_default();
         let namespace = fields.text("namespace");
         let name = fields.text("name").unwrap_or_default();
@@ -180,7 +204,7 @@ impl<'b, 'l> InputReader<'b, 'l> {
                 (joined(namespace.as_deref(), name), fields.text("input").unwrap_or_default())
             }
             "local_shell_call" => {
-                self.shell_calls.push((fields.text("id").unwrap_or_default(), id.clone()));
+                self.shell_calls.insert(fields.text("id").unwrap_or_default(), id.clone());
                 ("local_shell".into(), arguments("action"))
             }
             "shell_call" => ("shell".into(), arguments("action")),
@@ -192,7 +216,8 @@ impl<'b, 'l> InputReader<'b, 'l> {
         self.say(Part::new(PartBody::ToolCall(ToolCall { id, name, arguments, kind: call_kind })));
     }
 
-    fn result(&mut self, fields: &Fields<'b>, kind: &str, place: Place) -> Result<(), TranslationRefusal> {
+    fn result(&mut self, fields: &Fields<'b>, kind: &str, place: ItemPlace) -> Result<(), TranslationRefusal> {
+        note_unknown(fields, &RESULT_FIELDS, place, self.losses);
         let parts = match fields.get("output") {
             Some(raw) => content(raw, place, self.losses)?,
             None => Vec::new(),
@@ -211,8 +236,7 @@ impl<'b, 'l> InputReader<'b, 'l> {
     /// Reads the result of a tool whose form is the vendor's.
     fn native_result(&mut self, fields: &Fields<'b>, kind: &str) {
         let id = fields.text("call_id").or_else(|| fields.text("id")).unwrap_or_default();
-        let known = self.shell_calls.iter().find(|(item, _)| *item == id);
-        let call_id = known.map_or(id, |(_, call)| call.clone());
+        let call_id = self.shell_calls.get(&id).cloned().unwrap_or(id);
         let is_error = match (kind, fields.text("status").as_deref()) {
             ("apply_patch_call_output", Some("failed")) => Some(true),
             _ => None,
@@ -260,18 +284,16 @@ impl<'b, 'l> InputReader<'b, 'l> {
         }
     }
 
-    /// Puts the seals that came beside calls onto the calls.
+    /// Puts the seals that came beside calls onto the calls. Where an id comes twice, each seal is of another call.
     fn seal_calls(&mut self) {
-        for mut sealed in std::mem::take(&mut self.call_seals) {
-            let parts = self.turns.iter_mut().flat_map(|turn| turn.parts.iter_mut());
-            let is_its = |part: &&mut Part<'_>| match &part.body {
-                PartBody::ToolCall(call) => sealed.id.as_deref() == thoughts::call_mark(&call.id).as_deref(),
-                _ => false,
-            };
-            if let Some(part) = { parts }.find(is_its) {
-                sealed.id = None;
-                part.sealed = Some(sealed);
-            }
+        if self.call_seals.is_empty() {
+            return;
+        }
+        for part in self.turns.iter_mut().flat_map(|turn| turn.parts.iter_mut()) {
+            let PartBody::ToolCall(call) = &part.body else { continue };
+            let mark = thoughts::call_mark(&call.id);
+            let waiting = mark.and_then(|mark| self.call_seals.get_mut(mark.as_str()));
+            part.sealed = waiting.and_then(VecDeque::pop_front);
         }
     }
 }

@@ -1,62 +1,26 @@
 //! Turns, written as the items of a request's `input`.
 
-use std::borrow::Cow;
-
 use super::content_writer::write_content;
 use super::member_writer::{ElementWriter, MemberWriter};
-use super::tool_names;
-use crate::conversion::tool_id;
+use super::result_pairing::ResultPairing;
+use crate::conversion::tool_name;
 use crate::family::DialectFamily;
 use crate::loss::{Field, LossReport};
 use crate::neutral::{CallKind, Part, PartBody, Thinking, ToolCall, ToolResult, Turn, TurnRole};
-
-/// The longest id of a call.
-const LONGEST_ID: usize = 64;
 
 /// A writer of the items of one request.
 pub(super) struct InputWriter<'l, 'o, 'w> {
     list: &'l mut ElementWriter<'o>,
     losses: &'w mut LossReport,
-    ids: CallIds,
+    ids: ResultPairing,
     /// The items that needed an id which nobody gave.
     made: usize,
-}
-
-/// Ids of calls, for APIs that may have none: a result is of the first call of its name that has none yet.
-#[derive(Default)]
-struct CallIds {
-    made: usize,
-    /// The calls without a result: names and ids.
-    open: Vec<(String, String)>,
-}
-
-impl CallIds {
-    fn of_call<'c>(&mut self, call: &'c ToolCall<'_>) -> Cow<'c, str> {
-        if !call.id.is_empty() {
-            return tool_id::bounded(&call.id, LONGEST_ID);
-        }
-        let id = format!("call_{}", self.made);
-        self.made += 1;
-        self.open.push((call.name.to_string(), id.clone()));
-        Cow::Owned(id)
-    }
-
-    fn of_result<'r>(&mut self, result: &'r ToolResult<'_>) -> Cow<'r, str> {
-        if !result.call_id.is_empty() {
-            return tool_id::bounded(&result.call_id, LONGEST_ID);
-        }
-        let is_its = |(name, _): &(String, String)| result.name.as_deref().is_none_or(|of| of == name);
-        match self.open.iter().position(is_its) {
-            Some(at) => Cow::Owned(self.open.remove(at).1),
-            None => Cow::Borrowed("call_unknown"),
-        }
-    }
 }
 
 impl<'l, 'o, 'w> InputWriter<'l, 'o, 'w> {
     /// Makes a writer to a list.
     pub(super) fn new(list: &'l mut ElementWriter<'o>, losses: &'w mut LossReport) -> Self {
-        Self { list, losses, ids: CallIds::default(), made: 0 }
+        Self { list, losses, ids: ResultPairing::default(), made: 0 }
     }
 
     /// Writes every turn.
@@ -195,7 +159,7 @@ impl<'l, 'o, 'w> InputWriter<'l, 'o, 'w> {
         };
         let mut item = MemberWriter::of_type(kind, self.list.element());
         item.text("call_id", &id);
-        item.text("name", &tool_names::written(&call.name));
+        item.text("name", &tool_name::written(&call.name));
         // A call without arguments is an empty object: no text is no JSON.
         let is_empty = call.kind == CallKind::Function && call.arguments.trim().is_empty();
         item.text(field, if is_empty { "{}" } else { &call.arguments });
@@ -248,7 +212,7 @@ impl<'l, 'o, 'w> InputWriter<'l, 'o, 'w> {
     }
 }
 
-/// What a model can have said in a message.
+/// The words of a model in a message.
 enum Said<'p> {
     Text(&'p str),
     Refusal(&'p str),

@@ -12,19 +12,19 @@ use crate::translation::{NativeCall, RequestMemo};
 
 /// The form of a call in the client's API.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum CallForm {
+pub(super) enum OutputCallForm {
     /// A call of a function.
     Function,
     /// A call of a tool of free text.
     Custom {
-        /// Whether the upstream knows the tool as a function, so that the text is in its arguments.
+        /// True where the upstream knows the tool as a function, so that the text is in its arguments.
         is_wrapped: bool,
     },
     /// A call that only this API has.
     Native(NativeCall),
 }
 
-impl CallForm {
+impl OutputCallForm {
     /// Returns the form of a call to the tool called `name`.
     pub(super) fn of(name: &str, kind: CallKind, memo: &RequestMemo) -> (Self, Option<NativeCall>) {
         let native = memo.native_tools.iter().find(|tool| tool.function == name).map(|tool| tool.call.clone());
@@ -51,24 +51,24 @@ pub(super) struct CallItem {
     /// The namespace and the name in it, where the client's tool has one.
     pub(super) namespaced: Option<NativeCall>,
     /// The form of the call.
-    pub(super) form: CallForm,
+    pub(super) form: OutputCallForm,
 }
 
 impl CallItem {
     /// Writes the item with its input as far as it is known.
     pub(super) fn write(&self, input: &str, status: &str, out: &mut Vec<u8>) {
         match &self.form {
-            CallForm::Function => self.write_named(["function_call", "arguments"], input, Some(status), out),
-            CallForm::Custom { .. } => self.write_named(["custom_tool_call", "input"], input, None, out),
-            CallForm::Native(call) => self.write_native(call, input, out),
+            OutputCallForm::Function => self.write_named(["function_call", "arguments"], input, Some(status), out),
+            OutputCallForm::Custom { .. } => self.write_named(["custom_tool_call", "input"], input, None, out),
+            OutputCallForm::Native(call) => self.write_native(call, input, out),
         }
     }
 
     /// Returns the whole input as the client's API writes it.
     pub(super) fn input<'a>(&self, arguments: &'a str) -> std::borrow::Cow<'a, str> {
         match self.form {
-            CallForm::Custom { is_wrapped: true } => custom_tool::unwrap(arguments),
-            CallForm::Function if arguments.trim().is_empty() => "{}".into(),
+            OutputCallForm::Custom { is_wrapped: true } => custom_tool::unwrap(arguments),
+            OutputCallForm::Function if arguments.trim().is_empty() => "{}".into(),
             _ => arguments.into(),
         }
     }
@@ -133,14 +133,14 @@ impl CallItem {
     }
 
     /// Returns the beginning of the ids of items of this form.
-    pub(super) const fn id_prefix(form: &CallForm) -> &'static str {
+    pub(super) const fn id_prefix(form: &OutputCallForm) -> &'static str {
         match form {
-            CallForm::Function => "fc",
-            CallForm::Custom { .. } => "ctc",
-            CallForm::Native(NativeCall::LocalShell) => "lsh",
-            CallForm::Native(NativeCall::Shell) => "sh",
-            CallForm::Native(NativeCall::ApplyPatch) => "apc",
-            CallForm::Native(NativeCall::ToolSearch | NativeCall::Namespaced { .. }) => "tsc",
+            OutputCallForm::Function => "fc",
+            OutputCallForm::Custom { .. } => "ctc",
+            OutputCallForm::Native(NativeCall::LocalShell) => "lsh",
+            OutputCallForm::Native(NativeCall::Shell) => "sh",
+            OutputCallForm::Native(NativeCall::ApplyPatch) => "apc",
+            OutputCallForm::Native(NativeCall::ToolSearch | NativeCall::Namespaced { .. }) => "tsc",
         }
     }
 }
@@ -151,7 +151,7 @@ pub(super) struct ThoughtItem<'t> {
     pub(super) id: &'t str,
     /// The thought.
     pub(super) text: &'t str,
-    /// Whether the text is a summary.
+    /// True where the text is a summary.
     pub(super) is_summary: bool,
     /// The opaque field.
     pub(super) field: Option<&'t str>,
@@ -191,9 +191,9 @@ pub(super) fn write_call_seal(id: &str, sealed: &Sealed<'_>, call_id: &str, out:
 pub(super) struct MessageItem<'m> {
     /// The item's id.
     pub(super) id: &'m str,
-    /// How far it has come.
+    /// The status.
     pub(super) status: &'m str,
-    /// Its parts: the elements of a JSON list.
+    /// The parts: the elements of a JSON list.
     pub(super) content: &'m [u8],
 }
 
@@ -212,12 +212,21 @@ impl MessageItem<'_> {
     }
 }
 
+/// The kind of a model's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wording {
+    /// An answer.
+    Text,
+    /// A refusal.
+    Refusal,
+}
+
 /// A part of a message of the model's.
 pub(super) struct MessagePart<'m> {
-    /// Its words.
+    /// The words.
     pub(super) text: &'m str,
-    /// Whether they are a refusal's.
-    pub(super) is_refusal: bool,
+    /// The kind of words.
+    pub(super) wording: Wording,
     /// The citations: the elements of a JSON list.
     pub(super) annotations: &'m [u8],
     /// The probabilities of the tokens: the elements of a JSON list.
@@ -227,7 +236,7 @@ pub(super) struct MessagePart<'m> {
 impl MessagePart<'_> {
     /// Writes the part.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        if self.is_refusal {
+        if self.wording == Wording::Refusal {
             let mut part = MemberWriter::of_type("refusal", out);
             part.text("refusal", self.text);
             part.end();

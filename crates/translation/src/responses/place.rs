@@ -5,14 +5,14 @@ use crate::loss::{Field, LossKind, LossReport};
 
 /// A place in a request's `input`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct ItemPlace {
     /// The item.
     pub(super) item: usize,
     /// The part of its content.
     pub(super) part: Option<usize>,
 }
 
-impl Place {
+impl ItemPlace {
     /// Makes the place of an item.
     pub(super) const fn of_item(item: usize) -> Self {
         Self { item, part: None }
@@ -32,10 +32,10 @@ impl Place {
     }
 }
 
-/// Notes every field of an object that is none of `known`.
-pub(super) fn note_unknown(fields: &Fields<'_>, known: &[&str], place: Place, losses: &mut LossReport) {
+/// Notes every field of an object that is none of `known` and says something.
+pub(super) fn note_unknown(fields: &Fields<'_>, known: &[&str], place: ItemPlace, losses: &mut LossReport) {
     for (name, raw) in fields.iter() {
-        if !known.contains(&name) && !crate::json::is_null(raw) {
+        if !known.contains(&name) && !matches!(raw.get(), "null" | "false") {
             losses.dropped_at(Field::Other, format!("{}.{name}", place.name()));
         }
     }

@@ -1,11 +1,12 @@
 //! The response object: of a whole answer, and in the first and last events of a stream.
 
+use super::answer_reader::Holds;
 use super::member_writer::MemberWriter;
 use super::usage;
 use crate::neutral::{NeutralUsage, StopReason};
 use crate::translation::AnswerDetails;
 
-/// What is the same in every object of one response.
+/// The members that are the same in every object of one response.
 #[derive(Debug, Clone)]
 pub(super) struct ResponseHead {
     /// The id.
@@ -14,7 +15,7 @@ pub(super) struct ResponseHead {
     pub(super) created: u64,
     /// The model that writes it.
     pub(super) model: String,
-    /// What the API repeats of the request: members of the object.
+    /// The fields of the request that the API repeats: members of the object.
     pub(super) repeated: String,
 }
 
@@ -67,7 +68,7 @@ impl ResponseHead {
     }
 }
 
-/// How far a response has come.
+/// The state of a response at one moment.
 pub(super) struct ResponseState<'s> {
     /// The status.
     pub(super) status: &'s ResponseStatus<'s>,
@@ -82,13 +83,13 @@ pub(super) struct ResponseState<'s> {
 /// The status of a response, with what it is said for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ResponseStatus<'s> {
-    /// It is being written.
+    /// The response is being written.
     InProgress,
-    /// It is whole.
+    /// The response is whole.
     Completed,
-    /// It was ended before it was whole, for a reason that the API has a name for or not.
+    /// The response was ended before it was whole, for a reason that the API has a name for or not.
     Incomplete(Option<&'static str>),
-    /// It failed.
+    /// The response failed.
     Failed {
         /// The code.
         code: &'s str,
@@ -99,11 +100,11 @@ pub(super) enum ResponseStatus<'s> {
 
 impl<'s> ResponseStatus<'s> {
     /// Returns the status of an answer that has ended. Only what is whole is completed.
-    pub(super) fn of_stop(reason: StopReason, detail: Option<&'s str>, has_refusal: bool) -> Self {
+    pub(super) fn of_stop(reason: StopReason, detail: Option<&'s str>, holds: Holds) -> Self {
         match reason {
             StopReason::EndTurn | StopReason::StopText | StopReason::ToolUse => Self::Completed,
             // The words of a refusal are this API's own form of it.
-            StopReason::Refusal if has_refusal => Self::Completed,
+            StopReason::Refusal if holds.refusal => Self::Completed,
             StopReason::MaxTokens | StopReason::ContextWindow => Self::Incomplete(Some("max_output_tokens")),
             StopReason::Refusal | StopReason::ContentFilter | StopReason::Recitation => {
                 Self::Incomplete(Some("content_filter"))

@@ -1,4 +1,4 @@
-//! What the API's readers and writers must hold.
+//! Behaviours of the API's readers and writers.
 
 mod answer_reading;
 mod answer_writing;

@@ -46,14 +46,19 @@ fn texts<'b>(fields: &Fields<'b>, name: &str) -> Cow<'b, str> {
     })
 }
 
+/// Returns the text of `encrypted_content` for a thought that its vendor has hidden.
+pub(super) fn hidden_field(sealed: &Sealed<'_>) -> String {
+    match sealed.maker {
+        DialectFamily::Responses => field(Some(sealed)),
+        _ => carried(sealed, REDACTED.to_owned()),
+    }
+}
+
 /// Returns the text of `encrypted_content` for a thought.
-pub(super) fn field(sealed: Option<&Sealed<'_>>, is_redacted: bool) -> String {
+pub(super) fn field(sealed: Option<&Sealed<'_>>) -> String {
     let Some(sealed) = sealed else {
         return Sealed::new(DialectFamily::Chat, "").to_field(DialectFamily::Responses).into_owned();
     };
-    if is_redacted && sealed.maker != DialectFamily::Responses {
-        return carried(sealed, REDACTED.to_owned());
-    }
     sealed.to_field(DialectFamily::Responses).into_owned()
 }
 
@@ -72,11 +77,26 @@ pub(super) fn call_mark(id: &str) -> Option<String> {
     (!id.is_empty()).then(|| format!("{CALL}{id}"))
 }
 
-/// Tells whether a thought is nothing but the seal on a call.
-pub(super) fn is_of_call(thought: &Thinking<'_>) -> bool {
-    thought.text.is_empty() && thought.sealed.as_ref().is_some_and(is_call_seal)
+/// A reasoning item: a thought, or nothing but the seal on a call.
+pub(super) enum CallOrThought<'b> {
+    /// The seal on a call.
+    Call {
+        /// The id of the carried seal, which names the call.
+        mark: Cow<'b, str>,
+        /// The seal itself.
+        sealed: Sealed<'b>,
+    },
+    /// A thought.
+    Thought(Thinking<'b>),
 }
 
-fn is_call_seal(sealed: &Sealed<'_>) -> bool {
-    sealed.maker != DialectFamily::Responses && sealed.id.as_ref().is_some_and(|id| id.starts_with(CALL))
+/// Tells a thought from the seal on a call.
+pub(super) fn of_call(mut thought: Thinking<'_>) -> CallOrThought<'_> {
+    let is_call = |sealed: &mut Sealed<'_>| {
+        sealed.maker != DialectFamily::Responses && sealed.id.as_ref().is_some_and(|id| id.starts_with(CALL))
+    };
+    match thought.sealed.take_if(|sealed| thought.text.is_empty() && is_call(sealed)) {
+        Some(mut sealed) => CallOrThought::Call { mark: sealed.id.take().unwrap_or_default(), sealed },
+        None => CallOrThought::Thought(thought),
+    }
 }

@@ -12,11 +12,11 @@ use crate::loss::{Field, LossReport};
 use crate::neutral::{ServerTool, Tool, ToolChoice, ToolKind};
 use crate::refusal::TranslationRefusal;
 
-/// What is read of tools.
+/// A reader of tools.
 pub(super) struct ToolReading<'b, 'r> {
     /// The tools that were found.
     pub(super) tools: &'r mut Vec<Tool<'b>>,
-    /// What was not carried over as it was.
+    /// The report of what was not carried over as it was.
     pub(super) losses: &'r mut LossReport,
 }
 

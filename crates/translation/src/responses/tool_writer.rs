@@ -1,9 +1,11 @@
 //! Tools on offer and the rule of their choice, written.
 
+use std::collections::HashMap;
+
 use super::member_writer::{ElementWriter, MemberWriter};
 use super::place::dropped_as;
-use super::tool_names;
 use crate::conversion::client_tool::ClientTool;
+use crate::conversion::tool_name;
 use crate::json::Fields;
 use crate::loss::{Field, LossReport};
 use crate::neutral::{NeutralRequest, ServerTool, Tool, ToolChoice, ToolKind};
@@ -26,7 +28,9 @@ const OWN: [&str; 12] = [
 
 /// Writes a request's tools and the rules of their use.
 pub(super) fn write(request: &NeutralRequest<'_>, object: &mut MemberWriter<'_>, losses: &mut LossReport) {
+    // Without tools their rules say nothing, and servers refuse them.
     if !request.tools.is_empty() {
+        write_rules(request, object);
         let mut list = ElementWriter::begin(object.key("tools"));
         for tool in &request.tools {
             if tool.cache.is_some() {
@@ -36,8 +40,17 @@ pub(super) fn write(request: &NeutralRequest<'_>, object: &mut MemberWriter<'_>,
         }
         list.end();
     }
+}
+
+fn write_rules(request: &NeutralRequest<'_>, object: &mut MemberWriter<'_>) {
     if let Some(choice) = &request.tool_choice {
-        write_choice(choice, &request.tools, object);
+        let kinds = match choice {
+            ToolChoice::Tool(_) | ToolChoice::Allowed { .. } => {
+                request.tools.iter().map(|tool| (&*tool.name, &tool.kind)).collect()
+            }
+            ToolChoice::Auto | ToolChoice::None | ToolChoice::Any => HashMap::new(),
+        };
+        write_choice(choice, &kinds, object);
     }
     if let Some(parallel) = request.parallel_calls {
         object.raw("parallel_tool_calls", if parallel { "true" } else { "false" });
@@ -52,7 +65,7 @@ fn write_tool(tool: &Tool<'_>, list: &mut ElementWriter<'_>, losses: &mut LossRe
         }
         ToolKind::Custom { grammar } => {
             let mut object = MemberWriter::of_type("custom", list.element());
-            object.text("name", &tool_names::written(&tool.name));
+            object.text("name", &tool_name::written(&tool.name));
             object.optional_text("description", tool.description.as_deref());
             if let Some((syntax, definition)) = grammar {
                 let mut format = MemberWriter::of_type("grammar", object.key("format"));
@@ -74,7 +87,7 @@ struct Schema<'s> {
 
 fn write_function(tool: &Tool<'_>, schema: &Schema<'_>, list: &mut ElementWriter<'_>) {
     let mut object = MemberWriter::of_type("function", list.element());
-    object.text("name", &tool_names::written(&tool.name));
+    object.text("name", &tool_name::written(&tool.name));
     object.optional_text("description", tool.description.as_deref());
     object.raw("parameters", schema.json);
     // Where nothing is said the API is strict, unlike every other.
@@ -147,18 +160,21 @@ fn write_location(raw: &serde_json::value::RawValue, object: &mut MemberWriter<'
     }
 }
 
-fn write_choice(choice: &ToolChoice<'_>, tools: &[Tool<'_>], object: &mut MemberWriter<'_>) {
+/// The kinds of a request's tools by their names.
+type ToolKinds<'t, 'b> = HashMap<&'t str, &'t ToolKind<'b>>;
+
+fn write_choice(choice: &ToolChoice<'_>, kinds: &ToolKinds<'_, '_>, object: &mut MemberWriter<'_>) {
     match choice {
         ToolChoice::Auto => object.text("tool_choice", "auto"),
         ToolChoice::None => object.text("tool_choice", "none"),
         ToolChoice::Any => object.text("tool_choice", "required"),
-        ToolChoice::Tool(name) => write_named(name, tools, object.key("tool_choice")),
+        ToolChoice::Tool(name) => write_named(name, kinds, object.key("tool_choice")),
         ToolChoice::Allowed { names, is_required } => {
             let mut allowed = MemberWriter::of_type("allowed_tools", object.key("tool_choice"));
             allowed.text("mode", if *is_required { "required" } else { "auto" });
             let mut list = ElementWriter::begin(allowed.key("tools"));
             for name in names {
-                write_named(name, tools, list.element());
+                write_named(name, kinds, list.element());
             }
             list.end();
             allowed.end();
@@ -167,9 +183,8 @@ fn write_choice(choice: &ToolChoice<'_>, tools: &[Tool<'_>], object: &mut Member
 }
 
 /// Writes the name of a tool with its type.
-fn write_named(name: &str, tools: &[Tool<'_>], out: &mut Vec<u8>) {
-    let kind = tools.iter().find(|tool| tool.name == name).map(|tool| &tool.kind);
-    let kind = match kind {
+fn write_named(name: &str, kinds: &ToolKinds<'_, '_>, out: &mut Vec<u8>) {
+    let kind = match kinds.get(name) {
         Some(ToolKind::Custom { .. }) => "custom",
         Some(ToolKind::Server(server)) if is_search(&server.kind) => {
             MemberWriter::of_type("web_search", out).end();
@@ -178,6 +193,6 @@ fn write_named(name: &str, tools: &[Tool<'_>], out: &mut Vec<u8>) {
         _ => "function",
     };
     let mut object = MemberWriter::of_type(kind, out);
-    object.text("name", &tool_names::written(name));
+    object.text("name", &tool_name::written(name));
     object.end();
 }

@@ -5,17 +5,17 @@ use crate::conversion::custom_tool::InputUnwrapping;
 use crate::conversion::sealed::Sealed;
 use crate::family::DialectFamily;
 use crate::responses::event_writer::ResponseEvents;
-use crate::responses::item_writer::{CallForm, CallItem, write_call_seal};
+use crate::responses::item_writer::{CallItem, OutputCallForm, write_call_seal};
 
 /// A call. Its item begins with its first argument, so that a seal on it can stand before it.
 pub(in crate::responses) struct OpenCall {
     item: CallItem,
     arguments: String,
     free_text: InputUnwrapping,
-    /// What of the free text is written.
+    /// The bytes of the input that are written.
     written: usize,
     sealed: Option<Sealed<'static>>,
-    /// Its place in the output, once it has begun.
+    /// The item's place in the output, once it has begun.
     index: Option<usize>,
     head: Vec<u8>,
 }
@@ -66,7 +66,7 @@ impl OpenCall {
             let mut item = Vec::new();
             id.clone_into(&mut begun.id);
             // A form of the API's own comes whole.
-            let input = if matches!(begun.form, CallForm::Native(_)) { &*self.arguments } else { "" };
+            let input = if matches!(begun.form, OutputCallForm::Native(_)) { &*self.arguments } else { "" };
             begun.write(input, "in_progress", &mut item);
             item
         };
@@ -83,12 +83,12 @@ impl OpenCall {
         }
         self.arguments.push_str(piece);
         match self.item.form {
-            CallForm::Native(_) => {}
-            CallForm::Function | CallForm::Custom { is_wrapped: false } => {
+            OutputCallForm::Native(_) => {}
+            OutputCallForm::Function | OutputCallForm::Custom { is_wrapped: false } => {
                 self.begin(events, out);
                 self.write_piece(piece, events, out);
             }
-            CallForm::Custom { is_wrapped: true } => {
+            OutputCallForm::Custom { is_wrapped: true } => {
                 self.begin(events, out);
                 let mut text = String::new();
                 self.free_text.push(piece, &mut text);
@@ -103,7 +103,7 @@ impl OpenCall {
         }
         self.written += piece.len();
         let name = match self.item.form {
-            CallForm::Function => "response.function_call_arguments.delta",
+            OutputCallForm::Function => "response.function_call_arguments.delta",
             _ => "response.custom_tool_call_input.delta",
         };
         events.event(name, out, |object| {
@@ -118,13 +118,13 @@ impl OpenCall {
         let arguments = std::mem::take(&mut self.arguments);
         let input = self.item.input(&arguments);
         // What could not be written piece by piece: arguments of another form, and those of a call without any.
-        if let Some(rest) = input.get(self.written..).filter(|_| !matches!(self.item.form, CallForm::Native(_))) {
+        if let Some(rest) = input.get(self.written..).filter(|_| !matches!(self.item.form, OutputCallForm::Native(_))) {
             self.write_piece(rest, events, out);
         }
         let done = match self.item.form {
-            CallForm::Function => Some(("response.function_call_arguments.done", "arguments")),
-            CallForm::Custom { .. } => Some(("response.custom_tool_call_input.done", "input")),
-            CallForm::Native(_) => None,
+            OutputCallForm::Function => Some(("response.function_call_arguments.done", "arguments")),
+            OutputCallForm::Custom { .. } => Some(("response.custom_tool_call_input.done", "input")),
+            OutputCallForm::Native(_) => None,
         };
         if let Some((name, field)) = done {
             events.event(name, out, |object| {

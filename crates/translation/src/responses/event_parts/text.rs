@@ -6,7 +6,7 @@ use super::{OpenMessage, head};
 use crate::responses::answer_writer::logprob_elements;
 use crate::responses::citation;
 use crate::responses::event_writer::ResponseEvents;
-use crate::responses::item_writer::MessagePart;
+use crate::responses::item_writer::{MessagePart, Wording};
 use crate::responses::member_writer::MemberWriter;
 
 /// A text of a message.
@@ -17,7 +17,7 @@ pub(in crate::responses) struct OpenText {
     pub(in crate::responses) place: usize,
     /// The members that every event of the text has.
     pub(in crate::responses) head: Vec<u8>,
-    is_refusal: bool,
+    wording: Wording,
     text: String,
     annotations: Vec<u8>,
     cited: u64,
@@ -42,13 +42,13 @@ fn write_elements(name: &str, elements: &[u8], object: &mut MemberWriter<'_>) {
 
 impl OpenText {
     /// Makes the next text of a message.
-    pub(in crate::responses) fn new(message: &OpenMessage, is_refusal: bool) -> Self {
+    pub(in crate::responses) fn new(message: &OpenMessage, wording: Wording) -> Self {
         let place = message.contents.len();
         Self {
             message: message.index,
             place,
             head: head(&message.id, message.index, Some(("content_index", place))),
-            is_refusal,
+            wording,
             text: String::new(),
             annotations: Vec::new(),
             cited: 0,
@@ -62,7 +62,7 @@ impl OpenText {
         let mut part = Vec::with_capacity(self.text.len() + 64);
         MessagePart {
             text: &self.text,
-            is_refusal: self.is_refusal,
+            wording: self.wording,
             annotations: &self.annotations,
             logprobs: &self.logprobs,
         }
@@ -74,11 +74,14 @@ impl OpenText {
     pub(in crate::responses) fn push(&mut self, piece: &str, events: &mut ResponseEvents, out: &mut Vec<u8>) {
         self.text.push_str(piece);
         let logprobs = std::mem::take(&mut self.next_logprobs);
-        let name = if self.is_refusal { "response.refusal.delta" } else { "response.output_text.delta" };
+        let name = match self.wording {
+            Wording::Text => "response.output_text.delta",
+            Wording::Refusal => "response.refusal.delta",
+        };
         events.event(name, out, |object| {
             object.members(&self.head);
             object.text("delta", piece);
-            if !self.is_refusal {
+            if self.wording == Wording::Text {
                 write_elements("logprobs", &logprobs, object);
             }
         });
@@ -109,12 +112,14 @@ impl OpenText {
 
     /// Writes that the text is whole. The part is returned.
     pub(in crate::responses) fn close(&self, events: &mut ResponseEvents, out: &mut Vec<u8>) -> Vec<u8> {
-        let (name, field) =
-            if self.is_refusal { ("response.refusal.done", "refusal") } else { ("response.output_text.done", "text") };
+        let (name, field) = match self.wording {
+            Wording::Text => ("response.output_text.done", "text"),
+            Wording::Refusal => ("response.refusal.done", "refusal"),
+        };
         events.event(name, out, |object| {
             object.members(&self.head);
             object.text(field, &self.text);
-            if !self.is_refusal {
+            if self.wording == Wording::Text {
                 write_elements("logprobs", &self.logprobs, object);
             }
         });

@@ -1,6 +1,8 @@
 //! Thoughts.
 
 use super::head;
+use crate::conversion::sealed::Sealed;
+use crate::neutral::PartKind;
 use crate::responses::event_writer::ResponseEvents;
 use crate::responses::item_writer::ThoughtItem;
 use crate::responses::member_writer::MemberWriter;
@@ -9,9 +11,8 @@ use crate::responses::thoughts;
 /// A thought. Its item begins with its first word or its seal: one that has neither is none.
 pub(in crate::responses) struct OpenThought {
     /// The opaque field, once it is known.
-    pub(in crate::responses) field: Option<String>,
-    /// Whether the vendor has hidden it.
-    pub(in crate::responses) is_redacted: bool,
+    field: Option<String>,
+    is_redacted: bool,
     is_summary: bool,
     text: String,
     /// The item's place and id, once it has begun.
@@ -21,8 +22,16 @@ pub(in crate::responses) struct OpenThought {
 
 impl OpenThought {
     /// Makes a thought.
-    pub(in crate::responses) fn new(is_summary: bool, is_redacted: bool) -> Self {
+    pub(in crate::responses) fn new(kind: &PartKind<'_>) -> Self {
+        let is_summary = matches!(kind, PartKind::Thinking { is_summary: true, .. });
+        let is_redacted = matches!(kind, PartKind::Thinking { is_redacted: true, .. });
         Self { field: None, is_redacted, is_summary, text: String::new(), item: None, head: Vec::new() }
+    }
+
+    /// Keeps the seal on the thought.
+    pub(in crate::responses) fn seal(&mut self, sealed: &Sealed<'_>) {
+        self.field =
+            Some(if self.is_redacted { thoughts::hidden_field(sealed) } else { thoughts::field(Some(sealed)) });
     }
 
     fn write(&self, id: &str, field: Option<&str>) -> Vec<u8> {
@@ -108,7 +117,7 @@ impl OpenThought {
                 object.raw("part", &part);
             });
         }
-        let field = self.field.take().unwrap_or_else(|| thoughts::field(None, false));
+        let field = self.field.take().unwrap_or_else(|| thoughts::field(None));
         let (index, id) = self.item.take().expect("it was begun above");
         let item = self.write(&id, Some(&field));
         events.end_item(index, item, out);

@@ -156,6 +156,16 @@ fn items_that_no_other_api_has_are_named() {
         ),
         (r#"{"role":"user","content":[{"type":"input_image","file_id":"file_1"}]}"#, Field::FileIds, LossKind::Refused),
         (r#"{"role":"user","content":[{"type":"input_hologram"}]}"#, Field::Items, LossKind::Dropped),
+        (
+            r#"{"type":"function_call","call_id":"c","name":"f","arguments":"{}","async":true}"#,
+            Field::Other,
+            LossKind::Dropped,
+        ),
+        (
+            r#"{"role":"user","content":[{"type":"input_file","file_url":"https://x.example","detail":"high"}]}"#,
+            Field::ImageDetail,
+            LossKind::Dropped,
+        ),
         (r#"{"role":"assistant","content":"a","phase":"commentary"}"#, Field::Other, LossKind::Dropped),
     ];
     for (item, lost, kind) in cases {

@@ -120,7 +120,10 @@ fn a_failure_is_no_end() {
     let failed = r#"{"type":"response.failed","response":{"id":"r","status":"failed","error":{"code":"rate_limit_exceeded","message":"slow"},"output":[]}}"#;
     let flat = r#"{"type":"error","code":"server_error","message":"oops","param":null,"sequence_number":3}"#;
     let nested = r#"{"type":"error","error":{"type":"server_error","code":null,"message":"oops"}}"#;
-    for (event, kind, words) in [(failed, "RateLimit", "slow"), (flat, "Server", "oops"), (nested, "Server", "oops")] {
+    let bare = r#"{"error":{"message":"oops","code":500}}"#;
+    for (event, kind, words) in
+        [(bare, "Server", "oops"), (failed, "RateLimit", "slow"), (flat, "Server", "oops"), (nested, "Server", "oops")]
+    {
         let found = read_stream(&[CREATED, event]);
         let last = found.last().expect("an event");
         assert!(last.starts_with("Failed") && last.contains(kind) && last.contains(words), "{last}");

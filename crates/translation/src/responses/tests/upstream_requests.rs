@@ -195,6 +195,18 @@ fn results_without_ids_are_of_the_calls_of_their_name_in_order() {
 }
 
 #[test]
+fn results_without_ids_and_names_are_of_the_calls_in_order() {
+    let unnamed = || Part::new(PartBody::ToolResult(result("", "x")));
+    let (body, _) = write(&of(vec![
+        turn(TurnRole::Assistant, vec![call("", "a"), call("", "b")]),
+        turn(TurnRole::User, vec![unnamed(), unnamed(), unnamed()]),
+    ]));
+
+    let ids: Vec<_> = body["input"].as_array().expect("items").iter().map(|item| item["call_id"].clone()).collect();
+    assert_eq!(ids, ["call_0", "call_1", "call_0", "call_1", "call_unknown"]);
+}
+
+#[test]
 fn a_long_id_is_the_same_short_one_in_call_and_result() {
     let long = "x".repeat(90);
     let (body, _) = write(&of(vec![
@@ -262,6 +274,7 @@ fn what_other_apis_say_is_written_in_the_words_of_this_one() {
     request.sampling.top_p = Some(0.5);
     request.sampling.logprobs = Some(true);
     request.sampling.top_logprobs = Some(2);
+    request.tools = vec![upstream_tools::function("f")];
     request.tool_choice = Some(ToolChoice::Any);
     request.parallel_calls = Some(false);
     request.verbosity = Some(Verbosity::Low);
@@ -277,7 +290,8 @@ fn what_other_apis_say_is_written_in_the_words_of_this_one() {
     assert!(losses.is_empty(), "{losses}");
     assert_eq!(
         body,
-        json!({"model": "gpt-6", "input": [], "tool_choice": "required", "parallel_tool_calls": false, "stream": true,
+        json!({"model": "gpt-6", "input": [], "tools": [{"type": "function", "name": "f",
+            "parameters": {"type": "object", "properties": {}}, "strict": false}], "tool_choice": "required", "parallel_tool_calls": false, "stream": true,
             "store": true, "max_output_tokens": 500, "temperature": 1.7, "top_p": 0.5, "top_logprobs": 2,
             "text": {"format": {"type": "json_schema", "name": "response", "schema": {"type": "object"}, "strict": true},
                 "verbosity": "low"},

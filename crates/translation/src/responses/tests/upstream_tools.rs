@@ -5,6 +5,22 @@ use super::upstream_requests::{call, of, turn};
 use super::*;
 use crate::neutral::{PartBody, ServerTool, Tool, ToolChoice, ToolKind, TurnRole};
 
+pub(super) fn function(name: &'static str) -> Tool<'static> {
+    let kind = ToolKind::Function { schema: None, strict: None };
+    Tool { name: name.into(), description: None, kind, cache: None }
+}
+
+#[test]
+fn rules_of_tools_are_not_written_without_tools() {
+    let mut request = of(Vec::new());
+    request.tool_choice = Some(ToolChoice::Auto);
+    request.parallel_calls = Some(true);
+    let (body, losses) = write(&request);
+
+    assert_eq!((body.get("tool_choice"), body.get("parallel_tool_calls")), (None, None));
+    assert!(losses.is_empty());
+}
+
 #[test]
 fn tools_are_written_with_the_strictness_that_was_said() {
     let schema: &RawValue = serde_json::from_str(r#"{"type":"object","oneOf":[]}"#).expect("JSON");
@@ -83,8 +99,7 @@ fn tools_of_other_vendors_are_searches_or_functions_of_the_client_or_refused_by_
 fn a_name_with_other_letters_is_coded_and_its_calls_come_back_under_it() {
     let name = "mcp.server:tool";
     let mut request = of(vec![turn(TurnRole::Assistant, vec![call("c", name)])]);
-    let kind = ToolKind::Function { schema: None, strict: None };
-    request.tools = vec![Tool { name: name.into(), description: None, kind, cache: None }];
+    request.tools = vec![function(name)];
     request.tool_choice = Some(ToolChoice::Tool(name.into()));
     let (body, _) = write(&request);
 
