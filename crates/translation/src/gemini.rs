@@ -80,7 +80,7 @@ impl Api for Gemini {
         target: &TranslationTarget<'_>,
         losses: &mut LossReport,
     ) -> Option<Result<CleanedRequest, TranslationRefusal>> {
-        let cleaned = cleaning::clean(body, generation::Generation::of(target.model), losses);
+        let cleaned = cleaning::clean(body, generation::ModelGeneration::of(target.model), losses);
         Some(cleaned.map(|body| CleanedRequest { body, model_span: 0..0, stream: false }))
     }
 

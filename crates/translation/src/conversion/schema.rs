@@ -41,19 +41,21 @@ const NOTES: [&str; 9] =
     ["$schema", "$comment", "default", "example", "examples", "deprecated", "readOnly", "writeOnly", "strict"];
 
 /// The schemas below a keyword.
-enum Below {
+enum SubschemaForm {
     None,
     One,
     List,
     Named,
 }
 
-fn below(keyword: &str) -> Below {
+fn below(keyword: &str) -> SubschemaForm {
     match keyword {
-        "items" | "additionalProperties" | "not" | "if" | "then" | "else" | "contains" | "propertyNames" => Below::One,
-        "anyOf" | "oneOf" | "allOf" | "prefixItems" => Below::List,
-        "properties" | "$defs" | "definitions" | "patternProperties" | "dependentSchemas" => Below::Named,
-        _ => Below::None,
+        "items" | "additionalProperties" | "not" | "if" | "then" | "else" | "contains" | "propertyNames" => {
+            SubschemaForm::One
+        }
+        "anyOf" | "oneOf" | "allOf" | "prefixItems" => SubschemaForm::List,
+        "properties" | "$defs" | "definitions" | "patternProperties" | "dependentSchemas" => SubschemaForm::Named,
+        _ => SubschemaForm::None,
     }
 }
 
@@ -75,12 +77,12 @@ fn collect_unfollowed(schema: &RawValue, depth: usize, found: &mut Vec<String>) 
             found.push(keyword.to_owned());
         }
         match below(keyword) {
-            Below::None => {}
-            Below::One => collect_unfollowed(raw, depth - 1, found),
-            Below::List => {
+            SubschemaForm::None => {}
+            SubschemaForm::One => collect_unfollowed(raw, depth - 1, found),
+            SubschemaForm::List => {
                 json::list(raw).unwrap_or_default().iter().for_each(|raw| collect_unfollowed(raw, depth - 1, found));
             }
-            Below::Named => {
+            SubschemaForm::Named => {
                 let named = Fields::of(raw).unwrap_or_default();
                 named.iter().for_each(|(_, raw)| collect_unfollowed(raw, depth - 1, found));
             }
@@ -101,10 +103,12 @@ fn is_strict_to(schema: &RawValue, depth: usize) -> bool {
         return false;
     }
     fields.iter().all(|(keyword, raw)| match below(keyword) {
-        Below::None => true,
-        Below::One => is_strict_to(raw, depth - 1),
-        Below::List => json::list(raw).unwrap_or_default().iter().all(|raw| is_strict_to(raw, depth - 1)),
-        Below::Named => Fields::of(raw).unwrap_or_default().iter().all(|(_, schema)| is_strict_to(schema, depth - 1)),
+        SubschemaForm::None => true,
+        SubschemaForm::One => is_strict_to(raw, depth - 1),
+        SubschemaForm::List => json::list(raw).unwrap_or_default().iter().all(|raw| is_strict_to(raw, depth - 1)),
+        SubschemaForm::Named => {
+            Fields::of(raw).unwrap_or_default().iter().all(|(_, schema)| is_strict_to(schema, depth - 1))
+        }
     })
 }
 
@@ -155,21 +159,21 @@ fn write_schema(schema: &RawValue, depth: usize, out: &mut Vec<u8>) {
         }
         push_text(out, &keyword);
         out.push(b':');
-        let place = Place { keyword: &keyword, nullable, order: &order, depth };
+        let place = SchemaPlace { keyword: &keyword, nullable, order: &order, depth };
         write_value(raw, &place, out);
     }
     out.push(b'}');
 }
 
 /// Where a value of a schema is.
-struct Place<'p> {
+struct SchemaPlace<'p> {
     keyword: &'p str,
     nullable: bool,
     order: &'p [Cow<'p, str>],
     depth: usize,
 }
 
-fn write_value(raw: &RawValue, place: &Place<'_>, out: &mut Vec<u8>) {
+fn write_value(raw: &RawValue, place: &SchemaPlace<'_>, out: &mut Vec<u8>) {
     let below = place.depth - 1;
     match place.keyword {
         "type" => write_type(raw, place.nullable, out),
@@ -234,7 +238,7 @@ fn write_list(raw: &RawValue, out: &mut Vec<u8>, write: impl Fn(&RawValue, &mut 
 }
 
 /// Writes named schemas: properties come in the order that Google's field of its own says.
-fn write_named(raw: &RawValue, place: &Place<'_>, out: &mut Vec<u8>) {
+fn write_named(raw: &RawValue, place: &SchemaPlace<'_>, out: &mut Vec<u8>) {
     let Some(fields) = Fields::of(raw) else {
         out.extend_from_slice(raw.get().as_bytes());
         return;

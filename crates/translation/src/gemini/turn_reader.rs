@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::joined_parts::TextPiece;
-use super::part_fields::{PartContent, PartFields, Place};
+use super::part_fields::{ContentPlace, GeminiPartFields, PartContent};
 use super::{joined_parts, media};
 use crate::conversion::sealed::Sealed;
 use crate::family::DialectFamily;
@@ -37,7 +37,7 @@ impl<'b, 'l> TurnReader<'b, 'l> {
         if let Some(text) = json::text(raw) {
             return Ok(Turn { role: TurnRole::System, name: None, parts: vec![Part::text(text)] });
         }
-        let mut turn = self.content(raw, Place::SYSTEM)?;
+        let mut turn = self.content(raw, ContentPlace::SYSTEM)?;
         turn.role = TurnRole::System;
         Ok(turn)
     }
@@ -46,7 +46,7 @@ impl<'b, 'l> TurnReader<'b, 'l> {
     pub(super) fn contents(&mut self, raw: &'b RawValue, turns: &mut Vec<Turn<'b>>) -> Result<(), TranslationRefusal> {
         let contents = json::list(raw).unwrap_or_else(|| vec![raw]);
         for (index, raw) in contents.into_iter().enumerate() {
-            let turn = self.content(raw, Place::of_content(index))?;
+            let turn = self.content(raw, ContentPlace::of_content(index))?;
             match turns.last_mut() {
                 // SDKs keep each chunk of a stream as a content of its own.
                 Some(last) if last.role == TurnRole::Assistant && turn.role == TurnRole::Assistant => {
@@ -58,7 +58,7 @@ impl<'b, 'l> TurnReader<'b, 'l> {
         Ok(())
     }
 
-    fn content(&mut self, raw: &'b RawValue, place: Place) -> Result<Turn<'b>, TranslationRefusal> {
+    fn content(&mut self, raw: &'b RawValue, place: ContentPlace) -> Result<Turn<'b>, TranslationRefusal> {
         let fields = Fields::of(raw)
             .ok_or_else(|| TranslationRefusal::malformed(place.to_string(), "a content is an object"))?;
         let mut turn = Turn { role: TurnRole::User, name: None, parts: Vec::new() };
@@ -77,8 +77,13 @@ impl<'b, 'l> TurnReader<'b, 'l> {
         Ok(turn)
     }
 
-    fn part(&mut self, raw: &'b RawValue, place: Place, parts: &mut Vec<Part<'b>>) -> Result<(), TranslationRefusal> {
-        let fields = PartFields::of(raw, place)?;
+    fn part(
+        &mut self,
+        raw: &'b RawValue,
+        place: ContentPlace,
+        parts: &mut Vec<Part<'b>>,
+    ) -> Result<(), TranslationRefusal> {
+        let fields = GeminiPartFields::of(raw, place)?;
         for other in &fields.others {
             self.losses.dropped_at(Field::Other, format!("{place}.{other}"));
         }
@@ -118,7 +123,7 @@ impl<'b, 'l> TurnReader<'b, 'l> {
         body
     }
 
-    fn call(&mut self, raw: &'b RawValue, place: Place) -> Result<ToolCall<'b>, TranslationRefusal> {
+    fn call(&mut self, raw: &'b RawValue, place: ContentPlace) -> Result<ToolCall<'b>, TranslationRefusal> {
         let fields = Fields::of(raw).unwrap_or_default();
         let name = fields
             .text("name")
@@ -131,7 +136,7 @@ impl<'b, 'l> TurnReader<'b, 'l> {
         Ok(ToolCall { id, name, arguments, kind: CallKind::Function })
     }
 
-    fn result(&mut self, raw: &'b RawValue, place: Place) -> Result<ToolResult<'b>, TranslationRefusal> {
+    fn result(&mut self, raw: &'b RawValue, place: ContentPlace) -> Result<ToolResult<'b>, TranslationRefusal> {
         let fields = Fields::of(raw).unwrap_or_default();
         let name = fields.text("name");
         let call_id = self.call_of(fields.text("id").filter(|id| !id.is_empty()), name.as_deref());
@@ -161,7 +166,7 @@ impl<'b, 'l> TurnReader<'b, 'l> {
     }
 }
 
-fn role(raw: &RawValue, place: Place) -> Result<TurnRole, TranslationRefusal> {
+fn role(raw: &RawValue, place: ContentPlace) -> Result<TurnRole, TranslationRefusal> {
     match json::text(raw).as_deref() {
         Some("user" | "function" | "") => Ok(TurnRole::User),
         Some("model") => Ok(TurnRole::Assistant),
