@@ -14,6 +14,7 @@ mod error;
 mod event_reader;
 mod event_writer;
 mod finish;
+mod function_name;
 mod generation;
 mod joined_parts;
 mod logprobs;

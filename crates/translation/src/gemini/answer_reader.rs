@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::thought;
 use super::wire::{AnswerForm, CandidateForm, FeedbackForm, FunctionCallForm, PartForm};
-use super::{finish, media, usage};
+use super::{finish, function_name, media, usage};
 use crate::conversion::sealed::Sealed;
 use crate::family::DialectFamily;
 use crate::json::{self, Text};
@@ -108,7 +108,7 @@ pub(super) fn seal(signature: Text<'_>) -> Sealed<'_> {
 fn tool_call(call: FunctionCallForm<'_>) -> ToolCall<'_> {
     ToolCall {
         id: call.id.map(|id| id.0).unwrap_or_default(),
-        name: call.name.map(|name| name.0).unwrap_or_default(),
+        name: call.name.map(|name| function_name::original(name.0)).unwrap_or_default(),
         arguments: Cow::Borrowed(call.args.map_or("{}", |args| args.get())),
         kind: CallKind::Function,
     }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::wire::{AnswerForm, CandidateForm, FunctionCallForm, PartForm};
-use super::{answer_reader, error, finish, logprobs, usage};
+use super::{answer_reader, error, finish, function_name, logprobs, usage};
 use crate::events::ServerEvent;
 use crate::json::Text;
 use crate::neutral::{CallKind, PartDelta, PartKind, Stop, StopReason, StreamEvent};
@@ -199,10 +199,9 @@ impl GeminiEventReader {
 
     /// Gives a call. Its seal comes before its arguments: some clients keep it in a part before the call.
     fn call(&mut self, at: usize, call: FunctionCallForm<'_>, signature: Option<Text<'_>>, found: &mut EventSink<'_>) {
-        let words = |words: Option<Text<'_>>| words.map(|words| words.0.into_owned()).unwrap_or_default();
         let kind = PartKind::ToolCall {
-            id: Cow::Owned(words(call.id)),
-            name: Cow::Owned(words(call.name)),
+            id: call.id.map(|id| id.0).unwrap_or_default(),
+            name: call.name.map(|name| function_name::original(name.0)).unwrap_or_default(),
             kind: CallKind::Function,
         };
         let part = self.open(at, kind, found);

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use super::generation::ModelGeneration;
-use super::media;
 use super::members::{JsonElements, JsonMembers};
 use super::result_writer;
 use super::turn_writer::{CallNames, sent_id};
+use super::{function_name, media};
 use crate::conversion::sealed::Sealed;
 use crate::family::DialectFamily;
 use crate::json::Fields;
@@ -124,7 +124,7 @@ impl<'r, 'l> ContentPartWriter<'r, 'l> {
             if let Some(id) = sent_id(&call.id) {
                 members.text("id", id);
             }
-            members.text("name", &call.name);
+            members.text("name", &function_name::written(&call.name));
             self.arguments(call, members);
         });
         if let Some(signature) = signature {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::function_name;
 use super::members::{JsonElements, JsonMembers};
 use super::part_writer::ContentPartWriter;
 use super::turn_writer::sent_id;
@@ -28,7 +29,7 @@ pub(super) fn write(result: &ToolResult<'_>, writer: &mut ContentPartWriter<'_, 
         if let Some(id) = sent_id(&result.call_id) {
             members.text("id", id);
         }
-        members.text("name", name);
+        members.text("name", &function_name::written(name));
         response(&text, result, members);
         if !media.is_empty() {
             let mut parts = JsonElements::open(members.key("parts"));

@@ -2,6 +2,7 @@
 
 use serde_json::value::RawValue;
 
+use super::function_name;
 use super::generation::ModelGeneration;
 use super::members::{JsonElements, JsonMembers, push_texts};
 use crate::conversion::client_tool::ClientTool;
@@ -101,21 +102,21 @@ fn function(tool: &Tool<'_>, out: &mut Vec<u8>, losses: &mut LossReport) {
     match (&tool.kind, client_tool(tool)) {
         (_, Some(client)) => {
             losses.changed(Field::ServerTools, format!("{}: a function", client.name));
-            members.text("name", if tool.name.is_empty() { client.name } else { &tool.name });
+            members.text("name", &function_name::written(if tool.name.is_empty() { client.name } else { &tool.name }));
             members.text("description", client.description);
             members.raw("parametersJsonSchema", client.schema);
         }
         (ToolKind::Custom { grammar }, _) => {
             losses.changed(Field::CustomTools, "a function with one text");
             let grammar = grammar.as_ref().map(|(syntax, definition)| (&**syntax, &**definition));
-            members.text("name", &tool.name);
+            members.text("name", &function_name::written(&tool.name));
             if let Some(description) = custom_tool::description(own, grammar) {
                 members.text("description", &description);
             }
             members.raw("parametersJsonSchema", custom_tool::SCHEMA);
         }
         (ToolKind::Function { schema, .. }, _) => {
-            members.text("name", &tool.name);
+            members.text("name", &function_name::written(&tool.name));
             if let Some(description) = own {
                 members.text("description", description);
             }
@@ -169,7 +170,8 @@ fn config(request: &NeutralRequest<'_>, offer: ToolOffer, writing: &mut RuleWrit
             members.object("functionCallingConfig", |members| {
                 members.text("mode", mode);
                 if !names.is_empty() {
-                    push_texts(members.key("allowedFunctionNames"), names);
+                    let names: Vec<_> = names.into_iter().map(function_name::written).collect();
+                    push_texts(members.key("allowedFunctionNames"), names.iter().map(|name| &**name));
                 }
             });
         }
