@@ -20,6 +20,7 @@ mod joined_parts;
 mod logprobs;
 mod media;
 mod members;
+mod open_calls;
 mod part_fields;
 mod part_writer;
 mod request_reader;

@@ -2,13 +2,14 @@
 //! OpenAI's strict mode.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::value::RawValue;
 
 use crate::json::{self, Fields};
 
 /// The deepest schema that is looked into.
-const DEEPEST: usize = 64;
+const DEEPEST: usize = 32;
 
 /// The keywords of JSON schema that Google's models follow.
 const FOLLOWED_BY_GOOGLE: [&str; 22] = [
@@ -118,13 +119,9 @@ fn is_closed(fields: &Fields<'_>) -> bool {
         return true;
     }
     let required = fields.list("required");
-    let required: Vec<_> = required.iter().filter_map(|name| json::text(name)).collect();
+    let required: HashSet<_> = required.iter().filter_map(|name| json::text(name)).collect();
     fields.value::<bool>("additionalProperties") == Some(false)
-        && fields
-            .object("properties")
-            .unwrap_or_default()
-            .iter()
-            .all(|(name, _)| required.iter().any(|one| one == name))
+        && fields.object("properties").unwrap_or_default().iter().all(|(name, _)| required.contains(name))
 }
 
 /// Writes a schema of Google's own form, OpenAPI's subset with types in capitals, as JSON schema to the end of `out`.
@@ -139,7 +136,8 @@ fn write_schema(schema: &RawValue, depth: usize, out: &mut Vec<u8>) {
     };
     let nullable = fields.value::<bool>("nullable") == Some(true);
     let ordering = fields.either(["propertyOrdering", "property_ordering"]).and_then(json::list).unwrap_or_default();
-    let order: Vec<_> = ordering.iter().filter_map(|name| json::text(name)).collect();
+    let names = ordering.iter().filter_map(|name| json::text(name));
+    let order = names.enumerate().map(|(place, name)| (name, place)).collect();
     out.push(b'{');
     let start = out.len();
     for (key, raw) in fields.iter().filter(|(_, raw)| !json::is_null(raw)) {
@@ -169,7 +167,7 @@ fn write_schema(schema: &RawValue, depth: usize, out: &mut Vec<u8>) {
 struct SchemaPlace<'p> {
     keyword: &'p str,
     nullable: bool,
-    order: &'p [Cow<'p, str>],
+    order: &'p HashMap<Cow<'p, str>, usize>,
     depth: usize,
 }
 
@@ -245,7 +243,7 @@ fn write_named(raw: &RawValue, place: &SchemaPlace<'_>, out: &mut Vec<u8>) {
     };
     let mut named: Vec<_> = fields.iter().collect();
     if place.keyword == "properties" {
-        named.sort_by_key(|(name, _)| place.order.iter().position(|one| one == name).unwrap_or(usize::MAX));
+        named.sort_by_key(|(name, _)| place.order.get(*name).copied().unwrap_or(usize::MAX));
     }
     out.push(b'{');
     for (index, (name, schema)) in named.into_iter().enumerate() {

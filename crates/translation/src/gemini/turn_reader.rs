@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::joined_parts::TextPiece;
+use super::open_calls::OpenCalls;
 use super::part_fields::{ContentPlace, GeminiPartFields, PartContent};
 use super::{joined_parts, media};
 use crate::conversion::sealed::Sealed;
@@ -14,22 +15,17 @@ use crate::loss::{Field, LossReport};
 use crate::neutral::{CallKind, ImageDetail, Part, PartBody, ToolCall, ToolResult, Turn, TurnRole};
 use crate::refusal::TranslationRefusal;
 
-/// The beginning of an id that the reader gives a call whose client gave none.
-pub(super) const MADE_ID: &str = "gemini_call_";
-
 /// A reader of contents.
 pub(super) struct TurnReader<'b, 'l> {
     losses: &'l mut LossReport,
     /// The resolution that the request wants of every image.
     detail: Option<ImageDetail>,
-    /// Calls whose results have not come, by name and id.
-    open_calls: Vec<(Cow<'b, str>, Cow<'b, str>)>,
-    calls: usize,
+    calls: OpenCalls<'b>,
 }
 
 impl<'b, 'l> TurnReader<'b, 'l> {
     pub(super) fn new(losses: &'l mut LossReport, detail: Option<ImageDetail>) -> Self {
-        Self { losses, detail, open_calls: Vec::new(), calls: 0 }
+        Self { losses, detail, calls: OpenCalls::default() }
     }
 
     /// Reads `systemInstruction`: a content, or a bare text.
@@ -128,10 +124,7 @@ impl<'b, 'l> TurnReader<'b, 'l> {
         let name = fields
             .text("name")
             .ok_or_else(|| TranslationRefusal::malformed(format!("{place}.functionCall.name"), "missing"))?;
-        self.calls += 1;
-        let id = fields.text("id").filter(|id| !id.is_empty());
-        let id = id.unwrap_or_else(|| Cow::Owned(format!("{MADE_ID}{}", self.calls)));
-        self.open_calls.push((name.clone(), id.clone()));
+        let id = self.calls.open(name.clone(), fields.text("id").filter(|id| !id.is_empty()));
         let arguments = fields.get("args").map_or(Cow::Borrowed(""), |raw| Cow::Borrowed(raw.get()));
         Ok(ToolCall { id, name, arguments, kind: CallKind::Function })
     }
@@ -139,7 +132,7 @@ impl<'b, 'l> TurnReader<'b, 'l> {
     fn result(&mut self, raw: &'b RawValue, place: ContentPlace) -> Result<ToolResult<'b>, TranslationRefusal> {
         let fields = Fields::of(raw).unwrap_or_default();
         let name = fields.text("name");
-        let call_id = self.call_of(fields.text("id").filter(|id| !id.is_empty()), name.as_deref());
+        let call_id = self.calls.close(fields.text("id").filter(|id| !id.is_empty()), name.as_deref());
         let mut result = ToolResult { call_id, name, parts: Vec::new(), is_error: None, kind: CallKind::Function };
         if let Some(response) = fields.get("response") {
             read_response(response, &mut result);
@@ -153,16 +146,6 @@ impl<'b, 'l> TurnReader<'b, 'l> {
             }
         }
         Ok(result)
-    }
-
-    /// Returns the id of the call that a result belongs to: the one of its id, else the oldest open one of its name.
-    fn call_of(&mut self, id: Option<Cow<'b, str>>, name: Option<&str>) -> Cow<'b, str> {
-        let by_id = id.as_ref().and_then(|id| self.open_calls.iter().position(|(_, call)| call == id));
-        let by_name = || self.open_calls.iter().position(|(call, _)| name.is_none_or(|name| call == name));
-        match by_id.or_else(by_name) {
-            Some(at) => self.open_calls.remove(at).1,
-            None => id.unwrap_or_else(|| Cow::Owned(format!("{MADE_ID}unknown"))),
-        }
     }
 }
 

@@ -125,6 +125,6 @@ fn content(turns: &[Turn<'_>], contents: &mut JsonElements<'_>, writer: &mut Con
 
 /// Returns an id for Google; `None` for one that the reader has made up.
 pub(super) fn sent_id(id: &str) -> Option<&str> {
-    let is_made = id.starts_with(super::turn_reader::MADE_ID);
+    let is_made = id.starts_with(super::open_calls::MADE_ID);
     (!id.is_empty() && !is_made).then_some(id)
 }
