@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 
 use super::generation::ModelGeneration;
 use super::members::JsonMembers;
-use super::part_writer::NO_SIGNATURE;
 use super::splices::BodySplices;
+use super::thought::NO_SIGNATURE;
 use crate::conversion::sealed::Sealed;
 use crate::family::DialectFamily;
 use crate::json::{self, Fields};

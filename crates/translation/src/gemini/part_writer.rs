@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::generation::ModelGeneration;
 use super::members::{JsonElements, JsonMembers};
 use super::result_writer;
+use super::thought::NO_SIGNATURE;
 use super::turn_writer::{CallNames, sent_id};
 use super::{function_name, media};
 use crate::conversion::sealed::Sealed;
@@ -12,10 +13,6 @@ use crate::family::DialectFamily;
 use crate::json::Fields;
 use crate::loss::{Field, LossReport};
 use crate::neutral::{CallKind, Document, Image, MediaSource, Part, PartBody, Thinking, ToolCall};
-
-/// The documented signature of a call that Google's models have not made, in base64. Gemini 3 refuses a turn whose first
-/// call has none.
-pub(super) const NO_SIGNATURE: &str = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=";
 
 /// A writer of the parts of contents, one content after the other.
 pub(super) struct ContentPartWriter<'r, 'l> {

@@ -7,9 +7,7 @@ use serde_json::value::RawValue;
 use super::joined_parts::TextPiece;
 use super::open_calls::OpenCalls;
 use super::part_fields::{ContentPlace, GeminiPartFields, PartContent};
-use super::{joined_parts, media};
-use crate::conversion::sealed::Sealed;
-use crate::family::DialectFamily;
+use super::{joined_parts, media, thought};
 use crate::json::{self, Fields};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{CallKind, ImageDetail, Part, PartBody, ToolCall, ToolResult, Turn, TurnRole};
@@ -83,7 +81,7 @@ impl<'b, 'l> TurnReader<'b, 'l> {
         for other in &fields.others {
             self.losses.dropped_at(Field::Other, format!("{place}.{other}"));
         }
-        let sealed = fields.signature.map(|text| Sealed::of_field(DialectFamily::Gemini, text));
+        let sealed = fields.signature.and_then(thought::seal);
         let Some((kind, raw)) = fields.content else {
             match fields.text {
                 Some(text) => {

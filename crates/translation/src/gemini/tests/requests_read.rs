@@ -329,3 +329,13 @@ fn many_calls_without_results_and_many_seals_cost_no_more_each_than_few() {
         assert_eq!(request.turns[1].parts.len(), count);
     });
 }
+
+#[test]
+fn a_signature_that_says_that_there_is_none_is_none() {
+    for signature in ["skip_thought_signature_validator", "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I"] {
+        let body = format!(
+            r#"{{"contents":[{{"role":"model","parts":[{{"functionCall":{{"name":"f"}},"thoughtSignature":"{signature}"}}]}}]}}"#
+        );
+        read(&body, |request, _| assert_eq!(request.turns[0].parts[0].sealed, None));
+    }
+}
