@@ -14,11 +14,13 @@ mod error;
 mod event_reader;
 mod event_writer;
 mod finish;
+mod function_name;
 mod generation;
 mod joined_parts;
 mod logprobs;
 mod media;
 mod members;
+mod open_calls;
 mod part_fields;
 mod part_writer;
 mod request_reader;
@@ -80,7 +82,7 @@ impl Api for Gemini {
         target: &TranslationTarget<'_>,
         losses: &mut LossReport,
     ) -> Option<Result<CleanedRequest, TranslationRefusal>> {
-        let cleaned = cleaning::clean(body, generation::Generation::of(target.model), losses);
+        let cleaned = cleaning::clean(body, generation::ModelGeneration::of(target.model), losses);
         Some(cleaned.map(|body| CleanedRequest { body, model_span: 0..0, stream: false }))
     }
 

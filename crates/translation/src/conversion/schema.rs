@@ -2,13 +2,14 @@
 //! OpenAI's strict mode.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::value::RawValue;
 
 use crate::json::{self, Fields};
 
 /// The deepest schema that is looked into.
-const DEEPEST: usize = 64;
+const DEEPEST: usize = 32;
 
 /// The keywords of JSON schema that Google's models follow.
 const FOLLOWED_BY_GOOGLE: [&str; 22] = [
@@ -41,19 +42,21 @@ const NOTES: [&str; 9] =
     ["$schema", "$comment", "default", "example", "examples", "deprecated", "readOnly", "writeOnly", "strict"];
 
 /// The schemas below a keyword.
-enum Below {
+enum SubschemaForm {
     None,
     One,
     List,
     Named,
 }
 
-fn below(keyword: &str) -> Below {
+fn below(keyword: &str) -> SubschemaForm {
     match keyword {
-        "items" | "additionalProperties" | "not" | "if" | "then" | "else" | "contains" | "propertyNames" => Below::One,
-        "anyOf" | "oneOf" | "allOf" | "prefixItems" => Below::List,
-        "properties" | "$defs" | "definitions" | "patternProperties" | "dependentSchemas" => Below::Named,
-        _ => Below::None,
+        "items" | "additionalProperties" | "not" | "if" | "then" | "else" | "contains" | "propertyNames" => {
+            SubschemaForm::One
+        }
+        "anyOf" | "oneOf" | "allOf" | "prefixItems" => SubschemaForm::List,
+        "properties" | "$defs" | "definitions" | "patternProperties" | "dependentSchemas" => SubschemaForm::Named,
+        _ => SubschemaForm::None,
     }
 }
 
@@ -75,12 +78,12 @@ fn collect_unfollowed(schema: &RawValue, depth: usize, found: &mut Vec<String>) 
             found.push(keyword.to_owned());
         }
         match below(keyword) {
-            Below::None => {}
-            Below::One => collect_unfollowed(raw, depth - 1, found),
-            Below::List => {
+            SubschemaForm::None => {}
+            SubschemaForm::One => collect_unfollowed(raw, depth - 1, found),
+            SubschemaForm::List => {
                 json::list(raw).unwrap_or_default().iter().for_each(|raw| collect_unfollowed(raw, depth - 1, found));
             }
-            Below::Named => {
+            SubschemaForm::Named => {
                 let named = Fields::of(raw).unwrap_or_default();
                 named.iter().for_each(|(_, raw)| collect_unfollowed(raw, depth - 1, found));
             }
@@ -101,10 +104,12 @@ fn is_strict_to(schema: &RawValue, depth: usize) -> bool {
         return false;
     }
     fields.iter().all(|(keyword, raw)| match below(keyword) {
-        Below::None => true,
-        Below::One => is_strict_to(raw, depth - 1),
-        Below::List => json::list(raw).unwrap_or_default().iter().all(|raw| is_strict_to(raw, depth - 1)),
-        Below::Named => Fields::of(raw).unwrap_or_default().iter().all(|(_, schema)| is_strict_to(schema, depth - 1)),
+        SubschemaForm::None => true,
+        SubschemaForm::One => is_strict_to(raw, depth - 1),
+        SubschemaForm::List => json::list(raw).unwrap_or_default().iter().all(|raw| is_strict_to(raw, depth - 1)),
+        SubschemaForm::Named => {
+            Fields::of(raw).unwrap_or_default().iter().all(|(_, schema)| is_strict_to(schema, depth - 1))
+        }
     })
 }
 
@@ -114,13 +119,9 @@ fn is_closed(fields: &Fields<'_>) -> bool {
         return true;
     }
     let required = fields.list("required");
-    let required: Vec<_> = required.iter().filter_map(|name| json::text(name)).collect();
+    let required: HashSet<_> = required.iter().filter_map(|name| json::text(name)).collect();
     fields.value::<bool>("additionalProperties") == Some(false)
-        && fields
-            .object("properties")
-            .unwrap_or_default()
-            .iter()
-            .all(|(name, _)| required.iter().any(|one| one == name))
+        && fields.object("properties").unwrap_or_default().iter().all(|(name, _)| required.contains(name))
 }
 
 /// Writes a schema of Google's own form, OpenAPI's subset with types in capitals, as JSON schema to the end of `out`.
@@ -135,7 +136,8 @@ fn write_schema(schema: &RawValue, depth: usize, out: &mut Vec<u8>) {
     };
     let nullable = fields.value::<bool>("nullable") == Some(true);
     let ordering = fields.either(["propertyOrdering", "property_ordering"]).and_then(json::list).unwrap_or_default();
-    let order: Vec<_> = ordering.iter().filter_map(|name| json::text(name)).collect();
+    let names = ordering.iter().filter_map(|name| json::text(name));
+    let order = names.enumerate().map(|(place, name)| (name, place)).collect();
     out.push(b'{');
     let start = out.len();
     for (key, raw) in fields.iter().filter(|(_, raw)| !json::is_null(raw)) {
@@ -155,21 +157,21 @@ fn write_schema(schema: &RawValue, depth: usize, out: &mut Vec<u8>) {
         }
         push_text(out, &keyword);
         out.push(b':');
-        let place = Place { keyword: &keyword, nullable, order: &order, depth };
+        let place = SchemaPlace { keyword: &keyword, nullable, order: &order, depth };
         write_value(raw, &place, out);
     }
     out.push(b'}');
 }
 
 /// Where a value of a schema is.
-struct Place<'p> {
+struct SchemaPlace<'p> {
     keyword: &'p str,
     nullable: bool,
-    order: &'p [Cow<'p, str>],
+    order: &'p HashMap<Cow<'p, str>, usize>,
     depth: usize,
 }
 
-fn write_value(raw: &RawValue, place: &Place<'_>, out: &mut Vec<u8>) {
+fn write_value(raw: &RawValue, place: &SchemaPlace<'_>, out: &mut Vec<u8>) {
     let below = place.depth - 1;
     match place.keyword {
         "type" => write_type(raw, place.nullable, out),
@@ -234,14 +236,14 @@ fn write_list(raw: &RawValue, out: &mut Vec<u8>, write: impl Fn(&RawValue, &mut 
 }
 
 /// Writes named schemas: properties come in the order that Google's field of its own says.
-fn write_named(raw: &RawValue, place: &Place<'_>, out: &mut Vec<u8>) {
+fn write_named(raw: &RawValue, place: &SchemaPlace<'_>, out: &mut Vec<u8>) {
     let Some(fields) = Fields::of(raw) else {
         out.extend_from_slice(raw.get().as_bytes());
         return;
     };
     let mut named: Vec<_> = fields.iter().collect();
     if place.keyword == "properties" {
-        named.sort_by_key(|(name, _)| place.order.iter().position(|one| one == name).unwrap_or(usize::MAX));
+        named.sort_by_key(|(name, _)| place.order.get(*name).copied().unwrap_or(usize::MAX));
     }
     out.push(b'{');
     for (index, (name, schema)) in named.into_iter().enumerate() {

@@ -77,7 +77,7 @@ fn carried<'b>(field: &str) -> Option<Sealed<'b>> {
     let maker = DialectFamily::ALL.into_iter().find(|family| family.as_str() == maker)?;
     let id = String::from_utf8(URL_SAFE_NO_PAD.decode(fields.next()?).ok()?).ok()?;
     let text = fields.next()?.to_owned();
-    Some(Sealed { maker, text: Cow::Owned(text), id: (!id.is_empty()).then(|| Cow::Owned(id)) })
+    Some(Sealed { maker, text: Cow::Owned(text), id: (!id.is_empty()).then_some(Cow::Owned(id)) })
 }
 
 fn padded(mut text: String) -> String {

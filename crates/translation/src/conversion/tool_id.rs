@@ -22,10 +22,16 @@ pub fn legal(id: &str) -> Cow<'_, str> {
     if !id.is_empty() && id.bytes().all(is_plain) && !id.starts_with(MARK) {
         return Cow::Borrowed(id);
     }
-    Cow::Owned(format!("{MARK}{}", URL_SAFE_NO_PAD.encode(id)))
+    Cow::Owned(coded(id))
 }
 
-/// Returns the id that [`legal`] was given.
+/// Returns an id in code, whatever it is: it begins with a letter, and every API takes it.
+#[must_use]
+pub fn coded(id: &str) -> String {
+    format!("{MARK}{}", URL_SAFE_NO_PAD.encode(id))
+}
+
+/// Returns the id that [`legal`] or [`coded`] was given.
 #[must_use]
 pub fn original(id: &str) -> Cow<'_, str> {
     let decoded = id.strip_prefix(MARK).and_then(|coded| URL_SAFE_NO_PAD.decode(coded).ok());

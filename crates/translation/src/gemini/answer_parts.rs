@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::members::Members;
+use super::members::JsonMembers;
 use super::part_writer::arguments;
 use crate::conversion::sealed::Sealed;
 use crate::family::DialectFamily;
@@ -10,7 +10,7 @@ use crate::neutral::{CallKind, Stop, StopReason, ToolCall};
 
 /// Writes a text.
 pub(super) fn text(text: &str, signature: Option<&str>, out: &mut Vec<u8>) {
-    let mut members = Members::open(out);
+    let mut members = JsonMembers::open(out);
     members.text("text", text);
     if let Some(signature) = signature {
         members.text("thoughtSignature", signature);
@@ -20,7 +20,7 @@ pub(super) fn text(text: &str, signature: Option<&str>, out: &mut Vec<u8>) {
 
 /// Writes a thought.
 pub(super) fn thought(text: &str, signature: Option<&str>, out: &mut Vec<u8>) {
-    let mut members = Members::open(out);
+    let mut members = JsonMembers::open(out);
     members.text("text", text);
     members.raw("thought", "true");
     if let Some(signature) = signature {
@@ -38,7 +38,7 @@ pub(super) fn call(call: &ToolCall<'_>, signature: Option<&str>, out: &mut Vec<u
             None => return false,
         },
     };
-    let mut members = Members::open(out);
+    let mut members = JsonMembers::open(out);
     members.object("functionCall", |members| {
         if !call.id.is_empty() {
             members.text("id", &call.id);

@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use super::thought;
-use super::wire::{AnswerForm, CallForm, CandidateForm, FeedbackForm, PartForm, Words};
-use super::{finish, media, usage};
+use super::wire::{AnswerForm, CandidateForm, FeedbackForm, FunctionCallForm, PartForm};
+use super::{finish, function_name, media, usage};
 use crate::conversion::sealed::Sealed;
 use crate::family::DialectFamily;
-use crate::json;
+use crate::json::{self, Text};
 use crate::neutral::{CallKind, NeutralAnswer, NeutralChoice, Part, PartBody, Stop, StopReason, ToolCall};
 use crate::refusal::TranslationRefusal;
 
@@ -62,7 +62,7 @@ fn choice(candidate: CandidateForm<'_>) -> NeutralChoice<'_> {
 pub(super) fn blocked(feedback: FeedbackForm<'_>) -> Stop<'_> {
     let reason = feedback.block_reason.map_or(Cow::Borrowed("BLOCKED_REASON_UNSPECIFIED"), |reason| reason.0);
     let detail = match feedback.block_reason_message {
-        Some(Words(message)) => Cow::Owned(format!("{reason}: {message}")),
+        Some(Text(message)) => Cow::Owned(format!("{reason}: {message}")),
         None => reason,
     };
     Stop { reason: StopReason::ContentFilter, detail: Some(detail) }
@@ -71,7 +71,7 @@ pub(super) fn blocked(feedback: FeedbackForm<'_>) -> Stop<'_> {
 fn part(form: PartForm<'_>) -> Option<Part<'_>> {
     let native = form.native();
     let sealed = form.thought_signature.map(seal);
-    if let Some(Words(text)) = form.text {
+    if let Some(Text(text)) = form.text {
         return text_part(text, form.thought == Some(true), sealed);
     }
     let body = if let Some(call) = form.function_call {
@@ -101,14 +101,14 @@ fn text_part<'b>(text: Cow<'b, str>, is_thought: bool, sealed: Option<Sealed<'b>
 }
 
 /// Returns the seal of a part's signature.
-pub(super) fn seal(signature: Words<'_>) -> Sealed<'_> {
+pub(super) fn seal(signature: Text<'_>) -> Sealed<'_> {
     Sealed::of_field(DialectFamily::Gemini, signature.0)
 }
 
-fn tool_call(call: CallForm<'_>) -> ToolCall<'_> {
+fn tool_call(call: FunctionCallForm<'_>) -> ToolCall<'_> {
     ToolCall {
         id: call.id.map(|id| id.0).unwrap_or_default(),
-        name: call.name.map(|name| name.0).unwrap_or_default(),
+        name: call.name.map(|name| function_name::original(name.0)).unwrap_or_default(),
         arguments: Cow::Borrowed(call.args.map_or("{}", |args| args.get())),
         kind: CallKind::Function,
     }

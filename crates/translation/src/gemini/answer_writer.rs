@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::members::{Elements, Members};
+use super::members::{JsonElements, JsonMembers};
 use super::{answer_parts, citations, finish, logprobs, part_writer, thought, usage};
 use crate::neutral::{NeutralAnswer, NeutralChoice, Part, PartBody, Stop, StopReason};
 use crate::translation::AnswerDetails;
@@ -10,8 +10,8 @@ use crate::translation::AnswerDetails;
 /// Writes a whole answer.
 pub(super) fn write(answer: &NeutralAnswer<'_>, details: &AnswerDetails<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
-    let mut members = Members::open(&mut out);
-    let mut candidates = Elements::open(members.key("candidates"));
+    let mut members = JsonMembers::open(&mut out);
+    let mut candidates = JsonElements::open(members.key("candidates"));
     for (index, choice) in answer.choices.iter().enumerate() {
         candidate(choice, index, candidates.next());
     }
@@ -28,10 +28,10 @@ pub(super) fn write(answer: &NeutralAnswer<'_>, details: &AnswerDetails<'_>) -> 
 }
 
 fn candidate(choice: &NeutralChoice<'_>, index: usize, out: &mut Vec<u8>) {
-    let mut writer = ChoiceWriter::default();
-    let mut members = Members::open(out);
+    let mut writer = CandidateWriter::default();
+    let mut members = JsonMembers::open(out);
     members.object("content", |members| {
-        let mut parts = Elements::open(members.key("parts"));
+        let mut parts = JsonElements::open(members.key("parts"));
         for part in &choice.parts {
             writer.part(part, &mut parts);
         }
@@ -59,7 +59,7 @@ fn candidate(choice: &NeutralChoice<'_>, index: usize, out: &mut Vec<u8>) {
 }
 
 /// Writes a stop as members of a candidate.
-pub(super) fn write_stop(stop: &Stop<'_>, members: &mut Members<'_>) {
+pub(super) fn write_stop(stop: &Stop<'_>, members: &mut JsonMembers<'_>) {
     let (reason, message) = finish::write(stop);
     members.text("finishReason", reason);
     if let Some(message) = message {
@@ -69,15 +69,15 @@ pub(super) fn write_stop(stop: &Stop<'_>, members: &mut Members<'_>) {
 
 /// A writer of the parts of one answer.
 #[derive(Default)]
-struct ChoiceWriter<'p> {
+struct CandidateWriter<'p> {
     /// The seal of the last thought, which clients that drop thoughts keep with the call after it.
     thought_seal: Option<Cow<'p, str>>,
     has_refusal: bool,
     malformed: Option<&'p str>,
 }
 
-impl<'p> ChoiceWriter<'p> {
-    fn part(&mut self, part: &'p Part<'_>, parts: &mut Elements<'_>) {
+impl<'p> CandidateWriter<'p> {
+    fn part(&mut self, part: &'p Part<'_>, parts: &mut JsonElements<'_>) {
         let own = part.sealed.as_ref().map(answer_parts::signature);
         match &part.body {
             PartBody::Text { text, .. } => answer_parts::text(text, own.as_deref(), parts.next()),
@@ -117,11 +117,11 @@ impl<'p> ChoiceWriter<'p> {
 }
 
 /// Writes a part that only Google's API knows; nothing for one of another's.
-fn native(kind: &str, raw: &str, signature: Option<&str>, parts: &mut Elements<'_>) {
+fn native(kind: &str, raw: &str, signature: Option<&str>, parts: &mut JsonElements<'_>) {
     if !part_writer::is_own_native(kind) {
         return;
     }
-    let mut members = Members::open(parts.next());
+    let mut members = JsonMembers::open(parts.next());
     members.raw(kind, raw);
     if let Some(signature) = signature {
         members.text("thoughtSignature", signature);
@@ -129,9 +129,9 @@ fn native(kind: &str, raw: &str, signature: Option<&str>, parts: &mut Elements<'
     members.close();
 }
 
-fn medium(body: &PartBody<'_>, parts: &mut Elements<'_>) {
+fn medium(body: &PartBody<'_>, parts: &mut JsonElements<'_>) {
     if let Some(source) = part_writer::source_of(body) {
-        let mut members = Members::open(parts.next());
+        let mut members = JsonMembers::open(parts.next());
         part_writer::write_source(source, &mut members);
         members.close();
     }

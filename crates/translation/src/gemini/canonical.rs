@@ -9,7 +9,7 @@ use memchr::memmem;
 use serde_json::value::RawValue;
 
 use super::logprobs;
-use super::splices::Splices;
+use super::splices::BodySplices;
 use crate::conversion::schema::write_json_schema;
 use crate::json::{self, Fields};
 
@@ -20,7 +20,7 @@ pub(super) fn request(body: &[u8]) -> Cow<'_, [u8]> {
         return Cow::Borrowed(body);
     }
     let Ok(fields) = Fields::of_document(body) else { return Cow::Borrowed(body) };
-    let mut splices = Splices::of(body);
+    let mut splices = BodySplices::of(body);
     for tool in fields.list("tools") {
         let tool = Fields::of(tool).unwrap_or_default();
         let functions = tool.either(["functionDeclarations", "function_declarations"]).and_then(json::list);
@@ -49,7 +49,7 @@ pub(super) fn answer(body: &[u8]) -> Cow<'_, [u8]> {
         return Cow::Borrowed(body);
     }
     let Ok(fields) = Fields::of_document(body) else { return Cow::Borrowed(body) };
-    let mut splices = Splices::of(body);
+    let mut splices = BodySplices::of(body);
     for candidate in fields.list("candidates") {
         if let Some(raw) = Fields::of(candidate).unwrap_or_default().get("logprobsResult") {
             splices.replace(raw, logprobs::to_open(raw).unwrap_or_else(|| b"null".to_vec()));

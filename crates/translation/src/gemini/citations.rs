@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::members::{Elements, Members};
+use super::members::{JsonElements, JsonMembers};
 use crate::json::{self, Fields};
 
 /// Writes citations as members of a candidate; nothing where they name no source.
-pub(super) fn write(raw: &RawValue, candidate: &mut Members<'_>) {
+pub(super) fn write(raw: &RawValue, candidate: &mut JsonMembers<'_>) {
     if let Some(fields) = Fields::of(raw) {
         let is_grounding = fields.iter().any(|(name, _)| name.starts_with("grounding") || name == "webSearchQueries");
         if is_grounding {
@@ -26,7 +26,7 @@ pub(super) fn write(raw: &RawValue, candidate: &mut Members<'_>) {
         return;
     }
     candidate.object("citationMetadata", |members| {
-        let mut elements = Elements::open(members.key("citations"));
+        let mut elements = JsonElements::open(members.key("citations"));
         for source in sources {
             source.write(elements.next());
         }
@@ -35,16 +35,16 @@ pub(super) fn write(raw: &RawValue, candidate: &mut Members<'_>) {
 }
 
 /// A source that a citation names.
-struct Source<'b> {
+struct CitedSource<'b> {
     uri: Option<Cow<'b, str>>,
     title: Option<Cow<'b, str>>,
     start: Option<u64>,
     end: Option<u64>,
 }
 
-impl Source<'_> {
+impl CitedSource<'_> {
     fn write(&self, out: &mut Vec<u8>) {
-        let mut members = Members::open(out);
+        let mut members = JsonMembers::open(out);
         if let Some(start) = self.start {
             members.number("startIndex", start);
         }
@@ -61,10 +61,10 @@ impl Source<'_> {
     }
 }
 
-fn source(raw: &RawValue) -> Option<Source<'_>> {
+fn source(raw: &RawValue) -> Option<CitedSource<'_>> {
     let fields = Fields::of(raw)?;
     let fields = fields.object("url_citation").unwrap_or(fields);
-    let source = Source {
+    let source = CitedSource {
         uri: fields.text("url"),
         title: fields.either(["title", "document_title"]).and_then(json::text),
         start: fields.value("start_index"),

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::generation::Generation;
-use super::members::Members;
-use super::part_writer::NO_SIGNATURE;
-use super::splices::Splices;
+use super::generation::ModelGeneration;
+use super::members::JsonMembers;
+use super::splices::BodySplices;
+use super::thought::NO_SIGNATURE;
 use crate::conversion::sealed::Sealed;
 use crate::family::DialectFamily;
 use crate::json::{self, Fields};
@@ -25,25 +25,25 @@ enum CleanPart {
 /// Takes out the thoughts and signatures of other vendors.
 pub(super) fn clean(
     body: &[u8],
-    generation: Generation,
+    generation: ModelGeneration,
     losses: &mut LossReport,
 ) -> Result<Vec<u8>, TranslationRefusal> {
     let malformed = |problem: serde_json::Error| TranslationRefusal::malformed("body", problem.to_string());
     let fields = Fields::of_document(body).map_err(malformed)?;
-    let mut splices = Splices::of(body);
+    let mut splices = BodySplices::of(body);
     if let Some(contents) = fields.get("contents") {
-        clean_contents(contents, generation, &mut Cleaning { splices: &mut splices, losses });
+        clean_contents(contents, generation, &mut ContentCleaning { splices: &mut splices, losses });
     }
     Ok(splices.apply().into_owned())
 }
 
 /// What is filled by the cleaning.
-struct Cleaning<'c, 'b> {
-    splices: &'c mut Splices<'b>,
+struct ContentCleaning<'c, 'b> {
+    splices: &'c mut BodySplices<'b>,
     losses: &'c mut LossReport,
 }
 
-fn clean_contents<'b>(contents: &'b RawValue, generation: Generation, cleaning: &mut Cleaning<'_, 'b>) {
+fn clean_contents<'b>(contents: &'b RawValue, generation: ModelGeneration, cleaning: &mut ContentCleaning<'_, 'b>) {
     let Some(list) = json::list(contents) else { return };
     let mut kept = Vec::new();
     for content in &list {
@@ -59,7 +59,7 @@ fn clean_contents<'b>(contents: &'b RawValue, generation: Generation, cleaning: 
                 if left == b"[]" {
                     cleaning.losses.changed(Field::EmptyTurns, "left out");
                 } else {
-                    let mut splices = Splices::of(content.get().as_bytes());
+                    let mut splices = BodySplices::of(content.get().as_bytes());
                     splices.replace(parts, left);
                     kept.push(String::from_utf8_lossy(&splices.apply()).into_owned());
                 }
@@ -72,7 +72,7 @@ fn clean_contents<'b>(contents: &'b RawValue, generation: Generation, cleaning: 
 }
 
 /// Returns the parts of a content without what other vendors sealed; `None` where they sealed nothing.
-fn clean_parts(parts: &[&RawValue], generation: Generation) -> Option<Vec<u8>> {
+fn clean_parts(parts: &[&RawValue], generation: ModelGeneration) -> Option<Vec<u8>> {
     let mut out = vec![b'['];
     let mut is_changed = false;
     let mut has_call = false;
@@ -114,7 +114,7 @@ fn clean_part(fields: &Fields<'_>, instead: Option<&str>) -> CleanPart {
         return CleanPart::Gone;
     }
     let mut out = Vec::new();
-    let mut members = Members::open(&mut out);
+    let mut members = JsonMembers::open(&mut out);
     for (name, raw) in fields.iter() {
         if !matches!(name, "thoughtSignature" | "thought_signature") {
             members.raw(name, raw.get());

@@ -1,7 +1,7 @@
 //! `generationConfig` of a request: sampling, limits, thinking, and the form of the answer.
 
-use super::generation::Generation;
-use super::members::{Members, push_texts};
+use super::generation::ModelGeneration;
+use super::members::{JsonMembers, push_texts};
 use crate::conversion::effort;
 use crate::conversion::schema::not_followed_by_google;
 use crate::loss::{Field, LossReport};
@@ -12,7 +12,7 @@ const MOST_STOPS: usize = 5;
 
 /// The thinking that a request to Google asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Thinking {
+struct ThinkingAmount {
     /// The tokens; -1 for as many as the model wants.
     budget: Option<i64>,
     level: Option<&'static str>,
@@ -22,22 +22,22 @@ struct Thinking {
 /// Writes `generationConfig`, unless it would be empty.
 pub(super) fn write(
     request: &NeutralRequest<'_>,
-    generation: Generation,
-    members: &mut Members<'_>,
+    generation: ModelGeneration,
+    members: &mut JsonMembers<'_>,
     losses: &mut LossReport,
 ) {
     let thinking = request.reasoning.map(|reasoning| thinking(reasoning, generation, losses)).unwrap_or_default();
     let limit = limit(request, thinking, losses);
     let mut config = Vec::new();
-    let mut fields = Members::open(&mut config);
+    let mut fields = JsonMembers::open(&mut config);
     if let Some(limit) = limit {
         fields.number("maxOutputTokens", limit);
     }
     sampling(&request.sampling, &mut fields, losses);
     if let Some(output) = &request.output {
-        format(output, request, generation, &mut Writing { fields: &mut fields, losses });
+        format(output, request, generation, &mut ConfigWriting { fields: &mut fields, losses });
     }
-    if thinking != Thinking::default() {
+    if thinking != ThinkingAmount::default() {
         fields.object("thinkingConfig", |fields| {
             if let Some(budget) = thinking.budget {
                 fields.number("thinkingBudget", budget);
@@ -57,13 +57,13 @@ pub(super) fn write(
 }
 
 /// What is filled by the writing of a field.
-struct Writing<'w, 'o> {
-    fields: &'w mut Members<'o>,
+struct ConfigWriting<'w, 'o> {
+    fields: &'w mut JsonMembers<'o>,
     losses: &'w mut LossReport,
 }
 
 /// Returns the most tokens of the answer, which hold the thoughts: a budget that would leave none is added to them.
-fn limit(request: &NeutralRequest<'_>, thinking: Thinking, losses: &mut LossReport) -> Option<u64> {
+fn limit(request: &NeutralRequest<'_>, thinking: ThinkingAmount, losses: &mut LossReport) -> Option<u64> {
     let limit = request.max_tokens?;
     if limit == 0 {
         losses.refused(Field::MaxTokens, "0");
@@ -78,7 +78,7 @@ fn limit(request: &NeutralRequest<'_>, thinking: Thinking, losses: &mut LossRepo
     Some(raised)
 }
 
-fn sampling(sampling: &Sampling<'_>, fields: &mut Members<'_>, losses: &mut LossReport) {
+fn sampling(sampling: &Sampling<'_>, fields: &mut JsonMembers<'_>, losses: &mut LossReport) {
     let numbers = [
         ("temperature", sampling.temperature),
         ("topP", sampling.top_p),
@@ -118,8 +118,8 @@ fn sampling(sampling: &Sampling<'_>, fields: &mut Members<'_>, losses: &mut Loss
 fn format(
     output: &OutputFormat<'_>,
     request: &NeutralRequest<'_>,
-    generation: Generation,
-    writing: &mut Writing<'_, '_>,
+    generation: ModelGeneration,
+    writing: &mut ConfigWriting<'_, '_>,
 ) {
     let has_functions = request.tools.iter().any(|tool| !matches!(tool.kind, ToolKind::Server(_)));
     if has_functions && !generation.is_current() {
@@ -141,7 +141,7 @@ fn format(
 }
 
 /// Returns the thinking that comes nearest to what the client asks for.
-fn thinking(reasoning: Reasoning, generation: Generation, losses: &mut LossReport) -> Thinking {
+fn thinking(reasoning: Reasoning, generation: ModelGeneration, losses: &mut LossReport) -> ThinkingAmount {
     let shows = match reasoning.form {
         None => None,
         Some(ThoughtForm::Omitted) => Some(false),
@@ -152,17 +152,17 @@ fn thinking(reasoning: Reasoning, generation: Generation, losses: &mut LossRepor
         }
     };
     match (generation, reasoning.mode) {
-        (Generation::Plain, ReasoningMode::Off) => Thinking::default(),
-        (Generation::Plain, _) => {
+        (ModelGeneration::Plain, ReasoningMode::Off) => ThinkingAmount::default(),
+        (ModelGeneration::Plain, _) => {
             losses.dropped(Field::Reasoning);
-            Thinking::default()
+            ThinkingAmount::default()
         }
         // Nothing is there to be shown.
-        (_, ReasoningMode::Off) => Thinking { budget: Some(0), level: None, shows: None },
-        (Generation::Budget { most }, mode) => {
-            Thinking { budget: Some(budget(mode, most, losses)), level: None, shows }
+        (_, ReasoningMode::Off) => ThinkingAmount { budget: Some(0), level: None, shows: None },
+        (ModelGeneration::Budget { most }, mode) => {
+            ThinkingAmount { budget: Some(budget(mode, most, losses)), level: None, shows }
         }
-        (Generation::Level, mode) => Thinking { budget: None, level: level(mode, losses), shows },
+        (ModelGeneration::Level, mode) => ThinkingAmount { budget: None, level: level(mode, losses), shows },
     }
 }
 

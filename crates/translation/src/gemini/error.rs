@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::members::{Elements, Members};
+use super::members::{JsonElements, JsonMembers};
 use crate::json::{self, Fields};
 use crate::neutral::{ErrorKind, NeutralError};
 
@@ -106,7 +106,7 @@ const fn name_of_kind(kind: ErrorKind) -> &'static str {
 /// Writes an error.
 pub(super) fn write(error: &NeutralError<'_>, status: u16) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
-    let mut members = Members::open(&mut out);
+    let mut members = JsonMembers::open(&mut out);
     members.object("error", |members| {
         members.number("code", status);
         members.text("message", &error.message);
@@ -114,18 +114,18 @@ pub(super) fn write(error: &NeutralError<'_>, status: u16) -> Vec<u8> {
         if error.code.is_none() && error.param.is_none() {
             return;
         }
-        let mut details = Elements::open(members.key("details"));
+        let mut details = JsonElements::open(members.key("details"));
         if let Some(code) = &error.code {
-            let mut detail = Members::open(details.next());
+            let mut detail = JsonMembers::open(details.next());
             detail.text("@type", "type.googleapis.com/google.rpc.ErrorInfo");
             detail.text("reason", code);
             detail.close();
         }
         if let Some(param) = &error.param {
-            let mut detail = Members::open(details.next());
+            let mut detail = JsonMembers::open(details.next());
             detail.text("@type", "type.googleapis.com/google.rpc.BadRequest");
-            let mut violations = Elements::open(detail.key("fieldViolations"));
-            let mut violation = Members::open(violations.next());
+            let mut violations = JsonElements::open(detail.key("fieldViolations"));
+            let mut violation = JsonMembers::open(violations.next());
             violation.text("field", param);
             violation.text("description", &error.message);
             violation.close();

@@ -7,15 +7,16 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::wire::{AnswerForm, CallForm, CandidateForm, PartForm, Words};
-use super::{answer_reader, error, finish, logprobs, usage};
+use super::wire::{AnswerForm, CandidateForm, FunctionCallForm, PartForm};
+use super::{answer_reader, error, finish, function_name, logprobs, usage};
 use crate::events::ServerEvent;
+use crate::json::Text;
 use crate::neutral::{CallKind, PartDelta, PartKind, Stop, StopReason, StreamEvent};
 use crate::translation::EventReader;
 
 /// The kinds of parts that go on over events.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum OpenKind {
+enum PieceKind {
     Text,
     Thinking,
 }
@@ -23,7 +24,7 @@ enum OpenKind {
 /// One of the answers of a stream.
 struct ChoiceState {
     index: u64,
-    open: Option<(usize, OpenKind)>,
+    open: Option<(usize, PieceKind)>,
     has_calls: bool,
     has_stopped: bool,
 }
@@ -33,11 +34,11 @@ struct ChoiceState {
 pub(super) struct GeminiEventReader {
     choices: Vec<ChoiceState>,
     parts: usize,
-    state: ReaderState,
+    state: StreamProgress,
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
-enum ReaderState {
+enum StreamProgress {
     #[default]
     Fresh,
     Begun,
@@ -47,35 +48,35 @@ enum ReaderState {
 }
 
 /// What takes the events.
-type Found<'f> = dyn FnMut(StreamEvent<'_>) + 'f;
+type EventSink<'f> = dyn FnMut(StreamEvent<'_>) + 'f;
 
 impl EventReader for GeminiEventReader {
-    fn read(&mut self, event: ServerEvent<'_>, found: &mut Found<'_>) {
+    fn read(&mut self, event: ServerEvent<'_>, found: &mut EventSink<'_>) {
         let Ok(form) = serde_json::from_str::<AnswerForm<'_>>(event.data) else { return };
-        if self.state == ReaderState::Over {
+        if self.state == StreamProgress::Over {
             return;
         }
         if form.error.is_some() {
-            self.state = ReaderState::Over;
+            self.state = StreamProgress::Over;
             found(StreamEvent::Failed(error::read(0, event.data.as_bytes())));
             return;
         }
         self.answer(form, found);
     }
 
-    fn finish(&mut self, found: &mut Found<'_>) {
-        if self.state == ReaderState::Stopped {
-            self.state = ReaderState::Over;
+    fn finish(&mut self, found: &mut EventSink<'_>) {
+        if self.state == StreamProgress::Stopped {
+            self.state = StreamProgress::Over;
             found(StreamEvent::End);
         }
     }
 }
 
 impl GeminiEventReader {
-    fn answer(&mut self, form: AnswerForm<'_>, found: &mut Found<'_>) {
+    fn answer(&mut self, form: AnswerForm<'_>, found: &mut EventSink<'_>) {
         let usage = form.usage_metadata.as_ref().map(usage::read);
-        if self.state == ReaderState::Fresh {
-            self.state = ReaderState::Begun;
+        if self.state == StreamProgress::Fresh {
+            self.state = StreamProgress::Begun;
             let id = form.response_id.map(|id| id.0);
             let model = form.model_version.map(|model| model.0);
             found(StreamEvent::Begin { id, model, created: None, usage });
@@ -94,9 +95,9 @@ impl GeminiEventReader {
         }
         let has_stopped = !self.choices.is_empty() && self.choices.iter().all(|choice| choice.has_stopped);
         if has_stopped {
-            self.state = ReaderState::Stopped;
+            self.state = StreamProgress::Stopped;
             if let Some(usage) = usage {
-                self.state = ReaderState::Over;
+                self.state = StreamProgress::Over;
                 found(StreamEvent::Usage(usage));
                 found(StreamEvent::End);
             }
@@ -111,12 +112,12 @@ impl GeminiEventReader {
         })
     }
 
-    fn candidate(&mut self, at: usize, candidate: CandidateForm<'_>, found: &mut Found<'_>) {
+    fn candidate(&mut self, at: usize, candidate: CandidateForm<'_>, found: &mut EventSink<'_>) {
         for part in candidate.content.and_then(|content| content.parts).unwrap_or_default() {
             self.part(at, part, found);
         }
         self.notes(at, &candidate.logprobs_result, candidate.grounding_metadata.or(candidate.citation_metadata), found);
-        let Some(Words(reason)) = candidate.finish_reason else { return };
+        let Some(Text(reason)) = candidate.finish_reason else { return };
         if self.choices[at].has_stopped {
             return;
         }
@@ -131,8 +132,14 @@ impl GeminiEventReader {
     }
 
     /// Gives what is said about the text so far.
-    fn notes(&mut self, at: usize, probabilities: &Option<&RawValue>, cited: Option<&RawValue>, found: &mut Found<'_>) {
-        let Some((part, OpenKind::Text)) = self.choices[at].open else { return };
+    fn notes(
+        &mut self,
+        at: usize,
+        probabilities: &Option<&RawValue>,
+        cited: Option<&RawValue>,
+        found: &mut EventSink<'_>,
+    ) {
+        let Some((part, PieceKind::Text)) = self.choices[at].open else { return };
         if let Some(raw) = cited {
             found(StreamEvent::Delta { part, delta: PartDelta::Citation(raw) });
         }
@@ -142,14 +149,14 @@ impl GeminiEventReader {
         }
     }
 
-    fn part(&mut self, at: usize, form: PartForm<'_>, found: &mut Found<'_>) {
+    fn part(&mut self, at: usize, form: PartForm<'_>, found: &mut EventSink<'_>) {
         let native = form.native();
         let signature = form.thought_signature;
-        if let Some(Words(text)) = form.text {
+        if let Some(Text(text)) = form.text {
             let is_thought = form.thought == Some(true) || (text.is_empty() && signature.is_some());
-            let kind = if is_thought { OpenKind::Thinking } else { OpenKind::Text };
+            let kind = if is_thought { PieceKind::Thinking } else { PieceKind::Text };
             if !text.is_empty() || signature.is_some() {
-                self.text(at, kind, Piece { text, signature }, found);
+                self.text(at, kind, StreamedText { text, signature }, found);
             }
             return;
         }
@@ -171,13 +178,13 @@ impl GeminiEventReader {
         found(StreamEvent::Close { part });
     }
 
-    fn text(&mut self, at: usize, kind: OpenKind, piece: Piece<'_>, found: &mut Found<'_>) {
+    fn text(&mut self, at: usize, kind: PieceKind, piece: StreamedText<'_>, found: &mut EventSink<'_>) {
         let part = match self.choices[at].open {
             Some((part, open)) if open == kind => part,
             _ => {
                 let part_kind = match kind {
-                    OpenKind::Text => PartKind::Text,
-                    OpenKind::Thinking => PartKind::Thinking { is_summary: true, is_redacted: false },
+                    PieceKind::Text => PartKind::Text,
+                    PieceKind::Thinking => PartKind::Thinking { is_summary: true, is_redacted: false },
                 };
                 let part = self.open(at, part_kind, found);
                 self.choices[at].open = Some((part, kind));
@@ -191,11 +198,10 @@ impl GeminiEventReader {
     }
 
     /// Gives a call. Its seal comes before its arguments: some clients keep it in a part before the call.
-    fn call(&mut self, at: usize, call: CallForm<'_>, signature: Option<Words<'_>>, found: &mut Found<'_>) {
-        let words = |words: Option<Words<'_>>| words.map(|words| words.0.into_owned()).unwrap_or_default();
+    fn call(&mut self, at: usize, call: FunctionCallForm<'_>, signature: Option<Text<'_>>, found: &mut EventSink<'_>) {
         let kind = PartKind::ToolCall {
-            id: Cow::Owned(words(call.id)),
-            name: Cow::Owned(words(call.name)),
+            id: call.id.map(|id| id.0).unwrap_or_default(),
+            name: call.name.map(|name| function_name::original(name.0)).unwrap_or_default(),
             kind: CallKind::Function,
         };
         let part = self.open(at, kind, found);
@@ -206,7 +212,7 @@ impl GeminiEventReader {
     }
 
     /// Opens a part, after the one that is open.
-    fn open(&mut self, at: usize, kind: PartKind<'_>, found: &mut Found<'_>) -> usize {
+    fn open(&mut self, at: usize, kind: PartKind<'_>, found: &mut EventSink<'_>) -> usize {
         self.close(at, found);
         let part = self.parts;
         self.parts += 1;
@@ -214,7 +220,7 @@ impl GeminiEventReader {
         part
     }
 
-    fn close(&mut self, at: usize, found: &mut Found<'_>) {
+    fn close(&mut self, at: usize, found: &mut EventSink<'_>) {
         if let Some((part, _)) = self.choices[at].open.take() {
             found(StreamEvent::Close { part });
         }
@@ -222,12 +228,12 @@ impl GeminiEventReader {
 }
 
 /// A piece of a text.
-struct Piece<'b> {
+struct StreamedText<'b> {
     text: Cow<'b, str>,
-    signature: Option<Words<'b>>,
+    signature: Option<Text<'b>>,
 }
 
-fn seal(part: usize, signature: Option<Words<'_>>, found: &mut Found<'_>) {
+fn seal(part: usize, signature: Option<Text<'_>>, found: &mut EventSink<'_>) {
     if let Some(signature) = signature {
         found(StreamEvent::Delta { part, delta: PartDelta::Sealed(answer_reader::seal(signature)) });
     }

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::members::{Elements, Members};
+use super::members::{JsonElements, JsonMembers};
 use super::{answer_parts, answer_writer, citations, error, logprobs, thought, usage};
 use crate::events::LONGEST_EVENT;
 use crate::neutral::{NeutralError, NeutralUsage, PartDelta, PartKind, Stop, StopReason, StreamEvent, ToolCall};
@@ -13,19 +13,19 @@ use crate::translation::{AnswerDetails, EventWriter};
 
 /// The form of a stream's chunks.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Framing {
+enum ChunkFraming {
     Events,
     List,
 }
 
 /// A part that is open.
-struct OpenPart {
+struct UnfinishedPart {
     part: usize,
     choice: u64,
-    kind: OpenKind,
+    kind: UnfinishedKind,
 }
 
-enum OpenKind {
+enum UnfinishedKind {
     Text,
     Thinking { is_redacted: bool },
     Call { call: ToolCall<'static>, signature: Option<String> },
@@ -34,14 +34,14 @@ enum OpenKind {
 
 /// A writer of one stream.
 pub(super) struct GeminiEventWriter {
-    framing: Framing,
+    framing: ChunkFraming,
     has_chunks: bool,
     /// The beginning of the chunk that is being written.
     chunk_start: usize,
     /// The end of each chunk: the model and the id.
     tail: Vec<u8>,
     unique: String,
-    open: Vec<OpenPart>,
+    open: Vec<UnfinishedPart>,
     /// Seals of thoughts by their answers, which clients that drop thoughts keep with the call after them.
     thought_seals: Vec<(u64, String)>,
     refused: Vec<u64>,
@@ -52,7 +52,7 @@ pub(super) struct GeminiEventWriter {
 impl GeminiEventWriter {
     pub(super) fn new(details: &AnswerDetails<'_>) -> Self {
         let mut writer = Self {
-            framing: if details.memo.gemini_array { Framing::List } else { Framing::Events },
+            framing: if details.memo.gemini_array { ChunkFraming::List } else { ChunkFraming::Events },
             has_chunks: false,
             chunk_start: 0,
             tail: Vec::new(),
@@ -70,7 +70,7 @@ impl GeminiEventWriter {
     /// Makes the end of each chunk.
     fn name(&mut self, id: Option<&str>, model: Option<&str>) {
         let mut tail = Vec::new();
-        let mut members = Members::open(&mut tail);
+        let mut members = JsonMembers::open(&mut tail);
         if let Some(model) = model {
             members.text("modelVersion", model);
         }
@@ -104,13 +104,13 @@ impl EventWriter for GeminiEventWriter {
 impl GeminiEventWriter {
     fn begin_part(&mut self, part: usize, choice: u64, kind: &PartKind<'_>, out: &mut Vec<u8>) {
         let kind = match kind {
-            PartKind::Text => OpenKind::Text,
+            PartKind::Text => UnfinishedKind::Text,
             PartKind::Refusal => {
                 self.refused.push(choice);
-                OpenKind::Text
+                UnfinishedKind::Text
             }
-            PartKind::Thinking { is_redacted, .. } => OpenKind::Thinking { is_redacted: *is_redacted },
-            PartKind::ToolCall { id, name, kind } => OpenKind::Call {
+            PartKind::Thinking { is_redacted, .. } => UnfinishedKind::Thinking { is_redacted: *is_redacted },
+            PartKind::ToolCall { id, name, kind } => UnfinishedKind::Call {
                 call: ToolCall {
                     id: Cow::Owned(id.clone().into_owned()),
                     name: Cow::Owned(name.clone().into_owned()),
@@ -122,37 +122,37 @@ impl GeminiEventWriter {
             PartKind::Native { kind, raw } => {
                 if super::part_writer::is_own_native(kind) {
                     self.chunk(choice, out, |out| {
-                        let mut members = Members::open(out);
+                        let mut members = JsonMembers::open(out);
                         members.raw(kind, raw.get());
                         members.close();
                     });
                 }
-                OpenKind::Native
+                UnfinishedKind::Native
             }
         };
-        self.open.push(OpenPart { part, choice, kind });
+        self.open.push(UnfinishedPart { part, choice, kind });
     }
 
     fn delta(&mut self, part: usize, delta: &PartDelta<'_>, out: &mut Vec<u8>) {
         let Some(at) = self.open.iter().position(|open| open.part == part) else { return };
         let choice = self.open[at].choice;
         match (&mut self.open[at].kind, delta) {
-            (OpenKind::Text, PartDelta::Text(text)) => {
+            (UnfinishedKind::Text, PartDelta::Text(text)) => {
                 self.chunk(choice, out, |out| answer_parts::text(text, None, out));
             }
-            (OpenKind::Thinking { .. }, PartDelta::Text(text)) => {
+            (UnfinishedKind::Thinking { .. }, PartDelta::Text(text)) => {
                 self.chunk(choice, out, |out| answer_parts::thought(text, None, out));
             }
             // What is longer than any event may be is cut, and so no call in the end.
-            (OpenKind::Call { call, .. }, PartDelta::Arguments(more) | PartDelta::Text(more))
+            (UnfinishedKind::Call { call, .. }, PartDelta::Arguments(more) | PartDelta::Text(more))
                 if call.arguments.len() + more.len() <= LONGEST_EVENT =>
             {
                 call.arguments.to_mut().push_str(more);
             }
-            (OpenKind::Text, PartDelta::Sealed(sealed)) => {
+            (UnfinishedKind::Text, PartDelta::Sealed(sealed)) => {
                 self.chunk(choice, out, |out| answer_parts::text("", Some(&answer_parts::signature(sealed)), out));
             }
-            (OpenKind::Thinking { is_redacted }, PartDelta::Sealed(sealed)) => {
+            (UnfinishedKind::Thinking { is_redacted }, PartDelta::Sealed(sealed)) => {
                 let signature =
                     if *is_redacted { thought::redacted_field(sealed) } else { answer_parts::signature(sealed) };
                 let signature = signature.into_owned();
@@ -162,7 +162,7 @@ impl GeminiEventWriter {
                     self.thought_seals.push((choice, signature));
                 }
             }
-            (OpenKind::Call { signature, .. }, PartDelta::Sealed(sealed)) => {
+            (UnfinishedKind::Call { signature, .. }, PartDelta::Sealed(sealed)) => {
                 *signature = Some(answer_parts::signature(sealed).into_owned());
             }
             (_, PartDelta::Citation(raw)) => self.noted(choice, out, |members| citations::write(raw, members)),
@@ -173,8 +173,8 @@ impl GeminiEventWriter {
 
     fn end_part(&mut self, part: usize, out: &mut Vec<u8>) {
         let Some(at) = self.open.iter().position(|open| open.part == part) else { return };
-        let OpenPart { choice, kind, .. } = self.open.remove(at);
-        let OpenKind::Call { call, signature } = kind else { return };
+        let UnfinishedPart { choice, kind, .. } = self.open.remove(at);
+        let UnfinishedKind::Call { call, signature } = kind else { return };
         let thought = self.thought_seals.iter().position(|(other, _)| *other == choice);
         let thought = thought.map(|at| self.thought_seals.remove(at).1);
         let mut written = Vec::with_capacity(call.arguments.len() + 128);
@@ -200,15 +200,15 @@ impl GeminiEventWriter {
             self.end_part(part, out);
         }
         self.begin_chunk(out);
-        let mut members = Members::open(out);
-        let mut candidates = Elements::open(members.key("candidates"));
+        let mut members = JsonMembers::open(out);
+        let mut candidates = JsonElements::open(members.key("candidates"));
         let stops = std::mem::take(&mut self.stops);
         for (place, (choice, stop)) in stops.iter().enumerate() {
             // Of several reasons of an answer the first counts: a call that is none was found before.
             if stops[..place].iter().any(|(other, _)| other == choice) {
                 continue;
             }
-            let mut candidate = Members::open(candidates.next());
+            let mut candidate = JsonMembers::open(candidates.next());
             empty_content(&mut candidate);
             answer_writer::write_stop(stop, &mut candidate);
             candidate.number("index", *choice);
@@ -220,7 +220,7 @@ impl GeminiEventWriter {
         }
         members.close();
         self.end_chunk(out);
-        if self.framing == Framing::List {
+        if self.framing == ChunkFraming::List {
             out.push(b']');
         }
     }
@@ -229,8 +229,8 @@ impl GeminiEventWriter {
         self.begin_chunk(out);
         out.extend_from_slice(&error::write(failure, failure.kind.status()));
         match self.framing {
-            Framing::Events => out.extend_from_slice(b"\r\n\r\n"),
-            Framing::List => out.push(b']'),
+            ChunkFraming::Events => out.extend_from_slice(b"\r\n\r\n"),
+            ChunkFraming::List => out.push(b']'),
         }
     }
 
@@ -246,11 +246,11 @@ impl GeminiEventWriter {
     }
 
     /// Writes a chunk whose part is empty, with more members of its candidate.
-    fn noted(&mut self, choice: u64, out: &mut Vec<u8>, write: impl FnOnce(&mut Members<'_>)) {
+    fn noted(&mut self, choice: u64, out: &mut Vec<u8>, write: impl FnOnce(&mut JsonMembers<'_>)) {
         self.begin_chunk(out);
-        let mut members = Members::open(out);
-        let mut candidates = Elements::open(members.key("candidates"));
-        let mut candidate = Members::open(candidates.next());
+        let mut members = JsonMembers::open(out);
+        let mut candidates = JsonElements::open(members.key("candidates"));
+        let mut candidate = JsonMembers::open(candidates.next());
         empty_content(&mut candidate);
         candidate.number("index", choice);
         write(&mut candidate);
@@ -262,9 +262,9 @@ impl GeminiEventWriter {
 
     fn begin_chunk(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(match (self.framing, self.has_chunks) {
-            (Framing::Events, _) => b"data: ",
-            (Framing::List, false) => b"[",
-            (Framing::List, true) => b",\r\n",
+            (ChunkFraming::Events, _) => b"data: ",
+            (ChunkFraming::List, false) => b"[",
+            (ChunkFraming::List, true) => b",\r\n",
         });
         self.has_chunks = true;
         self.chunk_start = out.len();
@@ -274,7 +274,7 @@ impl GeminiEventWriter {
     fn end_chunk(&self, out: &mut Vec<u8>) {
         out.pop();
         out.extend_from_slice(&self.tail);
-        if self.framing == Framing::Events {
+        if self.framing == ChunkFraming::Events {
             // JSON that goes on as it was may have line ends between its values, which end an event's line.
             let chunk = out.get_mut(self.chunk_start..).unwrap_or_default();
             let mut at = 0;
@@ -287,7 +287,7 @@ impl GeminiEventWriter {
     }
 }
 
-fn empty_content(candidate: &mut Members<'_>) {
+fn empty_content(candidate: &mut JsonMembers<'_>) {
     candidate.raw("content", r#"{"parts":[{"text":""}],"role":"model"}"#);
 }
 

@@ -2,7 +2,7 @@
 
 /// A generation of models, by what its API takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Generation {
+pub(super) enum ModelGeneration {
     /// Gemini 1 and 2.0, and Gemma, which do not think.
     Plain,
     /// Gemini 2.5, which thinks by a number of tokens.
@@ -14,7 +14,7 @@ pub(super) enum Generation {
     Level,
 }
 
-impl Generation {
+impl ModelGeneration {
     /// Returns the generation of a model by its name; a name that says none is taken for a new model's.
     pub(super) fn of(model: &str) -> Self {
         let name = model.rsplit('/').next().unwrap_or(model);

@@ -7,6 +7,9 @@ use crate::conversion::sealed::Sealed;
 use crate::family::DialectFamily;
 use crate::neutral::{Part, PartBody, Thinking};
 
+/// How far back a seal is looked for that comes with a call as well: to its thought, over the text between.
+const NEAR: usize = 4;
+
 /// A part of text.
 pub(super) struct TextPiece<'b> {
     /// The text.
@@ -48,7 +51,7 @@ fn push_thought<'b>(thinking: Thinking<'b>, parts: &mut Vec<Part<'b>>) {
         parts.push(Part::new(PartBody::Thinking(thinking)));
         return;
     }
-    if parts.iter().any(|part| is_sealed_as(part, &thinking)) {
+    if parts.iter().rev().take(NEAR).any(|part| is_sealed_as(part, &thinking)) {
         return;
     }
     match parts.last_mut().map(|part| &mut part.body) {

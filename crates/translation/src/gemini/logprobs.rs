@@ -5,20 +5,20 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::members::{Elements, Members};
+use super::members::{JsonElements, JsonMembers};
 
 /// The probabilities as Google writes them.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
-struct GoogleForm<'b> {
+struct GoogleLogprobs<'b> {
     #[serde(borrow)]
     chosen_candidates: Vec<GoogleToken<'b>>,
-    top_candidates: Vec<GoogleTop<'b>>,
+    top_candidates: Vec<GoogleAlternatives<'b>>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct GoogleTop<'b> {
+struct GoogleAlternatives<'b> {
     #[serde(borrow)]
     candidates: Vec<GoogleToken<'b>>,
 }
@@ -34,33 +34,33 @@ struct GoogleToken<'b> {
 /// The probabilities as OpenAI writes them.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct OpenForm<'b> {
+struct OpenAiLogprobs<'b> {
     #[serde(borrow)]
-    content: Option<Vec<OpenToken<'b>>>,
-    refusal: Option<Vec<OpenToken<'b>>>,
+    content: Option<Vec<OpenAiToken<'b>>>,
+    refusal: Option<Vec<OpenAiToken<'b>>>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct OpenToken<'b> {
+struct OpenAiToken<'b> {
     #[serde(borrow)]
     token: Cow<'b, str>,
     logprob: f64,
-    top_logprobs: Option<Vec<OpenToken<'b>>>,
+    top_logprobs: Option<Vec<OpenAiToken<'b>>>,
 }
 
 /// Returns Google's probabilities in OpenAI's form; `None` where they are in no form that is known.
 pub(super) fn to_open(raw: &RawValue) -> Option<Vec<u8>> {
-    let form: GoogleForm<'_> = serde_json::from_str(raw.get()).ok()?;
+    let form: GoogleLogprobs<'_> = serde_json::from_str(raw.get()).ok()?;
     let mut out = Vec::new();
-    let mut members = Members::open(&mut out);
-    let mut tokens = Elements::open(members.key("content"));
+    let mut members = JsonMembers::open(&mut out);
+    let mut tokens = JsonElements::open(members.key("content"));
     for (index, chosen) in form.chosen_candidates.iter().enumerate() {
-        let mut token = Members::open(tokens.next());
+        let mut token = JsonMembers::open(tokens.next());
         open_token(chosen, &mut token);
-        let mut top = Elements::open(token.key("top_logprobs"));
+        let mut top = JsonElements::open(token.key("top_logprobs"));
         for other in form.top_candidates.get(index).map(|top| &*top.candidates).unwrap_or_default() {
-            let mut alternative = Members::open(top.next());
+            let mut alternative = JsonMembers::open(top.next());
             open_token(other, &mut alternative);
             alternative.close();
         }
@@ -73,10 +73,10 @@ pub(super) fn to_open(raw: &RawValue) -> Option<Vec<u8>> {
     Some(out)
 }
 
-fn open_token(token: &GoogleToken<'_>, members: &mut Members<'_>) {
+fn open_token(token: &GoogleToken<'_>, members: &mut JsonMembers<'_>) {
     members.text("token", &token.token);
     members.float("logprob", token.log_probability);
-    let mut bytes = Elements::open(members.key("bytes"));
+    let mut bytes = JsonElements::open(members.key("bytes"));
     for byte in token.token.bytes() {
         bytes.next().extend_from_slice(byte.to_string().as_bytes());
     }
@@ -84,15 +84,15 @@ fn open_token(token: &GoogleToken<'_>, members: &mut Members<'_>) {
 }
 
 /// Writes OpenAI's probabilities in Google's form; nothing where they are in no form that is known.
-pub(super) fn write_google(raw: &RawValue, members: &mut Members<'_>) {
+pub(super) fn write_google(raw: &RawValue, members: &mut JsonMembers<'_>) {
     let tokens = if raw.get().starts_with('[') {
-        serde_json::from_str::<Vec<OpenToken<'_>>>(raw.get()).ok()
+        serde_json::from_str::<Vec<OpenAiToken<'_>>>(raw.get()).ok()
     } else {
-        serde_json::from_str::<OpenForm<'_>>(raw.get()).ok().and_then(|form| form.content.or(form.refusal))
+        serde_json::from_str::<OpenAiLogprobs<'_>>(raw.get()).ok().and_then(|form| form.content.or(form.refusal))
     };
     let Some(tokens) = tokens else { return };
     members.object("logprobsResult", |members| {
-        let mut chosen = Elements::open(members.key("chosenCandidates"));
+        let mut chosen = JsonElements::open(members.key("chosenCandidates"));
         for token in &tokens {
             google_token(token, chosen.next());
         }
@@ -100,10 +100,10 @@ pub(super) fn write_google(raw: &RawValue, members: &mut Members<'_>) {
         if tokens.iter().all(|token| token.top_logprobs.as_ref().is_none_or(Vec::is_empty)) {
             return;
         }
-        let mut top = Elements::open(members.key("topCandidates"));
+        let mut top = JsonElements::open(members.key("topCandidates"));
         for token in &tokens {
-            let mut place = Members::open(top.next());
-            let mut alternatives = Elements::open(place.key("candidates"));
+            let mut place = JsonMembers::open(top.next());
+            let mut alternatives = JsonElements::open(place.key("candidates"));
             for alternative in token.top_logprobs.as_deref().unwrap_or_default() {
                 google_token(alternative, alternatives.next());
             }
@@ -114,8 +114,8 @@ pub(super) fn write_google(raw: &RawValue, members: &mut Members<'_>) {
     });
 }
 
-fn google_token(token: &OpenToken<'_>, out: &mut Vec<u8>) {
-    let mut members = Members::open(out);
+fn google_token(token: &OpenAiToken<'_>, out: &mut Vec<u8>) {
+    let mut members = JsonMembers::open(out);
     members.text("token", &token.token);
     members.float("logProbability", token.logprob);
     members.close();
@@ -138,7 +138,7 @@ mod tests {
         );
         let open: &RawValue = serde_json::from_slice(&open).expect("JSON");
         let mut back = Vec::new();
-        let mut members = Members::open(&mut back);
+        let mut members = JsonMembers::open(&mut back);
         write_google(open, &mut members);
         members.close();
         assert_eq!(String::from_utf8_lossy(&back), google);

@@ -1,12 +1,12 @@
 //! JSON objects and lists, written member by member to the end of a body.
 
 /// An object that is being written.
-pub(super) struct Members<'o> {
+pub(super) struct JsonMembers<'o> {
     out: &'o mut Vec<u8>,
     is_begun: bool,
 }
 
-impl<'o> Members<'o> {
+impl<'o> JsonMembers<'o> {
     /// Opens an object at the end of `out`.
     pub(super) fn open(out: &'o mut Vec<u8>) -> Self {
         out.push(b'{');
@@ -58,20 +58,20 @@ impl<'o> Members<'o> {
     }
 
     /// Writes an object as a member.
-    pub(super) fn object(&mut self, name: &str, write: impl FnOnce(&mut Members<'_>)) {
-        let mut members = Members::open(self.key(name));
+    pub(super) fn object(&mut self, name: &str, write: impl FnOnce(&mut JsonMembers<'_>)) {
+        let mut members = JsonMembers::open(self.key(name));
         write(&mut members);
         members.close();
     }
 }
 
 /// A list that is being written.
-pub(super) struct Elements<'o> {
+pub(super) struct JsonElements<'o> {
     out: &'o mut Vec<u8>,
     is_begun: bool,
 }
 
-impl<'o> Elements<'o> {
+impl<'o> JsonElements<'o> {
     /// Opens a list at the end of `out`.
     pub(super) fn open(out: &'o mut Vec<u8>) -> Self {
         out.push(b'[');
@@ -100,7 +100,7 @@ impl<'o> Elements<'o> {
 
 /// Writes a list of texts to the end of `out`.
 pub(super) fn push_texts<'t>(out: &mut Vec<u8>, texts: impl IntoIterator<Item = &'t str>) {
-    let mut elements = Elements::open(out);
+    let mut elements = JsonElements::open(out);
     for text in texts {
         push_text(elements.next(), text);
     }

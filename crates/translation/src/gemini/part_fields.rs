@@ -11,13 +11,13 @@ use crate::refusal::TranslationRefusal;
 
 /// The place of a content or of a part in a request.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct ContentPlace {
     /// The content; `None` for the instructions.
     content: Option<usize>,
     part: Option<usize>,
 }
 
-impl Place {
+impl ContentPlace {
     /// The place of the instructions.
     pub(super) const SYSTEM: Self = Self { content: None, part: None };
 
@@ -30,7 +30,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for ContentPlace {
     fn fmt(&self, form: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.content {
             Some(index) => write!(form, "contents[{index}]")?,
@@ -57,7 +57,7 @@ pub(super) enum PartContent {
 
 /// The fields of a part.
 #[derive(Default)]
-pub(super) struct PartFields<'b> {
+pub(super) struct GeminiPartFields<'b> {
     pub(super) text: Option<Cow<'b, str>>,
     pub(super) is_thought: bool,
     pub(super) signature: Option<Cow<'b, str>>,
@@ -67,9 +67,9 @@ pub(super) struct PartFields<'b> {
     pub(super) others: Vec<String>,
 }
 
-impl<'b> PartFields<'b> {
+impl<'b> GeminiPartFields<'b> {
     /// Reads a part that is at `place` of the body.
-    pub(super) fn of(raw: &'b RawValue, place: Place) -> Result<Self, TranslationRefusal> {
+    pub(super) fn of(raw: &'b RawValue, place: ContentPlace) -> Result<Self, TranslationRefusal> {
         let fields =
             Fields::of(raw).ok_or_else(|| TranslationRefusal::malformed(place.to_string(), "a part is an object"))?;
         let mut part = Self::default();

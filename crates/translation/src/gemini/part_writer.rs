@@ -2,24 +2,21 @@
 
 use std::borrow::Cow;
 
-use super::generation::Generation;
-use super::media;
-use super::members::{Elements, Members};
+use super::generation::ModelGeneration;
+use super::members::{JsonElements, JsonMembers};
 use super::result_writer;
+use super::thought::NO_SIGNATURE;
 use super::turn_writer::{CallNames, sent_id};
+use super::{function_name, media};
 use crate::conversion::sealed::Sealed;
 use crate::family::DialectFamily;
 use crate::json::Fields;
 use crate::loss::{Field, LossReport};
 use crate::neutral::{CallKind, Document, Image, MediaSource, Part, PartBody, Thinking, ToolCall};
 
-/// The documented signature of a call that Google's models have not made, in base64. Gemini 3 refuses a turn whose first
-/// call has none.
-pub(super) const NO_SIGNATURE: &str = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=";
-
 /// A writer of the parts of contents, one content after the other.
-pub(super) struct PartWriter<'r, 'l> {
-    pub(super) generation: Generation,
+pub(super) struct ContentPartWriter<'r, 'l> {
+    pub(super) generation: ModelGeneration,
     pub(super) names: &'r CallNames<'r>,
     pub(super) losses: &'l mut LossReport,
     /// A signature that came in a thought of its own: it is the next part's.
@@ -28,13 +25,13 @@ pub(super) struct PartWriter<'r, 'l> {
     has_call: bool,
 }
 
-impl<'r, 'l> PartWriter<'r, 'l> {
-    pub(super) fn new(generation: Generation, names: &'r CallNames<'r>, losses: &'l mut LossReport) -> Self {
+impl<'r, 'l> ContentPartWriter<'r, 'l> {
+    pub(super) fn new(generation: ModelGeneration, names: &'r CallNames<'r>, losses: &'l mut LossReport) -> Self {
         Self { generation, names, losses, held: None, has_call: false }
     }
 
     /// Writes a part; nothing where it cannot be said.
-    pub(super) fn part(&mut self, part: &Part<'_>, elements: &mut Elements<'_>) {
+    pub(super) fn part(&mut self, part: &Part<'_>, elements: &mut JsonElements<'_>) {
         let signature = part.sealed.as_ref().and_then(|sealed| self.own(sealed));
         match &part.body {
             PartBody::Text { text, citations } => {
@@ -56,9 +53,9 @@ impl<'r, 'l> PartWriter<'r, 'l> {
     }
 
     /// Ends a content: a signature that no part came for stands alone, as Google's own answers end.
-    pub(super) fn finish_content(&mut self, elements: &mut Elements<'_>) {
+    pub(super) fn finish_content(&mut self, elements: &mut JsonElements<'_>) {
         if let Some(signature) = self.held.take() {
-            let mut members = Members::open(elements.next());
+            let mut members = JsonMembers::open(elements.next());
             members.text("text", "");
             members.text("thoughtSignature", &signature);
             members.close();
@@ -82,12 +79,12 @@ impl<'r, 'l> PartWriter<'r, 'l> {
         }
     }
 
-    fn text(&mut self, text: &str, signature: Option<&str>, elements: &mut Elements<'_>) {
+    fn text(&mut self, text: &str, signature: Option<&str>, elements: &mut JsonElements<'_>) {
         if text.is_empty() && signature.is_none() {
             return;
         }
         let signature = self.signature(signature);
-        let mut members = Members::open(elements.next());
+        let mut members = JsonMembers::open(elements.next());
         members.text("text", text);
         if let Some(signature) = signature {
             members.text("thoughtSignature", &signature);
@@ -96,14 +93,14 @@ impl<'r, 'l> PartWriter<'r, 'l> {
     }
 
     /// Writes a thought, which goes back to its maker alone.
-    fn thought(&mut self, thinking: &Thinking<'_>, elements: &mut Elements<'_>) {
+    fn thought(&mut self, thinking: &Thinking<'_>, elements: &mut JsonElements<'_>) {
         let own = thinking.sealed.as_ref().and_then(|sealed| sealed.for_maker(DialectFamily::Gemini));
         match own {
             None => self.losses.dropped(Field::Thinking),
             // Clients of other APIs keep the signature of a part as a thought without text before it.
             Some(signature) if thinking.text.is_empty() => self.held = Some(signature.to_owned()),
             Some(signature) => {
-                let mut members = Members::open(elements.next());
+                let mut members = JsonMembers::open(elements.next());
                 members.text("text", &thinking.text);
                 members.raw("thought", "true");
                 members.text("thoughtSignature", signature);
@@ -112,19 +109,19 @@ impl<'r, 'l> PartWriter<'r, 'l> {
         }
     }
 
-    fn call(&mut self, call: &ToolCall<'_>, signature: Option<&str>, elements: &mut Elements<'_>) {
+    fn call(&mut self, call: &ToolCall<'_>, signature: Option<&str>, elements: &mut JsonElements<'_>) {
         let mut signature = self.signature(signature);
         if signature.is_none() && !self.has_call && self.generation.is_current() {
             self.losses.changed(Field::Sealed, "skip_thought_signature_validator");
             signature = Some(Cow::Borrowed(NO_SIGNATURE));
         }
         self.has_call = true;
-        let mut members = Members::open(elements.next());
+        let mut members = JsonMembers::open(elements.next());
         members.object("functionCall", |members| {
             if let Some(id) = sent_id(&call.id) {
                 members.text("id", id);
             }
-            members.text("name", &call.name);
+            members.text("name", &function_name::written(&call.name));
             self.arguments(call, members);
         });
         if let Some(signature) = signature {
@@ -133,7 +130,7 @@ impl<'r, 'l> PartWriter<'r, 'l> {
         members.close();
     }
 
-    fn arguments(&mut self, call: &ToolCall<'_>, members: &mut Members<'_>) {
+    fn arguments(&mut self, call: &ToolCall<'_>, members: &mut JsonMembers<'_>) {
         let is_free = call.kind == CallKind::Custom;
         match arguments(&call.arguments).filter(|_| !is_free) {
             Some(arguments) => members.raw("args", arguments),
@@ -146,12 +143,12 @@ impl<'r, 'l> PartWriter<'r, 'l> {
         }
     }
 
-    fn native(&mut self, kind: &str, raw: &str, signature: Option<&str>, elements: &mut Elements<'_>) {
+    fn native(&mut self, kind: &str, raw: &str, signature: Option<&str>, elements: &mut JsonElements<'_>) {
         if !is_own_native(kind) {
             self.losses.dropped_at(Field::ServerTools, kind);
             return;
         }
-        let mut members = Members::open(elements.next());
+        let mut members = JsonMembers::open(elements.next());
         members.raw(kind, raw);
         if let Some(signature) = signature {
             members.text("thoughtSignature", signature);
@@ -160,7 +157,7 @@ impl<'r, 'l> PartWriter<'r, 'l> {
     }
 
     /// Writes an image, a document, a sound or a film.
-    pub(super) fn media(&mut self, body: &PartBody<'_>, elements: &mut Elements<'_>) {
+    pub(super) fn media(&mut self, body: &PartBody<'_>, elements: &mut JsonElements<'_>) {
         if let PartBody::Document(document) = body {
             self.note_details(document);
             if let MediaSource::Text(text) = &document.source {
@@ -170,7 +167,7 @@ impl<'r, 'l> PartWriter<'r, 'l> {
             }
         }
         let Some(source) = self.said_source(body) else { return };
-        let mut members = Members::open(elements.next());
+        let mut members = JsonMembers::open(elements.next());
         write_source(source, &mut members);
         if let PartBody::Image(Image { detail: Some(detail), .. }) = body
             && let Some(level) = media::resolution(*detail)
@@ -232,7 +229,7 @@ pub(super) fn source_of<'p>(body: &'p PartBody<'_>) -> Option<&'p MediaSource<'p
 }
 
 /// Writes where the bytes of a medium are.
-pub(super) fn write_source(source: &MediaSource<'_>, members: &mut Members<'_>) {
+pub(super) fn write_source(source: &MediaSource<'_>, members: &mut JsonMembers<'_>) {
     match source {
         MediaSource::Base64 { media_type, data } => members.object("inlineData", |members| {
             members.text("mimeType", media_type);

@@ -2,15 +2,16 @@
 
 use std::borrow::Cow;
 
-use super::members::{Elements, Members};
-use super::part_writer::PartWriter;
+use super::function_name;
+use super::members::{JsonElements, JsonMembers};
+use super::part_writer::ContentPartWriter;
 use super::turn_writer::sent_id;
 use crate::json::Fields;
 use crate::loss::Field;
 use crate::neutral::{MediaSource, Part, PartBody, ToolResult};
 
 /// Writes a result: its text as `output` or `error`, and its images where the model's generation sees them.
-pub(super) fn write(result: &ToolResult<'_>, writer: &mut PartWriter<'_, '_>, elements: &mut Elements<'_>) {
+pub(super) fn write(result: &ToolResult<'_>, writer: &mut ContentPartWriter<'_, '_>, elements: &mut JsonElements<'_>) {
     let names = writer.names;
     let name = match (&result.name, names.get(&*result.call_id)) {
         (Some(name), _) => &**name,
@@ -23,15 +24,15 @@ pub(super) fn write(result: &ToolResult<'_>, writer: &mut PartWriter<'_, '_>, el
     let (media, beside): (Vec<_>, Vec<_>) =
         media_of(result, writer).into_iter().partition(|part| writer.generation.is_current() && is_inline(part));
     let text = text_of(result);
-    let mut members = Members::open(elements.next());
+    let mut members = JsonMembers::open(elements.next());
     members.object("functionResponse", |members| {
         if let Some(id) = sent_id(&result.call_id) {
             members.text("id", id);
         }
-        members.text("name", name);
+        members.text("name", &function_name::written(name));
         response(&text, result, members);
         if !media.is_empty() {
-            let mut parts = Elements::open(members.key("parts"));
+            let mut parts = JsonElements::open(members.key("parts"));
             media.iter().for_each(|part| writer.media(&part.body, &mut parts));
             parts.close();
         }
@@ -44,7 +45,7 @@ pub(super) fn write(result: &ToolResult<'_>, writer: &mut PartWriter<'_, '_>, el
 }
 
 /// Returns the images and documents of a result; notes what is neither.
-fn media_of<'p>(result: &'p ToolResult<'_>, writer: &mut PartWriter<'_, '_>) -> Vec<&'p Part<'p>> {
+fn media_of<'p>(result: &'p ToolResult<'_>, writer: &mut ContentPartWriter<'_, '_>) -> Vec<&'p Part<'p>> {
     let mut media = Vec::new();
     for part in &result.parts {
         match &part.body {
@@ -91,7 +92,7 @@ fn said<'p>(part: &'p Part<'_>) -> Option<&'p str> {
 }
 
 /// Writes `response`. An object without Google's two words is the output as it is.
-fn response(text: &str, result: &ToolResult<'_>, members: &mut Members<'_>) {
+fn response(text: &str, result: &ToolResult<'_>, members: &mut JsonMembers<'_>) {
     let is_error = result.is_error == Some(true);
     let is_object = !is_error && text.starts_with('{');
     let fields = is_object.then(|| Fields::of_document(text.as_bytes()).ok()).flatten();

@@ -6,12 +6,12 @@ use std::ops::Range;
 use serde_json::value::RawValue;
 
 /// Replacements in a body.
-pub(super) struct Splices<'b> {
+pub(super) struct BodySplices<'b> {
     body: &'b [u8],
     edits: Vec<(Range<usize>, Vec<u8>)>,
 }
 
-impl<'b> Splices<'b> {
+impl<'b> BodySplices<'b> {
     /// Begins with a body that nothing is replaced in.
     pub(super) const fn of(body: &'b [u8]) -> Self {
         Self { body, edits: Vec::new() }

@@ -10,6 +10,20 @@ use crate::neutral::Thinking;
 /// back in another kind of block than a signature, and has no id of its own.
 const REDACTED: &str = "redacted";
 
+/// The documented signature of a call that Google's models have not made, in base64. Gemini 3 refuses a turn whose first
+/// call has none.
+pub(super) const NO_SIGNATURE: &str = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=";
+
+/// The same, as Gemini CLI writes it on calls of its history.
+const BARE_NO_SIGNATURE: &str = "skip_thought_signature_validator";
+
+/// Reads a signature; `None` for one that says that there is none.
+pub(super) fn seal(signature: Cow<'_, str>) -> Option<Sealed<'_>> {
+    let says_none =
+        signature == BARE_NO_SIGNATURE || signature.trim_end_matches('=') == NO_SIGNATURE.trim_end_matches('=');
+    (!says_none && !signature.is_empty()).then(|| Sealed::of_field(DialectFamily::Gemini, signature))
+}
+
 /// Returns the thought of a text and its seal.
 pub(super) fn restored<'b>(text: Cow<'b, str>, sealed: Option<Sealed<'b>>) -> Thinking<'b> {
     let mut sealed = sealed;

@@ -2,8 +2,9 @@
 
 use serde_json::value::RawValue;
 
-use super::generation::Generation;
-use super::members::{Elements, Members, push_texts};
+use super::function_name;
+use super::generation::ModelGeneration;
+use super::members::{JsonElements, JsonMembers, push_texts};
 use crate::conversion::client_tool::ClientTool;
 use crate::conversion::custom_tool;
 use crate::conversion::schema::not_followed_by_google;
@@ -29,17 +30,17 @@ const OWN_TOOLS: [&str; 11] = [
 /// Writes `tools` and `toolConfig`, where there are any.
 pub(super) fn write(
     request: &NeutralRequest<'_>,
-    generation: Generation,
-    members: &mut Members<'_>,
+    generation: ModelGeneration,
+    members: &mut JsonMembers<'_>,
     losses: &mut LossReport,
 ) {
     let is_function = |tool: &&Tool<'_>| !matches!(tool.kind, ToolKind::Server(_)) || client_tool(tool).is_some();
     let has_functions = request.tools.iter().any(|tool| is_function(&tool));
     let mut list = Vec::new();
-    let mut elements = Elements::open(&mut list);
+    let mut elements = JsonElements::open(&mut list);
     if has_functions {
-        let mut holder = Members::open(elements.next());
-        let mut functions = Elements::open(holder.key("functionDeclarations"));
+        let mut holder = JsonMembers::open(elements.next());
+        let mut functions = JsonElements::open(holder.key("functionDeclarations"));
         for tool in request.tools.iter().filter(is_function) {
             function(tool, functions.next(), losses);
         }
@@ -53,11 +54,11 @@ pub(super) fn write(
         }
     }
     let offer = match (has_functions, has_servers) {
-        (true, true) => Offer::Both,
-        (true, false) => Offer::Functions,
-        (false, _) => Offer::NoFunctions,
+        (true, true) => ToolOffer::Both,
+        (true, false) => ToolOffer::Functions,
+        (false, _) => ToolOffer::NoFunctions,
     };
-    if offer == Offer::Both && !generation.is_current() {
+    if offer == ToolOffer::Both && !generation.is_current() {
         losses.refused(Field::ServerTools, "Google's models before Gemini 3 take no functions beside their own tools");
     }
     let is_empty = elements.is_empty();
@@ -65,12 +66,12 @@ pub(super) fn write(
     if !is_empty {
         members.key("tools").extend_from_slice(&list);
     }
-    config(request, offer, &mut Writing { members, losses });
+    config(request, offer, &mut RuleWriting { members, losses });
 }
 
 /// The kinds of tools on offer.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Offer {
+enum ToolOffer {
     NoFunctions,
     Functions,
     /// Functions, and tools that Google runs.
@@ -78,8 +79,8 @@ enum Offer {
 }
 
 /// What is filled by the writing of the rules.
-struct Writing<'w, 'o> {
-    members: &'w mut Members<'o>,
+struct RuleWriting<'w, 'o> {
+    members: &'w mut JsonMembers<'o>,
     losses: &'w mut LossReport,
 }
 
@@ -96,26 +97,26 @@ fn client_tool(tool: &Tool<'_>) -> Option<ClientTool> {
 }
 
 fn function(tool: &Tool<'_>, out: &mut Vec<u8>, losses: &mut LossReport) {
-    let mut members = Members::open(out);
+    let mut members = JsonMembers::open(out);
     let own = tool.description.as_deref();
     match (&tool.kind, client_tool(tool)) {
         (_, Some(client)) => {
             losses.changed(Field::ServerTools, format!("{}: a function", client.name));
-            members.text("name", if tool.name.is_empty() { client.name } else { &tool.name });
+            members.text("name", &function_name::written(if tool.name.is_empty() { client.name } else { &tool.name }));
             members.text("description", client.description);
             members.raw("parametersJsonSchema", client.schema);
         }
         (ToolKind::Custom { grammar }, _) => {
             losses.changed(Field::CustomTools, "a function with one text");
             let grammar = grammar.as_ref().map(|(syntax, definition)| (&**syntax, &**definition));
-            members.text("name", &tool.name);
+            members.text("name", &function_name::written(&tool.name));
             if let Some(description) = custom_tool::description(own, grammar) {
                 members.text("description", &description);
             }
             members.raw("parametersJsonSchema", custom_tool::SCHEMA);
         }
         (ToolKind::Function { schema, .. }, _) => {
-            members.text("name", &tool.name);
+            members.text("name", &function_name::written(&tool.name));
             if let Some(description) = own {
                 members.text("description", description);
             }
@@ -134,7 +135,7 @@ fn function(tool: &Tool<'_>, out: &mut Vec<u8>, losses: &mut LossReport) {
 }
 
 /// Writes a tool that Google runs; returns whether it is one.
-fn server_tool(server: &ServerTool<'_>, elements: &mut Elements<'_>, losses: &mut LossReport) -> bool {
+fn server_tool(server: &ServerTool<'_>, elements: &mut JsonElements<'_>, losses: &mut LossReport) -> bool {
     let (kind, definition) = if OWN_TOOLS.contains(&&*server.kind) {
         (&*server.kind, server.raw.get())
     } else if server.kind.starts_with("web_search") {
@@ -144,24 +145,24 @@ fn server_tool(server: &ServerTool<'_>, elements: &mut Elements<'_>, losses: &mu
         losses.refused(Field::ServerTools, &*server.kind);
         return false;
     };
-    let mut members = Members::open(elements.next());
+    let mut members = JsonMembers::open(elements.next());
     members.raw(kind, definition);
     members.close();
     true
 }
 
 /// Writes `toolConfig`: which tool must be called.
-fn config(request: &NeutralRequest<'_>, offer: Offer, writing: &mut Writing<'_, '_>) {
+fn config(request: &NeutralRequest<'_>, offer: ToolOffer, writing: &mut RuleWriting<'_, '_>) {
     let (mode, names) = match offer {
-        Offer::NoFunctions => {
+        ToolOffer::NoFunctions => {
             if matches!(request.tool_choice, Some(ToolChoice::Any | ToolChoice::Tool(_))) {
                 writing.losses.dropped(Field::ToolChoice);
             }
             return;
         }
-        Offer::Functions | Offer::Both => calling(request, writing.losses),
+        ToolOffer::Functions | ToolOffer::Both => calling(request, writing.losses),
     };
-    if mode.is_none() && offer == Offer::Functions {
+    if mode.is_none() && offer == ToolOffer::Functions {
         return;
     }
     writing.members.object("toolConfig", |members| {
@@ -169,11 +170,12 @@ fn config(request: &NeutralRequest<'_>, offer: Offer, writing: &mut Writing<'_, 
             members.object("functionCallingConfig", |members| {
                 members.text("mode", mode);
                 if !names.is_empty() {
-                    push_texts(members.key("allowedFunctionNames"), names);
+                    let names: Vec<_> = names.into_iter().map(function_name::written).collect();
+                    push_texts(members.key("allowedFunctionNames"), names.iter().map(|name| &**name));
                 }
             });
         }
-        if offer == Offer::Both {
+        if offer == ToolOffer::Both {
             members.raw("includeServerSideToolInvocations", "true");
         }
     });

@@ -5,31 +5,25 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::joined_parts::TextPiece;
-use super::part_fields::{PartContent, PartFields, Place};
-use super::{joined_parts, media};
-use crate::conversion::sealed::Sealed;
-use crate::family::DialectFamily;
+use super::open_calls::OpenCalls;
+use super::part_fields::{ContentPlace, GeminiPartFields, PartContent};
+use super::{joined_parts, media, thought};
 use crate::json::{self, Fields};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{CallKind, ImageDetail, Part, PartBody, ToolCall, ToolResult, Turn, TurnRole};
 use crate::refusal::TranslationRefusal;
-
-/// The beginning of an id that the reader gives a call whose client gave none.
-pub(super) const MADE_ID: &str = "gemini_call_";
 
 /// A reader of contents.
 pub(super) struct TurnReader<'b, 'l> {
     losses: &'l mut LossReport,
     /// The resolution that the request wants of every image.
     detail: Option<ImageDetail>,
-    /// Calls whose results have not come, by name and id.
-    open_calls: Vec<(Cow<'b, str>, Cow<'b, str>)>,
-    calls: usize,
+    calls: OpenCalls<'b>,
 }
 
 impl<'b, 'l> TurnReader<'b, 'l> {
     pub(super) fn new(losses: &'l mut LossReport, detail: Option<ImageDetail>) -> Self {
-        Self { losses, detail, open_calls: Vec::new(), calls: 0 }
+        Self { losses, detail, calls: OpenCalls::default() }
     }
 
     /// Reads `systemInstruction`: a content, or a bare text.
@@ -37,7 +31,7 @@ impl<'b, 'l> TurnReader<'b, 'l> {
         if let Some(text) = json::text(raw) {
             return Ok(Turn { role: TurnRole::System, name: None, parts: vec![Part::text(text)] });
         }
-        let mut turn = self.content(raw, Place::SYSTEM)?;
+        let mut turn = self.content(raw, ContentPlace::SYSTEM)?;
         turn.role = TurnRole::System;
         Ok(turn)
     }
@@ -46,7 +40,7 @@ impl<'b, 'l> TurnReader<'b, 'l> {
     pub(super) fn contents(&mut self, raw: &'b RawValue, turns: &mut Vec<Turn<'b>>) -> Result<(), TranslationRefusal> {
         let contents = json::list(raw).unwrap_or_else(|| vec![raw]);
         for (index, raw) in contents.into_iter().enumerate() {
-            let turn = self.content(raw, Place::of_content(index))?;
+            let turn = self.content(raw, ContentPlace::of_content(index))?;
             match turns.last_mut() {
                 // SDKs keep each chunk of a stream as a content of its own.
                 Some(last) if last.role == TurnRole::Assistant && turn.role == TurnRole::Assistant => {
@@ -58,7 +52,7 @@ impl<'b, 'l> TurnReader<'b, 'l> {
         Ok(())
     }
 
-    fn content(&mut self, raw: &'b RawValue, place: Place) -> Result<Turn<'b>, TranslationRefusal> {
+    fn content(&mut self, raw: &'b RawValue, place: ContentPlace) -> Result<Turn<'b>, TranslationRefusal> {
         let fields = Fields::of(raw)
             .ok_or_else(|| TranslationRefusal::malformed(place.to_string(), "a content is an object"))?;
         let mut turn = Turn { role: TurnRole::User, name: None, parts: Vec::new() };
@@ -77,12 +71,17 @@ impl<'b, 'l> TurnReader<'b, 'l> {
         Ok(turn)
     }
 
-    fn part(&mut self, raw: &'b RawValue, place: Place, parts: &mut Vec<Part<'b>>) -> Result<(), TranslationRefusal> {
-        let fields = PartFields::of(raw, place)?;
+    fn part(
+        &mut self,
+        raw: &'b RawValue,
+        place: ContentPlace,
+        parts: &mut Vec<Part<'b>>,
+    ) -> Result<(), TranslationRefusal> {
+        let fields = GeminiPartFields::of(raw, place)?;
         for other in &fields.others {
             self.losses.dropped_at(Field::Other, format!("{place}.{other}"));
         }
-        let sealed = fields.signature.map(|text| Sealed::of_field(DialectFamily::Gemini, text));
+        let sealed = fields.signature.and_then(thought::seal);
         let Some((kind, raw)) = fields.content else {
             match fields.text {
                 Some(text) => {
@@ -118,23 +117,20 @@ impl<'b, 'l> TurnReader<'b, 'l> {
         body
     }
 
-    fn call(&mut self, raw: &'b RawValue, place: Place) -> Result<ToolCall<'b>, TranslationRefusal> {
+    fn call(&mut self, raw: &'b RawValue, place: ContentPlace) -> Result<ToolCall<'b>, TranslationRefusal> {
         let fields = Fields::of(raw).unwrap_or_default();
         let name = fields
             .text("name")
             .ok_or_else(|| TranslationRefusal::malformed(format!("{place}.functionCall.name"), "missing"))?;
-        self.calls += 1;
-        let id = fields.text("id").filter(|id| !id.is_empty());
-        let id = id.unwrap_or_else(|| Cow::Owned(format!("{MADE_ID}{}", self.calls)));
-        self.open_calls.push((name.clone(), id.clone()));
+        let id = self.calls.open(name.clone(), fields.text("id").filter(|id| !id.is_empty()));
         let arguments = fields.get("args").map_or(Cow::Borrowed(""), |raw| Cow::Borrowed(raw.get()));
         Ok(ToolCall { id, name, arguments, kind: CallKind::Function })
     }
 
-    fn result(&mut self, raw: &'b RawValue, place: Place) -> Result<ToolResult<'b>, TranslationRefusal> {
+    fn result(&mut self, raw: &'b RawValue, place: ContentPlace) -> Result<ToolResult<'b>, TranslationRefusal> {
         let fields = Fields::of(raw).unwrap_or_default();
         let name = fields.text("name");
-        let call_id = self.call_of(fields.text("id").filter(|id| !id.is_empty()), name.as_deref());
+        let call_id = self.calls.close(fields.text("id").filter(|id| !id.is_empty()), name.as_deref());
         let mut result = ToolResult { call_id, name, parts: Vec::new(), is_error: None, kind: CallKind::Function };
         if let Some(response) = fields.get("response") {
             read_response(response, &mut result);
@@ -149,19 +145,9 @@ impl<'b, 'l> TurnReader<'b, 'l> {
         }
         Ok(result)
     }
-
-    /// Returns the id of the call that a result belongs to: the one of its id, else the oldest open one of its name.
-    fn call_of(&mut self, id: Option<Cow<'b, str>>, name: Option<&str>) -> Cow<'b, str> {
-        let by_id = id.as_ref().and_then(|id| self.open_calls.iter().position(|(_, call)| call == id));
-        let by_name = || self.open_calls.iter().position(|(call, _)| name.is_none_or(|name| call == name));
-        match by_id.or_else(by_name) {
-            Some(at) => self.open_calls.remove(at).1,
-            None => id.unwrap_or_else(|| Cow::Owned(format!("{MADE_ID}unknown"))),
-        }
-    }
 }
 
-fn role(raw: &RawValue, place: Place) -> Result<TurnRole, TranslationRefusal> {
+fn role(raw: &RawValue, place: ContentPlace) -> Result<TurnRole, TranslationRefusal> {
     match json::text(raw).as_deref() {
         Some("user" | "function" | "") => Ok(TurnRole::User),
         Some("model") => Ok(TurnRole::Assistant),

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::generation::Generation;
-use super::members::{Elements, Members, push_text};
-use super::part_writer::PartWriter;
+use super::generation::ModelGeneration;
+use super::members::{JsonElements, JsonMembers, push_text};
+use super::part_writer::ContentPartWriter;
 use crate::loss::{Field, LossReport};
 use crate::neutral::{NeutralRequest, Part, PartBody, Turn, TurnRole};
 
@@ -13,12 +13,12 @@ pub(super) type CallNames<'r> = HashMap<&'r str, &'r str>;
 
 /// The speaker of a content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Speaker {
+enum ContentSpeaker {
     User,
     Model,
 }
 
-impl Speaker {
+impl ContentSpeaker {
     const fn of(role: TurnRole) -> Self {
         match role {
             TurnRole::Assistant => Self::Model,
@@ -37,8 +37,8 @@ impl Speaker {
 /// Writes `systemInstruction` and `contents`.
 pub(super) fn write(
     request: &NeutralRequest<'_>,
-    generation: Generation,
-    members: &mut Members<'_>,
+    generation: ModelGeneration,
+    members: &mut JsonMembers<'_>,
     losses: &mut LossReport,
 ) {
     let leading = request.turns.iter().take_while(|turn| turn.role.is_instruction()).count();
@@ -50,16 +50,16 @@ pub(super) fn write(
         losses.changed(Field::SystemTurns, "role: user");
     }
     let names = call_names(turns);
-    let mut contents = Elements::open(members.key("contents"));
-    let mut writer = PartWriter::new(generation, &names, losses);
-    for group in turns.chunk_by(|one, next| Speaker::of(one.role) == Speaker::of(next.role)) {
+    let mut contents = JsonElements::open(members.key("contents"));
+    let mut writer = ContentPartWriter::new(generation, &names, losses);
+    for group in turns.chunk_by(|one, next| ContentSpeaker::of(one.role) == ContentSpeaker::of(next.role)) {
         content(group, &mut contents, &mut writer);
     }
     contents.close();
 }
 
 /// Writes the instructions at the beginning, one part for each of theirs.
-fn system(turns: &[Turn<'_>], members: &mut Members<'_>, losses: &mut LossReport) {
+fn system(turns: &[Turn<'_>], members: &mut JsonMembers<'_>, losses: &mut LossReport) {
     let mut texts = Vec::new();
     for part in turns.iter().flat_map(|turn| &turn.parts) {
         match &part.body {
@@ -74,9 +74,9 @@ fn system(turns: &[Turn<'_>], members: &mut Members<'_>, losses: &mut LossReport
         return;
     }
     members.object("systemInstruction", |members| {
-        let mut parts = Elements::open(members.key("parts"));
+        let mut parts = JsonElements::open(members.key("parts"));
         for text in texts {
-            let mut part = Members::open(parts.next());
+            let mut part = JsonMembers::open(parts.next());
             part.text("text", text);
             part.close();
         }
@@ -95,11 +95,11 @@ fn call_names<'r>(turns: &'r [Turn<'_>]) -> CallNames<'r> {
 }
 
 /// Writes turns of one speaker as one content; none where nothing of them can be said.
-fn content(turns: &[Turn<'_>], contents: &mut Elements<'_>, writer: &mut PartWriter<'_, '_>) {
+fn content(turns: &[Turn<'_>], contents: &mut JsonElements<'_>, writer: &mut ContentPartWriter<'_, '_>) {
     let Some(first) = turns.first() else { return };
-    let speaker = Speaker::of(first.role);
+    let speaker = ContentSpeaker::of(first.role);
     let mut list = Vec::new();
-    let mut elements = Elements::open(&mut list);
+    let mut elements = JsonElements::open(&mut list);
     for turn in turns {
         if turn.parts.is_empty() {
             writer.losses.changed(Field::EmptyTurns, "left out");
@@ -117,7 +117,7 @@ fn content(turns: &[Turn<'_>], contents: &mut Elements<'_>, writer: &mut PartWri
         return;
     }
     elements.close();
-    let mut members = Members::open(contents.next());
+    let mut members = JsonMembers::open(contents.next());
     push_text(members.key("role"), speaker.name());
     members.key("parts").extend_from_slice(&list);
     members.close();
@@ -125,6 +125,6 @@ fn content(turns: &[Turn<'_>], contents: &mut Elements<'_>, writer: &mut PartWri
 
 /// Returns an id for Google; `None` for one that the reader has made up.
 pub(super) fn sent_id(id: &str) -> Option<&str> {
-    let is_made = id.starts_with(super::turn_reader::MADE_ID);
+    let is_made = id.starts_with(super::open_calls::MADE_ID);
     (!id.is_empty() && !is_made).then_some(id)
 }

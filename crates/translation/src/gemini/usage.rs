@@ -1,6 +1,6 @@
 //! Token counts: Google counts thoughts beside the answer, and results of its own tools beside the prompt.
 
-use super::members::Members;
+use super::members::JsonMembers;
 use super::wire::UsageForm;
 use crate::neutral::NeutralUsage;
 
@@ -21,7 +21,7 @@ pub(super) fn read(usage: &UsageForm) -> NeutralUsage {
 }
 
 /// Writes `usageMetadata`.
-pub(super) fn write(usage: &NeutralUsage, members: &mut Members<'_>) {
+pub(super) fn write(usage: &NeutralUsage, members: &mut JsonMembers<'_>) {
     let beside = |whole: u64, part: Option<u64>| whole.saturating_sub(part.unwrap_or_default());
     members.object("usageMetadata", |members| {
         members.number("promptTokenCount", beside(usage.input, usage.tool_input));

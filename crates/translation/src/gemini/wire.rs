@@ -1,14 +1,9 @@
 //! Answers as Google's servers write them: one struct for each object that is read.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// A string that borrows from the body where it holds no escapes.
-#[derive(Deserialize)]
-#[serde(transparent)]
-pub(super) struct Words<'b>(#[serde(borrow)] pub(super) Cow<'b, str>);
+use crate::json::Text;
 
 /// An answer, or a chunk of a stream.
 #[derive(Deserialize, Default)]
@@ -18,8 +13,8 @@ pub(super) struct AnswerForm<'b> {
     pub(super) candidates: Option<Vec<CandidateForm<'b>>>,
     pub(super) prompt_feedback: Option<FeedbackForm<'b>>,
     pub(super) usage_metadata: Option<UsageForm>,
-    pub(super) response_id: Option<Words<'b>>,
-    pub(super) model_version: Option<Words<'b>>,
+    pub(super) response_id: Option<Text<'b>>,
+    pub(super) model_version: Option<Text<'b>>,
     pub(super) error: Option<&'b RawValue>,
 }
 
@@ -29,8 +24,8 @@ pub(super) struct AnswerForm<'b> {
 pub(super) struct CandidateForm<'b> {
     #[serde(borrow)]
     pub(super) content: Option<ContentForm<'b>>,
-    pub(super) finish_reason: Option<Words<'b>>,
-    pub(super) finish_message: Option<Words<'b>>,
+    pub(super) finish_reason: Option<Text<'b>>,
+    pub(super) finish_message: Option<Text<'b>>,
     pub(super) index: Option<u64>,
     pub(super) grounding_metadata: Option<&'b RawValue>,
     pub(super) citation_metadata: Option<&'b RawValue>,
@@ -50,10 +45,10 @@ pub(super) struct ContentForm<'b> {
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct PartForm<'b> {
     #[serde(borrow)]
-    pub(super) text: Option<Words<'b>>,
+    pub(super) text: Option<Text<'b>>,
     pub(super) thought: Option<bool>,
-    pub(super) thought_signature: Option<Words<'b>>,
-    pub(super) function_call: Option<CallForm<'b>>,
+    pub(super) thought_signature: Option<Text<'b>>,
+    pub(super) function_call: Option<FunctionCallForm<'b>>,
     pub(super) inline_data: Option<&'b RawValue>,
     pub(super) file_data: Option<&'b RawValue>,
     pub(super) executable_code: Option<&'b RawValue>,
@@ -78,10 +73,10 @@ impl<'b> PartForm<'b> {
 /// A call of a function.
 #[derive(Deserialize, Default)]
 #[serde(default)]
-pub(super) struct CallForm<'b> {
+pub(super) struct FunctionCallForm<'b> {
     #[serde(borrow)]
-    pub(super) id: Option<Words<'b>>,
-    pub(super) name: Option<Words<'b>>,
+    pub(super) id: Option<Text<'b>>,
+    pub(super) name: Option<Text<'b>>,
     pub(super) args: Option<&'b RawValue>,
 }
 
@@ -90,8 +85,8 @@ pub(super) struct CallForm<'b> {
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct FeedbackForm<'b> {
     #[serde(borrow)]
-    pub(super) block_reason: Option<Words<'b>>,
-    pub(super) block_reason_message: Option<Words<'b>>,
+    pub(super) block_reason: Option<Text<'b>>,
+    pub(super) block_reason_message: Option<Text<'b>>,
 }
 
 /// What an answer used.

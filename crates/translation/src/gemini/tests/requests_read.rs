@@ -313,3 +313,29 @@ fn the_chunks_of_a_stream_that_an_sdk_keeps_as_contents_are_one_turn() {
         assert!(matches!(parts[2].body, PartBody::ToolCall(_)));
     });
 }
+
+#[test]
+fn many_calls_without_results_and_many_seals_cost_no_more_each_than_few() {
+    let count = 10_000;
+    let calls = vec![r#"{"functionCall":{"name":"f"}}"#; count].join(",");
+    let seals =
+        vec![r#"{"role":"model","parts":[{"text":"","thoughtSignature":"QQ=="},{"text":"a"}]}"#; count].join(",");
+    let results = vec![r#"{"functionResponse":{"name":"g","id":"x"}}"#; count].join(",");
+    let body = format!(
+        r#"{{"contents":[{{"role":"model","parts":[{calls}]}},{seals},{{"role":"user","parts":[{results}]}}]}}"#
+    );
+    read(&body, |request, _| {
+        assert_eq!(request.turns.len(), 2);
+        assert_eq!(request.turns[1].parts.len(), count);
+    });
+}
+
+#[test]
+fn a_signature_that_says_that_there_is_none_is_none() {
+    for signature in ["skip_thought_signature_validator", "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I"] {
+        let body = format!(
+            r#"{{"contents":[{{"role":"model","parts":[{{"functionCall":{{"name":"f"}},"thoughtSignature":"{signature}"}}]}}]}}"#
+        );
+        read(&body, |request, _| assert_eq!(request.turns[0].parts[0].sealed, None));
+    }
+}

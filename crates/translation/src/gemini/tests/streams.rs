@@ -1,5 +1,6 @@
 //! Streams.
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{OWN, parsed, with_details};
@@ -292,4 +293,47 @@ fn a_client_that_did_not_ask_for_events_gets_a_list() {
     assert_eq!(list, json!([{"error": {"code": 503, "message": "busy", "status": "UNAVAILABLE"}}]));
     let list = parsed(writing(&memo, &[begin(), stop(StopReason::EndTurn), StreamEvent::End]).as_bytes());
     assert_eq!(list.as_array().map(Vec::len), Some(1));
+}
+
+fn any_event() -> impl Strategy<Value = StreamEvent<'static>> {
+    let text = "[a-z\"\\\\\n{}:]{0,6}";
+    let kind = prop_oneof![
+        Just(PartKind::Text),
+        Just(PartKind::Refusal),
+        any::<bool>().prop_map(|is_redacted| PartKind::Thinking { is_summary: true, is_redacted }),
+        Just(PartKind::ToolCall { id: "c".into(), name: "f".into(), kind: CallKind::Function }),
+    ];
+    let delta = prop_oneof![
+        text.prop_map(|text| PartDelta::Text(text.into())),
+        text.prop_map(|text| PartDelta::Arguments(text.into())),
+        text.prop_map(|text| PartDelta::Sealed(Sealed::new(DialectFamily::Messages, text))),
+    ];
+    prop_oneof![
+        (0usize..4, 0u64..2, kind).prop_map(|(part, choice, kind)| StreamEvent::Open { part, choice, kind }),
+        (0usize..4, delta).prop_map(|(part, delta)| StreamEvent::Delta { part, delta }),
+        (0usize..4).prop_map(|part| StreamEvent::Close { part }),
+        (0u64..2).prop_map(|choice| StreamEvent::Stop { choice, stop: Stop::of(StopReason::EndTurn) }),
+        Just(StreamEvent::KeepAlive),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_stream_of_any_events_is_readable_and_every_chunk_has_a_part(
+        events in prop::collection::vec(any_event(), 0..24), cut in any::<bool>()
+    ) {
+        let mut events = events;
+        events.insert(0, begin());
+        let failed = NeutralError { kind: ErrorKind::Server, message: "x".into(), code: None, param: None };
+        events.push(if cut { StreamEvent::Failed(failed) } else { StreamEvent::End });
+        let said = chunks(&writing(&RequestMemo::default(), &events));
+        let memo = RequestMemo { gemini_array: true, ..RequestMemo::default() };
+        let list = parsed(writing(&memo, &events).as_bytes());
+        prop_assert_eq!(list.as_array(), Some(&said));
+        for chunk in &said {
+            for candidate in chunk["candidates"].as_array().into_iter().flatten() {
+                prop_assert!(candidate["content"]["parts"][0].as_object().is_some_and(|part| !part.is_empty()));
+            }
+        }
+    }
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::builders::{asking, function, server, turn};
 use super::{BUDGET, NEW, written, written_with_losses};
 use crate::neutral::{CallKind, Part, PartBody, Tool, ToolCall, ToolChoice, ToolKind, TurnRole};
+use crate::translation::Api as _;
 
 #[test]
 fn schemas_of_tools_go_as_they_are_and_what_is_not_enforced_is_named() {
@@ -118,4 +119,19 @@ fn a_rule_for_a_tool_that_is_no_function_is_not_sent() {
     assert_eq!(body["toolConfig"].get("functionCallingConfig"), None);
     assert_eq!(losses, "dropped=tool_choice; changed=tools.server");
     assert_eq!(body["tools"][0]["functionDeclarations"], json!([{"name": "f", "description": "D"}]));
+}
+
+#[test]
+fn a_name_that_google_does_not_take_is_coded_and_comes_back() {
+    let mut request = asking();
+    request.tools.push(function("2fa-send", "{}", None));
+    request.tool_choice = Some(ToolChoice::Tool("2fa-send".into()));
+    let (body, losses) = written(&request, NEW);
+    let name = body["tools"][0]["functionDeclarations"][0]["name"].as_str().expect("a name").to_owned();
+    assert!(name.starts_with(|letter: char| letter.is_ascii_alphabetic()));
+    assert_eq!(body["toolConfig"]["functionCallingConfig"]["allowedFunctionNames"], json!([name]));
+    assert_eq!(losses, "");
+    let answer = format!(r#"{{"candidates":[{{"content":{{"parts":[{{"functionCall":{{"name":"{name}"}}}}]}}}}]}}"#);
+    let answer = super::Gemini.read_answer(answer.as_bytes()).expect("an answer");
+    assert!(matches!(&answer.choices[0].parts[0].body, PartBody::ToolCall(call) if call.name == "2fa-send"));
 }
