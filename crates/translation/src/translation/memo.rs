@@ -53,35 +53,6 @@ pub enum NativeCall {
     ToolSearch,
 }
 
-/// A tool that the client's API calls in a form of its own, and that upstreams know as a function.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NativeTool {
-    /// The function's name.
-    pub function: String,
-    /// The form of its calls in the client's API.
-    pub call: NativeCall,
-}
-
-/// The form of a call that only the responses API has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NativeCall {
-    /// A call of a tool in a namespace.
-    Namespaced {
-        /// The namespace.
-        namespace: String,
-        /// The tool's name in it.
-        name: String,
-    },
-    /// A command for the client's machine.
-    LocalShell,
-    /// Commands for a shell of the client's.
-    Shell,
-    /// An operation on a file of the client's.
-    ApplyPatch,
-    /// A search for tools that the client makes.
-    ToolSearch,
-}
-
 impl RequestMemo {
     /// Keeps what every API needs of a request.
     #[must_use]
