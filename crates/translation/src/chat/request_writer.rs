@@ -6,9 +6,11 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use serde_json::value::RawValue;
+
 use super::object::{self, ObjectWriter};
 use super::{tools_writer, turns_writer};
-use crate::conversion::effort;
+use crate::conversion::{effort, schema};
 use crate::family::DialectFamily;
 use crate::loss::{Field, LossReport};
 use crate::neutral::{CacheTtl, NeutralRequest, OutputFormat, Reasoning, ReasoningMode, Sampling, Verbosity};
@@ -142,7 +144,7 @@ fn output(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, losses: &
             let mut named = format.object("json_schema");
             named.field("name", &*legal_name(name.as_deref().unwrap_or("response")));
             named.optional("description", description.as_deref()).raw("schema", schema.get());
-            named.optional("strict", output_strict(request, *strict, schema.get(), losses).as_ref()).end();
+            named.optional("strict", output_strict(request, *strict, schema, losses).as_ref()).end();
             format.end();
         }
     }
@@ -159,14 +161,14 @@ fn output(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, losses: &
 fn output_strict(
     request: &NeutralRequest<'_>,
     strict: Option<bool>,
-    schema: &str,
+    schema: &RawValue,
     losses: &mut LossReport,
 ) -> Option<bool> {
     let is_openai = matches!(request.family, None | Some(DialectFamily::Chat | DialectFamily::Responses));
     if is_openai || strict == Some(false) {
         return strict;
     }
-    if tools_writer::is_strict(schema) {
+    if schema::is_strict(schema) {
         return Some(true);
     }
     losses.changed(Field::OutputFormat, "not strict: its schema is not of OpenAI's strict form");

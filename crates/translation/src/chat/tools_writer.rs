@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::object::{self, ObjectWriter};
 use super::request_writer::is_own;
 use crate::conversion::client_tool::ClientTool;
-use crate::conversion::{custom_tool, tool_name};
+use crate::conversion::{custom_tool, schema, tool_name};
 use crate::family::DialectFamily;
 use crate::loss::{Field, LossReport};
 use crate::neutral::{NeutralRequest, Tool, ToolChoice, ToolKind};
@@ -64,8 +63,8 @@ fn write_tool(request: &NeutralRequest<'_>, tool: &Tool<'_>, out: &mut Vec<u8>, 
     }
     match &tool.kind {
         ToolKind::Function { schema, strict } => {
+            let strict = tool_strict(request, *strict, *schema, losses);
             let schema = schema.map(RawValue::get);
-            let strict = tool_strict(request, *strict, schema, losses);
             let description = tool.description.as_deref();
             let name = written_name(request, &tool.name);
             function(&FunctionTool { name: &name, description, schema, strict }, out);
@@ -196,39 +195,13 @@ fn named(request: &NeutralRequest<'_>, name: &str, out: &mut Vec<u8>) {
 fn tool_strict(
     request: &NeutralRequest<'_>,
     strict: Option<bool>,
-    schema: Option<&str>,
+    schema: Option<&RawValue>,
     losses: &mut LossReport,
 ) -> Option<bool> {
     let is_openai = matches!(request.family, None | Some(DialectFamily::Chat | DialectFamily::Responses));
-    if is_openai || strict != Some(true) || schema.is_some_and(is_strict) {
+    if is_openai || strict != Some(true) || schema.is_some_and(schema::is_strict) {
         return strict;
     }
     losses.dropped(Field::StrictTools);
     None
-}
-
-/// Tells whether a schema is of OpenAI's strict form: every object closed, every property required.
-pub(super) fn is_strict(schema: &str) -> bool {
-    serde_json::from_str(schema).is_ok_and(|schema: Value| schema["type"] == "object" && is_strict_value(&schema))
-}
-
-fn is_strict_value(schema: &Value) -> bool {
-    const UNKNOWN: [&str; 9] =
-        ["allOf", "oneOf", "not", "if", "then", "else", "patternProperties", "dependentRequired", "dependentSchemas"];
-    let Some(fields) = schema.as_object() else { return schema.as_bool().is_some() };
-    if UNKNOWN.iter().any(|name| fields.contains_key(*name)) {
-        return false;
-    }
-    let is_object = schema["type"] == "object" || fields.contains_key("properties");
-    let required = schema["required"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let is_required = |name: &str| required.iter().any(|required| required == name);
-    let properties = schema["properties"].as_object();
-    if is_object && (schema["additionalProperties"] != false || properties.is_none()) {
-        return false;
-    }
-    let definitions = ["$defs", "definitions"].into_iter().filter_map(|name| schema[name].as_object());
-    let nested = properties.into_iter().chain(definitions).flat_map(serde_json::Map::values);
-    let lists = schema["anyOf"].as_array().into_iter().flatten().chain(fields.get("items"));
-    properties.is_none_or(|properties| properties.keys().all(|name| is_required(name)))
-        && nested.chain(lists).all(is_strict_value)
 }
