@@ -1,0 +1,11 @@
+//! Conversions that more than one pair of APIs needs.
+
+pub mod client_tool;
+pub mod custom_tool;
+pub mod effort;
+pub mod media;
+pub mod schema;
+pub mod sealed;
+pub(crate) mod sequence;
+pub mod tool_id;
+pub mod tool_name;

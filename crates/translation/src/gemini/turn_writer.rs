@@ -1,0 +1,130 @@
+//! Turns of a request as Google's contents: instructions apart, and no two contents of one speaker in a row.
+
+use std::collections::HashMap;
+
+use super::generation::ModelGeneration;
+use super::members::{JsonElements, JsonMembers, push_text};
+use super::part_writer::ContentPartWriter;
+use crate::loss::{Field, LossReport};
+use crate::neutral::{NeutralRequest, Part, PartBody, Turn, TurnRole};
+
+/// The names of the functions that calls have called, by their ids.
+pub(super) type CallNames<'r> = HashMap<&'r str, &'r str>;
+
+/// The speaker of a content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ContentSpeaker {
+    User,
+    Model,
+}
+
+impl ContentSpeaker {
+    const fn of(role: TurnRole) -> Self {
+        match role {
+            TurnRole::Assistant => Self::Model,
+            TurnRole::System | TurnRole::Developer | TurnRole::User => Self::User,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Model => "model",
+        }
+    }
+}
+
+/// Writes `systemInstruction` and `contents`.
+pub(super) fn write(
+    request: &NeutralRequest<'_>,
+    generation: ModelGeneration,
+    members: &mut JsonMembers<'_>,
+    losses: &mut LossReport,
+) {
+    let leading = request.turns.iter().take_while(|turn| turn.role.is_instruction()).count();
+    // Google takes no request without contents.
+    let leading = if leading == request.turns.len() { 0 } else { leading };
+    let (instructions, turns) = request.turns.split_at(leading);
+    system(instructions, members, losses);
+    if turns.iter().any(|turn| turn.role.is_instruction()) {
+        losses.changed(Field::SystemTurns, "role: user");
+    }
+    let names = call_names(turns);
+    let mut contents = JsonElements::open(members.key("contents"));
+    let mut writer = ContentPartWriter::new(generation, &names, losses);
+    for group in turns.chunk_by(|one, next| ContentSpeaker::of(one.role) == ContentSpeaker::of(next.role)) {
+        content(group, &mut contents, &mut writer);
+    }
+    contents.close();
+}
+
+/// Writes the instructions at the beginning, one part for each of theirs.
+fn system(turns: &[Turn<'_>], members: &mut JsonMembers<'_>, losses: &mut LossReport) {
+    let mut texts = Vec::new();
+    for part in turns.iter().flat_map(|turn| &turn.parts) {
+        match &part.body {
+            PartBody::Text { text, .. } if text.is_empty() => {}
+            PartBody::Text { text, .. } => texts.push(text),
+            PartBody::Image(_) => losses.dropped(Field::Images),
+            PartBody::Document(_) => losses.dropped(Field::Documents),
+            _ => losses.dropped_at(Field::Other, "system"),
+        }
+    }
+    if texts.is_empty() {
+        return;
+    }
+    members.object("systemInstruction", |members| {
+        let mut parts = JsonElements::open(members.key("parts"));
+        for text in texts {
+            let mut part = JsonMembers::open(parts.next());
+            part.text("text", text);
+            part.close();
+        }
+        parts.close();
+    });
+}
+
+fn call_names<'r>(turns: &'r [Turn<'_>]) -> CallNames<'r> {
+    let parts = turns.iter().flat_map(|turn| &turn.parts);
+    parts
+        .filter_map(|part| match &part.body {
+            PartBody::ToolCall(call) => Some((&*call.id, &*call.name)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Writes turns of one speaker as one content; none where nothing of them can be said.
+fn content(turns: &[Turn<'_>], contents: &mut JsonElements<'_>, writer: &mut ContentPartWriter<'_, '_>) {
+    let Some(first) = turns.first() else { return };
+    let speaker = ContentSpeaker::of(first.role);
+    let mut list = Vec::new();
+    let mut elements = JsonElements::open(&mut list);
+    for turn in turns {
+        if turn.parts.is_empty() {
+            writer.losses.changed(Field::EmptyTurns, "left out");
+        }
+    }
+    // Results come first: Google wants them next to their calls.
+    let parts = || turns.iter().flat_map(|turn| &turn.parts);
+    let is_result = |part: &&Part<'_>| matches!(part.body, PartBody::ToolResult(_));
+    for part in parts().filter(is_result).chain(parts().filter(|part| !is_result(part))) {
+        writer.part(part, &mut elements);
+    }
+    writer.finish_content(&mut elements);
+    if elements.is_empty() {
+        writer.losses.changed(Field::EmptyTurns, "left out");
+        return;
+    }
+    elements.close();
+    let mut members = JsonMembers::open(contents.next());
+    push_text(members.key("role"), speaker.name());
+    members.key("parts").extend_from_slice(&list);
+    members.close();
+}
+
+/// Returns an id for Google; `None` for one that the reader has made up.
+pub(super) fn sent_id(id: &str) -> Option<&str> {
+    let is_made = id.starts_with(super::open_calls::MADE_ID);
+    (!id.is_empty() && !is_made).then_some(id)
+}

@@ -1,0 +1,153 @@
+//! JSON as bodies hold it: objects whose fields stay the text that they are until somebody reads them.
+//!
+//! A body is read level by level, so that what nobody reads costs no more than to skip it. Of a key that comes twice the
+//! last counts, as with most servers.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// The fields of an object, in their order.
+#[derive(Debug, Clone, Default)]
+pub struct Fields<'b>(Vec<(Cow<'b, str>, &'b RawValue)>);
+
+/// A string that borrows from the body where it holds no escapes.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Text<'b>(#[serde(borrow)] pub(crate) Cow<'b, str>);
+
+impl<'b> Fields<'b> {
+    /// Reads an object out of the bytes of a document.
+    ///
+    /// # Errors
+    /// When the bytes are no JSON object.
+    pub fn of_document(document: &'b [u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(document)
+    }
+
+    /// Reads an object; `None` for any other value.
+    #[must_use]
+    pub fn of(raw: &'b RawValue) -> Option<Self> {
+        serde_json::from_str(raw.get()).ok()
+    }
+
+    /// Returns the value of a field; `None` for one that is absent or `null`.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&'b RawValue> {
+        let found = self.0.iter().rev().find(|(key, _)| key == name);
+        found.map(|(_, raw)| *raw).filter(|raw| !is_null(raw))
+    }
+
+    /// Returns the first of the fields that is there: APIs of Google take both spellings of a name.
+    #[must_use]
+    pub fn either(&self, names: [&str; 2]) -> Option<&'b RawValue> {
+        names.into_iter().find_map(|name| self.get(name))
+    }
+
+    /// Returns a field's text; `None` where it is absent or no string.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<Cow<'b, str>> {
+        self.get(name).and_then(text)
+    }
+
+    /// Returns a field's value of a plain type; `None` where it is absent or of another type.
+    #[must_use]
+    pub fn value<T: Deserialize<'b>>(&self, name: &str) -> Option<T> {
+        self.get(name).and_then(value)
+    }
+
+    /// Returns a field's object.
+    #[must_use]
+    pub fn object(&self, name: &str) -> Option<Self> {
+        self.get(name).and_then(Self::of)
+    }
+
+    /// Returns the elements of a field's list; none where it is absent or no list.
+    #[must_use]
+    pub fn list(&self, name: &str) -> Vec<&'b RawValue> {
+        self.get(name).and_then(list).unwrap_or_default()
+    }
+
+    /// Returns every field, in its order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &'b RawValue)> {
+        self.0.iter().map(|(key, raw)| (&**key, *raw))
+    }
+
+    /// Tells whether the object has no fields.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'de: 'b, 'b> Deserialize<'de> for Fields<'b> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FieldsVisitor;
+
+        impl<'de> Visitor<'de> for FieldsVisitor {
+            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+
+            fn expecting(&self, form: &mut fmt::Formatter<'_>) -> fmt::Result {
+                form.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::with_capacity(map.size_hint().unwrap_or(8));
+                while let Some(Text(key)) = map.next_key()? {
+                    fields.push((key, map.next_value()?));
+                }
+                Ok(fields)
+            }
+        }
+
+        deserializer.deserialize_map(FieldsVisitor).map(Fields)
+    }
+}
+
+/// Returns the text of a string; `None` for any other value.
+#[must_use]
+pub fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
+    raw.get().starts_with('"').then(|| serde_json::from_str::<Text<'_>>(raw.get()).ok()).flatten().map(|text| text.0)
+}
+
+/// Returns a value of a plain type; `None` for one of another type.
+#[must_use]
+pub fn value<'b, T: Deserialize<'b>>(raw: &'b RawValue) -> Option<T> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+/// Returns the elements of a list; `None` for any other value.
+#[must_use]
+pub fn list(raw: &RawValue) -> Option<Vec<&RawValue>> {
+    raw.get().starts_with('[').then(|| serde_json::from_str(raw.get()).ok()).flatten()
+}
+
+/// Tells whether a value is `null`.
+#[must_use]
+pub fn is_null(raw: &RawValue) -> bool {
+    raw.get() == "null"
+}
+
+/// Tells whether a value is a string.
+#[must_use]
+pub fn is_text(raw: &RawValue) -> bool {
+    raw.get().starts_with('"')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_key_that_comes_twice_the_last_counts_and_null_is_absent() {
+        let fields =
+            Fields::of_document(br#"{"a": 1, "a": "\u0062", "c": null, "d": [1, {"e": 2}]}"#).expect("an object");
+
+        assert_eq!(fields.text("a").as_deref(), Some("b"));
+        assert!(fields.get("c").is_none());
+        assert_eq!(fields.list("d").iter().map(|raw| raw.get()).collect::<Vec<_>>(), ["1", "{\"e\": 2}"]);
+        assert!(Fields::of_document(b"[]").is_err());
+    }
+}

@@ -1,0 +1,95 @@
+//! Sources of images and documents, written.
+
+use super::object::FieldWriter;
+use crate::conversion::media;
+use crate::neutral::MediaSource;
+
+/// Returns a media type as the API writes it; `None` for images that it does not take.
+pub(super) fn image_type(media_type: &str) -> Option<&'static str> {
+    Some(match media_type {
+        "image/jpeg" | "image/jpg" => "image/jpeg",
+        "image/png" => "image/png",
+        "image/gif" => "image/gif",
+        "image/webp" => "image/webp",
+        _ => return None,
+    })
+}
+
+/// Writes the source of an image.
+pub(super) fn write_image_source(out: &mut Vec<u8>, source: &MediaSource<'_>) {
+    match source {
+        MediaSource::Base64 { media_type, data } => {
+            let mut object = FieldWriter::of_type(out, "base64");
+            object.optional("media_type", image_type(media_type));
+            object.value("data", &**data);
+            object.end();
+        }
+        MediaSource::Url { url, .. } => write_url(out, url),
+        MediaSource::FileId(id) => write_file(out, id),
+        MediaSource::Text(text) => write_plain(out, text),
+    }
+}
+
+/// The form that a document's source has in this API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DocumentForm {
+    Pdf,
+    /// Text in base64, which the API takes as text.
+    EncodedText,
+    Url,
+    File,
+    Text,
+}
+
+impl DocumentForm {
+    /// Returns the form of a source; `None` for documents that the API does not take.
+    pub(super) fn of(source: &MediaSource<'_>) -> Option<Self> {
+        match source {
+            MediaSource::Base64 { media_type, .. } if media_type == "application/pdf" => Some(Self::Pdf),
+            MediaSource::Base64 { media_type, data } => text(media_type, data).map(|_| Self::EncodedText),
+            MediaSource::Url { .. } => Some(Self::Url),
+            MediaSource::FileId(_) => Some(Self::File),
+            MediaSource::Text(_) => Some(Self::Text),
+        }
+    }
+}
+
+/// Returns the text that a document in base64 is.
+fn text(media_type: &str, data: &str) -> Option<String> {
+    media::text_of(media_type.split(';').next().unwrap_or_default(), data)
+}
+
+/// Writes the source of a document.
+pub(super) fn write_document_source(out: &mut Vec<u8>, source: &MediaSource<'_>) {
+    match source {
+        MediaSource::Base64 { media_type, data } if media_type == "application/pdf" => {
+            let mut object = FieldWriter::of_type(out, "base64");
+            object.word("media_type", "application/pdf");
+            object.value("data", &**data);
+            object.end();
+        }
+        MediaSource::Base64 { media_type, data } => write_plain(out, &text(media_type, data).unwrap_or_default()),
+        MediaSource::Url { url, .. } => write_url(out, url),
+        MediaSource::FileId(id) => write_file(out, id),
+        MediaSource::Text(text) => write_plain(out, text),
+    }
+}
+
+fn write_url(out: &mut Vec<u8>, url: &str) {
+    let mut object = FieldWriter::of_type(out, "url");
+    object.value("url", url);
+    object.end();
+}
+
+fn write_file(out: &mut Vec<u8>, id: &str) {
+    let mut object = FieldWriter::of_type(out, "file");
+    object.value("file_id", id);
+    object.end();
+}
+
+fn write_plain(out: &mut Vec<u8>, text: &str) {
+    let mut object = FieldWriter::of_type(out, "text");
+    object.word("media_type", "text/plain");
+    object.value("data", text);
+    object.end();
+}

@@ -1,0 +1,32 @@
+//! Why something is not translated.
+
+use thiserror::Error;
+
+use crate::loss::Loss;
+
+/// Why a request or an answer is not translated.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum TranslationRefusal {
+    /// The body does not have the form of its API.
+    #[error("{place}: {problem}")]
+    Malformed {
+        /// The place in the body, such as `messages[0].content`.
+        place: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The other API cannot say something that must not be left out.
+    #[error("`{}` cannot be said in the API of the chosen model{}", .0.field.as_str(), detail(.0))]
+    Unsayable(Loss),
+}
+
+impl TranslationRefusal {
+    /// Makes a refusal of a body that is wrong at `place`.
+    pub(crate) fn malformed(place: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Malformed { place: place.into(), problem: problem.into() }
+    }
+}
+
+fn detail(loss: &Loss) -> String {
+    loss.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default()
+}

@@ -1,0 +1,101 @@
+//! Parts of messages and of tool results, written.
+
+use super::member_writer::{ElementWriter, MemberWriter, push_text};
+use crate::conversion::media;
+use crate::loss::{Field, LossReport};
+use crate::neutral::{Document, Image, ImageDetail, MediaSource, Part, PartBody};
+
+/// Writes the parts of a client's message or of a result as a list.
+pub(super) fn write_content(parts: &[Part<'_>], out: &mut Vec<u8>, losses: &mut LossReport) {
+    let mut list = ElementWriter::begin(out);
+    for part in parts {
+        match &part.body {
+            PartBody::Text { text, .. } | PartBody::Refusal(text) => write_text(text, &mut list),
+            PartBody::Image(image) => write_image(image, &mut list, losses),
+            PartBody::Document(document) => write_document(document, &mut list, losses),
+            PartBody::Audio(_) => losses.dropped(Field::Audio),
+            PartBody::Video(_) => losses.dropped(Field::Video),
+            PartBody::Native { kind, .. } => losses.dropped_at(Field::Items, kind.to_string()),
+            PartBody::ToolCall(_) | PartBody::ToolResult(_) | PartBody::Thinking(_) => {
+                losses.dropped(Field::ToolContent);
+            }
+        }
+    }
+    list.end();
+}
+
+fn write_text(text: &str, list: &mut ElementWriter<'_>) {
+    let mut part = MemberWriter::of_type("input_text", list.element());
+    part.text("text", text);
+    part.end();
+}
+
+fn write_image(image: &Image<'_>, list: &mut ElementWriter<'_>, losses: &mut LossReport) {
+    let detail = match image.detail {
+        None | Some(ImageDetail::Auto) => "auto",
+        Some(ImageDetail::Low) => "low",
+        Some(ImageDetail::High) => "high",
+        Some(ImageDetail::Original) => "original",
+    };
+    match &image.source {
+        MediaSource::Base64 { media_type, data } => {
+            let mut part = MemberWriter::of_type("input_image", list.element());
+            write_data_url(media_type, data, part.key("image_url"));
+            part.text("detail", detail);
+            part.end();
+        }
+        MediaSource::Url { url, .. } => {
+            let mut part = MemberWriter::of_type("input_image", list.element());
+            part.text("image_url", url);
+            part.text("detail", detail);
+            part.end();
+        }
+        MediaSource::FileId(_) => losses.refused(Field::FileIds, "an image with another vendor"),
+        MediaSource::Text(text) => write_text(text, list),
+    }
+}
+
+fn write_document(document: &Document<'_>, list: &mut ElementWriter<'_>, losses: &mut LossReport) {
+    let is_text = matches!(document.source, MediaSource::Text(_));
+    if document.context.is_some() || (is_text && document.title.is_some()) {
+        losses.dropped(Field::DocumentDetails);
+    }
+    if document.cites == Some(true) {
+        losses.dropped(Field::Citations);
+    }
+    match &document.source {
+        MediaSource::Base64 { media_type, data } => {
+            let mut part = MemberWriter::of_type("input_file", list.element());
+            match &document.title {
+                Some(title) => part.text("filename", title),
+                // The API wants a name whose ending says what it is.
+                None => part.text("filename", media::name_of_type(media_type)),
+            }
+            write_data_url(media_type, data, part.key("file_data"));
+            part.end();
+        }
+        MediaSource::Url { url, .. } => {
+            let mut part = MemberWriter::of_type("input_file", list.element());
+            part.text("file_url", url);
+            part.optional_text("filename", document.title.as_deref());
+            part.end();
+        }
+        MediaSource::FileId(_) => losses.refused(Field::FileIds, "a document with another vendor"),
+        MediaSource::Text(text) => {
+            losses.changed(Field::Documents, "a text");
+            write_text(text, list);
+        }
+    }
+}
+
+/// Writes data as an address that holds it. Base64 needs no escapes, which is checked: the data is long.
+fn write_data_url(media_type: &str, data: &str, out: &mut Vec<u8>) {
+    let is_plain = |text: &str| text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\');
+    if is_plain(media_type) && is_plain(data) {
+        for piece in ["\"data:", media_type, ";base64,", data, "\""] {
+            out.extend_from_slice(piece.as_bytes());
+        }
+    } else {
+        push_text(out, &media::data_url(media_type, data));
+    }
+}

@@ -1,0 +1,230 @@
+//! Requests, written.
+
+use std::ops::Range;
+
+use super::input_writer::InputWriter;
+use super::member_writer::{ElementWriter, MemberWriter, push_text};
+use super::place::dropped_as;
+use super::tool_writer;
+use crate::conversion::{effort, tool_id};
+use crate::loss::{Field, LossReport};
+use crate::neutral::{
+    CacheRules, CacheTtl, NeutralRequest, OutputFormat, PartBody, Reasoning, ReasoningMode, ThoughtForm, Turn,
+    Verbosity,
+};
+use crate::translation::{RequestWriting, TranslationTarget};
+
+/// The fewest tokens that the API lets an answer be limited to.
+const LEAST_MAX_TOKENS: u64 = 16;
+
+/// The longest name of a user.
+const LONGEST_USER: usize = 64;
+
+/// Writes a request. The place of the model's name in it is returned.
+pub(super) fn write(
+    request: &NeutralRequest<'_>,
+    target: &TranslationTarget<'_>,
+    writing: &mut RequestWriting<'_>,
+) -> Range<usize> {
+    let RequestWriting { body, losses } = writing;
+    let mut object = MemberWriter::begin(body);
+    let model = object.key("model");
+    let start = model.len();
+    push_text(model, target.model);
+    let model_span = start..model.len();
+    let turns = write_instructions(&request.turns, &mut object);
+    let mut list = ElementWriter::begin(object.key("input"));
+    InputWriter::new(&mut list, losses).turns(turns);
+    list.end();
+    tool_writer::write(request, &mut object, losses);
+    if request.stream {
+        object.raw("stream", "true");
+    }
+    // The vendor keeps answers unless it is told not to, and no other API does.
+    object.raw("store", if request.store == Some(true) { "true" } else { "false" });
+    write_limits(request, &mut object, losses);
+    if let Some(reasoning) = &request.reasoning {
+        write_reasoning(reasoning, &mut object, losses);
+    }
+    write_text(request, &mut object);
+    write_include(request, target, &mut object);
+    write_cache(&request.cache, &mut object, losses);
+    write_labels(request, &mut object, losses);
+    object.end();
+    note_sampling(request, losses);
+    model_span
+}
+
+/// Writes the first turn to the place for it, where it is nothing but a text of the operator's. The others are returned.
+fn write_instructions<'t, 'b>(turns: &'t [Turn<'b>], object: &mut MemberWriter<'_>) -> &'t [Turn<'b>] {
+    let Some((first, rest)) = turns.split_first() else { return turns };
+    let [part] = &*first.parts else { return turns };
+    match &part.body {
+        PartBody::Text { text, .. } if first.role.is_instruction() && first.name.is_none() && !text.is_empty() => {
+            object.text("instructions", text);
+            rest
+        }
+        _ => turns,
+    }
+}
+
+fn write_limits(request: &NeutralRequest<'_>, object: &mut MemberWriter<'_>, losses: &mut LossReport) {
+    match request.max_tokens {
+        Some(0) => losses.refused(Field::MaxTokens, "max_tokens: 0"),
+        Some(wanted) if wanted < LEAST_MAX_TOKENS => {
+            losses.changed(Field::MaxTokens, format!("{LEAST_MAX_TOKENS} instead of {wanted}"));
+            object.number("max_output_tokens", LEAST_MAX_TOKENS);
+        }
+        Some(wanted) => object.number("max_output_tokens", wanted),
+        None => {}
+    }
+    object.optional_float("temperature", request.sampling.temperature);
+    object.optional_float("top_p", request.sampling.top_p);
+    if let Some(wanted) = request.sampling.top_logprobs {
+        object.number("top_logprobs", wanted);
+    }
+}
+
+/// Notes what of sampling the API does not have.
+fn note_sampling(request: &NeutralRequest<'_>, losses: &mut LossReport) {
+    let sampling = &request.sampling;
+    if sampling.choices.is_some_and(|choices| choices > 1) {
+        losses.refused(Field::Choices, "one answer for each request");
+    }
+    let is_set = |value: Option<f64>| value.is_some_and(|value| value != 0.0);
+    let lost = [
+        (sampling.top_k.is_some(), Field::TopK),
+        (sampling.seed.is_some(), Field::Seed),
+        (is_set(sampling.presence_penalty), Field::PresencePenalty),
+        (is_set(sampling.frequency_penalty), Field::FrequencyPenalty),
+        (sampling.logit_bias.is_some(), Field::LogitBias),
+        (!sampling.stop.is_empty(), Field::Stop),
+    ];
+    for (_, field) in lost.into_iter().filter(|(is_lost, _)| *is_lost) {
+        losses.dropped(field);
+    }
+}
+
+fn write_reasoning(reasoning: &Reasoning, object: &mut MemberWriter<'_>, losses: &mut LossReport) {
+    let effort = match (reasoning.mode, effort::of_mode(reasoning.mode)) {
+        (ReasoningMode::Off, _) => Some("none"),
+        (_, known) => known.map(effort::name),
+    };
+    match reasoning.mode {
+        ReasoningMode::Adaptive { effort: None } if reasoning.form.is_none() => {
+            losses.changed(Field::Reasoning, "adaptive: the model's usual effort");
+        }
+        ReasoningMode::Budget { tokens, .. } => {
+            let effort = effort.unwrap_or_default();
+            losses.changed(Field::Reasoning, format!("a budget of {tokens} tokens: effort {effort}"));
+        }
+        _ => {}
+    }
+    let summary = match reasoning.form {
+        Some(ThoughtForm::Summary) => Some("auto"),
+        Some(ThoughtForm::Concise) => Some("concise"),
+        Some(ThoughtForm::Detailed) => Some("detailed"),
+        Some(ThoughtForm::Omitted) | None => None,
+    };
+    if effort.is_none() && summary.is_none() {
+        return;
+    }
+    let mut inner = MemberWriter::begin(object.key("reasoning"));
+    inner.optional_text("effort", effort);
+    inner.optional_text("summary", summary);
+    inner.end();
+}
+
+fn write_text(request: &NeutralRequest<'_>, object: &mut MemberWriter<'_>) {
+    if request.output.is_none() && request.verbosity.is_none() {
+        return;
+    }
+    let mut text = MemberWriter::begin(object.key("text"));
+    match &request.output {
+        Some(OutputFormat::JsonObject) => text.raw("format", r#"{"type":"json_object"}"#),
+        Some(OutputFormat::Schema { name, description, schema, strict }) => {
+            let mut format = MemberWriter::of_type("json_schema", text.key("format"));
+            // The API wants a name; another says none.
+            format.text("name", name.as_deref().unwrap_or("response"));
+            format.optional_text("description", description.as_deref());
+            format.raw("schema", schema.get());
+            if let Some(strict) = strict {
+                format.raw("strict", if *strict { "true" } else { "false" });
+            }
+            format.end();
+        }
+        None => {}
+    }
+    if let Some(verbosity) = request.verbosity {
+        let name = match verbosity {
+            Verbosity::Low => "low",
+            Verbosity::Medium => "medium",
+            Verbosity::High => "high",
+        };
+        text.text("verbosity", name);
+    }
+    text.end();
+}
+
+/// Asks for what the API gives on demand alone: probabilities, and the seals by which a thought is taken up again.
+fn write_include(request: &NeutralRequest<'_>, target: &TranslationTarget<'_>, object: &mut MemberWriter<'_>) {
+    let is_off = request.reasoning.is_some_and(|reasoning| reasoning.mode == ReasoningMode::Off);
+    let seals = !is_off && may_think(target.model);
+    let logprobs = request.sampling.logprobs == Some(true);
+    if !seals && !logprobs {
+        return;
+    }
+    let mut list = ElementWriter::begin(object.key("include"));
+    if seals {
+        push_text(list.element(), "reasoning.encrypted_content");
+    }
+    if logprobs {
+        push_text(list.element(), "message.output_text.logprobs");
+    }
+    list.end();
+}
+
+/// Tells whether a model may think: those that do not are refused a request that asks for seals.
+fn may_think(model: &str) -> bool {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    !["gpt-3", "gpt-4", "chatgpt-4"].iter().any(|old| name.starts_with(old))
+}
+
+fn write_cache(cache: &CacheRules<'_>, object: &mut MemberWriter<'_>, losses: &mut LossReport) {
+    object.optional_text("prompt_cache_key", cache.key.as_deref());
+    match cache.ttl {
+        Some(CacheTtl::OneDay) => object.text("prompt_cache_retention", "24h"),
+        Some(CacheTtl::ThirtyMinutes) => object.raw("prompt_cache_options", r#"{"ttl":"30m"}"#),
+        Some(CacheTtl::TwelveHours) => object.raw("prompt_cache_options", r#"{"ttl":"12h"}"#),
+        Some(CacheTtl::FiveMinutes | CacheTtl::OneHour) => losses.changed(Field::CacheRules, "implicit caching"),
+        None => {}
+    }
+    if cache.marks_all.is_some() {
+        losses.changed(Field::CacheMarks, "implicit caching");
+    }
+}
+
+fn write_labels(request: &NeutralRequest<'_>, object: &mut MemberWriter<'_>, losses: &mut LossReport) {
+    if let Some(metadata) = request.metadata {
+        object.raw("metadata", metadata.get());
+    }
+    match request.user.as_deref() {
+        Some(user) if user.len() > LONGEST_USER => {
+            losses.changed(Field::User, "a hash of it");
+            object.text("safety_identifier", &tool_id::bounded(user, LONGEST_USER));
+        }
+        Some(user) => object.text("safety_identifier", user),
+        None => {}
+    }
+    match request.service_tier.as_deref() {
+        Some(tier @ ("auto" | "default" | "flex" | "scale" | "priority" | "fast" | "ultrafast")) => {
+            object.text("service_tier", tier);
+        }
+        Some("standard_only" | "standard" | "STANDARD") => {
+            losses.changed(Field::ServiceTier, "default");
+            object.text("service_tier", "default");
+        }
+        Some(tier) => dropped_as(losses, Field::ServiceTier, tier),
+        None => {}
+    }
+}

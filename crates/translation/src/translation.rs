@@ -1,0 +1,286 @@
+//! Translations between two APIs: of requests, whole answers, streams and errors.
+
+mod long_names;
+mod memo;
+mod stream;
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use self::long_names::LongNameWriter;
+pub use self::memo::{NativeCall, NativeTool, RequestMemo};
+pub use self::stream::StreamTranslator;
+use crate::events::ServerEvent;
+use crate::family::DialectFamily;
+use crate::loss::LossReport;
+use crate::neutral::{NeutralAnswer, NeutralError, NeutralRequest, StreamEvent};
+use crate::refusal::TranslationRefusal;
+use crate::{chat, gemini, messages, responses};
+
+/// A translation of what clients of one API send to upstreams of another, and back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Translation {
+    /// The client's API.
+    pub client: DialectFamily,
+    /// The upstream's API.
+    pub upstream: DialectFamily,
+}
+
+/// What is known of the model that a request goes to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TranslationTarget<'t> {
+    /// The name of the model with its provider.
+    pub model: &'t str,
+    /// The most tokens that an answer of the model's may have. Anthropic's API wants a limit in every request.
+    pub max_output: Option<u64>,
+}
+
+/// A request in the upstream's words.
+#[derive(Debug, Clone)]
+pub struct TranslatedRequest {
+    /// The body.
+    pub body: Vec<u8>,
+    /// The place of the model's name in the body, quotes included; empty in APIs whose path names it.
+    pub model_span: Range<usize>,
+    /// Whether the answer comes as a stream.
+    pub stream: bool,
+    /// What the answer's translation must know of the request.
+    pub memo: RequestMemo,
+    /// What was not carried over as it was.
+    pub losses: LossReport,
+}
+
+/// What an answer's translation is told beside the answer.
+#[derive(Debug, Clone, Copy)]
+pub struct AnswerDetails<'d> {
+    /// The seconds since 1970, for APIs that say when an answer was made where the upstream's does not.
+    pub now: u64,
+    /// An id that no other answer has, for APIs whose ids the upstream's does not give: letters and digits.
+    pub unique: &'d str,
+    /// What is known of the request.
+    pub memo: &'d RequestMemo,
+}
+
+/// The reading and writing of one API.
+pub(crate) trait Api: Sync {
+    /// Returns a request's body in the form that [`Self::read_request`] borrows from: JSON that no other API takes as it
+    /// is, such as schemas of the vendor's own form, is another there.
+    fn canonical_request<'b>(&self, body: &'b [u8]) -> Cow<'b, [u8]> {
+        Cow::Borrowed(body)
+    }
+
+    /// Returns an answer's body in the form that [`Self::read_answer`] borrows from.
+    fn canonical_answer<'b>(&self, body: &'b [u8]) -> Cow<'b, [u8]> {
+        Cow::Borrowed(body)
+    }
+
+    /// Reads a request.
+    fn read_request<'b>(
+        &self,
+        body: &'b [u8],
+        losses: &mut LossReport,
+    ) -> Result<NeutralRequest<'b>, TranslationRefusal>;
+
+    /// Writes a request. The place of the model's name in it is returned.
+    fn write_request(
+        &self,
+        request: &NeutralRequest<'_>,
+        target: &TranslationTarget<'_>,
+        writing: &mut RequestWriting<'_>,
+    ) -> Range<usize>;
+
+    /// Takes what other vendors sealed out of a request that goes to a model of this API's own vendor; every other byte
+    /// stays. `None` where the API has no such way: the request is read and written then.
+    fn clean_request(
+        &self,
+        _body: &[u8],
+        _target: &TranslationTarget<'_>,
+        _losses: &mut LossReport,
+    ) -> Option<Result<CleanedRequest, TranslationRefusal>> {
+        None
+    }
+
+    /// Returns what the writing of an answer to this client's `body` must know beyond the neutral request: fields that
+    /// the API's answers repeat.
+    fn memo(&self, request: &NeutralRequest<'_>, body: &[u8]) -> RequestMemo;
+
+    /// Reads a whole answer.
+    fn read_answer<'b>(&self, body: &'b [u8]) -> Result<NeutralAnswer<'b>, TranslationRefusal>;
+
+    /// Writes a whole answer.
+    fn write_answer(&self, answer: &NeutralAnswer<'_>, details: &AnswerDetails<'_>) -> Vec<u8>;
+
+    /// Returns a reader of one stream's events.
+    fn event_reader(&self) -> Box<dyn EventReader>;
+
+    /// Returns a writer of one stream's events.
+    fn event_writer(&self, details: &AnswerDetails<'_>) -> Box<dyn EventWriter>;
+
+    /// Reads the body of an answer with an error's status; whatever it holds.
+    fn read_error<'b>(&self, status: u16, body: &'b [u8]) -> NeutralError<'b>;
+
+    /// Returns the seconds after which the vendor wants the request again, where its API says so in the body of an error.
+    fn retry_delay(&self, _body: &[u8]) -> Option<f64> {
+        None
+    }
+
+    /// Writes the body of an error.
+    fn write_error(&self, error: &NeutralError<'_>, status: u16) -> Vec<u8>;
+}
+
+/// A request without what other vendors sealed.
+pub(crate) struct CleanedRequest {
+    pub(crate) body: Vec<u8>,
+    /// The place of the model's name in the body, quotes included.
+    pub(crate) model_span: Range<usize>,
+    pub(crate) stream: bool,
+}
+
+/// What a writer of requests fills.
+pub(crate) struct RequestWriting<'w> {
+    /// The body, empty at the beginning.
+    pub(crate) body: &'w mut Vec<u8>,
+    /// What was not carried over as it was.
+    pub(crate) losses: &'w mut LossReport,
+}
+
+/// A reader of one stream.
+pub(crate) trait EventReader: Send {
+    /// Reads an event, and gives what it means to `found`, in order. An event that makes no sense is no event.
+    fn read(&mut self, event: ServerEvent<'_>, found: &mut dyn FnMut(StreamEvent<'_>));
+
+    /// Gives what is known once the upstream has ended its stream in good order: in APIs whose streams may end without a
+    /// mark, that the answer is whole.
+    fn finish(&mut self, _found: &mut dyn FnMut(StreamEvent<'_>)) {}
+}
+
+/// A writer of one stream.
+pub(crate) trait EventWriter: Send {
+    /// Writes what an event is in the client's API to the end of `out`, whole events with their empty lines.
+    fn write(&mut self, event: &StreamEvent<'_>, out: &mut Vec<u8>);
+}
+
+/// What a request's path says of the answer's form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AnswerWish {
+    /// Nothing: the body does.
+    InBody,
+    Stream,
+}
+
+fn api(family: DialectFamily) -> &'static dyn Api {
+    match family {
+        DialectFamily::Chat => &chat::Chat,
+        DialectFamily::Responses => &responses::Responses,
+        DialectFamily::Messages => &messages::Messages,
+        DialectFamily::Gemini => &gemini::Gemini,
+    }
+}
+
+impl Translation {
+    /// Translates a request's body.
+    ///
+    /// # Errors
+    /// When the body does not have the form of its API, or says something that must not be left out.
+    pub fn request(self, body: &[u8], target: &TranslationTarget<'_>) -> Result<TranslatedRequest, TranslationRefusal> {
+        let translated = self.request_with_losses(body, target)?;
+        match translated.losses.refusal() {
+            Some(loss) => Err(TranslationRefusal::Unsayable(loss.clone())),
+            None => Ok(translated),
+        }
+    }
+
+    /// Translates a request's body as far as it goes, to see what would be lost.
+    ///
+    /// # Errors
+    /// When the body does not have the form of its API.
+    pub fn request_with_losses(
+        self,
+        body: &[u8],
+        target: &TranslationTarget<'_>,
+    ) -> Result<TranslatedRequest, TranslationRefusal> {
+        self.request_as(body, target, AnswerWish::InBody)
+    }
+
+    /// Translates a body whose path asks for the answer as a stream, as Google's do, as far as it goes.
+    ///
+    /// # Errors
+    /// When the body does not have the form of its API.
+    pub fn streamed_request_with_losses(
+        self,
+        body: &[u8],
+        target: &TranslationTarget<'_>,
+    ) -> Result<TranslatedRequest, TranslationRefusal> {
+        self.request_as(body, target, AnswerWish::Stream)
+    }
+
+    fn request_as(
+        self,
+        body: &[u8],
+        target: &TranslationTarget<'_>,
+        wish: AnswerWish,
+    ) -> Result<TranslatedRequest, TranslationRefusal> {
+        let mut losses = LossReport::default();
+        let client = api(self.client);
+        if self.client == self.upstream
+            && let Some(cleaned) = client.clean_request(body, target, &mut losses)
+        {
+            let CleanedRequest { body, model_span, stream } = cleaned?;
+            let stream = stream || wish == AnswerWish::Stream;
+            return Ok(TranslatedRequest { body, model_span, stream, memo: RequestMemo::default(), losses });
+        }
+        let canonical = client.canonical_request(body);
+        let mut request = client.read_request(&canonical, &mut losses)?;
+        request.stream |= wish == AnswerWish::Stream;
+        request.family = Some(self.client);
+        if self.client != self.upstream {
+            request.native.iter().filter_map(|field| field.loss.clone()).for_each(|loss| losses.note(loss));
+        }
+        let mut out = Vec::with_capacity(body.len() + body.len() / 4 + 256);
+        let mut writing = RequestWriting { body: &mut out, losses: &mut losses };
+        let model_span = api(self.upstream).write_request(&request, target, &mut writing);
+        let memo = client.memo(&request, body);
+        Ok(TranslatedRequest { body: out, model_span, stream: request.stream, memo, losses })
+    }
+
+    /// Translates a whole answer.
+    ///
+    /// # Errors
+    /// When the answer does not have the form of its API.
+    pub fn answer(self, body: &[u8], details: &AnswerDetails<'_>) -> Result<Vec<u8>, TranslationRefusal> {
+        let upstream = api(self.upstream);
+        let canonical = upstream.canonical_answer(body);
+        let mut answer = upstream.read_answer(&canonical)?;
+        long_names::restore(&mut answer, details.memo);
+        Ok(api(self.client).write_answer(&answer, details))
+    }
+
+    /// Begins the translation of a stream.
+    #[must_use]
+    pub fn stream(self, details: &AnswerDetails<'_>) -> StreamTranslator {
+        let mut writer = api(self.client).event_writer(details);
+        if !details.memo.long_names.is_empty() {
+            writer = Box::new(LongNameWriter { names: details.memo.long_names.clone(), inner: writer });
+        }
+        StreamTranslator::new(api(self.upstream).event_reader(), writer)
+    }
+
+    /// Translates the body of an error, which came with `status`.
+    #[must_use]
+    pub fn error(self, status: u16, body: &[u8]) -> Vec<u8> {
+        api(self.client).write_error(&api(self.upstream).read_error(status, body), status)
+    }
+
+    /// Returns the seconds after which the upstream wants the request again, where the body of its error says so: Google's
+    /// does, in place of `Retry-After`.
+    #[must_use]
+    pub fn retry_delay(self, body: &[u8]) -> Option<f64> {
+        api(self.upstream).retry_delay(body)
+    }
+
+    /// Returns the name of the pair as headers and metrics have it: `messages->chat`.
+    #[must_use]
+    pub fn name(self) -> String {
+        format!("{}->{}", self.client.as_str(), self.upstream.as_str())
+    }
+}
