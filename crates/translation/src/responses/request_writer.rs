@@ -6,7 +6,7 @@ use super::input_writer::InputWriter;
 use super::member_writer::{ElementWriter, MemberWriter, push_text};
 use super::place::dropped_as;
 use super::tool_writer;
-use crate::conversion::{effort, tool_id};
+use crate::conversion::{effort, schema, tool_id};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{
     CacheRules, CacheTtl, NeutralRequest, OutputFormat, PartBody, Reasoning, ReasoningMode, ThoughtForm, Turn,
@@ -46,7 +46,7 @@ pub(super) fn write(
     if let Some(reasoning) = &request.reasoning {
         write_reasoning(reasoning, &mut object, losses);
     }
-    write_text(request, &mut object);
+    write_text(request, &mut object, losses);
     write_include(request, target, &mut object);
     write_cache(&request.cache, &mut object, losses);
     write_labels(request, &mut object, losses);
@@ -135,7 +135,7 @@ fn write_reasoning(reasoning: &Reasoning, object: &mut MemberWriter<'_>, losses:
     inner.end();
 }
 
-fn write_text(request: &NeutralRequest<'_>, object: &mut MemberWriter<'_>) {
+fn write_text(request: &NeutralRequest<'_>, object: &mut MemberWriter<'_>, losses: &mut LossReport) {
     if request.output.is_none() && request.verbosity.is_none() {
         return;
     }
@@ -148,8 +148,13 @@ fn write_text(request: &NeutralRequest<'_>, object: &mut MemberWriter<'_>) {
             format.text("name", name.as_deref().unwrap_or("response"));
             format.optional_text("description", description.as_deref());
             format.raw("schema", schema.get());
+            // A request whose schema is open is refused where it is strict.
+            let is_open = *strict == Some(true) && !schema::is_strict(schema);
+            if is_open {
+                losses.changed(Field::OutputFormat, "not strict: the schema is open");
+            }
             if let Some(strict) = strict {
-                format.raw("strict", if *strict { "true" } else { "false" });
+                format.raw("strict", if *strict && !is_open { "true" } else { "false" });
             }
             format.end();
         }

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
+use serde_json::value::RawValue;
+
 use super::member_writer::{ElementWriter, MemberWriter};
 use super::place::dropped_as;
 use crate::conversion::client_tool::ClientTool;
-use crate::conversion::tool_name;
+use crate::conversion::{schema, tool_name};
 use crate::json::Fields;
 use crate::loss::{Field, LossReport};
 use crate::neutral::{NeutralRequest, ServerTool, Tool, ToolChoice, ToolKind};
@@ -60,8 +62,12 @@ fn write_rules(request: &NeutralRequest<'_>, object: &mut MemberWriter<'_>) {
 fn write_tool(tool: &Tool<'_>, list: &mut ElementWriter<'_>, losses: &mut LossReport) {
     match &tool.kind {
         ToolKind::Function { schema, strict } => {
-            let schema = schema.map_or(r#"{"type":"object","properties":{}}"#, |schema| schema.get());
-            write_function(tool, &Schema { json: schema, is_strict: *strict == Some(true) }, list);
+            let is_strict = *strict == Some(true) && schema.is_some_and(schema::is_strict);
+            if *strict == Some(true) && !is_strict {
+                losses.changed(Field::StrictTools, "not strict: the schema is open");
+            }
+            let json = schema.map_or(r#"{"type":"object","properties":{}}"#, RawValue::get);
+            write_function(tool, &Schema { json, is_strict }, list);
         }
         ToolKind::Custom { grammar } => {
             let mut object = MemberWriter::of_type("custom", list.element());
@@ -145,7 +151,7 @@ fn write_search(fields: &Fields<'_>, list: &mut ElementWriter<'_>, losses: &mut 
 }
 
 /// Writes where the user is: flat, as Anthropic has it too; chat completions have it one level below.
-fn write_location(raw: &serde_json::value::RawValue, object: &mut MemberWriter<'_>) {
+fn write_location(raw: &RawValue, object: &mut MemberWriter<'_>) {
     let fields = Fields::of(raw).unwrap_or_default();
     match fields.get("approximate") {
         Some(inner) => {

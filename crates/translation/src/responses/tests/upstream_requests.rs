@@ -265,7 +265,8 @@ fn what_the_model_cannot_be_shown_is_named() {
 
 #[test]
 fn what_other_apis_say_is_written_in_the_words_of_this_one() {
-    let schema: &RawValue = serde_json::from_str(r#"{"type":"object"}"#).expect("JSON");
+    let closed = r#"{"type":"object","properties":{},"required":[],"additionalProperties":false}"#;
+    let schema: &RawValue = serde_json::from_str(closed).expect("JSON");
     let metadata: &RawValue = serde_json::from_str(r#"{"a":"b"}"#).expect("JSON");
     let mut request = of(Vec::new());
     request.stream = true;
@@ -293,7 +294,7 @@ fn what_other_apis_say_is_written_in_the_words_of_this_one() {
         json!({"model": "gpt-6", "input": [], "tools": [{"type": "function", "name": "f",
             "parameters": {"type": "object", "properties": {}}, "strict": false}], "tool_choice": "required", "parallel_tool_calls": false, "stream": true,
             "store": true, "max_output_tokens": 500, "temperature": 1.7, "top_p": 0.5, "top_logprobs": 2,
-            "text": {"format": {"type": "json_schema", "name": "response", "schema": {"type": "object"}, "strict": true},
+            "text": {"format": {"type": "json_schema", "name": "response", "schema": serde_json::from_str::<Value>(closed).expect("JSON"), "strict": true},
                 "verbosity": "low"},
             "include": ["reasoning.encrypted_content", "message.output_text.logprobs"], "prompt_cache_key": "k",
             "prompt_cache_retention": "24h", "metadata": {"a": "b"}, "safety_identifier": "u", "service_tier": "flex"})
