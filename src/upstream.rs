@@ -30,7 +30,7 @@ use std::sync::Arc;
 pub(crate) use address::BaseUrl;
 pub(crate) use azure::AskedUrl;
 pub(crate) use connect::{CallError, ProviderAnswer, ProviderCall, ProviderCaller};
-pub(crate) use credential::UpstreamCredential;
+pub(crate) use credential::{UpstreamCredential, key_field};
 pub(crate) use deployment::{Deployment, UsageRequest};
 pub(crate) use failure::{
     AttemptFailure, CONTEXT_LENGTH, CUT_OFF, ERROR_IN_ANSWER, PROVIDER_BUSY, REFUSED_PARAMETER, SILENT,

@@ -38,6 +38,18 @@ const HOUSES: &[House] = &[
         ground: &[("config", &["judgement", "prompt", "features", "scores"])],
     },
     House {
+        folder: "crates/translation/src",
+        floors: &[
+            &["translation"],
+            &["chat", "messages", "responses", "gemini"],
+            &["neutral"],
+            &["conversion"],
+            &["refusal"],
+            &["events", "family", "json", "loss"],
+        ],
+        ground: &[],
+    },
+    House {
         folder: "crates/telemetry/src",
         floors: &[&["decision_log", "traces"], &["access_log"], &["logging", "metrics"]],
         ground: &[],
@@ -68,6 +80,23 @@ const HOUSES: &[House] = &[
 /// sockets, inference, logs and metrics; the standard library's effects are left.
 const PURE: &[(&str, &[&str])] = &[
     ("crates/core/src", &["prompt", "features", "scores", "policy", "usage", "judgement", "model_family"]),
+    (
+        "crates/translation/src",
+        &[
+            "translation",
+            "chat",
+            "messages",
+            "responses",
+            "gemini",
+            "neutral",
+            "conversion",
+            "refusal",
+            "events",
+            "family",
+            "json",
+            "loss",
+        ],
+    ),
     ("crates/lab/src", &["statistics"]),
 ];
 

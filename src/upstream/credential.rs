@@ -15,6 +15,9 @@ const ANTHROPIC: &str = "api.anthropic.com";
 /// The ends of the hosts that want `api-key`.
 const AZURE: [&str; 2] = [".openai.azure.com", ".cognitiveservices.azure.com"];
 
+/// The host of Google's API, and the end of the path below which it speaks OpenAI's.
+const GOOGLE: (&str, &str) = ("generativelanguage.googleapis.com", "/openai");
+
 /// The key that goes upstream, resolved.
 pub(crate) enum UpstreamCredential {
     /// No key; the client's is removed.
@@ -41,16 +44,10 @@ impl UpstreamCredential {
             let passes = section.credential == config::Credential::Passthrough;
             return Ok(if passes { Self::Passthrough } else { Self::None });
         };
-        let key = key.expose();
-        let (field, text) = match section.key_header.unwrap_or_else(|| wanted_by(&base.address.host)) {
-            KeyHeader::Authorization => (header::AUTHORIZATION, format!("Bearer {key}")),
-            KeyHeader::XApiKey => (HeaderName::from_static("x-api-key"), key.to_owned()),
-            KeyHeader::ApiKey => (HeaderName::from_static("api-key"), key.to_owned()),
-        };
+        let header = section.key_header.or_else(|| wanted_by(base)).unwrap_or(KeyHeader::Authorization);
         // A secret is printable ASCII, which is what a header value may hold.
-        let value = HeaderValue::from_str(&text);
-        let mut value = value.map_err(|_| "the key holds a character that no header can carry".to_owned())?;
-        value.set_sensitive(true);
+        let placed = key_field(header, key.expose());
+        let (field, value) = placed.ok_or_else(|| "the key holds a character that no header can carry".to_owned())?;
         Ok(Self::Key { field, value })
     }
 
@@ -64,15 +61,30 @@ impl UpstreamCredential {
     }
 }
 
-/// Returns the field in which a host is known to look for keys.
-fn wanted_by(host: &str) -> KeyHeader {
-    let host = host.to_ascii_lowercase();
+/// Returns the field for `key`, and the value with which it goes there, marked sensitive; `None` for what no field can hold.
+pub(crate) fn key_field(header: KeyHeader, key: &str) -> Option<(HeaderName, HeaderValue)> {
+    let (field, value) = match header {
+        KeyHeader::Authorization => (header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}"))),
+        KeyHeader::XApiKey => (HeaderName::from_static("x-api-key"), HeaderValue::from_str(key)),
+        KeyHeader::ApiKey => (HeaderName::from_static("api-key"), HeaderValue::from_str(key)),
+        KeyHeader::XGoogApiKey => (HeaderName::from_static("x-goog-api-key"), HeaderValue::from_str(key)),
+    };
+    let mut value = value.ok()?;
+    value.set_sensitive(true);
+    Some((field, value))
+}
+
+/// Returns the field in which a host is known to look for keys; `None` for a host that is not known.
+pub(super) fn wanted_by(base: &BaseUrl) -> Option<KeyHeader> {
+    let host = base.address.host.to_ascii_lowercase();
     if host == ANTHROPIC {
-        KeyHeader::XApiKey
+        Some(KeyHeader::XApiKey)
+    } else if host == GOOGLE.0 && !base.prefix.ends_with(GOOGLE.1) {
+        Some(KeyHeader::XGoogApiKey)
     } else if AZURE.iter().any(|end| host.ends_with(end)) {
-        KeyHeader::ApiKey
+        Some(KeyHeader::ApiKey)
     } else {
-        KeyHeader::Authorization
+        None
     }
 }
 

@@ -7,12 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pointsman_core::config;
-use pointsman_core::config::{HealthCheck, LoadBalancing, Name, PeerProtocol, PeerTls, ProviderTimeouts};
+use pointsman_core::config::{
+    HealthCheck, KeyHeader, LoadBalancing, Name, PeerProtocol, PeerTls, ProviderTimeouts, SpokenDialects,
+};
 use pointsman_telemetry::Metrics;
+use pointsman_translation::DialectFamily;
 use tokio::time::Instant;
 
 use super::address::{BaseUrl, HostPort};
-use super::credential::UpstreamCredential;
+use super::credential::{UpstreamCredential, wanted_by};
 use super::lease::{NoPeerError, PeerHold, PeerLease, PeerOutcome, ProviderLoad};
 use super::peer::{Peer, PeerId};
 use super::pool::{PeerPreference, PeerSet};
@@ -28,6 +31,8 @@ pub(crate) struct Provider {
     /// The key that goes to the provider.
     pub credential: UpstreamCredential,
     pub timeouts: ProviderTimeouts,
+    /// The APIs that it speaks.
+    pub dialects: SpokenDialects,
     /// The HTTP version to speak.
     pub http: PeerProtocol,
     /// The TLS terms on which peers prove who they are.
@@ -114,6 +119,7 @@ impl Provider {
             base,
             credential,
             timeouts: section.timeouts,
+            dialects: section.spoken_dialects(),
             http: section.http,
             tls,
             trust,
@@ -160,6 +166,17 @@ impl Provider {
     #[must_use]
     pub(crate) fn base_url(&self) -> &str {
         &self.section.base_url
+    }
+
+    /// Returns the field in which it looks for keys, when it is asked in this API.
+    #[must_use]
+    pub(crate) fn key_header(&self, dialect: DialectFamily) -> KeyHeader {
+        let stated = self.section.key_header.or_else(|| wanted_by(&self.base));
+        stated.unwrap_or(match dialect {
+            DialectFamily::Chat | DialectFamily::Responses => KeyHeader::Authorization,
+            DialectFamily::Messages => KeyHeader::XApiKey,
+            DialectFamily::Gemini => KeyHeader::XGoogApiKey,
+        })
     }
 
     /// Returns whether it is asked for the usage of streams.

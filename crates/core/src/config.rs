@@ -12,6 +12,7 @@ mod catalog;
 mod classifier;
 mod concealment;
 mod decision_log;
+mod dialects;
 mod document;
 mod edge;
 mod effort;
@@ -50,6 +51,7 @@ pub use self::classifier::{
 };
 pub use self::concealment::without_secrets;
 pub use self::decision_log::DecisionLogConfig;
+pub use self::dialects::SpokenDialects;
 pub use self::document::Config;
 pub use self::edge::{
     ClientConfig, ClientConfigs, ClientKey, ClientModels, ForwardedHeaders, KeyCase, KeyHash, ListenerConfig,

@@ -1,7 +1,8 @@
 //! The APIs that are translated into each other.
 
 /// An API of a vendor, with every path that its requests come on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum DialectFamily {
     /// OpenAI's chat completions, which most other servers speak as well.
     Chat,

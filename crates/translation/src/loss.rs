@@ -279,6 +279,8 @@ fields! {
     StreamOptions = "stream_options",
     /// Why an answer has ended.
     StopReason = "stop_reason",
+    /// Counts of tokens.
+    TokenCounts = "token_counts",
     /// A field that no table of ours knows.
     Other = "other",
 }

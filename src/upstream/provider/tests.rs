@@ -360,6 +360,7 @@ fn a_key_goes_in_the_field_that_its_provider_looks_in() {
 
     assert_eq!(to("api.anthropic.com"), "x-api-key: s3cret");
     assert_eq!(to("ours.openai.azure.com"), "api-key: s3cret");
+    assert_eq!(to("generativelanguage.googleapis.com"), "x-goog-api-key: s3cret");
     for other in ["api.openai.com", "api.anthropic.com.example", "10.0.0.7:8000"] {
         assert_eq!(to(other), "authorization: Bearer s3cret", "{other}");
     }
@@ -368,6 +369,7 @@ fn a_key_goes_in_the_field_that_its_provider_looks_in() {
     };
     assert_eq!(stated("authorization"), "authorization: Bearer s3cret");
     assert_eq!(stated("api-key"), "api-key: s3cret");
+    assert_eq!(stated("x-goog-api-key"), "x-goog-api-key: s3cret");
 }
 
 #[test]

@@ -248,6 +248,7 @@ impl NamesFiles for ProviderConfig {
             breaker: _,
             max_concurrent: _,
             credential,
+            dialects: _,
             key_header: _,
             timeouts: _,
             expose_headers: _,

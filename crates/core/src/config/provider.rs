@@ -1,13 +1,15 @@
 //! The `providers` section: services that answer prompts.
 
+use pointsman_translation::DialectFamily;
 use serde::{Deserialize, Serialize};
 
+use super::dialects::SpokenDialects;
 use super::known_models;
 use super::peers::{HealthCheck, LoadBalancing, PeerBreaker, PeerProtocol, PeerTls};
 use super::secret::Credential;
 use super::values::{Glob, TimeSpan};
 
-/// A service that answers prompts over an OpenAI-compatible API.
+/// A service that answers prompts.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderConfig {
@@ -39,11 +41,17 @@ pub struct ProviderConfig {
     /// for a server that refuses it. A model's `adapt` counts before this.
     #[serde(default)]
     pub stream_usage: Option<bool>,
+    /// The APIs that it speaks: `chat` (OpenAI's chat completions), `responses` (OpenAI's), `messages` (Anthropic's),
+    /// `gemini` (Google's `generateContent`). A request in another one is translated. By default what the host is known
+    /// for; of a host that is not known, every one.
+    #[serde(default)]
+    pub dialects: Option<Vec<DialectFamily>>,
     /// The key that goes upstream.
     #[serde(default)]
     pub credential: Credential,
     /// The field that an own key goes in. By default `x-api-key` to `api.anthropic.com`, `api-key` to hosts of Azure's
-    /// (`*.openai.azure.com`, `*.cognitiveservices.azure.com`), `authorization` to all others.
+    /// (`*.openai.azure.com`, `*.cognitiveservices.azure.com`), `x-goog-api-key` to `generativelanguage.googleapis.com`
+    /// where it is asked in its own API, `authorization` to all others.
     #[serde(default)]
     pub key_header: Option<KeyHeader>,
     /// The longest waits for the provider.
@@ -55,6 +63,13 @@ pub struct ProviderConfig {
 }
 
 impl ProviderConfig {
+    /// Returns the APIs that it speaks.
+    #[must_use]
+    pub fn spoken_dialects(&self) -> SpokenDialects {
+        let said = self.dialects.as_deref().map(SpokenDialects::of);
+        said.unwrap_or_else(|| SpokenDialects::known_of(&self.base_url))
+    }
+
     /// Returns whether streams of chat completions are asked for their usage.
     #[must_use]
     pub fn asks_for_usage(&self) -> bool {
@@ -72,6 +87,8 @@ pub enum KeyHeader {
     XApiKey,
     /// `api-key: KEY`, as Azure wants it.
     ApiKey,
+    /// `x-goog-api-key: KEY`, as Google wants it.
+    XGoogApiKey,
 }
 
 /// The longest waits for a provider.

@@ -150,6 +150,7 @@ impl ConfigChecker<'_> {
             self.span(&path.key("timeouts").key(key), span, &TIMEOUT);
         }
         self.credential(&path.key("credential"), &provider.credential);
+        self.dialects(&path.key("dialects"), provider.dialects.as_deref());
         self.peers(path, provider);
     }
 

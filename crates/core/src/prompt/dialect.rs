@@ -6,6 +6,8 @@ pub(super) mod embeddings;
 pub(super) mod messages;
 pub(super) mod responses;
 
+use pointsman_translation::DialectFamily;
+
 use super::request_path::RequestPath;
 
 /// An API whose request bodies can be read into a [`Prompt`](super::Prompt).
@@ -41,6 +43,28 @@ impl Dialect {
         Self::Messages,
         Self::CountTokens,
     ];
+
+    /// Returns the dialect that answers of an API's are asked for in; `None` where no such requests are read.
+    #[must_use]
+    pub const fn of_family(family: DialectFamily) -> Option<Self> {
+        match family {
+            DialectFamily::Chat => Some(Self::ChatCompletions),
+            DialectFamily::Responses => Some(Self::Responses),
+            DialectFamily::Messages => Some(Self::Messages),
+            DialectFamily::Gemini => None,
+        }
+    }
+
+    /// Returns the API that such requests belong to; `None` for those that no other API has a counterpart of.
+    #[must_use]
+    pub const fn family(self) -> Option<DialectFamily> {
+        match self {
+            Self::ChatCompletions => Some(DialectFamily::Chat),
+            Self::Responses | Self::CompactResponse | Self::InputTokens => Some(DialectFamily::Responses),
+            Self::Messages | Self::CountTokens => Some(DialectFamily::Messages),
+            Self::Completions | Self::Embeddings => None,
+        }
+    }
 
     /// Returns the path that the dialect is spoken on.
     #[must_use]

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use pointsman_translation::DialectFamily;
+
 use super::{ConfigChecker, TIMEOUT};
 use crate::config::problem::KeyPath;
 use crate::config::{HealthCheck, PeerBreaker, ProviderConfig};
@@ -16,6 +18,20 @@ const STATUS: RangeInclusive<u16> = 200..=599;
 const INTERVAL: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_hours(1);
 
 impl ConfigChecker<'_> {
+    /// Checks the APIs that a provider is said to speak.
+    pub(super) fn dialects(&mut self, path: &KeyPath, dialects: Option<&[DialectFamily]>) {
+        let Some(dialects) = dialects else { return };
+        if dialects.is_empty() {
+            let allowed = DialectFamily::ALL.map(DialectFamily::as_str).join(", ");
+            self.wrong(path, format!("is empty (allowed: at least one of {allowed})"));
+        }
+        for (index, dialect) in dialects.iter().enumerate() {
+            if dialects[..index].contains(dialect) {
+                self.wrong(&path.index(index), format!("`{}` appears twice", dialect.as_str()));
+            }
+        }
+    }
+
     pub(super) fn peers(&mut self, path: &KeyPath, provider: &ProviderConfig) {
         let mut known = BTreeSet::new();
         for (index, peer) in provider.peers.iter().enumerate() {

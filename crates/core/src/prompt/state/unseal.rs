@@ -8,10 +8,12 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use memchr::memmem;
+
 use super::walk::walk;
 use crate::prompt::Dialect;
 use crate::prompt::scan::{self, JsonMember};
-use crate::prompt::state::{StateKind, StateName};
+use crate::prompt::state::StateKind;
 
 /// Types of items whose `id` may be left out.
 const FREE_ITEMS: [&[u8]; 6] =
@@ -27,8 +29,26 @@ pub struct SealedBody<'b> {
     pub body: &'b Bytes,
     /// The API that it is written for.
     pub dialect: Dialect,
-    /// Returns whether a name is of the provider that gets the body: such parts stay.
-    pub is_own: &'b dyn Fn(&StateName) -> bool,
+    /// Returns whether a name, of this kind and as it stands there, is of the provider that gets the body: such parts
+    /// stay. `None` for one that says nothing on it.
+    pub is_own: &'b dyn Fn(StateKind, &[u8]) -> Option<bool>,
+}
+
+/// The beginning of every seal that a translation has carried in a field of another vendor's API.
+const CARRIED: &[u8] = b"cG0xL";
+
+/// Tells whether a body may hold seals that a translation has carried.
+#[must_use]
+pub fn carries_seals(body: &[u8]) -> bool {
+    memmem::find(body, CARRIED).is_some()
+}
+
+/// Returns a body of `dialect` without the seals that a translation has carried in it: they are of other vendors than the
+/// one whose API it is. `span` is as in [`unsealed`].
+#[must_use]
+pub fn without_carried_seals(body: &Bytes, dialect: Dialect, span: Range<usize>) -> (Bytes, Range<usize>) {
+    let is_own = |kind, value: &[u8]| (kind == StateKind::Sealed).then(|| !value.starts_with(CARRIED));
+    unsealed(SealedBody { body, dialect, is_own: &is_own }, span)
 }
 
 /// A part of an array or an object, and whether it goes.
@@ -166,8 +186,9 @@ impl SealedBody<'_> {
     fn is_foreign(&self, range: &Range<usize>) -> bool {
         let (mut holds_any, mut is_own) = (false, false);
         let mut look = |kind, value: &[u8]| {
-            holds_any = true;
-            is_own |= (self.is_own)(&StateName::new(kind, value));
+            let own = (self.is_own)(kind, value);
+            holds_any |= own.is_some();
+            is_own |= own == Some(true);
         };
         let part = &self.body[range.clone()];
         // A member alone is no document: its braces are lent.
@@ -218,7 +239,7 @@ mod tests {
     fn sent(dialect: Dialect, body: &Value, own: &[&str]) -> Value {
         let text = body.to_string();
         let place = text.find("\"auto\"").expect("a model");
-        let is_own = |name: &StateName| own.iter().any(|own| StateName::new(name.kind, own.as_bytes()) == *name);
+        let is_own = |_, value: &[u8]| Some(own.iter().any(|own| own.as_bytes() == value));
         let body = Bytes::from(text);
         let sealed = SealedBody { body: &body, dialect, is_own: &is_own };
 
@@ -318,8 +339,30 @@ mod tests {
     #[test]
     fn a_body_with_nothing_sealed_is_not_copied() {
         let body = Bytes::from_static(br#"{"model":"auto","input":[{"id":"x","type":"item_reference"}]}"#);
-        let sealed = SealedBody { body: &body, dialect: Dialect::Responses, is_own: &|_| false };
+        let sealed = SealedBody { body: &body, dialect: Dialect::Responses, is_own: &|_, _| Some(false) };
 
         assert_eq!(unsealed(sealed, 9..15).0.as_ptr(), body.as_ptr());
+    }
+
+    #[test]
+    fn what_a_translation_carried_goes_and_what_the_vendor_itself_sealed_stays() {
+        let clean = |dialect, body: &Value| {
+            let body = Bytes::from(body.to_string());
+            assert!(carries_seals(&body));
+            let (clean, _) = without_carried_seals(&body, dialect, 0..0);
+            serde_json::from_slice::<Value>(&clean).expect("JSON as before")
+        };
+        let thought = |signature: &str| json!({"type": "thinking", "thinking": "t", "signature": signature});
+        let text = json!({"type": "text", "text": "cG0xL is no seal here"});
+        let turn = |blocks: Value| json!({"messages": [{"role": "assistant", "content": blocks}]});
+        let reasoning = |sealed: &str| json!({"type": "reasoning", "id": "rs_1", "encrypted_content": sealed});
+        let call = json!({"type": "function_call", "id": "fc_1", "name": "f", "arguments": "{}"});
+
+        let messages = clean(Dialect::Messages, &turn(json!([thought("cG0xLmNoYXQu"), thought("EqoBCkg"), text])));
+        let items = json!({"input": [reasoning("cG0xLm1lc3NhZ2Vz"), reasoning("gAAAA"), call]});
+        let responses = clean(Dialect::Responses, &items);
+
+        assert_eq!(messages, turn(json!([thought("EqoBCkg"), text])));
+        assert_eq!(responses, json!({"input": [reasoning("gAAAA"), call]}));
     }
 }
