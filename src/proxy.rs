@@ -61,9 +61,11 @@ use pointsman_telemetry::Metrics;
 use self::answer::meter::AnswerMeter;
 pub(crate) use self::answer::rejection;
 use self::answer::rejection::Rejection;
+use self::answer::translated::AnswerTranslation;
 use self::attempt::fallback::RetryLedger;
 use self::attempt::forward;
 use self::attempt::stale::{self, ConnectionUse};
+use self::attempt::translated;
 pub use self::context::RequestContext;
 use self::downstream::admission::Admission;
 pub(crate) use self::downstream::browser;
@@ -191,16 +193,25 @@ impl ProxyHttp for Proxy {
         ctx.attempts.upstream_is_h2 = upstream.version == Version::HTTP_2;
         let reads_answer = kept_state::scope_of(session.req_header(), ctx).is_kept();
         header_fields::edit_request(upstream, |upstream| {
-            if ctx.asked.wants_long_context {
-                forward::want_long_context(upstream)?;
+            let translation = ctx.attempts.body.translation().zip(ctx.attempts.target());
+            if let Some((translation, target)) = translation {
+                translated::set_target(upstream, target, translation)?;
+                translated::set_fields(&mut upstream.headers, translation);
+            } else {
+                if ctx.asked.wants_long_context {
+                    forward::want_long_context(upstream)?;
+                }
+                let routed = ctx.attempts.target().map(|target| &*target.upstream_name);
+                forward::set_target(upstream, &provider, &ctx.asked, routed)?;
             }
-            let routed = ctx.attempts.target().map(|target| &*target.upstream_name);
-            forward::set_target(upstream, &provider, &ctx.asked, routed)?;
             let fields = &mut upstream.headers;
             header_fields::clean_request(fields, &ctx.request_id)?;
             header_fields::set_forwarded(fields, session, &ctx.snapshot.config)?;
             let known_by = ctx.client.as_ref().map(|client| &client.key_field);
             forward::set_credential(fields, &provider.credential, known_by);
+            if let Some((translation, _)) = translation {
+                translated::move_key(fields, &provider, translation);
+            }
             if let Some(trace) = &ctx.trace {
                 trace.pass_on(fields);
             }
@@ -258,7 +269,16 @@ impl ProxyHttp for Proxy {
         }
         let status = upstream.status;
         ctx.attempts.note_wait(&upstream.headers);
-        let path = session.req_header().uri.path();
+        ctx.answer_translation = match ctx.attempts.body.translation() {
+            Some(translation) => {
+                AnswerTranslation::begin(upstream, translation, &self.request_ids.next())?.map(Box::new)
+            }
+            None => None,
+        };
+        let path = match ctx.attempts.body.translation() {
+            Some(translation) => translation.answer_dialect().path(),
+            None => session.req_header().uri.path(),
+        };
         let scope = kept_state::scope_of(session.req_header(), ctx);
         ctx.meter = AnswerMeter::begin(upstream, path, ctx.attempts.body.usage_event(), scope);
         let counts_tokens = ctx.counts_tokens();
@@ -287,10 +307,14 @@ impl ProxyHttp for Proxy {
         end_of_stream: bool,
         ctx: &mut Self::CTX,
     ) -> Result<Option<Duration>> {
+        if let Some(translation) = &mut ctx.answer_translation {
+            translation.decode(body, end_of_stream)?;
+        }
         if let Some(verdict) = ctx.meter.as_mut().and_then(|meter| meter.open(body.as_ref(), end_of_stream)) {
             self.opened(ctx, verdict)?;
         }
         let gap = ctx.meter.as_mut().and_then(|meter| meter.pass(body, end_of_stream));
+        self.translate(ctx, body, end_of_stream)?;
         if ctx.meter.as_ref().is_some_and(AnswerMeter::has_said_all) {
             ctx.attempts.adapter.answer_is_whole();
         }
@@ -302,6 +326,21 @@ impl ProxyHttp for Proxy {
             self.recorder.confirm_state(ctx);
         }
         Ok(None)
+    }
+
+    /// An HTTP/2 upstream may end its answer by trailers, which no body filter sees. The end of a translated answer is a
+    /// part of its body.
+    async fn response_trailer_filter(
+        &self,
+        _session: &mut Session,
+        _trailers: &mut http::HeaderMap,
+        ctx: &mut Self::CTX,
+    ) -> Result<Option<Bytes>> {
+        let mut body = None;
+        if ctx.answer_translation.is_some() {
+            self.translate(ctx, &mut body, true)?;
+        }
+        Ok(body)
     }
 
     async fn response_filter(
@@ -358,7 +397,7 @@ impl ProxyHttp for Proxy {
             self.recorder.attempt_broke(ctx, &error);
             return error;
         }
-        ctx.meter = None; // of an answer that the client has seen nothing of
+        (ctx.meter, ctx.answer_translation) = (None, None); // of an answer that the client has seen nothing of
         error.set_retry(self.recorder.attempt_failed(ctx, &error, &self.retries));
         error
     }

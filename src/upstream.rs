@@ -13,6 +13,7 @@ mod connect;
 mod credential;
 mod deployment;
 mod failure;
+mod google;
 pub(crate) mod health;
 mod lease;
 mod peer;

@@ -6,6 +6,7 @@ mod decision_headers;
 mod encoded;
 pub(super) mod meter;
 pub(crate) mod rejection;
+pub(super) mod translated;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, Version, header};
@@ -17,6 +18,7 @@ use self::broken_stream::break_off;
 use self::decision_headers::decorate;
 use self::meter::AnswerMeter;
 use self::rejection::{AnswerShape, Rejection};
+use super::attempt;
 use super::attempt::earlier_failure::is_refusal;
 use super::context::RequestContext;
 use super::downstream::intake;
@@ -34,6 +36,13 @@ pub(super) fn dress(answer: &mut ResponseHeader, ctx: &RequestContext) -> Result
             header_fields::relocate(fields, &provider.base);
         }
         header_fields::rename_upstream_id(fields, &ctx.request_id);
+        if let Some(translation) = ctx.attempts.body.translation() {
+            attempt::translated::clean_answer(fields);
+            attempt::translated::name_request(fields, translation, &ctx.request_id)?;
+        }
+        if let Some(translation) = &ctx.answer_translation {
+            fields.insert(header::CONTENT_TYPE, translation.content_type(ctx.meter.as_ref()));
+        }
         if status.is_client_error() || status.is_server_error() {
             client_loop::fit_error(fields, ctx, status);
         }

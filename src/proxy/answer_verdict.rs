@@ -1,5 +1,6 @@
 //! The verdict on an upstream's answer: the client's, or a failed attempt and what follows on it.
 
+use bytes::Bytes;
 use http::StatusCode;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
@@ -29,11 +30,32 @@ impl Proxy {
         (again || is_refused).then_some(again)
     }
 
+    /// Puts a chunk of an answer into the words of the client's API, where its request was translated. A whole answer is let
+    /// out once it is translated: until then another model may be asked.
+    pub(super) fn translate(
+        &self,
+        ctx: &mut RequestContext,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+    ) -> Result<()> {
+        let Some(translation) = &mut ctx.answer_translation else { return Ok(()) };
+        let error = translation.pass(body, end_of_stream, ctx.meter.as_ref())?;
+        if let Some(error) = error {
+            ctx.attempts.look_through(&error)?;
+        }
+        if end_of_stream && translation.take_awaiting() {
+            self.opened(ctx, OpeningVerdict::Begun)?;
+        }
+        Ok(())
+    }
+
     /// Takes the verdict on the opening of an answer: lets it out, or fails the attempt, of which the client has seen
     /// nothing.
     pub(super) fn opened(&self, ctx: &mut RequestContext, verdict: OpeningVerdict) -> Result<()> {
         match verdict {
             OpeningVerdict::Open => {}
+            OpeningVerdict::Begun
+                if ctx.answer_translation.as_mut().is_some_and(|answer| answer.awaits_its_end(ctx.meter.as_ref())) => {}
             OpeningVerdict::Begun => {
                 ctx.attempts.adapter.release();
                 self.recorder.attempt_answered(ctx, StatusCode::OK);

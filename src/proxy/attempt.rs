@@ -16,12 +16,15 @@ mod refused_parameter;
 mod retry_after;
 pub(super) mod retry_budget;
 pub(super) mod stale;
+pub(super) mod translated;
 pub(super) mod withheld;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::StatusCode;
+use pingora::Result;
 use pingora::proxy::Session;
 use pointsman_core::config::{Name, RetriedTimeouts, RetryConfig};
 use pointsman_core::usage::AnswerError;
@@ -29,7 +32,7 @@ use tokio::time::Instant;
 
 use self::alternatives::FallbackModels;
 use self::body_adapter::SessionSwap;
-use self::context_length::{LengthSearch, WithheldAnswer};
+use self::context_length::{ErrorSearch, LengthSearch, WithheldAnswer};
 use self::earlier_failure::EarlierFailure;
 use self::original::{AnswerKind, AttemptBody};
 use self::refused_parameter::FoundRefusals;
@@ -86,6 +89,8 @@ pub(super) struct UpstreamAttempts {
     alternatives: FallbackModels,
     /// The parameters that the last answer refused.
     refused: FoundRefusals,
+    /// The search in an error that is translated: what the client gets of it is in other words.
+    error_search: ErrorSearch,
     limit: RetryLimit,
 }
 
@@ -137,6 +142,7 @@ impl UpstreamAttempts {
             adapter: SessionSwap::new(cut),
             alternatives: FallbackModels::default(),
             refused: FoundRefusals::default(),
+            error_search: ErrorSearch::default(),
             limit: RetryLimit {
                 attempts: retry.max_attempts,
                 time: retry.deadline.0,
@@ -158,14 +164,11 @@ impl UpstreamAttempts {
         self.destination = Some(AttemptDestination::DefaultProvider(provider));
     }
 
-    /// Sends the request, whose body is ready, to a model that `routing` chose, with the policy's other models to fall
+    /// Sends the request to a model that `routing` chose, once its body is prepared ([`Self::prepare`]), with the policy's other models to fall
     /// back on.
     pub(super) fn route_to(&mut self, target: &Arc<Deployment>, routing: &Routing, upstreams: &Upstreams) {
         self.alternatives = FallbackModels::new(target, routing, upstreams);
         self.destination = Some(AttemptDestination::Model(Arc::clone(target)));
-        if self.alternatives.is_empty() {
-            self.body.forget_original();
-        }
     }
 
     /// Makes every attempt go to this peer, as long as it can be used.
@@ -258,10 +261,25 @@ impl UpstreamAttempts {
         let looks_for_length = status == StatusCode::BAD_REQUEST && self.may_try_again() && self.has_larger_window();
         let refusal = self.refusal_search(status);
         if looks_for_length || refusal.is_some() {
-            self.adapter.withhold(session, WithheldAnswer::new(looks_for_length.then_some(LengthSearch), refusal));
+            let search = ErrorSearch { length: looks_for_length.then_some(LengthSearch), refusal };
+            let withheld = if self.body.translation().is_some() {
+                self.error_search = search;
+                WithheldAnswer::default()
+            } else {
+                WithheldAnswer::new(search)
+            };
+            self.adapter.withhold(session, withheld);
         } else if self.body.bytes().is_some() {
             self.adapter.watch(session, self.shorter_idle(), is_stream);
         }
+    }
+
+    /// Looks through an error that is translated, as its upstream wrote it.
+    ///
+    /// # Errors
+    /// As [`WithheldAnswer::push`].
+    pub(super) fn look_through(&mut self, error: &Bytes) -> Result<()> {
+        std::mem::take(&mut self.error_search).look_through(error)
     }
 
     /// Keeps the answer that has just begun from the client until it has shown that it is one, and watches over it.

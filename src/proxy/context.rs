@@ -8,6 +8,7 @@ use pointsman_telemetry::{LoggedText, RequestTrace};
 
 use super::answer::meter::AnswerMeter;
 use super::answer::rejection::RejectionCode;
+use super::answer::translated::AnswerTranslation;
 use super::asked::AskedTarget;
 use super::attempt::UpstreamAttempts;
 use super::clock::RequestClock;
@@ -43,6 +44,8 @@ pub struct RequestContext {
     pub(super) passed_bounds: UsageBounds,
     /// The meter of the answer; `None` until a successful one has begun.
     pub(super) meter: Option<AnswerMeter>,
+    /// The translation of the answer, where its request was translated.
+    pub(super) answer_translation: Option<Box<AnswerTranslation>>,
     /// The code of the error that Pointsman itself answered with.
     pub(super) rejected: Option<RejectionCode>,
     /// True when the client's connection stays although the request failed: its error was written whole.
@@ -70,6 +73,7 @@ impl RequestContext {
             passed_bounds: UsageBounds::UNKNOWN_MODEL,
             state: Arc::default(),
             meter: None,
+            answer_translation: None,
             rejected: None,
             keeps_connection: false,
             kept: LoggedText::default(),

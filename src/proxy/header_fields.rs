@@ -20,8 +20,12 @@ use crate::upstream::BaseUrl;
 const OURS: &str = "x-pointsman-";
 
 /// The fields in which clients send keys: none of them may reach a provider that it is not for.
-pub(in crate::proxy) const KEY_FIELDS: [HeaderName; 3] =
-    [header::AUTHORIZATION, HeaderName::from_static("x-api-key"), HeaderName::from_static("api-key")];
+pub(in crate::proxy) const KEY_FIELDS: [HeaderName; 4] = [
+    header::AUTHORIZATION,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
 
 /// The longest id of a client's that is kept.
 const MAX_ID: usize = 128;

@@ -54,6 +54,7 @@ pub(super) fn pass_read(
     let copies = usize::from(without_context_suffix(&prompt.model).is_some()) + usize::from(ctx.client.is_some());
     reserve_copies(ctx, asked.body, copies)?;
     let body = as_known_upstream(ctx, asked);
+    let body = ctx.attempts.body.without_carried_seals(body);
     let known_as = without_context_suffix(&prompt.model).unwrap_or(&prompt.model);
     ctx.passed_price = snapshot.upstreams.price_of(&provider, known_as).map(Box::new);
     ctx.passed_bounds = snapshot.upstreams.bounds_of(&provider, known_as);

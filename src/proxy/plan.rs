@@ -14,10 +14,12 @@ use pointsman_core::prompt::{
     Dialect, ParseError, Prompt, has_stored_prompt, names_no_model, with_model, without_context_suffix,
 };
 use pointsman_telemetry::DecisionStage;
+use pointsman_translation::Translation;
 use tokio::time::Instant;
 
 use super::answer::rejection::Rejection;
 use super::attempt::original::OriginalBody;
+use super::attempt::translated::AttemptTranslation;
 use super::context::RequestContext;
 use super::downstream::admission::BodyReservation;
 use super::downstream::browser;
@@ -29,6 +31,7 @@ use crate::clients::Client;
 use crate::proxy::downstream::client_use::ClientUse;
 use crate::router::{IncomingRequest, JudgeMode, QuotaMode, RequestState, Router, Routing, Verdict, header_text};
 use crate::snapshot::Snapshot;
+use crate::upstream::Provider;
 
 /// The plan of a request: forward it, or answer it here.
 pub(super) enum RequestPlan {
@@ -101,14 +104,14 @@ pub(super) async fn plan(
     };
     let body = read_body(proxy, session, ctx).await?;
     let received = ReceivedBody { dialect, body };
-    if received.body.len() < LARGE_BODY {
-        understand(proxy, session, ctx, received).await?;
+    let planned = if received.body.len() < LARGE_BODY {
+        understand(proxy, session, ctx, received).await?
     } else {
         let place = Box::pin(large_work::place(session, ctx.snapshot.config.limits.body_idle.0)).await?;
-        Box::pin(large_work::drive(place, understand(proxy, session, ctx, received))).await?;
-    }
+        Box::pin(large_work::drive(place, understand(proxy, session, ctx, received))).await?
+    };
     ctx.clock.decided();
-    Ok(RequestPlan::Forward)
+    Ok(planned)
 }
 
 /// Reads the body, and notes what memory it takes and when it was whole.
@@ -131,7 +134,7 @@ async fn understand(
     session: &mut Session,
     ctx: &mut RequestContext,
     received: ReceivedBody,
-) -> Result<(), Rejection> {
+) -> Result<RequestPlan, Rejection> {
     let ReceivedBody { dialect, body } = received;
     let body = meant(&body, session.req_header(), ctx)?;
     route(proxy, session, ctx, ReceivedBody { dialect, body }).await
@@ -192,7 +195,7 @@ async fn route(
     session: &mut Session,
     ctx: &mut RequestContext,
     intake: ReceivedBody,
-) -> Result<(), Rejection> {
+) -> Result<RequestPlan, Rejection> {
     let started = Instant::now();
     let ReceivedBody { dialect, body } = intake;
     let snapshot = Arc::clone(&ctx.snapshot);
@@ -200,7 +203,7 @@ async fn route(
         Err(ParseError::ModelMissing | ParseError::ModelNotAString)
             if dialect.is_responses() && has_stored_prompt(&body) && names_no_model(&body) =>
         {
-            return pass_through::pass_nameless(proxy, session, ctx, body).await;
+            return pass_through::pass_nameless(proxy, session, ctx, body).await.map(|()| RequestPlan::Forward);
         }
         read => read?,
     };
@@ -233,7 +236,7 @@ async fn route(
     let verdict = measured(verdict, &prompt, &body);
     match verdict {
         Verdict::Route(routing) => send_to_model(proxy, ctx, asked, routing),
-        Verdict::Pass { .. } => pass_through::pass_read(proxy, ctx, asked, verdict),
+        Verdict::Pass { .. } => pass_through::pass_read(proxy, ctx, asked, verdict).map(|()| RequestPlan::Forward),
         Verdict::Deny(ref refusal) => {
             let rejection = Rejection::denied(&refusal.denial);
             proxy.router.count_denial(&refusal.denial);
@@ -296,7 +299,7 @@ fn send_to_model(
     ctx: &mut RequestContext,
     asked: RouterQuestion<'_>,
     routing: Box<Routing>,
-) -> Result<(), Rejection> {
+) -> Result<RequestPlan, Rejection> {
     let RouterQuestion { prompt, body, .. } = asked;
     let snapshot = Arc::clone(&ctx.snapshot);
     let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
@@ -309,24 +312,53 @@ fn send_to_model(
     proxy.router.count(&snapshot, &routing);
     traced::decided(&mut ctx.trace, &routing);
     keep(ctx, prompt);
+    if prompt.dialect.only_counts()
+        && let Some(pair) = counted_here(prompt.dialect, &target.provider)
+    {
+        ctx.attempts.body.note_translation(AttemptTranslation::of_count(pair));
+        routing.features.count(prompt);
+        let tokens = routing.features.tokens_of(target.tokenizer);
+        ctx.verdict = Some(Verdict::Route(routing));
+        return Ok(RequestPlan::Answer(own_count(prompt.dialect, tokens)));
+    }
     let started = Instant::now();
     let policy = snapshot.policies.get(&routing.decision.policy);
     let strips = policy.is_some_and(|policy| policy.state() == StateRule::Strip) && !ctx.state.is_amid_tools();
-    reserve_copies(ctx, body, 1 + usize::from(strips) + usize::from(!routing.decision.set.is_empty()))?;
+    let is_translated = prompt.dialect.family().is_some_and(|family| !target.provider.dialects.has(family));
+    let copies = 1 + usize::from(strips) + usize::from(!routing.decision.set.is_empty()) + usize::from(is_translated);
+    reserve_copies(ctx, body, copies)?;
     ctx.attempts.body.set(&routing.decision.set);
     if strips {
         ctx.attempts.body.unseal(&ctx.state);
     }
     ctx.attempts.body.limit_answers(&routing.decision);
-    ctx.attempts.body.prepare_for(target);
-    proxy.metrics.stage_ended(DecisionStage::Rewrite, started.elapsed());
-    ctx.attempts.keep_to_peer(ctx.state.peer_at(&target.provider.name).cloned());
     ctx.attempts.route_to(target, &routing, &snapshot.upstreams);
     ctx.verdict = Some(Verdict::Route(routing));
+    ctx.attempts.prepare(&proxy.retries)?;
+    proxy.metrics.stage_ended(DecisionStage::Rewrite, started.elapsed());
+    let provider = ctx.attempts.provider().unwrap_or(&target.provider);
+    ctx.attempts.keep_to_peer(ctx.state.peer_at(&provider.name).cloned());
     settle_copies(ctx, body)?;
     proxy.retries.deposit(snapshot.config.retry.budget);
     ctx.attempts.avoid_resting(&proxy.retries);
-    Ok(())
+    Ok(RequestPlan::Forward)
+}
+
+/// Returns the pair of APIs of a request that only counts tokens, which Pointsman answers itself: its model's provider does
+/// not speak the client's API, and what another API counts is the count of other words.
+fn counted_here(dialect: Dialect, provider: &Provider) -> Option<Translation> {
+    let client = dialect.family().filter(|family| !provider.dialects.has(*family))?;
+    Some(Translation { client, upstream: provider.dialects.nearest_to(client)? })
+}
+
+/// Returns the answer to a request that only counts tokens, in its own API's words.
+fn own_count(dialect: Dialect, tokens: u64) -> Bytes {
+    let body = if dialect.is_responses() {
+        serde_json::json!({ "object": "response.input_tokens", "input_tokens": tokens })
+    } else {
+        serde_json::json!({ "input_tokens": tokens })
+    };
+    body.to_string().into()
 }
 
 /// Reserves memory for so many copies of a body, before they are made.

@@ -107,7 +107,7 @@ fn unversioned(query: &str) -> Option<String> {
 }
 
 /// Escapes a segment of a path.
-fn escaped(segment: &str) -> String {
+pub(super) fn escaped(segment: &str) -> String {
     let mut text = String::with_capacity(segment.len());
     for byte in segment.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte) {

@@ -51,6 +51,10 @@ pub struct AccessLine<'r> {
     pub provider: Option<&'r str>,
     /// The code of Pointsman's own error answer.
     pub code: Option<&'static str>,
+    /// The translation, where the request was translated: `messages->chat`.
+    pub translation: Option<&'r str>,
+    /// The fields that it did not carry over as they were: `dropped=top_k; changed=thinking`.
+    pub translation_losses: Option<&'r str>,
     /// Requests sent to providers.
     pub attempts: u32,
     /// Tokens of the prompt; absent when nobody knows.
@@ -96,6 +100,8 @@ impl AccessLine<'_> {
             shadow_denied = self.shadow_denied,
             provider = self.provider,
             code = self.code,
+            translation = self.translation,
+            translation_losses = self.translation_losses,
             attempts = self.attempts,
             input_tokens = self.input_tokens,
             output_tokens = self.output_tokens,
@@ -152,6 +158,8 @@ mod tests {
         shadow_denied: None,
         provider: Some("openai"),
         code: None,
+        translation: Some("messages->chat"),
+        translation_losses: Some("dropped=top_k"),
         attempts: 1,
         input_tokens: Some(100),
         output_tokens: Some(20),
@@ -180,6 +188,7 @@ mod tests {
                 "method": "POST", "path": "/v1/chat/completions", "status": 200,
                 "client": "team", "policy": "auto", "model": "small", "reason": "tier", "state": "response known", "label": "simple", "label_from": "ask", "score": 0.82,
                 "degraded": "deadline", "provider": "openai", "attempts": 1,
+                "translation": "messages->chat", "translation_losses": "dropped=top_k",
                 "input_tokens": 100, "output_tokens": 20, "cost_usd": 0.000_014, "first_byte_ms": 1234.567,
                 "duration_ms": 12345.678, "overhead_us": 2100, "request_id": "01J9", "trace_id": "0af7651916cd43dd8448eb211c80319c", "generation": 3,
             })

@@ -85,6 +85,8 @@ pub struct Metrics {
     fallbacks: Family<IntCounter, 3>,
     parameters_adapted: Family<IntCounter, 2>,
     parameters_refused: Family<IntCounter, 1>,
+    translations: Family<IntCounter, 2>,
+    translation_losses: Family<IntCounter, 4>,
     retries_refused: IntCounter,
     degraded: Family<IntCounter, 2>,
     answers: Family<IntCounter, 2>,
@@ -146,6 +148,8 @@ impl Metrics {
             fallbacks: Family::register(r, define::FALLBACKS),
             parameters_adapted: Family::register(r, define::PARAMETERS_ADAPTED),
             parameters_refused: Family::register(r, define::PARAMETERS_REFUSED),
+            translations: Family::register(r, define::TRANSLATIONS),
+            translation_losses: Family::register(r, define::TRANSLATION_LOSSES),
             retries_refused: Family::register(r, define::RETRIES_REFUSED).with([]),
             degraded: Family::register(r, define::DEGRADED),
             answers: Family::register(r, define::ANSWERS),
@@ -259,6 +263,16 @@ impl Metrics {
     /// Counts a parameter that was changed so that it fits the model. `parameter` is a word of the program.
     pub fn parameter_adapted(&self, model: &Name, parameter: &'static str) {
         self.parameters_adapted.with([model.into(), parameter.into()]).inc();
+    }
+
+    /// Counts a request that was translated between two APIs. Both are words of the program.
+    pub fn translated(&self, [from, to]: [&'static str; 2]) {
+        self.translations.with([from.into(), to.into()]).inc();
+    }
+
+    /// Counts a field that a translation between two APIs did not carry over as it was. All are words of the program.
+    pub fn translation_lost(&self, [from, to]: [&'static str; 2], field: &'static str, kind: &'static str) {
+        self.translation_losses.with([from.into(), to.into(), field.into(), kind.into()]).inc();
     }
 
     /// Counts a parameter that the model's API refused.

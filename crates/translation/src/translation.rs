@@ -145,7 +145,7 @@ pub(crate) struct RequestWriting<'w> {
 }
 
 /// A reader of one stream.
-pub(crate) trait EventReader: Send {
+pub(crate) trait EventReader: Send + Sync {
     /// Reads an event, and gives what it means to `found`, in order. An event that makes no sense is no event.
     fn read(&mut self, event: ServerEvent<'_>, found: &mut dyn FnMut(StreamEvent<'_>));
 
@@ -155,7 +155,7 @@ pub(crate) trait EventReader: Send {
 }
 
 /// A writer of one stream.
-pub(crate) trait EventWriter: Send {
+pub(crate) trait EventWriter: Send + Sync {
     /// Writes what an event is in the client's API to the end of `out`, whole events with their empty lines.
     fn write(&mut self, event: &StreamEvent<'_>, out: &mut Vec<u8>);
 }

@@ -25,7 +25,11 @@ pub(super) async fn break_off(session: &mut Session, ctx: &mut RequestContext, r
     if matches!(rejection, Rejection::ClientGone) || written.headers.contains_key(header::CONTENT_LENGTH) {
         return false;
     }
-    let Some(words) = ctx.meter.as_mut().and_then(|meter| meter.break_off(rejection)) else { return false };
+    let words = match &mut ctx.answer_translation {
+        Some(translation) => translation.break_off(rejection),
+        None => ctx.meter.as_mut().and_then(|meter| meter.break_off(rejection)),
+    };
+    let Some(words) = words else { return false };
     // A client that left, or does not read, is told nothing.
     matches!(timeout(LAST_WORD, session.write_response_body(Some(words), true)).await, Ok(Ok(())))
 }

@@ -27,6 +27,7 @@ fields! {
     TRUNCATED_TOKENS = "x-pointsman-truncated-tokens";
     DEGRADED = "x-pointsman-degraded";
     ADAPTED = "x-pointsman-adapted";
+    TRANSLATED = "x-pointsman-translated";
     GENERATION = "x-pointsman-generation";
     ATTEMPTS = "x-pointsman-attempts";
     OVERHEAD = "x-pointsman-overhead-us";
@@ -74,6 +75,9 @@ pub(super) fn decorate(answer: &mut HeaderMap, ctx: &RequestContext) -> Result<(
     }
     if let Some(names) = adapted(ctx.attempts.body.changes()) {
         answer.insert(ADAPTED, value(&names)?);
+    }
+    if let Some(translation) = ctx.attempts.body.translation() {
+        answer.insert(TRANSLATED, value(&translation.note())?);
     }
     answer.insert(GENERATION, HeaderValue::from(ctx.snapshot.generation));
     answer.insert(ATTEMPTS, HeaderValue::from(ctx.attempts.count()));

@@ -205,6 +205,11 @@ impl AnswerMeter {
         self.framing == Some(AnswerFraming::Events)
     }
 
+    /// Returns whether the answer is a stream of events; `None` where that is not known.
+    pub(in crate::proxy) fn is_known_stream(&self) -> Option<bool> {
+        self.framing.map(|framing| framing == AnswerFraming::Events)
+    }
+
     /// Returns whether nothing is to follow that a client waits for: its stream came to the end that its API says.
     pub(in crate::proxy) fn has_said_all(&self) -> bool {
         self.reader().is_some_and(UsageReader::is_last_word)

@@ -15,6 +15,7 @@ use pointsman_core::config::Name;
 use pointsman_core::policy::{Denial, NOT_ALLOWED};
 use pointsman_core::prompt::{CountedList, Dialect, ParseError};
 use pointsman_core::usage::AnswerError;
+use pointsman_translation::TranslationRefusal;
 
 pub(crate) use self::code::RejectionCode;
 use self::shape::anthropic_type;
@@ -193,6 +194,14 @@ pub(crate) enum Rejection {
     /// The client left before it was answered; nobody reads this.
     #[error("The client closed the connection.")]
     ClientGone,
+    /// The chosen model's API cannot say what the request says, and no other model may be asked.
+    #[error("The request cannot be put into the API of a model that it may go to: {message}.")]
+    Untranslatable {
+        /// Why not.
+        message: String,
+        /// The field of the client's at fault.
+        param: Option<String>,
+    },
     /// The prompt is too long for the model, and no other may be tried.
     #[error("The prompt is too long for the model's context window.")]
     ContextLength,
@@ -313,7 +322,7 @@ impl Rejection {
         }
     }
 
-    /// Returns the parameter at fault.
+    /// Returns the parameter at fault, unless it is the client's to name.
     #[must_use]
     pub(crate) const fn param(&self) -> Option<&'static str> {
         match self {
@@ -333,7 +342,11 @@ impl Rejection {
             AnswerShape::OpenAi => error_type(status),
             AnswerShape::Anthropic => anthropic_type(status),
         };
-        ErrorObject { message, kind, param: self.param(), code: self.code().as_str() }.body(shape)
+        let param = match self {
+            Self::Untranslatable { param, .. } => param.as_deref(),
+            _ => self.param(),
+        };
+        ErrorObject { message, kind, param, code: self.code().as_str() }.body(shape)
     }
 }
 
@@ -370,6 +383,16 @@ fn known(models: &[String]) -> String {
     let rest = models.len().saturating_sub(MAX_MODELS);
     let more = (rest > 0).then(|| format!("{rest} more"));
     format!("Models that do: {}.", shown.chain(iter::once(more).flatten()).collect::<Vec<_>>().join(", "))
+}
+
+impl From<TranslationRefusal> for Rejection {
+    fn from(refusal: TranslationRefusal) -> Self {
+        let param = match &refusal {
+            TranslationRefusal::Malformed { place, .. } => place.clone(),
+            TranslationRefusal::Unsayable(loss) => loss.place.clone().unwrap_or_else(|| loss.field.as_str().to_owned()),
+        };
+        Self::Untranslatable { message: refusal.to_string(), param: Some(param).filter(|param| !param.is_empty()) }
+    }
 }
 
 impl From<ParseError> for Rejection {

@@ -20,8 +20,30 @@ const MOST: usize = 64 * 1024;
 pub(in crate::proxy) struct WithheldAnswer {
     tasks: Vec<HttpTask>,
     body: BytesMut,
-    length: Option<LengthSearch>,
-    refusal: Option<RefusalSearch>,
+    search: ErrorSearch,
+}
+
+/// What is looked for in an error body.
+#[derive(Debug, Default)]
+pub(in crate::proxy) struct ErrorSearch {
+    pub(super) length: Option<LengthSearch>,
+    pub(super) refusal: Option<RefusalSearch>,
+}
+
+impl ErrorSearch {
+    /// Looks through a whole error body.
+    ///
+    /// # Errors
+    /// [`CONTEXT_LENGTH`] if it says that the prompt is too long, and [`REFUSED_PARAMETER`] if it refuses a parameter.
+    pub(super) fn look_through(&self, body: &Bytes) -> Result<()> {
+        if self.length.is_some() && says_too_long(body) {
+            return Error::e_explain(CONTEXT_LENGTH, "the model's window is too small");
+        }
+        if self.refusal.as_ref().is_some_and(|search| search.finds_in(body)) {
+            return Error::e_explain(REFUSED_PARAMETER, "the model's API refuses a parameter");
+        }
+        Ok(())
+    }
 }
 
 /// The search for a prompt that is too long in an error body.
@@ -90,8 +112,8 @@ impl UpstreamAttempts {
 
 impl WithheldAnswer {
     /// Withholds an error to look for these in it.
-    pub(super) fn new(length: Option<LengthSearch>, refusal: Option<RefusalSearch>) -> Self {
-        Self { length, refusal, ..Self::default() }
+    pub(super) fn new(search: ErrorSearch) -> Self {
+        Self { search, ..Self::default() }
     }
 
     /// Takes more of the answer. Returns all of it when it may go out, and nothing while there is more to come.
@@ -112,11 +134,8 @@ impl WithheldAnswer {
             return Ok(None);
         }
         let body = self.body.split().freeze();
-        if ended && self.length.is_some() && says_too_long(&body) {
-            return Error::e_explain(CONTEXT_LENGTH, "the model's window is too small");
-        }
-        if ended && self.refusal.as_ref().is_some_and(|search| search.finds_in(&body)) {
-            return Error::e_explain(REFUSED_PARAMETER, "the model's API refuses a parameter");
+        if ended {
+            self.search.look_through(&body)?;
         }
         Ok(Some(std::mem::take(&mut self.tasks)))
     }
@@ -195,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_prompt_that_is_too_long_fails_the_attempt() {
-        let mut withheld = WithheldAnswer::new(Some(LengthSearch), None);
+        let mut withheld = WithheldAnswer::new(ErrorSearch { length: Some(LengthSearch), refusal: None });
 
         let error = withheld.push(vec![header(), body(r#"{"error": {"code": "context_length_exceeded"}}"#, true)]);
 

@@ -11,15 +11,19 @@ use std::time::Duration;
 
 use pointsman_core::config::{Ratio, RetriedTimeouts, RetryConfig};
 use pointsman_telemetry::Metrics;
+use pointsman_translation::TranslationRefusal;
 
 use super::earlier_failure::is_refusal;
 use super::original::AnswerKind;
 use super::retry_budget::RetryBudget;
 use super::{AttemptDestination, UpstreamAttempts};
-use crate::upstream::AttemptFailure;
+use crate::upstream::{AttemptFailure, Deployment};
 
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The cause of a fallback from a model whose API cannot say what the request says.
+const UNSAYABLE: &str = "translation";
 
 /// The budget of all requests' retries, and the metrics that count them.
 pub(in crate::proxy) struct RetryLedger {
@@ -85,8 +89,9 @@ impl UpstreamAttempts {
         }
         let before = self.provider().map(Arc::as_ptr);
         if !has_peer {
+            let Some(next) = self.take_next() else { return false };
             self.note_failure(failure);
-            self.fall_back(cause, &retries.metrics);
+            self.go_on_to(next, cause, &retries.metrics);
         }
         let is_told = matches!(failure, AttemptFailure::Status(_) | AttemptFailure::Broken | AttemptFailure::Timeout);
         let is_same = before == self.provider().map(Arc::as_ptr);
@@ -119,10 +124,35 @@ impl UpstreamAttempts {
         is_refusal && self.earlier().is_some()
     }
 
-    /// Goes on to the next model.
-    pub(super) fn fall_back(&mut self, cause: &'static str, metrics: &Metrics) {
-        let Some(next) = self.alternatives.take_next() else { return };
-        self.body.prepare_for(&next);
+    /// Prepares the body for the model that the request was sent to, or for the next one whose API can say what it says.
+    ///
+    /// # Errors
+    /// When there is none: why the first one's cannot.
+    pub(in crate::proxy) fn prepare(&mut self, retries: &RetryLedger) -> Result<(), TranslationRefusal> {
+        let Some(target) = self.target().cloned() else { return Ok(()) };
+        if let Err(refusal) = self.body.prepare_for(&target) {
+            let Some(next) = self.take_next() else { return Err(refusal) };
+            self.go_on_to(next, UNSAYABLE, &retries.metrics);
+        }
+        if self.alternatives.is_empty() {
+            self.body.forget_original();
+        }
+        Ok(())
+    }
+
+    /// Takes the next model to fall back on, with the body prepared for it. Models are passed over whose API cannot say
+    /// what the request says.
+    pub(super) fn take_next(&mut self) -> Option<Arc<Deployment>> {
+        while let Some(next) = self.alternatives.take_next() {
+            if self.body.prepare_for(&next).is_ok() {
+                return Some(next);
+            }
+        }
+        None
+    }
+
+    /// Goes on to the next model, for which the body is prepared.
+    pub(super) fn go_on_to(&mut self, next: Arc<Deployment>, cause: &'static str, metrics: &Metrics) {
         if let Some(AttemptDestination::Model(target)) = &mut self.destination {
             metrics.fell_back(&target.model, &next.model, cause);
             *target = next;

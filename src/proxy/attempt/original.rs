@@ -8,11 +8,13 @@ use bytes::Bytes;
 use pointsman_core::config::Name;
 use pointsman_core::model_family::{ModelProfile, ParameterChange, ParameterFit, RefusedParameter};
 use pointsman_core::policy::{Candidate, Decision};
-use pointsman_core::prompt::state::{SealedBody, StateName, unsealed};
+use pointsman_core::prompt::state::{SealedBody, StateName, carries_seals, unsealed, without_carried_seals};
 use pointsman_core::prompt::{BodyEdits, Dialect, Prompt};
 use pointsman_core::usage::UsageEvent;
+use pointsman_translation::TranslationRefusal;
 use serde_json::Value;
 
+use super::translated::{AttemptTranslation, translation_for};
 use crate::proxy::large_work;
 use crate::router::RequestState;
 use crate::upstream::{Deployment, Provider, UsageRequest};
@@ -64,6 +66,8 @@ pub(in crate::proxy) struct AttemptBody {
     answer_limits: Vec<(Name, u64)>,
     /// The changes that make the parameters of the next attempt fit its model.
     changes: Vec<ParameterChange>,
+    /// The translation of the next attempt, where its provider does not speak the client's API.
+    translation: Option<Box<AttemptTranslation>>,
 }
 
 /// A body that was read, and what must be known of it to send it to one model or another.
@@ -83,6 +87,8 @@ pub(in crate::proxy) struct OriginalBody {
     include_usage: bool,
     /// The word of a rule on `stream_options`: whether they ask for an event with the usage.
     rule_includes_usage: Option<bool>,
+    /// True where it may hold seals that a translation has carried.
+    carries_seals: bool,
     /// The state that it names, where what other providers sealed is to be left out.
     sealed: Option<Arc<RequestState>>,
 }
@@ -162,11 +168,24 @@ impl AttemptBody {
         self.bytes = Some(if self.asks_for_usage { ASKING.apply_around(&body, 0..0).0 } else { body });
     }
 
-    /// Makes the next attempt's body the one that `target` is to get.
-    pub(in crate::proxy) fn prepare_for(&mut self, target: &Deployment) {
-        let Some(original) = &self.original else { return };
-        self.bytes = None; // that of the attempt before is not kept beside the next
+    /// Makes the next attempt's body the one that `target` is to get: the client's own, or a translation where the provider
+    /// does not speak the client's API.
+    ///
+    /// # Errors
+    /// When it cannot be translated; all stays as it was then.
+    pub(in crate::proxy) fn prepare_for(&mut self, target: &Deployment) -> Result<(), TranslationRefusal> {
+        let Some(original) = &self.original else { return Ok(()) };
         let limit = self.answer_limits.iter().find(|(model, _)| *model == target.model).map(|(_, tokens)| *tokens);
+        if let Some(pair) = translation_for(original.dialect, &target.provider)? {
+            let length = original.body.len();
+            let made = large_work::at_once(length, || original.translated_for(target, pair, limit))?;
+            (self.bytes, self.changes) = (Some(made.bytes), made.changes);
+            self.translation = Some(Box::new(made.translation));
+            self.asks_for_usage = false; // what the client gets of the usage is the translation's to say
+            return Ok(());
+        }
+        self.translation = None;
+        self.bytes = None; // that of the attempt before is not kept beside the next
         let (fitted, bytes) = large_work::at_once(original.body.len(), || {
             let fitted = target.fit(original.dialect, &original.body, limit);
             let bytes = original.body_for(target, &fitted.edits);
@@ -175,6 +194,23 @@ impl AttemptBody {
         self.bytes = Some(bytes);
         self.changes = fitted.changes;
         self.asks_for_usage = original.gets_usage_unasked(target);
+        Ok(())
+    }
+
+    /// Returns the translation of the attempt, if it is in another API than the client's.
+    pub(in crate::proxy) fn translation(&self) -> Option<&AttemptTranslation> {
+        self.translation.as_deref()
+    }
+
+    /// Notes that Pointsman itself answers in place of an upstream that does not speak the client's API.
+    pub(in crate::proxy) fn note_translation(&mut self, translation: AttemptTranslation) {
+        self.translation = Some(Box::new(translation));
+    }
+
+    /// Returns a body of the client's own as it may pass on: without the seals that a translation has carried in it.
+    pub(in crate::proxy) fn without_carried_seals(&self, body: Bytes) -> Bytes {
+        let original = self.original.as_ref().filter(|original| original.carries_seals);
+        original.map_or(body.clone(), |original| without_carried_seals(&body, original.dialect, 0..0).0)
     }
 
     /// Lets go of the client's own body, because no other attempt needs one.
@@ -227,6 +263,7 @@ impl OriginalBody {
             stream: prompt.parameters.stream,
             include_usage: prompt.parameters.include_usage,
             rule_includes_usage: None,
+            carries_seals: prompt.dialect.family().is_some() && carries_seals(body),
             sealed: None,
         }
     }
@@ -268,14 +305,22 @@ impl OriginalBody {
         let edits =
             if self.asks_by_default(target) { target.asking_edits() } else { target.edits(self.dialect, self.stream) };
         let (body, model_span) = self.unsealed_for(target);
+        let (body, model_span) = if self.carries_seals {
+            without_carried_seals(&body, self.dialect, model_span)
+        } else {
+            (body, model_span)
+        };
         fit.and(edits).apply(&body, model_span, &target.upstream_name)
     }
 
     /// Returns the body without what is sealed in it and not `target`'s provider's, and where its model stands then.
-    fn unsealed_for(&self, target: &Deployment) -> (Bytes, Range<usize>) {
+    pub(super) fn unsealed_for(&self, target: &Deployment) -> (Bytes, Range<usize>) {
         let own = self.sealed.as_ref().and_then(|state| state.own_history(&target.provider.name));
         let Some(own) = own else { return (self.body.clone(), self.model_span.clone()) };
-        let is_own = |name: &StateName| own.iter().any(|own| own.digest == name.digest);
+        let is_own = |kind, value: &[u8]| {
+            let name = StateName::new(kind, value);
+            Some(own.iter().any(|own| own.digest == name.digest))
+        };
         let sealed = SealedBody { body: &self.body, dialect: self.dialect, is_own: &is_own };
         unsealed(sealed, self.model_span.clone())
     }

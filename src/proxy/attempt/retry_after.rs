@@ -21,7 +21,8 @@ impl UpstreamAttempts {
     pub(in crate::proxy) fn avoid_resting(&mut self, retries: &RetryLedger) {
         let Some(resting) = self.target().filter(|target| target.is_resting()).cloned() else { return };
         if self.alternatives.have_ready() {
-            self.fall_back(RESTING, &retries.metrics);
+            let Some(next) = self.take_next() else { return };
+            self.go_on_to(next, RESTING, &retries.metrics);
             self.alternatives.add_last(resting);
         }
     }

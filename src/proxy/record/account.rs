@@ -12,6 +12,7 @@ use pointsman_core::scores::ClassifierFailure;
 use pointsman_core::usage::{Usage, UsageBounds};
 use pointsman_telemetry::metrics::{AnswerCost, ClientOutcome};
 use pointsman_telemetry::{AccessLine, BrokenStream, TokenDirection};
+use pointsman_translation::DialectFamily;
 use tokio::time::Instant;
 
 use super::{Recorder, traced};
@@ -46,6 +47,7 @@ impl Recorder {
             let changes = ctx.attempts.body.changes();
             changes.iter().for_each(|change| self.metrics.parameter_adapted(model, change.label()));
         }
+        self.count_translation(ctx);
         if let Some(code) = ctx.rejected {
             self.metrics.rejected(code.as_str());
         }
@@ -77,6 +79,17 @@ impl Recorder {
 }
 
 impl Recorder {
+    /// Counts the translation of the last attempt's request, and each kind of field that it lost once.
+    fn count_translation(&self, ctx: &RequestContext) {
+        let Some(translation) = ctx.attempts.body.translation() else { return };
+        let pair = [translation.pair.client, translation.pair.upstream].map(DialectFamily::as_str);
+        self.metrics.translated(pair);
+        let mut lost: Vec<_> = translation.losses.losses().iter().map(|loss| (loss.field, loss.kind)).collect();
+        lost.sort_unstable();
+        lost.dedup();
+        lost.iter().for_each(|(field, kind)| self.metrics.translation_lost(pair, field.as_str(), kind.as_str()));
+    }
+
     /// Settles what the decision took of quotas, by the model that answered, and counts whose answers strong models give.
     /// What only counts tokens is no answer.
     fn settle_quotas(&self, header: &RequestHeader, ctx: &RequestContext, end: RequestEnd) {
@@ -114,6 +127,9 @@ fn write_access_line(session: &Session, ctx: &RequestContext, over: RequestTotal
     let label_from = applied.and_then(|finding| finding.label_from).filter(|_| decision.is_some_and(is_labelled));
     let state = ctx.state.outcome().map(|(kind, outcome)| format!("{} {}", kind.as_str(), outcome.as_str()));
     let trace_id = ctx.trace.as_ref().map(|trace| trace.id());
+    let translation = ctx.attempts.body.translation();
+    let losses = translation.map(|translation| translation.losses.to_string()).filter(|losses| !losses.is_empty());
+    let translation = translation.map(|translation| translation.pair.name());
     let header = session.req_header();
     AccessLine {
         method: header.method.as_str(),
@@ -134,6 +150,8 @@ fn write_access_line(session: &Session, ctx: &RequestContext, over: RequestTotal
         shadow_denied: watched.and_then(|finding| finding.result.err()).map(|denial| denial.code),
         provider: ctx.attempts.provider().map(|provider| provider.name.as_str()),
         code: ctx.rejected.map(RejectionCode::as_str),
+        translation: translation.as_deref(),
+        translation_losses: losses.as_deref(),
         attempts: ctx.attempts.count(),
         input_tokens: over.usage.map(|usage| usage.input),
         output_tokens: over.usage.map(|usage| usage.output),

@@ -196,6 +196,20 @@ pub(super) const PARAMETERS_ADAPTED: MetricDefinition<2> = MetricDefinition {
     buckets: &[],
 };
 
+pub(super) const TRANSLATIONS: MetricDefinition<2> = MetricDefinition {
+    name: "pointsman_translations_total",
+    help: "Requests that were translated from their client's API (`from`) into another (`to`).",
+    labels: ["from", "to"],
+    buckets: &[],
+};
+
+pub(super) const TRANSLATION_LOSSES: MetricDefinition<4> = MetricDefinition {
+    name: "pointsman_translation_losses_total",
+    help: "Fields that translated requests could not carry over as they were: changed, dropped or refused.",
+    labels: ["from", "to", "field", "kind"],
+    buckets: &[],
+};
+
 pub(super) const PARAMETERS_REFUSED: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_parameters_refused_total",
     help: "Parameters that a model's API refused, after which the model was asked without them.",

@@ -32,6 +32,8 @@ fn touched() -> Metrics {
     metrics.fell_back(&model, &name("frontier"), "status_429");
     metrics.parameter_adapted(&model, "max_tokens");
     metrics.parameter_refused(&model);
+    metrics.translated(["messages", "chat"]);
+    metrics.translation_lost(["messages", "chat"], "top_k", "dropped");
     metrics.retry_refused();
     metrics.log_written(1);
     metrics.log_dropped(DroppedLine::QueueFull, 1);
@@ -67,7 +69,7 @@ fn touched() -> Metrics {
 }
 
 /// Every metric: name, type, unit, labels.
-const GOLDEN: [&str; 79] = [
+const GOLDEN: [&str; 81] = [
     "pointsman_affinity_total counter 1 policy,outcome",
     "pointsman_baseline_cost_usd_total counter usd policy",
     "pointsman_broken_streams_total counter 1 model,cause",
@@ -141,6 +143,8 @@ const GOLDEN: [&str; 79] = [
     "pointsman_threshold gauge 1 policy",
     "pointsman_tokens_per_second histogram tokens/second model",
     "pointsman_tokens_total counter tokens model,direction",
+    "pointsman_translation_losses_total counter 1 from,to,field,kind",
+    "pointsman_translations_total counter 1 from,to",
     "pointsman_upstream_attempts_total counter 1 provider,outcome",
     "pointsman_upstream_ejections_total counter 1 provider,peer,cause",
     "pointsman_upstream_healthy gauge 1 provider,peer",

@@ -82,6 +82,7 @@ codes! {
         InvalidFeedback = "invalid_feedback", StatusCode::BAD_REQUEST;
         FeedbackDisabled = "feedback_disabled", StatusCode::NOT_FOUND;
         ClientGone = "client_gone", CLIENT_CLOSED_REQUEST;
+        Untranslatable = "untranslatable", StatusCode::BAD_REQUEST;
         ContextLength = "context_length_exceeded", StatusCode::BAD_REQUEST;
         Internal = "internal", StatusCode::INTERNAL_SERVER_ERROR;
         InvalidApiKey = "invalid_api_key", StatusCode::UNAUTHORIZED;

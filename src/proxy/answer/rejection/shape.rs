@@ -35,7 +35,7 @@ pub(crate) struct ErrorObject<'e> {
     #[serde(rename = "type")]
     pub kind: &'static str,
     /// The parameter at fault.
-    pub param: Option<&'static str>,
+    pub param: Option<&'e str>,
     /// For programs; stable.
     pub code: &'static str,
 }

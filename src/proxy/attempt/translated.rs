@@ -1,0 +1,211 @@
+//! An attempt in another API than the client's: the body, the path and the header fields that go to the upstream.
+//!
+//! A model whose provider speaks the client's API gets the client's own bytes, and nothing here is asked. Any other gets
+//! the request in the nearest API that its provider speaks; what that one cannot say is noted, and what must not be left
+//! out refuses the model, so that the next one is asked.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use pingora::Result;
+use pointsman_core::model_family::ParameterChange;
+use pointsman_core::prompt::{BodyEdits, Dialect};
+use pointsman_translation::{
+    DialectFamily, Field, Loss, LossKind, LossReport, RequestMemo, TranslatedRequest, Translation, TranslationRefusal,
+    TranslationTarget,
+};
+
+use super::forward::set_authority;
+use super::original::OriginalBody;
+use crate::proxy::header_fields::{KEY_FIELDS, value};
+use crate::upstream::{AskedUrl, Deployment, Provider, UpstreamCredential, key_field};
+
+/// The version of Anthropic's API that its requests must name.
+const ANTHROPIC_VERSION: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("anthropic-version"), HeaderValue::from_static("2023-06-01"));
+
+/// The beginnings of header fields that only the vendor of the client's API, its SDKs and its agents know.
+const VENDOR_FIELDS: [&str; 9] =
+    ["anthropic-", "openai-", "x-stainless-", "x-goog-", "chatgpt-", "x-openai-", "x-codex-", "x-claude-", "x-gemini-"];
+
+/// Fields of the same kind with names of their own.
+const VENDOR_NAMES: [&str; 7] =
+    ["x-app", "originator", "session_id", "conversation_id", "version", "x-server-timeout", "x-client-request-id"];
+
+/// The translation of an attempt's request.
+#[derive(Debug, Clone)]
+pub(in crate::proxy) struct AttemptTranslation {
+    /// The two APIs.
+    pub(in crate::proxy) pair: Translation,
+    /// The things that were not carried over as they were.
+    pub(in crate::proxy) losses: LossReport,
+    /// The part of the request that its answer's translation must know.
+    pub(in crate::proxy) memo: Arc<RequestMemo>,
+    /// True where the client wants a stream.
+    pub(in crate::proxy) stream: bool,
+}
+
+/// An attempt's body in another API.
+pub(super) struct TranslatedBody {
+    pub(super) bytes: Bytes,
+    pub(super) changes: Vec<ParameterChange>,
+    pub(super) translation: AttemptTranslation,
+}
+
+impl AttemptTranslation {
+    /// Notes that Pointsman itself counted the tokens of a request that no model of the pair's upstream would count alike.
+    pub(in crate::proxy) fn of_count(pair: Translation) -> Self {
+        let mut losses = LossReport::default();
+        losses.changed(Field::TokenCounts, "counted by Pointsman");
+        Self { pair, losses, memo: Arc::default(), stream: false }
+    }
+
+    /// Returns the dialect of the upstream's requests and answers, as the reader of answers knows it: that of OpenAI's chat
+    /// completions reads Google's answers too.
+    pub(in crate::proxy) const fn answer_dialect(&self) -> Dialect {
+        match Dialect::of_family(self.pair.upstream) {
+            Some(dialect) => dialect,
+            None => Dialect::ChatCompletions,
+        }
+    }
+
+    /// Returns the pair and what was lost, for a header: `messages->chat; dropped=top_k`.
+    pub(in crate::proxy) fn note(&self) -> String {
+        let (name, losses) = (self.pair.name(), self.losses.to_string());
+        if losses.is_empty() { name } else { format!("{name}; {losses}") }
+    }
+}
+
+/// Returns the translation of a request of `dialect` for a provider, or `None` where the provider speaks the client's API.
+///
+/// # Errors
+/// When it does not, and no other API has such requests.
+pub(in crate::proxy) fn translation_for(
+    dialect: Dialect,
+    provider: &Provider,
+) -> Result<Option<Translation>, TranslationRefusal> {
+    let Some(client) = dialect.family().filter(|family| !provider.dialects.has(*family)) else { return Ok(None) };
+    let upstream = provider.dialects.nearest_to(client).filter(|_| dialect.generates());
+    let Some(upstream) = upstream else { return Err(no_counterpart(dialect)) };
+    Ok(Some(Translation { client, upstream }))
+}
+
+fn no_counterpart(dialect: Dialect) -> TranslationRefusal {
+    let detail = Some(format!("requests to `{}`", dialect.path()));
+    TranslationRefusal::Unsayable(Loss { field: Field::StoredState, kind: LossKind::Refused, place: None, detail })
+}
+
+impl OriginalBody {
+    /// Returns the body for `target`, put into the words of its provider's API and fitted to the model there; no answer is
+    /// longer than `limit`.
+    ///
+    /// # Errors
+    /// When the other API cannot say something that must not be left out.
+    pub(super) fn translated_for(
+        &self,
+        target: &Deployment,
+        pair: Translation,
+        limit: Option<u64>,
+    ) -> Result<TranslatedBody, TranslationRefusal> {
+        let (body, _) = self.unsealed_for(target);
+        let max_output = limit.into_iter().chain(target.output_limit).min();
+        let wanted = TranslationTarget { model: &target.upstream_name, max_output };
+        let TranslatedRequest { body, model_span, stream, memo, losses } = pair.request(&body, &wanted)?;
+        let body = Bytes::from(body);
+        let dialect = Dialect::of_family(pair.upstream);
+        let fitted = dialect.map(|dialect| target.fit(dialect, &body, limit)).unwrap_or_default();
+        let edits = fitted.edits.and(edits_for(target, dialect, stream));
+        let (bytes, _) = edits.apply_around(&body, model_span);
+        let translation = AttemptTranslation { pair, losses, memo: Arc::new(memo), stream };
+        Ok(TranslatedBody { bytes, changes: fitted.changes, translation })
+    }
+}
+
+/// Returns the model's own edits. The usage of a stream is asked for wherever it would be of a client of the upstream's API:
+/// clients of others get it unasked.
+fn edits_for(target: &Deployment, dialect: Option<Dialect>, stream: bool) -> &BodyEdits {
+    let dialect = dialect.unwrap_or(Dialect::Responses); // which has no options of streams either
+    let is_asked = stream && dialect.has_stream_options() && target.is_asked_by_default();
+    if is_asked { target.asking_edits() } else { target.edits(dialect, stream) }
+}
+
+/// Asks the provider for the path of its own API. Nothing of the client's query is for it.
+pub(in crate::proxy) fn set_target(
+    upstream: &mut Parts,
+    target: &Deployment,
+    translation: &AttemptTranslation,
+) -> Result<()> {
+    let provider = &target.provider;
+    let url = match Dialect::of_family(translation.pair.upstream) {
+        Some(dialect) => provider.base.url_for(&AskedUrl {
+            path: dialect.path(),
+            query: None,
+            azure: None,
+            model: Some(&target.upstream_name),
+            is_routed: true,
+        }),
+        None => {
+            let operation = if translation.stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
+            provider.base.google_url(&target.upstream_name, operation)
+        }
+    };
+    set_authority(upstream, provider, &url)
+}
+
+/// Removes the fields that only the vendor of the client's API knows, and adds those of the upstream's.
+pub(in crate::proxy) fn set_fields(fields: &mut HeaderMap, translation: &AttemptTranslation) {
+    let is_vendor_s =
+        |name: &str| VENDOR_FIELDS.iter().any(|start| name.starts_with(start)) || VENDOR_NAMES.contains(&name);
+    let own = fields.keys().filter(|name| is_vendor_s(name.as_str()) && !KEY_FIELDS.contains(name));
+    for name in own.cloned().collect::<Vec<_>>() {
+        fields.remove(&name);
+    }
+    let accepted = if translation.stream { "text/event-stream" } else { "application/json" };
+    fields.insert(header::ACCEPT, HeaderValue::from_static(accepted));
+    fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if translation.pair.upstream == DialectFamily::Messages {
+        let (name, version) = ANTHROPIC_VERSION;
+        fields.insert(name, version);
+    }
+}
+
+/// Moves a client's own key, where it goes on, into the field in which the provider looks for it.
+pub(in crate::proxy) fn move_key(fields: &mut HeaderMap, provider: &Provider, translation: &AttemptTranslation) {
+    if !matches!(provider.credential, UpstreamCredential::Passthrough) {
+        return;
+    }
+    let sent = KEY_FIELDS.iter().find_map(|field| fields.get(field)?.to_str().ok());
+    let key = sent.map(|sent| match sent.split_once(' ') {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => key.trim(),
+        _ => sent,
+    });
+    let header = provider.key_header(translation.pair.upstream);
+    let placed = key.and_then(|key| key_field(header, key));
+    for field in &KEY_FIELDS {
+        fields.remove(field);
+    }
+    super::client_account::remove_fields(fields);
+    fields.extend(placed.map(|(field, key)| (Some(field), key)));
+}
+
+/// Says the request's id to a client in the field that SDKs of its API read.
+pub(in crate::proxy) fn name_request(fields: &mut HeaderMap, translation: &AttemptTranslation, id: &str) -> Result<()> {
+    if translation.pair.client == DialectFamily::Messages {
+        fields.insert(HeaderName::from_static("request-id"), value(id)?);
+    }
+    Ok(())
+}
+
+/// Removes from an answer the fields of its own vendor's API.
+pub(in crate::proxy) fn clean_answer(fields: &mut HeaderMap) {
+    let is_vendor_s = |name: &str| VENDOR_FIELDS.iter().any(|start| name.starts_with(start)) || name == "request-id";
+    let own: Vec<HeaderName> = fields.keys().filter(|name| is_vendor_s(name.as_str())).cloned().collect();
+    for name in own {
+        fields.remove(&name);
+    }
+    for name in [header::ETAG, header::CONTENT_DISPOSITION, header::ACCEPT_RANGES] {
+        fields.remove(name);
+    }
+}
