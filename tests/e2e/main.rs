@@ -66,6 +66,7 @@ mod targets;
 mod tls;
 mod traces;
 mod training;
+mod translated;
 mod unreadable;
 mod upgrade;
 mod upstream_h2;
