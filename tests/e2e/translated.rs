@@ -74,6 +74,18 @@ async fn gateway(small: (&Origin, &str), frontier: (&Origin, &str), fallback: &'
     Gateway::start(&config).await
 }
 
+/// Starts a gateway that sends a request to `frontier` if its header says so, and else to `small`.
+async fn by_header(small: (&Origin, &str), frontier: (&Origin, &str)) -> Gateway {
+    let config = Config {
+        one: vec![format!("dialects: [{}]", small.1)],
+        frontier_extra: Box::leak(format!("dialects: [{}]", frontier.1).into_boxed_str()),
+        first_rules: "{when: \"headers['x-to'] == 'frontier'\", use: frontier}, ",
+        sections: "rule_headers: [x-to]".to_owned(),
+        ..Config::new(small.0, frontier.0)
+    };
+    Gateway::start(&config).await
+}
+
 async fn one_of(small: (&Origin, &str)) -> Gateway {
     gateway(small, (&Origin::start().await, "chat"), "[]").await
 }
@@ -382,14 +394,7 @@ async fn a_thought_goes_back_to_its_maker_and_to_nobody_else() {
     let thought = r#"{"id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "content": [{"type": "thinking", "thinking": "Hm.", "signature": "EqoBCkgIAxABGAI="}, {"type": "text", "text": "Yes."}], "stop_reason": "end_turn", "stop_sequence": null, "usage": {"input_tokens": 1, "output_tokens": 2}}"#;
     let small = Origin::answering([reply_of(thought), reply_of(thought)]).await;
     let frontier = Origin::start().await;
-    let rules = vec![("headers[\"x-to\"] == \"frontier\"", "frontier"), ("true", "small")];
-    let config = Config {
-        one: vec!["dialects: [messages]".to_owned()],
-        frontier_extra: "dialects: [responses]",
-        rules,
-        ..Config::new(&small, &frontier)
-    };
-    let gateway = Gateway::start(&config).await;
+    let gateway = by_header((&small, "messages"), (&frontier, "responses")).await;
     let ask = json!({"type": "message", "role": "user", "content": "Is it?"});
     let body = json!({"model": "auto", "store": false, "include": ["reasoning.encrypted_content"], "input": [ask]});
 
@@ -489,4 +494,77 @@ async fn a_google_model_is_asked_on_its_own_path() {
     assert_eq!(whole.json()["choices"][0]["message"]["content"], "Hi.");
     let events = self::events(&stream.body);
     assert_eq!(events.last().map(|event| event["type"].clone()), Some(json!("message_stop")), "{events:?}");
+}
+
+#[tokio::test]
+async fn another_vendor_s_thought_is_taken_out_of_a_body_that_is_not_translated_and_all_else_stays() {
+    let thought = r#"{"id": "c1", "object": "chat.completion", "created": 1, "model": "m", "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "Yes.", "reasoning_content": "Hm."}}], "usage": {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}}"#;
+    let (small, frontier) =
+        (Origin::answering([reply_of(thought)]).await, Origin::answering([reply_of(MESSAGE)]).await);
+    let gateway = by_header((&small, "chat"), (&frontier, "messages")).await;
+
+    let first = post(&gateway, MESSAGES, &[], &messages_request()).await.json();
+    let blocks = first["content"].to_string();
+    assert_eq!(first["content"][0]["type"], "thinking", "{first}");
+    let text = first["content"][1].to_string();
+    let body = |content: &str, model: &str| {
+        format!(
+            "{{\"model\" : \"{model}\", \"max_tokens\":5, \"x\": 1.0e0, \"messages\": [{{\"role\": \"user\", \"content\": \"Is it?\"}}, {{\"role\": \"assistant\", \"content\": {content}}}, {{\"role\": \"user\", \"content\": \"Sure?\"}}]}}"
+        )
+    };
+    let mut connection = Connection::open(gateway.listen, Framing::Length).await;
+    let request = connection.request(Method::POST, MESSAGES).header("x-to", "frontier");
+    let request = request.body(Framing::Length.body(body(&blocks, "auto").into())).expect("a valid request");
+    let reply = Reply::read(connection.send(request).await.expect("an answer")).await;
+
+    assert_eq!(reply.header("x-pointsman-translated"), None);
+    assert_eq!(frontier.next().await.body, body(&format!("[{text}]"), "frontier-1"));
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_compressed_is_translated_all_the_same() {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, MESSAGE.as_bytes()).expect("memory");
+    let body = encoder.finish().expect("memory");
+    let fields = vec![("content-type", "application/json"), ("content-encoding", "gzip")];
+    let small = Origin::answering([Answer::Reply(StatusCode::OK, fields, body.into())]).await;
+    let gateway = one_of((&small, "messages")).await;
+
+    let reply = post(&gateway, CHAT, &[], &chat_request()).await;
+
+    assert_eq!(small.next().await.header("accept-encoding"), Some("identity"));
+    assert_eq!((reply.json()["object"].as_str(), reply.header("content-encoding")), (Some("chat.completion"), None));
+}
+
+#[tokio::test]
+async fn a_conversation_that_no_other_api_makes_shorter_is_refused() {
+    let small = Origin::start().await;
+    let gateway = one_of((&small, "messages")).await;
+
+    let reply = post(&gateway, "/v1/responses/compact", &[], &json!({"model": "auto", "input": "hi"})).await;
+
+    assert_eq!((reply.status, reply.error_code()), (StatusCode::BAD_REQUEST, "untranslatable".into()));
+    assert!(small.take().is_none());
+}
+
+#[tokio::test]
+async fn clients_and_upstreams_of_either_http_version_get_their_translation() {
+    for framing in Framing::ALL {
+        for http in ["h1", "h2"] {
+            let stream = events_of(MESSAGE_EVENTS).await;
+            let small = Origin::answering([reply_of(MESSAGE), stream]).await;
+            let frontier = Origin::start().await;
+            let one = vec!["dialects: [messages]".to_owned(), format!("http: {http}")];
+            let gateway = Gateway::start(&Config { one, ..Config::new(&small, &frontier) }).await;
+
+            for stream in [false, true] {
+                let body = with(chat_request(), "stream", json!(stream)).to_string();
+                let mut connection = Connection::open(gateway.listen, framing).await;
+                let reply = connection.post(framing, CHAT, body).await;
+
+                let text = String::from_utf8_lossy(&reply.body);
+                assert!(text.contains("Let me") && text.contains("tool_calls"), "{framing:?} {http}: {text}");
+            }
+        }
+    }
 }
