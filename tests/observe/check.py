@@ -30,6 +30,8 @@ SCRAPE = 1
 EMPTY = {
     "GPU memory": "there is no GPU, and so no DCGM exporter",
     "Parameters adapted": "the models here take every parameter that the traffic has",
+    "Translations": "the models here speak the API of every client",
+    "Lost in translation": "the models here speak the API of every client",
 }
 # Panels in which nothing happens here, so that all they show is zero, and why.
 CALM = {
