@@ -43,6 +43,7 @@ mod pass_through;
 mod plan;
 mod record;
 mod server;
+mod upstream_request;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,17 +56,13 @@ use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
-use pointsman_core::usage::UsageEvent;
 use pointsman_telemetry::Metrics;
 
 use self::answer::meter::AnswerMeter;
 pub(crate) use self::answer::rejection;
 use self::answer::rejection::Rejection;
-use self::answer::translated::AnswerTranslation;
 use self::attempt::fallback::RetryLedger;
-use self::attempt::forward;
 use self::attempt::stale::{self, ConnectionUse};
-use self::attempt::translated;
 pub use self::context::RequestContext;
 use self::downstream::admission::Admission;
 pub(crate) use self::downstream::browser;
@@ -187,43 +184,7 @@ impl ProxyHttp for Proxy {
         upstream: &mut RequestHeader,
         ctx: &mut Self::CTX,
     ) -> Result<()> {
-        let Some(provider) = ctx.attempts.provider().cloned() else {
-            return Error::e_explain(ErrorType::InternalError, "no route");
-        };
-        ctx.attempts.upstream_is_h2 = upstream.version == Version::HTTP_2;
-        let reads_answer = kept_state::scope_of(session.req_header(), ctx).is_kept();
-        header_fields::edit_request(upstream, |upstream| {
-            let translation = ctx.attempts.body.translation().zip(ctx.attempts.target());
-            if let Some((translation, target)) = translation {
-                translated::set_target(upstream, target, translation)?;
-                translated::set_fields(&mut upstream.headers, translation);
-            } else {
-                if ctx.asked.wants_long_context {
-                    forward::want_long_context(upstream)?;
-                }
-                let routed = ctx.attempts.target().map(|target| &*target.upstream_name);
-                forward::set_target(upstream, &provider, &ctx.asked, routed)?;
-            }
-            let fields = &mut upstream.headers;
-            header_fields::clean_request(fields, &ctx.request_id)?;
-            header_fields::set_forwarded(fields, session, &ctx.snapshot.config)?;
-            let known_by = ctx.client.as_ref().map(|client| &client.key_field);
-            forward::set_credential(fields, &provider.credential, known_by);
-            if let Some((translation, _)) = translation {
-                translated::move_key(fields, &provider, translation);
-            }
-            if let Some(trace) = &ctx.trace {
-                trace.pass_on(fields);
-            }
-            let is_removed = ctx.attempts.body.usage_event() == UsageEvent::Remove;
-            if ctx.attempts.target().is_some() || ctx.counts_tokens() || is_removed || reads_answer {
-                forward::want_plain(fields);
-            }
-            if let Some(body) = ctx.attempts.body.bytes() {
-                forward::set_length(fields, body.len());
-            }
-            Ok(())
-        })?;
+        upstream_request::write(session, upstream, ctx)?;
         ctx.attempts.install_body(session, ctx.snapshot.config.limits.body_idle.0);
         Ok(())
     }
@@ -269,22 +230,7 @@ impl ProxyHttp for Proxy {
         }
         let status = upstream.status;
         ctx.attempts.note_wait(&upstream.headers);
-        ctx.answer_translation = match ctx.attempts.body.translation() {
-            Some(translation) => {
-                AnswerTranslation::begin(upstream, translation, &self.request_ids.next())?.map(Box::new)
-            }
-            None => None,
-        };
-        let path = match ctx.attempts.body.translation() {
-            Some(translation) => translation.answer_dialect().path(),
-            None => session.req_header().uri.path(),
-        };
-        let scope = kept_state::scope_of(session.req_header(), ctx);
-        ctx.meter = AnswerMeter::begin(upstream, path, ctx.attempts.body.usage_event(), scope);
-        let counts_tokens = ctx.counts_tokens();
-        if let Some(meter) = ctx.meter.as_mut().filter(|_| counts_tokens) {
-            meter.read_encoded(&upstream.headers, path);
-        }
+        self.measure(session, upstream, ctx)?;
         if ctx.attempts.body.asks_for().is_some() && ctx.meter.as_mut().is_some_and(AnswerMeter::read_opening) {
             let is_stream = ctx.meter.as_ref().is_some_and(AnswerMeter::is_stream);
             ctx.attempts.hold_answer(session, is_stream); // see `opened`

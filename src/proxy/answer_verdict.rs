@@ -2,16 +2,44 @@
 
 use bytes::Bytes;
 use http::StatusCode;
+use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
-use pointsman_core::usage::OpeningVerdict;
+use pointsman_core::usage::{OpeningVerdict, StateScope};
 
-use super::Proxy;
+use super::answer::meter::AnswerMeter;
+use super::answer::translated::AnswerTranslation;
 use super::attempt::{context_length, fallback};
 use super::context::RequestContext;
+use super::{Proxy, kept_state};
 use crate::upstream::{AttemptFailure, ERROR_IN_ANSWER};
 
 impl Proxy {
+    /// Begins to measure an answer, and to translate it where its request was: it is read in the words of its own API.
+    pub(super) fn measure(
+        &self,
+        session: &Session,
+        upstream: &mut ResponseHeader,
+        ctx: &mut RequestContext,
+    ) -> Result<()> {
+        let client = session.req_header();
+        let (path, scope) = if let Some(translation) = ctx.attempts.body.translation() {
+            let begun = AnswerTranslation::begin(upstream, translation, &self.request_ids.next())?;
+            ctx.answer_translation = begun.map(Box::new);
+            // What the upstream names, the client never gets to know.
+            (translation.answer_dialect().path(), StateScope::Nothing)
+        } else {
+            ctx.answer_translation = None;
+            (client.uri.path(), kept_state::scope_of(client, ctx))
+        };
+        ctx.meter = AnswerMeter::begin(upstream, path, ctx.attempts.body.usage_event(), scope);
+        let counts_tokens = ctx.counts_tokens();
+        if let Some(meter) = ctx.meter.as_mut().filter(|_| counts_tokens) {
+            meter.read_encoded(&upstream.headers, path);
+        }
+        Ok(())
+    }
+
     /// Says what follows on an answer with a status that may be tried elsewhere: another attempt, or none; `None` where
     /// the answer is the client's.
     pub(super) fn after_status(

@@ -311,7 +311,7 @@ async fn a_stream_that_is_cut_ends_in_an_error_of_the_client_s_api() {
 #[tokio::test]
 async fn a_whole_answer_that_breaks_or_makes_no_sense_goes_to_the_next_model() {
     for broken in
-        [reply_of("{\"type\": \"message\", \"content\": 7}"), Answer::HangUpAfter(MESSAGE[..200].as_bytes().into())]
+        [reply_of("{\"type\": \"message\", \"content\": 7}"), Answer::HangUpAfter(MESSAGE.as_bytes()[..200].into())]
     {
         let small = Origin::answering([broken]).await;
         let frontier = Origin::start().await;

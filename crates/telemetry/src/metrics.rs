@@ -16,12 +16,14 @@ mod files;
 mod held;
 mod judge;
 mod labels;
+mod parameters;
 mod peers;
 mod quotas;
 mod serving;
 mod streaming;
 #[cfg(test)]
 mod tests;
+mod translation;
 mod watching;
 
 use std::sync::Arc;
@@ -45,10 +47,12 @@ pub use self::labels::{
     AttemptOutcome, BrokenStream, CacheOutcome, ClientOutcome, DecisionStage, DroppedLine, EjectionCause, FeedbackKind,
     FileLook, ReloadOutcome, TokenDirection,
 };
+use self::parameters::ParameterFamilies;
 pub use self::peers::{PeerMetrics, ProviderMetrics};
 pub use self::serving::{ClassifierMetrics, ModelInfo};
 pub use self::streaming::ChunkGaps;
 use self::streaming::StreamFamilies;
+use self::translation::TranslationFamilies;
 pub use self::watching::{DriftMetrics, ShadowMetrics};
 
 /// The `policy` label of a request that no policy matched.
@@ -83,10 +87,8 @@ pub struct Metrics {
     batch_size: Family<Histogram, 1>,
     padding: Family<Histogram, 1>,
     fallbacks: Family<IntCounter, 3>,
-    parameters_adapted: Family<IntCounter, 2>,
-    parameters_refused: Family<IntCounter, 1>,
-    translations: Family<IntCounter, 2>,
-    translation_losses: Family<IntCounter, 4>,
+    parameters: ParameterFamilies,
+    translations: TranslationFamilies,
     retries_refused: IntCounter,
     degraded: Family<IntCounter, 2>,
     answers: Family<IntCounter, 2>,
@@ -146,10 +148,8 @@ impl Metrics {
             batch_size: Family::register(r, define::BATCH_SIZE),
             padding: Family::register(r, define::PADDING),
             fallbacks: Family::register(r, define::FALLBACKS),
-            parameters_adapted: Family::register(r, define::PARAMETERS_ADAPTED),
-            parameters_refused: Family::register(r, define::PARAMETERS_REFUSED),
-            translations: Family::register(r, define::TRANSLATIONS),
-            translation_losses: Family::register(r, define::TRANSLATION_LOSSES),
+            parameters: ParameterFamilies::register(r),
+            translations: TranslationFamilies::register(r),
             retries_refused: Family::register(r, define::RETRIES_REFUSED).with([]),
             degraded: Family::register(r, define::DEGRADED),
             answers: Family::register(r, define::ANSWERS),
@@ -258,26 +258,6 @@ impl Metrics {
     /// Counts a request that went on to another model.
     pub fn fell_back(&self, from: &Name, to: &Name, cause: &'static str) {
         self.fallbacks.with([from.into(), to.into(), cause.into()]).inc();
-    }
-
-    /// Counts a parameter that was changed so that it fits the model. `parameter` is a word of the program.
-    pub fn parameter_adapted(&self, model: &Name, parameter: &'static str) {
-        self.parameters_adapted.with([model.into(), parameter.into()]).inc();
-    }
-
-    /// Counts a request that was translated between two APIs. Both are words of the program.
-    pub fn translated(&self, [from, to]: [&'static str; 2]) {
-        self.translations.with([from.into(), to.into()]).inc();
-    }
-
-    /// Counts a field that a translation between two APIs did not carry over as it was. All are words of the program.
-    pub fn translation_lost(&self, [from, to]: [&'static str; 2], field: &'static str, kind: &'static str) {
-        self.translation_losses.with([from.into(), to.into(), field.into(), kind.into()]).inc();
-    }
-
-    /// Counts a parameter that the model's API refused.
-    pub fn parameter_refused(&self, model: &Name) {
-        self.parameters_refused.with([model.into()]).inc();
     }
 
     /// Counts a failed attempt that the retry budget did not let be tried again.

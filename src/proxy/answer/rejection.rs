@@ -4,6 +4,7 @@
 //! and what it may send; never an upstream's address, a key or a prompt.
 
 mod code;
+mod refused;
 mod shape;
 
 use std::iter;
@@ -13,9 +14,8 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use pointsman_core::config::Name;
 use pointsman_core::policy::{Denial, NOT_ALLOWED};
-use pointsman_core::prompt::{CountedList, Dialect, ParseError};
+use pointsman_core::prompt::{CountedList, Dialect};
 use pointsman_core::usage::AnswerError;
-use pointsman_translation::TranslationRefusal;
 
 pub(crate) use self::code::RejectionCode;
 use self::shape::anthropic_type;
@@ -383,32 +383,6 @@ fn known(models: &[String]) -> String {
     let rest = models.len().saturating_sub(MAX_MODELS);
     let more = (rest > 0).then(|| format!("{rest} more"));
     format!("Models that do: {}.", shown.chain(iter::once(more).flatten()).collect::<Vec<_>>().join(", "))
-}
-
-impl From<TranslationRefusal> for Rejection {
-    fn from(refusal: TranslationRefusal) -> Self {
-        let param = match &refusal {
-            TranslationRefusal::Malformed { place, .. } => place.clone(),
-            TranslationRefusal::Unsayable(loss) => loss.place.clone().unwrap_or_else(|| loss.field.as_str().to_owned()),
-        };
-        Self::Untranslatable { message: refusal.to_string(), param: Some(param).filter(|param| !param.is_empty()) }
-    }
-}
-
-impl From<ParseError> for Rejection {
-    fn from(error: ParseError) -> Self {
-        match error {
-            ParseError::InvalidJson { message, line, column } => Self::InvalidJson { message, line, column },
-            ParseError::NotAnObject => Self::InvalidBody,
-            ParseError::ModelMissing => Self::ModelMissing,
-            ParseError::ModelNotAString => Self::ModelNotAString,
-            ParseError::ModelTwice => Self::ModelTwice,
-            ParseError::TooMany { list, limit } => Self::TooManyElements { list, limit },
-            ParseError::TooDeep { limit } => Self::TooDeep { limit },
-            ParseError::KeyInAnotherCase { key } => Self::KeyInAnotherCase { key },
-            ParseError::AmbiguousModel => Self::AmbiguousModel,
-        }
-    }
 }
 
 #[cfg(test)]

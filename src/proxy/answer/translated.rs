@@ -1,6 +1,7 @@
 //! The answer to a translated request, put into the words of the client's API as it comes: a stream event by event, a whole
 //! answer and an error when they are whole.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
@@ -21,7 +22,7 @@ const MOST: usize = 64 << 20;
 
 /// An answer on its way from one API into another.
 pub(in crate::proxy) struct AnswerTranslation {
-    request: AttemptTranslation,
+    request: Arc<AttemptTranslation>,
     status: StatusCode,
     /// The seconds since 1970.
     now: u64,
@@ -48,7 +49,7 @@ impl AnswerTranslation {
     /// body to translate.
     pub(in crate::proxy) fn begin(
         answer: &mut ResponseHeader,
-        request: &AttemptTranslation,
+        request: &Arc<AttemptTranslation>,
         unique: &str,
     ) -> Result<Option<Self>> {
         let status = answer.status;
@@ -63,7 +64,7 @@ impl AnswerTranslation {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let unique = unique.chars().filter(char::is_ascii_alphanumeric).collect();
         let progress = TranslationProgress::Waiting;
-        Ok(Some(Self { request: request.clone(), status, now, unique, progress, decoder, awaits: false }))
+        Ok(Some(Self { request: Arc::clone(request), status, now, unique, progress, decoder, awaits: false }))
     }
 
     /// Returns the content type that the client is told, where the meter knows of the answer what its header says.
@@ -118,7 +119,8 @@ impl AnswerTranslation {
         meter: Option<&AnswerMeter>,
     ) -> Result<Option<Bytes>> {
         let chunk = body.take().unwrap_or_default();
-        if matches!(self.progress, TranslationProgress::Waiting) && !(chunk.is_empty() && !end_of_stream) {
+        let is_due = end_of_stream || !chunk.is_empty();
+        if is_due && matches!(self.progress, TranslationProgress::Waiting) {
             self.progress = self.started(meter);
         }
         let mut error = None;
@@ -193,7 +195,7 @@ impl AnswerTranslation {
         AnswerDetails { now: self.now, unique: &self.unique, memo: &self.request.memo }
     }
 
-    const fn pair(&self) -> Translation {
+    fn pair(&self) -> Translation {
         self.request.pair
     }
 

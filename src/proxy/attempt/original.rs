@@ -8,7 +8,9 @@ use bytes::Bytes;
 use pointsman_core::config::Name;
 use pointsman_core::model_family::{ModelProfile, ParameterChange, ParameterFit, RefusedParameter};
 use pointsman_core::policy::{Candidate, Decision};
-use pointsman_core::prompt::state::{SealedBody, StateName, carries_seals, unsealed, without_carried_seals};
+use pointsman_core::prompt::state::{
+    SealedBody, StateName, carries_seals, is_carried_seal, unsealed, without_carried_seals,
+};
 use pointsman_core::prompt::{BodyEdits, Dialect, Prompt};
 use pointsman_core::usage::UsageEvent;
 use pointsman_translation::TranslationRefusal;
@@ -67,7 +69,7 @@ pub(in crate::proxy) struct AttemptBody {
     /// The changes that make the parameters of the next attempt fit its model.
     changes: Vec<ParameterChange>,
     /// The translation of the next attempt, where its provider does not speak the client's API.
-    translation: Option<Box<AttemptTranslation>>,
+    translation: Option<Arc<AttemptTranslation>>,
 }
 
 /// A body that was read, and what must be known of it to send it to one model or another.
@@ -180,7 +182,7 @@ impl AttemptBody {
             let length = original.body.len();
             let made = large_work::at_once(length, || original.translated_for(target, pair, limit))?;
             (self.bytes, self.changes) = (Some(made.bytes), made.changes);
-            self.translation = Some(Box::new(made.translation));
+            self.translation = Some(Arc::new(made.translation));
             self.asks_for_usage = false; // what the client gets of the usage is the translation's to say
             return Ok(());
         }
@@ -198,19 +200,21 @@ impl AttemptBody {
     }
 
     /// Returns the translation of the attempt, if it is in another API than the client's.
-    pub(in crate::proxy) fn translation(&self) -> Option<&AttemptTranslation> {
-        self.translation.as_deref()
+    pub(in crate::proxy) const fn translation(&self) -> Option<&Arc<AttemptTranslation>> {
+        self.translation.as_ref()
     }
 
     /// Notes that Pointsman itself answers in place of an upstream that does not speak the client's API.
     pub(in crate::proxy) fn note_translation(&mut self, translation: AttemptTranslation) {
-        self.translation = Some(Box::new(translation));
+        self.translation = Some(Arc::new(translation));
     }
 
     /// Returns a body of the client's own as it may pass on: without the seals that a translation has carried in it.
     pub(in crate::proxy) fn without_carried_seals(&self, body: Bytes) -> Bytes {
-        let original = self.original.as_ref().filter(|original| original.carries_seals);
-        original.map_or(body.clone(), |original| without_carried_seals(&body, original.dialect, 0..0).0)
+        match self.original.as_ref().filter(|original| original.carries_seals) {
+            Some(original) => without_carried_seals(&body, original.dialect, 0..0).0,
+            None => body,
+        }
     }
 
     /// Lets go of the client's own body, because no other attempt needs one.
@@ -318,8 +322,11 @@ impl OriginalBody {
         let own = self.sealed.as_ref().and_then(|state| state.own_history(&target.provider.name));
         let Some(own) = own else { return (self.body.clone(), self.model_span.clone()) };
         let is_own = |kind, value: &[u8]| {
-            let name = StateName::new(kind, value);
-            Some(own.iter().any(|own| own.digest == name.digest))
+            let is_own = || {
+                let name = StateName::new(kind, value);
+                own.iter().any(|own| own.digest == name.digest)
+            };
+            Some(is_carried_seal(value) || is_own())
         };
         let sealed = SealedBody { body: &self.body, dialect: self.dialect, is_own: &is_own };
         unsealed(sealed, self.model_span.clone())

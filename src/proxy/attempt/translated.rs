@@ -4,8 +4,6 @@
 //! the request in the nearest API that its provider speaks; what that one cannot say is noted, and what must not be left
 //! out refuses the model, so that the next one is asked.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -19,6 +17,7 @@ use pointsman_translation::{
 
 use super::forward::set_authority;
 use super::original::OriginalBody;
+use crate::proxy::downstream::client_use::key_in;
 use crate::proxy::header_fields::{KEY_FIELDS, value};
 use crate::upstream::{AskedUrl, Deployment, Provider, UpstreamCredential, key_field};
 
@@ -35,14 +34,14 @@ const VENDOR_NAMES: [&str; 7] =
     ["x-app", "originator", "session_id", "conversation_id", "version", "x-server-timeout", "x-client-request-id"];
 
 /// The translation of an attempt's request.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(in crate::proxy) struct AttemptTranslation {
     /// The two APIs.
     pub(in crate::proxy) pair: Translation,
     /// The things that were not carried over as they were.
     pub(in crate::proxy) losses: LossReport,
     /// The part of the request that its answer's translation must know.
-    pub(in crate::proxy) memo: Arc<RequestMemo>,
+    pub(in crate::proxy) memo: RequestMemo,
     /// True where the client wants a stream.
     pub(in crate::proxy) stream: bool,
 }
@@ -59,7 +58,7 @@ impl AttemptTranslation {
     pub(in crate::proxy) fn of_count(pair: Translation) -> Self {
         let mut losses = LossReport::default();
         losses.changed(Field::TokenCounts, "counted by Pointsman");
-        Self { pair, losses, memo: Arc::default(), stream: false }
+        Self { pair, losses, memo: RequestMemo::default(), stream: false }
     }
 
     /// Returns the dialect of the upstream's requests and answers, as the reader of answers knows it: that of OpenAI's chat
@@ -118,7 +117,7 @@ impl OriginalBody {
         let fitted = dialect.map(|dialect| target.fit(dialect, &body, limit)).unwrap_or_default();
         let edits = fitted.edits.and(edits_for(target, dialect, stream));
         let (bytes, _) = edits.apply_around(&body, model_span);
-        let translation = AttemptTranslation { pair, losses, memo: Arc::new(memo), stream };
+        let translation = AttemptTranslation { pair, losses, memo, stream };
         Ok(TranslatedBody { bytes, changes: fitted.changes, translation })
     }
 }
@@ -176,11 +175,8 @@ pub(in crate::proxy) fn move_key(fields: &mut HeaderMap, provider: &Provider, tr
     if !matches!(provider.credential, UpstreamCredential::Passthrough) {
         return;
     }
-    let sent = KEY_FIELDS.iter().find_map(|field| fields.get(field)?.to_str().ok());
-    let key = sent.map(|sent| match sent.split_once(' ') {
-        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => key.trim(),
-        _ => sent,
-    });
+    let key = KEY_FIELDS.iter().find_map(|field| Some(key_in(fields.get(field)?.as_bytes(), field)));
+    let key = key.and_then(|key| str::from_utf8(key).ok()).filter(|key| !key.is_empty());
     let header = provider.key_header(translation.pair.upstream);
     let placed = key.and_then(|key| key_field(header, key));
     for field in &KEY_FIELDS {

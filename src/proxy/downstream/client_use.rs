@@ -104,7 +104,7 @@ pub(in crate::proxy) fn may_use(client: Option<&ClientUse>, policy: Option<&Name
 }
 
 /// Cuts `Bearer` off an `Authorization` value; other schemes hold no key of ours.
-fn key_in<'v>(value: &'v [u8], field: &HeaderName) -> &'v [u8] {
+pub(in crate::proxy) fn key_in<'v>(value: &'v [u8], field: &HeaderName) -> &'v [u8] {
     const BEARER: &[u8] = b"bearer ";
     if field != header::AUTHORIZATION {
         return value;

@@ -13,7 +13,7 @@ mod walk;
 use sha2::{Digest, Sha256};
 
 pub use self::request::NamedState;
-pub use self::unseal::{SealedBody, carries_seals, unsealed, without_carried_seals};
+pub use self::unseal::{SealedBody, carries_seals, is_carried_seal, unsealed, without_carried_seals};
 
 /// The longest id that is one; what is longer says something else.
 pub const MAX_STATE_ID: usize = 512;

@@ -9,6 +9,7 @@ use memchr::memmem;
 use regex::bytes::Regex;
 use rustc_hash::FxHashSet;
 
+use super::unseal::is_carried_seal;
 use super::walk::{WalkedText, walk};
 use super::{MAX_STATE_ID, MIN_SEALED, StateKind, StateName};
 use crate::prompt::Dialect;
@@ -64,7 +65,11 @@ impl NamedState {
             if text.key == b"skill_id" && !value.starts_with(b"skill_") {
                 return;
             }
-            let fits = if kind == StateKind::Sealed { value.len() >= MIN_SEALED } else { is_id(&value) };
+            let fits = match kind {
+                // Whose a carried seal is, it says itself.
+                StateKind::Sealed => value.len() >= MIN_SEALED && !is_carried_seal(&value),
+                _ => is_id(&value),
+            };
             if fits {
                 found.push(FoundName { kind, value, within: text.within });
             }

@@ -5,6 +5,7 @@
 //! file's to know: whoever asks has looked.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 
@@ -37,17 +38,26 @@ pub struct SealedBody<'b> {
 /// The beginning of every seal that a translation has carried in a field of another vendor's API.
 const CARRIED: &[u8] = b"cG0xL";
 
+/// Finds that beginning.
+static CARRIED_SEAL: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(CARRIED));
+
 /// Tells whether a body may hold seals that a translation has carried.
 #[must_use]
 pub fn carries_seals(body: &[u8]) -> bool {
-    memmem::find(body, CARRIED).is_some()
+    CARRIED_SEAL.find(body).is_some()
+}
+
+/// Tells whether a sealed text is one that a translation has carried: its maker is known by itself.
+#[must_use]
+pub fn is_carried_seal(text: &[u8]) -> bool {
+    text.starts_with(CARRIED)
 }
 
 /// Returns a body of `dialect` without the seals that a translation has carried in it: they are of other vendors than the
 /// one whose API it is. `span` is as in [`unsealed`].
 #[must_use]
 pub fn without_carried_seals(body: &Bytes, dialect: Dialect, span: Range<usize>) -> (Bytes, Range<usize>) {
-    let is_own = |kind, value: &[u8]| (kind == StateKind::Sealed).then(|| !value.starts_with(CARRIED));
+    let is_own = |kind, value: &[u8]| (kind == StateKind::Sealed).then(|| !is_carried_seal(value));
     unsealed(SealedBody { body, dialect, is_own: &is_own }, span)
 }
 

@@ -1,0 +1,52 @@
+//! The request that goes upstream: the client's own, with the provider's path, key and length, or in another API.
+
+use http::Version;
+use pingora::http::RequestHeader;
+use pingora::proxy::Session;
+use pingora::{Error, ErrorType, Result};
+use pointsman_core::usage::UsageEvent;
+
+use super::attempt::{forward, translated};
+use super::context::RequestContext;
+use super::{header_fields, kept_state};
+
+/// Makes of the client's header the one that the attempt's provider gets.
+pub(super) fn write(session: &Session, upstream: &mut RequestHeader, ctx: &mut RequestContext) -> Result<()> {
+    let Some(provider) = ctx.attempts.provider().cloned() else {
+        return Error::e_explain(ErrorType::InternalError, "no route");
+    };
+    ctx.attempts.upstream_is_h2 = upstream.version == Version::HTTP_2;
+    let reads_answer = kept_state::scope_of(session.req_header(), ctx).is_kept();
+    header_fields::edit_request(upstream, |upstream| {
+        let translation = ctx.attempts.body.translation().zip(ctx.attempts.target());
+        if let Some((translation, target)) = translation {
+            translated::set_target(upstream, target, translation)?;
+            translated::set_fields(&mut upstream.headers, translation);
+        } else {
+            if ctx.asked.wants_long_context {
+                forward::want_long_context(upstream)?;
+            }
+            let routed = ctx.attempts.target().map(|target| &*target.upstream_name);
+            forward::set_target(upstream, &provider, &ctx.asked, routed)?;
+        }
+        let fields = &mut upstream.headers;
+        header_fields::clean_request(fields, &ctx.request_id)?;
+        header_fields::set_forwarded(fields, session, &ctx.snapshot.config)?;
+        let known_by = ctx.client.as_ref().map(|client| &client.key_field);
+        forward::set_credential(fields, &provider.credential, known_by);
+        if let Some((translation, _)) = translation {
+            translated::move_key(fields, &provider, translation);
+        }
+        if let Some(trace) = &ctx.trace {
+            trace.pass_on(fields);
+        }
+        let is_removed = ctx.attempts.body.usage_event() == UsageEvent::Remove;
+        if ctx.attempts.target().is_some() || ctx.counts_tokens() || is_removed || reads_answer {
+            forward::want_plain(fields);
+        }
+        if let Some(body) = ctx.attempts.body.bytes() {
+            forward::set_length(fields, body.len());
+        }
+        Ok(())
+    })
+}
