@@ -40,11 +40,12 @@ const HOUSES: &[House] = &[
     House {
         folder: "crates/translation/src",
         floors: &[
-            &["translation"],
+            &["pair"],
             &["chat", "messages", "responses", "gemini"],
-            &["neutral"],
+            &["translation"],
             &["conversion"],
-            &["refusal"],
+            &["neutral"],
+            &["sealed", "refusal"],
             &["events", "family", "json", "loss"],
         ],
         ground: &[],
@@ -83,6 +84,7 @@ const PURE: &[(&str, &[&str])] = &[
     (
         "crates/translation/src",
         &[
+            "pair",
             "translation",
             "chat",
             "messages",
@@ -90,6 +92,7 @@ const PURE: &[(&str, &[&str])] = &[
             "gemini",
             "neutral",
             "conversion",
+            "sealed",
             "refusal",
             "events",
             "family",
