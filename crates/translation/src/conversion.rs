@@ -5,7 +5,7 @@ pub mod custom_tool;
 pub mod effort;
 pub mod media;
 pub mod schema;
-pub mod sealed;
+pub use crate::sealed;
 pub(crate) mod sequence;
 pub mod tool_id;
 pub mod tool_name;

@@ -22,8 +22,10 @@ pub mod json;
 mod loss;
 mod messages;
 pub mod neutral;
+mod pair;
 mod refusal;
 mod responses;
+pub mod sealed;
 mod translation;
 
 pub use self::family::DialectFamily;

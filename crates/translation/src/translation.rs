@@ -1,13 +1,12 @@
 //! Translations between two APIs: of requests, whole answers, streams and errors.
 
-mod long_names;
+pub(crate) mod long_names;
 mod memo;
 mod stream;
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use self::long_names::LongNameWriter;
 pub use self::memo::{NativeCall, NativeTool, RequestMemo};
 pub use self::stream::StreamTranslator;
 use crate::events::ServerEvent;
@@ -15,7 +14,6 @@ use crate::family::DialectFamily;
 use crate::loss::LossReport;
 use crate::neutral::{NeutralAnswer, NeutralError, NeutralRequest, StreamEvent};
 use crate::refusal::TranslationRefusal;
-use crate::{chat, gemini, messages, responses};
 
 /// A translation of what clients of one API send to upstreams of another, and back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -158,129 +156,4 @@ pub(crate) trait EventReader: Send + Sync {
 pub(crate) trait EventWriter: Send + Sync {
     /// Writes what an event is in the client's API to the end of `out`, whole events with their empty lines.
     fn write(&mut self, event: &StreamEvent<'_>, out: &mut Vec<u8>);
-}
-
-/// What a request's path says of the answer's form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum AnswerWish {
-    /// Nothing: the body does.
-    InBody,
-    Stream,
-}
-
-fn api(family: DialectFamily) -> &'static dyn Api {
-    match family {
-        DialectFamily::Chat => &chat::Chat,
-        DialectFamily::Responses => &responses::Responses,
-        DialectFamily::Messages => &messages::Messages,
-        DialectFamily::Gemini => &gemini::Gemini,
-    }
-}
-
-impl Translation {
-    /// Translates a request's body.
-    ///
-    /// # Errors
-    /// When the body does not have the form of its API, or says something that must not be left out.
-    pub fn request(self, body: &[u8], target: &TranslationTarget<'_>) -> Result<TranslatedRequest, TranslationRefusal> {
-        let translated = self.request_with_losses(body, target)?;
-        match translated.losses.refusal() {
-            Some(loss) => Err(TranslationRefusal::Unsayable(loss.clone())),
-            None => Ok(translated),
-        }
-    }
-
-    /// Translates a request's body as far as it goes, to see what would be lost.
-    ///
-    /// # Errors
-    /// When the body does not have the form of its API.
-    pub fn request_with_losses(
-        self,
-        body: &[u8],
-        target: &TranslationTarget<'_>,
-    ) -> Result<TranslatedRequest, TranslationRefusal> {
-        self.request_as(body, target, AnswerWish::InBody)
-    }
-
-    /// Translates a body whose path asks for the answer as a stream, as Google's do, as far as it goes.
-    ///
-    /// # Errors
-    /// When the body does not have the form of its API.
-    pub fn streamed_request_with_losses(
-        self,
-        body: &[u8],
-        target: &TranslationTarget<'_>,
-    ) -> Result<TranslatedRequest, TranslationRefusal> {
-        self.request_as(body, target, AnswerWish::Stream)
-    }
-
-    fn request_as(
-        self,
-        body: &[u8],
-        target: &TranslationTarget<'_>,
-        wish: AnswerWish,
-    ) -> Result<TranslatedRequest, TranslationRefusal> {
-        let mut losses = LossReport::default();
-        let client = api(self.client);
-        if self.client == self.upstream
-            && let Some(cleaned) = client.clean_request(body, target, &mut losses)
-        {
-            let CleanedRequest { body, model_span, stream } = cleaned?;
-            let stream = stream || wish == AnswerWish::Stream;
-            return Ok(TranslatedRequest { body, model_span, stream, memo: RequestMemo::default(), losses });
-        }
-        let canonical = client.canonical_request(body);
-        let mut request = client.read_request(&canonical, &mut losses)?;
-        request.stream |= wish == AnswerWish::Stream;
-        request.family = Some(self.client);
-        if self.client != self.upstream {
-            request.native.iter().filter_map(|field| field.loss.clone()).for_each(|loss| losses.note(loss));
-        }
-        let mut out = Vec::with_capacity(body.len() + body.len() / 4 + 256);
-        let mut writing = RequestWriting { body: &mut out, losses: &mut losses };
-        let model_span = api(self.upstream).write_request(&request, target, &mut writing);
-        let memo = client.memo(&request, body);
-        Ok(TranslatedRequest { body: out, model_span, stream: request.stream, memo, losses })
-    }
-
-    /// Translates a whole answer.
-    ///
-    /// # Errors
-    /// When the answer does not have the form of its API.
-    pub fn answer(self, body: &[u8], details: &AnswerDetails<'_>) -> Result<Vec<u8>, TranslationRefusal> {
-        let upstream = api(self.upstream);
-        let canonical = upstream.canonical_answer(body);
-        let mut answer = upstream.read_answer(&canonical)?;
-        long_names::restore(&mut answer, details.memo);
-        Ok(api(self.client).write_answer(&answer, details))
-    }
-
-    /// Begins the translation of a stream.
-    #[must_use]
-    pub fn stream(self, details: &AnswerDetails<'_>) -> StreamTranslator {
-        let mut writer = api(self.client).event_writer(details);
-        if !details.memo.long_names.is_empty() {
-            writer = Box::new(LongNameWriter { names: details.memo.long_names.clone(), inner: writer });
-        }
-        StreamTranslator::new(api(self.upstream).event_reader(), writer)
-    }
-
-    /// Translates the body of an error, which came with `status`.
-    #[must_use]
-    pub fn error(self, status: u16, body: &[u8]) -> Vec<u8> {
-        api(self.client).write_error(&api(self.upstream).read_error(status, body), status)
-    }
-
-    /// Returns the seconds after which the upstream wants the request again, where the body of its error says so: Google's
-    /// does, in place of `Retry-After`.
-    #[must_use]
-    pub fn retry_delay(self, body: &[u8]) -> Option<f64> {
-        api(self.upstream).retry_delay(body)
-    }
-
-    /// Returns the name of the pair as headers and metrics have it: `messages->chat`.
-    #[must_use]
-    pub fn name(self) -> String {
-        format!("{}->{}", self.client.as_str(), self.upstream.as_str())
-    }
 }

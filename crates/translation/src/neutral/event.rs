@@ -9,7 +9,7 @@ use super::answer::Stop;
 use super::error::NeutralError;
 use super::part::CallKind;
 use super::usage::NeutralUsage;
-use crate::conversion::sealed::Sealed;
+use crate::sealed::Sealed;
 
 /// An event of a stream.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use crate::conversion::sealed::Sealed;
+use crate::sealed::Sealed;
 
 /// A part of a turn or of an answer.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use crate::conversion::tool_name;
 use crate::neutral::{NeutralAnswer, PartBody, PartKind, StreamEvent};
 
 /// Puts the names that the client knows into an answer.
-pub(super) fn restore(answer: &mut NeutralAnswer<'_>, memo: &RequestMemo) {
+pub(crate) fn restore(answer: &mut NeutralAnswer<'_>, memo: &RequestMemo) {
     if memo.long_names.is_empty() {
         return;
     }
@@ -25,9 +25,9 @@ fn known<'n>(names: &'n [String], name: &str) -> Option<&'n str> {
 }
 
 /// A writer whose client knows tools by longer names than the upstream.
-pub(super) struct LongNameWriter {
-    pub(super) names: Vec<String>,
-    pub(super) inner: Box<dyn EventWriter>,
+pub(crate) struct LongNameWriter {
+    pub(crate) names: Vec<String>,
+    pub(crate) inner: Box<dyn EventWriter>,
 }
 
 impl EventWriter for LongNameWriter {

@@ -23,7 +23,7 @@ enum StreamState {
 }
 
 impl StreamTranslator {
-    pub(super) fn new(reader: Box<dyn EventReader>, writer: Box<dyn EventWriter>) -> Self {
+    pub(crate) fn new(reader: Box<dyn EventReader>, writer: Box<dyn EventWriter>) -> Self {
         Self { lines: EventLines::default(), reader, writer, state: StreamState::Open }
     }
 
