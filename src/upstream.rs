@@ -22,6 +22,7 @@ mod provider;
 mod recent;
 mod refused_parameters;
 mod resolver;
+mod translation;
 mod trust;
 
 use std::collections::BTreeMap;
@@ -45,6 +46,7 @@ pub(crate) use provider::Provider;
 use provider::ResolvedProvider;
 pub(crate) use recent::RecentAnswers;
 pub(crate) use refused_parameters::RefusedParameters;
+pub(crate) use translation::{TranslationPreview, translation_for};
 pub(crate) use trust::TrustedAuthorities;
 
 /// Every provider, and every model of the catalog with the provider that serves it.

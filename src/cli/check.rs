@@ -4,6 +4,7 @@
 //! Exits with 78 for a bad configuration, and with `--strict` for warnings too; with 1 when a test fails.
 
 mod policy_tests;
+mod translations;
 
 use std::cmp::Reverse;
 use std::path::Path;
@@ -53,6 +54,8 @@ pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
     warnings.extend_from_slice(snapshot.advisers.warnings());
     warnings.extend(snapshot.config.price_warnings());
     warnings.extend(snapshot.config.timeout_warnings());
+    let translated = translations::examine(&snapshot);
+    warnings.extend(translated.warnings);
     for warning in &warnings {
         eprintln!("warning: {warning}\n");
     }
@@ -60,6 +63,9 @@ pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
         println!("note: {note}");
     }
     for note in model_family::catalog_notes(&snapshot.config) {
+        println!("note: {note}");
+    }
+    for note in translated.notes {
         println!("note: {note}");
     }
     report_rules(&snapshot.policies);

@@ -137,11 +137,24 @@ fn candidates(text: &mut String, explanation: &Value) {
         ]);
     }
     let _ = write!(text, "\n{}", table.render());
+    translations(text, candidates);
     let lengths = candidates.iter().filter_map(|candidate| candidate["expected"]["output_tokens"].as_u64());
     if let Some((least, most)) = lengths.clone().min().zip(lengths.max()) {
         let length = if least == most { least.to_string() } else { format!("{least} to {most}") };
         let prompt = plain(&explanation["features"]["tokens"]);
         let _ = writeln!(text, "  costs are for {prompt} tokens of prompt and {length} of answer");
+    }
+}
+
+/// Says which candidates get the request in another API than the client's, and what is lost on the way.
+fn translations(text: &mut String, candidates: &[Value]) {
+    for candidate in candidates.iter().filter(|candidate| candidate["translation"].is_object()) {
+        let translation = &candidate["translation"];
+        let (model, from) = (plain(&candidate["model"]), plain(&translation["from"]));
+        let to = translation["to"].as_str().unwrap_or("none");
+        let losses = translation["problem"].as_str().or_else(|| translation["summary"].as_str()).unwrap_or_default();
+        let losses = if losses.is_empty() { "nothing is lost" } else { losses };
+        let _ = writeln!(text, "  {model} gets it translated {from}->{to}: {losses}");
     }
 }
 

@@ -9,7 +9,7 @@ use http::{Method, header};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use pointsman_core::config::{HostPort, StateRule, TrafficLimits};
-use pointsman_core::policy::DecisionDetail;
+use pointsman_core::policy::{DecisionDetail, Policy};
 use pointsman_core::prompt::{
     Dialect, ParseError, Prompt, has_stored_prompt, names_no_model, with_model, without_context_suffix,
 };
@@ -332,6 +332,7 @@ fn send_to_model(
         ctx.attempts.body.unseal(&ctx.state);
     }
     ctx.attempts.body.limit_answers(&routing.decision);
+    ctx.attempts.body.treat_losses(policy.map(Policy::on_loss).unwrap_or_default());
     ctx.attempts.route_to(target, &routing, &snapshot.upstreams);
     ctx.verdict = Some(Verdict::Route(routing));
     ctx.attempts.prepare(&proxy.retries)?;

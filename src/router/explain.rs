@@ -4,6 +4,9 @@
 
 mod asked;
 mod parameters;
+mod translations;
+
+use std::collections::BTreeMap;
 
 use pointsman_core::config::Name;
 use pointsman_core::features::Features;
@@ -30,7 +33,7 @@ struct SharedExplanation<'s> {
 impl Verdict {
     /// Returns what is to happen to a request and all that went into it, as one JSON object. The keys are those of
     /// [`Routing::explain`] or [`PolicyRefusal::explain`], `parameters` (what is changed in the parameters so that they
-    /// fit the model), `ask` (how the newest ask was found) and `client`; of a
+    /// fit the model), `translation` of each candidate (what the request would lose in the API of its provider), `ask` (how the newest ask was found) and `client`; of a
     /// request that passes through, `model` is null,
     /// `reason` is `pass` and `provider` says where to.
     #[must_use]
@@ -45,6 +48,12 @@ impl Verdict {
         if let Self::Route(routing) | Self::Pass { shadow: Some(routing), .. } = self {
             explanation["parameters"] = json!(parameters::fitted(snapshot, &routing.decision, incoming));
         }
+        let none = BTreeMap::new();
+        let set = match self {
+            Self::Route(routing) | Self::Pass { shadow: Some(routing), .. } => &routing.decision.set,
+            _ => &none,
+        };
+        translations::add(&mut explanation, set, (snapshot, incoming));
         explanation["ask"] = ask(incoming.prompt.ask());
         explanation["applied"] = is_applied.into();
         explanation["client"] = json!(incoming.client.map(Client::name));

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use pointsman_core::config::{Name, PolicyMode, StateRule};
 use pointsman_core::features::Features;
-use pointsman_core::policy::{Decision, Policy, PolicyWorld, ProviderHealth};
+use pointsman_core::policy::{Decision, DialectFit, Policy, PolicyWorld, ProviderHealth};
 use pointsman_core::prompt::{Prompt, TextScope, conversation_key};
+use pointsman_translation::{DialectFamily, Translation, TranslationTarget};
 use tokio::time::Instant;
 
 use super::control_loops::ControlLoops;
@@ -31,12 +32,23 @@ pub(super) struct RequestWorld<'w, 'r> {
     lost: AtomicU64,
     /// Made when it is asked for: most policies do not.
     conversation: OnceLock<u64>,
+    /// How much of the request each API can say, by its position in [`DialectFamily::ALL`]; found when it is asked for.
+    dialect_fits: [OnceLock<DialectFit>; DialectFamily::ALL.len()],
 }
 
 impl<'w, 'r> RequestWorld<'w, 'r> {
     pub(super) fn new(router: &'w Router, snapshot: &'w Snapshot, incoming: &'w IncomingRequest<'r>) -> Self {
         let Router { switch, targets, quotas, .. } = router;
-        Self { snapshot, incoming, switch, targets, quotas, lost: AtomicU64::new(0), conversation: OnceLock::new() }
+        Self {
+            snapshot,
+            incoming,
+            switch,
+            targets,
+            quotas,
+            lost: AtomicU64::new(0),
+            conversation: OnceLock::new(),
+            dialect_fits: Default::default(),
+        }
     }
 
     /// Takes what a decision that will be answered needs of its holder's allowances.
@@ -130,6 +142,15 @@ impl PolicyWorld for RequestWorld<'_, '_> {
     fn keeps_state(&self, model: &Name, rule: StateRule) -> bool {
         let provider = || self.snapshot.upstreams.model(model).map(|deployment| &deployment.provider.name);
         self.keeper(rule).is_none_or(|keeper| provider() == Some(&keeper.provider))
+    }
+
+    fn dialect_fit(&self, upstream: DialectFamily) -> DialectFit {
+        let Some(client) = self.incoming.prompt.dialect.family() else { return DialectFit::Whole };
+        *self.dialect_fits[upstream as usize].get_or_init(|| {
+            let pair = Translation { client, upstream };
+            let translated = pair.request_with_losses(self.incoming.body, &TranslationTarget::default());
+            translated.map_or(DialectFit::Refused, |translated| DialectFit::of(&translated.losses))
+        })
     }
 
     fn state_model(&self, rule: StateRule) -> Option<Name> {

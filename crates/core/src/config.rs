@@ -62,7 +62,8 @@ pub use self::files::{FileRole, NamedFile, NamesFiles};
 pub use self::known_models::{KnownModel, known_models_date};
 pub use self::peers::{HealthCheck, LoadBalancing, PeerBreaker, PeerProtocol, PeerTls, ServerTls};
 pub use self::policy::{
-    ClientOverrides, DenyAction, HousekeepingModel, MaxTokensUse, PolicyConfig, PolicyMode, RequestMatch, RuleConfig,
+    ClientOverrides, DenyAction, HousekeepingModel, LossRule, MaxTokensUse, PolicyConfig, PolicyMode, RequestMatch,
+    RuleConfig, TranslationConfig,
 };
 pub use self::policy_test::{ExpectedOutcome, GivenAnswers, PolicyTest, UtcMoment};
 pub use self::price::{PriceStep, PriceSteps, ServiceTierFactors, TokenPrice, TokenRates};

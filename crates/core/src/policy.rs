@@ -30,7 +30,8 @@ mod tested;
 use std::collections::BTreeMap;
 
 use self::affinity::{SessionAffinity, trace_of};
-use self::constraints::{ConstrainedChoice, PolicyModels};
+pub use self::constraints::DialectFit;
+use self::constraints::{ConstrainedChoice, ConstrainingWorld, PolicyModels};
 use self::decision::ModelChoice;
 pub use self::decision::{
     Candidate, Constraint, Decision, DecisionFlip, DecisionMaker, Denial, JudgeFailure, MODEL_HEADER, ModelExpectation,
@@ -136,6 +137,17 @@ impl Policy {
     #[must_use]
     pub const fn state(&self) -> config::StateRule {
         self.choices.state()
+    }
+
+    /// Returns what becomes of a request that the API of its model cannot say all of.
+    #[must_use]
+    pub const fn on_loss(&self) -> config::LossRule {
+        self.choices.on_loss()
+    }
+
+    /// Returns the models that it may choose by itself, each once.
+    pub fn models(&self) -> impl Iterator<Item = &Name> {
+        self.choices.own()
     }
 
     /// Returns the bounds on the answers that one client or session gets from strong models.
@@ -290,7 +302,8 @@ impl Policy {
             }
         };
         let ConstrainedChoice { model, reason, mut candidates } =
-            match self.choices.constrain(&mut choice, features, live) {
+            match self.choices.constrain(&mut choice, features, ConstrainingWorld { live, detail: known.facts.detail })
+            {
                 Ok(constrained) => constrained,
                 Err(mut candidates) => {
                     complete(&mut candidates);
@@ -302,7 +315,7 @@ impl Policy {
         if quota.as_ref().is_some_and(|trace| trace.outcome == QuotaOutcome::Refused) {
             return PolicyOutcome::Denied(Denial::beyond_quota(&self.name, quota, candidates, ruled.traces));
         }
-        let fallback = self.choices.fallback(&model, &candidates);
+        let fallback = self.choices.fallback(&model, &candidates, live);
         let ModelChoice { by, label, score, rationale, flip, stages, pin, .. } = choice;
         let is_held = self.affinity.is_some() && !self.keeps_house(features);
         let keep = if is_held { PinUpdate::of(by, reason) } else { PinUpdate::Nothing };

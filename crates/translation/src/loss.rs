@@ -102,6 +102,15 @@ impl LossReport {
         self.losses.iter().find(is_grave)
     }
 
+    /// Returns the kinds of things that were dropped or refused, each once.
+    pub fn left_out(&self) -> impl Iterator<Item = Field> {
+        let mut fields: Vec<_> =
+            self.losses.iter().filter(|loss| loss.kind != LossKind::Changed).map(|loss| loss.field).collect();
+        fields.sort_unstable();
+        fields.dedup();
+        fields.into_iter()
+    }
+
     /// Tells whether nothing was lost.
     #[must_use]
     pub fn is_empty(&self) -> bool {

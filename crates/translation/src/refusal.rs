@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::loss::Loss;
+use crate::loss::{Loss, LossReport};
 
 /// Why a request or an answer is not translated.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -18,6 +18,9 @@ pub enum TranslationRefusal {
     /// The other API cannot say something that must not be left out.
     #[error("`{}` cannot be said in the API of the chosen model{}", .0.field.as_str(), detail(.0))]
     Unsayable(Loss),
+    /// The other API cannot say all of it, and nothing may be left out.
+    #[error("nothing may be left out, and the API of the chosen model cannot say {}", left_out(.0))]
+    Lossy(LossReport),
 }
 
 impl TranslationRefusal {
@@ -29,4 +32,8 @@ impl TranslationRefusal {
 
 fn detail(loss: &Loss) -> String {
     loss.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default()
+}
+
+fn left_out(losses: &LossReport) -> String {
+    losses.left_out().map(|field| format!("`{}`", field.as_str())).collect::<Vec<_>>().join(", ")
 }

@@ -28,6 +28,13 @@ struct PolicyTestResult {
     error: Option<String>,
 }
 
+/// The request that a test makes.
+pub(super) struct TestRequest<'t> {
+    pub(super) asked: RequestPath<'t>,
+    pub(super) dialect: Dialect,
+    pub(super) body: Bytes,
+}
+
 /// Runs every test and prints a table, and what failed with its place in the file; false when one failed.
 pub(super) fn run(router: &Router) -> bool {
     let snapshot = router.snapshot();
@@ -73,16 +80,13 @@ fn stand_ins(snapshot: &Snapshot) -> impl Iterator<Item = &str> {
     snapshot.classifiers.iter().filter(move |(_, state)| down(state)).map(|(name, _)| name.as_str())
 }
 
-fn name(test: &PolicyTest) -> String {
+pub(super) fn name(test: &PolicyTest) -> String {
     let prompt = || test.prompt.clone().unwrap_or_else(|| test.body.as_ref().map(Value::to_string).unwrap_or_default());
     test.name.clone().unwrap_or_else(prompt)
 }
 
 async fn got(router: &Router, snapshot: &Snapshot, test: &PolicyTest) -> PolicyTestResult {
-    let asked = RequestPath::read(&test.path);
-    let dialect = asked.dialect.unwrap_or(Dialect::ChatCompletions); // others are refused at load
-    let body =
-        Bytes::from(body(test, dialect, snapshot.config.virtual_models().next().unwrap_or_default()).to_string());
+    let TestRequest { asked, dialect, body } = TestRequest::of(test, snapshot);
     let prompt = match snapshot.read(dialect, &body) {
         Ok(prompt) => prompt,
         Err(error) => {
@@ -110,6 +114,16 @@ async fn got(router: &Router, snapshot: &Snapshot, test: &PolicyTest) -> PolicyT
         detail: DecisionDetail::Decision,
     };
     PolicyTestResult::of(router.route(snapshot, &incoming).await)
+}
+
+impl<'t> TestRequest<'t> {
+    /// Makes the request of `test`.
+    pub(super) fn of(test: &'t PolicyTest, snapshot: &Snapshot) -> Self {
+        let asked = RequestPath::read(&test.path);
+        let dialect = asked.dialect.unwrap_or(Dialect::ChatCompletions); // others are refused at load
+        let body = body(test, dialect, snapshot.config.virtual_models().next().unwrap_or_default());
+        Self { asked, dialect, body: Bytes::from(body.to_string()) }
+    }
 }
 
 /// Returns the test's body, or its prompt as one user turn in the dialect of its path.

@@ -4,6 +4,7 @@
 //! with its provider's key. When nothing is left to try, the last attempt's own error reaches the client, but for a
 //! fallback's refusal after the first model's failure.
 
+use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
@@ -141,14 +142,23 @@ impl UpstreamAttempts {
     }
 
     /// Takes the next model to fall back on, with the body prepared for it. Models are passed over whose API cannot say
-    /// what the request says.
+    /// what the request says; those that would lose something that matters are left for last.
     pub(super) fn take_next(&mut self) -> Option<Arc<Deployment>> {
+        let mut lossy = VecDeque::new();
+        let mut found = None;
         while let Some(next) = self.alternatives.take_next() {
-            if self.body.prepare_for(&next).is_ok() {
-                return Some(next);
+            match self.body.prepare_for(&next) {
+                Ok(()) if self.body.loses_what_matters() => lossy.push_back(next),
+                Ok(()) => {
+                    found = Some(next);
+                    break;
+                }
+                Err(_) => {}
             }
         }
-        None
+        let next = found.or_else(|| lossy.pop_front().filter(|next| self.body.prepare_for(next).is_ok()));
+        lossy.into_iter().for_each(|model| self.alternatives.add_last(model));
+        next
     }
 
     /// Goes on to the next model, for which the body is prepared.

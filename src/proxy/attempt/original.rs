@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
-use pointsman_core::config::Name;
+use pointsman_core::config::{LossRule, Name};
 use pointsman_core::model_family::{ModelProfile, ParameterChange, ParameterFit, RefusedParameter};
 use pointsman_core::policy::{Candidate, Decision};
 use pointsman_core::prompt::state::{
@@ -16,10 +16,10 @@ use pointsman_core::usage::UsageEvent;
 use pointsman_translation::TranslationRefusal;
 use serde_json::Value;
 
-use super::translated::{AttemptTranslation, translation_for};
+use super::translated::AttemptTranslation;
 use crate::proxy::large_work;
 use crate::router::RequestState;
-use crate::upstream::{Deployment, Provider, UsageRequest};
+use crate::upstream::{Deployment, Provider, UsageRequest, translation_for};
 
 /// The one change to a stream that passes: it is asked for its usage.
 static ASKING: LazyLock<BodyEdits> = LazyLock::new(|| {
@@ -68,6 +68,8 @@ pub(in crate::proxy) struct AttemptBody {
     answer_limits: Vec<(Name, u64)>,
     /// The changes that make the parameters of the next attempt fit its model.
     changes: Vec<ParameterChange>,
+    /// The rule for what the API of a model's provider cannot say.
+    on_loss: LossRule,
     /// The translation of the next attempt, where its provider does not speak the client's API.
     translation: Option<Arc<AttemptTranslation>>,
 }
@@ -122,6 +124,11 @@ impl AttemptBody {
         self.answer_limits = decision.candidates.iter().filter_map(limit).collect();
     }
 
+    /// Sets what becomes of what the API of a model's provider cannot say.
+    pub(in crate::proxy) fn treat_losses(&mut self, rule: LossRule) {
+        self.on_loss = rule;
+    }
+
     /// Returns what was changed in the parameters so that they fit the model.
     pub(in crate::proxy) fn changes(&self) -> &[ParameterChange] {
         &self.changes
@@ -174,13 +181,17 @@ impl AttemptBody {
     /// does not speak the client's API.
     ///
     /// # Errors
-    /// When it cannot be translated; all stays as it was then.
+    /// When it cannot be translated, or not without a loss that its policy refuses; all stays as it was then.
     pub(in crate::proxy) fn prepare_for(&mut self, target: &Deployment) -> Result<(), TranslationRefusal> {
         let Some(original) = &self.original else { return Ok(()) };
         let limit = self.answer_limits.iter().find(|(model, _)| *model == target.model).map(|(_, tokens)| *tokens);
         if let Some(pair) = translation_for(original.dialect, &target.provider)? {
             let length = original.body.len();
             let made = large_work::at_once(length, || original.translated_for(target, pair, limit))?;
+            let losses = &made.translation.losses;
+            if self.on_loss == LossRule::Refuse && losses.left_out().next().is_some() {
+                return Err(TranslationRefusal::Lossy(losses.clone()));
+            }
             (self.bytes, self.changes) = (Some(made.bytes), made.changes);
             self.translation = Some(Arc::new(made.translation));
             self.asks_for_usage = false; // what the client gets of the usage is the translation's to say
@@ -202,6 +213,11 @@ impl AttemptBody {
     /// Returns the translation of the attempt, if it is in another API than the client's.
     pub(in crate::proxy) const fn translation(&self) -> Option<&Arc<AttemptTranslation>> {
         self.translation.as_ref()
+    }
+
+    /// Tells whether the attempt's model gets less of the request than an answer may depend on.
+    pub(super) fn loses_what_matters(&self) -> bool {
+        self.translation.as_ref().is_some_and(|translation| translation.losses.grave().is_some())
     }
 
     /// Notes that Pointsman itself answers in place of an upstream that does not speak the client's API.

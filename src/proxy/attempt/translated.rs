@@ -11,7 +11,7 @@ use pingora::Result;
 use pointsman_core::model_family::ParameterChange;
 use pointsman_core::prompt::{BodyEdits, Dialect};
 use pointsman_translation::{
-    DialectFamily, Field, Loss, LossKind, LossReport, RequestMemo, TranslatedRequest, Translation, TranslationRefusal,
+    DialectFamily, Field, LossReport, RequestMemo, TranslatedRequest, Translation, TranslationRefusal,
     TranslationTarget,
 };
 
@@ -75,25 +75,6 @@ impl AttemptTranslation {
         let (name, losses) = (self.pair.name(), self.losses.to_string());
         if losses.is_empty() { name } else { format!("{name}; {losses}") }
     }
-}
-
-/// Returns the translation of a request of `dialect` for a provider, or `None` where the provider speaks the client's API.
-///
-/// # Errors
-/// When it does not, and no other API has such requests.
-pub(in crate::proxy) fn translation_for(
-    dialect: Dialect,
-    provider: &Provider,
-) -> Result<Option<Translation>, TranslationRefusal> {
-    let Some(client) = dialect.family().filter(|family| !provider.dialects.has(*family)) else { return Ok(None) };
-    let upstream = provider.dialects.nearest_to(client).filter(|_| dialect.generates());
-    let Some(upstream) = upstream else { return Err(no_counterpart(dialect)) };
-    Ok(Some(Translation { client, upstream }))
-}
-
-fn no_counterpart(dialect: Dialect) -> TranslationRefusal {
-    let detail = Some(format!("requests to `{}`", dialect.path()));
-    TranslationRefusal::Unsayable(Loss { field: Field::StoredState, kind: LossKind::Refused, place: None, detail })
 }
 
 impl OriginalBody {

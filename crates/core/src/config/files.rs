@@ -323,6 +323,7 @@ impl NamesFiles for PolicyConfig {
             target: _,
             quotas: _,
             state: _,
+            translation: _,
         } = self;
         strategy.add_files(files);
     }

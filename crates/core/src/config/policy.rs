@@ -58,6 +58,9 @@ pub struct PolicyConfig {
     /// thinking. Default `stay`.
     #[serde(default)]
     pub state: StateRule,
+    /// The rule for requests that go to a provider of another API than the client's, in its words.
+    #[serde(default)]
+    pub translation: TranslationConfig,
     /// The goal that the strategy's threshold is moved for; without it the threshold stays where it is.
     #[serde(default)]
     pub target: Option<Target>,
@@ -75,6 +78,26 @@ pub enum MaxTokensUse {
     Fit,
     /// The client means it: a model that cannot give as much is none for the request.
     Require,
+}
+
+/// The rule for requests that go to a provider of another API than the client's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TranslationConfig {
+    /// The answer to a request that says something which the other API cannot say. Default `warn`.
+    pub on_loss: LossRule,
+}
+
+/// The answer to a request that says something which the API of its model cannot say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LossRule {
+    /// It goes on without, and the answer's `x-pointsman-translated` names what was left out.
+    #[default]
+    Warn,
+    /// A model that would get less than all is passed over, and where none is left, the client gets 400 with the names of
+    /// what would be left out.
+    Refuse,
 }
 
 /// The choices that clients may make themselves, by request headers.

@@ -1,14 +1,19 @@
 //! The hard constraints: what a request needs and a model must have. Applied after every choice, a rule's too.
 
-mod limits;
+mod dialect;
+mod model_limits;
 
-use self::limits::{AnswerRoom, ModelLimits};
+pub use self::dialect::DialectFit;
+use self::model_limits::ModelLimits;
 use super::decision::{Candidate, Constraint, ModelChoice, Reason};
 use super::estimate::ModelRate;
-use super::facts::PolicyWorld;
+use super::facts::{DecisionDetail, PolicyWorld};
 use super::quota::PolicyQuota;
-use crate::config::{self, Config, KeyPath, Name, StateRule};
+use crate::config::{self, Config, KeyPath, LossRule, MaxTokensUse, Name, StateRule};
 use crate::features::Features;
+
+/// The tokens of an answer that make sense: where a window leaves as many, more that was asked for is given up.
+const SENSIBLE_ANSWER: u64 = 1024;
 
 /// The models of a policy and the order in which they stand in for each other.
 #[derive(Debug)]
@@ -25,7 +30,16 @@ pub(super) struct PolicyModels {
     fallback: Vec<usize>,
     answers: AnswerRoom,
     state: StateRule,
+    on_loss: LossRule,
     quotas: Vec<PolicyQuota>,
+}
+
+/// The room that answers need.
+#[derive(Debug, Clone, Copy)]
+struct AnswerRoom {
+    /// Tokens that must be left of a context window.
+    margin: u64,
+    max_tokens: MaxTokensUse,
 }
 
 /// The choice after the constraints, and every candidate.
@@ -33,6 +47,13 @@ pub(super) struct ConstrainedChoice {
     pub(super) model: Name,
     pub(super) reason: Reason,
     pub(super) candidates: Vec<Candidate>,
+}
+
+/// The world that a choice is constrained in, and whether people are to see every candidate checked.
+#[derive(Clone, Copy)]
+pub(super) struct ConstrainingWorld<'w> {
+    pub(super) live: &'w dyn PolicyWorld,
+    pub(super) detail: DecisionDetail,
 }
 
 /// The models that may be chosen for a request.
@@ -77,7 +98,8 @@ impl PolicyModels {
         }
         let answers = AnswerRoom { margin: policy.context_margin, max_tokens: policy.max_tokens };
         let quotas = policy.quotas.iter().map(PolicyQuota::new).collect();
-        Self { models, own, ladder, otherwise, fallback, answers, state: policy.state, quotas }
+        let (state, on_loss) = (policy.state, policy.translation.on_loss);
+        Self { models, own, ladder, otherwise, fallback, answers, state, on_loss, quotas }
     }
 
     /// Returns the model that stands in where a strategy abstains.
@@ -116,6 +138,16 @@ impl PolicyModels {
         self.state
     }
 
+    /// Returns what becomes of a request that another API cannot say all of.
+    pub(super) const fn on_loss(&self) -> LossRule {
+        self.on_loss
+    }
+
+    /// Returns the models that the policy chooses itself.
+    pub(super) fn own(&self) -> impl Iterator<Item = &Name> {
+        self.models[..self.own].iter().map(|limits| &limits.model)
+    }
+
     /// Returns whether `model` is one that the policy can choose, or a client where it may.
     pub(super) fn has(&self, model: &str) -> bool {
         self.models.iter().any(|limits| *limits.model == *model)
@@ -135,7 +167,8 @@ impl PolicyModels {
 
     /// Keeps the chosen model or moves to the nearest that can serve the request: the next tiers upward, `otherwise`,
     /// the tiers below from the nearest down, then any other. What was drawn by shares is drawn again among those that
-    /// can. Where the only hindrances may pass in a moment, it stays.
+    /// can. Where the only hindrances may pass in a moment, it stays. A model whose API loses a part of the request comes
+    /// after all that lose nothing that matters.
     ///
     /// # Errors
     /// The candidates, when none can serve the request.
@@ -143,8 +176,9 @@ impl PolicyModels {
         &self,
         choice: &mut ModelChoice,
         features: &Features,
-        live: &dyn PolicyWorld,
+        world: ConstrainingWorld<'_>,
     ) -> Result<ConstrainedChoice, Vec<Candidate>> {
+        let live = world.live;
         let Candidates { mut all, maker } = self.candidates(choice, features, live);
         let candidates = &mut all;
         for (model, expected) in choice.expected.drain(..) {
@@ -153,6 +187,7 @@ impl PolicyModels {
             }
         }
         let chosen = candidates.iter().position(|candidate| candidate.model == choice.model);
+        self.check_dialects(candidates, chosen, world);
         let lacks = chosen.and_then(|index| candidates[index].fits.err());
         let Some(constraint) = lacks else {
             return Ok(ConstrainedChoice { model: choice.model.clone(), reason: choice.reason, candidates: all });
@@ -170,7 +205,10 @@ impl PolicyModels {
         };
         let serves = |candidate: &Candidate| candidate.fits.is_ok();
         let is_busy = |candidate: &Candidate| candidate.fits.is_err_and(Constraint::is_busy);
-        let may_serve = |candidate: &Candidate| candidate.fits.is_err_and(Constraint::is_passing);
+        let is_lossy = |candidate: &Candidate| self.is_last_resort(candidate, live);
+        let may_serve = |candidate: &Candidate| {
+            candidate.fits.is_err_and(Constraint::is_passing) && self.may_be_told(candidate, live)
+        };
         let moved = |index: usize| (candidates[index].model.clone(), Reason::Moved(constraint));
         let (model, reason) = match find(&serves) {
             Some(index) => moved(index),
@@ -179,10 +217,13 @@ impl PolicyModels {
                 find(&is_busy).map_or_else(|| (choice.model.clone(), choice.reason), moved)
             }
             None => {
-                match find(&is_busy).or_else(|| find(&may_serve)).or_else(|| self.roomiest(candidates, features, live))
-                {
+                let lossy = || chosen.filter(|index| is_lossy(&candidates[*index])).or_else(|| find(&is_lossy));
+                let other = find(&is_busy).or_else(lossy).or_else(|| find(&may_serve));
+                match other.or_else(|| self.roomiest(candidates, features, live)) {
                     Some(index) if Some(index) == chosen => (choice.model.clone(), choice.reason),
                     Some(index) => moved(index),
+                    // What the request says that none can say, its translation names.
+                    None if constraint == Constraint::Dialect => (choice.model.clone(), choice.reason),
                     None => return Err(all),
                 }
             }
@@ -222,11 +263,14 @@ impl PolicyModels {
         models.max_by_key(|index| (self.models[*index].context, std::cmp::Reverse(*index)))
     }
 
-    /// Returns the models to try when `chosen` fails: those of the `fallback` that can serve the request, each once.
-    pub(super) fn fallback(&self, chosen: &Name, candidates: &[Candidate]) -> Vec<Name> {
+    /// Returns the models to try when `chosen` fails: those of the `fallback` that can serve the request, each once; last
+    /// those whose API loses a part of it.
+    pub(super) fn fallback(&self, chosen: &Name, candidates: &[Candidate], live: &dyn PolicyWorld) -> Vec<Name> {
         let mut models: Vec<Name> = Vec::new();
-        for candidate in self.fallback.iter().map(|index| &candidates[*index]) {
-            if candidate.fits.is_ok() && candidate.model != *chosen && !models.contains(&candidate.model) {
+        let listed = || self.fallback.iter().map(|index| &candidates[*index]);
+        let fit = listed().filter(|candidate| candidate.fits.is_ok());
+        for candidate in fit.chain(listed().filter(|candidate| self.is_last_resort(candidate, live))) {
+            if candidate.model != *chosen && !models.contains(&candidate.model) {
                 models.push(candidate.model.clone());
             }
         }

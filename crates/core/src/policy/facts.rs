@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use pointsman_translation::DialectFamily;
+
+use super::constraints::DialectFit;
 use crate::config::{Name, StateRule};
 use crate::prompt::{Prompt, TextScope};
 
@@ -62,6 +65,11 @@ pub trait PolicyWorld {
     /// Returns whether the provider of `model` keeps the state that the request names, as far as it cannot go on without.
     fn keeps_state(&self, _model: &Name, _rule: StateRule) -> bool {
         true
+    }
+
+    /// Returns how much of the request can be said in another API than the client's.
+    fn dialect_fit(&self, _upstream: DialectFamily) -> DialectFit {
+        DialectFit::Whole
     }
 
     /// Returns the model that made the state that the request names, where it is known and still in the catalog.

@@ -2,6 +2,7 @@
 //! scored together with what they answer.
 
 use super::Policy;
+use super::constraints::ConstrainingWorld;
 use super::decision::ModelChoice;
 use super::facts::RequestFacts;
 use super::signals::KnownSignals;
@@ -17,7 +18,8 @@ impl Policy {
     pub fn model_by(&self, classifier: &Name, scores: Scores, features: &Features) -> Option<Name> {
         let facts = RequestFacts::bare("", "");
         let mut choice = self.choice_by(classifier, scores, &facts, features)?;
-        Some(self.choices.constrain(&mut choice, features, facts.live).ok()?.model)
+        let world = ConstrainingWorld { live: facts.live, detail: facts.detail };
+        Some(self.choices.constrain(&mut choice, features, world).ok()?.model)
     }
 
     /// Tells whether a reply's scores of `classifier` lead to a higher model than those of what it answers; the reply's

@@ -19,6 +19,8 @@ pub enum Constraint {
     MaxOutput,
     /// The model runs in no region that the policy allows.
     Region,
+    /// The provider speaks another API than the client, which cannot say all that matters of the request.
+    Dialect,
     /// Another provider keeps the state that the request names.
     State,
     /// The client may not use the model.
@@ -33,7 +35,7 @@ pub enum Constraint {
 
 impl Constraint {
     /// Every constraint, for the metrics to register up front.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ContextExceeded,
         Self::LacksImages,
         Self::LacksAudio,
@@ -42,6 +44,7 @@ impl Constraint {
         Self::LacksJsonSchema,
         Self::MaxOutput,
         Self::Region,
+        Self::Dialect,
         Self::State,
         Self::NotAllowed,
         Self::Quota,
@@ -61,6 +64,7 @@ impl Constraint {
             Self::LacksJsonSchema => "json_schema",
             Self::MaxOutput => "max_output",
             Self::Region => "region",
+            Self::Dialect => "dialect",
             Self::State => "state",
             Self::NotAllowed => "not_allowed",
             Self::Quota => "quota",
@@ -92,6 +96,7 @@ impl Constraint {
             Self::LacksJsonSchema => "knows no JSON schema",
             Self::MaxOutput => "gives no answer as long as `max_tokens` asks for",
             Self::Region => "runs in another region",
+            Self::Dialect => "speaks an API that cannot say all of the request",
             Self::State => "is not at the provider that keeps what the request names",
             Self::NotAllowed => "is not open to this API key",
             Self::Quota => "has given all answers of its quota",

@@ -1,22 +1,13 @@
-//! The limits of one model, and what a request needs of them.
+//! The limits of one model, and what stands against it for a request.
 
-use super::PolicyModels;
-use crate::config::{self, Capability, Config, MaxTokensUse, Name, StateRule, TokenPrice};
+use super::{AnswerRoom, PolicyModels, SENSIBLE_ANSWER};
+use crate::config::{
+    self, Capability, Config, MaxTokensUse, Name, ProviderConfig, SpokenDialects, StateRule, TokenPrice,
+};
 use crate::features::{Features, TokenizerFamily};
 use crate::policy::decision::{Candidate, Constraint};
 use crate::policy::facts::{PolicyWorld, ProviderHealth};
 use crate::prompt::ResponseFormat;
-
-/// The tokens of an answer that make sense: where a window leaves as many, more that was asked for is given up.
-const SENSIBLE_ANSWER: u64 = 1024;
-
-/// The room that answers need.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct AnswerRoom {
-    /// Tokens that must be left of a context window.
-    pub(super) margin: u64,
-    pub(super) max_tokens: MaxTokensUse,
-}
 
 /// The limits of a model, by the catalog.
 #[derive(Debug)]
@@ -25,13 +16,15 @@ pub(super) struct ModelLimits {
     pub(super) tokenizer: TokenizerFamily,
     pub(super) context: Option<u64>,
     /// The longest answer by the operator's word.
-    max_output: Option<u64>,
+    pub(super) max_output: Option<u64>,
     /// The longest answer as far as it is known.
-    output_limit: Option<u64>,
+    pub(super) output_limit: Option<u64>,
     /// Tells whether the model runs in a region that the policy allows.
-    is_in_region: bool,
-    supports: Option<Vec<Capability>>,
+    pub(super) is_in_region: bool,
+    pub(super) supports: Option<Vec<Capability>>,
     pub(super) price: Option<TokenPrice>,
+    /// The APIs that its provider speaks.
+    pub(super) dialects: SpokenDialects,
 }
 
 impl ModelLimits {
@@ -39,6 +32,7 @@ impl ModelLimits {
     pub(super) fn new(config: &Config, policy: &config::PolicyConfig, name: &Name) -> Self {
         let model = config.models.get(name);
         let region = model.and_then(|model| model.region.as_ref());
+        let provider = model.and_then(|model| config.providers.get(&model.provider));
         Self {
             model: name.clone(),
             tokenizer: TokenizerFamily::of(
@@ -51,6 +45,7 @@ impl ModelLimits {
             is_in_region: policy.regions.is_empty() || region.is_some_and(|region| policy.regions.contains(region)),
             supports: model.and_then(|model| model.supports.clone()),
             price: model.and_then(|model| model.price),
+            dialects: provider.map_or(SpokenDialects::EVERY, ProviderConfig::spoken_dialects),
         }
     }
 
@@ -66,8 +61,8 @@ impl ModelLimits {
         }
         let fits = self.fits(features, answers, left).and_then(|()| self.may_serve(live, models.state));
         let answer_limit = self.answer_limit(features, answers);
-        let model = self.model.clone();
-        Candidate { model, fits, price: self.price, tokenizer: self.tokenizer, answer_limit, expected: None }
+        let Self { price, tokenizer, .. } = *self;
+        Candidate { model: self.model.clone(), fits, price, tokenizer, answer_limit, expected: None }
     }
 
     /// Returns the tokens of a window that the prompt, in the model's own tokens, is sure to leave; `None` where it may
@@ -134,9 +129,8 @@ impl ModelLimits {
         if !self.is_in_region {
             return Err(Constraint::Region);
         }
-        if answers.max_tokens == MaxTokensUse::Require
-            && self.max_output.is_some_and(|most| features.request.max_output_tokens > most)
-        {
+        let is_meant = answers.max_tokens == MaxTokensUse::Require;
+        if is_meant && self.max_output.is_some_and(|most| features.request.max_output_tokens > most) {
             return Err(Constraint::MaxOutput);
         }
         let needed = self.needed(features, answers);
