@@ -42,6 +42,7 @@ mod kept_state;
 mod label;
 mod large_bodies;
 mod limits;
+mod losses;
 mod odd_values;
 mod offered;
 mod openings;

@@ -12,11 +12,11 @@ use crate::origin::{Answer, Origin, Recorded};
 use crate::reload::until_metric;
 use crate::soon;
 
-const MESSAGES: &str = "/v1/messages";
+pub(crate) const MESSAGES: &str = "/v1/messages";
 const RESPONSES: &str = "/v1/responses";
 
 /// A whole answer of Anthropic's with a call.
-const MESSAGE: &str = r#"{"id": "msg_1", "type": "message", "role": "assistant", "model": "claude",
+pub(crate) const MESSAGE: &str = r#"{"id": "msg_1", "type": "message", "role": "assistant", "model": "claude",
  "content": [{"type": "text", "text": "Let me look."}, {"type": "tool_use", "id": "toolu_1", "name": "weather", "input": {"city": "Bern"}}],
  "stop_reason": "tool_use", "stop_sequence": null,
  "usage": {"input_tokens": 10, "cache_read_input_tokens": 90, "cache_creation_input_tokens": 0, "output_tokens": 7}}"#;
@@ -32,7 +32,7 @@ const MESSAGE_EVENTS: [&str; 5] = [
 
 const COMPLETION_EVENTS: &str = "data: {\"id\": \"c1\", \"object\": \"chat.completion.chunk\", \"created\": 1, \"model\": \"m\", \"choices\": [{\"index\": 0, \"delta\": {\"role\": \"assistant\", \"content\": \"Hel\"}, \"finish_reason\": null}]}\n\ndata: {\"id\": \"c1\", \"object\": \"chat.completion.chunk\", \"created\": 1, \"model\": \"m\", \"choices\": [{\"index\": 0, \"delta\": {\"content\": \"lo\"}, \"finish_reason\": null}]}\n\ndata: {\"id\": \"c1\", \"object\": \"chat.completion.chunk\", \"created\": 1, \"model\": \"m\", \"choices\": [{\"index\": 0, \"delta\": {}, \"finish_reason\": \"stop\"}]}\n\ndata: {\"id\": \"c1\", \"object\": \"chat.completion.chunk\", \"created\": 1, \"model\": \"m\", \"choices\": [], \"usage\": {\"prompt_tokens\": 12, \"completion_tokens\": 3, \"total_tokens\": 15}}\n\ndata: [DONE]\n\n";
 
-fn chat_request() -> Value {
+pub(crate) fn chat_request() -> Value {
     let city = json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
     json!({
         "model": "auto", "max_tokens": 50, "seed": 7,
@@ -45,12 +45,12 @@ fn messages_request() -> Value {
     json!({"model": "auto", "max_tokens": 50, "top_k": 5, "messages": [{"role": "user", "content": "Hello"}]})
 }
 
-fn with(mut body: Value, key: &str, value: Value) -> Value {
+pub(crate) fn with(mut body: Value, key: &str, value: Value) -> Value {
     body[key] = value;
     body
 }
 
-fn reply_of(text: &'static str) -> Answer {
+pub(crate) fn reply_of(text: &'static str) -> Answer {
     Answer::Reply(StatusCode::OK, vec![("content-type", "application/json"), ("request-id", "req_vendor")], text.into())
 }
 
@@ -63,7 +63,7 @@ async fn events_of(chunks: impl IntoIterator<Item = &'static str>) -> Answer {
 }
 
 /// Starts a gateway whose `small` speaks one API alone, and whose `frontier` another.
-async fn gateway(small: (&Origin, &str), frontier: (&Origin, &str), fallback: &'static str) -> Gateway {
+pub(crate) async fn gateway(small: (&Origin, &str), frontier: (&Origin, &str), fallback: &'static str) -> Gateway {
     let extra: &'static str = Box::leak(format!("dialects: [{}]", frontier.1).into_boxed_str());
     let config = Config {
         one: vec![format!("dialects: [{}]", small.1)],
@@ -90,7 +90,7 @@ async fn one_of(small: (&Origin, &str)) -> Gateway {
     gateway(small, (&Origin::start().await, "chat"), "[]").await
 }
 
-async fn post(gateway: &Gateway, path: &str, fields: &[(&str, &str)], body: &Value) -> Reply {
+pub(crate) async fn post(gateway: &Gateway, path: &str, fields: &[(&str, &str)], body: &Value) -> Reply {
     let mut connection = Connection::open(gateway.listen, Framing::Length).await;
     let request = fields
         .iter()

@@ -151,7 +151,7 @@ impl TestedPolicy<'_> {
             let is_refused =
                 |report: &LossReport| report.refusal().is_some() || (refuses && report.left_out().next().is_some());
             let said = match &preview.losses {
-                Ok(report) if is_refused(report) => report.to_string(),
+                Ok(report) if is_refused(report) => left_out(report),
                 Ok(_) => return None,
                 Err(refusal) => refusal.to_string(),
             };
@@ -168,11 +168,17 @@ fn lost(preview: &TranslationPreview) -> Option<String> {
     let said = match &preview.losses {
         Ok(report) => {
             report.left_out().next()?;
-            report.to_string().split("; ").filter(|part| !part.starts_with("changed=")).collect::<Vec<_>>().join(" ")
+            left_out(report)
         }
         Err(refusal) => refusal.to_string(),
     };
     Some(format!("{} {said}", preview.pair()))
+}
+
+/// Says what a translation leaves out, as headers do, without what it only changes.
+fn left_out(report: &LossReport) -> String {
+    let said = report.to_string();
+    said.split("; ").filter(|part| !part.starts_with("changed=")).collect::<Vec<_>>().join(" ")
 }
 
 fn listed(tests: &[String]) -> String {
