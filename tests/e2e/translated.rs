@@ -358,18 +358,19 @@ async fn a_fallback_may_be_translated_where_the_first_model_was_not() {
 #[tokio::test]
 async fn what_cannot_be_said_goes_to_a_model_that_can_be_told_or_is_refused() {
     let body = json!({"model": "auto", "input": "hi", "previous_response_id": "resp_1"});
-    for fallback in ["[frontier]", "[]"] {
+    for (other, fallback) in [("responses", "[frontier]"), ("responses", "[]"), ("messages", "[frontier]")] {
         let (small, frontier) = (Origin::start().await, Origin::start().await);
-        let gateway = gateway((&small, "messages"), (&frontier, "responses"), fallback).await;
+        let gateway = gateway((&small, "messages"), (&frontier, other), fallback).await;
 
         let reply = post(&gateway, RESPONSES, &[], &body).await;
 
         assert!(small.take().is_none());
-        if fallback == "[frontier]" {
+        if other == "responses" {
             assert_eq!(frontier.next().await.path, "/prefix/v1/responses");
-            assert_eq!(reply.header("x-pointsman-fallback-from"), Some("small"));
+            assert_eq!(reply.header("x-pointsman-reason"), Some("dialect"));
         } else {
             assert_eq!((reply.status, reply.error_code()), (StatusCode::BAD_REQUEST, "untranslatable".into()));
+            assert!(frontier.take().is_none());
         }
     }
 }
