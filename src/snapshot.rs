@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub(crate) use pointsman_classifier::{DecidedPrompt, ShadowClassifier, ShadowTicket};
 use pointsman_core::config::{Config, KeyCase, Name};
 use pointsman_core::policy::PolicySet;
-use pointsman_core::prompt::{Dialect, Envelopes, ParseError, Prompt, PromptReader, ReadingLimits};
+use pointsman_core::prompt::{Dialect, Envelopes, GooglePath, ParseError, Prompt, PromptReader, ReadingLimits};
 use pointsman_telemetry::{DecisionLog, Tracer};
 
 pub(crate) use self::advisers::StrategyAdvisers;
@@ -121,6 +121,19 @@ impl Snapshot {
     /// # Errors
     /// As [`Prompt::parse_by`].
     pub fn read<'b>(&self, dialect: Dialect, body: &'b [u8]) -> Result<Prompt<'b>, ParseError> {
+        self.read_asked(dialect, None, body)
+    }
+
+    /// Reads a request's body as [`Self::read`] does, whose path may be one of Google's that names the model.
+    ///
+    /// # Errors
+    /// As [`Prompt::parse_by`].
+    pub fn read_asked<'b>(
+        &self,
+        dialect: Dialect,
+        path: Option<&GooglePath>,
+        body: &'b [u8],
+    ) -> Result<Prompt<'b>, ParseError> {
         let limits = &self.config.limits;
         let limits = ReadingLimits {
             messages: limits.max_messages,
@@ -128,7 +141,11 @@ impl Snapshot {
             depth: limits.max_depth,
             is_case_exact: limits.key_case == KeyCase::Exact,
         };
-        Prompt::parse_by(dialect, body, &PromptReader { envelopes: &self.envelopes, limits })
+        let prompt = Prompt::parse_by(dialect, body, &PromptReader { envelopes: &self.envelopes, limits })?;
+        Ok(match path {
+            Some(path) => prompt.for_model(path.model.clone()),
+            None => prompt,
+        })
     }
 
     /// Returns whether every classifier serves.

@@ -85,11 +85,11 @@ impl AdminPlane for GatewayProcess {
     ) -> Result<Value, AdminError> {
         let router = self.reloader.router();
         let snapshot = router.snapshot();
-        let RequestPath { path, dialect, .. } = RequestPath::read(path);
+        let RequestPath { path, dialect, google, .. } = RequestPath::read(path);
         let dialect = dialect.ok_or(Rejection::PathNotFound)?;
         let client = client.map(|name| snapshot.clients.find(name)).transpose();
         let client = client.map_err(|error| AdminError::no_client(&error))?;
-        let prompt = snapshot.read(dialect, &body).map_err(Rejection::from)?;
+        let prompt = snapshot.read_asked(dialect, google.as_ref(), &body).map_err(Rejection::from)?;
         let mut state = RequestState::of_prompt(&prompt, &body);
         router.find_state(&snapshot, client.map(|client| client.name()), &mut state).await;
         let header = |name: &str| header_text(headers, name);

@@ -1,4 +1,4 @@
-//! `GET /v1/models`: the models that clients may ask for, in the shape of the SDK that asks.
+//! `GET /v1/models`, and Google's `/v1beta/models`: the models that clients may ask for, in the shape of the SDK that asks.
 //!
 //! Virtual models come first, in the order of their policies, then the catalog. Nothing says who serves a model. A
 //! client whose key is for some policies only sees what those serve.
@@ -14,7 +14,11 @@ use super::context::RequestContext;
 use super::pass_through::default_provider;
 use crate::proxy::downstream::client_use;
 
-const PATH: &str = "/v1/models";
+/// The paths of the list; Google's clients ask for theirs below versions of their own.
+const PATHS: [&str; 3] = ["/v1/models", "/v1beta/models", "/v1alpha/models"];
+
+/// The operations that a model has for Google's clients.
+const GOOGLE_METHODS: [&str; 2] = ["generateContent", "countTokens"];
 
 /// When models of ours were made: what Anthropic's API says of a model whose date is not known.
 const CREATED_AT: &str = "1970-01-01T00:00:00Z";
@@ -31,7 +35,7 @@ pub(in crate::proxy) enum ModelsQuestion {
 impl ModelsQuestion {
     /// Returns the question that a path asks, if any.
     pub(in crate::proxy) fn of_path(path: &str) -> Option<Self> {
-        let rest = path.strip_prefix(PATH)?;
+        let rest = PATHS.iter().find_map(|list| path.strip_prefix(list))?;
         match rest.strip_prefix('/') {
             None if rest.is_empty() => Some(Self::List),
             Some("") => Some(Self::List),
@@ -117,6 +121,7 @@ fn list(ids: &[&str], shape: AnswerShape) -> Value {
         AnswerShape::Anthropic => {
             json!({"data": data, "has_more": false, "first_id": ids.first(), "last_id": ids.last()})
         }
+        AnswerShape::Google => json!({"models": data}),
     }
 }
 
@@ -124,6 +129,9 @@ fn model(id: &str, shape: AnswerShape) -> Value {
     match shape {
         AnswerShape::OpenAi => json!({"id": id, "object": "model", "created": 0, "owned_by": "pointsman"}),
         AnswerShape::Anthropic => json!({"type": "model", "id": id, "display_name": id, "created_at": CREATED_AT}),
+        AnswerShape::Google => {
+            json!({"name": format!("models/{id}"), "displayName": id, "supportedGenerationMethods": GOOGLE_METHODS})
+        }
     }
 }
 
@@ -219,6 +227,20 @@ policies:
             page["data"][1],
             json!({"type": "model", "id": "big", "display_name": "big", "created_at": "1970-01-01T00:00:00Z"})
         );
+    }
+
+    #[test]
+    fn google_clients_get_their_list_and_its_models_have_their_collection_before_them() {
+        let list = answer("/v1beta/models", AnswerShape::Google).expect("a list");
+        let one = answer("/v1beta/models/org%2Fsmall", AnswerShape::Google).expect("a model");
+
+        assert_eq!(list["models"].as_array().map(Vec::len), Some(4));
+        let methods = ["generateContent", "countTokens"];
+        assert_eq!(
+            one,
+            json!({"name": "models/org/small", "displayName": "org/small", "supportedGenerationMethods": methods})
+        );
+        assert_eq!(list["models"][3], one);
     }
 
     #[test]

@@ -73,7 +73,11 @@ fn as_known_upstream(ctx: &mut RequestContext, asked: RouterQuestion<'_>) -> Byt
     let bare = without_context_suffix(&prompt.model);
     ctx.asked.wants_long_context = bare.is_some();
     ctx.asked.model = Some(bare.unwrap_or(&prompt.model).to_owned());
-    bare.map_or_else(|| body.clone(), |bare| splice(body, prompt.model_span.clone(), bare))
+    let bare = bare.filter(|_| !prompt.model_span.is_empty());
+    bare.map_or_else(
+        || body.clone(),
+        |bare| splice(body, prompt.model_span.clone(), &prompt.dialect.model_in_body(bare)),
+    )
 }
 
 /// Returns the provider of requests that no policy decides, if there is one.

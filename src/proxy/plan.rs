@@ -199,7 +199,10 @@ async fn route(
     let started = Instant::now();
     let ReceivedBody { dialect, body } = intake;
     let snapshot = Arc::clone(&ctx.snapshot);
-    let prompt = match snapshot.read(dialect, &body) {
+    if dialect.is_google() && ctx.asked.google.is_none() {
+        return Err(Rejection::ModelMissing);
+    }
+    let prompt = match snapshot.read_asked(dialect, ctx.asked.google.as_ref(), &body) {
         Err(ParseError::ModelMissing | ParseError::ModelNotAString)
             if dialect.is_responses() && has_stored_prompt(&body) && names_no_model(&body) =>
         {
@@ -207,7 +210,7 @@ async fn route(
         }
         read => read?,
     };
-    pass_through::may_name_beside(ctx, &body)?;
+    pass_through::may_name_beside(ctx, dialect, &body)?;
     proxy.metrics.stage_ended(DecisionStage::Intake, started.elapsed());
     kept_state::look_up(proxy, ctx, RequestState::of_prompt(&prompt, &body)).await;
     let (client, state) = (ctx.client.as_ref().map(|used| Arc::clone(used.client())), Arc::clone(&ctx.state));
@@ -220,7 +223,8 @@ async fn route(
         let field = |name: &str| header_text(&header.headers, name);
         Router::conversation(&asked.of(header, &field))
     });
-    ctx.attempts.body.read(OriginalBody::new(&body, &prompt));
+    let wants_list = ctx.asked.wants_list(session.req_header().uri.query());
+    ctx.attempts.body.read(OriginalBody::new(&body, &prompt).answered_as(wants_list));
     let verdict = if snapshot.advisers.have_judges() {
         // A judge takes its time: a client that leaves meanwhile is noticed.
         let header = session.req_header().clone();
@@ -356,6 +360,8 @@ fn counted_here(dialect: Dialect, provider: &Provider) -> Option<Translation> {
 fn own_count(dialect: Dialect, tokens: u64) -> Bytes {
     let body = if dialect.is_responses() {
         serde_json::json!({ "object": "response.input_tokens", "input_tokens": tokens })
+    } else if dialect.is_google() {
+        serde_json::json!({ "totalTokens": tokens })
     } else {
         serde_json::json!({ "input_tokens": tokens })
     };

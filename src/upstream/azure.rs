@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use pointsman_core::prompt::{AzurePath, Dialect};
+use pointsman_core::prompt::{AzurePath, Dialect, GooglePath};
 
 use super::address::BaseUrl;
 
@@ -28,6 +28,8 @@ pub(crate) struct AskedUrl<'a> {
     pub query: Option<&'a str>,
     /// Azure's spelling of the path, where the client used it.
     pub azure: Option<&'a AzurePath>,
+    /// Google's path, where the client used one.
+    pub google: Option<&'a GooglePath>,
     /// The model that the request is for, where it is known.
     pub model: Option<&'a str>,
     /// True where the model was chosen here, so that the client's deployment is another.
@@ -45,7 +47,9 @@ impl BaseUrl {
                 let query = asked
                     .query
                     .and_then(|query| if asked.azure.is_some() { unversioned(query) } else { Some(query.to_owned()) });
-                (self.deployment_path(asked).unwrap_or_else(|| self.rebase(asked.path)), query)
+                let known = asked.google.map(|google| self.google_path(asked, google));
+                let path = known.or_else(|| self.deployment_path(asked)).unwrap_or_else(|| self.rebase(asked.path));
+                (path, query)
             }
         };
         let is_versioned = query.as_deref().is_some_and(|query| query.split('&').any(is_version));
@@ -139,6 +143,7 @@ mod tests {
             path: &read.path,
             query: ask.query,
             azure: read.azure.as_ref(),
+            google: read.google.as_ref(),
             model,
             is_routed: ask.routed.is_some(),
         };

@@ -33,6 +33,7 @@ mod failures;
 mod fallback;
 mod feedback;
 mod footprint;
+mod google;
 mod governed;
 mod harness;
 mod headers;

@@ -23,6 +23,7 @@ mod edit;
 mod envelope;
 mod every_text;
 mod form_models;
+mod google_path;
 mod input;
 mod markdown;
 mod material;
@@ -61,11 +62,12 @@ pub use self::dialect::Dialect;
 pub use self::edit::BodyEdits;
 pub use self::envelope::{ENVELOPE_TABLE, EnvelopeDefinition, EnvelopeForm, EnvelopeStretch, Envelopes, OwnEnvelope};
 pub use self::form_models::{FormModels, is_like_form, models_of_form};
+pub use self::google_path::GooglePath;
 pub use self::markdown::table_markdown;
 pub use self::media::{AttachedImage, AttachedMedia, ImageDetail};
 pub use self::model_field::{ModelField, model_field, names_no_model, with_model, with_readable_model};
 pub use self::model_name::without_context_suffix;
-pub use self::named_models::{model_names_beside, named_models};
+pub use self::named_models::{model_names_beside, named_models, names_beside_contents};
 pub use self::outline::{has_stored_prompt, nearest_dialect};
 pub use self::parameters::{PromptParameters, ResponseFormat, count_of};
 pub use self::parse::PromptReader;
@@ -89,7 +91,7 @@ pub struct Prompt<'b> {
     pub dialect: Dialect,
     /// The model that the client names.
     pub model: Cow<'b, str>,
-    /// The place of the model in the body: the bytes of its JSON string, quotes included.
+    /// The place of the model in the body: the bytes of its JSON string, quotes included; empty where the path names it.
     pub model_span: Range<usize>,
     /// Turns of the conversation, of any role; an element of an unknown shape is a turn too.
     pub turns: u32,
@@ -137,6 +139,12 @@ pub struct Prompt<'b> {
 }
 
 impl<'b> Prompt<'b> {
+    /// Returns the prompt as one for `model`, which stands in its path.
+    #[must_use]
+    pub fn for_model(self, model: impl Into<Cow<'b, str>>) -> Self {
+        Self { model: model.into(), ..self }
+    }
+
     /// Returns the text of each turn that has any, in the order of the conversation, a turn's parts joined with `\n`.
     /// Tool results inside a turn are a text of their own before it.
     pub fn texts(&self) -> impl Iterator<Item = &str> + Clone {

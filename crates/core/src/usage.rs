@@ -56,6 +56,8 @@ pub enum AnswerFormat {
     Responses,
     /// Anthropic's messages.
     Anthropic,
+    /// Google's contents.
+    Gemini,
 }
 
 /// Reads the usage out of one answer.
@@ -92,6 +94,7 @@ impl AnswerFormat {
         match Dialect::of_path(path) {
             Some(dialect) if dialect.is_anthropic() => Self::Anthropic,
             Some(dialect) if dialect.is_responses() => Self::Responses,
+            Some(dialect) if dialect.is_google() => Self::Gemini,
             Some(_) => Self::OpenAi,
             None => Self::of_last_segment(path),
         }
@@ -112,6 +115,7 @@ impl AnswerFormat {
             (Self::Responses, AnswerFraming::Json) => responses::TEXT,
             (Self::Responses, AnswerFraming::Events) => responses::TEXT_IN_STREAM,
             (Self::Anthropic, _) => anthropic::TEXT,
+            (Self::Gemini, _) => gemini::TEXT,
         }
     }
 
@@ -119,6 +123,7 @@ impl AnswerFormat {
         match self {
             Self::OpenAi | Self::Responses => openai::counts(usage),
             Self::Anthropic => anthropic::counts(usage),
+            Self::Gemini => gemini::counts(usage),
         }
     }
 }
@@ -171,6 +176,10 @@ impl UsageReader {
     #[must_use]
     pub fn is_last_word(&self) -> bool {
         match self.framing {
+            // A list of Google's documents ends after its last one.
+            AnswerFraming::Json if self.state.shape == AnswerFormat::Gemini => {
+                self.state.scan.is_last() && self.state.scan.is_complete()
+            }
             AnswerFraming::Json => self.state.scan.is_last(),
             AnswerFraming::Events => self.state.ended,
         }
@@ -258,6 +267,7 @@ impl AnswerState {
     /// Returns the event that tells a client its stream broke, as this API writes it.
     fn error_event(&self, code: &str, message: &str) -> String {
         match self.shape {
+            AnswerFormat::Gemini => gemini::error_event(code, message),
             AnswerFormat::OpenAi if self.is_gemini => gemini::error_event(code, message),
             AnswerFormat::OpenAi => openai::error_event(code, message),
             AnswerFormat::Responses => {
@@ -282,6 +292,11 @@ impl AnswerState {
             AnswerFormat::OpenAi => self.done == Some(openai::DONE.len()) || self.scan.is_last(),
             AnswerFormat::Responses => responses::ENDS.iter().any(|kind| self.scan.is_kind(kind)),
             AnswerFormat::Anthropic => self.scan.is_kind(anthropic::END),
+            // A prompt that was blocked has no candidates.
+            AnswerFormat::Gemini => {
+                let is_blocked = || !self.scan.has_candidates() && self.scan.usage().is_some();
+                self.scan.is_complete() && (self.scan.is_last() || is_blocked())
+            }
         };
         self.is_gemini |= self.scan.has_candidates();
         self.sequence = self.scan.sequence().or(self.sequence);

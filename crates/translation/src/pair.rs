@@ -34,11 +34,19 @@ impl Translation {
     /// # Errors
     /// When the body does not have the form of its API, or says something that must not be left out.
     pub fn request(self, body: &[u8], target: &TranslationTarget<'_>) -> Result<TranslatedRequest, TranslationRefusal> {
-        let translated = self.request_with_losses(body, target)?;
-        match translated.losses.refusal() {
-            Some(loss) => Err(TranslationRefusal::Unsayable(loss.clone())),
-            None => Ok(translated),
-        }
+        self.request_with_losses(body, target).and_then(TranslatedRequest::unless_refused)
+    }
+
+    /// Translates a body whose path asks for the answer as a stream, as Google's do.
+    ///
+    /// # Errors
+    /// As [`Self::request`].
+    pub fn streamed_request(
+        self,
+        body: &[u8],
+        target: &TranslationTarget<'_>,
+    ) -> Result<TranslatedRequest, TranslationRefusal> {
+        self.streamed_request_with_losses(body, target).and_then(TranslatedRequest::unless_refused)
     }
 
     /// Translates a request's body as far as it goes, to see what would be lost.

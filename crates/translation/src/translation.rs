@@ -48,6 +48,15 @@ pub struct TranslatedRequest {
     pub losses: LossReport,
 }
 
+impl TranslatedRequest {
+    pub(crate) fn unless_refused(self) -> Result<Self, TranslationRefusal> {
+        match self.losses.refusal() {
+            Some(loss) => Err(TranslationRefusal::Unsayable(loss.clone())),
+            None => Ok(self),
+        }
+    }
+}
+
 /// What an answer's translation is told beside the answer.
 #[derive(Debug, Clone, Copy)]
 pub struct AnswerDetails<'d> {

@@ -87,7 +87,7 @@ pub(super) fn name(test: &PolicyTest) -> String {
 
 async fn got(router: &Router, snapshot: &Snapshot, test: &PolicyTest) -> PolicyTestResult {
     let TestRequest { asked, dialect, body } = TestRequest::of(test, snapshot);
-    let prompt = match snapshot.read(dialect, &body) {
+    let prompt = match snapshot.read_asked(dialect, asked.google.as_ref(), &body) {
         Ok(prompt) => prompt,
         Err(error) => {
             return PolicyTestResult {
@@ -138,8 +138,13 @@ fn body(test: &PolicyTest, dialect: Dialect, default_model: &str) -> Value {
         Dialect::Responses | Dialect::CompactResponse | Dialect::InputTokens | Dialect::Embeddings => {
             json!({"input": prompt})
         }
+        Dialect::GenerateContent | Dialect::StreamGenerateContent | Dialect::CountContentTokens => {
+            json!({"contents": [{"role": "user", "parts": [{"text": prompt}]}]})
+        }
     });
-    if let Value::Object(keys) = &mut body {
+    if let Value::Object(keys) = &mut body
+        && !dialect.is_google()
+    {
         keys.entry("model").or_insert_with(|| model.into());
     }
     body

@@ -73,7 +73,7 @@ pub(crate) enum Rejection {
         limit: usize,
     },
     /// A key is the API's in another case, which some servers read and others do not.
-    #[error("The key `{}` is written in another case than the API's: write it in lower case.", echo(key))]
+    #[error("The key `{}` is written in another case than the API's: write it as the API does.", echo(key))]
     KeyInAnotherCase {
         /// The key as it stands there.
         key: String,
@@ -209,7 +209,9 @@ pub(crate) enum Rejection {
     #[error("The proxy failed to handle the request.")]
     Internal,
     /// The key is none of a client's, or there is none.
-    #[error("Incorrect API key provided, or none: send yours as `Authorization: Bearer`, `x-api-key` or `api-key`.")]
+    #[error(
+        "Incorrect API key provided, or none: send yours as `Authorization: Bearer`, `x-api-key`, `api-key` or `x-goog-api-key`."
+    )]
     InvalidApiKey,
     /// The client may not use the policy that the request falls to, or may not pass through.
     #[error("{NOT_ALLOWED}")]
@@ -339,14 +341,14 @@ impl Rejection {
     pub(crate) fn body(&self, shape: AnswerShape) -> Bytes {
         let (message, status) = (&self.to_string(), self.status());
         let kind = match shape {
-            AnswerShape::OpenAi => error_type(status),
+            AnswerShape::OpenAi | AnswerShape::Google => error_type(status),
             AnswerShape::Anthropic => anthropic_type(status),
         };
         let param = match self {
             Self::Untranslatable { param, .. } => param.as_deref(),
             _ => self.param(),
         };
-        ErrorObject { message, kind, param, code: self.code().as_str() }.body(shape)
+        ErrorObject { message, kind, param, code: self.code().as_str(), status }.body(shape)
     }
 }
 

@@ -70,6 +70,7 @@ impl AnswerTranslation {
     /// Returns the content type that the client is told, where the meter knows of the answer what its header says.
     pub(in crate::proxy) fn content_type(&self, meter: Option<&AnswerMeter>) -> HeaderValue {
         let is_stream = self.is_answer() && self.is_stream(meter);
+        let is_stream = is_stream && !self.request.memo.gemini_array;
         HeaderValue::from_static(if is_stream { "text/event-stream; charset=utf-8" } else { "application/json" })
     }
 

@@ -90,6 +90,7 @@ pub(in crate::proxy) fn set_target(
         path,
         query: without_keys.as_ref().map_or(query, |kept| kept.as_deref()),
         azure: asked.azure.as_ref(),
+        google: asked.google.as_ref(),
         model: routed.or(asked.model.as_deref()),
         is_routed: routed.is_some(),
     });

@@ -80,19 +80,21 @@ pub(in crate::proxy) struct OriginalBody {
     /// The whole body, decoded and otherwise untouched.
     body: Bytes,
     /// The API that it is written for.
-    dialect: Dialect,
+    pub(super) dialect: Dialect,
     /// The place of the model's name in it.
     model_span: Range<usize>,
     /// The kind of answer that it asks for.
     asks_for: AnswerKind,
     /// True when the client wants a stream.
-    stream: bool,
+    pub(super) stream: bool,
     /// True when the client itself asked for an event with the usage.
     include_usage: bool,
     /// The word of a rule on `stream_options`: whether they ask for an event with the usage.
     rule_includes_usage: Option<bool>,
     /// True where it may hold seals that a translation has carried.
     carries_seals: bool,
+    /// True where the client wants a stream as a list of documents.
+    pub(super) wants_list: bool,
     /// The state that it names, where what other providers sealed is to be left out.
     sealed: Option<Arc<RequestState>>,
 }
@@ -284,8 +286,14 @@ impl OriginalBody {
             include_usage: prompt.parameters.include_usage,
             rule_includes_usage: None,
             carries_seals: prompt.dialect.family().is_some() && carries_seals(body),
+            wants_list: false,
             sealed: None,
         }
+    }
+
+    /// Returns it as one whose stream is wanted as a list of documents, or as events.
+    pub(in crate::proxy) fn answered_as(self, wants_list: bool) -> Self {
+        Self { wants_list, ..self }
     }
 
     /// Sets top-level parameters, before any model's own rules; whatever the client sent for them. `stream_options`
@@ -330,7 +338,7 @@ impl OriginalBody {
         } else {
             (body, model_span)
         };
-        fit.and(edits).apply(&body, model_span, &target.upstream_name)
+        fit.and(edits).apply(&body, model_span, &self.dialect.model_in_body(&target.upstream_name))
     }
 
     /// Returns the body without what is sealed in it and not `target`'s provider's, and where its model stands then.

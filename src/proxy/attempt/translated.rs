@@ -61,13 +61,10 @@ impl AttemptTranslation {
         Self { pair, losses, memo: RequestMemo::default(), stream: false }
     }
 
-    /// Returns the dialect of the upstream's requests and answers, as the reader of answers knows it: that of OpenAI's chat
-    /// completions reads Google's answers too.
+    /// Returns the dialect of the upstream's requests and answers.
     pub(in crate::proxy) const fn answer_dialect(&self) -> Dialect {
-        match Dialect::of_family(self.pair.upstream) {
-            Some(dialect) => dialect,
-            None => Dialect::ChatCompletions,
-        }
+        let whole = Dialect::of_family(self.pair.upstream);
+        if self.stream { whole.streamed() } else { whole }
     }
 
     /// Returns the pair and what was lost, for a header: `messages->chat; dropped=top_k`.
@@ -92,10 +89,16 @@ impl OriginalBody {
         let (body, _) = self.unsealed_for(target);
         let max_output = limit.into_iter().chain(target.output_limit).min();
         let wanted = TranslationTarget { model: &target.upstream_name, max_output };
-        let TranslatedRequest { body, model_span, stream, memo, losses } = pair.request(&body, &wanted)?;
+        let translated = if self.dialect.streams_by_path() {
+            pair.streamed_request(&body, &wanted)?
+        } else {
+            pair.request(&body, &wanted)?
+        };
+        let TranslatedRequest { body, model_span, stream, mut memo, losses } = translated;
+        memo.gemini_array = stream && self.wants_list;
         let body = Bytes::from(body);
         let dialect = Dialect::of_family(pair.upstream);
-        let fitted = dialect.map(|dialect| target.fit(dialect, &body, limit)).unwrap_or_default();
+        let fitted = target.fit(dialect, &body, limit);
         let edits = fitted.edits.and(edits_for(target, dialect, stream));
         let (bytes, _) = edits.apply_around(&body, model_span);
         let translation = AttemptTranslation { pair, losses, memo, stream };
@@ -105,8 +108,7 @@ impl OriginalBody {
 
 /// Returns the model's own edits. The usage of a stream is asked for wherever it would be of a client of the upstream's API:
 /// clients of others get it unasked.
-fn edits_for(target: &Deployment, dialect: Option<Dialect>, stream: bool) -> &BodyEdits {
-    let dialect = dialect.unwrap_or(Dialect::Responses); // which has no options of streams either
+fn edits_for(target: &Deployment, dialect: Dialect, stream: bool) -> &BodyEdits {
     let is_asked = stream && dialect.has_stream_options() && target.is_asked_by_default();
     if is_asked { target.asking_edits() } else { target.edits(dialect, stream) }
 }
@@ -118,18 +120,20 @@ pub(in crate::proxy) fn set_target(
     translation: &AttemptTranslation,
 ) -> Result<()> {
     let provider = &target.provider;
-    let url = match Dialect::of_family(translation.pair.upstream) {
-        Some(dialect) => provider.base.url_for(&AskedUrl {
+    let dialect = translation.answer_dialect();
+    let url = match dialect.path_operation() {
+        Some(operation) => {
+            let framing = if dialect.streams_by_path() { "?alt=sse" } else { "" };
+            format!("{}{framing}", provider.base.google_url(&target.upstream_name, operation))
+        }
+        None => provider.base.url_for(&AskedUrl {
             path: dialect.path(),
             query: None,
             azure: None,
+            google: None,
             model: Some(&target.upstream_name),
             is_routed: true,
         }),
-        None => {
-            let operation = if translation.stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
-            provider.base.google_url(&target.upstream_name, operation)
-        }
     };
     set_authority(upstream, provider, &url)
 }

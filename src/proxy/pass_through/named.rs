@@ -6,11 +6,13 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, header};
 use pingora::http::RequestHeader;
 use pointsman_core::prompt::{
-    ParseError, is_like_form, model_field, model_names_beside, models_of_form, models_of_path, named_models, splice,
+    Dialect, ParseError, is_like_form, model_field, model_names_beside, models_of_form, models_of_path, named_models,
+    names_beside_contents, splice,
 };
 
 use crate::clients::Client;
 use crate::proxy::answer::rejection::Rejection;
+use crate::proxy::asked::AskedTarget;
 use crate::proxy::context::RequestContext;
 use crate::proxy::downstream::intake;
 use crate::upstream::Deployment;
@@ -38,8 +40,16 @@ struct MainModel {
 impl RequestedModels {
     /// Reads the models of a request, in its target and in its body, as far as that was read; beside them an error where
     /// the body looks like JSON and is none.
-    pub(super) fn read(header: &RequestHeader, body: Option<&Bytes>) -> (Self, Result<(), ParseError>) {
-        let others = named_in_target(header.uri.path(), header.uri.query().unwrap_or_default());
+    pub(super) fn read(
+        header: &RequestHeader,
+        asked: &AskedTarget,
+        body: Option<&Bytes>,
+    ) -> (Self, Result<(), ParseError>) {
+        let in_path = match &asked.google {
+            Some(google) => vec![google.model.clone()],
+            None => models_of_path(header.uri.path()),
+        };
+        let others = in_path.into_iter().chain(parameters(header.uri.query().unwrap_or_default().as_bytes())).collect();
         let mut models = Self { others, main: None };
         let read = body.map_or(Ok(()), |body| models.read_body(header, body));
         (models, read)
@@ -117,11 +127,12 @@ impl RequestedModels {
 ///
 /// # Errors
 /// When one is none of the client's.
-pub(in crate::proxy) fn may_name_beside(ctx: &RequestContext, body: &[u8]) -> Result<(), Rejection> {
+pub(in crate::proxy) fn may_name_beside(ctx: &RequestContext, dialect: Dialect, body: &[u8]) -> Result<(), Rejection> {
     if !is_limited(ctx) {
         return Ok(());
     }
-    model_names_beside(body)?.iter().try_for_each(|model| check_list(ctx, model))
+    let names = if dialect.is_google() { names_beside_contents(body)? } else { model_names_beside(body)? };
+    names.iter().try_for_each(|model| check_list(ctx, model))
 }
 
 /// Returns whether there are models that may not serve the request's client.
@@ -137,11 +148,6 @@ fn check_own(ctx: &RequestContext, model: &str) -> Result<(), Rejection> {
 fn check_list(ctx: &RequestContext, model: &str) -> Result<(), Rejection> {
     let client = ctx.client.as_ref().map(|used| &**used.client());
     ctx.snapshot.model_denial(client, model).map_or(Ok(()), |denial| Err(Rejection::denied(&denial)))
-}
-
-/// Returns the models that a target names: in its path, and as `?model=`.
-fn named_in_target(path: &str, query: &str) -> Vec<String> {
-    models_of_path(path).into_iter().chain(parameters(query.as_bytes())).collect()
 }
 
 fn parameters(query: &[u8]) -> Vec<String> {

@@ -59,7 +59,7 @@ async fn look(
     ctx: &mut RequestContext,
     body: Option<Bytes>,
 ) -> Result<(), Rejection> {
-    let (models, known) = RequestedModels::read(session.req_header(), body.as_ref());
+    let (models, known) = RequestedModels::read(session.req_header(), &ctx.asked, body.as_ref());
     match known {
         Err(error) if is_limited(ctx) || (error != ParseError::AmbiguousModel && ctx.snapshot.policies.may_deny()) => {
             return Err(error.into());

@@ -79,9 +79,10 @@ pub(in crate::proxy) fn ended(ctx: &mut RequestContext, status: Option<u16>, usa
 const fn operation(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::ChatCompletions | Dialect::Responses | Dialect::Messages => "chat",
+        Dialect::GenerateContent | Dialect::StreamGenerateContent => "generate_content",
         Dialect::CompactResponse => "compact",
         Dialect::Completions => "text_completion",
         Dialect::Embeddings => "embeddings",
-        Dialect::CountTokens | Dialect::InputTokens => "count_tokens",
+        Dialect::CountTokens | Dialect::InputTokens | Dialect::CountContentTokens => "count_tokens",
     }
 }

@@ -107,6 +107,19 @@ impl AttachmentKind {
         }
     }
 
+    /// Returns what a file of this media type is to a model: videos are pictures.
+    #[must_use]
+    pub fn of_media_type(media_type: &str) -> Self {
+        let is = |kind: &str| media_type.get(..kind.len()).is_some_and(|start| start.eq_ignore_ascii_case(kind));
+        if is("image/") || is("video/") {
+            Self::Image
+        } else if is("audio/") {
+            Self::Audio
+        } else {
+            Self::File
+        }
+    }
+
     /// Returns its name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -163,7 +176,7 @@ impl AttachedFiles {
     }
 }
 
-/// The top level: `messages`, or the items of `input`.
+/// The top level: `messages`, the items of `input`, or Google's `contents`.
 #[derive(Default)]
 struct AttachmentRequest(AttachmentParts);
 
@@ -174,6 +187,7 @@ struct AttachmentParts(Vec<AttachedFile>);
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
 enum AttachmentRequestKey {
+    #[serde(alias = "contents")]
     Messages,
     Input,
     #[serde(other)]
@@ -231,8 +245,13 @@ struct AttachmentPart {
 enum AttachmentPartKey {
     Type,
     Role,
+    #[serde(alias = "parts")]
     Content,
+    #[serde(alias = "functionResponse", alias = "function_response")]
     Output,
+    /// Google's, whose media type says the kind; `file_data` there is an object.
+    #[serde(alias = "inlineData", alias = "fileData")]
+    InlineData,
     /// The place of the file, by the part's type: an object, or a URL.
     Source,
     #[serde(alias = "image_embeds", alias = "image_file", alias = "video_url")]
@@ -285,6 +304,10 @@ impl<'b> FromJson<'b> for AttachmentPart {
                 | AttachmentPartKey::InputAudio
                 | AttachmentPartKey::File => {
                     facts.add(reading.value(&mut object)?);
+                }
+                AttachmentPartKey::InlineData => {
+                    facts.add(reading.value(&mut object)?);
+                    implied = Some(facts.kind());
                 }
                 AttachmentPartKey::Filename => facts.name = reading.value(&mut object)?,
                 AttachmentPartKey::FileData => facts.add_data(reading.raw(&mut object)?),

@@ -2,10 +2,12 @@
 //!
 //! One reader for all dialects, because their words do not contradict each other: chat has messages with `content` and
 //! `tool_calls`, responses have items whose `type` may say that they are a call or its `output`, Anthropic has calls
-//! and results among a message's blocks ([`content`]).
+//! and results among a message's blocks ([`content`]). Google's contents, whose parts are told by their keys, have a
+//! reader of their own ([`google`]).
 
 mod call;
 mod content;
+mod google;
 mod images;
 mod part;
 mod tool_error;
@@ -18,6 +20,7 @@ use serde_json::value::RawValue;
 
 use self::call::{LegacyToolCall, ToolCall, ToolCalls};
 pub(super) use self::content::TurnContent;
+pub(super) use self::google::{GoogleConversation, GoogleTurn};
 use self::images::MessageImages;
 use self::tool_error::{error_text, starts_like_an_error};
 use super::api_key::ApiKey;

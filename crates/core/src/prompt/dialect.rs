@@ -3,8 +3,11 @@
 pub(super) mod chat;
 pub(super) mod completions;
 pub(super) mod embeddings;
+pub(super) mod google;
 pub(super) mod messages;
 pub(super) mod responses;
+
+use std::borrow::Cow;
 
 use pointsman_translation::DialectFamily;
 
@@ -29,11 +32,17 @@ pub enum Dialect {
     Messages,
     /// Anthropic's `POST /v1/messages/count_tokens`: a message's body that is measured, not answered.
     CountTokens,
+    /// Google's `generateContent`, of the Gemini API and of Vertex AI, whose path names the model.
+    GenerateContent,
+    /// Google's `streamGenerateContent`: the same body, answered as a stream.
+    StreamGenerateContent,
+    /// Google's `countTokens`: contents that are measured, not answered.
+    CountContentTokens,
 }
 
 impl Dialect {
     /// Every dialect.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::ChatCompletions,
         Self::Completions,
         Self::Responses,
@@ -42,16 +51,28 @@ impl Dialect {
         Self::Embeddings,
         Self::Messages,
         Self::CountTokens,
+        Self::GenerateContent,
+        Self::StreamGenerateContent,
+        Self::CountContentTokens,
     ];
 
-    /// Returns the dialect that answers of an API's are asked for in; `None` where no such requests are read.
+    /// Returns the dialect that whole answers of an API's are asked for in.
     #[must_use]
-    pub const fn of_family(family: DialectFamily) -> Option<Self> {
+    pub const fn of_family(family: DialectFamily) -> Self {
         match family {
-            DialectFamily::Chat => Some(Self::ChatCompletions),
-            DialectFamily::Responses => Some(Self::Responses),
-            DialectFamily::Messages => Some(Self::Messages),
-            DialectFamily::Gemini => None,
+            DialectFamily::Chat => Self::ChatCompletions,
+            DialectFamily::Responses => Self::Responses,
+            DialectFamily::Messages => Self::Messages,
+            DialectFamily::Gemini => Self::GenerateContent,
+        }
+    }
+
+    /// Returns the dialect in which the same is asked for as a stream: another one only where the path says so.
+    #[must_use]
+    pub const fn streamed(self) -> Self {
+        match self {
+            Self::GenerateContent => Self::StreamGenerateContent,
+            other => other,
         }
     }
 
@@ -62,11 +83,14 @@ impl Dialect {
             Self::ChatCompletions => Some(DialectFamily::Chat),
             Self::Responses | Self::CompactResponse | Self::InputTokens => Some(DialectFamily::Responses),
             Self::Messages | Self::CountTokens => Some(DialectFamily::Messages),
+            Self::GenerateContent | Self::StreamGenerateContent | Self::CountContentTokens => {
+                Some(DialectFamily::Gemini)
+            }
             Self::Completions | Self::Embeddings => None,
         }
     }
 
-    /// Returns the path that the dialect is spoken on.
+    /// Returns the path that the dialect is spoken on; `{model}` stands for the model in those of Google's.
     #[must_use]
     pub const fn path(self) -> &'static str {
         match self {
@@ -78,6 +102,20 @@ impl Dialect {
             Self::Embeddings => "/v1/embeddings",
             Self::Messages => "/v1/messages",
             Self::CountTokens => "/v1/messages/count_tokens",
+            Self::GenerateContent => "/v1beta/models/{model}:generateContent",
+            Self::StreamGenerateContent => "/v1beta/models/{model}:streamGenerateContent",
+            Self::CountContentTokens => "/v1beta/models/{model}:countTokens",
+        }
+    }
+
+    /// Returns the operation that follows the model in the path; `None` where the body names the model.
+    #[must_use]
+    pub const fn path_operation(self) -> Option<&'static str> {
+        match self {
+            Self::GenerateContent => Some("generateContent"),
+            Self::StreamGenerateContent => Some("streamGenerateContent"),
+            Self::CountContentTokens => Some("countTokens"),
+            _ => None,
         }
     }
 
@@ -98,7 +136,7 @@ impl Dialect {
     /// Tells whether such a request only counts the tokens of its body, and so uses none.
     #[must_use]
     pub const fn only_counts(self) -> bool {
-        matches!(self, Self::CountTokens | Self::InputTokens)
+        matches!(self, Self::CountTokens | Self::InputTokens | Self::CountContentTokens)
     }
 
     /// Tells whether bodies are those of OpenAI's responses.
@@ -111,6 +149,24 @@ impl Dialect {
     #[must_use]
     pub const fn is_anthropic(self) -> bool {
         matches!(self, Self::Messages | Self::CountTokens)
+    }
+
+    /// Returns the name of a model as bodies of the dialect have it: in Google's with its collection, where they name any.
+    #[must_use]
+    pub fn model_in_body(self, model: &str) -> Cow<'_, str> {
+        if self.is_google() { Cow::Owned(format!("models/{model}")) } else { Cow::Borrowed(model) }
+    }
+
+    /// Tells whether bodies, answers and errors are written as Google writes them; the path names the model.
+    #[must_use]
+    pub const fn is_google(self) -> bool {
+        self.path_operation().is_some()
+    }
+
+    /// Tells whether the path asks for a stream, whatever the body says.
+    #[must_use]
+    pub const fn streams_by_path(self) -> bool {
+        matches!(self, Self::StreamGenerateContent)
     }
 
     /// Tells whether `stream_options` with `include_usage` belong to the dialect.

@@ -4,6 +4,7 @@
 //! a surrogate pair, a number beyond `f64`, bytes that are no UTF-8) is met by a second, slower one over a copy that is
 //! mended. A body that neither can read is refused: it is never taken for an empty one.
 
+use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::{fmt, mem};
 
@@ -125,19 +126,29 @@ pub(super) fn parse<'b, G: RequestKey>(
     if let Ok(text) = str::from_utf8(body) {
         match read::<G>(text, reader) {
             Ok(mut draft) => {
-                let model = mem::take(&mut draft.model).into_field(body)?;
+                let model = named(dialect, mem::take(&mut draft.model).into_field(body))?;
                 return Ok(draft.into_prompt(dialect, model, reader));
             }
             Err(ReadError::Refused(refusal)) => return Err(refusal),
             Err(ReadError::Json(_)) => {}
         }
     }
-    let model = model_field(body)?;
+    let model = named(dialect, model_field(body))?;
     let mended = mend(body);
     match read::<G>(&mended, reader) {
         Ok(draft) => Ok(draft.into_prompt(dialect, model, reader).into_owned()),
         Err(ReadError::Refused(refusal)) => Err(refusal),
         Err(ReadError::Json(error)) => Err(error.into()),
+    }
+}
+
+/// Returns the model that a body names, or an empty name where it need not name any: the path does.
+fn named(dialect: Dialect, found: Result<ModelField<'_>, ParseError>) -> Result<ModelField<'_>, ParseError> {
+    match found {
+        Err(ParseError::ModelMissing | ParseError::ModelNotAString) if dialect.is_google() => {
+            Ok(ModelField { name: Cow::Borrowed(""), span: 0..0 })
+        }
+        found => found,
     }
 }
 
@@ -183,6 +194,15 @@ impl<'b, G: RequestKey> Visitor<'b> for DraftVisitor<'_, G> {
 }
 
 impl<'b> PromptDraft<'b> {
+    /// Takes the request that another holds to have its tokens counted; the model of the outer one stays.
+    pub(super) fn take_counted(&mut self, counted: Self) {
+        let model = mem::take(&mut self.model);
+        *self = counted;
+        if model.is_given() {
+            self.model = model;
+        }
+    }
+
     fn into_prompt(self, dialect: Dialect, model: ModelField<'b>, reader: &PromptReader<'_>) -> Prompt<'b> {
         let envelopes = reader.envelopes;
         let Self { system, mut conversation, input, tools, functions, tools_on_offer, parameters, session, .. } = self;
@@ -216,7 +236,7 @@ impl<'b> PromptDraft<'b> {
             tool_errors: tool_loop.errors,
             tool_results,
             token_ids,
-            parameters: parameters.read(),
+            parameters: parameters.read(dialect),
             session: session.read(),
             media: material.media,
             pieces: material.pieces,

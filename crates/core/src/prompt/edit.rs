@@ -111,7 +111,8 @@ impl BodyEdits {
         self.drop.is_empty() && self.rename.is_empty() && self.set.is_empty()
     }
 
-    /// Returns `body` after the rules, with the bytes of `span` replaced by `model` as a JSON string.
+    /// Returns `body` after the rules, with the bytes of `span` replaced by `model` as a JSON string; with an empty span the
+    /// body names no model, and gets none.
     ///
     /// Costs one look at each byte and one copy, or none where nothing changes. `body` must be a JSON object that was
     /// read before; of anything else only the model is replaced.
@@ -122,7 +123,9 @@ impl BodyEdits {
     #[must_use]
     pub fn apply(&self, body: &Bytes, span: Range<usize>, model: &str) -> Bytes {
         let mut patches = self.patches(body);
-        patches.push((span, quoted(model)));
+        if !span.is_empty() {
+            patches.push((span, quoted(model)));
+        }
         patches.retain(|(range, new)| body[range.clone()] != new[..]);
         // What is added at a place stands before what is taken out from there on.
         patches.sort_by_key(|(range, _)| (range.start, range.end));

@@ -24,7 +24,7 @@ const MAX_DATA_URL_HEAD: usize = 256;
 const MAX_WORD: usize = 128;
 
 /// Keys of the API whose one-word values no model reads.
-const WORDS: [&[u8]; 34] = [
+const WORDS: [&[u8]; 35] = [
     b"role",
     b"type",
     b"id",
@@ -46,6 +46,7 @@ const WORDS: [&[u8]; 34] = [
     b"prompt_cache_key",
     b"media_type",
     b"mime_type",
+    b"mimeType",
     b"format",
     b"effort",
     b"reasoning_effort",
@@ -61,11 +62,30 @@ const WORDS: [&[u8]; 34] = [
     b"encoding_format",
 ];
 /// Keys whose long values are base64, if they look like it.
-const DATA: [&[u8]; 6] = [b"data", b"file_data", b"image_data", b"b64_json", b"encrypted_content", b"signature"];
+const DATA: [&[u8]; 8] = [
+    b"data",
+    b"file_data",
+    b"image_data",
+    b"b64_json",
+    b"encrypted_content",
+    b"signature",
+    b"thoughtSignature",
+    b"thought_signature",
+];
 /// Keys of the API whose values are any JSON: what a tool is called with.
-const FREE: [&[u8]; 3] = [b"input", b"arguments", b"args"];
+const FREE: [&[u8]; 4] = [b"input", b"arguments", b"args", b"response"];
 /// Keys of the API whose values are JSON schemas.
-const SCHEMAS: [&[u8]; 3] = [b"parameters", b"input_schema", b"schema"];
+const SCHEMAS: [&[u8]; 9] = [
+    b"parameters",
+    b"input_schema",
+    b"schema",
+    b"parametersJsonSchema",
+    b"parameters_json_schema",
+    b"responseSchema",
+    b"response_schema",
+    b"responseJsonSchema",
+    b"response_json_schema",
+];
 /// Keys of a JSON schema whose values are mappings of names.
 const NAMES: [&[u8]; 5] = [b"properties", b"patternProperties", b"$defs", b"definitions", b"dependentSchemas"];
 /// Keys of a JSON schema whose values are any JSON.

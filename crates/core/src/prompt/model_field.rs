@@ -114,6 +114,10 @@ impl<'b> ModelSlot<'b> {
         self.twice |= self.value.replace(value).is_some();
     }
 
+    pub(super) const fn is_given(&self) -> bool {
+        self.value.is_some()
+    }
+
     /// Returns the value, if it is the only one and `null`.
     fn null(&self) -> Option<&'b RawValue> {
         self.value.filter(|value| !self.twice && value.get() == "null")

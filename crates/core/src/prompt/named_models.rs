@@ -38,6 +38,10 @@ const CONTENT: [&str; 10] = [
     "schema",
 ];
 
+/// The keys of Google's requests whose values are content or schemas, in lower case.
+const GOOGLE_CONTENT: [&str; 5] =
+    ["contents", "systeminstruction", "system_instruction", "generationconfig", "generation_config"];
+
 /// The keys of a tool whose values are a schema of the client's own, in lower case.
 const SCHEMAS: [&str; 6] =
     ["parameters", "input_schema", "inputschema", "function", "functiondeclarations", "function_declarations"];
@@ -68,10 +72,29 @@ pub fn model_names_beside(body: &[u8]) -> Result<Vec<String>, ParseError> {
     Ok(models)
 }
 
+/// Returns every model that a body of Google's names, whose path names the one that it is for: without their collection.
+///
+/// # Errors
+/// As [`named_models`].
+pub fn names_beside_contents(body: &[u8]) -> Result<Vec<String>, ParseError> {
+    let read = |body: &str| read_from(body, SearchPlace::Contents);
+    let models = match str::from_utf8(body).ok().map(read) {
+        Some(Ok(models)) => models,
+        Some(Err(error @ ParseError::TooMany { .. })) => return Err(error),
+        _ => read(&mend(body))?,
+    };
+    let bare = |name: String| name.rsplit_once("models/").map_or(name.clone(), |(_, bare)| bare.to_owned());
+    Ok(models.into_iter().map(bare).collect())
+}
+
 fn read(body: &str) -> Result<Vec<String>, ParseError> {
+    read_from(body, SearchPlace::Settings)
+}
+
+fn read_from(body: &str, place: SearchPlace) -> Result<Vec<String>, ParseError> {
     let mut found = FoundModels::default();
     let mut json = serde_json::Deserializer::from_str(body);
-    let search = ModelSearch { found: &mut found, depth: MAX_DEPTH, place: SearchPlace::Settings };
+    let search = ModelSearch { found: &mut found, depth: MAX_DEPTH, place };
     let read = search.deserialize(&mut json).and_then(|()| json.end());
     if found.names.len() > MOST {
         return Err(ParseError::TooMany { list: CountedList::Models, limit: MOST });
@@ -113,6 +136,8 @@ enum SearchPlace {
     Tools,
     /// Content where it is text or a list, settings where it is an object.
     Input,
+    /// Settings beside Google's contents.
+    Contents,
 }
 
 struct ModelSearch<'m> {
@@ -125,6 +150,8 @@ impl SearchPlace {
     /// Returns the place behind a key; `None` where nothing is searched.
     fn below(self, key: &str) -> Option<Self> {
         match key {
+            _ if self == Self::Contents && GOOGLE_CONTENT.contains(&key) => None,
+            "generatecontentrequest" | "generate_content_request" if self == Self::Contents => Some(Self::Contents),
             "model" | "models" | "fallback_models" => Some(Self::Names),
             _ if key == "fallback" || key.ends_with("fallbacks") => Some(Self::Names),
             "tools" => Some(Self::Tools),
@@ -133,7 +160,7 @@ impl SearchPlace {
             _ if self == Self::Tools && SCHEMAS.contains(&key) => None,
             "id" | "name" if self == Self::Names => Some(Self::Names),
             _ if self == Self::Names => Some(Self::Substitutes),
-            _ if self == Self::Input => Some(Self::Settings),
+            _ if matches!(self, Self::Input | Self::Contents) => Some(Self::Settings),
             _ => Some(self),
         }
     }
@@ -260,6 +287,19 @@ mod tests {
         let beside = model_names_beside(br#"{"model":"a","models":["a","b"]}"#).expect("JSON");
         assert_eq!(beside, ["a", "b"]);
         assert_eq!(named(r#"{"Model":"a","MODELS":["b"],"tools":[{"inputSchema":{"model":"x"}}]}"#), ["a", "b"]);
+    }
+
+    #[test]
+    fn models_beside_google_s_contents_are_found_without_their_collection() {
+        let beside = |body: &str| names_beside_contents(body.as_bytes()).expect("JSON");
+
+        assert_eq!(beside(r#"{"model":"models/a","generateContentRequest":{"model":"b","contents":[]}}"#), ["a", "b"]);
+        assert_eq!(
+            beside(r#"{"contents":[],"fallbacks":["a"],"x":{"model":"publishers/google/models/b"}}"#),
+            ["a", "b"]
+        );
+        let none = r#"{"contents":{"model":"x"},"generationConfig":{"responseSchema":{"properties":{"model":{"enum":["a"]}}}}}"#;
+        assert!(beside(none).is_empty());
     }
 
     #[test]

@@ -7,15 +7,17 @@ use super::scan::{self, JsonMember};
 /// Returns the dialect whose grammar finds the text of a body of an unknown API.
 #[must_use]
 pub fn nearest_dialect(body: &[u8]) -> Dialect {
-    let (mut has_messages, mut has_input) = (false, false);
+    let (mut has_messages, mut has_input, mut has_contents) = (false, false, false);
     for member in members(body) {
         let name = member.name(body).unwrap_or_default();
         has_messages |= name == "messages";
         has_input |= name == "input";
+        has_contents |= name == "contents";
     }
     match (has_messages, has_input) {
         (true, _) => Dialect::ChatCompletions,
         (false, true) => Dialect::Responses,
+        (false, false) if has_contents => Dialect::GenerateContent,
         (false, false) => Dialect::Completions,
     }
 }
@@ -41,6 +43,7 @@ mod tests {
         assert_eq!(nearest_dialect(br#"{"model":"m","messages":[],"input":""}"#), Dialect::ChatCompletions);
         assert_eq!(nearest_dialect(br#"{"input":"read this aloud"}"#), Dialect::Responses);
         assert_eq!(nearest_dialect(br#"{"prompt":"a cat"}"#), Dialect::Completions);
+        assert_eq!(nearest_dialect(br#"{"contents":[{"parts":[{"text":"a cat"}]}]}"#), Dialect::GenerateContent);
         assert_eq!(nearest_dialect(b"[]"), Dialect::Completions);
         for odd in [&b"\"\\ud800\":1"[..], b"\"a\":\"\xff\"", b"\"a\":1e999"] {
             let body = [b"{", odd, b",\"messages\":[]}"].concat();

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::api_key::folded;
+use super::dialect::Dialect;
 use super::pieces::{JsonEscapes, unescaped};
 use super::scan;
 
@@ -73,11 +74,19 @@ pub(super) struct RawParameters<'b> {
     pub(super) response_format: Option<&'b RawValue>,
     /// The object that holds `format`.
     pub(super) text: Option<&'b RawValue>,
+    /// The media type of the answer (Google).
+    pub(super) media_type: Option<&'b RawValue>,
+    /// The schema of the answer, with nothing around it (Google).
+    pub(super) bare_schema: Option<&'b RawValue>,
+    /// The level of thinking, in letters of any case (Google).
+    pub(super) thinking_level: Option<&'b RawValue>,
+    /// The most tokens of thinking (Google).
+    pub(super) thinking_budget: Option<&'b RawValue>,
 }
 
 impl<'b> RawParameters<'b> {
     /// Reads each value; one of another type than the parameter's is as if it were not there.
-    pub(super) fn read(self) -> PromptParameters<'b> {
+    pub(super) fn read(self, dialect: Dialect) -> PromptParameters<'b> {
         let include_usage = member(json(self.stream_options), "include_usage");
         PromptParameters {
             temperature: json(self.temperature).and_then(number_of),
@@ -85,7 +94,7 @@ impl<'b> RawParameters<'b> {
             max_output_tokens: json(self.max_completion_tokens)
                 .and_then(count_of)
                 .or_else(|| json(self.max_tokens).and_then(count_of)),
-            stream: json(self.stream).is_some_and(is_on),
+            stream: dialect.streams_by_path() || json(self.stream).is_some_and(is_on),
             include_usage: include_usage.is_some_and(is_on),
             reasoning_effort: self.effort(),
             response_format: self.format(),
@@ -111,11 +120,17 @@ impl<'b> RawParameters<'b> {
     fn effort(&self) -> Option<Cow<'b, str>> {
         let given = json(self.reasoning_effort).or_else(|| member(json(self.reasoning), "effort"));
         let given = given.or_else(|| member(json(self.output_config), "effort"));
-        given.and_then(text).or_else(|| member(json(self.thinking), "type").and_then(text))
+        let given = given.and_then(text).or_else(|| member(json(self.thinking), "type").and_then(text));
+        let level = || json(self.thinking_level).and_then(text).map(|level| Cow::Owned(level.to_ascii_lowercase()));
+        let budget = || json(self.thinking_budget).and_then(number_of).and_then(effort_of).map(Cow::Borrowed);
+        given.or_else(level).or_else(budget)
     }
 
     /// Returns the schema of the answer as it stands in the body, with what is around it.
     pub(super) fn schema(&self) -> Option<&'b str> {
+        if self.bare_schema.is_some() {
+            return json(self.bare_schema);
+        }
         self.raw_format().filter(|_| self.format() == ResponseFormat::JsonSchema)
     }
 
@@ -125,12 +140,30 @@ impl<'b> RawParameters<'b> {
     }
 
     fn format(&self) -> ResponseFormat {
+        if self.bare_schema.is_some() {
+            return ResponseFormat::JsonSchema;
+        }
+        if json(self.media_type).and_then(text).is_some_and(|said| said.eq_ignore_ascii_case("application/json")) {
+            return ResponseFormat::JsonObject;
+        }
         match member(self.raw_format(), "type").and_then(text).as_deref() {
             Some("json_object") => ResponseFormat::JsonObject,
             Some("json_schema") => ResponseFormat::JsonSchema,
             _ => ResponseFormat::Text,
         }
     }
+}
+
+/// Returns the effort that a budget of thinking stands for; `None` where the model is to choose.
+fn effort_of(budget: f64) -> Option<&'static str> {
+    Some(match budget {
+        budget if budget < 0.0 => return None,
+        0.0 => "none",
+        budget if budget < 4096.0 => "low",
+        budget if budget < 16_384.0 => "medium",
+        budget if budget < 32_768.0 => "high",
+        _ => "xhigh",
+    })
 }
 
 pub(super) fn json(raw: Option<&RawValue>) -> Option<&str> {

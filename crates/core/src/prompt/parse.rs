@@ -4,7 +4,7 @@ use super::dialect::Dialect;
 use super::envelope::Envelopes;
 use super::parse_error::ParseError;
 use super::reading::ReadingLimits;
-use crate::prompt::dialect::{chat, completions, embeddings, messages, responses};
+use crate::prompt::dialect::{chat, completions, embeddings, google, messages, responses};
 use crate::prompt::{Prompt, draft};
 
 /// The way that a configuration has prompts read.
@@ -25,7 +25,8 @@ impl<'b> Prompt<'b> {
     ///
     /// # Errors
     ///
-    /// When the body is not a JSON object, or does not name exactly one model at its top level.
+    /// When the body is not a JSON object, or does not name exactly one model at its top level; one of Google's, whose path
+    /// names the model, need not.
     pub fn parse(dialect: Dialect, body: &'b [u8]) -> Result<Self, ParseError> {
         Self::parse_with(dialect, body, &Envelopes::standard())
     }
@@ -52,6 +53,9 @@ impl<'b> Prompt<'b> {
             Dialect::Embeddings => draft::parse::<embeddings::EmbeddingsRequestKey>(dialect, body, reader),
             Dialect::Messages | Dialect::CountTokens => {
                 draft::parse::<messages::MessagesRequestKey>(dialect, body, reader)
+            }
+            Dialect::GenerateContent | Dialect::StreamGenerateContent | Dialect::CountContentTokens => {
+                draft::parse::<google::GoogleRequestKey>(dialect, body, reader)
             }
         }
     }

@@ -3,12 +3,14 @@
 //! Servers disagree on how much of a path they resolve before they look at it, so that a rule on one spelling says
 //! nothing about the others. Here every spelling that some server takes for a dialect's path becomes that one path:
 //! with escapes, empty or dotted segments, parameters after `;`, in another case, without `/v1`, or as Azure spells it.
+//! Google's paths, which name the model, become the dialect's with `{model}` in its place ([`GooglePath`]).
 //! Any other path is normalised as RFC 3986 (6.2.2) says, and loses its empty segments and its last slash. Refuses
 //! nothing: what is no path is left as it is, and of a path with `..` it is only said that it is one.
 
 use std::borrow::Cow;
 
 use super::dialect::Dialect;
+use super::google_path::GooglePath;
 
 /// The first segments below which APIs repeat the paths of another, or put a name before them.
 const AZURE: &str = "openai";
@@ -24,6 +26,8 @@ pub struct RequestPath<'p> {
     pub dialect: Option<Dialect>,
     /// Azure's spelling, where the client used that: providers there know no other.
     pub azure: Option<AzurePath>,
+    /// The part of one of Google's paths that the dialect's does not say.
+    pub google: Option<GooglePath>,
     /// True where the client's spelling leads upwards by `..`, plainly or once escapes are resolved: what is meant by it
     /// is for no server to guess.
     pub climbs: bool,
@@ -43,19 +47,24 @@ impl<'p> RequestPath<'p> {
     #[must_use]
     pub fn read(path: &'p str) -> Self {
         if let Some(dialect) = Dialect::ALL.into_iter().find(|dialect| dialect.path() == path) {
-            return Self { path: Cow::Borrowed(path), dialect: Some(dialect), azure: None, climbs: false };
+            let path = Cow::Borrowed(path);
+            return Self { path, dialect: Some(dialect), azure: None, google: None, climbs: false };
         }
         let climbs = climbs(path);
         let path = normalised(path);
         let segments = decoded(&path);
+        if let Some((dialect, google)) = GooglePath::read(&segments) {
+            let (path, google) = (Cow::Borrowed(dialect.path()), Some(google));
+            return Self { path, dialect: Some(dialect), azure: None, google, climbs };
+        }
         let spelled = SpelledPath::of(&segments);
         if let Some(dialect) = spelled.dialect() {
-            let azure = spelled.azure(&path);
-            return Self { path: Cow::Borrowed(dialect.path()), dialect: Some(dialect), azure, climbs };
+            let (path, azure) = (Cow::Borrowed(dialect.path()), spelled.azure(&path));
+            return Self { path, dialect: Some(dialect), azure, google: None, climbs };
         }
         let models = spelled.models(&path);
         let azure = models.as_ref().and_then(|_| spelled.azure(&path));
-        Self { path: models.map_or(path, Cow::Owned), dialect: None, azure, climbs }
+        Self { path: models.map_or(path, Cow::Owned), dialect: None, azure, google: None, climbs }
     }
 }
 
@@ -96,7 +105,7 @@ impl<'s> SpelledPath<'s> {
             let own = dialect.path().split('/').skip(2);
             own.clone().count() == self.rest.len() && own.zip(self.rest).all(|(a, b)| b.eq_ignore_ascii_case(a))
         };
-        Dialect::ALL.into_iter().find(spells)
+        Dialect::ALL.into_iter().filter(|dialect| !dialect.is_google()).find(spells)
     }
 
     /// Returns the path of the list of models, or of one of them, where the client left out `/v1` or put more before.

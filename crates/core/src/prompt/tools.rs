@@ -1,11 +1,15 @@
 //! The tools on offer: how many, and where they stand.
 
-use serde::de::SeqAccess;
+use serde::de::{Error, SeqAccess};
 use serde_json::value::RawValue;
 
 use super::pieces::{PieceKind, PromptPiece};
-use super::reading::BodyReading;
+use super::reading::{BodyReading, CountedList};
+use super::scan;
 use super::tolerant::FromJson;
+
+/// The keys of Google's tools behind which functions stand; any other is a tool of Google's own.
+const DECLARATIONS: [&str; 3] = ["functionDeclarations", "function_declarations", "functiondeclarations"];
 
 /// An array of tools.
 #[derive(Default)]
@@ -27,6 +31,27 @@ impl<'b> FromJson<'b> for OfferedTools<'b> {
 }
 
 impl<'b> OfferedTools<'b> {
+    /// Counts Google's tools: the functions of each, and each that Google itself runs.
+    pub(super) fn of_google<E: Error>(tools: &'b RawValue, reading: BodyReading<'_>) -> Result<Self, E> {
+        let json = tools.get().as_bytes();
+        let places: Vec<usize> = match scan::object_at(json, 0) {
+            Some(open) => vec![open], // one tool without its list
+            None => scan::elements(json, 0).filter_map(|tool| scan::object_at(json, tool.start)).collect(),
+        };
+        let mut count: u32 = 0;
+        for member in places.into_iter().flat_map(|open| scan::members(json, open)) {
+            let declares = member.name(json).is_some_and(|name| DECLARATIONS.contains(&&*name));
+            let functions = scan::elements(json, member.value.start)
+                .count()
+                .max(usize::from(!json[member.value].starts_with(b"[")));
+            for _ in 0..if declares { functions } else { 1 } {
+                reading.count(CountedList::Parts)?;
+                count = count.saturating_add(1);
+            }
+        }
+        Ok(Self { count, ends: (count > 0).then_some((tools, tools)) })
+    }
+
     /// Returns the tools as one piece of the `body` that they were read from, without an entry for each.
     pub(super) fn piece(&self, body: &'b str) -> Option<PromptPiece<'b>> {
         let (first, last) = self.ends.map(|(first, last)| (first.get(), last.get()))?;

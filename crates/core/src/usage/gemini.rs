@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use super::counts::ReportedCounts;
 
+/// The key of generated text, thoughts included.
+pub(super) const TEXT: &[&str] = &["text"];
+
 /// Reads the counts: thoughts are beside the candidates, what tools brought in is beside the prompt.
 pub(super) fn counts(usage: &Value) -> ReportedCounts {
     let count = |key: &str| usage[key].as_u64();

@@ -188,9 +188,14 @@ impl AnswerOpening {
 
     fn read_document(&mut self, chunk: &[u8]) {
         self.data.extend_from_slice(chunk);
+        if self.data.trim_ascii_start().starts_with(b"[") && chunk.contains(&b'}') {
+            self.verdict = first_of_list(&self.data).map_or(OpeningVerdict::Open, verdict_of); // of a list that streams
+        }
         let line = memchr::memchr(b'\n', &self.data).filter(|_| !self.has_first_line);
         self.has_first_line |= line.is_some();
-        if let Some(line) = line.map(|end| self.data[..end].trim_ascii_end())
+        if self.verdict != OpeningVerdict::Open {
+            // Known by its first document.
+        } else if let Some(line) = line.map(|end| self.data[..end].trim_ascii_end())
             && line.ends_with(b"}")
             && serde_json::from_slice::<IgnoredAny>(line).is_ok()
         {
@@ -222,6 +227,17 @@ fn first_document(text: &[u8]) -> Option<OpeningEvent<'_>> {
         return serde_json::from_slice::<Vec<OpeningEvent<'_>>>(text).ok()?.into_iter().next();
     }
     serde_json::Deserializer::from_slice(text).into_iter().next()?.ok()
+}
+
+/// Returns the first document of a list, if it is whole.
+fn first_of_list(text: &[u8]) -> Option<OpeningEvent<'_>> {
+    let inside = text.trim_ascii_start().strip_prefix(b"[")?;
+    serde_json::Deserializer::from_slice(inside).into_iter().next()?.ok()
+}
+
+/// Returns what a document says of the answer that it is the first one of.
+fn verdict_of(document: OpeningEvent<'_>) -> OpeningVerdict {
+    document.error().map_or(OpeningVerdict::Begun, |error| OpeningVerdict::Error(Box::new(error)))
 }
 
 /// Returns what an event with this data says of the answer that it is part of.
@@ -295,7 +311,8 @@ impl AnswerError {
     fn of(field: impl Fn(&str) -> Option<Value>) -> Self {
         let text = |key: &str| field(key).and_then(|value| value.as_str().map(str::to_owned));
         let numbers = ["status", "status_code", "code", "http_code"].map(|key| field(key).as_ref().and_then(status));
-        let (kind, code) = (text("type"), text("code"));
+        // Google has a number for its code, and the name of the status beside it.
+        let (kind, code) = (text("type").or_else(|| text("status")), text("code"));
         let named = || [&code, &kind].into_iter().flatten().find_map(|name| status_of(name));
         Self {
             status: numbers.into_iter().flatten().next().or_else(named),

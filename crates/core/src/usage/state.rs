@@ -22,7 +22,7 @@ pub enum StateScope {
     /// No answers: one that holds no state.
     #[default]
     Nothing,
-    /// A chat completion that nobody can ask for again: what is sealed, and the ids of sounds.
+    /// A chat completion that nobody can ask for again, or contents of Google's: what is sealed, and the ids of sounds.
     Chat,
     /// A chat completion that its provider keeps.
     StoredChat,
@@ -41,9 +41,9 @@ impl StateScope {
     pub fn of_path(path: &str, is_stored: bool) -> Self {
         let dialect = Dialect::of_path(path);
         match (dialect, AnswerFormat::of_path(path)) {
-            (Some(Dialect::Embeddings | Dialect::CountTokens | Dialect::InputTokens | Dialect::Completions), _) => {
-                Self::Nothing
-            }
+            (Some(Dialect::Embeddings | Dialect::Completions), _) => Self::Nothing,
+            (Some(dialect), _) if dialect.only_counts() => Self::Nothing,
+            (Some(dialect), _) if dialect.is_google() => Self::Chat,
             (Some(Dialect::CompactResponse), _) | (_, AnswerFormat::Responses) => Self::Responses,
             (_, AnswerFormat::Anthropic) => Self::Messages,
             // What users put into files is no name of an API's.

@@ -1,6 +1,7 @@
 //! Answers as the providers send them, cut everywhere.
 
 mod bounds;
+mod google;
 mod last_words;
 mod records;
 mod vendors;

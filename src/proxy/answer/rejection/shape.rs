@@ -12,18 +12,58 @@ pub(crate) enum AnswerShape {
     OpenAi,
     /// `{"type": "error", "error": {"type", "message"}}`, with `param` and `code` beside them as ours.
     Anthropic,
+    /// `{"error": {"code", "message", "status", "details"}}`, with ours as the reason in the details.
+    Google,
 }
 
 impl AnswerShape {
-    /// Returns the shape for a request: by its path, and elsewhere by the header that every Anthropic client sends.
+    /// Returns the shape for a request: by its path, and elsewhere by the headers that every client of Anthropic's, or of
+    /// Google's, sends.
     #[must_use]
     pub(crate) fn of(path: &str, headers: &HeaderMap) -> Self {
-        let is_anthropic = match Dialect::of_path(path) {
-            Some(dialect) => dialect.is_anthropic(),
-            None => path.starts_with("/v1/messages/") || headers.contains_key("anthropic-version"),
-        };
-        if is_anthropic { Self::Anthropic } else { Self::OpenAi }
+        match Dialect::of_path(path) {
+            Some(dialect) if dialect.is_anthropic() => Self::Anthropic,
+            Some(dialect) if dialect.is_google() => Self::Google,
+            Some(_) => Self::OpenAi,
+            None if path.starts_with("/v1/messages/") || headers.contains_key("anthropic-version") => Self::Anthropic,
+            None if is_google(path) || GOOGLE_FIELDS.iter().any(|field| headers.contains_key(*field)) => Self::Google,
+            None => Self::OpenAi,
+        }
     }
+}
+
+/// The fields that clients of Google's APIs send.
+const GOOGLE_FIELDS: [&str; 2] = ["x-goog-api-key", "x-goog-api-client"];
+
+/// Tells whether a path is of Google's own API; below `/openai` it speaks OpenAI's.
+fn is_google(path: &str) -> bool {
+    let below = ["/v1beta/", "/v1alpha/", "/v1beta1/"].iter().find_map(|version| path.strip_prefix(version));
+    below.is_some_and(|below| !below.starts_with("openai/"))
+}
+
+/// Google's error object, as its SDKs read it.
+#[derive(Serialize)]
+struct GoogleError<'e> {
+    code: u16,
+    message: &'e str,
+    status: &'static str,
+    details: [GoogleErrorInfo<'e>; 1],
+}
+
+/// The machine-readable part of one of Google's errors.
+#[derive(Serialize)]
+struct GoogleErrorInfo<'e> {
+    #[serde(rename = "@type")]
+    kind: &'static str,
+    reason: &'e str,
+    domain: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<GoogleErrorMetadata<'e>>,
+}
+
+#[derive(Serialize)]
+struct GoogleErrorMetadata<'e> {
+    param: &'e str,
 }
 
 /// The OpenAI error object.
@@ -38,6 +78,9 @@ pub(crate) struct ErrorObject<'e> {
     pub param: Option<&'e str>,
     /// For programs; stable.
     pub code: &'static str,
+    /// The status of the answer, which Google's errors repeat.
+    #[serde(skip)]
+    pub status: StatusCode,
 }
 
 impl ErrorObject<'_> {
@@ -47,8 +90,24 @@ impl ErrorObject<'_> {
         let body = match shape {
             AnswerShape::OpenAi => serde_json::json!({ "error": self }),
             AnswerShape::Anthropic => serde_json::json!({ "type": "error", "error": self }),
+            AnswerShape::Google => serde_json::json!({ "error": self.of_google() }),
         };
         body.to_string().into()
+    }
+
+    fn of_google(&self) -> GoogleError<'_> {
+        let info = GoogleErrorInfo {
+            kind: "type.googleapis.com/google.rpc.ErrorInfo",
+            reason: self.code,
+            domain: "pointsman",
+            metadata: self.param.map(|param| GoogleErrorMetadata { param }),
+        };
+        GoogleError {
+            code: self.status.as_u16(),
+            message: self.message,
+            status: google_status(self.status),
+            details: [info],
+        }
     }
 }
 
@@ -70,5 +129,21 @@ pub(super) fn anthropic_type(status: StatusCode) -> &'static str {
         504 => "timeout_error",
         400..=499 => "invalid_request_error",
         _ => "api_error",
+    }
+}
+
+/// Returns the name of Google's code for a status (`google.rpc.Code`).
+fn google_status(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "NOT_FOUND",
+        408 | 504 => "DEADLINE_EXCEEDED",
+        409 => "ABORTED",
+        429 => "RESOURCE_EXHAUSTED",
+        499 => "CANCELLED",
+        400..=498 => "INVALID_ARGUMENT",
+        502 | 503 | 529 => "UNAVAILABLE",
+        _ => "INTERNAL",
     }
 }

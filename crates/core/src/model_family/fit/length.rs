@@ -4,7 +4,16 @@ use super::super::change::ChangeReason;
 use super::draft::FitDraft;
 
 /// The names of the longest answer in the dialects.
-const LENGTHS: [&str; 3] = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
+const LENGTHS: [&str; 7] = [
+    "max_tokens",
+    "max_completion_tokens",
+    "max_output_tokens",
+    // Google's, in the spellings of its API.
+    "generationConfig.maxOutputTokens",
+    "generationConfig.max_output_tokens",
+    "generation_config.max_output_tokens",
+    "generation_config.maxOutputTokens",
+];
 
 impl FitDraft<'_> {
     /// Lowers the longest answer to the limit.

@@ -36,12 +36,13 @@ struct EncodedFile<'b>(&'b str);
 #[derive(Deserialize)]
 #[serde(field_identifier, rename_all = "snake_case")]
 enum FileFactKey {
-    #[serde(alias = "file_url")]
+    #[serde(alias = "file_url", alias = "fileUri", alias = "file_uri")]
     Url,
     #[serde(alias = "file_data")]
     Data,
-    #[serde(alias = "format", alias = "mime_type")]
+    #[serde(alias = "format", alias = "mime_type", alias = "mimeType")]
     MediaType,
+    #[serde(alias = "displayName", alias = "display_name")]
     Filename,
     #[serde(other)]
     Other,
@@ -84,6 +85,11 @@ impl<'b> FileFacts<'b> {
         self.media_type.0 = other.media_type.0.or(self.media_type.0.take());
         self.url.0 = other.url.0.or(self.url.0.take());
         self.data = other.data.or(self.data);
+    }
+
+    /// Returns the kind that the media type tells.
+    pub(super) fn kind(&self) -> AttachmentKind {
+        AttachmentKind::of_media_type(self.media_type.0.as_deref().unwrap_or_default())
     }
 
     pub(super) fn into_file(self, kind: AttachmentKind) -> AttachedFile {

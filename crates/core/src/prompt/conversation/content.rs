@@ -65,7 +65,7 @@ impl<'b> FromJson<'b> for TurnContent<'b> {
 }
 
 impl<'b> TurnContent<'b> {
-    fn push(&mut self, part: TurnPart<'b>) {
+    pub(super) fn push(&mut self, part: TurnPart<'b>) {
         match part {
             TurnPart::Plain(plain) => {
                 if plain.text.is_some() && self.text.as_ref().is_some_and(|text| !text.is_empty()) {

@@ -40,7 +40,7 @@ fn every_spelling_that_some_server_takes_for_a_dialect_s_path_is_that_path() {
 
 #[test]
 fn every_dialect_is_known_without_a_version_and_under_azure_s_prefix() {
-    for dialect in Dialect::ALL {
+    for dialect in Dialect::ALL.into_iter().filter(|dialect| !dialect.is_google()) {
         let below = dialect.path().strip_prefix("/v1").expect("a versioned path");
         for spelled in [below.to_owned(), format!("/openai{below}"), format!("/openai/v1{below}")] {
             assert_eq!(RequestPath::read(&spelled).dialect, Some(dialect), "{spelled}");

@@ -24,7 +24,7 @@ static KEYS: LazyLock<Regex> = LazyLock::new(|| {
         r#"previous_response_id"|"conversation"|"container|file_id|vector_store_id|cached_content|cachedContent"#,
         r#"|"assistant_id"|"thread_id"|skill_id"|training_file"|validation_file"|"encrypted_|"signature""#,
         r#"|thought_signature|thoughtSignature|redacted_thinking|"audio"|"prompt"|"store""#,
-        r#"|reasoning\.encrypted|"approval_request_id""#,
+        r#"|reasoning\.encrypted|"approval_request_id"|"fileUri"|"file_uri""#,
     ))
     .expect("the pattern is one")
 });
@@ -61,6 +61,12 @@ impl NamedState {
             }
             let Some(kind) = kind_of(&text) else { return };
             let value = text.value();
+            let value = if matches!(text.key, b"fileUri" | b"file_uri") {
+                let Some(name) = uploaded_file(&value) else { return };
+                Cow::Owned(name)
+            } else {
+                value
+            };
             // Anthropic's own skills have the same names everywhere.
             if text.key == b"skill_id" && !value.starts_with(b"skill_") {
                 return;
@@ -85,6 +91,15 @@ impl NamedState {
         }
         Self { names: chosen(found), is_stored: STORED.is_match(body) }
     }
+}
+
+/// Returns the name of a file that was uploaded to Google's API, out of its address: `files/1`. Others lie elsewhere.
+fn uploaded_file(address: &[u8]) -> Option<Vec<u8>> {
+    const COLLECTION: &[u8] = b"files/";
+    let at = memmem::rfind(address, b"/files/")? + 1;
+    let is_google = memmem::find(&address[..at], b"generativelanguage").is_some();
+    let name = &address[at..];
+    (is_google && name.len() > COLLECTION.len() && !name[COLLECTION.len()..].contains(&b'/')).then(|| name.to_vec())
 }
 
 /// A name as it stands in a body.
@@ -152,6 +167,7 @@ fn kind_of(text: &WalkedText<'_>) -> Option<StateKind> {
         b"vector_store_ids" | b"vector_store_id" | b"skill_id" => StateKind::Object,
         b"assistant_id" if is_top => StateKind::Object,
         b"cachedContent" | b"cached_content" => StateKind::Object,
+        b"fileUri" | b"file_uri" => StateKind::File,
         b"encrypted_content" | b"encrypted_index" | b"signature" | b"thought_signature" | b"thoughtSignature" => {
             StateKind::Sealed
         }

@@ -92,7 +92,8 @@ impl SealedBody<'_> {
         let key = match self.dialect {
             Dialect::Responses | Dialect::CompactResponse | Dialect::InputTokens => "input",
             Dialect::ChatCompletions | Dialect::Messages | Dialect::CountTokens => "messages",
-            Dialect::Completions | Dialect::Embeddings => return Vec::new(),
+            Dialect::GenerateContent | Dialect::StreamGenerateContent => "contents",
+            Dialect::Completions | Dialect::Embeddings | Dialect::CountContentTokens => return Vec::new(),
         };
         let Some(conversation) = scan::object_at(self.body, 0).and_then(|open| self.member(open, key)) else {
             return Vec::new();
@@ -100,6 +101,7 @@ impl SealedBody<'_> {
         match self.dialect {
             dialect if dialect.is_responses() => self.items(conversation.value.start),
             Dialect::ChatCompletions => self.chat_messages(conversation.value.start),
+            dialect if dialect.is_google() => self.contents(conversation.value.start),
             _ => self.messages(conversation.value.start),
         }
     }
@@ -142,6 +144,19 @@ impl SealedBody<'_> {
         let is_thinking = matches!(self.text_in(range.start, "type"), b"thinking" | b"redacted_thinking");
         let goes = is_thinking && self.is_foreign(&range);
         SealedPart { range, goes }
+    }
+
+    /// Returns the cuts among Google's contents at `start`: signatures of thoughts go, and the parts stay.
+    fn contents(&self, start: usize) -> Vec<Range<usize>> {
+        let mut cuts = Vec::new();
+        for content in scan::elements(self.body, start) {
+            let parts = scan::object_at(self.body, content.start).and_then(|open| self.member(open, "parts"));
+            for part in parts.into_iter().flat_map(|parts| scan::elements(self.body, parts.value.start)) {
+                let is_signature = |member: &str| matches!(member, "thoughtSignature" | "thought_signature");
+                cuts.extend(self.without(part.start, is_signature));
+            }
+        }
+        cuts
     }
 
     /// Returns the cuts among the chat messages at `start`: signatures of thoughts go.

@@ -8,8 +8,18 @@ use std::ops::Range;
 use crate::prompt::scan::{end_of_brackets, end_of_string};
 
 /// Keys whose values are a tool's own affair or a schema: what they hold names nothing of the API's.
-const CLOSED: [&[u8]; 8] =
-    [b"input", b"arguments", b"parameters", b"input_schema", b"schema", b"json_schema", b"metadata", b"properties"];
+const CLOSED: [&[u8]; 10] = [
+    b"input",
+    b"arguments",
+    b"args",
+    b"response",
+    b"parameters",
+    b"input_schema",
+    b"schema",
+    b"json_schema",
+    b"metadata",
+    b"properties",
+];
 
 /// Levels that are walked; what lies deeper names nothing.
 const MOST_LEVELS: usize = 32;

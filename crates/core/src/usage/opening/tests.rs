@@ -163,3 +163,19 @@ fn the_first_of_many_documents_begins_an_answer_at_once() {
     assert_eq!(*opening.push(b"\n{\"mess"), OpeningVerdict::Begun);
     assert_eq!(*AnswerOpening::new(AnswerFraming::Json).push(b"{\n  \"id\": 1}\n"), OpeningVerdict::Open);
 }
+
+#[test]
+fn a_list_that_streams_is_known_by_its_first_document() {
+    let chunk = r#"[{"candidates":[{"content":{"parts":[{"text":"a}"}]}}]}"#;
+    for size in 1..=chunk.len() {
+        let mut opening = AnswerOpening::new(AnswerFraming::Json);
+        let verdicts: Vec<OpeningVerdict> =
+            chunk.as_bytes().chunks(size).map(|piece| opening.push(piece).clone()).collect();
+        let (last, before) = verdicts.split_last().expect("a verdict");
+        assert_eq!(last, &OpeningVerdict::Begun, "in pieces of {size}");
+        assert!(before.iter().all(|verdict| *verdict == OpeningVerdict::Open), "in pieces of {size}");
+    }
+    let error = r#"[{"error":{"code":503,"message":"busy","status":"UNAVAILABLE"}}]"#;
+    let OpeningVerdict::Error(error) = read(AnswerFraming::Json, error, 9) else { panic!("an error") };
+    assert_eq!((error.status(), error.kind.as_deref(), &*error.message), (503, Some("UNAVAILABLE"), "busy"));
+}

@@ -10,15 +10,17 @@ fn what_is_beyond_a_model_is_not_believed_in_any_api_whole_or_streamed() {
         AnswerFormat::Anthropic => ["input_tokens", "output_tokens", "cache_read_input_tokens"],
         AnswerFormat::Responses => ["input_tokens", "output_tokens", "input_tokens_details\":{\"cached_tokens"],
         AnswerFormat::OpenAi => ["prompt_tokens", "completion_tokens", "prompt_cache_hit_tokens"],
+        AnswerFormat::Gemini => ["promptTokenCount", "candidatesTokenCount", "cachedContentTokenCount"],
     };
-    for format in [AnswerFormat::OpenAi, AnswerFormat::Responses, AnswerFormat::Anthropic] {
+    for format in [AnswerFormat::OpenAi, AnswerFormat::Responses, AnswerFormat::Anthropic, AnswerFormat::Gemini] {
         let [input, output, cached] = answers(format);
+        let key = if format == AnswerFormat::Gemini { "usageMetadata" } else { "usage" };
         for (said, expected) in
             [([600, 100, 400], true), ([1001, 1, 0], false), ([1, 101, 0], false), ([1, 1, 1001], false)]
         {
             let end = if cached.contains('{') { "}" } else { "" };
             let [a, b, c] = said;
-            let usage = format!("\"usage\":{{\"{input}\":{a},\"{output}\":{b},\"{cached}\":{c}{end}}}");
+            let usage = format!("\"{key}\":{{\"{input}\":{a},\"{output}\":{b},\"{cached}\":{c}{end}}}");
             for (framing, answer) in [
                 (AnswerFraming::Json, format!("{{{text},{usage}}}")),
                 (AnswerFraming::Events, format!("data: {{{text},{usage}}}\n\n")),
