@@ -235,7 +235,7 @@ async fn a_key_is_taken_from_google_s_field_or_the_query_and_never_reaches_a_pro
 #[tokio::test]
 async fn a_client_with_a_list_of_models_gets_no_other_however_its_path_is_spelled() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
-    let sections = clients(", models: [small]");
+    let sections = clients(", models: {allow: [small]}");
     let config = Config { sections, default_provider: Some("two"), ..google(&small, &frontier) };
     let gateway = Gateway::start(&config).await;
     let key = [("x-goog-api-key", "pk-1")];
@@ -334,4 +334,16 @@ async fn a_client_of_google_s_is_answered_by_a_model_that_speaks_chat_completion
     assert_eq!(said(list.json().as_array().expect("a list")), "Hello");
     let streamed: Value = serde_json::from_slice(&small.next().await.body).expect("JSON");
     assert_eq!(streamed["stream"], true);
+}
+
+#[tokio::test]
+async fn parameters_that_rules_set_stand_where_google_has_them() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let first_rules = "{when: request.temperature < 0.5, set: {temperature: 1, max_tokens: 9}}, ";
+    let gateway = Gateway::start(&Config { first_rules, ..google(&small, &frontier) }).await;
+
+    post(&gateway, WHOLE, BODY).await;
+
+    let sent: Value = serde_json::from_slice(&small.next().await.body).expect("JSON");
+    assert_eq!(sent["generationConfig"], json!({"temperature": 1, "maxOutputTokens": 9}));
 }

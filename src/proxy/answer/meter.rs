@@ -36,6 +36,8 @@ pub(in crate::proxy) struct AnswerMeter {
     /// Reads a compressed body, where its tokens must be known all the same.
     encoded: Option<EncodedAnswer>,
     framing: Option<AnswerFraming>,
+    /// True where the answer is a stream as a list of documents (Google, without `alt=sse`).
+    is_list: bool,
     /// The purpose of the first bytes, which are still to come and prove the framing.
     beginning: Option<AnswerBeginning>,
     /// Reads the opening, until it is known whether an answer follows.
@@ -114,6 +116,7 @@ impl AnswerMeter {
             filter,
             encoded: None,
             framing,
+            is_list: false,
             beginning,
             opening: None,
             response: None,
@@ -165,6 +168,7 @@ impl AnswerMeter {
             return;
         }
         let Some(wanted) = self.beginning.take() else { return };
+        self.is_list = wanted.format == AnswerFormat::Gemini && chunk.trim_ascii_start().starts_with(b"[");
         let Some(framing) = AnswerFraming::of_beginning(chunk).filter(|found| Some(*found) != self.framing) else {
             return;
         };
@@ -205,6 +209,11 @@ impl AnswerMeter {
         self.framing == Some(AnswerFraming::Events)
     }
 
+    /// Returns whether the answer comes piece by piece, as the model writes it: as events, or as a list of documents.
+    pub(in crate::proxy) fn is_gradual(&self) -> bool {
+        self.is_stream() || self.is_list
+    }
+
     /// Returns whether the answer is a stream of events; `None` where that is not known.
     pub(in crate::proxy) fn is_known_stream(&self) -> Option<bool> {
         self.framing.map(|framing| framing == AnswerFraming::Events)
@@ -225,7 +234,7 @@ impl AnswerMeter {
     pub(in crate::proxy) fn pass(&mut self, body: &mut Option<Bytes>, end_of_stream: bool) -> Option<Duration> {
         self.find_framing(body.as_deref().unwrap_or_default());
         let has_bytes = body.as_ref().is_some_and(|chunk| !chunk.is_empty());
-        let gap = if self.is_stream() && has_bytes { self.tick(Instant::now()) } else { None };
+        let gap = if self.is_gradual() && has_bytes { self.tick(Instant::now()) } else { None };
         if let Some(encoded) = &mut self.encoded {
             encoded.push(body.as_deref().unwrap_or_default());
             if end_of_stream {

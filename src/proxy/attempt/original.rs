@@ -11,7 +11,7 @@ use pointsman_core::policy::{Candidate, Decision};
 use pointsman_core::prompt::state::{
     SealedBody, StateName, carries_seals, is_carried_seal, unsealed, without_carried_seals,
 };
-use pointsman_core::prompt::{BodyEdits, Dialect, Prompt};
+use pointsman_core::prompt::{BodyEdits, Dialect, Prompt, google_settings};
 use pointsman_core::usage::UsageEvent;
 use pointsman_translation::TranslationRefusal;
 use serde_json::Value;
@@ -302,7 +302,8 @@ impl OriginalBody {
         if parameters.is_empty() || !self.dialect.generates() {
             return;
         }
-        let edits = BodyEdits::new(&[], &BTreeMap::new(), parameters);
+        let of_google = self.dialect.is_google().then(|| google_settings(&self.body, parameters));
+        let edits = BodyEdits::new(&[], &BTreeMap::new(), of_google.as_ref().unwrap_or(parameters));
         let streams = self.stream && self.dialect.has_stream_options();
         let edits = if streams { edits } else { edits.without("stream_options") };
         let has_options = parameters.keys().any(|key| key.split('.').next() == Some("stream_options"));

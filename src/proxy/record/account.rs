@@ -260,7 +260,7 @@ impl Recorder {
     /// Counts a stream that did not end as it should, unless it was the client who left. What has no text in a shape
     /// that is known here may well have an end that is not.
     fn count_stream(&self, meter: &AnswerMeter, error: Option<&Error>, model: Option<&Name>) {
-        let Some(reader) = meter.reader().filter(|_| meter.is_stream()) else { return };
+        let Some(reader) = meter.reader().filter(|_| meter.is_gradual()) else { return };
         if reader.has_ended() || (reader.text_bytes() == 0 && model.is_none()) {
             return;
         }

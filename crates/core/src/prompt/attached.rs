@@ -310,7 +310,16 @@ impl<'b> FromJson<'b> for AttachmentPart {
                     implied = Some(facts.kind());
                 }
                 AttachmentPartKey::Filename => facts.name = reading.value(&mut object)?,
-                AttachmentPartKey::FileData => facts.add_data(reading.raw(&mut object)?),
+                AttachmentPartKey::FileData => {
+                    let raw = reading.raw(&mut object)?;
+                    match FileFacts::of_object(raw, reading) {
+                        Some(of_google) => {
+                            facts.add(of_google);
+                            implied = Some(facts.kind());
+                        }
+                        None => facts.add_data(raw),
+                    }
+                }
                 AttachmentPartKey::FileUrl => facts.url = reading.value(&mut object)?,
                 AttachmentPartKey::Role | AttachmentPartKey::Other => reading.skip(&mut object)?,
             }

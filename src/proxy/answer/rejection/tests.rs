@@ -145,6 +145,33 @@ fn an_anthropic_client_gets_anthropic_s_error_with_the_code_beside() {
 }
 
 #[test]
+fn a_google_client_gets_google_s_error_with_the_code_as_its_reason() {
+    let body =
+        |rejection: Rejection| serde_json::from_slice::<Value>(&rejection.body(AnswerShape::Google)).expect("JSON");
+
+    assert_eq!(
+        body(Rejection::ModelMissing),
+        json!({"error": {
+            "code": 400, "message": "You must provide a `model` parameter.", "status": "INVALID_ARGUMENT",
+            "details": [{
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "model_missing", "domain": "pointsman",
+                "metadata": {"param": "model"},
+            }],
+        }})
+    );
+    for (rejection, status) in [
+        (Rejection::InvalidApiKey, "UNAUTHENTICATED"),
+        (rate_limited(Duration::from_secs(1)), "RESOURCE_EXHAUSTED"),
+        (Rejection::BodyTooLarge { limit: 1 }, "INVALID_ARGUMENT"),
+        (Rejection::UpstreamTimeout { provider: provider() }, "DEADLINE_EXCEEDED"),
+        (Rejection::Overloaded, "UNAVAILABLE"),
+        (Rejection::Internal, "INTERNAL"),
+    ] {
+        assert_eq!(body(rejection)["error"]["status"], status);
+    }
+}
+
+#[test]
 fn the_path_says_whose_error_it_is_and_elsewhere_the_header() {
     let none = HeaderMap::new();
     let versioned: HeaderMap =
@@ -158,6 +185,13 @@ fn the_path_says_whose_error_it_is_and_elsewhere_the_header() {
     assert_eq!(AnswerShape::of("/v1/models", &none), AnswerShape::OpenAi);
     assert_eq!(AnswerShape::of("/v1/models", &versioned), AnswerShape::Anthropic);
     assert_eq!(AnswerShape::of("/v1/chat/completions", &versioned), AnswerShape::OpenAi);
+    let keyed: HeaderMap =
+        [(http::HeaderName::from_static("x-goog-api-key"), http::HeaderValue::from_static("k"))].into_iter().collect();
+    for path in ["/v1beta/models", "/v1beta/models/{model}:generateContent", "/v1beta/files"] {
+        assert_eq!(AnswerShape::of(path, &none), AnswerShape::Google, "{path}");
+    }
+    assert_eq!(AnswerShape::of("/v1/models", &keyed), AnswerShape::Google);
+    assert_eq!(AnswerShape::of("/v1beta/openai/models", &none), AnswerShape::OpenAi);
 }
 
 #[test]

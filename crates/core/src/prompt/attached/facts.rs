@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde::de::MapAccess;
+use serde::de::{DeserializeSeed, MapAccess};
 use serde_json::value::RawValue;
 
 use super::{AttachedFile, AttachmentKind};
 use crate::prompt::api_key::ApiKey;
 use crate::prompt::reading::BodyReading;
-use crate::prompt::tolerant::{FromJson, TolerantText};
+use crate::prompt::tolerant::{FromJson, TolerantSeed, TolerantText};
 
 /// Characters of a file's name that are kept.
 pub(super) const MOST_NAME: usize = 80;
@@ -75,6 +75,12 @@ impl<'b> FromJson<'b> for FileFacts<'b> {
 }
 
 impl<'b> FileFacts<'b> {
+    /// Reads an object that was taken as it stands; `None` for any other value.
+    pub(super) fn of_object(raw: &'b RawValue, reading: BodyReading<'_>) -> Option<Self> {
+        let object = Some(raw.get()).filter(|json| json.starts_with('{'))?;
+        TolerantSeed::new(reading).deserialize(&mut serde_json::Deserializer::from_str(object)).ok()
+    }
+
     pub(super) fn add_data(&mut self, raw: &'b RawValue) {
         let text = raw.get().strip_prefix('"').and_then(|text| text.strip_suffix('"'));
         self.data = text.map(EncodedFile).or(self.data);
