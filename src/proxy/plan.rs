@@ -210,7 +210,7 @@ async fn route(
         }
         read => read?,
     };
-    pass_through::may_name_beside(ctx, dialect, &body)?;
+    pass_through::may_name_beside(ctx, session.req_header(), dialect, &body)?;
     proxy.metrics.stage_ended(DecisionStage::Intake, started.elapsed());
     kept_state::look_up(proxy, ctx, RequestState::of_prompt(&prompt, &body)).await;
     let (client, state) = (ctx.client.as_ref().map(|used| Arc::clone(used.client())), Arc::clone(&ctx.state));

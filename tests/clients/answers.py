@@ -125,6 +125,28 @@ def embeddings(body: JsonObject) -> JsonObject:
 # Anthropic: messages
 
 
+def contents(body: JsonObject) -> JsonObject:
+    return contents_object(body, [text_for(body)], "STOP")
+
+
+def contents_events(body: JsonObject) -> list[ServerEvent]:
+    first, last = halves(text_for(body))
+    return [
+        (None, json.dumps(contents_object(body, [first], None))),
+        (None, json.dumps(contents_object(body, [last], "STOP"))),
+    ]
+
+
+def contents_object(body: JsonObject, texts: list[str], reason: str | None) -> JsonObject:
+    if body.get("tools"):
+        parts: list[JsonObject] = [{"functionCall": {"name": "weather", "args": json.loads(TOOL_ARGUMENTS)}}]
+    else:
+        parts = [{"text": text} for text in texts]
+    candidate = {"content": {"role": "model", "parts": parts}, "index": 0, **({"finishReason": reason} if reason else {})}
+    usage = {"promptTokenCount": 5, "candidatesTokenCount": 2, "totalTokenCount": 7}
+    return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": body["model"]}
+
+
 def message(body: JsonObject) -> JsonObject:
     if body.get("tools"):
         content = [{"type": "tool_use", "id": "toolu_1", "name": "weather", "input": json.loads(TOOL_ARGUMENTS)}]

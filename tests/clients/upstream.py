@@ -1,4 +1,4 @@
-"""A scripted upstream that speaks OpenAI's and Anthropic's APIs.
+"""A scripted upstream that speaks OpenAI's, Anthropic's and Google's APIs.
 
 It misbehaves when a request's user is a plight's name.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import queue
+import re
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -38,7 +39,13 @@ ANSWERS: dict[str, tuple[Answer, AnswerEvents | None]] = {
     "/v1/embeddings": (answers.embeddings, None),
     "/v1/messages": (answers.message, answers.message_events),
     "/v1/messages/count_tokens": (lambda _: {"input_tokens": 5}, None),
+    "generateContent": (answers.contents, None),
+    "streamGenerateContent": (answers.contents, answers.contents_events),
+    "countTokens": (lambda _: {"totalTokens": 5}, None),
 }
+
+# Google's paths name the model and what is asked of it.
+GOOGLE = re.compile(r"/v1/models/(?P<model>[^/:]+):(?P<operation>[A-Za-z]+)")
 
 
 class Upstream(ThreadingHTTPServer):
@@ -87,6 +94,9 @@ class UpstreamHandler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.requests.put({"path": self.path, "headers": headers, "raw": raw, "body": body})
         path = self.path.split("?")[0]
+        if named := GOOGLE.fullmatch(path):
+            path = named["operation"]
+            body = {**body, "model": named["model"], "stream": path.startswith("stream")}
         plight = body.get("user") or (body.get("metadata") or {}).get("user_id")
         answer, events = ANSWERS[path]
         if plight in FAILURES:

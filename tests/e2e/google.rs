@@ -258,6 +258,8 @@ async fn a_client_with_a_list_of_models_gets_no_other_however_its_path_is_spelle
     let beside = r#"{"contents":[],"generateContentRequest":{"model":"models/frontier"}}"#;
     let reply = ask(&gateway, Method::POST, "/v1beta/models/small:countTokens", &key, beside).await;
     assert_eq!(reply.status, StatusCode::FORBIDDEN, "{:?}", reply.body);
+    let in_query = "/v1beta/models/small:generateContent?model=frontier";
+    assert_eq!(ask(&gateway, Method::POST, in_query, &key, BODY).await.status, StatusCode::FORBIDDEN);
     let allowed = ask(&gateway, Method::POST, "/v1beta/models/small:generateContent", &key, BODY).await;
     assert_eq!(allowed.status, StatusCode::OK, "{:?}", allowed.body);
     assert!(frontier.take().is_none());

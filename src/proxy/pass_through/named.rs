@@ -123,7 +123,8 @@ impl RequestedModels {
     }
 }
 
-/// Checks the models that a body names beside the one that it is for: whoever gets the body may ask them.
+/// Checks the models that a request's body names beside the one that it is for, and on Google's paths its query: whoever
+/// gets the request may ask them.
 ///
 /// # Errors
 /// When one is none of the client's.
@@ -131,7 +132,13 @@ pub(in crate::proxy) fn may_name_beside(ctx: &RequestContext, dialect: Dialect, 
     if !is_limited(ctx) {
         return Ok(());
     }
-    let names = if dialect.is_google() { names_beside_contents(body)? } else { model_names_beside(body)? };
+    let names = if dialect.is_google() {
+        let mut names = parameters(header.uri.query().unwrap_or_default().as_bytes());
+        names.extend(names_beside_contents(body)?);
+        names
+    } else {
+        model_names_beside(body)?
+    };
     names.iter().try_for_each(|model| check_list(ctx, model))
 }
 
