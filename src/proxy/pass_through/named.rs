@@ -128,7 +128,12 @@ impl RequestedModels {
 ///
 /// # Errors
 /// When one is none of the client's.
-pub(in crate::proxy) fn may_name_beside(ctx: &RequestContext, dialect: Dialect, body: &[u8]) -> Result<(), Rejection> {
+pub(in crate::proxy) fn may_name_beside(
+    ctx: &RequestContext,
+    header: &RequestHeader,
+    dialect: Dialect,
+    body: &[u8],
+) -> Result<(), Rejection> {
     if !is_limited(ctx) {
         return Ok(());
     }
