@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from google import genai
@@ -22,6 +23,7 @@ WEATHER = types.Tool(
 BY_MODEL = ("by small-1", "by frontier-1")
 
 
+@functools.cache  # a client that nobody holds closes its connections
 def sdk(url: str, key: str = "sk-of-the-client") -> genai.Client:
     return genai.Client(api_key=key, http_options=types.HttpOptions(base_url=url, timeout=30_000))
 

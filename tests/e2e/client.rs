@@ -143,6 +143,9 @@ impl Reply {
     pub(crate) fn error_code(&self) -> String {
         let error = &self.json()["error"];
         assert!(error["message"].as_str().is_some_and(|message| !message.is_empty()), "no message in {:?}", self.body);
+        if let Some(reason) = error["details"][0]["reason"].as_str() {
+            return reason.to_owned(); // in Google's shape
+        }
         assert!(error["type"].is_string(), "no type in {:?}", self.body);
         assert!(error.get("param").is_some(), "no param in {:?}", self.body);
         assert_eq!(self.header("content-type"), Some("application/json"));

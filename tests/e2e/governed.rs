@@ -183,7 +183,7 @@ async fn a_client_gets_only_its_models_however_it_names_them() {
             let reply = Ask::json(path, &body).framed(&gateway, framing).await;
 
             assert_eq!(reply.status, StatusCode::FORBIDDEN, "{path} {body}: {:?}", reply.body);
-            assert_eq!(reply.json()["error"]["code"], "model_not_allowed", "{path} {body}");
+            assert_eq!(reply.error_code(), "model_not_allowed", "{path} {body}");
         }
     }
     let plain = Ask { path: "/v1/images/generations", kind: Some("text/plain"), body: "{\"model\":\"gpt-5\"}".into() };
