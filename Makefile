@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help setup build pgo quick demo observe run test bench compare instructions allocations fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
-	clients-python clients-node clients-agents mixed dashboards pictures exporter soak chaos hostile sbom
+	clients-python clients-node clients-agents clients-translation mixed dashboards pictures exporter soak chaos hostile sbom
 
 CARGO ?= cargo
 # What `make run` serves, and what `make demo` is given besides.
@@ -172,9 +172,17 @@ clients-node: setup .venv/clients tests/clients/node/node_modules/.package-lock.
 	$(CARGO) build --locked
 	.venv/bin/python tests/clients/openai_node.py
 
+clients-translation: setup .venv-translation/ready tests/clients/translation/node/node_modules/.package-lock.json ## Run the public SDKs against upstreams of every API (BLESS=--bless writes the page)
+	$(CARGO) build --locked
+	.venv-translation/bin/python tests/clients/translation_matrix.py $(BLESS)
+
 clients-agents: setup .venv/clients tests/clients/agents/node_modules/.package-lock.json
 	$(CARGO) build --locked
 	.venv/bin/python tests/clients/agents.py
+
+tests/clients/translation/node/node_modules/.package-lock.json: tests/clients/translation/node/package-lock.json
+	@bash .ci/setup node
+	cd tests/clients/translation/node && npm ci
 
 tests/clients/%/node_modules/.package-lock.json: tests/clients/%/package-lock.json
 	@bash .ci/setup node
@@ -184,6 +192,13 @@ exporter: setup .venv/models ## Export classifiers of many kinds with models/tra
 	$(CARGO) build --locked
 	.venv/bin/python tests/exporter/exports.py
 	.venv/bin/python tests/exporter/page.py
+
+# Of its own: the list says every package, so nothing is resolved (instructor forbids the jiter that openai wants, and works with it).
+.venv-translation/ready: tests/clients/translation/requirements.txt
+	@bash .ci/setup python
+	python3 -m venv .venv-translation
+	.venv-translation/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	@touch $@
 
 .venv/clients: tests/clients/requirements.txt
 	@bash .ci/setup python

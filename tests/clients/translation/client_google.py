@@ -1,0 +1,139 @@
+"""The google-genai SDK."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google import genai
+from google.genai import errors, types
+
+from translation.checks import (
+    ANSWERS,
+    IMAGE,
+    KEY,
+    PARAMETERS,
+    PNG,
+    STATUSES,
+    Client,
+    Place,
+    prompt,
+    said,
+    same,
+    slow,
+    weather,
+)
+from translation.plays import TEXT, THOUGHT
+
+TOOL = types.Tool(function_declarations=[types.FunctionDeclaration(name="weather", parameters_json_schema=PARAMETERS)])
+
+
+class Google(Client):
+    """generateContent and streamGenerateContent."""
+
+    name = "google-genai (Python)"
+    package = "google-genai"
+    own = "gemini"
+    prefix = "gemini-3"
+
+    def sdk(self) -> genai.Client:
+        return genai.Client(
+            api_key=KEY, vertexai=False, http_options=types.HttpOptions(base_url=self.url, timeout=30000)
+        )
+
+    def ask(self, contents: Any, *, streamed: bool = False, **config: Any) -> list[Any]:
+        """Returns the whole answer, or its pieces."""
+        options = types.GenerateContentConfig(
+            automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True), **config
+        )
+        sdk = self.sdk()
+        if streamed:
+            return list(sdk.models.generate_content_stream(model=self.model, contents=contents, config=options))
+        return [sdk.models.generate_content(model=self.model, contents=contents, config=options)]
+
+    def text(self) -> None:
+        [answer] = self.ask(prompt("text"), system_instruction="Be brief.", max_output_tokens=500)
+        same((answer.text, answer.candidates[0].finish_reason), (TEXT, types.FinishReason.STOP))
+        usage = answer.usage_metadata
+        same((usage.prompt_token_count, usage.cached_content_token_count, usage.total_token_count), (100, 40, 120))
+
+    def stream(self) -> None:
+        pieces = self.ask(prompt("text"), streamed=True)
+        same("".join(piece.text or "" for piece in pieces), TEXT)
+        last = pieces[-1]
+        same((last.candidates[0].finish_reason, last.usage_metadata.prompt_token_count), (types.FinishReason.STOP, 100))
+
+    def loop(self, play: str, **options: Any) -> tuple[list[types.Part], str]:
+        contents: list[types.Content] = [types.Content(role="user", parts=[types.Part(text=prompt(play))])]
+        answers = self.ask(contents, tools=[TOOL], **options)
+        parts = [part for answer in answers for part in answer.candidates[0].content.parts or []]
+        contents.append(types.Content(role="model", parts=parts))
+        results = []
+        for call in (part.function_call for part in parts if part.function_call):
+            result = types.Part.from_function_response(name=call.name, response={"output": weather(call.args["city"])})
+            result.function_response.id = call.id
+            results.append(result)
+        contents.append(types.Content(role="user", parts=results))
+        return parts, "".join(answer.text or "" for answer in self.ask(contents, tools=[TOOL], **options))
+
+    def tools(self) -> None:
+        parts, last = self.loop("tools")
+        same((parts[0].text, parts[1].function_call.name), ("I will look.", "weather"))
+        same(last, ANSWERS["tools"])
+
+    def tools_streamed(self) -> None:
+        same(self.loop("tools", streamed=True)[1], ANSWERS["tools"])
+        same(self.loop("parallel", streamed=True)[1], ANSWERS["parallel"])
+
+    def parallel(self) -> None:
+        same(self.loop("parallel")[1], ANSWERS["parallel"])
+
+    def image(self) -> None:
+        [answer] = self.ask([types.Part.from_bytes(data=PNG, mime_type="image/png"), prompt("image")])
+        same(answer.text, IMAGE)
+
+    def structured(self) -> None:
+        config: Any = {"response_mime_type": "application/json", "response_schema": Place}
+        same(self.ask(prompt("structured"), **config)[0].parsed, Place(city="Paris"))
+        raw = {"response_mime_type": "application/json", "response_json_schema": Place.model_json_schema()}
+        same(Place.model_validate_json(self.ask(prompt("structured"), **raw)[0].text), Place(city="Paris"))
+
+    def thinking(self) -> None:
+        thought = types.ThinkingConfig(include_thoughts=True, thinking_level=types.ThinkingLevel.HIGH)
+        for streamed in (False, True):
+            parts, last = self.loop("thinking", streamed=streamed, thinking_config=thought)
+            same("".join(part.text or "" for part in parts if part.thought), THOUGHT)
+            if self.upstream == "chat":  # its thoughts have no seal
+                self.note_thought(last, None)
+            else:
+                same(last, ANSWERS["thinking"])
+
+    def errors(self) -> None:
+        for status in STATUSES:
+            try:
+                self.ask(prompt(f"err{status}"))
+                raise AssertionError(f"no error for {status}")
+            except errors.APIError as error:
+                same(error.code, status)
+                said(error)
+
+    def broken(self) -> None:
+        for play in ("cut", "midfail"):
+            try:
+                pieces = self.ask(prompt(play), streamed=True)
+            except Exception as error:  # of the SDK's or of its HTTP client
+                if play == "midfail":
+                    said(error)
+                continue
+            raise AssertionError(f"{play}: a clean end: {pieces[-1]}")
+
+    def cancelled(self) -> None:
+        run, asked = slow()
+        sdk = self.sdk()
+        stream = sdk.models.generate_content_stream(model=self.model, contents=asked)
+        next(piece for piece in stream if piece.text)
+        stream.close()
+        sdk.close()
+        self.left(run)
+
+
+CLIENTS = (Google,)
