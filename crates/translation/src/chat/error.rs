@@ -28,8 +28,9 @@ pub(super) fn read_fields<'b>(kind: ErrorKind, fields: &Fields<'b>) -> NeutralEr
     let error = inner.as_ref().unwrap_or(fields);
     let code = error.get("code").map(plain).or_else(|| error.text("type"));
     let named = [code.as_deref(), error.text("type").as_deref()].into_iter().flatten().find_map(kind_of);
-    // The most general type says less than a status.
-    let named = named.filter(|named| *named != ErrorKind::InvalidRequest || kind == ErrorKind::Server);
+    // The most general types say less than a status.
+    let is_general = matches!(named, Some(ErrorKind::InvalidRequest | ErrorKind::Server));
+    let named = named.filter(|_| !is_general || kind == ErrorKind::Server);
     let code = error.get("code").filter(|raw| json::is_text(raw)).and_then(json::text);
     let message = words.or_else(|| message(error)).unwrap_or(Cow::Borrowed("the server gave no reason"));
     NeutralError { kind: named.unwrap_or(kind), message, code, param: error.text("param") }

@@ -36,6 +36,10 @@ fn errors_are_read_in_every_shape() {
         read_error(413, r#"{"error":{"message":"m","type":"invalid_request_error"}}"#),
         own(ErrorKind::TooLarge, "m", None)
     );
+    assert_eq!(
+        read_error(529, r#"{"error":{"message":"m","type":"server_error","param":null,"code":null}}"#),
+        own(ErrorKind::Overloaded, "m", None)
+    );
     assert_eq!(read_error(500, "oops"), own(ErrorKind::Server, "oops", None));
     for page in ["<html><body>nginx</body></html>", "", "[1]"] {
         let (kind, message, _) = read_error(502, page);
