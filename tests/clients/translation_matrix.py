@@ -117,7 +117,7 @@ def main() -> int:
             cells += node.result()
     failed = [cell for cell in cells if cell.failed]
     for cell in failed:
-        print(f"FAILED: {cell.client} -> {cell.upstream}: {cell.capability}: {cell.problem[:600]}")
+        print(f"FAILED: {cell.client} -> {cell.upstream}: {cell.capability}: {cell.problem[:600] or 'holds again'}")
     print(f"{len(cells) - len(failed)} of {len(cells)} cells hold, in {time.monotonic() - began:.0f} s")
     if options.clients:
         return bool(failed)

@@ -13,7 +13,7 @@ import pydantic
 from translation.plays import DEGREES, THOUGHT, WITHOUT, WORDS
 
 CAPABILITIES = tuple(
-    "text stream tools tools_streamed parallel image structured thinking errors broken cancelled".split()
+    "text stream tools tools_streamed parallel image structured thinking moved errors broken cancelled".split()
 )
 UPSTREAMS = ("chat", "responses", "messages", "gemini")
 KEY = "key-of-the-client"
@@ -30,6 +30,7 @@ PARAMETERS = {
 ANSWERS = {
     "tools": "It is 18 degrees in Paris.",
     "thinking": "It is 18 degrees in Paris.",
+    "moved": "It is 18 degrees in Paris.",
     "parallel": "Paris has 18 degrees, Rome has 24 degrees.",
 }
 STATUSES = (400, 401, 429, 500, 529)
@@ -53,6 +54,10 @@ class Client:
         self.url, self.vendors, self.upstream = url, vendors, upstream
         self.model = f"{self.prefix}-to-{upstream}"
         self.notes: list[str] = []
+
+    def model_after(self) -> str:
+        """Returns the model of the next upstream: a loop that began at this one goes on there."""
+        return f"{self.prefix}-to-{UPSTREAMS[UPSTREAMS.index(self.upstream) - 1]}"
 
     def note_thought(self, answer: str, thought: str | None) -> None:
         """Compares the end of a loop with a thought; says where the SDK itself lost the thought."""

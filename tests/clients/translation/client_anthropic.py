@@ -67,7 +67,7 @@ class Messages(Client):
             ("end_turn", 20, 60, 40),
         )
 
-    def loop(self, play: str, **options: Any) -> tuple[Any, Any]:
+    def loop(self, play: str, then: Any = None, **options: Any) -> tuple[Any, Any]:
         messages: list[Any] = [{"role": "user", "content": prompt(play)}]
         first = self.turn(messages, **options)
         messages.append({"role": "assistant", "content": first.content})
@@ -77,7 +77,7 @@ class Messages(Client):
             if block.type == "tool_use"
         ]
         messages.append({"role": "user", "content": results})
-        return first, self.turn(messages, **options)
+        return first, self.turn(messages, **{**options, **(then or {})})
 
     def turn(self, messages: list[Any], streamed: bool = False, **options: Any) -> Any:
         arguments: Any = {"model": self.model, "messages": messages, "tools": [TOOL], "max_tokens": 4000, **options}
@@ -122,6 +122,12 @@ class Messages(Client):
                     self.note_thought(last.content[0].text, None)
                 else:
                     same(last.content[-1].text, ANSWERS["thinking"])
+
+    def moved(self) -> None:
+        for thought in ({"type": "enabled", "budget_tokens": 2000}, {"type": "adaptive"}):
+            effort = {"output_config": {"effort": "high"}} if thought["type"] == "adaptive" else {}
+            _, last = self.loop("moved", then={"model": self.model_after()}, thinking=thought, **effort)
+            same(last.content[-1].text, ANSWERS["moved"])
 
     def errors(self) -> None:
         for status in STATUSES:

@@ -40,15 +40,17 @@ class Google(Client):
             api_key=KEY, vertexai=False, http_options=types.HttpOptions(base_url=self.url, timeout=30000)
         )
 
-    def ask(self, contents: Any, *, streamed: bool = False, **config: Any) -> list[Any]:
+    def ask(self, contents: Any, *, streamed: bool = False, model: str = "", **config: Any) -> list[Any]:
         """Returns the whole answer, or its pieces."""
         options = types.GenerateContentConfig(
             automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True), **config
         )
         sdk = self.sdk()
         if streamed:
-            return list(sdk.models.generate_content_stream(model=self.model, contents=contents, config=options))
-        return [sdk.models.generate_content(model=self.model, contents=contents, config=options)]
+            return list(
+                sdk.models.generate_content_stream(model=model or self.model, contents=contents, config=options)
+            )
+        return [sdk.models.generate_content(model=model or self.model, contents=contents, config=options)]
 
     def text(self) -> None:
         [answer] = self.ask(prompt("text"), system_instruction="Be brief.", max_output_tokens=500)
@@ -62,7 +64,7 @@ class Google(Client):
         last = pieces[-1]
         same((last.candidates[0].finish_reason, last.usage_metadata.prompt_token_count), (types.FinishReason.STOP, 100))
 
-    def loop(self, play: str, **options: Any) -> tuple[list[types.Part], str]:
+    def loop(self, play: str, then: Any = None, **options: Any) -> tuple[list[types.Part], str]:
         contents: list[types.Content] = [types.Content(role="user", parts=[types.Part(text=prompt(play))])]
         answers = self.ask(contents, tools=[TOOL], **options)
         parts = [part for answer in answers for part in answer.candidates[0].content.parts or []]
@@ -73,7 +75,9 @@ class Google(Client):
             result.function_response.id = call.id
             results.append(result)
         contents.append(types.Content(role="user", parts=results))
-        return parts, "".join(answer.text or "" for answer in self.ask(contents, tools=[TOOL], **options))
+        return parts, "".join(
+            answer.text or "" for answer in self.ask(contents, tools=[TOOL], **{**options, **(then or {})})
+        )
 
     def tools(self) -> None:
         parts, last = self.loop("tools")
@@ -106,6 +110,11 @@ class Google(Client):
                 self.note_thought(last, None)
             else:
                 same(last, ANSWERS["thinking"])
+
+    def moved(self) -> None:
+        thought = types.ThinkingConfig(include_thoughts=True, thinking_level=types.ThinkingLevel.HIGH)
+        _, last = self.loop("moved", then={"model": self.model_after()}, thinking_config=thought)
+        same(last, ANSWERS["moved"])
 
     def errors(self) -> None:
         for status in STATUSES:

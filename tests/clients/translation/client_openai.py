@@ -94,7 +94,7 @@ class Chat(OpenAI):
         same((chunks[-1].choices, chunks[-1].usage.prompt_tokens, chunks[-1].usage.completion_tokens), ([], 100, 20))
         same([c.choices[0].finish_reason for c in chunks if c.choices and c.choices[0].finish_reason], ["stop"])
 
-    def loop(self, play: str, **options: Any) -> tuple[Any, Any]:
+    def loop(self, play: str, then: Any = None, **options: Any) -> tuple[Any, Any]:
         """Returns the turn with the calls, and the last."""
         messages: list[Any] = [{"role": "user", "content": prompt(play)}]
         first = self.turn(messages, **options)
@@ -102,7 +102,7 @@ class Chat(OpenAI):
         for call in first.tool_calls:
             content = weather(json.loads(call.function.arguments)["city"])
             messages.append({"role": "tool", "tool_call_id": call.id, "content": content})
-        return first, self.turn(messages, **options)
+        return first, self.turn(messages, **{**options, **(then or {})})
 
     def turn(self, messages: list[Any], streamed: bool = False, **options: Any) -> Any:
         arguments: Any = {"model": self.model, "messages": messages, "tools": [CHAT_TOOL], **options}
@@ -147,6 +147,10 @@ class Chat(OpenAI):
             same(last.content, ANSWERS["thinking"])
             same(first.reasoning_content, THOUGHT)
 
+    def moved(self) -> None:
+        _, last = self.loop("moved", then={"model": self.model_after()}, reasoning_effort="high")
+        same(last.content, ANSWERS["moved"])
+
     def cancelled(self) -> None:
         run, asked = slow()
         with self.create("slow", messages=[{"role": "user", "content": asked}], stream=True) as stream:
@@ -177,7 +181,7 @@ class Responses(OpenAI):
         same((events[0].type, events[-1].type), ("response.created", "response.completed"))
         same((events[-1].response.output_text, events[-1].response.usage.input_tokens), (TEXT, 100))
 
-    def loop(self, play: str, **options: Any) -> tuple[Any, Any]:
+    def loop(self, play: str, then: Any = None, **options: Any) -> tuple[Any, Any]:
         items: list[Any] = [{"role": "user", "content": prompt(play)}]
         first = self.turn(items, **options)
         items += first.output
@@ -185,7 +189,7 @@ class Responses(OpenAI):
             if call.type == "function_call":
                 output = weather(json.loads(call.arguments)["city"])
                 items.append({"type": "function_call_output", "call_id": call.call_id, "output": output})
-        return first, self.turn(items, **options)
+        return first, self.turn(items, **{**options, **(then or {})})
 
     def turn(self, items: list[Any], streamed: bool = False, **options: Any) -> Any:
         arguments: Any = {"model": self.model, "input": items, "tools": [RESPONSES_TOOL], "store": False, **options}
@@ -229,6 +233,10 @@ class Responses(OpenAI):
                 self.note_thought(last.output_text, None)
             else:
                 same(last.output_text, ANSWERS["thinking"])
+
+    def moved(self) -> None:
+        options: Any = {"reasoning": {"effort": "high", "summary": "auto"}, "include": ["reasoning.encrypted_content"]}
+        same(self.loop("moved", then={"model": self.model_after()}, **options)[1].output_text, ANSWERS["moved"])
 
     def cancelled(self) -> None:
         run, asked = slow()

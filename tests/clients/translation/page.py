@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import pathlib
 
-from translation.cells import Cell
+from translation.cells import KNOWN, Cell
 from translation.checks import CAPABILITIES
 
 HERE = pathlib.Path(__file__).parent
 PAGE = HERE.parents[2] / "docs" / "translation-matrix.md"
+REASONS = list(dict.fromkeys(KNOWN.values()))
 SHOWN = {
     "anthropic", "google-genai", "instructor", "langchain-anthropic", "langchain-openai", "openai", "pydantic-ai-slim",
 }  # fmt: skip
@@ -22,6 +23,7 @@ COLUMNS = {
     "image": "image",
     "structured": "structured output",
     "thinking": "thinking",
+    "moved": "change of vendor",
     "errors": "errors",
     "broken": "broken streams",
     "cancelled": "cancellation",
@@ -48,17 +50,20 @@ LEGEND = """
 | image | a PNG arrives byte for byte with its media type |
 | structured output | a JSON schema, through the SDK's own helper; instructor: by each of its modes |
 | thinking | the thought is shown, and its seal comes back in the loop; (1) the SDK does not send thoughts back, or the upstream does not seal them, and the loop ends without |
+| change of vendor | a loop with thinking that began at this upstream goes on at another one, whose ids and seals are others |
 | errors | 400, 401, 429 with its Retry-After, 500, 529: the SDK's error of that status, with the upstream's words |
 | broken streams | one that is cut and one with an error in the middle do not look whole |
 | cancellation | the client leaves in the middle of a stream, and the upstream sees it |
 
-"-": the SDK has nothing of the kind, or hides what there is to check.
+"-": the SDK has nothing of the kind, or hides what there is to check; or nothing is translated there.
 """
 
 
 def mark(cell: Cell | None) -> str:
     if cell is None:
         return "-"
+    if cell.known:
+        return f"no ({2 + REASONS.index(cell.known)})"
     return "yes (1)" if "without" in cell.notes else "yes"
 
 
@@ -71,13 +76,14 @@ def versions() -> str:
 
 
 def rendered(cells: list[Cell]) -> str:
-    shown = [cell for cell in cells if cell.is_translated]
+    shown = [cell for cell in cells if cell.is_translated or cell.capability == "moved"]
     at = {(cell.client, cell.upstream, cell.capability): cell for cell in shown}
     lines = [f"| SDK | upstream | {' | '.join(COLUMNS.values())} |", "|---" * (len(COLUMNS) + 2) + "|"]
     for client, upstream in dict.fromkeys((cell.client, cell.upstream) for cell in shown):
         marks = [mark(at.get((client, upstream, capability))) for capability in CAPABILITIES]
         lines.append(f"| {client} | {upstream} | {' | '.join(marks)} |")
-    return HEAD + versions() + "\n".join(lines) + "\n" + LEGEND
+    reasons = "".join(f"\n({2 + index}): {reason}.\n" for index, reason in enumerate(REASONS))
+    return HEAD + versions() + "\n".join(lines) + "\n" + LEGEND + reasons
 
 
 def check(cells: list[Cell], *, bless: bool) -> bool:

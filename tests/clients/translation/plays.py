@@ -109,6 +109,18 @@ def thinking(ask: Ask, vendor: Vendor) -> list[Part]:
     return ["It is 18 degrees in Paris." + ("" if ask.sealed_last else WITHOUT)]
 
 
+def moved(ask: Ask, vendor: Vendor) -> list[Part]:
+    """Thinks and calls, or goes on after a model of another vendor: its ids are others, its thoughts are gone."""
+    if not ask.results:
+        return thinking(ask, vendor)
+    [call] = ask.calls
+    demand((call.name, call.arguments) == ("weather", {"city": "Paris"}), f"the call came back as {call}")
+    [(result_of, result)] = ask.results
+    demand(result_of == call.id and DEGREES["Paris"] in result, f"the result of {call} is {result} of {result_of}")
+    demand(ask.sealed_last or not ask.thinks or not ask.wants_seal, "a call came back without its thought")
+    return ["It is 18 degrees in Paris."]
+
+
 def image(ask: Ask, _: Vendor) -> list[Part]:
     demand(len(ask.images) == 1, f"{len(ask.images)} images")
     media, data = ask.images[0]
@@ -136,6 +148,7 @@ PLAYS: dict[str, Callable[[Ask, Vendor], list[Part]]] = {
     "tools": tools,
     "parallel": parallel,
     "thinking": thinking,
+    "moved": moved,
     "image": image,
     "structured": structured,
 }

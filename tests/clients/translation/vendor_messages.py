@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from translation import strict
@@ -23,6 +24,8 @@ def validate(body: dict[str, Any]) -> None:
     strict.validate(strict.MESSAGES, {name: value for name, value in body.items() if name not in sampling})
     thinking = body.get("thinking", {})
     demand(thinking.get("budget_tokens", 0) < body["max_tokens"], "max_tokens must be greater than the budget")
+    ids = [block["id"] for _, block in blocks_of(body) if block["type"] == "tool_use"]
+    demand(all(re.fullmatch("[a-zA-Z0-9_-]+", found) for found in ids), f"ids {ids}")
     previous: list[str] = []
     for message in body["messages"]:
         blocks = message["content"] if isinstance(message["content"], list) else []
@@ -32,6 +35,12 @@ def validate(body: dict[str, Any]) -> None:
             demand(kinds == ["tool_result"] * len(results), "tool results come first in a turn")
             demand(sorted(results) == sorted(previous), f"calls {previous} have results {results}")
         previous = [block["id"] for block in blocks if block["type"] == "tool_use"]
+
+
+def blocks_of(body: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Returns the blocks of all turns, each with its turn's role."""
+    turns = (turn for turn in body["messages"] if isinstance(turn["content"], list))
+    return [(turn["role"], block) for turn in turns for block in turn["content"]]
 
 
 def read(body: dict[str, Any], _: str) -> Ask:

@@ -11,6 +11,8 @@ from translation import strict
 from translation.plays import TOKENS, Ask, Call, Part, Thought, Vendor, demand, play_of
 
 VENDOR = Vendor(("call_Resp0000000000000000001", "call_Resp0000000000000000002"), "gAAAAABresponses-seal==")
+# How the ids of this vendor's calls begin, as no other's do.
+OWN_CALL = "fc_68a1f0own"
 USAGE = {
     "input_tokens": TOKENS["input"],
     "input_tokens_details": {"cached_tokens": TOKENS["cached"], "cache_write_tokens": 0},
@@ -43,7 +45,9 @@ def read(body: dict[str, Any], _: str) -> Ask:
                 ask.calls.append(Call(item["call_id"], item["name"], json.loads(item["arguments"])))
                 ask.sealed_last = reasoned
                 # A call by its id is one with the reasoning before it; a call without an id is one of anybody's.
-                ask.wants_seal = "id" in item and "reasoning.encrypted_content" in (body.get("include") or [])
+                ask.wants_seal = item.get("id", "").startswith(OWN_CALL) and "reasoning.encrypted_content" in (
+                    body.get("include") or []
+                )
             case "function_call_output":
                 ask.results.append((item["call_id"], json.dumps(item["output"])))
             case "reasoning":
@@ -66,7 +70,7 @@ def item_of(part: Part, index: int, body: dict[str, Any]) -> dict[str, Any]:
         item = {"id": f"rs_{index}", "type": "reasoning", "summary": summary}
         sealed = "reasoning.encrypted_content" in (body.get("include") or [])
         return {**item, "encrypted_content": part.seal} if sealed else item
-    call = {"id": f"fc_{index}", "type": "function_call", "call_id": part.id, "name": part.name}
+    call = {"id": f"{OWN_CALL}{index}", "type": "function_call", "call_id": part.id, "name": part.name}
     return {**call, "arguments": json.dumps(part.arguments), "status": "completed"}
 
 

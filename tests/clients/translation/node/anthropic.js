@@ -9,17 +9,17 @@ const user = (content) => [{ role: "user", content }];
 const ask = (context, play, more = {}) =>
   sdk(context).messages.create({ model: context.model, max_tokens: 500, messages: user(prompt(play)), ...more });
 
-async function loop(context, play, { streamed, ...more } = {}) {
+async function loop(context, play, { streamed, after = context.model, ...more } = {}) {
   const messages = user(prompt(play));
-  const turn = async () => {
-    const body = { model: context.model, max_tokens: 4000, messages, tools: [TOOL], ...more };
+  const turn = async (model) => {
+    const body = { model, max_tokens: 4000, messages, tools: [TOOL], ...more };
     return streamed ? sdk(context).messages.stream(body).finalMessage() : sdk(context).messages.create(body);
   };
-  const first = await turn();
+  const first = await turn(context.model);
   messages.push({ role: "assistant", content: first.content });
   const calls = first.content.filter((block) => block.type === "tool_use");
   messages.push(...user(calls.map(({ id, input }) => ({ type: "tool_result", tool_use_id: id, content: weather(input.city) }))));
-  return [first, await turn()];
+  return [first, await turn(after)];
 }
 
 const messages = {
@@ -57,6 +57,10 @@ const messages = {
       if (context.upstream === "chat") noteThought(context, last.content.at(-1).text); // its thoughts have no seal
       else same(last.content.at(-1).text, ANSWERS.thinking);
     }
+  },
+  async moved(context) {
+    const more = { thinking: { type: "enabled", budget_tokens: 2000 }, after: context.after };
+    same((await loop(context, "moved", more))[1].content.at(-1).text, ANSWERS.moved);
   },
   errors: (context) => fails((play) => ask(context, play), (error) => error.status),
   broken: (context) =>

@@ -18,6 +18,7 @@ export const PARAMETERS = {
 export const ANSWERS = {
   tools: "It is 18 degrees in Paris.",
   thinking: "It is 18 degrees in Paris.",
+  moved: "It is 18 degrees in Paris.",
   parallel: "Paris has 18 degrees, Rome has 24 degrees.",
 };
 export const STATUSES = [400, 401, 429, 500, 529];

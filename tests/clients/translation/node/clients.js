@@ -13,6 +13,7 @@ for (const client of [openai, anthropic, google, vercel].flatMap((module) => mod
     for (const capability of capabilities.filter((name) => client[name])) {
       const notes = [];
       const context = { url: PROXY, vendors: VENDORS, upstream, model: `${client.prefix}-to-${upstream}`, notes };
+      context.after = `${client.prefix}-to-${upstreams.at(upstreams.indexOf(upstream) - 1)}`; // where `moved` goes on
       let problem = "";
       try {
         await client[capability](context);

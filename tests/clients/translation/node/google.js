@@ -5,8 +5,8 @@ import { ANSWERS, IMAGE, KEY, PARAMETERS, PNG, TEXT, THOUGHT, breaks, fails, lea
 const TOOLS = [{ functionDeclarations: [{ name: "weather", description: "d", parametersJsonSchema: PARAMETERS }] }];
 const PLACE = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
 const models = ({ url }) => new GoogleGenAI({ apiKey: KEY, vertexai: false, httpOptions: { baseUrl: url } }).models;
-const ask = (context, contents, config = {}) => models(context).generateContent({ model: context.model, contents, config });
-const stream = (context, contents, config = {}) => models(context).generateContentStream({ model: context.model, contents, config });
+const ask = (context, contents, config = {}, model = context.model) => models(context).generateContent({ model, contents, config });
+const stream = (context, contents, config = {}, model = context.model) => models(context).generateContentStream({ model, contents, config });
 const user = (parts) => [{ role: "user", parts }];
 
 async function all(pieces) {
@@ -15,17 +15,17 @@ async function all(pieces) {
   return found;
 }
 
-async function loop(context, play, { streamed, ...more } = {}) {
+async function loop(context, play, { streamed, after = context.model, ...more } = {}) {
   const contents = user([{ text: prompt(play) }]);
-  const turn = () => {
+  const turn = (model) => {
     const config = { tools: TOOLS, ...more };
-    return streamed ? all(stream(context, contents, config)) : ask(context, contents, config).then((answer) => [answer]);
+    return streamed ? all(stream(context, contents, config, model)) : ask(context, contents, config, model).then((answer) => [answer]);
   };
-  const parts = (await turn()).flatMap((answer) => answer.candidates[0].content?.parts ?? []);
+  const parts = (await turn(context.model)).flatMap((answer) => answer.candidates[0].content?.parts ?? []);
   contents.push({ role: "model", parts });
   const calls = parts.flatMap((part) => part.functionCall ?? []);
   contents.push(...user(calls.map(({ id, name, args }) => ({ functionResponse: { id, name, response: { output: weather(args.city) } } }))));
-  const texts = (await turn()).flatMap((answer) => answer.candidates[0].content?.parts ?? []).filter((part) => !part.thought);
+  const texts = (await turn(after)).flatMap((answer) => answer.candidates[0].content?.parts ?? []).filter((part) => !part.thought);
   return [parts, texts.map((part) => part.text ?? "").join("")];
 }
 
@@ -63,6 +63,10 @@ const gemini = {
       if (context.upstream === "chat") noteThought(context, last); // its thoughts have no seal
       else same(last, ANSWERS.thinking);
     }
+  },
+  async moved(context) {
+    const more = { thinkingConfig: { includeThoughts: true, thinkingLevel: "HIGH" }, after: context.after };
+    same((await loop(context, "moved", more))[1], ANSWERS.moved);
   },
   errors: (context) => fails((play) => ask(context, prompt(play)), (error) => error.status),
   broken: (context) => breaks(async (play) => (await all(stream(context, prompt(play)))).at(-1)),

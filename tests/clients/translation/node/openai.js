@@ -14,19 +14,19 @@ const user = (content) => [{ role: "user", content }];
 const ask = (context, play, more = {}) =>
   sdk(context).chat.completions.create({ model: context.model, messages: user(prompt(play)), ...more });
 
-async function loop(context, play, { streamed, ...more } = {}) {
+async function loop(context, play, { streamed, after = context.model, ...more } = {}) {
   const messages = user(prompt(play));
-  const turn = async () => {
-    const body = { model: context.model, messages, tools: [CHAT_TOOL], ...more };
+  const turn = async (model) => {
+    const body = { model, messages, tools: [CHAT_TOOL], ...more };
     if (streamed) return (await sdk(context).chat.completions.stream(body).finalChatCompletion()).choices[0].message;
     return (await sdk(context).chat.completions.create(body)).choices[0].message;
   };
-  const first = await turn();
+  const first = await turn(context.model);
   messages.push(first);
   for (const call of first.tool_calls) {
     messages.push({ role: "tool", tool_call_id: call.id, content: weather(JSON.parse(call.function.arguments).city) });
   }
-  return [first, await turn()];
+  return [first, await turn(after)];
 }
 
 const chat = {
@@ -64,6 +64,9 @@ const chat = {
     same([first.reasoning_content, last.content], [THOUGHT, ANSWERS.thinking]);
     noteThought(context, (await loop(context, "thinking", { reasoning_effort: "high", streamed: true }))[1].content);
   },
+  async moved(context) {
+    same((await loop(context, "moved", { reasoning_effort: "high", after: context.after }))[1].content, ANSWERS.moved);
+  },
   errors: (context) => fails((play) => ask(context, play), (error) => error.status),
   broken: (context) =>
     breaks(async (play) => {
@@ -78,18 +81,18 @@ const chat = {
 const respond = (context, play, more = {}) =>
   sdk(context).responses.create({ model: context.model, input: prompt(play), store: false, ...more });
 
-async function respondedLoop(context, play, { streamed, ...more } = {}) {
+async function respondedLoop(context, play, { streamed, after = context.model, ...more } = {}) {
   const input = user(prompt(play));
-  const turn = async () => {
-    const body = { model: context.model, input, tools: [TOOL], store: false, ...more };
+  const turn = async (model) => {
+    const body = { model, input, tools: [TOOL], store: false, ...more };
     return streamed ? sdk(context).responses.stream(body).finalResponse() : sdk(context).responses.create(body);
   };
-  const first = await turn();
+  const first = await turn(context.model);
   input.push(...first.output);
   for (const call of first.output.filter((item) => item.type === "function_call")) {
     input.push({ type: "function_call_output", call_id: call.call_id, output: weather(JSON.parse(call.arguments).city) });
   }
-  return [first, await turn()];
+  return [first, await turn(after)];
 }
 
 const responses = {
@@ -128,6 +131,10 @@ const responses = {
       if (context.upstream === "chat") noteThought(context, last.output_text); // its thoughts have no seal
       else same(last.output_text, ANSWERS.thinking);
     }
+  },
+  async moved(context) {
+    const more = { reasoning: { effort: "high", summary: "auto" }, include: ["reasoning.encrypted_content"], after: context.after };
+    same((await respondedLoop(context, "moved", more))[1].output_text, ANSWERS.moved);
   },
   errors: (context) => fails((play) => respond(context, play), (error) => error.status),
   broken: (context) =>
