@@ -24,16 +24,24 @@ pub(super) fn clean(
     let fields = Fields::of_document(body).map_err(|error| malformed(&error.to_string()))?;
     let model = fields.get("model").ok_or_else(|| malformed("no model"))?;
     let turns = fields.get("messages").ok_or_else(|| malformed("no messages"))?;
-    let mut edits = [(place_in(body, model), Vec::new()), (place_in(body, turns), clean_turns(turns, losses))];
-    write_value(&mut edits[0].1, target.model);
-    let is_model_first = edits[0].0.start < edits[1].0.start;
+    let turns_cleaned = clean_turns(turns, losses);
+    let mut edits = vec![(place_in(body, turns), turns_cleaned.text)];
+    if let Some(thinking) = fields.get("thinking").filter(|raw| turns_cleaned.is_loop_without_thought && is_manual(raw))
+    {
+        losses.changed(Field::Thinking, "disabled");
+        edits.push((place_in(body, thinking), br#"{"type":"disabled"}"#.to_vec()));
+    }
+    let model_place = place_in(body, model);
+    let mut name = Vec::new();
+    write_value(&mut name, target.model);
+    edits.push((model_place.clone(), name));
     edits.sort_by_key(|(place, _)| place.start);
     let mut out = Vec::with_capacity(body.len());
     let mut model_span = 0..0;
     let mut at = 0;
-    for (index, (place, text)) in edits.iter().enumerate() {
+    for (place, text) in &edits {
         out.extend_from_slice(&body[at..place.start]);
-        if (index == 0) == is_model_first {
+        if *place == model_place {
             model_span = out.len()..out.len() + text.len();
         }
         out.extend_from_slice(text);
@@ -49,12 +57,25 @@ fn place_in(body: &[u8], value: &RawValue) -> Range<usize> {
     start..start + value.get().len()
 }
 
-fn clean_turns(turns: &RawValue, losses: &mut LossReport) -> Vec<u8> {
-    let Some(list) = json::list(turns) else { return turns.get().as_bytes().to_vec() };
+/// Turns without the thoughts of others.
+struct CleanedTurns {
+    text: Vec<u8>,
+    /// Whether the last turn of the assistant calls tools and begins with no thought any more.
+    is_loop_without_thought: bool,
+}
+
+fn clean_turns(turns: &RawValue, losses: &mut LossReport) -> CleanedTurns {
+    let as_is = || CleanedTurns { text: turns.get().as_bytes().to_vec(), is_loop_without_thought: false };
+    let Some(list) = json::list(turns) else { return as_is() };
     let mut kept = Vec::with_capacity(list.len());
     let mut is_changed = false;
+    let mut is_loop_without_thought = false;
     for turn in list {
-        match clean_turn(turn) {
+        let cleaned = clean_turn(turn);
+        if is_assistants(turn) {
+            is_loop_without_thought = matches!(&cleaned, CleanTurn::Changed(text) if calls_without_thought(text));
+        }
+        match cleaned {
             CleanTurn::AsIs => kept.push(turn.get().to_owned()),
             CleanTurn::Changed(text) => {
                 losses.dropped(Field::Thinking);
@@ -68,7 +89,32 @@ fn clean_turns(turns: &RawValue, losses: &mut LossReport) -> Vec<u8> {
             }
         }
     }
-    if is_changed { format!("[{}]", kept.join(",")).into_bytes() } else { turns.get().as_bytes().to_vec() }
+    if !is_changed {
+        return as_is();
+    }
+    CleanedTurns { text: format!("[{}]", kept.join(",")).into_bytes(), is_loop_without_thought }
+}
+
+/// Tells whether a request thinks by a budget: Anthropic's models then refuse calls that no thought of theirs precedes.
+fn is_manual(thinking: &RawValue) -> bool {
+    kind_of(thinking).as_deref() == Some("enabled")
+}
+
+fn kind_of(value: &RawValue) -> Option<Cow<'_, str>> {
+    Fields::of(value)?.text("type")
+}
+
+fn is_assistants(turn: &RawValue) -> bool {
+    Fields::of(turn).and_then(|fields| fields.text("role")).as_deref() == Some("assistant")
+}
+
+/// Tells whether a turn calls tools and does not begin with a thought.
+fn calls_without_thought(turn: &str) -> bool {
+    let Ok(turn) = serde_json::from_str::<&RawValue>(turn) else { return false };
+    let blocks = Fields::of(turn).and_then(|fields| json::list(fields.get("content")?)).unwrap_or_default();
+    let kinds: Vec<_> = blocks.into_iter().filter_map(kind_of).collect();
+    kinds.iter().any(|kind| kind == "tool_use")
+        && !matches!(kinds.first().map(|kind| &**kind), Some("thinking" | "redacted_thinking"))
 }
 
 /// A turn without the thoughts of others.

@@ -71,3 +71,26 @@ fn citations_of_other_vendors_are_taken_out_of_texts() {
         assert_eq!(String::from_utf8(cleaned.body).expect("text"), body(&after));
     }
 }
+
+#[test]
+fn manual_thinking_is_off_where_the_thought_before_the_last_calls_was_anothers() {
+    let foreign = Sealed::new(DialectFamily::Gemini, "AAAA").to_field(DialectFamily::Messages).into_owned();
+    let cleaned = |thinking: &str, signature: &str| {
+        let body = format!(
+            r#"{{"thinking":{thinking},"model":"m","messages":[{{"role":"user","content":"q"}},{{"role":"assistant","content":[{{"type":"thinking","thinking":"h","signature":"{signature}"}},{{"type":"tool_use","id":"t","name":"f","input":{{}}}}]}},{{"role":"user","content":[{{"type":"tool_result","tool_use_id":"t"}}]}}]}}"#
+        );
+        let cleaned = SAME.request(body.as_bytes(), &TARGET).expect("a request");
+        let text = String::from_utf8(cleaned.body).expect("text");
+        assert_eq!(text[cleaned.model_span], *"\"claude-opus-5\"");
+        (text.split(r#","model""#).next().expect("a beginning").to_owned(), cleaned.losses.to_string())
+    };
+
+    let manual = r#"{"type":"enabled","budget_tokens":2000}"#;
+    let adaptive = r#"{"type":"adaptive"}"#;
+    let begins = |thinking: &str| format!(r#"{{"thinking":{thinking}"#);
+    let off = begins(r#"{"type":"disabled"}"#);
+    assert_eq!(cleaned(manual, &foreign), (off, "dropped=thinking; changed=thinking".to_owned()));
+    // Thinking that the model itself decides on demands nothing of its history.
+    assert_eq!(cleaned(adaptive, &foreign), (begins(adaptive), "dropped=thinking".to_owned()));
+    assert_eq!(cleaned(manual, "EqQB"), (begins(manual), String::new()));
+}
