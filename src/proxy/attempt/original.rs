@@ -13,7 +13,7 @@ use pointsman_core::prompt::state::{
 };
 use pointsman_core::prompt::{BodyEdits, Dialect, Prompt, google_settings};
 use pointsman_core::usage::UsageEvent;
-use pointsman_translation::TranslationRefusal;
+use pointsman_translation::{DialectFamily, Translation, TranslationRefusal, TranslationTarget};
 use serde_json::Value;
 
 use super::translated::AttemptTranslation;
@@ -334,12 +334,22 @@ impl OriginalBody {
         let edits =
             if self.asks_by_default(target) { target.asking_edits() } else { target.edits(self.dialect, self.stream) };
         let (body, model_span) = self.unsealed_for(target);
-        let (body, model_span) = if self.carries_seals {
-            without_carried_seals(&body, self.dialect, model_span)
-        } else {
-            (body, model_span)
-        };
+        let (body, model_span) =
+            if self.carries_seals { self.cleaned(body, model_span, target) } else { (body, model_span) };
         fit.and(edits).apply(&body, model_span, &self.dialect.model_in_body(&target.upstream_name))
+    }
+
+    /// Returns a body without the seals that a translation has carried in it. Anthropic's API has rules for a history
+    /// without its thoughts, which the translation knows.
+    fn cleaned(&self, body: Bytes, model_span: Range<usize>, target: &Deployment) -> (Bytes, Range<usize>) {
+        let own = DialectFamily::Messages;
+        if self.dialect.family() == Some(own) && !self.dialect.only_counts() {
+            let to = TranslationTarget { model: &target.upstream_name, max_output: None };
+            if let Ok(cleaned) = (Translation { client: own, upstream: own }).request(&body, &to) {
+                return (cleaned.body.into(), cleaned.model_span);
+            }
+        }
+        without_carried_seals(&body, self.dialect, model_span)
     }
 
     /// Returns the body without what is sealed in it and not `target`'s provider's, and where its model stands then.
