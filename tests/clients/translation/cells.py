@@ -8,14 +8,10 @@ from dataclasses import dataclass, field
 # named here no more.
 BOUND = "a signed thought binds the loop to its provider, as a stored conversation does"
 UNSEALED = "the call has no signature, as the model that made it signs nothing, and goes on without one"
-MANUAL = "the foreign thought is taken out, and manual thinking stays on, which wants one before a call"
 KNOWN = {
     ("anthropic (Python)", "messages", "moved"): BOUND,
-    ("anthropic (Python)", "gemini", "moved"): MANUAL,
     ("@anthropic-ai/sdk (Node)", "messages", "moved"): BOUND,
-    ("@anthropic-ai/sdk (Node)", "gemini", "moved"): MANUAL,
     ("google-genai (Python)", "chat", "moved"): UNSEALED,
-    ("google-genai (Python)", "gemini", "moved"): BOUND,
     ("@google/genai (Node)", "chat", "moved"): UNSEALED,
     ("@google/genai (Node)", "gemini", "moved"): BOUND,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 from typing import Any
 
 import anthropic
@@ -34,6 +35,11 @@ KINDS = {
 }
 
 
+@functools.cache
+def sdk_of(url: str) -> anthropic.Anthropic:
+    return anthropic.Anthropic(base_url=url, api_key=KEY, max_retries=0, timeout=30)
+
+
 class Messages(Client):
     """Messages."""
 
@@ -42,8 +48,8 @@ class Messages(Client):
     own = "messages"
     prefix = "claude"
 
-    def sdk(self) -> anthropic.Anthropic:
-        return anthropic.Anthropic(base_url=self.url, api_key=KEY, max_retries=0, timeout=30)
+    def sdk(self) -> Any:
+        return sdk_of(self.url)
 
     def create(self, play: str, **options: Any) -> Any:
         messages: Any = options.pop("messages", None) or [{"role": "user", "content": prompt(play)}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from google import genai
@@ -27,6 +28,11 @@ from translation.plays import TEXT, THOUGHT
 TOOL = types.Tool(function_declarations=[types.FunctionDeclaration(name="weather", parameters_json_schema=PARAMETERS)])
 
 
+@functools.cache
+def sdk_of(url: str) -> genai.Client:
+    return genai.Client(api_key=KEY, vertexai=False, http_options=types.HttpOptions(base_url=url, timeout=30000))
+
+
 class Google(Client):
     """generateContent and streamGenerateContent."""
 
@@ -35,10 +41,8 @@ class Google(Client):
     own = "gemini"
     prefix = "gemini-3"
 
-    def sdk(self) -> genai.Client:
-        return genai.Client(
-            api_key=KEY, vertexai=False, http_options=types.HttpOptions(base_url=self.url, timeout=30000)
-        )
+    def sdk(self) -> Any:
+        return sdk_of(self.url)
 
     def ask(self, contents: Any, *, streamed: bool = False, model: str = "", **config: Any) -> list[Any]:
         """Returns the whole answer, or its pieces."""
@@ -137,7 +141,7 @@ class Google(Client):
 
     def cancelled(self) -> None:
         run, asked = slow()
-        sdk = self.sdk()
+        sdk = sdk_of.__wrapped__(self.url)  # one of its own: only its end ends the stream
         stream = sdk.models.generate_content_stream(model=self.model, contents=asked)
         next(piece for piece in stream if piece.text)
         stream.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 from typing import Any
 
@@ -37,13 +38,18 @@ KINDS: dict[int, type[openai.APIStatusError]] = {
 }
 
 
+@functools.cache
+def sdk_of(url: str) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0, timeout=30)
+
+
 class OpenAI(Client):
     """What both APIs of the SDK share."""
 
     package = "openai"
 
-    def sdk(self) -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=KEY, max_retries=0, timeout=30)
+    def sdk(self) -> Any:
+        return sdk_of(self.url)
 
     def create(self, play: str, **options: Any) -> Any:
         raise NotImplementedError

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from collections.abc import Coroutine
 from typing import Any
 
+import anthropic
+import openai
 from pydantic_ai import Agent, BinaryContent, ModelHTTPError
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
@@ -15,6 +18,17 @@ from pydantic_ai.providers.openai import OpenAIProvider
 
 from translation.checks import ANSWERS, IMAGE, KEY, PNG, STATUSES, Client, Place, prompt, said, same, slow, weather
 from translation.plays import TEXT
+
+
+@functools.cache
+def openai_provider(url: str) -> OpenAIProvider:
+    return OpenAIProvider(openai_client=openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0))
+
+
+@functools.cache
+def anthropic_provider(url: str) -> AnthropicProvider:
+    client = anthropic.AsyncAnthropic(base_url=url, api_key=KEY, max_retries=0)
+    return AnthropicProvider(anthropic_client=client)
 
 
 class PydanticAI(Client):
@@ -108,10 +122,8 @@ class Chat(PydanticAI):
     def llm(self) -> OpenAIChatModel:
         return OpenAIChatModel(self.model, provider=self.provider())
 
-    def provider(self) -> OpenAIProvider:
-        import openai
-
-        return OpenAIProvider(openai_client=openai.AsyncOpenAI(base_url=f"{self.url}/v1", api_key=KEY, max_retries=0))
+    def provider(self) -> Any:
+        return openai_provider(self.url)
 
 
 class Responses(Chat):
@@ -139,10 +151,7 @@ class Anthropic(PydanticAI):
     thinks: Any = {"anthropic_thinking": {"type": "enabled", "budget_tokens": 2000}, "max_tokens": 4000}  # noqa: RUF012
 
     def llm(self) -> AnthropicModel:
-        import anthropic
-
-        client = anthropic.AsyncAnthropic(base_url=self.url, api_key=KEY, max_retries=0)
-        return AnthropicModel(self.model, provider=AnthropicProvider(anthropic_client=client))
+        return AnthropicModel(self.model, provider=anthropic_provider(self.url))
 
 
 CLIENTS = (Chat, Responses, Anthropic)
