@@ -47,10 +47,10 @@ LEGEND = """
 | stream | the same, put together by the SDK |
 | tool loop | a tool is asked for, its result comes back under the right id, the answer ends the loop; also with streams |
 | parallel tools | two calls of one tool in one turn, each with its own result |
-| image | a PNG arrives byte for byte with its media type |
+| image | a PNG arrives with its media type and its size |
 | structured output | a JSON schema, through the SDK's own helper; instructor: by each of its modes |
-| thinking | the thought is shown, and its seal comes back in the loop; (1) the SDK does not send thoughts back, or the upstream does not seal them, and the loop ends without |
-| change of vendor | a loop with thinking that began at this upstream goes on at another one, whose ids and seals are others |
+| thinking | the thought is shown where the SDK has a place for it, and its seal comes back in the loop; (1) the SDK does not send thoughts back, or the upstream does not seal them, and the loop ends without |
+| change of vendor | a loop with thinking that began at this upstream goes on at another, whose ids and seals are others: chat at gemini, responses at chat, messages at responses, gemini at messages |
 | errors | 400, 401, 429 with its Retry-After, 500, 529: the SDK's error of that status, with the upstream's words |
 | broken streams | one that is cut and one with an error in the middle do not look whole |
 | cancellation | the client leaves in the middle of a stream, and the upstream sees it |
