@@ -9,3 +9,4 @@ pub use crate::sealed;
 pub(crate) mod sequence;
 pub mod tool_id;
 pub mod tool_name;
+pub(crate) mod web_search;

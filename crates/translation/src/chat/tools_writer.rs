@@ -7,10 +7,11 @@ use serde_json::value::RawValue;
 use super::object::{self, ObjectWriter};
 use super::request_writer::is_own;
 use crate::conversion::client_tool::ClientTool;
+use crate::conversion::web_search::SearchRules;
 use crate::conversion::{custom_tool, schema, tool_name};
 use crate::family::DialectFamily;
 use crate::loss::{Field, LossReport};
-use crate::neutral::{NeutralRequest, Tool, ToolChoice, ToolKind};
+use crate::neutral::{NeutralRequest, ServerTool, Tool, ToolChoice, ToolKind};
 
 /// A function as the API has it.
 struct FunctionTool<'f> {
@@ -138,10 +139,30 @@ fn web_search(tool: &Tool<'_>, object: &mut ObjectWriter<'_>, losses: &mut LossR
         object.raw("web_search_options", server.raw.get());
     } else if server.kind.starts_with("web_search") || server.kind == "googleSearch" || server.kind == "google_search" {
         losses.changed(Field::ServerTools, format!("{} as web_search_options", server.kind));
-        object.object("web_search_options").end();
+        write_search_options(server, object, losses);
     } else {
         losses.refused(Field::ServerTools, &*server.kind);
     }
+}
+
+fn write_search_options(server: &ServerTool<'_>, object: &mut ObjectWriter<'_>, losses: &mut LossReport) {
+    let rules = SearchRules::of(server.raw);
+    rules.note_lost(&["allowed_domains"], losses);
+    let mut options = object.object("web_search_options");
+    if let Some(size) = rules.context_size {
+        options.raw("search_context_size", size.get());
+    }
+    if let Some(place) = rules.location {
+        let mut location = options.object("user_location");
+        location.field("type", "approximate");
+        let mut fields = location.object("approximate");
+        for (name, raw) in place.iter().filter(|(name, _)| *name != "type") {
+            fields.raw(name, raw.get());
+        }
+        fields.end();
+        location.end();
+    }
+    options.end();
 }
 
 fn rules(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, losses: &mut LossReport) {

@@ -214,7 +214,12 @@ impl TurnsWriter<'_> {
         let mut sorted = AssistantParts::default();
         for part in parts {
             match &part.body {
-                PartBody::ToolCall(_) => sorted.calls.push(part),
+                PartBody::ToolCall(_) => {
+                    if part.cache.is_some() {
+                        self.losses.changed(Field::CacheMarks, "implicit caching");
+                    }
+                    sorted.calls.push(part);
+                }
                 PartBody::Refusal(refusal) => sorted.refusal = Some(Cow::Borrowed(refusal)),
                 PartBody::Thinking(thought) => {
                     let maker = thought.sealed.as_ref().map(|seal| seal.maker);

@@ -8,6 +8,7 @@ use super::members::{JsonElements, JsonMembers, push_texts};
 use crate::conversion::client_tool::ClientTool;
 use crate::conversion::custom_tool;
 use crate::conversion::schema::not_followed_by_google;
+use crate::conversion::web_search::SearchRules;
 use crate::json::Fields;
 use crate::loss::{Field, LossReport};
 use crate::neutral::{NeutralRequest, ServerTool, Tool, ToolChoice, ToolKind};
@@ -140,6 +141,8 @@ fn server_tool(server: &ServerTool<'_>, elements: &mut JsonElements<'_>, losses:
         (&*server.kind, server.raw.get())
     } else if server.kind.starts_with("web_search") {
         losses.changed(Field::ServerTools, format!("{}: googleSearch", server.kind));
+        let rules = ["search_context_size", "allowed_domains", "user_location"];
+        SearchRules::of(server.raw).note_lost(&rules, losses);
         ("googleSearch", "{}")
     } else {
         losses.refused(Field::ServerTools, &*server.kind);

@@ -65,7 +65,10 @@ fn write_output(
     losses: &mut LossReport,
 ) {
     let schema = match &request.output {
-        Some(OutputFormat::Schema { schema, strict, .. }) => {
+        Some(OutputFormat::Schema { schema, strict, description, .. }) => {
+            if description.is_some() {
+                losses.changed(Field::OutputFormat, "no description beside the schema");
+            }
             if *strict == Some(false) {
                 losses.changed(Field::OutputFormat, "strict");
             }

@@ -6,6 +6,7 @@ use super::block_writer::BlockWriting;
 use super::object::{FieldWriter, write_list, write_value};
 use super::tool_names;
 use crate::conversion::custom_tool;
+use crate::conversion::web_search::SearchRules;
 use crate::json::Fields;
 use crate::loss::{Field, LossReport};
 use crate::neutral::{NeutralRequest, ServerTool, Tool, ToolChoice, ToolKind};
@@ -35,7 +36,9 @@ fn offered<'r, 'b>(request: &'r NeutralRequest<'b>, losses: &mut LossReport) -> 
         }
         _ => None,
     };
-    let is_allowed = |tool: &&Tool<'_>| allowed.is_none_or(|names| names.contains(&tool.name));
+    // The search of chat completions is an option of the request, beside the tools.
+    let is_option = |tool: &Tool<'_>| matches!(&tool.kind, ToolKind::Server(own) if own.kind == "web_search_options");
+    let is_allowed = |tool: &&Tool<'_>| allowed.is_none_or(|names| names.contains(&tool.name)) || is_option(tool);
     let mut tools: Vec<_> = request.tools.iter().filter(is_allowed).collect();
     tools.retain(|tool| match &tool.kind {
         ToolKind::Server(server) if !is_web_search(&server.kind) => {
@@ -103,15 +106,15 @@ fn write_web_search(out: &mut Vec<u8>, server: &ServerTool<'_>, losses: &mut Los
         return;
     }
     losses.changed(Field::ServerTools, format!("{}: web_search_20250305", server.kind));
-    let fields = Fields::of(server.raw).unwrap_or_default();
+    let rules = SearchRules::of(server.raw);
+    rules.note_lost(&["search_context_size"], losses);
     let mut object = FieldWriter::of_type(out, "web_search_20250305");
     object.word("name", "web_search");
-    if let Some(domains) = fields.object("filters").and_then(|filters| filters.get("allowed_domains")) {
+    if let Some(domains) = rules.allowed_domains {
         object.json("allowed_domains", domains.get());
     }
-    if let Some(location) = fields.object("user_location") {
-        // Chat completions have the fields one level below.
-        write_location(object.field("user_location"), &location.object("approximate").unwrap_or(location));
+    if let Some(location) = rules.location {
+        write_location(object.field("user_location"), &location);
     }
     object.end();
 }

@@ -32,7 +32,7 @@ pub(super) fn write(
     let start = model.len();
     push_text(model, target.model);
     let model_span = start..model.len();
-    let turns = write_instructions(&request.turns, &mut object);
+    let turns = write_instructions(&request.turns, &mut object, losses);
     let mut list = ElementWriter::begin(object.key("input"));
     InputWriter::new(&mut list, losses).turns(turns);
     list.end();
@@ -56,11 +56,18 @@ pub(super) fn write(
 }
 
 /// Writes the first turn to the place for it, where it is nothing but a text of the operator's. The others are returned.
-fn write_instructions<'t, 'b>(turns: &'t [Turn<'b>], object: &mut MemberWriter<'_>) -> &'t [Turn<'b>] {
+fn write_instructions<'t, 'b>(
+    turns: &'t [Turn<'b>],
+    object: &mut MemberWriter<'_>,
+    losses: &mut LossReport,
+) -> &'t [Turn<'b>] {
     let Some((first, rest)) = turns.split_first() else { return turns };
     let [part] = &*first.parts else { return turns };
     match &part.body {
         PartBody::Text { text, .. } if first.role.is_instruction() && first.name.is_none() && !text.is_empty() => {
+            if part.cache.is_some() {
+                losses.changed(Field::CacheMarks, "implicit caching");
+            }
             object.text("instructions", text);
             rest
         }
