@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help setup build pgo quick demo observe run test bench compare instructions allocations fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
-	clients-python clients-node clients-agents clients-translation mixed dashboards pictures exporter soak chaos hostile sbom
+	clients-python clients-node clients-agents clients-translation clients-types mixed dashboards pictures exporter soak chaos hostile sbom
 
 CARGO ?= cargo
 # What `make run` serves, and what `make demo` is given besides.
@@ -126,6 +126,7 @@ lint-python: .venv/lint ## Check format, lints and types of all Python as CI doe
 	MYPYPATH=benches/gpu:benches/instructions .venv/bin/mypy .ci/wheel.py benches/gpu benches/instruction_sets benches/instructions crates/core/known_models models tests/fixtures
 	MYPYPATH=benches/compare:benches/compare/tests .venv/bin/mypy benches/compare
 	MYPYPATH=tests/clients .venv/bin/mypy tests/clients
+	MYPYPATH=crates/translation/tests/fixtures .venv/bin/mypy crates/translation/tests/fixtures
 	MYPYPATH=benches/compare:tests/clients .venv/bin/mypy benches/pgo
 	MYPYPATH=tests/exporter .venv/bin/mypy tests/exporter
 	MYPYPATH=tests/clients:tests/resilience .venv/bin/mypy tests/resilience
@@ -164,6 +165,10 @@ clients-python: setup .venv/clients
 	.venv/bin/python tests/clients/costs.py
 	.venv/bin/python tests/clients/openapi.py
 	REQUESTS=500 .venv/bin/python tests/clients/mixed.py
+
+clients-types: setup .venv/clients ## Hold everything that the translation writes against the types of the vendors' SDKs
+	$(CARGO) build --locked --package pointsman-translation --example translate
+	.venv/bin/python tests/clients/strict_types.py
 
 mixed: quick .venv/clients ## Send ten thousand mixed requests through a fleet that fails (REQUESTS, SEED)
 	POINTSMAN=$(QUICK_BINARY) .venv/bin/python tests/clients/mixed.py

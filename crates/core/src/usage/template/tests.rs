@@ -27,6 +27,7 @@ fn outcome(shape: AnswerFormat, stream: &[u8], cuts: impl Iterator<Item = usize>
         AnswerFormat::OpenAi => StateScope::StoredChat,
         AnswerFormat::Responses => StateScope::Responses,
         AnswerFormat::Anthropic => StateScope::Messages,
+        AnswerFormat::Gemini => StateScope::Chat,
     });
     let (mut passed, mut from) = (Vec::new(), 0);
     for cut in cuts.chain([stream.len()]) {
