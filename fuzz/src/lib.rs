@@ -2,6 +2,8 @@
 
 pub mod configuration;
 mod grammar;
+#[path = "../../crates/translation/tests/fixtures/checks.rs"]
+pub mod translation;
 
 use std::sync::LazyLock;
 
