@@ -23,7 +23,7 @@ FILES = ["model.onnx", "tokenizer.json", "heads.safetensors", "features.json", "
 MANIFEST: dict[str, Any] = {
     "format": 1,
     "name": "pointsman-mini",
-    "version": "2026.11.6",
+    "version": "2026.11.7",
     "description": "all-MiniLM-L6-v2 fine-tuned to judge which model tier a prompt needs, how complex it is, "
     "what it is about, and whether only a strong model gets it right",
     "encoder": {"file": "model.onnx", "output": export.OUTPUT, "dimension": DIMENSION, "precision": "int8"},

@@ -1,13 +1,15 @@
 """A correction of a finished head: a linear layer over the embedding and the n-grams whose logits are added.
 
 It learns from few rows what the head gets wrong, and its penalty is large, so that the head stays what it was where
-those rows say nothing. It reads no dense features: in few rows length would speak for a tier. With thousands of
-inputs and fewer rows the dual is the smaller problem: a weight for each row.
+those rows say nothing. It reads the dense features too, because the head takes length for a sign of a hard prompt: the
+supplement has long rows of all tiers. With thousands of inputs and fewer rows the dual is the smaller problem: a weight
+for each row.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import solve_triangular
 from scipy.optimize import minimize
 from scipy.sparse import diags
 
@@ -34,13 +36,14 @@ class Correction:
     """Weights of [labels, inputs] for unscaled inputs; none of the embedding where it was not learnt from."""
 
     embedding: LayerWeight
+    features: LayerWeight
     ngrams: LayerWeight
     bias: LayerBias
 
     def logits(self, view: InputBlocks) -> Logits:
         added: Logits = view.embedding[:, : self.embedding.shape[1]] @ self.embedding.T + self.bias
-        both: Logits = added + view.ngrams @ self.ngrams.T
-        return both
+        whole: Logits = added + view.features @ self.features.T + view.ngrams @ self.ngrams.T
+        return whole
 
 
 @dataclass
@@ -49,6 +52,7 @@ class Penalties:
 
     ngrams: float
     embedding: float | None
+    features: float
 
 
 def fit(rows: CorrectedRows, scale: RowValues, penalties: Penalties) -> Correction:
@@ -59,10 +63,14 @@ def fit(rows: CorrectedRows, scale: RowValues, penalties: Penalties) -> Correcti
     embedding = rows.view.embedding.astype(np.float64)[:, : None if penalties.embedding else 0]
     if penalties.embedding:
         alike += embedding @ embedding.T / penalties.embedding
+    measured = rows.view.features.astype(np.float64)
+    alike += measured @ measured.T / penalties.features
     duals, bias = solve(alike, rows)
     read: Floats = (embedding.T @ duals).T / (penalties.embedding or 1.0)
+    weighed: Floats = (measured.T @ duals).T / penalties.features
     counted: Floats = np.asarray((inputs.T @ duals).T) / penalties.ngrams * scale
-    return Correction(read.astype(np.float32), counted.astype(np.float32), bias.astype(np.float32))
+    parts = [part.astype(np.float32) for part in (read, weighed, counted)]
+    return Correction(*parts, bias.astype(np.float32))
 
 
 def solve(alike: Floats, rows: CorrectedRows) -> tuple[Floats, Floats]:
@@ -83,4 +91,4 @@ def solve(alike: Floats, rows: CorrectedRows) -> tuple[Floats, Floats]:
     start = np.zeros(count * labels + labels)
     found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS})
     point = found.x[:-labels].reshape(count, labels)
-    return np.linalg.solve(root.T, point), found.x[-labels:]
+    return solve_triangular(root, point, trans="T", lower=True), found.x[-labels:]

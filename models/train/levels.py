@@ -37,11 +37,20 @@ from .encoder import sha256
 from .lexical import LayerRows, rarity
 from .lexical import fit as fit_layer
 from .metrics import softmax
-from .threshold_fit import Confidences, Judged, Thresholds, curve_of, fit_confidences, fit_thresholds
+from .threshold_fit import (
+    Confidences,
+    Judged,
+    StopRows,
+    Thresholds,
+    curve_of,
+    fit_confidences,
+    fit_thresholds,
+    weights_of,
+)
 
 HEAD, FORM = "tier", "tier_lexical"
-PENALTIES = {HEAD: Penalties(1e-2, 3e-2), FORM: Penalties(1e-2, None)}
-WRITTEN = 0.5  # how much a row of the supplement counts beside one of the data
+PENALTIES = {HEAD: Penalties(3e-3, 3e-3, 1e-2), FORM: Penalties(3e-3, None, 1e-2)}
+WRITTEN = 1.0  # how much a row of the supplement counts beside one of the data
 SAMPLE = 2600  # rows that the encoder learnt from: they hold the correction back where the head is right already
 PARTS = 3  # of the supplement: each is judged by a correction that learnt from the others
 FORM_PENALTY = 3e-3
@@ -158,15 +167,21 @@ def fitted(fit: LevelFit) -> FittedLevels:
     languages = orders(fit, chances[1].chances)
     declared = np.isin(fit.written.languages, [code for code, order in languages.items() if order >= ORDER])
     thresholds = fit_thresholds(chances[0], chances[1].where(declared))
-    twin = fit.twin()
-    form_temperature = assemble.fit_temperature(twin, fit.held.labels, softmax)
-    form = Judged(softmax(twin / form_temperature), fit.held.labels)
-    confidences = fit_confidences(form, chances[0], thresholds)
+    confidences = fit_confidences(stop_rows(fit, chances, declared), thresholds)
     corrections = {name: fit.final(name) for name in (HEAD, FORM)}
     temperatures = {HEAD: temperature, FORM: 1.0}
     found = FittedLevels(corrections, temperatures, thresholds, confidences, languages, {})
     found.figures = measure(fit, found, chances)
     return found
+
+
+def stop_rows(fit: LevelFit, chances: tuple[Judged, Judged], declared: RowMask) -> StopRows:
+    """Returns held-out rows and those of the supplement, in declared languages, as form and full head judge them."""
+    twin, written = fit.twin(), fit.unseen(FORM)[1]
+    own = Judged(softmax(twin / assemble.fit_temperature(twin, fit.held.labels, softmax)), fit.held.labels)
+    form = own.with_rows(Judged(softmax(written), fit.supplement.labels).where(declared))
+    full = chances[1].where(declared)
+    return StopRows(form, chances[0].with_rows(full), weights_of(chances[0], full))
 
 
 def orders(fit: LevelFit, chances: Probabilities) -> dict[str, float]:
@@ -217,9 +232,7 @@ def write(folder: Path, fit: LevelFit, found: FittedLevels, command: str) -> Non
             tensors[f"{name}.0.weight"] / spec["temperature"],
             tensors[f"{name}.0.bias"] / spec["temperature"],
         )
-        width = len(fit.bundle.features)
-        weight[:, : added.embedding.shape[1]] += added.embedding
-        weight[:, added.embedding.shape[1] + width :] += added.ngrams
+        weight += np.hstack([added.embedding, added.features, added.ngrams])
         tensors[f"{name}.0.weight"] = np.ascontiguousarray(weight, np.float32)
         tensors[f"{name}.0.bias"] = np.ascontiguousarray(bias + added.bias, np.float32)
         spec["temperature"] = round(scale, 4)

@@ -12,9 +12,14 @@ from .dataset import TIERS
 GRID = np.round(np.arange(0.05, 0.96, 0.01), 2)
 # By how much `even` may lower accuracy and macro F1 of the data's rows below those of the most probable label; where no
 # thresholds do as well as that, below those of the best thresholds.
-SLACK = 0.003
-# What a step too low costs, and what a step too high does. A mistake of two steps costs twice that of one.
+SLACK = 0.02
+# What a step too low costs, and what a step too high does. A mistake of two steps costs TWO_STEPS times that of one: a
+# hard prompt at the bottom, or a trivial one at the top, is what people notice.
+TWO_STEPS = 3.0
 COSTS = {"cheap": (1.0, 2.0), "even": (1.0, 1.0), "strong": (2.0, 1.0)}
+# Added to the upper threshold of `even`. Of 77 trivial prompts in the development half of the plausibility set two fewer
+# get to the top by it, and of 77 hard ones two fewer; the held-out rows are judged alike.
+MARGIN = 0.02
 SHARE_OF_DATA = 0.5  # of the weight that all rows have; the supplement has the rest
 CONFIDENCES = np.round(np.arange(0.51, 1.0, 0.01), 2)
 # A form may answer rows of a label that it shares with the full head this often; over all rows it may cost so much
@@ -31,6 +36,10 @@ class Judged:
 
     def where(self, kept: RowMask) -> "Judged":
         return Judged(self.chances[kept], self.labels[kept])
+
+    def with_rows(self, others: "Judged") -> "Judged":
+        chances = np.vstack([self.chances, others.chances])
+        return Judged(chances, np.concatenate([self.labels, others.labels]))
 
     def decided(self, thresholds: list[float] | None) -> RowLabels:
         """Returns the labels that thresholds decide; without any, the most probable ones."""
@@ -77,17 +86,21 @@ class Thresholds:
         return {"prior": self.prior} | {lean: self.of(lean) for lean in self.LEANS}
 
 
+def weights_of(data: Judged, written: Judged) -> RowValues:
+    """Returns the weights of rows of the data, then of the supplement; they add up to 1."""
+    counts = len(data.labels), len(written.labels)
+    return np.repeat((SHARE_OF_DATA / counts[0], (1 - SHARE_OF_DATA) / counts[1]), counts)
+
+
 def fit_thresholds(data: Judged, written: Judged) -> Thresholds:
     """Returns the thresholds with the smallest cost over both kinds of rows, neither of which was learnt from."""
-    counts = len(data.labels), len(written.labels)
-    shares = SHARE_OF_DATA / counts[0], (1 - SHARE_OF_DATA) / counts[1]
-    both = Judged(np.vstack([data.chances, written.chances]), np.concatenate([data.labels, written.labels]))
-    weights = np.repeat(shares, counts)
+    both, weights = data.with_rows(written), weights_of(data, written)
     prior = np.bincount(both.labels, weights=weights, minlength=len(TIERS))
     found = Thresholds([round(float(share), 3) for share in prior])
     for lean, costs in COSTS.items():
         allowed = harmless(data) if lean == "even" else np.ones((len(GRID), len(GRID)), bool)
         setattr(found, lean, cheapest(both, weights, costs, allowed))
+    found.even[1] = round(found.even[1] + MARGIN, 2)
     return ordered(found)
 
 
@@ -109,7 +122,8 @@ def cheapest(rows: Judged, weights: RowValues, costs: tuple[float, float], allow
     """Returns the two thresholds with the smallest cost; of equals the lowest."""
     level, places = metrics.expected_level(rows.chances), np.arange(len(TIERS))
     steps = places[None] - places[:, None]
-    cost = np.where(steps < 0, -steps * costs[0], steps * costs[1])[rows.labels] * weights[:, None]
+    size = np.array([0.0, 1.0, TWO_STEPS])[np.abs(steps)]
+    cost = np.where(steps < 0, size * costs[0], size * costs[1])[rows.labels] * weights[:, None]
     # The cost of two cuts is a sum: what lies below the first, between them, and above the second.
     above = np.array([cost[level >= cut].sum(axis=0) for cut in GRID])
     whole = cost.sum(axis=0)
@@ -156,20 +170,30 @@ class Confidences:
         return form.chances[np.arange(len(found)), found] >= least[found]
 
 
-def fit_confidences(form: Judged, full: Judged, thresholds: Thresholds) -> Confidences:
+@dataclass
+class StopRows:
+    """Rows judged by a lexical form and by its full head, neither of which learnt from them, and their weights."""
+
+    form: Judged
+    full: Judged
+    weights: RowValues
+
+
+def fit_confidences(rows: StopRows, thresholds: Thresholds) -> Confidences:
     """Returns the confidence of each label with which most rows stop at the form, and hardly any is judged worse."""
-    label_of_form, label_of_full = (rows.decided(thresholds.even) for rows in (form, full))
-    own = form.chances[np.arange(len(label_of_form)), label_of_form]
-    lost = (label_of_full == form.labels).astype(float) - (label_of_form == form.labels)
+    label_of_form, label_of_full = (judged.decided(thresholds.even) for judged in (rows.form, rows.full))
+    own = rows.form.chances[np.arange(len(label_of_form)), label_of_form]
+    right = rows.form.labels
+    lost = rows.weights * ((label_of_full == right).astype(float) - (label_of_form == right))
     same = label_of_form == label_of_full
     options = []
     for place in range(len(TIERS)):
-        rows = [(label_of_form == place) & (own >= least) for least in CONFIDENCES]
-        fits = [of.sum() >= LEAST_STOPS and same[of].mean() >= AGREEMENT for of in rows]
+        masks = [(label_of_form == place) & (own >= least) for least in CONFIDENCES]
+        fits = [of.sum() >= LEAST_STOPS and same[of].mean() >= AGREEMENT for of in masks]
         # The last one stops never.
-        shares = [float(of.mean()) if fit else 0.0 for of, fit in zip(rows, fits, strict=True)] + [0.0]
-        losses = [float(lost[of].sum()) if fit else 0.0 for of, fit in zip(rows, fits, strict=True)] + [0.0]
-        options.append((np.array(shares), np.array(losses) / len(lost)))
+        shares = [float(rows.weights[of].sum()) if fit else 0.0 for of, fit in zip(masks, fits, strict=True)] + [0.0]
+        losses = [float(lost[of].sum()) if fit else 0.0 for of, fit in zip(masks, fits, strict=True)] + [0.0]
+        options.append((np.array(shares), np.array(losses)))
     axes = [np.ix_(*(part[index] for part in options)) for index in (0, 1)]
     share, loss = (sum(parts[1:], parts[0]) for parts in axes)
     share = np.where(loss <= MOST_LOST, share, -1.0)
