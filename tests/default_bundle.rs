@@ -181,13 +181,11 @@ fn top(scores: &Scores) -> usize {
 }
 
 /// Hard prompts in languages and scripts that the bundle was hardly trained for, all of them `simple` to their heads once.
-const UNFAMILIAR: [&str; 8] = [
-    "证明每个有限整环都是域，并逐步说明在何处用到了有限性。然后构造一个无限整环的反例。",
-    "すべての有限整域が体であることを証明し、有限性がどこで使われるかを段階的に示してください。",
+const UNFAMILIAR: [&str; 6] = [
     "จงพิสูจน์ว่าอินทิกรัลโดเมนจำกัดทุกตัวเป็นฟีลด์ และแสดงทีละขั้นว่าใช้ความจำกัดตรงไหน",
-    "أثبت أن كل حلقة تامة منتهية هي حقل، ثم بين خطوة بخطوة أين استخدمت كونها منتهية.",
     "सिद्ध कीजिए कि प्रत्येक परिमित पूर्णांकीय प्रांत एक क्षेत्र है, और चरण दर चरण समझाइए।",
-    "Докажите, что каждая конечная область целостности является полем, и покажите, где используется конечность.",
+    "Αποδείξτε ότι κάθε πεπερασμένη ακέραια περιοχή είναι σώμα και δείξτε πού χρησιμοποιείται το πεπερασμένο.",
+    "הוכיחו שכל תחום שלמות סופי הוא שדה, והראו צעד אחר צעד היכן משתמשים בסופיות.",
     "Chứng minh rằng mọi miền nguyên hữu hạn đều là một trường, rồi chỉ ra từng bước nơi dùng tính hữu hạn.",
     "Udowodnij, że każda skończona dziedzina całkowitości jest ciałem, i pokaż krok po kroku, gdzie używasz skończoności.",
 ];
@@ -201,6 +199,26 @@ async fn prompts_beyond_the_training_are_unfamiliar_and_no_lexical_form_is_sure_
 
         assert!(scores.familiarity.unfamiliar.is_some(), "{text}: {:?}", scores.familiarity);
         assert_eq!(scores.source, ScoreSource::Encoder, "{text}");
+    }
+}
+
+/// The same in languages that the recipe's supplement taught the tiers.
+const TAUGHT: [&str; 4] = [
+    "证明每个有限整环都是域，并逐步说明在何处用到了有限性。然后构造一个无限整环的反例。",
+    "すべての有限整域が体であることを証明し、有限性がどこで使われるかを段階的に示してください。",
+    "أثبت أن كل حلقة تامة منتهية هي حقل، ثم بين خطوة بخطوة أين استخدمت كونها منتهية.",
+    "Докажите, что каждая конечная область целостности является полем, и покажите, где используется конечность.",
+];
+
+#[tokio::test]
+async fn proofs_in_the_languages_of_the_supplement_are_familiar_and_complex() {
+    let classifier = start();
+
+    for text in TAUGHT {
+        let scores = scores(&classifier, text).await;
+
+        assert_eq!(scores.familiarity.unfamiliar, None, "{text}: {:?}", scores.familiarity);
+        assert_eq!(top(&scores), 2, "{text}");
     }
 }
 
