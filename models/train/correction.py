@@ -69,8 +69,7 @@ def fit(rows: CorrectedRows, scale: RowValues, penalties: Penalties) -> Correcti
     read: Floats = (embedding.T @ duals).T / (penalties.embedding or 1.0)
     weighed: Floats = (measured.T @ duals).T / penalties.features
     counted: Floats = np.asarray((inputs.T @ duals).T) / penalties.ngrams * scale
-    parts = [part.astype(np.float32) for part in (read, weighed, counted)]
-    return Correction(*parts, bias.astype(np.float32))
+    return Correction(*(part.astype(np.float32) for part in (read, weighed, counted, bias)))
 
 
 def solve(alike: Floats, rows: CorrectedRows) -> tuple[Floats, Floats]:

@@ -82,7 +82,7 @@ def framed(draw: random.Random) -> list[tuple[str, str, str, str]]:
 
 
 def pasted(draw: random.Random) -> list[tuple[str, str, str, str]]:
-    """Returns text, tier, language and source: asks before or behind a pasted text; a hard one stands in both places."""
+    """Returns text, tier, language and source: asks before or behind a pasted text; a hard one in both places."""
     found: list[tuple[str, str, str, str]] = []
     for language, pool in json.loads(PASTED.read_text("utf-8")).items():
         for entry in pool:

@@ -17,8 +17,8 @@ SLACK = 0.02
 # hard prompt at the bottom, or a trivial one at the top, is what people notice.
 TWO_STEPS = 3.7
 COSTS = {"cheap": (1.0, 2.0), "even": (1.0, 1.0), "strong": (2.0, 1.0)}
-# Added to the upper threshold of `even`, for fewer trivial prompts at the top. Chosen, as TWO_STEPS and AGREEMENT, with the
-# figures of the plausibility set in sight; held-out rows lose a point of accuracy by it, and validation rows gain 0.3.
+# Added to the upper threshold of `even`, for fewer trivial prompts at the top. Chosen, as TWO_STEPS and AGREEMENT, with
+# the figures of the plausibility set in sight. Held-out rows lose a point of accuracy, validation rows gain 0.3.
 MARGIN = 0.05
 SHARE_OF_DATA = 0.5  # of the weight that all rows have; the supplement has the rest
 CONFIDENCES = np.round(np.arange(0.51, 1.0, 0.01), 2)
