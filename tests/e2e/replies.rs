@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{pointsman, text};
 
-const TRAINS: &str = "Three trains leave at 7:10, 7:25 and 7:40 at 80, 95 and 120 km/h. When does each pass the next?";
+const PROOF: &str = "Prove that every finite integral domain is a field, then show step by step where finiteness is used.";
 const PERU: &str = "What is the capital of Peru?";
 
 fn conversation(ask: &str, reply: &str, label: &str) -> String {
@@ -18,13 +18,13 @@ fn conversation(ask: &str, reply: &str, label: &str) -> String {
 #[test]
 fn eval_judges_a_reply_by_what_it_answers_unless_it_asks_for_more_or_for_nothing() {
     let rows = [
-        (TRAINS, "shorter", "complex"),
-        (TRAINS, "go on", "complex"),
+        (PROOF, "shorter", "complex"),
+        (PROOF, "go on", "complex"),
         (PERU, "shorter", "simple"),
         (PERU, "now prove it step by step", "complex"),
         (PERU, "proceed with the plan", "simple"),
-        (TRAINS, "thanks, that is all", "simple"),
-        (TRAINS, PERU, "simple"),
+        (PROOF, "thanks, that is all", "simple"),
+        (PROOF, PERU, "simple"),
     ];
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("conversations.jsonl");
