@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::cli::{pointsman, text};
 
-const PROOF: &str = "Prove that every finite integral domain is a field, then show step by step where finiteness is used.";
+const PROOF: &str =
+    "Prove that every finite integral domain is a field, then show step by step where finiteness is used.";
 const PERU: &str = "What is the capital of Peru?";
 
 fn conversation(ask: &str, reply: &str, label: &str) -> String {
