@@ -158,7 +158,7 @@ mod tests {
         both.insert_header(GOOGLE_KEY.0, "b").expect("a field");
         normalize(&mut both);
         assert_eq!(
-            (&*both.uri.to_string(), &both.headers[GOOGLE_KEY.0].as_bytes()[..]),
+            (&*both.uri.to_string(), both.headers[GOOGLE_KEY.0].as_bytes()),
             ("/v1beta/models?key=a", &b"b"[..])
         );
     }

@@ -57,7 +57,7 @@ mod tests {
 
     use super::*;
 
-    fn placed(body: &str, set: Value) -> Value {
+    fn placed(body: &str, set: &Value) -> Value {
         let set = set.as_object().expect("an object").clone().into_iter().collect();
         json!(google_settings(body.as_bytes(), &set))
     }
@@ -67,12 +67,12 @@ mod tests {
         let set = json!({"temperature": 1, "max_tokens": 5, "stop": "x", "labels.team": "a"});
 
         assert_eq!(
-            placed(r#"{"contents":[]}"#, set.clone()),
+            placed(r#"{"contents":[]}"#, &set),
             json!({"generationConfig.temperature": 1, "generationConfig.maxOutputTokens": 5,
                    "generationConfig.stopSequences": ["x"], "labels.team": "a"})
         );
         assert_eq!(
-            placed(r#"{"generation_config":{"max_output_tokens":9}}"#, set),
+            placed(r#"{"generation_config":{"max_output_tokens":9}}"#, &set),
             json!({"generation_config.temperature": 1, "generation_config.max_output_tokens": 5,
                    "generation_config.stopSequences": ["x"], "labels.team": "a"})
         );

@@ -198,7 +198,7 @@ impl<'b> FromJson<'b> for GooglePart<'b> {
                 GooglePartKey::Text => said = reading.value(&mut object)?,
                 GooglePartKey::Thought => thought = reading.value(&mut object)?,
                 GooglePartKey::ThoughtSignature => material.push_sealed(reading.optional(&mut object)?),
-                GooglePartKey::InlineData => part.plain.attach(reading.value(&mut object)?),
+                GooglePartKey::InlineData => part.plain.attach(&reading.value(&mut object)?),
                 GooglePartKey::FunctionCall => {
                     let GoogleCall(call) = reading.value(&mut object)?;
                     part.tool = Some(TurnPart::Call(call));
@@ -219,7 +219,7 @@ impl<'b> FromJson<'b> for GooglePart<'b> {
 }
 
 impl PlainContent<'_> {
-    fn attach(&mut self, file: GoogleFile<'_>) {
+    fn attach(&mut self, file: &GoogleFile<'_>) {
         let (attachments, media) = file.attached();
         self.attachments.add(attachments);
         self.material.add(CountedMaterial { media, ..CountedMaterial::default() });
@@ -400,7 +400,7 @@ impl<'b> FromJson<'b> for ResultFile<'b> {
         let mut file = Self::default();
         while let Some(key) = reading.key(&mut object)? {
             match key {
-                ResultFileKey::InlineData => file.0.attach(reading.value(&mut object)?),
+                ResultFileKey::InlineData => file.0.attach(&reading.value(&mut object)?),
                 ResultFileKey::Other => {
                     file.0.material.push(PieceKind::Other, Some(reading.unknown(&mut object)?));
                 }
