@@ -8,6 +8,7 @@ use pointsman_core::prompt::Prompt;
 
 use super::RequestState;
 use crate::clients::Client;
+use crate::upstream::Provider;
 
 /// A request that waits for a decision.
 #[derive(Clone, Copy)]
@@ -33,6 +34,15 @@ pub struct IncomingRequest<'r> {
     /// The depth of what [`Verdict::explain`](super::Verdict::explain) can show beside the decision; all of it costs a
     /// few microseconds.
     pub detail: DecisionDetail,
+}
+
+impl IncomingRequest<'_> {
+    /// Returns whether a provider gets the request in the words of another API, which leave out all that others keep of
+    /// it: what they sealed in its history.
+    pub(super) fn leaves_history_out(&self, provider: &Provider) -> bool {
+        let is_translated = self.prompt.dialect.family().is_some_and(|family| !provider.dialects.has(family));
+        is_translated && self.state.is_none_or(RequestState::is_of_history)
+    }
 }
 
 /// The effect of a decision on the quotas of its policy.

@@ -144,6 +144,11 @@ impl PolicyWorld for RequestWorld<'_, '_> {
         self.keeper(rule).is_none_or(|keeper| provider() == Some(&keeper.provider))
     }
 
+    fn leaves_history_out(&self, model: &Name) -> bool {
+        let model = self.snapshot.upstreams.model(model);
+        model.is_some_and(|model| self.incoming.leaves_history_out(&model.provider))
+    }
+
     fn dialect_fit(&self, upstream: DialectFamily) -> DialectFit {
         let Some(client) = self.incoming.prompt.dialect.family() else { return DialectFit::Whole };
         *self.dialect_fits[upstream as usize].get_or_init(|| {

@@ -90,12 +90,14 @@ impl Router {
     }
 
     /// Decides for a model that the client names: it serves, unless another provider keeps what the request names. Then
-    /// the same model there does.
+    /// the same model there does. What another sealed in the history keeps no model of another API: its words leave it
+    /// out.
     fn named(snapshot: &Snapshot, incoming: &IncomingRequest<'_>, model: &Deployment) -> Result<Decision, Box<Denial>> {
         let IncomingRequest { client, prompt, state, .. } = *incoming;
         let asked = prompt.parameters.max_output_tokens;
         // The operator's word to leave anything out is a policy's: here all stays.
         let keeper = state.and_then(|state| state.keeper(StateRule::Stay));
+        let keeper = keeper.filter(|_| !incoming.leaves_history_out(&model.provider));
         let Some(keeper) = keeper.filter(|keeper| keeper.provider != model.provider.name) else {
             return Ok(Decision::by_name(candidate(model, asked)));
         };

@@ -129,6 +129,12 @@ impl RequestState {
         found.map(|found| &found.keeper)
     }
 
+    /// Returns whether the request can go on without all that its providers keep: its history alone holds it.
+    #[must_use]
+    pub const fn is_of_history(&self) -> bool {
+        self.needed.is_none()
+    }
+
     /// Returns whether the request answers tool calls whose thinking the API wants back, so that all of it stays.
     #[must_use]
     pub const fn is_amid_tools(&self) -> bool {

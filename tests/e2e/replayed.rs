@@ -184,8 +184,8 @@ fn what_only_watched_and_what_was_cut_are_replayed_as_they_were() {
         line["truncated_tokens"] = json!(if i < 20 { 11 } else { 10 });
     });
 
-    // Those that were cut, and the 15 of which the bundle's thresholds make more than the flat one does.
-    assert_eq!(counts(&report), (100, 35), "{report}");
+    // Those that were cut, and the 21 of which the bundle's thresholds make more than the flat one does.
+    assert_eq!(counts(&report), (100, 41), "{report}");
     assert_eq!(report["passed_over"], 0);
 }
 

@@ -421,6 +421,28 @@ async fn a_thought_goes_back_to_its_maker_and_to_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_thought_of_one_vendor_s_stays_with_it_but_keeps_no_client_from_a_model_of_another_api() {
+    let thought = r#"{"id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "content": [{"type": "thinking", "thinking": "Hm.", "signature": "EqoBCkgIAxABGAI="}, {"type": "text", "text": "Yes."}], "stop_reason": "end_turn", "stop_sequence": null, "usage": {"input_tokens": 1, "output_tokens": 2}}"#;
+    let small = Origin::answering([reply_of(thought), reply_of(thought)]).await;
+    let frontier = Origin::start().await;
+    let gateway = by_header((&small, "messages"), (&frontier, "chat")).await;
+    let ask = json!({"role": "user", "content": "Is it?"});
+    let body = json!({"model": "auto", "max_tokens": 50, "messages": [ask]});
+    let first = post(&gateway, MESSAGES, &[], &body).await.json();
+    small.next().await;
+    let turns = json!([ask, {"role": "assistant", "content": first["content"]}, ask]);
+    let next = with(body, "messages", turns);
+
+    post(&gateway, MESSAGES, &[("x-to", "frontier")], &next).await;
+    assert!(small.next().await.body.windows(16).any(|bytes| bytes == b"EqoBCkgIAxABGAI="), "stays while it can");
+    let named = post(&gateway, MESSAGES, &[], &with(next, "model", "frontier".into())).await;
+
+    assert_eq!(named.status, 200, "{}", String::from_utf8_lossy(&named.body));
+    let text = String::from_utf8(frontier.next().await.body.to_vec()).expect("text");
+    assert!(!text.contains("EqoBCkgIAxABGAI=") && text.contains("Yes."), "{text}");
+}
+
+#[tokio::test]
 async fn a_key_goes_where_its_provider_looks_for_it_and_nowhere_else() {
     const KEYS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
     for (credential, upstream, path, body, sent, field, value) in [
@@ -519,7 +541,9 @@ async fn another_vendor_s_thought_is_taken_out_of_a_body_that_is_not_translated_
     let reply = Reply::read(connection.send(request).await.expect("an answer")).await;
 
     assert_eq!(reply.header("x-pointsman-translated"), None);
-    assert_eq!(frontier.next().await.body, body(&format!("[{text}]"), "frontier-1"));
+    // The list that something was taken from is written anew between its elements; each element stays.
+    let expected = body(&format!("[{text}]"), "frontier-1").replace("}, {\"role\"", "},{\"role\"");
+    assert_eq!(frontier.next().await.body, expected);
 }
 
 #[tokio::test]

@@ -67,6 +67,12 @@ pub trait PolicyWorld {
         true
     }
 
+    /// Returns whether `model` can be asked without what its provider does not keep: all of that is in the history, and
+    /// the words of the model's API leave it out.
+    fn leaves_history_out(&self, _model: &Name) -> bool {
+        false
+    }
+
     /// Returns how much of the request can be said in another API than the client's.
     fn dialect_fit(&self, _upstream: DialectFamily) -> DialectFit {
         DialectFit::Whole

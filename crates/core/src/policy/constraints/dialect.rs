@@ -9,7 +9,7 @@ use pointsman_translation::{DialectFamily, LossKind, LossReport};
 use super::{ConstrainingWorld, PolicyModels};
 use crate::config::{LossRule, SpokenDialects};
 use crate::policy::decision::{Candidate, Constraint};
-use crate::policy::facts::{DecisionDetail, PolicyWorld};
+use crate::policy::facts::{DecisionDetail, PolicyWorld, ProviderHealth};
 use crate::prompt::Dialect;
 
 /// The part of a request that another API can say.
@@ -126,9 +126,18 @@ impl PolicyModels {
         apis.all(|api| Some(api) == first)
     }
 
-    /// Tells whether a model's API loses a part of the request that matters, and still may be asked where none else can.
+    /// Tells whether a model's API loses a part of the request that matters, or what another provider sealed in its
+    /// history, and still may be asked where none else can.
     pub(super) fn is_last_resort(&self, candidate: &Candidate, live: &dyn PolicyWorld) -> bool {
-        candidate.fits == Err(Constraint::Dialect) && self.may_be_told(candidate, live)
+        let loses = match candidate.fits {
+            Err(Constraint::Dialect) => true,
+            Err(Constraint::State) => {
+                let model = &candidate.model;
+                live.leaves_history_out(model) && live.allows(model) && live.health(model) == ProviderHealth::Up
+            }
+            Err(_) | Ok(()) => false,
+        };
+        loses && self.may_be_told(candidate, live)
     }
 
     /// Tells whether the request may be sent to a model at all, in the words of its API.
