@@ -335,21 +335,21 @@ impl OriginalBody {
             if self.asks_by_default(target) { target.asking_edits() } else { target.edits(self.dialect, self.stream) };
         let (body, model_span) = self.unsealed_for(target);
         let (body, model_span) =
-            if self.carries_seals { self.cleaned(body, model_span, target) } else { (body, model_span) };
+            if self.carries_seals { self.cleaned(&body, model_span, target) } else { (body, model_span) };
         fit.and(edits).apply(&body, model_span, &self.dialect.model_in_body(&target.upstream_name))
     }
 
     /// Returns a body without the seals that a translation has carried in it. Anthropic's API has rules for a history
     /// without its thoughts, which the translation knows.
-    fn cleaned(&self, body: Bytes, model_span: Range<usize>, target: &Deployment) -> (Bytes, Range<usize>) {
+    fn cleaned(&self, body: &Bytes, model_span: Range<usize>, target: &Deployment) -> (Bytes, Range<usize>) {
         let own = DialectFamily::Messages;
         if self.dialect.family() == Some(own) && !self.dialect.only_counts() {
             let to = TranslationTarget { model: &target.upstream_name, max_output: None };
-            if let Ok(cleaned) = (Translation { client: own, upstream: own }).request(&body, &to) {
+            if let Ok(cleaned) = (Translation { client: own, upstream: own }).request(body, &to) {
                 return (cleaned.body.into(), cleaned.model_span);
             }
         }
-        without_carried_seals(&body, self.dialect, model_span)
+        without_carried_seals(body, self.dialect, model_span)
     }
 
     /// Returns the body without what is sealed in it and not `target`'s provider's, and where its model stands then.

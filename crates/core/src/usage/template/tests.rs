@@ -25,7 +25,6 @@ fn outcome(shape: AnswerFormat, stream: &[u8], cuts: impl Iterator<Item = usize>
     let mut filter = UsageFilter::new(UsageReader::new(shape, AnswerFraming::Events), UsageEvent::Remove);
     filter.look_for_names(match shape {
         AnswerFormat::OpenAi => StateScope::StoredChat,
-        AnswerFormat::Gemini => StateScope::Chat,
         AnswerFormat::Responses => StateScope::Responses,
         AnswerFormat::Anthropic => StateScope::Messages,
         AnswerFormat::Gemini => StateScope::Chat,
