@@ -142,7 +142,11 @@ def contents_object(body: JsonObject, texts: list[str], reason: str | None) -> J
         parts: list[JsonObject] = [{"functionCall": {"name": "weather", "args": json.loads(TOOL_ARGUMENTS)}}]
     else:
         parts = [{"text": text} for text in texts]
-    candidate = {"content": {"role": "model", "parts": parts}, "index": 0, **({"finishReason": reason} if reason else {})}
+    candidate = {
+        "content": {"role": "model", "parts": parts},
+        "index": 0,
+        **({"finishReason": reason} if reason else {}),
+    }
     usage = {"promptTokenCount": 5, "candidatesTokenCount": 2, "totalTokenCount": 7}
     return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": body["model"]}
 

@@ -39,7 +39,9 @@ def contents_are_answered_by_the_chosen_model(url: str, upstream: Upstream) -> N
     request = upstream.request()
     assert request["path"] in (f"/v1/models/{name}-1:generateContent" for name in ("small", "frontier")), request
     assert request["body"]["contents"] == [{"parts": [{"text": EASY}], "role": "user"}], request["body"]
-    assert request["body"]["generationConfig"] == {"temperature": 0.5} and "model" not in request["body"], request["body"]
+    assert request["body"]["generationConfig"] == {"temperature": 0.5} and "model" not in request["body"], request[
+        "body"
+    ]
     assert answer.text in BY_MODEL, answer
     assert answer.usage_metadata and answer.usage_metadata.candidates_token_count == 2
 
@@ -100,15 +102,17 @@ def a_key_is_needed_and_does_not_go_upstream(url: str, upstream: Upstream) -> No
 
 
 if __name__ == "__main__":
-    run([
-        contents_are_answered_by_the_chosen_model,
-        contents_stream_chunk_by_chunk,
-        functions_are_called_and_stream,
-        tokens_are_counted,
-        models_are_listed,
-        an_unknown_model_is_a_client_error,
-        an_upstream_that_is_gone_is_a_server_error,
-    ])
+    run(
+        [
+            contents_are_answered_by_the_chosen_model,
+            contents_stream_chunk_by_chunk,
+            functions_are_called_and_stream,
+            tokens_are_counted,
+            models_are_listed,
+            an_unknown_model_is_a_client_error,
+            an_upstream_that_is_gone_is_a_server_error,
+        ]
+    )
     run(
         [a_key_is_needed_and_does_not_go_upstream],
         client_keys(team=("pk-of-the-team", "")),
