@@ -61,7 +61,7 @@ SYSTEMS = [
 
 
 def constitution(r: random.Random) -> str:
-    return f"日本の憲法と比較して、{r.choice(PLACES)}の憲法を説明してください。{r.randrange(10**6)}"
+    return f"Συγκρίνετε το σύνταγμα της Ελλάδας με το σύνταγμα: {r.choice(PLACES)}. {r.randrange(10**6)}"
 
 
 def capital(r: random.Random) -> str:
