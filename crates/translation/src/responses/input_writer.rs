@@ -110,7 +110,7 @@ impl<'l, 'o, 'w> InputWriter<'l, 'o, 'w> {
             return;
         }
         let mut item = MemberWriter::of_type("message", self.list.element());
-        if let [Said::Text(text)] = &*said {
+        if let [WrittenSpeech::Text(text)] = &*said {
             item.text("role", "assistant");
             item.text("content", text);
             item.end();
@@ -122,13 +122,13 @@ impl<'l, 'o, 'w> InputWriter<'l, 'o, 'w> {
         let mut content = ElementWriter::begin(item.key("content"));
         for said in said {
             match said {
-                Said::Text(text) => {
+                WrittenSpeech::Text(text) => {
                     let mut part = MemberWriter::of_type("output_text", content.element());
                     part.text("text", text);
                     part.raw("annotations", "[]");
                     part.end();
                 }
-                Said::Refusal(text) => {
+                WrittenSpeech::Refusal(text) => {
                     let mut part = MemberWriter::of_type("refusal", content.element());
                     part.text("refusal", text);
                     part.end();
@@ -213,16 +213,16 @@ impl<'l, 'o, 'w> InputWriter<'l, 'o, 'w> {
 }
 
 /// The words of a model in a message.
-enum Said<'p> {
+enum WrittenSpeech<'p> {
     Text(&'p str),
     Refusal(&'p str),
 }
 
-fn said<'p>(part: &'p Part<'_>) -> Option<Said<'p>> {
+fn said<'p>(part: &'p Part<'_>) -> Option<WrittenSpeech<'p>> {
     match &part.body {
-        PartBody::Text { text, .. } => Some(Said::Text(text)),
-        PartBody::Refusal(text) => Some(Said::Refusal(text)),
-        PartBody::Audio(audio) => audio.transcript.as_deref().map(Said::Text),
+        PartBody::Text { text, .. } => Some(WrittenSpeech::Text(text)),
+        PartBody::Refusal(text) => Some(WrittenSpeech::Refusal(text)),
+        PartBody::Audio(audio) => audio.transcript.as_deref().map(WrittenSpeech::Text),
         _ => None,
     }
 }
