@@ -16,7 +16,7 @@ const MARK: &str = "pm1.";
 
 /// Something that its maker sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sealed<'b> {
+pub struct VendorSeal<'b> {
     /// The API whose vendor sealed it.
     pub maker: DialectFamily,
     /// The sealed text, as the maker's API writes it.
@@ -25,7 +25,7 @@ pub struct Sealed<'b> {
     pub id: Option<Cow<'b, str>>,
 }
 
-impl<'b> Sealed<'b> {
+impl<'b> VendorSeal<'b> {
     /// Makes a seal of `maker`'s without an id.
     #[must_use]
     pub fn new(maker: DialectFamily, text: impl Into<Cow<'b, str>>) -> Self {
@@ -58,7 +58,7 @@ impl<'b> Sealed<'b> {
 }
 
 /// Reads a seal that was carried in a field of another API's, in either alphabet of base64: clients change it.
-fn carried<'b>(field: &str) -> Option<Sealed<'b>> {
+fn carried<'b>(field: &str) -> Option<VendorSeal<'b>> {
     // The mark alone is looked at first: seals are long, and few are carried.
     if !field.starts_with("cG0xL") {
         return None;
@@ -77,7 +77,7 @@ fn carried<'b>(field: &str) -> Option<Sealed<'b>> {
     let maker = DialectFamily::ALL.into_iter().find(|family| family.as_str() == maker)?;
     let id = String::from_utf8(URL_SAFE_NO_PAD.decode(fields.next()?).ok()?).ok()?;
     let text = fields.next()?.to_owned();
-    Some(Sealed { maker, text: Cow::Owned(text), id: (!id.is_empty()).then_some(Cow::Owned(id)) })
+    Some(VendorSeal { maker, text: Cow::Owned(text), id: (!id.is_empty()).then_some(Cow::Owned(id)) })
 }
 
 fn padded(mut text: String) -> String {
@@ -94,14 +94,14 @@ mod tests {
 
     #[test]
     fn a_seal_comes_back_from_a_field_of_another_api_to_its_maker_alone() {
-        let mut sealed = Sealed::new(DialectFamily::Responses, "gAAAA+/=ü");
+        let mut sealed = VendorSeal::new(DialectFamily::Responses, "gAAAA+/=ü");
         sealed.id = Some("rs_1".into());
 
         let field = sealed.to_field(DialectFamily::Messages).into_owned();
         let url_safe = field.replace('+', "-").replace('/', "_").trim_end_matches('=').to_owned();
 
         for field in [field, url_safe] {
-            let back = Sealed::of_field(DialectFamily::Messages, field.into());
+            let back = VendorSeal::of_field(DialectFamily::Messages, field.into());
             assert_eq!(back, sealed);
             assert_eq!(back.for_maker(DialectFamily::Messages), None);
             assert_eq!(back.for_maker(DialectFamily::Responses), Some("gAAAA+/=ü"));
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn a_seal_in_its_own_api_is_left_as_it_is() {
-        let sealed = Sealed::of_field(DialectFamily::Messages, "EqQBCg==".into());
+        let sealed = VendorSeal::of_field(DialectFamily::Messages, "EqQBCg==".into());
 
         assert_eq!(sealed.maker, DialectFamily::Messages);
         assert_eq!(sealed.to_field(DialectFamily::Messages), "EqQBCg==");

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::object;
 use super::thought;
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::json::{self, Fields};
 use crate::loss::{Field, LossReport};
@@ -100,13 +100,13 @@ fn clean_message(message: &RawValue, losses: &mut LossReport) -> Option<Vec<u8>>
     Some(out)
 }
 
-fn is_foreign(seal: &Sealed<'_>) -> bool {
+fn is_foreign(seal: &VendorSeal<'_>) -> bool {
     seal.maker != DialectFamily::Chat
 }
 
 fn is_foreign_detail(raw: &RawValue) -> bool {
     let seal = Fields::of(raw).and_then(|fields| fields.either(["signature", "data"])).and_then(json::text);
-    seal.is_some_and(|seal| is_foreign(&Sealed::of_field(DialectFamily::Chat, seal)))
+    seal.is_some_and(|seal| is_foreign(&VendorSeal::of_field(DialectFamily::Chat, seal)))
 }
 
 fn is_foreign_extra(fields: &Fields<'_>) -> bool {

@@ -12,7 +12,7 @@ use super::answer_writer::{id, service_tier};
 use super::object::{self, ObjectWriter};
 use super::stop::{self, AnswerHolds};
 use super::{answer_writer, error, thought, usage};
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::neutral::{NeutralUsage, PartDelta, PartKind, Stop, StopReason, StreamEvent, Thinking};
 use crate::translation::{AnswerDetails, EventWriter, RequestMemo};
 
@@ -63,7 +63,7 @@ enum PartState {
 struct ThoughtWriting {
     is_redacted: bool,
     text: String,
-    seal: Option<Sealed<'static>>,
+    seal: Option<VendorSeal<'static>>,
 }
 
 impl ChunkWriter {
@@ -276,8 +276,8 @@ impl PartWriting {
     }
 }
 
-fn owned(seal: &Sealed<'_>) -> Sealed<'static> {
-    Sealed {
+fn owned(seal: &VendorSeal<'_>) -> VendorSeal<'static> {
+    VendorSeal {
         maker: seal.maker,
         text: Cow::Owned(seal.text.clone().into_owned()),
         id: seal.id.clone().map(|id| Cow::Owned(id.into_owned())),

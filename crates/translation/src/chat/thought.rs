@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::object::{self, ObjectWriter};
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::json::Fields;
 use crate::neutral::{Part, PartBody, Thinking};
@@ -34,8 +34,8 @@ fn plain<'b>(message: &Fields<'b>, name: &'static str) -> Option<Thinking<'b>> {
 }
 
 /// Returns the seal of a thought that has only a text, in the field called `name`.
-pub(super) fn own_seal<'b>(name: &'static str) -> Sealed<'b> {
-    Sealed::new(DialectFamily::Chat, name)
+pub(super) fn own_seal<'b>(name: &'static str) -> VendorSeal<'b> {
+    VendorSeal::new(DialectFamily::Chat, name)
 }
 
 fn detail(raw: &RawValue) -> Option<Thinking<'_>> {
@@ -44,7 +44,7 @@ fn detail(raw: &RawValue) -> Option<Thinking<'_>> {
     let is_summary = fields.text("type").as_deref() == Some("reasoning.summary");
     let text = fields.text("text").or_else(|| fields.text("summary")).unwrap_or_default();
     let seal = fields.either(["signature", "data"]).and_then(crate::json::text);
-    let seal = seal.map(|seal| Sealed::of_field(DialectFamily::Chat, seal));
+    let seal = seal.map(|seal| VendorSeal::of_field(DialectFamily::Chat, seal));
     Some(match seal.filter(|seal| seal.maker != DialectFamily::Chat) {
         Some(seal) => Thinking {
             text,
@@ -52,9 +52,12 @@ fn detail(raw: &RawValue) -> Option<Thinking<'_>> {
             is_redacted: is_encrypted && seal.maker == DialectFamily::Messages,
             sealed: Some(seal),
         },
-        None => {
-            Thinking { text, is_summary, is_redacted: false, sealed: Some(Sealed::new(DialectFamily::Chat, raw.get())) }
-        }
+        None => Thinking {
+            text,
+            is_summary,
+            is_redacted: false,
+            sealed: Some(VendorSeal::new(DialectFamily::Chat, raw.get())),
+        },
     })
 }
 
@@ -87,7 +90,7 @@ pub(super) fn has_detail(thought: &Thinking<'_>) -> bool {
     thought.sealed.as_ref().is_some_and(|seal| !is_own_text(seal))
 }
 
-fn is_own_text(seal: &Sealed<'_>) -> bool {
+fn is_own_text(seal: &VendorSeal<'_>) -> bool {
     seal.for_maker(DialectFamily::Chat).is_some_and(|own| !own.starts_with(['{', '[']))
 }
 
@@ -112,18 +115,18 @@ pub(super) fn write_detail(out: &mut Vec<u8>, thought: &Thinking<'_>, index: usi
 }
 
 /// Reads the seal of a message or of a call: Google's servers of this API sign both.
-pub(super) fn signature<'b>(fields: &Fields<'b>) -> Option<Sealed<'b>> {
+pub(super) fn signature<'b>(fields: &Fields<'b>) -> Option<VendorSeal<'b>> {
     signature_of_extra(fields.get("extra_content")?)
 }
 
 /// Reads the seal in what a server adds to a message or to a call.
-pub(super) fn signature_of_extra(extra: &RawValue) -> Option<Sealed<'_>> {
+pub(super) fn signature_of_extra(extra: &RawValue) -> Option<VendorSeal<'_>> {
     let google = Fields::of(extra)?.object("google")?;
-    Some(Sealed::of_field(DialectFamily::Chat, google.text("thought_signature")?))
+    Some(VendorSeal::of_field(DialectFamily::Chat, google.text("thought_signature")?))
 }
 
 /// Writes the seal of a message or of a call.
-pub(super) fn write_signature(object: &mut ObjectWriter<'_>, seal: &Sealed<'_>) {
+pub(super) fn write_signature(object: &mut ObjectWriter<'_>, seal: &VendorSeal<'_>) {
     let mut extra = object.object("extra_content");
     extra.object("google").field("thought_signature", &*seal.to_field(DialectFamily::Chat)).end();
     extra.end();

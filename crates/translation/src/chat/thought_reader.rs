@@ -6,7 +6,7 @@ use super::chunk::ChunkDelta;
 use super::event_reader::EventReceiver;
 use super::object::{self, ObjectWriter};
 use super::thought;
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::json::Fields;
 use crate::neutral::{PartDelta, PartKind, StreamEvent};
@@ -106,7 +106,7 @@ impl ThoughtReading {
         let seal = if self.details.is_empty() {
             thought::own_seal(self.field)
         } else {
-            Sealed::new(DialectFamily::Chat, details_json(&self.details))
+            VendorSeal::new(DialectFamily::Chat, details_json(&self.details))
         };
         found(StreamEvent::Delta { part, delta: PartDelta::Sealed(seal) });
         found(StreamEvent::Close { part });

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::members::JsonMembers;
 use super::part_writer::arguments;
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::neutral::{CallKind, Stop, StopReason, ToolCall};
 
@@ -65,6 +65,6 @@ pub(super) fn malformed_call(name: &str) -> Stop<'static> {
 }
 
 /// Returns a seal as Google's clients keep it.
-pub(super) fn signature<'s>(sealed: &'s Sealed<'_>) -> Cow<'s, str> {
+pub(super) fn signature<'s>(sealed: &'s VendorSeal<'_>) -> Cow<'s, str> {
     sealed.to_field(DialectFamily::Gemini)
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::thought;
 use super::wire::{AnswerForm, CandidateForm, FeedbackForm, FunctionCallForm, PartForm};
 use super::{finish, function_name, media, usage};
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::json::{self, Text};
 use crate::neutral::{CallKind, NeutralAnswer, NeutralChoice, Part, PartBody, Stop, StopReason, ToolCall};
@@ -87,7 +87,7 @@ fn part(form: PartForm<'_>) -> Option<Part<'_>> {
     Some(Part { body, cache: None, sealed })
 }
 
-fn text_part<'b>(text: Cow<'b, str>, is_thought: bool, sealed: Option<Sealed<'b>>) -> Option<Part<'b>> {
+fn text_part<'b>(text: Cow<'b, str>, is_thought: bool, sealed: Option<VendorSeal<'b>>) -> Option<Part<'b>> {
     if text.is_empty() && sealed.is_none() {
         return None;
     }
@@ -101,8 +101,8 @@ fn text_part<'b>(text: Cow<'b, str>, is_thought: bool, sealed: Option<Sealed<'b>
 }
 
 /// Returns the seal of a part's signature.
-pub(super) fn seal(signature: Text<'_>) -> Sealed<'_> {
-    Sealed::of_field(DialectFamily::Gemini, signature.0)
+pub(super) fn seal(signature: Text<'_>) -> VendorSeal<'_> {
+    VendorSeal::of_field(DialectFamily::Gemini, signature.0)
 }
 
 fn tool_call(call: FunctionCallForm<'_>) -> ToolCall<'_> {

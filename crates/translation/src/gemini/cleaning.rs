@@ -9,7 +9,7 @@ use super::generation::ModelGeneration;
 use super::members::JsonMembers;
 use super::splices::BodySplices;
 use super::thought::NO_SIGNATURE;
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::json::{self, Fields};
 use crate::loss::{Field, LossReport};
@@ -104,7 +104,7 @@ fn clean_parts(parts: &[&RawValue], generation: ModelGeneration) -> Option<Vec<u
 /// Returns a part without another vendor's seal; a call has the signature `instead` then.
 fn clean_part(fields: &Fields<'_>, instead: Option<&str>) -> CleanPart {
     let signature = fields.either(["thoughtSignature", "thought_signature"]).and_then(json::text);
-    let sealed = signature.map(|signature| Sealed::of_field(DialectFamily::Gemini, signature));
+    let sealed = signature.map(|signature| VendorSeal::of_field(DialectFamily::Gemini, signature));
     if sealed.is_none_or(|sealed| sealed.maker == DialectFamily::Gemini) {
         return CleanPart::AsIs;
     }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::thought;
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::neutral::{Part, PartBody, Thinking};
 
@@ -17,7 +17,7 @@ pub(super) struct TextPiece<'b> {
     /// Whether it is a thought.
     pub(super) is_thought: bool,
     /// What its vendor sealed it with.
-    pub(super) sealed: Option<Sealed<'b>>,
+    pub(super) sealed: Option<VendorSeal<'b>>,
 }
 
 /// Pushes a part of text, by what it is.
@@ -34,7 +34,7 @@ pub(super) fn push_text<'b>(piece: TextPiece<'b>, parts: &mut Vec<Part<'b>>) {
 }
 
 /// Pushes a part with its seal. One of another vendor's seals a thought, which stands before it.
-pub(super) fn push_signed<'b>(mut part: Part<'b>, sealed: Option<Sealed<'b>>, parts: &mut Vec<Part<'b>>) {
+pub(super) fn push_signed<'b>(mut part: Part<'b>, sealed: Option<VendorSeal<'b>>, parts: &mut Vec<Part<'b>>) {
     match sealed {
         Some(sealed) if sealed.maker != DialectFamily::Gemini => {
             push_thought(thought::restored(Cow::Borrowed(""), Some(sealed)), parts);

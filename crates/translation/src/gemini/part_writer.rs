@@ -8,7 +8,7 @@ use super::result_writer;
 use super::thought::NO_SIGNATURE;
 use super::turn_writer::{CallNames, sent_id};
 use super::{function_name, media};
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::json::Fields;
 use crate::loss::{Field, LossReport};
@@ -64,7 +64,7 @@ impl<'r, 'l> ContentPartWriter<'r, 'l> {
     }
 
     /// Returns a seal that Google's models have made.
-    fn own<'s>(&mut self, sealed: &'s Sealed<'_>) -> Option<&'s str> {
+    fn own<'s>(&mut self, sealed: &'s VendorSeal<'_>) -> Option<&'s str> {
         let own = sealed.for_maker(DialectFamily::Gemini);
         if own.is_none() {
             self.losses.dropped(Field::Sealed);

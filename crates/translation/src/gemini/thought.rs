@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::neutral::Thinking;
 
@@ -18,14 +18,14 @@ pub(super) const NO_SIGNATURE: &str = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b
 const BARE_NO_SIGNATURE: &str = "skip_thought_signature_validator";
 
 /// Reads a signature; `None` for one that says that there is none.
-pub(super) fn seal(signature: Cow<'_, str>) -> Option<Sealed<'_>> {
+pub(super) fn seal(signature: Cow<'_, str>) -> Option<VendorSeal<'_>> {
     let says_none =
         signature == BARE_NO_SIGNATURE || signature.trim_end_matches('=') == NO_SIGNATURE.trim_end_matches('=');
-    (!says_none && !signature.is_empty()).then(|| Sealed::of_field(DialectFamily::Gemini, signature))
+    (!says_none && !signature.is_empty()).then(|| VendorSeal::of_field(DialectFamily::Gemini, signature))
 }
 
 /// Returns the thought of a text and its seal.
-pub(super) fn restored<'b>(text: Cow<'b, str>, sealed: Option<Sealed<'b>>) -> Thinking<'b> {
+pub(super) fn restored<'b>(text: Cow<'b, str>, sealed: Option<VendorSeal<'b>>) -> Thinking<'b> {
     let mut sealed = sealed;
     let is_redacted = sealed.as_ref().is_some_and(is_redacted);
     if is_redacted && let Some(sealed) = &mut sealed {
@@ -41,20 +41,20 @@ pub(super) fn field<'s>(thinking: &'s Thinking<'_>) -> Option<Cow<'s, str>> {
 }
 
 /// Returns what the seal of a thought that its vendor has hidden is in Google's field.
-pub(super) fn redacted_field<'s>(sealed: &'s Sealed<'_>) -> Cow<'s, str> {
+pub(super) fn redacted_field<'s>(sealed: &'s VendorSeal<'_>) -> Cow<'s, str> {
     if sealed.maker != DialectFamily::Messages || sealed.id.is_some() {
         return sealed.to_field(DialectFamily::Gemini);
     }
-    let marked = Sealed { maker: sealed.maker, text: Cow::Borrowed(&*sealed.text), id: Some(REDACTED.into()) };
+    let marked = VendorSeal { maker: sealed.maker, text: Cow::Borrowed(&*sealed.text), id: Some(REDACTED.into()) };
     Cow::Owned(marked.to_field(DialectFamily::Gemini).into_owned())
 }
 
 /// Tells whether a thought's seal goes with the call after it, for clients that keep no thoughts: chat completions have
 /// the seals of servers that name no more than a field.
-pub(super) fn is_kept_by_calls(sealed: &Sealed<'_>) -> bool {
+pub(super) fn is_kept_by_calls(sealed: &VendorSeal<'_>) -> bool {
     sealed.maker != DialectFamily::Chat
 }
 
-fn is_redacted(sealed: &Sealed<'_>) -> bool {
+fn is_redacted(sealed: &VendorSeal<'_>) -> bool {
     sealed.maker == DialectFamily::Messages && sealed.id.as_deref() == Some(REDACTED)
 }

@@ -10,7 +10,7 @@ use super::object::{FieldWriter, write_list, write_value};
 use super::stop::{self, SaidParts};
 use super::tool_names;
 use super::usage;
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::conversion::tool_id;
 use crate::family::DialectFamily;
 use crate::neutral::{NeutralAnswer, Part, PartBody, Stop, StopReason, Thinking, ToolCall};
@@ -55,10 +55,10 @@ pub(super) fn call_id<'a>(id: &'a str, unique: &str, number: usize) -> Cow<'a, s
 
 /// Returns the signature of a thought. A thought without a seal is marked as another vendor's all the same, so that it
 /// never goes to Anthropic's models: only chat completions take such a thought back.
-pub(super) fn signature<'a>(sealed: Option<&'a Sealed<'_>>) -> Cow<'a, str> {
+pub(super) fn signature<'a>(sealed: Option<&'a VendorSeal<'_>>) -> Cow<'a, str> {
     match sealed {
         Some(sealed) => sealed.to_field(DialectFamily::Messages),
-        None => Cow::Owned(Sealed::new(DialectFamily::Chat, "").to_field(DialectFamily::Messages).into_owned()),
+        None => Cow::Owned(VendorSeal::new(DialectFamily::Chat, "").to_field(DialectFamily::Messages).into_owned()),
     }
 }
 
@@ -120,7 +120,7 @@ impl AnswerBlocks<'_, '_> {
         block.end();
     }
 
-    fn call(&mut self, call: &ToolCall<'_>, sealed: Option<&Sealed<'_>>) {
+    fn call(&mut self, call: &ToolCall<'_>, sealed: Option<&VendorSeal<'_>>) {
         if let Some(sealed) = sealed {
             let mut block = self.block("thinking");
             block.word("thinking", "");

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::tool_names;
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::conversion::tool_id;
 use crate::family::DialectFamily;
 use crate::json::{self, Fields};
@@ -252,11 +252,11 @@ fn media_source<'b>(source: &Fields<'b>) -> Option<MediaSource<'b>> {
 }
 
 /// Reads a signature or redacted data. What carries the mark of another vendor's thought without a seal is none.
-pub(super) fn seal(field: Cow<'_, str>) -> Option<Sealed<'_>> {
+pub(super) fn seal(field: Cow<'_, str>) -> Option<VendorSeal<'_>> {
     if field.is_empty() {
         return None;
     }
-    let sealed = Sealed::of_field(DialectFamily::Messages, field);
+    let sealed = VendorSeal::of_field(DialectFamily::Messages, field);
     (!sealed.text.is_empty()).then_some(sealed)
 }
 

@@ -5,7 +5,7 @@ use super::block_writer::is_own_kind;
 use super::object::{FieldWriter, write_value};
 use super::stop::{self, SaidParts};
 use super::{citations, error, tool_names, usage};
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::conversion::sequence::PartSequence;
 use crate::family::DialectFamily;
 use crate::neutral::{CallKind, NeutralUsage, PartDelta, PartKind, Stop, StopReason, StreamEvent};
@@ -191,7 +191,7 @@ impl BlockEvents {
     }
 
     /// Writes the seal of a call as a thought before it: blocks of calls have no place for one.
-    fn seal_of_call(&mut self, sealed: &Sealed<'_>, out: &mut Vec<u8>) {
+    fn seal_of_call(&mut self, sealed: &VendorSeal<'_>, out: &mut Vec<u8>) {
         self.start(out, br#"{"type":"thinking","thinking":"","signature":""}"#);
         self.piece(out, &SIGNATURE, &sealed.to_field(DialectFamily::Messages));
         self.stop_block(out);

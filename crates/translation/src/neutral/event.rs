@@ -9,7 +9,7 @@ use super::answer::Stop;
 use super::error::NeutralError;
 use super::part::CallKind;
 use super::usage::NeutralUsage;
-use crate::sealed::Sealed;
+use crate::sealed::VendorSeal;
 
 /// An event of a stream.
 #[derive(Debug, Clone)]
@@ -105,7 +105,7 @@ pub enum PartDelta<'b> {
     /// Text of a call's arguments.
     Arguments(Cow<'b, str>),
     /// What the vendor seals the part with.
-    Sealed(Sealed<'b>),
+    Sealed(VendorSeal<'b>),
     /// A citation of the text, as its API writes it.
     Citation(&'b RawValue),
     /// The probabilities of tokens, in OpenAI's form.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use crate::sealed::Sealed;
+use crate::sealed::VendorSeal;
 
 /// A part of a turn or of an answer.
 #[derive(Debug, Clone)]
@@ -14,7 +14,7 @@ pub struct Part<'b> {
     /// The mark that the vendor's prompt cache is to keep everything up to here.
     pub cache: Option<CacheMark>,
     /// The vendor's seal on the part, which goes back to its maker alone: Gemini signs texts and calls.
-    pub sealed: Option<Sealed<'b>>,
+    pub sealed: Option<VendorSeal<'b>>,
 }
 
 impl<'b> Part<'b> {
@@ -202,5 +202,5 @@ pub struct Thinking<'b> {
     /// Whether the vendor has hidden all of it (redacted thinking).
     pub is_redacted: bool,
     /// What its vendor sealed it with.
-    pub sealed: Option<Sealed<'b>>,
+    pub sealed: Option<VendorSeal<'b>>,
 }

@@ -10,7 +10,7 @@ use super::place::{ItemPlace, note_unknown};
 use super::thoughts::{self, CallOrThought};
 use super::tool_names::joined;
 use super::tool_reader::ToolReading;
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::json::{self, Fields};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{CallKind, Part, PartBody, Tool, ToolCall, ToolResult, Turn, TurnRole};
@@ -49,7 +49,7 @@ pub(super) struct InputReader<'b, 'l> {
     /// The last item that changes the configuration.
     update: Option<Fields<'b>>,
     /// Seals on calls, by the ids of the calls.
-    call_seals: HashMap<Cow<'b, str>, VecDeque<Sealed<'b>>>,
+    call_seals: HashMap<Cow<'b, str>, VecDeque<VendorSeal<'b>>>,
     /// Ids of shell calls' items, with the ids of the calls.
     shell_calls: HashMap<Cow<'b, str>, Cow<'b, str>>,
 }

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use super::member_writer::{ElementWriter, MemberWriter};
 use super::thoughts;
 use crate::conversion::custom_tool;
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::json::Fields;
 use crate::neutral::CallKind;
 use crate::translation::{NativeCall, RequestMemo};
@@ -182,7 +182,7 @@ impl ThoughtItem<'_> {
 }
 
 /// Writes the item that carries the seal on a call.
-pub(super) fn write_call_seal(id: &str, sealed: &Sealed<'_>, call_id: &str, out: &mut Vec<u8>) {
+pub(super) fn write_call_seal(id: &str, sealed: &VendorSeal<'_>, call_id: &str, out: &mut Vec<u8>) {
     let field = thoughts::field_of_call(sealed, call_id);
     ThoughtItem { id, text: "", is_summary: true, field: Some(&field) }.write(out);
 }

@@ -8,7 +8,7 @@ use std::ops::Range;
 use serde_json::value::RawValue;
 
 use super::member_writer::push_text;
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::json::Fields;
 use crate::loss::{Field, LossReport};
@@ -74,6 +74,6 @@ fn is_foreign(item: &RawValue) -> bool {
     let Some(fields) = Fields::of(item) else { return false };
     let field = fields.text("encrypted_content");
     field.is_some_and(|field| {
-        Sealed::of_field(DialectFamily::Responses, field).for_maker(DialectFamily::Responses).is_none()
+        VendorSeal::of_field(DialectFamily::Responses, field).for_maker(DialectFamily::Responses).is_none()
     })
 }

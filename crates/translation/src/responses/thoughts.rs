@@ -1,11 +1,11 @@
 //! Reasoning items, and what is carried in their opaque field for other vendors.
 //!
-//! A seal of another vendor's is coded by [`Sealed::to_field`]. Its id, which only OpenAI's own seals need, says what the
+//! A seal of another vendor's is coded by [`VendorSeal::to_field`]. Its id, which only OpenAI's own seals need, says what the
 //! seal is of: a hidden thought, or a call, whose id it names.
 
 use std::borrow::Cow;
 
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::json::Fields;
 use crate::neutral::Thinking;
@@ -22,7 +22,7 @@ pub(super) fn read<'b>(fields: &Fields<'b>) -> Thinking<'b> {
     let is_summary = !summary.is_empty();
     let text = if is_summary { summary } else { texts(fields, "content") };
     let field = fields.text("encrypted_content").filter(|field| !field.is_empty());
-    let mut sealed = field.map(|field| Sealed::of_field(DialectFamily::Responses, field));
+    let mut sealed = field.map(|field| VendorSeal::of_field(DialectFamily::Responses, field));
     let mut is_redacted = false;
     if let Some(own) = sealed.as_mut().filter(|sealed| sealed.maker == DialectFamily::Responses) {
         own.id = own.id.take().or_else(|| fields.text("id"));
@@ -47,7 +47,7 @@ fn texts<'b>(fields: &Fields<'b>, name: &str) -> Cow<'b, str> {
 }
 
 /// Returns the text of `encrypted_content` for a thought that its vendor has hidden.
-pub(super) fn hidden_field(sealed: &Sealed<'_>) -> String {
+pub(super) fn hidden_field(sealed: &VendorSeal<'_>) -> String {
     match sealed.maker {
         DialectFamily::Responses => field(Some(sealed)),
         _ => carried(sealed, REDACTED.to_owned()),
@@ -55,20 +55,20 @@ pub(super) fn hidden_field(sealed: &Sealed<'_>) -> String {
 }
 
 /// Returns the text of `encrypted_content` for a thought.
-pub(super) fn field(sealed: Option<&Sealed<'_>>) -> String {
+pub(super) fn field(sealed: Option<&VendorSeal<'_>>) -> String {
     let Some(sealed) = sealed else {
-        return Sealed::new(DialectFamily::Chat, "").to_field(DialectFamily::Responses).into_owned();
+        return VendorSeal::new(DialectFamily::Chat, "").to_field(DialectFamily::Responses).into_owned();
     };
     sealed.to_field(DialectFamily::Responses).into_owned()
 }
 
 /// Returns the text of `encrypted_content` for the seal on the call `id`.
-pub(super) fn field_of_call(sealed: &Sealed<'_>, id: &str) -> String {
+pub(super) fn field_of_call(sealed: &VendorSeal<'_>, id: &str) -> String {
     carried(sealed, call_mark(id).unwrap_or_default())
 }
 
-fn carried(sealed: &Sealed<'_>, id: String) -> String {
-    let marked = Sealed { maker: sealed.maker, text: Cow::Borrowed(&*sealed.text), id: Some(id.into()) };
+fn carried(sealed: &VendorSeal<'_>, id: String) -> String {
+    let marked = VendorSeal { maker: sealed.maker, text: Cow::Borrowed(&*sealed.text), id: Some(id.into()) };
     marked.to_field(DialectFamily::Responses).into_owned()
 }
 
@@ -84,7 +84,7 @@ pub(super) enum CallOrThought<'b> {
         /// The id of the carried seal, which names the call.
         mark: Cow<'b, str>,
         /// The seal itself.
-        sealed: Sealed<'b>,
+        sealed: VendorSeal<'b>,
     },
     /// A thought.
     Thought(Thinking<'b>),
@@ -92,7 +92,7 @@ pub(super) enum CallOrThought<'b> {
 
 /// Tells a thought from the seal on a call.
 pub(super) fn of_call(mut thought: Thinking<'_>) -> CallOrThought<'_> {
-    let is_call = |sealed: &mut Sealed<'_>| {
+    let is_call = |sealed: &mut VendorSeal<'_>| {
         sealed.maker != DialectFamily::Responses && sealed.id.as_ref().is_some_and(|id| id.starts_with(CALL))
     };
     match thought.sealed.take_if(|sealed| thought.text.is_empty() && is_call(sealed)) {

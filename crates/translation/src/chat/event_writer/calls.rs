@@ -7,7 +7,7 @@ use crate::chat::answer_writer::call_kind;
 use crate::chat::object::{self, ObjectWriter};
 use crate::chat::thought;
 use crate::conversion::custom_tool::InputUnwrapping;
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::neutral::CallKind;
 
 /// A call that is being written.
@@ -129,7 +129,7 @@ impl ChunkWriter {
     }
 
     /// Writes the seal of a call. OpenAI's SDKs want a piece of the input in every piece of a call: it is empty here.
-    pub(super) fn call_seal(&self, choice: usize, call: &CallWriting, seal: &Sealed<'_>, out: &mut Vec<u8>) {
+    pub(super) fn call_seal(&self, choice: usize, call: &CallWriting, seal: &VendorSeal<'_>, out: &mut Vec<u8>) {
         let input = match call.form {
             // The first form has no place for it.
             StreamedCallForm::First => return,

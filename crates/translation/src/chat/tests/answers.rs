@@ -6,7 +6,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::neutral::{
     CallKind, NeutralAnswer, NeutralChoice, NeutralUsage, Part, PartBody, Stop, StopReason, Thinking, ToolCall,
 };
@@ -37,7 +37,7 @@ fn call(kind: CallKind, arguments: &'static str) -> Part<'static> {
 }
 
 fn thought(text: &'static str, is_redacted: bool) -> Part<'static> {
-    let sealed = Some(Sealed::new(DialectFamily::Messages, "SIG"));
+    let sealed = Some(VendorSeal::new(DialectFamily::Messages, "SIG"));
     Part::new(PartBody::Thinking(Thinking { text: text.into(), is_summary: false, is_redacted, sealed }))
 }
 
@@ -139,7 +139,7 @@ fn thoughts_of_another_vendor_come_back_from_the_client_as_they_were() {
 #[test]
 fn a_signature_on_a_call_comes_back_to_its_maker() {
     let mut part = call(CallKind::Function, "{}");
-    part.sealed = Some(Sealed::new(DialectFamily::Gemini, "EqQB"));
+    part.sealed = Some(VendorSeal::new(DialectFamily::Gemini, "EqQB"));
     let body = written(&answer(vec![part], StopReason::ToolUse));
 
     let back = json!({"model": "m", "messages": [body["choices"][0]["message"]]}).to_string();

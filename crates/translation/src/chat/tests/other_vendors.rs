@@ -6,7 +6,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::neutral::{
     CacheMark, CallKind, Document, Effort, Image, MediaSource, OutputFormat, Part, PartBody, Reasoning, ReasoningMode,
     ServerTool, Thinking, Tool, ToolCall, ToolKind, ToolResult, Turn, TurnRole,
@@ -31,7 +31,7 @@ fn result(id: &'static str, parts: Vec<Part<'static>>, is_error: Option<bool>) -
 }
 
 fn thought(maker: Option<DialectFamily>) -> Part<'static> {
-    let sealed = maker.map(|maker| Sealed::new(maker, "SIG"));
+    let sealed = maker.map(|maker| VendorSeal::new(maker, "SIG"));
     Part::new(PartBody::Thinking(Thinking { text: "hm".into(), is_summary: false, is_redacted: false, sealed }))
 }
 
@@ -85,7 +85,7 @@ fn thoughts_of_other_vendors_are_left_out_and_never_become_text() {
         text: "".into(),
         is_summary: false,
         is_redacted: true,
-        sealed: Some(Sealed::new(DialectFamily::Messages, "ENC")),
+        sealed: Some(VendorSeal::new(DialectFamily::Messages, "ENC")),
     };
     request.turns = vec![
         turn(
@@ -106,7 +106,7 @@ fn thoughts_of_other_vendors_are_left_out_and_never_become_text() {
 #[test]
 fn thoughts_of_servers_of_this_api_come_back_in_their_own_fields() {
     let sealed = |text: &'static str, seal: &'static str| {
-        let sealed = Some(Sealed::new(DialectFamily::Chat, seal));
+        let sealed = Some(VendorSeal::new(DialectFamily::Chat, seal));
         Part::new(PartBody::Thinking(Thinking { text: text.into(), is_summary: false, is_redacted: false, sealed }))
     };
     let mut request = request();

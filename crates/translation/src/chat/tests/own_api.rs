@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 
 fn there_and_back(body: &Value) -> Value {
     let text = body.to_string();
@@ -141,7 +141,7 @@ proptest! {
 
 #[test]
 fn what_other_vendors_sealed_is_taken_out_and_every_other_byte_stays() {
-    let seal = |maker| Sealed::new(maker, "SIG").to_field(DialectFamily::Chat).into_owned();
+    let seal = |maker| VendorSeal::new(maker, "SIG").to_field(DialectFamily::Chat).into_owned();
     let (claude, google) = (seal(DialectFamily::Messages), seal(DialectFamily::Gemini));
     let own = r#"{"type":"reasoning.encrypted","data":"E"}"#;
     let body = format!(

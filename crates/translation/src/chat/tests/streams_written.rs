@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::neutral::{CallKind, ErrorKind, NeutralError, NeutralUsage, PartDelta, PartKind, Stop, StopReason};
 
 fn written(memo: &RequestMemo, events: &[StreamEvent<'_>]) -> Vec<Value> {
@@ -133,7 +133,7 @@ fn calls_of_tools_of_free_text_are_streamed_as_such() {
 
 #[test]
 fn a_thought_is_streamed_as_it_comes_and_sealed_at_its_end() {
-    let sealed = Sealed::new(DialectFamily::Messages, "SIG");
+    let sealed = VendorSeal::new(DialectFamily::Messages, "SIG");
     let thinking = PartKind::Thinking { is_summary: false, is_redacted: false };
     let chunks = written(
         &RequestMemo::default(),
@@ -152,7 +152,7 @@ fn a_thought_is_streamed_as_it_comes_and_sealed_at_its_end() {
     let detail = &deltas[3]["reasoning_details"][0];
     assert_eq!((&detail["type"], &detail["text"]), (&json!("reasoning.text"), &json!("hm")));
     let signature = detail["signature"].as_str().expect("a text").to_owned();
-    assert_eq!(Sealed::of_field(DialectFamily::Chat, signature.into()), sealed);
+    assert_eq!(VendorSeal::of_field(DialectFamily::Chat, signature.into()), sealed);
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn a_stream_of_this_api_comes_back_as_it_was_wherever_it_is_cut() {
 
 #[test]
 fn a_signature_on_a_call_comes_with_an_empty_piece_of_its_arguments() {
-    let sealed = Sealed::new(DialectFamily::Gemini, "EqQB");
+    let sealed = VendorSeal::new(DialectFamily::Gemini, "EqQB");
     let chunks = written(
         &RequestMemo::default(),
         &[begin(), open(0, call("a", "f")), StreamEvent::Delta { part: 0, delta: PartDelta::Sealed(sealed.clone()) }],
@@ -216,5 +216,5 @@ fn a_signature_on_a_call_comes_with_an_empty_piece_of_its_arguments() {
     let call = &deltas(&chunks)[2]["tool_calls"][0];
     assert_eq!((&call["index"], &call["function"]), (&json!(0), &json!({"arguments": ""})));
     let seal = call["extra_content"]["google"]["thought_signature"].as_str().expect("a text").to_owned();
-    assert_eq!(Sealed::of_field(DialectFamily::Chat, seal.into()), sealed);
+    assert_eq!(VendorSeal::of_field(DialectFamily::Chat, seal.into()), sealed);
 }

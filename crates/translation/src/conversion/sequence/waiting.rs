@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::neutral::{PartDelta, PartKind};
 
 /// A part that waits for another to be whole.
@@ -24,7 +24,7 @@ pub(super) struct WaitingPart {
 enum WaitingDelta {
     Text(String),
     Arguments(String),
-    Sealed(Sealed<'static>),
+    Sealed(VendorSeal<'static>),
     Citation(Box<RawValue>),
     Logprobs(Box<RawValue>),
 }
@@ -107,16 +107,16 @@ fn owned_kind(kind: &PartKind<'_>) -> PartKind<'static> {
     }
 }
 
-fn owned_seal(sealed: &Sealed<'_>) -> Sealed<'static> {
-    Sealed {
+fn owned_seal(sealed: &VendorSeal<'_>) -> VendorSeal<'static> {
+    VendorSeal {
         maker: sealed.maker,
         text: Cow::Owned(sealed.text.clone().into_owned()),
         id: sealed.id.as_ref().map(|id| Cow::Owned(id.clone().into_owned())),
     }
 }
 
-fn borrowed_seal<'d>(sealed: &'d Sealed<'_>) -> Sealed<'d> {
-    Sealed { maker: sealed.maker, text: Cow::Borrowed(&*sealed.text), id: sealed.id.as_deref().map(Cow::Borrowed) }
+fn borrowed_seal<'d>(sealed: &'d VendorSeal<'_>) -> VendorSeal<'d> {
+    VendorSeal { maker: sealed.maker, text: Cow::Borrowed(&*sealed.text), id: sealed.id.as_deref().map(Cow::Borrowed) }
 }
 
 /// Returns a kind that borrows from another.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{OWN, parsed, with_details};
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::neutral::{
     CallKind, ErrorKind, NeutralAnswer, NeutralChoice, NeutralError, NeutralUsage, Part, PartBody, Stop, StopReason,
@@ -47,7 +47,7 @@ fn thoughts_text_and_calls_are_told_apart_and_totals_include_their_parts() {
     assert!(matches!(&parts[1].body, PartBody::Text { text, citations: Some(_) } if text == "A"));
     let PartBody::ToolCall(call) = &parts[2].body else { panic!("a call") };
     assert_eq!((&*call.id, &*call.arguments), ("", r#"{"a":1}"#));
-    assert_eq!(parts[2].sealed, Some(Sealed::new(DialectFamily::Gemini, "QQ==")));
+    assert_eq!(parts[2].sealed, Some(VendorSeal::new(DialectFamily::Gemini, "QQ==")));
     assert_eq!(answer.choices[0].stop, Stop::of(StopReason::ToolUse));
     let usage = answer.usage.expect("usage");
     assert_eq!((usage.input, usage.output), (105, 27));
@@ -137,20 +137,20 @@ fn a_call_whose_arguments_are_no_object_is_no_call_and_no_clean_end() {
 
 #[test]
 fn the_seal_of_another_vendors_thought_is_base64_and_is_with_the_call_too() {
-    let sealed = Sealed::new(DialectFamily::Messages, "S/+==");
+    let sealed = VendorSeal::new(DialectFamily::Messages, "S/+==");
     let thinking = Thinking { text: "T".into(), is_summary: false, is_redacted: false, sealed: Some(sealed.clone()) };
     let parts = vec![Part::new(PartBody::Thinking(thinking)), call("{}"), call("{}")];
     let body = written(vec![choice(parts, StopReason::ToolUse)]);
     let parts = &body["candidates"][0]["content"]["parts"];
     let field = parts[0]["thoughtSignature"].as_str().expect("a signature");
-    assert_eq!(Sealed::of_field(DialectFamily::Gemini, field.into()), sealed);
+    assert_eq!(VendorSeal::of_field(DialectFamily::Gemini, field.into()), sealed);
     assert_eq!(parts[1]["thoughtSignature"], field);
     assert_eq!(parts[2].get("thoughtSignature"), None);
 }
 
 #[test]
 fn a_thought_that_is_hidden_comes_back_as_hidden() {
-    let sealed = Sealed::new(DialectFamily::Messages, "DATA");
+    let sealed = VendorSeal::new(DialectFamily::Messages, "DATA");
     let thinking = Thinking { text: "".into(), is_summary: false, is_redacted: true, sealed: Some(sealed.clone()) };
     let body = written(vec![choice(vec![Part::new(PartBody::Thinking(thinking))], StopReason::EndTurn)]);
     let back = json!({"contents": [body["candidates"][0]["content"]]}).to_string();

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::neutral::{
     CallKind, Image, ImageDetail, MediaSource, NeutralRequest, Part, PartBody, ServerTool, Thinking, Tool, ToolCall,
     ToolKind, ToolResult, Turn, TurnRole,
@@ -51,7 +51,7 @@ pub(super) fn failed<'b>(call_id: &'b str, text: &'b str) -> Part<'b> {
     part
 }
 
-pub(super) fn thought<'b>(text: &'b str, sealed: Option<Sealed<'b>>) -> Part<'b> {
+pub(super) fn thought<'b>(text: &'b str, sealed: Option<VendorSeal<'b>>) -> Part<'b> {
     Part::new(PartBody::Thinking(Thinking { text: text.into(), is_summary: false, is_redacted: false, sealed }))
 }
 

@@ -1,7 +1,7 @@
 //! Requests as Google's SDKs write them.
 
 use super::{read, rewritten};
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::loss::LossReport;
 use crate::neutral::{
@@ -88,13 +88,13 @@ fn ids_that_a_client_gives_pair_whatever_the_order() {
 fn a_signature_stays_with_the_part_that_it_signs() {
     read(PYTHON, |request, _| {
         let call = &request.turns[2].parts[0];
-        assert_eq!(call.sealed, Some(Sealed::new(DialectFamily::Gemini, "-_8=")));
+        assert_eq!(call.sealed, Some(VendorSeal::new(DialectFamily::Gemini, "-_8=")));
     });
 }
 
 #[test]
 fn what_another_vendor_sealed_comes_back_as_its_thought_once() {
-    let sealed = Sealed::new(DialectFamily::Messages, "SIG");
+    let sealed = VendorSeal::new(DialectFamily::Messages, "SIG");
     let field = sealed.to_field(DialectFamily::Gemini).replace('+', "-").replace('/', "_");
     let with_thought = format!(
         r#"{{"contents":[{{"role":"model","parts":[{{"text":"T","thought":true,"thoughtSignature":"{field}"}},
@@ -291,7 +291,7 @@ fn a_path_that_asks_for_a_stream_makes_it_one() {
 
 #[test]
 fn the_chunks_of_a_stream_that_an_sdk_keeps_as_contents_are_one_turn() {
-    let sealed = Sealed::new(DialectFamily::Messages, "SIG");
+    let sealed = VendorSeal::new(DialectFamily::Messages, "SIG");
     let field = sealed.to_field(DialectFamily::Gemini);
     let body = format!(
         r#"{{"contents":[{{"role":"user","parts":[{{"text":"Q"}}]}},

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::builders::{call, failed, image, of_turns, result, said, texts, thought, turn};
 use super::{BUDGET, NEW, written};
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::neutral::{Document, Image, ImageDetail, MediaSource, Part, PartBody, TurnRole};
 
@@ -109,8 +109,8 @@ fn arguments_that_are_no_object_go_as_a_text_and_that_is_said() {
 
 #[test]
 fn thoughts_go_back_to_their_maker_alone_and_are_never_text() {
-    let own = Sealed::new(DialectFamily::Gemini, "R09P");
-    let foreign = Sealed::new(DialectFamily::Messages, "Q0xB");
+    let own = VendorSeal::new(DialectFamily::Gemini, "R09P");
+    let foreign = VendorSeal::new(DialectFamily::Messages, "Q0xB");
     let request = of_turns(vec![turn(
         TurnRole::Assistant,
         vec![thought("T1", Some(foreign)), thought("T2", None), thought("T3", Some(own)), Part::text("A")],
@@ -125,7 +125,7 @@ fn thoughts_go_back_to_their_maker_alone_and_are_never_text() {
 
 #[test]
 fn a_signature_that_a_client_kept_as_a_thought_goes_on_the_call_after_it() {
-    let seal = |text| Sealed::new(DialectFamily::Gemini, text);
+    let seal = |text| VendorSeal::new(DialectFamily::Gemini, text);
     let request = of_turns(vec![
         turn(TurnRole::Assistant, vec![thought("", Some(seal("QQ=="))), call("c1", "f", "{}"), call("c2", "f", "{}")]),
         turn(TurnRole::User, vec![result("c1", Vec::new()), result("c2", Vec::new())]),

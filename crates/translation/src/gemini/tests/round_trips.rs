@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{NEW, OWN, parsed, rewritten};
 use crate::TranslationTarget;
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 
 #[test]
@@ -48,7 +48,7 @@ fn a_request_to_google_from_its_own_client_stays_byte_for_byte_but_for_what_othe
     let own = r#"{ "contents" : [ {"role":"model","parts":[{"text":"T","thought":true},{"functionCall":{"name":"f"},"thoughtSignature":"QQ=="}]} ], "safetySettings":[], "x_future": 1 }"#;
     assert_eq!(cleaned(own, NEW), (own.to_owned(), String::new()));
 
-    let field = Sealed::new(DialectFamily::Messages, "SIG").to_field(DialectFamily::Gemini).into_owned();
+    let field = VendorSeal::new(DialectFamily::Messages, "SIG").to_field(DialectFamily::Gemini).into_owned();
     let mixed = format!(
         r#"{{"cachedContent":"c","contents":[{{"role":"user","parts":[{{"text":"Q"}}]}},
         {{"role":"model","parts":[{{"text":"T","thought":true,"thoughtSignature":"{field}"}},{{"functionCall":{{"name":"f"}},"thoughtSignature":"{field}"}}, {{"functionCall":{{"name":"g"}}}}]}},

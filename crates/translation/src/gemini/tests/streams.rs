@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{OWN, parsed, with_details};
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::neutral::{
     CallKind, ErrorKind, NeutralError, NeutralUsage, PartDelta, PartKind, Stop, StopReason, StreamEvent,
@@ -260,7 +260,7 @@ fn a_sign_of_life_is_nothing_that_googles_sdks_would_trip_over() {
 
 #[test]
 fn the_seal_of_a_thought_is_base64_and_goes_with_the_call_after_it() {
-    let sealed = Sealed::new(DialectFamily::Responses, "gAAA-_");
+    let sealed = VendorSeal::new(DialectFamily::Responses, "gAAA-_");
     let kind = PartKind::Thinking { is_summary: true, is_redacted: false };
     let events = [
         begin(),
@@ -277,7 +277,7 @@ fn the_seal_of_a_thought_is_base64_and_goes_with_the_call_after_it() {
     let part = |at: usize| &chunks[at]["candidates"][0]["content"]["parts"][0];
     assert_eq!(part(0), &json!({"text": "T", "thought": true}));
     let field = part(1)["thoughtSignature"].as_str().expect("a signature");
-    assert_eq!(Sealed::of_field(DialectFamily::Gemini, field.into()), sealed);
+    assert_eq!(VendorSeal::of_field(DialectFamily::Gemini, field.into()), sealed);
     assert_eq!(part(2)["thoughtSignature"], field);
 }
 
@@ -306,7 +306,7 @@ fn any_event() -> impl Strategy<Value = StreamEvent<'static>> {
     let delta = prop_oneof![
         text.prop_map(|text| PartDelta::Text(text.into())),
         text.prop_map(|text| PartDelta::Arguments(text.into())),
-        text.prop_map(|text| PartDelta::Sealed(Sealed::new(DialectFamily::Messages, text))),
+        text.prop_map(|text| PartDelta::Sealed(VendorSeal::new(DialectFamily::Messages, text))),
     ];
     prop_oneof![
         (0usize..4, 0u64..2, kind).prop_map(|(part, choice, kind)| StreamEvent::Open { part, choice, kind }),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{raw, with_details};
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::messages::Messages;
 use crate::neutral::{
@@ -67,7 +67,7 @@ fn an_answer_is_read_with_its_seals_and_totals_that_include_the_cache() {
         })
     );
     let PartBody::Thinking(thinking) = &choice.parts[0].body else { panic!("a thought") };
-    assert_eq!(thinking.sealed, Some(Sealed::new(DialectFamily::Messages, "EqQB")));
+    assert_eq!(thinking.sealed, Some(VendorSeal::new(DialectFamily::Messages, "EqQB")));
     let PartBody::ToolCall(call) = &choice.parts[3].body else { panic!("a call") };
     assert_eq!(&*call.arguments, r#"{"a": "\u00fc"}"#, "arguments stay the text that they are");
     assert!(matches!(&choice.parts[4].body, PartBody::Native { kind, .. } if kind == "server_tool_use"));
@@ -145,12 +145,12 @@ fn calls_without_ids_get_different_ones_and_arguments_are_always_an_object() {
 
 #[test]
 fn a_thought_of_another_vendor_is_a_thought_that_never_reaches_anthropic() {
-    let sealed = Sealed::new(DialectFamily::Responses, "gAAA");
+    let sealed = VendorSeal::new(DialectFamily::Responses, "gAAA");
     let thinking = |sealed| {
         Part::new(PartBody::Thinking(Thinking { text: "hm".into(), is_summary: true, is_redacted: false, sealed }))
     };
     let mut signed = call("c", "{}");
-    signed.sealed = Some(Sealed::new(DialectFamily::Gemini, "AAAA"));
+    signed.sealed = Some(VendorSeal::new(DialectFamily::Gemini, "AAAA"));
     let body =
         written(&answer(vec![thinking(Some(sealed.clone())), thinking(None), signed], Stop::of(StopReason::ToolUse)));
 
@@ -158,12 +158,12 @@ fn a_thought_of_another_vendor_is_a_thought_that_never_reaches_anthropic() {
     let kinds: Vec<_> = content.iter().map(|block| block["type"].as_str().expect("a type")).collect();
     assert_eq!(kinds, ["thinking", "thinking", "thinking", "tool_use"]);
     let signature = |index: usize| content[index]["signature"].as_str().expect("a signature").to_owned();
-    assert_eq!(Sealed::of_field(DialectFamily::Messages, signature(0).into()), sealed);
+    assert_eq!(VendorSeal::of_field(DialectFamily::Messages, signature(0).into()), sealed);
     for index in 0..3 {
-        let sealed = Sealed::of_field(DialectFamily::Messages, signature(index).into());
+        let sealed = VendorSeal::of_field(DialectFamily::Messages, signature(index).into());
         assert_eq!(sealed.for_maker(DialectFamily::Messages), None);
     }
-    assert_eq!(Sealed::of_field(DialectFamily::Messages, signature(2).into()).maker, DialectFamily::Gemini);
+    assert_eq!(VendorSeal::of_field(DialectFamily::Messages, signature(2).into()).maker, DialectFamily::Gemini);
 }
 
 #[test]

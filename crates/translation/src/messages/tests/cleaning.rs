@@ -1,6 +1,6 @@
 //! Tests of requests that come back to Anthropic's models after another vendor's have spoken.
 
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::translation::{Translation, TranslationTarget};
 
@@ -9,8 +9,8 @@ const TARGET: TranslationTarget<'_> = TranslationTarget { model: "claude-opus-5"
 
 #[test]
 fn thoughts_of_others_are_taken_out_and_every_other_byte_stays() {
-    let foreign = Sealed::new(DialectFamily::Gemini, "AAAA").to_field(DialectFamily::Messages).into_owned();
-    let unsealed = Sealed::new(DialectFamily::Chat, "").to_field(DialectFamily::Messages).into_owned();
+    let foreign = VendorSeal::new(DialectFamily::Gemini, "AAAA").to_field(DialectFamily::Messages).into_owned();
+    let unsealed = VendorSeal::new(DialectFamily::Chat, "").to_field(DialectFamily::Messages).into_owned();
     let body = |model: &str, thoughts: &str| {
         format!(
             r#"{{ "beta_field" : [1, 2],"model":"{model}", "messages": [{{"role":"user","content":"q"}},{{"role":"assistant","x": 1,"content":[{thoughts}{{"type":"tool_use","id":"t","name":"f","input":{{"a" : 1.50}}}}]}},{{"role":"user","content":"r"}}],"mcp_servers":[{{}}], "stream" : true }}"#
@@ -34,7 +34,7 @@ fn thoughts_of_others_are_taken_out_and_every_other_byte_stays() {
 
 #[test]
 fn a_turn_of_nothing_else_is_left_out_and_the_model_may_come_last() {
-    let foreign = Sealed::new(DialectFamily::Responses, "g").to_field(DialectFamily::Messages).into_owned();
+    let foreign = VendorSeal::new(DialectFamily::Responses, "g").to_field(DialectFamily::Messages).into_owned();
     let body = format!(
         r#"{{"messages":[{{"role":"user","content":"q"}},{{"role":"assistant","content":[{{"type":"thinking","thinking":"h","signature":"{foreign}"}}]}}],"model":"m"}}"#
     );
@@ -57,7 +57,7 @@ fn a_request_without_such_thoughts_is_the_same_but_for_its_model() {
 
 #[test]
 fn citations_of_other_vendors_are_taken_out_of_texts() {
-    let mark = Sealed::new(DialectFamily::Chat, "").to_field(DialectFamily::Messages).into_owned();
+    let mark = VendorSeal::new(DialectFamily::Chat, "").to_field(DialectFamily::Messages).into_owned();
     let body = |citations: &str| {
         format!(
             r#"{{"model":"claude-opus-5","messages":[{{"role":"assistant","content":[{{"type":"text","citations": {citations},"text":"a"}}]}}]}}"#
@@ -74,7 +74,7 @@ fn citations_of_other_vendors_are_taken_out_of_texts() {
 
 #[test]
 fn manual_thinking_is_off_where_the_thought_before_the_last_calls_was_anothers() {
-    let foreign = Sealed::new(DialectFamily::Gemini, "AAAA").to_field(DialectFamily::Messages).into_owned();
+    let foreign = VendorSeal::new(DialectFamily::Gemini, "AAAA").to_field(DialectFamily::Messages).into_owned();
     let cleaned = |thinking: &str, signature: &str| {
         let body = format!(
             r#"{{"thinking":{thinking},"model":"m","messages":[{{"role":"user","content":"q"}},{{"role":"assistant","content":[{{"type":"thinking","thinking":"h","signature":"{signature}"}},{{"type":"tool_use","id":"t","name":"f","input":{{}}}}]}},{{"role":"user","content":[{{"type":"tool_result","tool_use_id":"t"}}]}}]}}"#

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::read;
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::loss::{Field, LossKind};
 use crate::neutral::{
@@ -207,8 +207,8 @@ fn sampling_the_format_and_the_cache_of_the_whole_request_are_read() {
 
 #[test]
 fn a_thought_belongs_to_the_vendor_that_sealed_it_and_one_without_a_seal_to_nobody() {
-    let other = Sealed::new(DialectFamily::Responses, "gAAA").to_field(DialectFamily::Messages).into_owned();
-    let none = Sealed::new(DialectFamily::Chat, "").to_field(DialectFamily::Messages).into_owned();
+    let other = VendorSeal::new(DialectFamily::Responses, "gAAA").to_field(DialectFamily::Messages).into_owned();
+    let none = VendorSeal::new(DialectFamily::Chat, "").to_field(DialectFamily::Messages).into_owned();
     let body = format!(
         r#"{{"model":"m","max_tokens":9,"messages":[{{"role":"user","content":"q"}},{{"role":"assistant","content":[
         {{"type":"thinking","thinking":"own","signature":"EqQB"}},{{"type":"thinking","thinking":"o","signature":"{other}"}},

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::streams_read::STREAM;
 use super::{raw, with_details};
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::events::EventLines;
 use crate::family::DialectFamily;
 use crate::messages::Messages;
@@ -176,7 +176,7 @@ fn a_refusal_in_a_stream_has_its_words_and_is_no_end_of_a_turn() {
 
 #[test]
 fn a_thought_of_another_vendor_ends_with_its_carried_seal_and_the_seal_of_a_call_comes_before_it() {
-    let sealed = Sealed::new(DialectFamily::Gemini, "AAAA");
+    let sealed = VendorSeal::new(DialectFamily::Gemini, "AAAA");
     let events = written(&[
         begin(),
         open(0, PartKind::Thinking { is_summary: true, is_redacted: false }),
@@ -192,7 +192,7 @@ fn a_thought_of_another_vendor_ends_with_its_carried_seal_and_the_seal_of_a_call
 
     let signatures: Vec<_> = events.iter().filter_map(|(_, data)| data["delta"]["signature"].as_str()).collect();
     let makers: Vec<_> =
-        signatures.iter().map(|signature| Sealed::of_field(DialectFamily::Messages, (*signature).into())).collect();
+        signatures.iter().map(|signature| VendorSeal::of_field(DialectFamily::Messages, (*signature).into())).collect();
     assert_eq!(makers[0].for_maker(DialectFamily::Messages), None, "a thought without a seal is marked as well");
     assert_eq!(makers[1], sealed);
     let kinds: Vec<_> = events.iter().filter_map(|(_, data)| data["content_block"]["type"].as_str()).collect();
@@ -204,7 +204,7 @@ fn a_hidden_thought_is_a_block_of_its_own_and_free_text_is_a_text_in_the_input()
     let events = written(&[
         begin(),
         open(0, PartKind::Thinking { is_summary: false, is_redacted: true }),
-        StreamEvent::Delta { part: 0, delta: PartDelta::Sealed(Sealed::new(DialectFamily::Messages, "Er")) },
+        StreamEvent::Delta { part: 0, delta: PartDelta::Sealed(VendorSeal::new(DialectFamily::Messages, "Er")) },
         StreamEvent::Close { part: 0 },
         call(1, CallKind::Custom),
         arguments(1, "say \"hi\""),

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{TARGET, request, turn, write, write_for};
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::conversion::tool_id;
 use crate::family::DialectFamily;
 use crate::loss::Field;
@@ -33,7 +33,7 @@ fn result(id: &'static str, parts: Vec<Part<'static>>) -> Part<'static> {
     }))
 }
 
-fn thought(sealed: Option<Sealed<'static>>) -> Part<'static> {
+fn thought(sealed: Option<VendorSeal<'static>>) -> Part<'static> {
     Part::new(PartBody::Thinking(Thinking { text: "hm".into(), is_summary: false, is_redacted: false, sealed }))
 }
 
@@ -242,15 +242,15 @@ fn what_the_model_cannot_take_is_said_as_grave() {
 #[test]
 fn a_thought_goes_back_to_its_maker_alone_and_is_never_text() {
     let mut request = request();
-    let own = Sealed::new(DialectFamily::Messages, "EqQB");
-    let other = Sealed::new(DialectFamily::Gemini, "AAAA");
+    let own = VendorSeal::new(DialectFamily::Messages, "EqQB");
+    let other = VendorSeal::new(DialectFamily::Gemini, "AAAA");
     let mut signed = call("a", "{}");
     signed.sealed = Some(other.clone());
     let hidden = PartBody::Thinking(Thinking {
         text: "".into(),
         is_summary: false,
         is_redacted: true,
-        sealed: Some(Sealed::new(DialectFamily::Messages, "Er")),
+        sealed: Some(VendorSeal::new(DialectFamily::Messages, "Er")),
     });
     request.turns = vec![
         turn(
@@ -281,7 +281,7 @@ fn a_text_at_the_end_that_the_answer_goes_on_with_has_no_white_space_after_it() 
 
 #[test]
 fn a_thought_that_a_client_kept_twice_goes_back_once() {
-    let own = || thought(Some(Sealed::new(DialectFamily::Messages, "EqQB")));
+    let own = || thought(Some(VendorSeal::new(DialectFamily::Messages, "EqQB")));
     let mut request = request();
     request.turns.insert(0, turn(TurnRole::Assistant, vec![own(), Part::text("a"), own(), call("a", "{}")]));
     let (body, said) = write(&request);

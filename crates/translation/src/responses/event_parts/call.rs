@@ -2,7 +2,7 @@
 
 use super::head;
 use crate::conversion::custom_tool::InputUnwrapping;
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::responses::event_writer::ResponseEvents;
 use crate::responses::item_writer::{CallItem, OutputCallForm, write_call_seal};
@@ -14,7 +14,7 @@ pub(in crate::responses) struct OpenCall {
     free_text: InputUnwrapping,
     /// The bytes of the input that are written.
     written: usize,
-    sealed: Option<Sealed<'static>>,
+    sealed: Option<VendorSeal<'static>>,
     /// The item's place in the output, once it has begun.
     index: Option<usize>,
     head: Vec<u8>,
@@ -35,10 +35,10 @@ impl OpenCall {
     }
 
     /// Keeps a seal on the call.
-    pub(in crate::responses) fn seal(&mut self, sealed: &Sealed<'_>) {
+    pub(in crate::responses) fn seal(&mut self, sealed: &VendorSeal<'_>) {
         if sealed.maker != DialectFamily::Responses {
             let text = sealed.text.clone().into_owned();
-            self.sealed = Some(Sealed { maker: sealed.maker, text: text.into(), id: None });
+            self.sealed = Some(VendorSeal { maker: sealed.maker, text: text.into(), id: None });
         }
     }
 

@@ -1,7 +1,7 @@
 //! Thoughts.
 
 use super::head;
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::neutral::PartKind;
 use crate::responses::event_writer::ResponseEvents;
 use crate::responses::item_writer::ThoughtItem;
@@ -29,7 +29,7 @@ impl OpenThought {
     }
 
     /// Keeps the seal on the thought.
-    pub(in crate::responses) fn seal(&mut self, sealed: &Sealed<'_>) {
+    pub(in crate::responses) fn seal(&mut self, sealed: &VendorSeal<'_>) {
         self.field =
             Some(if self.is_redacted { thoughts::hidden_field(sealed) } else { thoughts::field(Some(sealed)) });
     }

@@ -2,7 +2,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::neutral::{
     CallKind, NeutralAnswer, NeutralChoice, NeutralUsage, Part, PartBody, Stop, StopReason, Thinking, ToolCall,
@@ -41,7 +41,7 @@ fn an_answer_has_every_item_and_what_the_request_said() {
         text: "hm".into(),
         is_summary: true,
         is_redacted: false,
-        sealed: Some(Sealed::new(DialectFamily::Messages, "SIG")),
+        sealed: Some(VendorSeal::new(DialectFamily::Messages, "SIG")),
     };
     let parts = vec![Part::new(PartBody::Thinking(thought)), Part::text("a"), Part::text("b"), call("f", "")];
     let body = written(&answer(parts, StopReason::ToolUse), &memo);
@@ -81,9 +81,9 @@ fn a_seal_goes_to_the_client_and_comes_back_for_its_maker_alone() {
     let thought = |sealed, is_redacted| {
         Part::new(PartBody::Thinking(Thinking { text: "".into(), is_summary: true, is_redacted, sealed }))
     };
-    let sealed = Some(Sealed::new(DialectFamily::Messages, "SIG"));
+    let sealed = Some(VendorSeal::new(DialectFamily::Messages, "SIG"));
     let mut signed = call("f", "{}");
-    signed.sealed = Some(Sealed::new(DialectFamily::Gemini, "GEM"));
+    signed.sealed = Some(VendorSeal::new(DialectFamily::Gemini, "GEM"));
     let parts = vec![thought(sealed.clone(), true), thought(sealed, false), thought(None, false), signed];
     let body = written(&answer(parts, StopReason::ToolUse), &RequestMemo::default());
 
@@ -100,7 +100,7 @@ fn a_seal_goes_to_the_client_and_comes_back_for_its_maker_alone() {
     assert_eq!(thinking(hidden), (true, Some("SIG".to_owned())));
     assert_eq!(thinking(omitted), (false, Some("SIG".to_owned())));
     assert_eq!(thinking(unsealed), (false, None));
-    assert_eq!(call.sealed, Some(Sealed::new(DialectFamily::Gemini, "GEM")));
+    assert_eq!(call.sealed, Some(VendorSeal::new(DialectFamily::Gemini, "GEM")));
     let (upstream, _) = write(&request);
     assert_eq!(upstream["input"].as_array().map(Vec::len), Some(1), "no thought of theirs is OpenAI's: {upstream}");
 }

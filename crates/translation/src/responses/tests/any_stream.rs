@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::events::ServerEvent;
 use crate::family::DialectFamily;
 use crate::neutral::{CallKind, PartDelta, PartKind, Stop, StopReason};
@@ -20,7 +20,7 @@ fn event() -> impl Strategy<Value = StreamEvent<'static>> {
         ".{0,4}".prop_map(|text| PartDelta::Text(text.into())),
         prop_oneof![Just("{\"input\":\""), Just("a\\"), Just("n\"}"), Just("{}"), Just("")]
             .prop_map(|text| PartDelta::Arguments(text.into())),
-        Just(PartDelta::Sealed(Sealed::new(DialectFamily::Gemini, "R0VN"))),
+        Just(PartDelta::Sealed(VendorSeal::new(DialectFamily::Gemini, "R0VN"))),
     ];
     prop_oneof![
         (0usize..4, kind).prop_map(|(part, kind)| StreamEvent::Open { part, choice: 0, kind }),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::translation::Translation;
 
@@ -10,7 +10,7 @@ fn clean(body: &str) -> crate::translation::TranslatedRequest {
 
 #[test]
 fn a_request_that_stays_with_its_vendor_loses_other_vendors_thoughts_alone() {
-    let carried = Sealed::new(DialectFamily::Messages, "SIG").to_field(DialectFamily::Responses).into_owned();
+    let carried = VendorSeal::new(DialectFamily::Messages, "SIG").to_field(DialectFamily::Responses).into_owned();
     let head = r#"{"previous_response_id": "resp_1", "model":"auto", "stream":true, "input": "#;
     let own = r#"{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"gAAA"}"#;
     let call = r#"{"type":"function_call","namespace":"n", "call_id":"c","name":"f","arguments":"{}"}"#;

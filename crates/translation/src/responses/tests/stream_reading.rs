@@ -55,7 +55,7 @@ fn a_stream_is_its_parts_in_order_with_usage_and_stop_at_the_end() {
             "Delta { 0, Text(\"one\") }",
             "Delta { 0, Text(\"\\n\\n\") }",
             "Delta { 0, Text(\"two\") }",
-            "Delta { 0, Sealed(Sealed { maker: Responses, text: \"ENC\", id: (\"rs_1\") }) }",
+            "Delta { 0, Sealed(VendorSeal { maker: Responses, text: \"ENC\", id: (\"rs_1\") }) }",
             "Close { 0 }",
             "Open { 1, Text }",
             "Delta { 1, Text(\"Hi\") }",

@@ -2,7 +2,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::neutral::{
     CallKind, ErrorKind, NeutralError, NeutralUsage, PartBody, PartDelta, PartKind, Stop, StopReason,
@@ -77,7 +77,7 @@ fn every_event_comes_in_openais_order_and_the_last_holds_the_whole_output() {
             begin(),
             open(0, thinking(true)),
             text(0, "hm"),
-            delta(0, PartDelta::Sealed(Sealed::new(DialectFamily::Messages, "SIG"))),
+            delta(0, PartDelta::Sealed(VendorSeal::new(DialectFamily::Messages, "SIG"))),
             close(0),
             open(1, PartKind::Text),
             text(1, "Hel"),
@@ -229,7 +229,7 @@ fn calls_of_namespaces_and_of_the_clients_shell_have_their_own_form() {
 
 #[test]
 fn a_seal_on_a_call_stands_before_it_and_leads_back_to_it() {
-    let sealed = || delta(0, PartDelta::Sealed(Sealed::new(DialectFamily::Gemini, "GEM")));
+    let sealed = || delta(0, PartDelta::Sealed(VendorSeal::new(DialectFamily::Gemini, "GEM")));
     for (events, order) in [
         (vec![call(0, "", "f"), sealed(), arguments(0, "{}"), close(0)], ["reasoning", "function_call"]),
         (vec![call(0, "", "f"), arguments(0, "{}"), sealed(), close(0)], ["function_call", "reasoning"]),
@@ -244,7 +244,7 @@ fn a_seal_on_a_call_stands_before_it_and_leads_back_to_it() {
         let history = json!({"model": "m", "input": output}).to_string();
         let (request, _) = read(&history);
         let [part] = &*request.turns[0].parts else { panic!("one part") };
-        assert_eq!(part.sealed, Some(Sealed::new(DialectFamily::Gemini, "GEM")));
+        assert_eq!(part.sealed, Some(VendorSeal::new(DialectFamily::Gemini, "GEM")));
         assert!(matches!(&part.body, PartBody::ToolCall(call) if call.id.starts_with("call_u1_")));
     }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::conversion::sealed::Sealed;
+use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::neutral::{
     Audio, CacheMark, CacheTtl, CallKind, Document, Effort, MediaSource, OutputFormat, Part, PartBody, Reasoning,
@@ -37,14 +37,14 @@ fn result<'b>(call_id: &'b str, text: &'b str) -> ToolResult<'b> {
     }
 }
 
-fn thought(sealed: Option<Sealed<'static>>) -> Part<'static> {
+fn thought(sealed: Option<VendorSeal<'static>>) -> Part<'static> {
     let text = Cow::Borrowed("hm");
     Part::new(PartBody::Thinking(Thinking { text, is_summary: true, is_redacted: false, sealed }))
 }
 
 #[test]
 fn order_of_thoughts_texts_and_calls_in_one_turn_is_kept() {
-    let sealed = Sealed { maker: DialectFamily::Responses, text: "ENC".into(), id: Some("rs_7".into()) };
+    let sealed = VendorSeal { maker: DialectFamily::Responses, text: "ENC".into(), id: Some("rs_7".into()) };
     let said = vec![thought(Some(sealed)), Part::text("first"), call("c1", "f"), Part::text("then"), call("c2", "f")];
     let results = [result("c1", "1"), result("c2", "2")].map(|result| Part::new(PartBody::ToolResult(result)));
     let mut answers = results.to_vec();
@@ -75,8 +75,11 @@ fn order_of_thoughts_texts_and_calls_in_one_turn_is_kept() {
 
 #[test]
 fn another_vendors_thoughts_are_not_sent() {
-    let others =
-        [Some(Sealed::new(DialectFamily::Messages, "SIG")), Some(Sealed::new(DialectFamily::Gemini, "SIG")), None];
+    let others = [
+        Some(VendorSeal::new(DialectFamily::Messages, "SIG")),
+        Some(VendorSeal::new(DialectFamily::Gemini, "SIG")),
+        None,
+    ];
     for sealed in others {
         let mut call = call("c", "f");
         call.sealed = sealed.clone();
