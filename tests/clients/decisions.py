@@ -33,7 +33,11 @@ class DecisionLog:
         end = time.monotonic() + DEADLINE
         while request_id not in self.lines:
             assert time.monotonic() < end, f"no line for {seen}"
-            lines = map(json.loads, self.path.read_text().splitlines()) if self.path.exists() else ()
-            self.lines = {line["request_id"]: line for line in lines}
+            self.lines = {line["request_id"]: line for line in map(json.loads, self.whole_lines())}
             time.sleep(0 if request_id in self.lines else 0.05)
         return self.lines[request_id]
+
+    def whole_lines(self) -> list[str]:
+        """Returns the lines that are written to their end; the proxy may be in the middle of one."""
+        text = self.path.read_text("utf-8") if self.path.exists() else ""
+        return text[: text.rfind("\n") + 1].splitlines()
