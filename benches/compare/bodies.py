@@ -166,9 +166,35 @@ def one_of_size(rng: random.Random, size: int) -> str:
     return body(text + "." * -excess)
 
 
+def with_tools(size: int = 2_000, count: int = 8) -> list[str]:
+    """Returns bodies of about that many bytes in the middle of a tool loop: a call, its result, and tools."""
+    rng = random.Random(SEED)
+    return [one_with_tools(rng, size) for _ in range(count)]
+
+
+def one_with_tools(rng: random.Random, size: int) -> str:
+    call = {
+        "id": "call_Zk3mYw1b",
+        "type": "function",
+        "function": {"name": "lookup", "arguments": '{"key": "invoice"}'},
+    }
+
+    def body(text: str) -> str:
+        turns = [
+            {"role": "system", "content": "You are an assistant for a billing team. Answer briefly."},
+            {"role": "user", "content": f"{rng.choice(ASK)} {NONCE}"},
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": call["id"], "content": text},
+        ]
+        request = {"model": "__MODEL__", "max_tokens": 512, "temperature": 0.2, "messages": turns, "tools": TOOLS}
+        return json.dumps(request)
+
+    return body(long_text(rng, max(1, size - len(body("")))))
+
+
 def write(folder: Path) -> dict[str, Path]:
-    """Writes all bodies below the folder; returns the files by what is in them: `mixed`, or a size."""
-    sets = {"mixed": mixed()} | {name: of_size(size) for name, size in SIZES.items()}
+    """Writes all bodies below the folder; returns the files by what is in them: `mixed`, `translation`, or a size."""
+    sets = {"mixed": mixed(), "translation": with_tools()} | {name: of_size(size) for name, size in SIZES.items()}
     files = {name: folder / f"bodies-{name.replace(' ', '')}.jsonl" for name in sets}
     for name, lines in sets.items():
         files[name].write_text("\n".join(lines) + "\n", "utf-8")

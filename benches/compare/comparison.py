@@ -23,7 +23,7 @@ from phases import OPEN_DEADLINE, OPEN_QUEUE, Comparison, Plan, say
 from results import DIRECT, Data
 from target import HERE, ROOT, Site, Spec, Target, specs
 
-SECTIONS = ("cold", "closed", "streams", "sizes", "saturation", "generators")
+SECTIONS = ("cold", "closed", "streams", "sizes", "saturation", "translation", "generators")
 
 
 def arguments() -> argparse.Namespace:

@@ -60,19 +60,19 @@ class Figures:
     def connections(self, bodies: str = MIXED) -> list[int]:
         return sorted({run.connections for run in self.data.closed if run.bodies == bodies})
 
-    def latency(self, target: str, connections: int, quantile: str) -> float | None:
+    def latency(self, target: str, connections: int, quantile: str, bodies: str = MIXED) -> float | None:
         """Returns the median of rounds in microseconds."""
-        runs = self.runs(target, connections)
+        runs = self.runs(target, connections, bodies)
         if sum(run.answers for run in runs) < ENOUGH[quantile]:
             return None
         return median(getattr(run, quantile) for run in runs)
 
-    def added(self, target: str, connections: int, quantile: str) -> float | None:
+    def added(self, target: str, connections: int, quantile: str, bodies: str = MIXED) -> float | None:
         """Returns what the target adds to a direct connection of the same round, in microseconds."""
-        runs = self.runs(target, connections)
+        runs = self.runs(target, connections, bodies)
         if sum(run.answers for run in runs) < ENOUGH[quantile]:
             return None
-        pairs = ((run, self.closed.get((DIRECT, MIXED, connections, run.round))) for run in runs)
+        pairs = ((run, self.closed.get((DIRECT, bodies, connections, run.round))) for run in runs)
         return median(getattr(run, quantile) - getattr(direct, quantile) for run, direct in pairs if direct)
 
     def cpu(self, target: str, connections: int, bodies: str = MIXED) -> float | None:
@@ -121,6 +121,24 @@ class Figures:
             if run.events
         )
         return median(getattr(run, key) - getattr(direct, key) for run, direct in pairs if direct)
+
+    def added_ratio(self, target: str, to: str, connections: int, bodies: str) -> Ratio | None:
+        """Returns the ratio of what two targets add to the median latency of a direct connection, by rounds."""
+
+        def added(name: str) -> dict[int, float]:
+            pairs = (
+                (run, self.closed.get((DIRECT, bodies, connections, run.round)))
+                for run in self.runs(name, connections, bodies)
+            )
+            return {run.round: run.p50 - direct.p50 for run, direct in pairs if direct}
+
+        ours, theirs = added(target), added(to)
+        return ratio_of((ours[number], theirs[number]) for number in ours if number in theirs)
+
+    def event_cost(self, target: str, to: str, kind: str) -> float | None:
+        """Returns the CPU that an event costs more with the target than with another one of the same round."""
+        pairs = ((run, self.stream_runs.get((to, kind, run.round))) for run in self.streams(target, kind))
+        return median(run.cpu_us_per_event - other.cpu_us_per_event for run, other in pairs if other and run.events)
 
     def event_ratio(self, target: str, to: str) -> Ratio | None:
         pairs = ((run, self.stream_runs.get((to, run.kind, run.round))) for run in self.streams(target, "dense"))

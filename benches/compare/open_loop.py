@@ -54,6 +54,8 @@ def run(target: Target, arrivals: Arrivals, upstream: Child, loader: Path) -> Ra
     arguments = [str(loader), "rate", "--port", str(target.port), "--path", target.spec.path]
     arguments += ["--model", target.spec.model, "--bodies", str(arrivals.bodies)]
     arguments += ["--rate", f"{arrivals.rate:.3f}", "--seconds", f"{arrivals.seconds:g}"]
+    for name, value in target.spec.headers.items():
+        arguments += ["--header", f"{name}: {value}"]
     before = scrape(target)
     with spending(target, upstream) as spent:
         figures = json_of(figures_of(arguments, {}, arrivals.seconds + 60))

@@ -18,10 +18,11 @@ import generators
 import machine
 import open_loop
 import streams
+import translations
 from child import Child, Command, FailedError, Request, until_ok
 from figures import Figures
 from pictures import SIZES_CONNECTIONS
-from results import DIRECT, MIXED, ClosedRun, ColdStart, Data, Memory, StreamRun
+from results import DIRECT, MIXED, TRANSLATION, ClosedRun, ColdStart, Data, Memory, StreamRun
 from target import HERE, Site, Target, fill
 
 OPEN_DEADLINE, OPEN_QUEUE = "50ms", 128
@@ -70,7 +71,8 @@ class Comparison:
     """The targets that run here, and what is known of them so far."""
 
     def __init__(self, plan: Plan, site: Site, targets: list[Target], data: Data) -> None:
-        self.plan, self.site, self.targets, self.data = plan, site, targets, data
+        self.plan, self.site, self.data = plan, site, data
+        self.all, self.targets = targets, [target for target in targets if not target.spec.section]
         self.files = bodies.write(site.work)
         self.loader = site.built / "load"
         self.processor = None if site.processor is None else 0
@@ -85,8 +87,19 @@ class Comparison:
             "streams": self.streams,
             "sizes": self.sizes,
             "saturation": self.saturation,
+            TRANSLATION: lambda: translations.measure(self),
             "generators": lambda: generators.measure(self),
         }
+
+    @contextmanager
+    def selected(self, also: list[str], section: str) -> Iterator[None]:
+        """Measures the targets that are of a section alone, and some of all sections, until the context ends."""
+        before = self.targets
+        self.targets = [target for target in self.all if target.spec.section == section or target.name in also]
+        try:
+            yield
+        finally:
+            self.targets = before
 
     def run(self, section: str) -> None:
         """Measures a section; it is done unless time ran out in it."""

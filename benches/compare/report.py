@@ -11,7 +11,7 @@ import prose
 from figures import Figures, Ratio, difference
 from pictures import SIZES, SIZES_CONNECTIONS, TOLERATED, Pictures
 from prose import paragraph
-from results import DIRECT, Data, GeneratorRun, RatePoint
+from results import DIRECT, TRANSLATION, Data, GeneratorRun, RatePoint
 
 FLOOR, PASS = "pingora-rewrite", "pingora-pass"
 
@@ -42,12 +42,14 @@ class Report:
 
     def __init__(self, data: Data) -> None:
         self.data, self.figures = data, Figures(data)
-        self.proxies = [name for name in data.targets if name != DIRECT]
+        here = {run.target for run in data.closed if run.bodies == TRANSLATION} - {DIRECT}
+        self.translators = [name for name in data.targets if name in here]
+        self.proxies = [name for name in data.targets if name != DIRECT and name not in here]
 
     def markdown(self) -> str:
         sections = [
             *(self.heading, self.goals, self.latency, self.cpu, self.sizes, self.memory, self.streams),
-            *(self.saturation, self.checks, self.generators, self.about),
+            *(self.saturation, self.translation, self.checks, self.generators, self.about),
         ]
         return "\n".join(line for section in sections for line in section()).rstrip() + "\n"
 
@@ -207,6 +209,29 @@ class Report:
                 if any(point.decisions for point in points)
                 else ()
             ),
+        ]
+
+    def translation(self) -> list[str]:
+        if not self.translators:
+            return []
+        head = ["target", "+p50 us, 1", "beside untranslated", "CPU us, 16", "beside untranslated"]
+        head += ["CPU an event", "more than untranslated", "errors", "broken"]
+        rows = [self.translation_row(name) for name in self.translators]
+        return ["## Translation", "", *paragraph(prose.TRANSLATION), *table(head, rows)]
+
+    def translation_row(self, name: str) -> list[str]:
+        figures, plain = self.figures, name.replace("-translated", "-untranslated")
+        is_plain = name == plain
+        return [
+            name,
+            whole(figures.added(name, 1, "p50", TRANSLATION)),
+            "-" if is_plain else ratio(figures.added_ratio(name, plain, 1, TRANSLATION)),
+            tenths(figures.cpu(name, 16, TRANSLATION)),
+            "-" if is_plain else ratio(figures.cpu_ratio(name, plain, 16, TRANSLATION)),
+            tenths(figures.stream(name, TRANSLATION, lambda run: run.cpu_us_per_event)),
+            "-" if is_plain else tenths(figures.event_cost(name, plain, TRANSLATION)),
+            str(figures.errors(name)),
+            self.broken(name),
         ]
 
     def checks(self) -> list[str]:

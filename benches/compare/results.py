@@ -9,6 +9,7 @@ from typing import Any
 
 DIRECT = "direct"
 MIXED = "mixed"
+TRANSLATION = "translation"
 
 
 @dataclass
@@ -42,7 +43,10 @@ class ClosedRun:
 
 @dataclass
 class StreamRun:
-    """Streams that were read at the same time, in microseconds; `paced` events come seldom, `dense` ones do not."""
+    """Streams that were read at the same time, in microseconds; `paced` events come seldom, `dense` ones do not.
+
+    Those of the section `translation` are dense too, and have its name as their kind.
+    """
 
     target: str
     round: int
@@ -140,11 +144,14 @@ class Data:
         if section == "closed":
             self.closed = [run for run in self.closed if run.bodies != MIXED]
         elif section == "sizes":
-            self.closed = [run for run in self.closed if run.bodies == MIXED]
+            self.closed = [run for run in self.closed if run.bodies in {MIXED, TRANSLATION}]
+        elif section == TRANSLATION:
+            self.closed = [run for run in self.closed if run.bodies != TRANSLATION]
+            self.streams = [run for run in self.streams if run.kind != TRANSLATION]
         elif section == "cold":
             self.cold = {}
         elif section == "streams":
-            self.streams, self.checks = [], {}
+            self.streams, self.checks = [run for run in self.streams if run.kind == TRANSLATION], {}
         elif section == "saturation":
             self.rates = []
         elif section == "generators":
@@ -157,9 +164,13 @@ class Data:
 
     def last_round(self, section: str) -> int:
         """Returns the number of the last round of a section; further rounds are numbered after it."""
-        rows: list[ClosedRun] | list[StreamRun] = self.streams
-        if section != "streams":
-            rows = [run for run in self.closed if (run.bodies == MIXED) == (section == "closed")]
+        rows: list[ClosedRun] | list[StreamRun]
+        if section == "streams":
+            rows = [run for run in self.streams if run.kind != TRANSLATION]
+        elif section == "sizes":
+            rows = [run for run in self.closed if run.bodies not in {MIXED, TRANSLATION}]
+        else:
+            rows = [run for run in self.closed if run.bodies == (MIXED if section == "closed" else section)]
         return max((row.round for row in rows), default=0)
 
     def write(self, path: Path) -> None:

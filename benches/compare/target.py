@@ -40,6 +40,7 @@ class Spec:
     disabled: str = ""
     slow: bool = False  # a start takes seconds, a request milliseconds: it gets less of the load
     saturate: bool = False  # also in the open loop
+    section: str = ""  # the only section that it is measured in
 
 
 def specs(path: Path = HERE / "targets.toml") -> list[Spec]:

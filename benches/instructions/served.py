@@ -26,14 +26,19 @@ CONFIG = """
 version: 1
 listen: {address: "127.0.0.1:0"}
 admin: {address: "127.0.0.1:0"}
-providers: {p: {base_url: "http://127.0.0.1:%(port)d/v1", credential: passthrough}}
-models: {small: {provider: p, name: small}, large: {provider: p, name: large}}
+providers:
+  p: {base_url: "http://127.0.0.1:%(port)d/v1", credential: passthrough}
+  messages: {base_url: "http://127.0.0.1:%(port)d/v1", credential: passthrough, dialects: [messages]}
+models:
+  small: {provider: p, name: small}
+  large: {provider: p, name: large}
+  foreign: {provider: messages, name: small}
 policies:
   - name: auto
     match: {model: [auto]}
     rules:
       - {when: 'prompt.images > 0', use: large}
-      - {when: '%(rule)s', use: small}
+      - {when: '%(rule)s', use: %(use)s}
     strategy: {kind: split, models: {small: 1, large: 1}}
 """
 
@@ -54,6 +59,7 @@ class Case:
     rule: str
     path: str = "/v1/chat/completions"
     body: dict[str, object] = field(default_factory=dict)
+    use: str = "small"  # the model: `foreign` is at an upstream that speaks another vendor's API
 
 
 def chat(size: int, *, stream: bool = False) -> dict[str, object]:
@@ -62,12 +68,30 @@ def chat(size: int, *, stream: bool = False) -> dict[str, object]:
     return {"model": "auto", "messages": messages, "temperature": 0.2, "stream": stream}
 
 
+def tool_loop(size: int) -> dict[str, object]:
+    """Returns a request in the middle of a tool loop, about so many bytes."""
+    call = {"id": "call_1", "type": "function", "function": {"name": "lookup", "arguments": '{"key": "invoice"}'}}
+    parameters = {"type": "object", "properties": {"key": {"type": "string"}}}
+    function = {"name": "lookup", "description": "Look up a record", "parameters": parameters}
+    messages = [
+        {"role": "system", "content": "You are helpful."},
+        {"role": "user", "content": "Summarize the invoice and list the open questions."},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_1", "content": (PROSE * (size // len(PROSE)))[: size - 600]},
+    ]
+    tools = [{"type": "function", "function": function}]
+    return {"model": "auto", "max_tokens": 512, "temperature": 0.2, "messages": messages, "tools": tools}
+
+
 CASES = [
     Case("a rule on images, 200 B", "prompt.turns >= 0", body=chat(200)),
     Case("a rule on tokens, 2 KB", "prompt.tokens >= 0", body=chat(2000)),
     Case("a rule on the text, 2 KB", "prompt.text_words >= 0", body=chat(2000)),
     Case("a rule on tokens, 100 KB", "prompt.tokens >= 0", body=chat(100_000)),
     Case("a stream of 100 events", "prompt.turns >= 0", body=chat(200, stream=True)),
+    Case("a tool loop, 2 KB", "prompt.turns >= 0", body=tool_loop(2000)),
+    Case("a tool loop, 2 KB, translated", "prompt.turns >= 0", body=tool_loop(2000), use="foreign"),
+    Case("a stream of 100 events, translated", "prompt.turns >= 0", body=chat(200, stream=True), use="foreign"),
 ]
 
 
@@ -77,21 +101,51 @@ def chunk(content: str) -> bytes:
     return f"data: {json.dumps(event)}\n\n".encode()
 
 
+def named(event: dict[str, object]) -> bytes:
+    """Returns an event of Anthropic's messages, which has its type as its name."""
+    return f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+
+
+def message(content: list[object], stop_reason: str | None, prompt: int) -> dict[str, object]:
+    usage = {"input_tokens": prompt, "output_tokens": 40}
+    head = {"id": "msg_1", "type": "message", "role": "assistant", "model": "small", "content": content}
+    return {**head, "stop_reason": stop_reason, "stop_sequence": None, "usage": usage}
+
+
+def message_events() -> list[bytes]:
+    text = {"type": "text", "text": ""}
+    deltas = [{"type": "text_delta", "text": f"word {index} "} for index in range(100)]
+    ended = {"stop_reason": "end_turn", "stop_sequence": None}
+    return [
+        named({"type": "message_start", "message": message([], None, 50)}),
+        named({"type": "content_block_start", "index": 0, "content_block": text}),
+        *(named({"type": "content_block_delta", "index": 0, "delta": delta}) for delta in deltas),
+        named({"type": "content_block_stop", "index": 0}),
+        named({"type": "message_delta", "delta": ended, "usage": {"output_tokens": 200}}),
+        named({"type": "message_stop"}),
+    ]
+
+
 def framed(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-def stream() -> bytes:
-    events = [chunk(f"word {index} ") for index in range(100)] + [b"data: [DONE]\n\n"]
+def stream(events: list[bytes]) -> bytes:
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
     return head + b"".join(map(framed, events)) + b"0\r\n\r\n"
 
 
-def whole(asked: bytes) -> bytes:
-    # As many as there are, about: a prompt of which an upstream says far fewer is counted by Pointsman.
-    prompt = len(asked) // 5
+def chunks() -> list[bytes]:
+    return [chunk(f"word {index} ") for index in range(100)] + [b"data: [DONE]\n\n"]
+
+
+def completion(prompt: int) -> dict[str, object]:
     usage = {"prompt_tokens": prompt, "completion_tokens": 40, "total_tokens": prompt + 40}
-    body = json.dumps({**ANSWER, "usage": usage}).encode()
+    return {**ANSWER, "usage": usage}
+
+
+def whole(answered: dict[str, object]) -> bytes:
+    body = json.dumps(answered).encode()
     return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
@@ -128,8 +182,14 @@ def answer(connection: socket.socket) -> None:
     try:
         while True:
             asked = reader.message()
-            is_stream = b'"stream": true' in asked
-            connection.sendall(stream() if is_stream else whole(asked))
+            is_stream, is_foreign = re.search(rb'"stream": ?true', asked), b"/messages http/1.1" in asked
+            # As many as there are, about: a prompt of which an upstream says far fewer is counted by Pointsman.
+            prompt = len(asked) // 5
+            if is_stream:
+                connection.sendall(stream(message_events() if is_foreign else chunks()))
+            else:
+                text = {"type": "text", "text": "Paris. " * 20}
+                connection.sendall(whole(message([text], "end_turn", prompt) if is_foreign else completion(prompt)))
     except (EOFError, OSError):
         connection.close()
 
@@ -196,7 +256,7 @@ def few_and_many(binary: str, case: Case, counted: Callable[[Life], Counted]) ->
     port = serve_upstream()
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "pointsman.yaml"
-        config.write_text(CONFIG % {"port": port, "rule": case.rule})
+        config.write_text(CONFIG % {"port": port, "rule": case.rule, "use": case.use})
         few, many = (
             counted(Life(binary, config, case, requests, Path(folder) / f"{requests}.callgrind"))
             for requests in (FEW, MANY)

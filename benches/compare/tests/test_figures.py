@@ -51,6 +51,19 @@ class FiguresTest(unittest.TestCase):
     def test_a_ratio_to_what_took_no_cpu_is_nothing(self) -> None:
         self.assertIsNone(figures(closed("direct", cpu_us=0.0), closed("ours")).cpu_ratio("ours", "direct", 16))
 
+    def test_what_a_translation_adds_is_compared_within_a_round(self) -> None:
+        translated = {"bodies": "translation", "connections": 1}
+        found = figures(
+            closed("direct", 1, p50=50.0, **translated), closed("a-untranslated", 1, p50=150.0, **translated),
+            closed("a-translated", 1, p50=170.0, **translated),
+            stream("a-untranslated", "translation", cpu_us_per_event=20.0),
+            stream("a-translated", "translation", cpu_us_per_event=21.5),
+        )  # fmt: skip
+        ratio = found.added_ratio("a-translated", "a-untranslated", 1, "translation")
+        assert ratio
+        self.assertEqual(round(ratio.median, 3), 1.2)
+        self.assertEqual(found.event_cost("a-translated", "a-untranslated", "translation"), 1.5)
+
     def test_connections_and_bodies_are_kept_apart(self) -> None:
         found = figures(
             closed("ours", cpu_us=50.0),

@@ -7,7 +7,7 @@ import tomllib
 import unittest
 
 import samples  # noqa: F401 - finds the modules
-from bodies import SIZES, mixed, of_size
+from bodies import SIZES, mixed, of_size, with_tools
 from child import FailedError
 from machine import used_seconds
 from open_loop import counts
@@ -37,6 +37,11 @@ class BodiesTest(unittest.TestCase):
         for body in [*mixed(), *of_size(200), *of_size(20_000)]:
             self.assertEqual((body.count("__MODEL__"), body.count("NONCE00000")), (1, 1))
             self.assertEqual(json.loads(body)["model"], "__MODEL__")
+
+    def test_a_body_with_tools_is_about_as_long_as_it_is_to_be(self) -> None:
+        for body in with_tools():
+            self.assertLess(abs(len(body) - 2_000), 100)
+            self.assertEqual((body.count("__MODEL__"), body.count("NONCE00000")), (1, 1))
 
     def test_bodies_are_the_same_on_every_run(self) -> None:
         self.assertEqual(mixed(), mixed())

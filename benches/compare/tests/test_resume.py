@@ -62,7 +62,9 @@ class SectionsTest(unittest.TestCase):
 
     def test_a_run_that_goes_on_measures_what_is_not_done_or_was_named(self) -> None:
         data = Data(about={}, targets=[], done=["cold", "streams"])
-        self.assertEqual(comparison.sections_of(options(), data), ["closed", "sizes", "saturation", "generators"])
+        self.assertEqual(
+            comparison.sections_of(options(), data), ["closed", "sizes", "saturation", "translation", "generators"]
+        )
         self.assertEqual(comparison.sections_of(options(sections="streams,cold"), data), ["cold", "streams"])
         with self.assertRaises(SystemExit):
             comparison.sections_of(options(sections="steams"), data)

@@ -1,5 +1,7 @@
 //! The upstream that the checks and the streams ask: it says what reached it, answers as it is told to, and stamps its events.
 //!
+//! It speaks chat completions, and Anthropic's messages where the path says so.
+//!
 //! A prompt tells it what to do, so that every proxy in front of it can be left as it is: `[status 429]` answers with an error,
 //! `[events 20 every 20000 us after 0 us]` sets the pace of a stream. `GET /seen` returns what came since the last `POST /forget`.
 
@@ -111,6 +113,76 @@ fn answer_json(status: u16, value: &Value) -> Answer {
     answer
 }
 
+/// The API of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Api {
+    Chat,
+    Messages,
+}
+
+impl Api {
+    fn of(path: &str) -> Self {
+        if path.ends_with("/messages") { Self::Messages } else { Self::Chat }
+    }
+
+    fn answer(self, model: &str) -> Value {
+        match self {
+            Self::Chat => completion(model),
+            Self::Messages => message(model, &json!([{"type": "text", "text": "mock answer"}]), Some("end_turn")),
+        }
+    }
+
+    /// Returns what comes before the first piece of text, and may be nothing.
+    fn opening(self, model: &str) -> Bytes {
+        match self {
+            Self::Chat => Bytes::new(),
+            Self::Messages => [
+                named(&json!({"type": "message_start", "message": message(model, &json!([]), None)})),
+                named(&json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}})),
+            ]
+            .concat()
+            .into(),
+        }
+    }
+
+    fn piece(self, model: &str, text: &str, is_first: bool) -> Bytes {
+        match self {
+            Self::Chat if is_first => event(model, &json!({"role": "assistant", "content": text}), None),
+            Self::Chat => event(model, &json!({"content": text}), None),
+            Self::Messages => {
+                let delta = json!({"type": "text_delta", "text": text});
+                named(&json!({"type": "content_block_delta", "index": 0, "delta": delta})).into()
+            },
+        }
+    }
+
+    fn ending(self, model: &str) -> Bytes {
+        match self {
+            Self::Chat => [event(model, &json!({}), Some("stop")), "data: [DONE]\n\n".into()].concat().into(),
+            Self::Messages => [
+                named(&json!({"type": "content_block_stop", "index": 0})),
+                named(&json!({"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": null},
+                    "usage": {"output_tokens": 3}})),
+                named(&json!({"type": "message_stop"})),
+            ]
+            .concat()
+            .into(),
+        }
+    }
+}
+
+fn message(model: &str, content: &Value, stop_reason: Option<&str>) -> Value {
+    json!({
+        "id": "msg_mock", "type": "message", "role": "assistant", "model": model, "content": content,
+        "stop_reason": stop_reason, "stop_sequence": null, "usage": {"input_tokens": 9, "output_tokens": 3},
+    })
+}
+
+/// Returns an event of the messages API, which has its type as its name.
+fn named(data: &Value) -> String {
+    format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap_or_default())
+}
+
 fn completion(model: &str) -> Value {
     json!({
         "id": "chatcmpl-mock", "object": "chat.completion", "created": 1_700_000_000, "model": model,
@@ -130,25 +202,24 @@ fn event(model: &str, delta: &Value, finish: Option<&str>) -> Bytes {
 }
 
 /// Sends the events of one stream. Ends early when its client is gone.
-async fn send_events(pieces: mpsc::Sender<Bytes>, model: String, pace: Pace) {
+async fn send_events(pieces: mpsc::Sender<Bytes>, api: Api, model: String, pace: Pace) {
     let first = tokio::time::Instant::now() + Duration::from_micros(pace.after_us);
     let mut ticks = tokio::time::interval_at(first, Duration::from_micros(pace.every_us.max(1)));
     for number in 0..pace.events {
         ticks.tick().await;
         let content = format!("t={:0width$}; ", clock::now(), width = STAMP_DIGITS);
-        let delta =
-            if number == 0 { json!({"role": "assistant", "content": content}) } else { json!({"content": content}) };
-        if pieces.send(event(&model, &delta, None)).await.is_err() {
+        let piece = api.piece(&model, &content, number == 0);
+        let piece = if number == 0 { [api.opening(&model), piece].concat().into() } else { piece };
+        if pieces.send(piece).await.is_err() {
             return;
         }
     }
-    let end = [event(&model, &json!({}), Some("stop")), "data: [DONE]\n\n".into()];
-    drop(pieces.send(end.concat().into()).await);
+    drop(pieces.send(api.ending(&model)).await);
 }
 
-fn stream(model: &str, pace: Pace) -> Answer {
+fn stream(api: Api, model: &str, pace: Pace) -> Answer {
     let (pieces, receiver) = mpsc::channel(PIECES);
-    tokio::spawn(send_events(pieces, model.to_owned(), pace));
+    tokio::spawn(send_events(pieces, api, model.to_owned(), pace));
     let mut answer = Response::new(Pieces(receiver).boxed());
     answer.headers_mut().insert(CONTENT_TYPE, "text/event-stream".parse().expect("a valid value"));
     answer.headers_mut().insert(CACHE_CONTROL, "no-cache".parse().expect("a valid value"));
@@ -160,7 +231,7 @@ fn answer_chat(seen: &Mutex<Seen>, path: &str, body: &[u8]) -> Answer {
         return answer_json(400, &json!({"error": {"message": "not a JSON object"}}));
     };
     let text = String::from_utf8_lossy(body);
-    let model = request["model"].as_str().unwrap_or_default().to_owned();
+    let (api, model) = (Api::of(path), request["model"].as_str().unwrap_or_default().to_owned());
     let is_streamed = request["stream"] == true;
     {
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -170,8 +241,8 @@ fn answer_chat(seen: &Mutex<Seen>, path: &str, body: &[u8]) -> Answer {
     }
     match status_told_by(&text) {
         Some(status) => answer_json(status, &json!({"error": {"message": "as told", "type": "mock", "code": "mock"}})),
-        None if is_streamed => stream(&model, Pace::told_by(&text)),
-        None => answer_json(200, &completion(&model)),
+        None if is_streamed => stream(api, &model, Pace::told_by(&text)),
+        None => answer_json(200, &api.answer(&model)),
     }
 }
 
@@ -221,6 +292,14 @@ mod tests {
         assert_eq!(Pace::told_by("a story").events, 20);
         assert_eq!(status_told_by("please fail [status 429]"), Some(429));
         assert_eq!(status_told_by("please answer"), None);
+    }
+
+    #[test]
+    fn the_path_says_which_api_is_spoken() {
+        assert_eq!(Api::of("/v1/messages").answer("small")["type"], "message");
+        assert_eq!(Api::of("/v1/chat/completions").answer("small")["object"], "chat.completion");
+        let piece = Api::Messages.piece("small", "t=1; ", true);
+        assert!(piece.starts_with(b"event: content_block_delta\ndata: {"), "{piece:?}");
     }
 
     #[test]
