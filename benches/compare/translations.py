@@ -12,7 +12,7 @@ import closed_loop
 import fidelity
 import streams
 from child import Child, FailedError, Request
-from results import DIRECT, TRANSLATION
+from results import DIRECT, TRANSLATION, StreamRun
 from target import Target
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def must_reach(target: Target, upstream: int) -> None:
         raise FailedError(f"its answer is no completion: {status} {data[:100]!r}")
 
 
-def stream_of(comparison: Comparison, target: Target, upstream: Child, number: int) -> streams.StreamRun:
+def stream_of(comparison: Comparison, target: Target, upstream: Child, number: int) -> StreamRun:
     shape = streams.SPARSE if target.spec.slow else streams.DENSE
     run = streams.run(target, shape, upstream, comparison.loader, number)
     run.kind = TRANSLATION

@@ -52,7 +52,7 @@ class FiguresTest(unittest.TestCase):
         self.assertIsNone(figures(closed("direct", cpu_us=0.0), closed("ours")).cpu_ratio("ours", "direct", 16))
 
     def test_what_a_translation_adds_is_compared_within_a_round(self) -> None:
-        translated = {"bodies": "translation", "connections": 1}
+        translated: dict[str, float | str] = {"bodies": "translation", "connections": 1}
         found = figures(
             closed("direct", 1, p50=50.0, **translated), closed("a-untranslated", 1, p50=150.0, **translated),
             closed("a-translated", 1, p50=170.0, **translated),
