@@ -6,6 +6,7 @@ use pointsman_core::config::{Name, TokenPrice};
 use pointsman_core::usage::UsageBounds;
 use pointsman_telemetry::{LoggedText, RequestTrace};
 
+use super::answer::aws::AwsAnswer;
 use super::answer::meter::AnswerMeter;
 use super::answer::rejection::RejectionCode;
 use super::answer::translated::AnswerTranslation;
@@ -44,6 +45,8 @@ pub struct RequestContext {
     pub(super) passed_bounds: UsageBounds,
     /// The meter of the answer; `None` until a successful one has begun.
     pub(super) meter: Option<AnswerMeter>,
+    /// The reader of an answer in AWS' own words.
+    pub(super) aws_answer: Option<Box<AwsAnswer>>,
     /// The translation of the answer, where its request was translated.
     pub(super) answer_translation: Option<Box<AnswerTranslation>>,
     /// The code of the error that Pointsman itself answered with.
@@ -73,6 +76,7 @@ impl RequestContext {
             passed_bounds: UsageBounds::UNKNOWN_MODEL,
             state: Arc::default(),
             meter: None,
+            aws_answer: None,
             answer_translation: None,
             rejected: None,
             keeps_connection: false,

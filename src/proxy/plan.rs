@@ -31,7 +31,7 @@ use crate::clients::Client;
 use crate::proxy::downstream::client_use::ClientUse;
 use crate::router::{IncomingRequest, JudgeMode, QuotaMode, RequestState, Router, Routing, Verdict, header_text};
 use crate::snapshot::Snapshot;
-use crate::upstream::Provider;
+use crate::upstream::Deployment;
 
 /// The plan of a request: forward it, or answer it here.
 pub(super) enum RequestPlan {
@@ -317,7 +317,7 @@ fn send_to_model(
     traced::decided(&mut ctx.trace, &routing);
     keep(ctx, prompt);
     if prompt.dialect.only_counts()
-        && let Some(pair) = counted_here(prompt.dialect, &target.provider)
+        && let Some(pair) = counted_here(prompt.dialect, target)
     {
         ctx.attempts.body.note_translation(AttemptTranslation::of_count(pair));
         routing.features.count(prompt);
@@ -328,7 +328,7 @@ fn send_to_model(
     let started = Instant::now();
     let policy = snapshot.policies.get(&routing.decision.policy);
     let strips = policy.is_some_and(|policy| policy.state() == StateRule::Strip) && !ctx.state.is_amid_tools();
-    let is_translated = prompt.dialect.family().is_some_and(|family| !target.provider.dialects.has(family));
+    let is_translated = prompt.dialect.family().is_some_and(|family| !target.dialects.has(family));
     let copies = 1 + usize::from(strips) + usize::from(!routing.decision.set.is_empty()) + usize::from(is_translated);
     reserve_copies(ctx, body, copies)?;
     ctx.attempts.body.set(&routing.decision.set);
@@ -349,11 +349,11 @@ fn send_to_model(
     Ok(RequestPlan::Forward)
 }
 
-/// Returns the pair of APIs of a request that only counts tokens, which Pointsman answers itself: its model's provider does
-/// not speak the client's API, and what another API counts is the count of other words.
-fn counted_here(dialect: Dialect, provider: &Provider) -> Option<Translation> {
-    let client = dialect.family().filter(|family| !provider.dialects.has(*family))?;
-    Some(Translation { client, upstream: provider.dialects.nearest_to(client)? })
+/// Returns the pair of APIs of a request that only counts tokens, which Pointsman answers itself: its model is not asked in
+/// the client's API, and what another API counts is the count of other words.
+fn counted_here(dialect: Dialect, target: &Deployment) -> Option<Translation> {
+    let client = dialect.family().filter(|_| !target.takes(dialect))?;
+    Some(Translation { client, upstream: target.dialects.nearest_to(client)? })
 }
 
 /// Returns the answer to a request that only counts tokens, in its own API's words.

@@ -6,7 +6,6 @@ use pointsman_translation::{
 };
 
 use super::deployment::Deployment;
-use super::provider::Provider;
 
 /// What a request would lose on its way to a model.
 #[derive(Debug)]
@@ -19,18 +18,20 @@ pub(crate) struct TranslationPreview {
     pub losses: Result<LossReport, TranslationRefusal>,
 }
 
-/// Returns the translation of a request of `dialect` for a provider, or `None` where the provider speaks the client's API.
+/// Returns the translation of a request of `dialect` for a model, or `None` where it is asked in the client's API.
 ///
 /// # Errors
-/// When it does not, and no other API has such requests.
+/// When it is not, and no other API has such requests.
 pub(crate) fn translation_for(
     dialect: Dialect,
-    provider: &Provider,
+    target: &Deployment,
 ) -> Result<Option<Translation>, TranslationRefusal> {
-    let Some(client) = dialect.family().filter(|family| !provider.dialects.has(*family)) else { return Ok(None) };
-    let upstream = provider.dialects.nearest_to(client).filter(|_| dialect.generates());
-    let Some(upstream) = upstream else { return Err(no_counterpart(dialect)) };
-    Ok(Some(Translation { client, upstream }))
+    if target.takes(dialect) {
+        return Ok(None);
+    }
+    let client = dialect.family().filter(|_| dialect.generates());
+    let pair = client.and_then(|client| Some(Translation { client, upstream: target.dialects.nearest_to(client)? }));
+    pair.map(Some).ok_or_else(|| no_counterpart(dialect))
 }
 
 fn no_counterpart(dialect: Dialect) -> TranslationRefusal {
@@ -43,7 +44,7 @@ impl Deployment {
     /// the client's API, or Pointsman counts its tokens itself.
     pub(crate) fn translation_preview(&self, dialect: Dialect, body: &[u8]) -> Option<TranslationPreview> {
         let client = dialect.family().filter(|_| !dialect.only_counts())?;
-        let pair = translation_for(dialect, &self.provider).transpose()?;
+        let pair = translation_for(dialect, self).transpose()?;
         let target = TranslationTarget { model: &self.upstream_name, max_output: self.output_limit };
         let losses = pair.clone().and_then(|pair| Ok(pair.request_with_losses(body, &target)?.losses));
         Some(TranslationPreview { client, upstream: pair.ok().map(|pair| pair.upstream), losses })

@@ -16,6 +16,6 @@ pub use decision_log::{DecisionLog, DecisionLogEntry, LoggedText};
 pub use metrics::{
     AttemptOutcome, BrokenStream, CacheOutcome, ChunkGaps, ClassifierMetrics, DecisionStage, DroppedLine, EdgeMetrics,
     EjectionCause, FeedbackKind, FileLook, FileWatchMetrics, JudgeMetrics, Metrics, ModelInfo, PeerMetrics,
-    ProviderMetrics, RefusedConnection, ReloadOutcome, TokenDirection,
+    ProviderKeyMetrics, ProviderMetrics, RefusedConnection, ReloadOutcome, RenewalMetrics, TokenDirection,
 };
 pub use traces::{RequestTrace, Tracer, TracerError};

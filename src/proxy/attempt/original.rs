@@ -150,6 +150,12 @@ impl AttemptBody {
         self.changes.extend(fitted.changes);
     }
 
+    /// Changes the attempt's body at its top level.
+    pub(super) fn edit(&mut self, edits: &BodyEdits) {
+        let Some(body) = self.bytes.take() else { return };
+        self.bytes = Some(large_work::at_once(body.len(), || edits.apply_around(&body, 0..0).0));
+    }
+
     /// Makes the next attempt's body the client's own, as it is.
     pub(in crate::proxy) fn pass(&mut self, body: Bytes) {
         self.bytes = Some(body);
@@ -187,7 +193,7 @@ impl AttemptBody {
     pub(in crate::proxy) fn prepare_for(&mut self, target: &Deployment) -> Result<(), TranslationRefusal> {
         let Some(original) = &self.original else { return Ok(()) };
         let limit = self.answer_limits.iter().find(|(model, _)| *model == target.model).map(|(_, tokens)| *tokens);
-        if let Some(pair) = translation_for(original.dialect, &target.provider)? {
+        if let Some(pair) = translation_for(original.dialect, target)? {
             let length = original.body.len();
             let made = large_work::at_once(length, || original.translated_for(target, pair, limit))?;
             let losses = &made.translation.losses;

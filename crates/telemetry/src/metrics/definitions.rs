@@ -5,10 +5,12 @@
 //! and to `docs/metrics.md`, which the tests write when they are told to.
 
 mod classifier;
+mod credentials;
 mod files;
 mod quotas;
 
 pub(super) use self::classifier::*;
+pub(super) use self::credentials::*;
 pub(super) use self::files::*;
 pub(super) use self::quotas::*;
 use super::buckets::{FIRST_BYTE, INTER_CHUNK, OVERHEAD, RATE, REQUEST};
