@@ -163,6 +163,7 @@ clients-python: setup .venv/clients
 	.venv/bin/python tests/clients/anthropic_python.py
 	.venv/bin/python tests/clients/google_python.py
 	.venv/bin/python tests/clients/costs.py
+	.venv/bin/python tests/clients/clouds.py
 	.venv/bin/python tests/clients/openapi.py
 	REQUESTS=500 .venv/bin/python tests/clients/mixed.py
 

@@ -224,17 +224,18 @@ async fn a_role_s_credentials_are_fetched_by_imdsv2_and_renewed() {
         Answer::Reply(StatusCode::OK, vec![], body.to_string().into())
     };
     let text = |text: &'static str| Answer::Reply(StatusCode::OK, vec![], text.into());
-    let soon = humantime::format_rfc3339(std::time::SystemTime::now() + std::time::Duration::from_secs(3)).to_string();
-    let server = Origin::answering([text("session"), text("gateway-role\n"), credentials("first", &soon)]).await;
-    [text("session"), text("gateway-role"), credentials("second", "2099-01-01T00:00:00Z")]
-        .into_iter()
-        .for_each(|answer| server.script(answer));
+    let server = Origin::start().await;
     let endpoint = format!("http://{}", server.address());
     let gateway = Gateway::start_with(
         &config(&models, ", credentials: instance"),
         &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", &endpoint)],
     )
     .await;
+    // Nothing is fetched before the first request.
+    let soon = humantime::format_rfc3339(std::time::SystemTime::now() + std::time::Duration::from_secs(5)).to_string();
+    let first = [text("session"), text("gateway-role\n"), credentials("first", &soon)];
+    let second = [text("session"), text("gateway-role"), credentials("second", "2099-01-01T00:00:00Z")];
+    first.into_iter().chain(second).for_each(|answer| server.script(answer));
 
     let mut seen = Vec::new();
     while seen.last().is_none_or(|last: &String| last != "second") {

@@ -44,9 +44,13 @@ impl CloudAttempt {
 
     /// Makes the body the one that the cloud wants. To do it again, for another attempt, changes nothing.
     pub(in crate::proxy) fn fit_body(&self, fields: &HeaderMap, body: &mut AttemptBody) {
+        let is_native = body.translation().is_none(); // betas of another API's client are none
         let named = fields.get_all(&ANTHROPIC_BETA).iter().filter_map(|value| value.to_str().ok());
-        let betas: Vec<&str> =
-            named.flat_map(|value| value.split(',')).map(str::trim).filter(|beta| !beta.is_empty()).collect();
+        let betas: Vec<&str> = named
+            .flat_map(|value| value.split(','))
+            .map(str::trim)
+            .filter(|beta| is_native && !beta.is_empty())
+            .collect();
         if let Some(edits) = self.cloud().body_edits(self.dialect, &betas) {
             body.edit(&edits);
         }

@@ -30,17 +30,17 @@ pub(in crate::proxy) struct AttemptCredential {
     changes: u32,
 }
 
-/// What the attempt goes with.
+/// The credential that an attempt goes with.
 #[derive(Default)]
 enum CurrentCredential {
-    /// What its provider has for all.
+    /// The provider's only key, the client's own, or none.
     #[default]
     Common,
     /// One of several keys.
     Key(Arc<UpstreamKey>),
     /// A token of Google's.
     Google(Arc<HeldCredential<HeaderValue>>),
-    /// What the request is to be signed with.
+    /// The credentials that sign the request.
     Aws(Arc<HeldCredential<AwsCredentials>>),
 }
 
@@ -50,7 +50,7 @@ impl AttemptCredential {
         if let CurrentCredential::Key(key) = &self.current { Some(key) } else { None }
     }
 
-    /// Returns what the request is to be signed with, where it is.
+    /// Returns the credentials that sign the request, where it is to be signed.
     pub(in crate::proxy) fn aws(&self) -> Option<&AwsCredentials> {
         if let CurrentCredential::Aws(held) = &self.current { Some(held.value()) } else { None }
     }

@@ -61,14 +61,15 @@ impl RequestSigner<'_> {
         );
         let (instructions, _) =
             sign(signable.map_err(SignatureError::of)?, &params).map_err(SignatureError::of)?.into_parts();
-        let added: Result<Vec<_>, SignatureError> = instructions.headers().map(field).collect();
+        let added: Result<Vec<_>, SignatureError> =
+            instructions.headers().map(|(name, value)| field(name, value)).collect();
         request.headers.extend(added?);
         Ok(())
     }
 }
 
 /// Returns a field that the signature adds, marked sensitive.
-fn field((name, value): (&str, &str)) -> Result<(HeaderName, HeaderValue), SignatureError> {
+fn field(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), SignatureError> {
     let name: HeaderName = name.parse().map_err(SignatureError::of)?;
     let mut value = HeaderValue::from_str(value).map_err(SignatureError::of)?;
     value.set_sensitive(true);
