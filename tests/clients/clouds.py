@@ -152,7 +152,7 @@ def ask(url: str, model: str) -> None:
     """Asks for a message, whole and as a stream, with the anthropic SDK."""
     client = anthropic.Anthropic(base_url=url, api_key="unused", max_retries=0)
     arguments: dict[str, Any] = {"model": model, "max_tokens": 50, "messages": [{"role": "user", "content": TEXT}]}
-    assert client.messages.create(**arguments).content[0].text == TEXT  # type: ignore[union-attr]
+    assert client.messages.create(**arguments).content[0].text == TEXT
     if model == "aws":
         with client.messages.stream(**arguments) as stream:
             assert stream.get_final_text() == TEXT
