@@ -138,8 +138,10 @@ impl ConfigChecker<'_> {
     }
 
     fn provider(&mut self, path: &KeyPath, provider: &ProviderConfig) {
+        let is_said = self.config.has_key(&path.key("base_url"));
         match check_base_url(&provider.base_url) {
-            _ if provider.base_url.is_empty() && !self.config.has_key(&path.key("base_url")) => {
+            _ if !is_said && provider.is_cloud() => {} // made of a name that is checked
+            _ if !is_said && provider.base_url.is_empty() => {
                 self.wrong(&path.key("base_url"), "is required (allowed: an address, or `vertex` or `bedrock`)");
             }
             Err(message) => self.wrong(&path.key("base_url"), message),
