@@ -302,3 +302,27 @@ async fn an_api_key_goes_as_it_is_other_vendors_models_get_chat_completions_and_
     assert_eq!(asked.path, "/v1/openai/v1/chat/completions");
     expected_signature(&asked, SECRET);
 }
+
+#[test]
+fn a_cloud_s_model_is_no_judge() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("pointsman.yaml");
+    let text = "version: 1
+listen: {address: 127.0.0.1:0}
+providers:
+  aws: {bedrock: {region: eu-west-1, credentials: instance}}
+models:
+  claude: {provider: aws, name: 'eu.anthropic.claude-sonnet-4-5-20250929-v1:0'}
+policies:
+  - name: judged
+    match: {model: [auto]}
+    strategy: {kind: judge, judge: claude, otherwise: claude, choices: [{label: any, model: claude, description: all}]}
+";
+    std::fs::write(&file, text).expect("written");
+
+    let output = crate::cli::pointsman(&["check", "-c", file.to_str().expect("a plain name")]);
+
+    let said = crate::cli::text(&output.stdout) + &crate::cli::text(&output.stderr);
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    assert!(said.contains("policies[0].strategy.judge: `claude` is a cloud's model"), "{said}");
+}

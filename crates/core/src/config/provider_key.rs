@@ -41,6 +41,9 @@ impl ProviderKey {
     }
 
     /// Returns the key's name in logs and metrics; `position` counts from 1 and names a key that nothing else does.
+    ///
+    /// # Panics
+    /// Never: letters, a dash and digits are a name.
     #[must_use]
     pub fn shown_name(&self, position: usize) -> Name {
         let file = self.file.as_ref().and_then(|file| file.file_name()?.to_str());
