@@ -150,7 +150,7 @@ mod tests {
         cloud(json!({"base_url": "https://h", "vertex": {"project": "p", "location": "eu"}}))
     }
 
-    fn bedrock(betas: Value) -> CloudService {
+    fn bedrock(betas: &Value) -> CloudService {
         cloud(json!({"base_url": "https://h", "bedrock": {"region": "r", "betas": betas}})).0
     }
 
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn bedrock_s_models_are_escaped_as_aws_does() {
-        let cloud = bedrock(Value::Null);
+        let cloud = bedrock(&Value::Null);
 
         assert_eq!(
             path(&cloud, "anthropic.claude-3-5-haiku-20241022-v1:0", Dialect::Messages),
@@ -219,13 +219,13 @@ mod tests {
         );
         assert_eq!(made(&vertex, Dialect::CountTokens, &betas)["model"], "m");
         assert_eq!(
-            made(&bedrock(Value::Null), Dialect::Messages, &betas),
+            made(&bedrock(&Value::Null), Dialect::Messages, &betas),
             json!({"max_tokens": 5, "anthropic_version": "bedrock-2023-05-31", "anthropic_beta": betas})
         );
         assert_eq!(
-            made(&bedrock(json!(["context-*"])), Dialect::Messages, &betas)["anthropic_beta"],
+            made(&bedrock(&json!(["context-*"])), Dialect::Messages, &betas)["anthropic_beta"],
             json!(["context-1m-2025-08-07"])
         );
-        assert!(bedrock(Value::Null).body_edits(Dialect::ChatCompletions, &[]).is_none());
+        assert!(bedrock(&Value::Null).body_edits(Dialect::ChatCompletions, &[]).is_none());
     }
 }

@@ -5,6 +5,7 @@
 
 use aws_smithy_eventstream::frame::{DecodedFrame, MessageFrameDecoder};
 use aws_smithy_types::event_stream::Message;
+use aws_smithy_types::str_bytes::StrBytes;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::BytesMut;
@@ -148,7 +149,7 @@ fn error_type(name: &str) -> &'static str {
 
 fn text<'m>(message: &'m Message, name: &str) -> Option<&'m str> {
     let header = message.headers().iter().find(|header| header.name().as_str() == name)?;
-    header.value().as_string().ok().map(|value| value.as_str())
+    header.value().as_string().ok().map(StrBytes::as_str)
 }
 
 #[cfg(test)]
