@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::members::{JsonElements, JsonMembers};
+use super::thought::NO_SIGNATURE;
 use super::{answer_parts, citations, finish, logprobs, part_writer, thought, usage};
 use crate::neutral::{NeutralAnswer, NeutralChoice, Part, PartBody, Stop, StopReason};
 use crate::translation::AnswerDetails;
@@ -72,6 +73,8 @@ pub(super) fn write_stop(stop: &Stop<'_>, members: &mut JsonMembers<'_>) {
 struct CandidateWriter<'p> {
     /// The seal of the last thought, which clients that drop thoughts keep with the call after it.
     thought_seal: Option<Cow<'p, str>>,
+    /// Whether a call was written: Google's models sign the first of an answer.
+    has_call: bool,
     has_refusal: bool,
     malformed: Option<&'p str>,
 }
@@ -92,6 +95,8 @@ impl<'p> CandidateWriter<'p> {
             }
             PartBody::ToolCall(call) => {
                 let seal = own.or_else(|| self.thought_seal.take());
+                let seal = seal.or_else(|| (!self.has_call).then_some(Cow::Borrowed(NO_SIGNATURE)));
+                self.has_call = true;
                 let mut written = Vec::new();
                 if answer_parts::call(call, seal.as_deref(), &mut written) {
                     parts.next().extend_from_slice(&written);

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use super::members::{JsonElements, JsonMembers};
+use super::thought::NO_SIGNATURE;
 use super::{answer_parts, answer_writer, citations, error, logprobs, thought, usage};
 use crate::events::LONGEST_EVENT;
 use crate::neutral::{NeutralError, NeutralUsage, PartDelta, PartKind, Stop, StopReason, StreamEvent, ToolCall};
@@ -44,6 +45,8 @@ pub(super) struct GeminiEventWriter {
     open: Vec<UnfinishedPart>,
     /// Seals of thoughts by their answers, which clients that drop thoughts keep with the call after them.
     thought_seals: Vec<(u64, String)>,
+    /// The answers that have a call: Google's models sign the first of each.
+    called: Vec<u64>,
     refused: Vec<u64>,
     stops: Vec<(u64, Stop<'static>)>,
     usage: Option<NeutralUsage>,
@@ -59,6 +62,7 @@ impl GeminiEventWriter {
             unique: details.unique.to_owned(),
             open: Vec::new(),
             thought_seals: Vec::new(),
+            called: Vec::new(),
             refused: Vec::new(),
             stops: Vec::new(),
             usage: None,
@@ -177,8 +181,14 @@ impl GeminiEventWriter {
         let UnfinishedKind::Call { call, signature } = kind else { return };
         let thought = self.thought_seals.iter().position(|(other, _)| *other == choice);
         let thought = thought.map(|at| self.thought_seals.remove(at).1);
+        let signature = signature.or(thought);
+        let is_first = !self.called.contains(&choice);
+        if is_first {
+            self.called.push(choice);
+        }
+        let signature = signature.as_deref().or_else(|| is_first.then_some(NO_SIGNATURE));
         let mut written = Vec::with_capacity(call.arguments.len() + 128);
-        if answer_parts::call(&call, signature.or(thought).as_deref(), &mut written) {
+        if answer_parts::call(&call, signature, &mut written) {
             self.chunk(choice, out, |out| out.extend_from_slice(&written));
         } else {
             self.stops.push((choice, answer_parts::malformed_call(&call.name)));
