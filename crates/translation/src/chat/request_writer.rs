@@ -124,6 +124,9 @@ fn effort(reasoning: Reasoning, losses: &mut LossReport) -> Option<&'static str>
     if reasoning.mode == ReasoningMode::Off {
         return Some("none");
     }
+    if reasoning.mode == (ReasoningMode::Adaptive { effort: None }) {
+        losses.changed(Field::Reasoning, "adaptive: the model's usual effort");
+    }
     let name = effort::name(effort::of_mode(reasoning.mode)?);
     if let ReasoningMode::Budget { tokens, effort: None } = reasoning.mode {
         losses.changed(Field::Reasoning, format!("{tokens} tokens: effort {name}"));

@@ -184,6 +184,9 @@ fn budget(mode: ReasoningMode, most: u64, losses: &mut LossReport) -> i64 {
 }
 
 fn level(mode: ReasoningMode, losses: &mut LossReport) -> Option<&'static str> {
+    if mode == (ReasoningMode::Adaptive { effort: None }) {
+        losses.changed(Field::Reasoning, "adaptive: the model's usual level");
+    }
     let effort = effort::of_mode(mode)?;
     let level = match effort {
         Effort::Minimal => "MINIMAL",

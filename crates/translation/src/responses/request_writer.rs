@@ -118,7 +118,7 @@ fn write_reasoning(reasoning: &Reasoning, object: &mut MemberWriter<'_>, losses:
         (_, known) => known.map(effort::name),
     };
     match reasoning.mode {
-        ReasoningMode::Adaptive { effort: None } if reasoning.form.is_none() => {
+        ReasoningMode::Adaptive { effort: None } => {
             losses.changed(Field::Reasoning, "adaptive: the model's usual effort");
         }
         ReasoningMode::Budget { tokens, .. } => {
