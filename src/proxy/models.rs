@@ -293,7 +293,9 @@ policies:
             assert_eq!(one, json!({"name": "publishers/google/models/auto", "displayName": "auto"}), "{path}");
             assert_eq!(list["publisherModels"][0], one, "{path}");
         }
-        for other in ["/v1/projects/p/locations/l/models", "/v1/x/publishers/google/models", "/publishers/google/models"] {
+        for other in
+            ["/v1/projects/p/locations/l/models", "/v1/x/publishers/google/models", "/publishers/google/models"]
+        {
             assert_eq!(ModelsQuestion::of_path(other), None, "{other}");
         }
     }

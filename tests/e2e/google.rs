@@ -353,7 +353,7 @@ async fn parameters_that_rules_set_stand_where_google_has_them() {
 }
 
 #[tokio::test]
-async fn vertex_ai_s_clients_list_models_and_count_tokens_and_other_publishers_requests_pass_or_say_that_nothing_is_there() {
+async fn vertex_ai_s_clients_list_and_count_and_other_publishers_requests_pass_or_get_a_clear_error() {
     let (small, frontier) = (Origin::answering([answer(r#"{"totalTokens": 3}"#)]).await, Origin::start().await);
     let project = "/v1beta1/projects/p/locations/l/publishers";
     let claude = format!("{project}/anthropic/models/claude-x:rawPredict");

@@ -29,7 +29,8 @@ async fn a_request_that_no_policy_takes_is_put_into_the_words_of_the_default_pro
     let default = Origin::answering([reply_of(MESSAGE)]).await;
     let gateway = passing(&default, "messages").await;
 
-    let reply = post(&gateway, CHAT, &[("openai-beta", "x")], &with(ask("claude-opus-5"), "temperature", json!(0.2))).await;
+    let reply =
+        post(&gateway, CHAT, &[("openai-beta", "x")], &with(ask("claude-opus-5"), "temperature", json!(0.2))).await;
 
     let sent = default.next().await;
     assert_eq!((sent.path.as_str(), sent.header("openai-beta")), ("/prefix/v1/messages", None));
@@ -59,7 +60,8 @@ async fn clients_of_every_api_are_put_into_the_default_provider_s_words_and_stre
     let asked: Value = serde_json::from_slice(&sent.body).expect("JSON");
     assert_eq!((sent.path.as_str(), &asked["model"]), ("/prefix/v1/chat/completions", &json!("gemini-x")));
     assert_eq!(whole.json()["candidates"][0]["content"]["parts"][0]["text"], "by gemini-x");
-    let message = json!({"model": "x", "max_tokens": 5, "stream": true, "messages": [{"role": "user", "content": "Hi"}]});
+    let message =
+        json!({"model": "x", "max_tokens": 5, "stream": true, "messages": [{"role": "user", "content": "Hi"}]});
     post(&gateway, MESSAGES, &[], &message).await;
     let asked: Value = serde_json::from_slice(&default.next().await.body).expect("JSON");
     assert_eq!((&asked["stream"], &asked["stream_options"]["include_usage"]), (&json!(true), &json!(true)));

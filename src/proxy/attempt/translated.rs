@@ -146,11 +146,7 @@ impl OriginalBody {
 
 impl TranslatedBody {
     /// Makes the body of a translated request, with the parameters that `fit` finds for it.
-    fn fitted(
-        pair: Translation,
-        translated: TranslatedRequest,
-        fit: impl FnOnce(&Bytes) -> FittedParameters,
-    ) -> Self {
+    fn fitted(pair: Translation, translated: TranslatedRequest, fit: impl FnOnce(&Bytes) -> FittedParameters) -> Self {
         let TranslatedRequest { body, model_span, stream, memo, losses } = translated;
         let body = Bytes::from(body);
         let FittedParameters { edits, changes } = fit(&body);

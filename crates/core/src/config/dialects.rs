@@ -14,9 +14,8 @@ impl SpokenDialects {
 
     /// The APIs of a host that nothing is known of: those that servers of open models and gateways copy. Google's is none
     /// of them, and what has to be translated goes as chat completions, which all of them have.
-    pub const PRESUMED: Self = Self(
-        Self::of(&[DialectFamily::Chat, DialectFamily::Responses, DialectFamily::Messages]).0 | IS_PRESUMED,
-    );
+    pub const PRESUMED: Self =
+        Self(Self::of(&[DialectFamily::Chat, DialectFamily::Responses, DialectFamily::Messages]).0 | IS_PRESUMED);
 
     /// Makes the set of these.
     #[must_use]

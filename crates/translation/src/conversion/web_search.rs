@@ -8,11 +8,11 @@ use crate::loss::{Field, Loss, LossKind, LossReport};
 /// The rules of a search.
 #[derive(Default)]
 pub(crate) struct SearchRules<'b> {
-    /// How much of what is found the model sees.
+    /// The amount of what is found that the model sees.
     pub(crate) context_size: Option<&'b RawValue>,
     /// The domains that count, and no others.
     pub(crate) allowed_domains: Option<&'b RawValue>,
-    /// Where the user is: city, region, country, timezone.
+    /// The place of the user: city, region, country, timezone.
     pub(crate) location: Option<Fields<'b>>,
     /// The names of rules that one vendor alone has.
     others: Vec<String>,

@@ -6,16 +6,16 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::generation::ModelGeneration;
-use super::members::JsonMembers;
 use super::splices::BodySplices;
 use super::thought::{NO_SIGNATURE, is_no_signature};
 use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
+use crate::json::writer::ObjectWriter;
 use crate::json::{self, Fields};
 use crate::loss::{Field, LossReport};
 use crate::refusal::TranslationRefusal;
 
-/// What is left of a part.
+/// The rest of a part after the cleaning.
 enum CleanPart {
     AsIs,
     Changed(Vec<u8>),
@@ -37,7 +37,7 @@ pub(super) fn clean(
     Ok(splices.apply().into_owned())
 }
 
-/// What is filled by the cleaning.
+/// The results of the cleaning.
 struct ContentCleaning<'c, 'b> {
     splices: &'c mut BodySplices<'b>,
     losses: &'c mut LossReport,
@@ -109,7 +109,7 @@ fn clean_parts(parts: &[&RawValue], generation: ModelGeneration) -> Option<Vec<u
 struct CallSigning {
     /// The signature of a call whose own is taken out.
     instead: Option<&'static str>,
-    /// Whether the model checks signatures: one that says that nobody has signed is for no other.
+    /// True where the model checks signatures: one that says that nobody has signed is for no other.
     is_checked: bool,
 }
 
@@ -127,7 +127,7 @@ fn clean_part(fields: &Fields<'_>, signing: CallSigning) -> CleanPart {
         return CleanPart::Gone;
     }
     let mut out = Vec::new();
-    let mut members = JsonMembers::open(&mut out);
+    let mut members = ObjectWriter::open(&mut out);
     for (name, raw) in fields.iter() {
         if !matches!(name, "thoughtSignature" | "thought_signature") {
             members.raw(name, raw.get());

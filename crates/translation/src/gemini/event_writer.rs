@@ -5,10 +5,10 @@
 
 use std::borrow::Cow;
 
-use super::members::{JsonElements, JsonMembers};
 use super::thought::NO_SIGNATURE;
 use super::{answer_parts, answer_writer, citations, error, logprobs, thought, usage};
 use crate::events::LONGEST_EVENT;
+use crate::json::writer::{ListWriter, ObjectWriter};
 use crate::neutral::{NeutralError, NeutralUsage, PartDelta, PartKind, Stop, StopReason, StreamEvent, ToolCall};
 use crate::translation::{AnswerDetails, EventWriter};
 
@@ -74,7 +74,7 @@ impl GeminiEventWriter {
     /// Makes the end of each chunk.
     fn name(&mut self, id: Option<&str>, model: Option<&str>) {
         let mut tail = Vec::new();
-        let mut members = JsonMembers::open(&mut tail);
+        let mut members = ObjectWriter::open(&mut tail);
         if let Some(model) = model {
             members.text("modelVersion", model);
         }
@@ -126,7 +126,7 @@ impl GeminiEventWriter {
             PartKind::Native { kind, raw } => {
                 if super::part_writer::is_own_native(kind) {
                     self.chunk(choice, out, |out| {
-                        let mut members = JsonMembers::open(out);
+                        let mut members = ObjectWriter::open(out);
                         members.raw(kind, raw.get());
                         members.close();
                     });
@@ -210,15 +210,15 @@ impl GeminiEventWriter {
             self.end_part(part, out);
         }
         self.begin_chunk(out);
-        let mut members = JsonMembers::open(out);
-        let mut candidates = JsonElements::open(members.key("candidates"));
+        let mut members = ObjectWriter::open(out);
+        let mut candidates = ListWriter::open(members.key("candidates"));
         let stops = std::mem::take(&mut self.stops);
         for (place, (choice, stop)) in stops.iter().enumerate() {
             // Of several reasons of an answer the first counts: a call that is none was found before.
             if stops[..place].iter().any(|(other, _)| other == choice) {
                 continue;
             }
-            let mut candidate = JsonMembers::open(candidates.next());
+            let mut candidate = ObjectWriter::open(candidates.next());
             empty_content(&mut candidate);
             answer_writer::write_stop(stop, &mut candidate);
             candidate.number("index", *choice);
@@ -256,11 +256,11 @@ impl GeminiEventWriter {
     }
 
     /// Writes a chunk whose part is empty, with more members of its candidate.
-    fn noted(&mut self, choice: u64, out: &mut Vec<u8>, write: impl FnOnce(&mut JsonMembers<'_>)) {
+    fn noted(&mut self, choice: u64, out: &mut Vec<u8>, write: impl FnOnce(&mut ObjectWriter<'_>)) {
         self.begin_chunk(out);
-        let mut members = JsonMembers::open(out);
-        let mut candidates = JsonElements::open(members.key("candidates"));
-        let mut candidate = JsonMembers::open(candidates.next());
+        let mut members = ObjectWriter::open(out);
+        let mut candidates = ListWriter::open(members.key("candidates"));
+        let mut candidate = ObjectWriter::open(candidates.next());
         empty_content(&mut candidate);
         candidate.number("index", choice);
         write(&mut candidate);
@@ -297,7 +297,7 @@ impl GeminiEventWriter {
     }
 }
 
-fn empty_content(candidate: &mut JsonMembers<'_>) {
+fn empty_content(candidate: &mut ObjectWriter<'_>) {
     candidate.raw("content", r#"{"parts":[{"text":""}],"role":"model"}"#);
 }
 

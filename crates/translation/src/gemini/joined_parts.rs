@@ -7,16 +7,16 @@ use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::neutral::{Part, PartBody, Thinking};
 
-/// How far back a seal is looked for that comes with a call as well: to its thought, over the text between.
+/// The distance over which a seal is looked for that comes with a call as well: to its thought, over the text between.
 const NEAR: usize = 4;
 
 /// A part of text.
 pub(super) struct TextPiece<'b> {
     /// The text.
     pub(super) text: Cow<'b, str>,
-    /// Whether it is a thought.
+    /// True for a thought.
     pub(super) is_thought: bool,
-    /// What its vendor sealed it with.
+    /// The vendor's seal.
     pub(super) sealed: Option<VendorSeal<'b>>,
 }
 

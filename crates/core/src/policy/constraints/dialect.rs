@@ -143,7 +143,8 @@ impl PolicyModels {
     /// Tells whether the request may be sent to a model at all, in the words of its API.
     pub(super) fn may_be_told(&self, candidate: &Candidate, live: &dyn PolicyWorld) -> bool {
         let check = DialectCheck::of(live, self.on_loss);
-        check.and_then(|check| check.hindrance(self.spoken(candidate), &candidate.model)) != Some(DialectHindrance::Never)
+        check.and_then(|check| check.hindrance(self.spoken(candidate), &candidate.model))
+            != Some(DialectHindrance::Never)
     }
 
     fn spoken(&self, candidate: &Candidate) -> SpokenDialects {

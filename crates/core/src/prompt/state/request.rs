@@ -73,9 +73,7 @@ impl NamedState {
             }
             let fits = match kind {
                 // Whose a carried seal is, it says itself.
-                StateKind::Sealed => {
-                    value.len() >= MIN_SEALED && !is_carried_seal(&value) && !is_absent_seal(&value)
-                }
+                StateKind::Sealed => value.len() >= MIN_SEALED && !is_carried_seal(&value) && !is_absent_seal(&value),
                 _ => is_id(&value),
             };
             if fits {

@@ -1,4 +1,4 @@
-//! What Google's API says and the neutral form carries comes back; requests of its own stay as they are.
+//! Round trips: whatever Google's API says and the neutral form carries comes back; requests of its own stay as they are.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

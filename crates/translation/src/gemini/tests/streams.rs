@@ -40,7 +40,7 @@ fn chunks(stream: &str) -> Vec<Value> {
     events.map(|event| parsed(event.strip_prefix("data: ").expect("an event").as_bytes())).collect()
 }
 
-/// What a reader makes of a stream, one word for each event.
+/// Returns the events that a reader makes of a stream, one word for each.
 fn events(stream: &str) -> Vec<String> {
     let mut reader = super::Gemini.event_reader();
     let mut lines = crate::events::EventLines::default();
