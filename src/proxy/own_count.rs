@@ -10,7 +10,7 @@ use super::context::RequestContext;
 use crate::upstream::Provider;
 
 /// Notes in `ctx` that Pointsman counts the tokens of a request of `dialect`, and returns whether it does.
-pub(super) fn is_due(ctx: &mut RequestContext, dialect: Dialect, provider: &Provider) -> bool {
+pub(super) fn takes_over(ctx: &mut RequestContext, dialect: Dialect, provider: &Provider) -> bool {
     let Some(pair) = pair_of(dialect, provider).filter(|_| dialect.only_counts()) else { return false };
     ctx.attempts.body.note_translation(AttemptTranslation::of_count(pair));
     true

@@ -51,7 +51,7 @@ pub(super) fn pass_read(
         keep(ctx, prompt);
     }
     ctx.verdict = Some(verdict);
-    if own_count::is_due(ctx, prompt.dialect, &provider) {
+    if own_count::takes_over(ctx, prompt.dialect, &provider) {
         return Ok(RequestPlan::Answer(own_count::answer(prompt.dialect, counted(prompt))));
     }
     prepare(ctx, asked, &provider)?;

@@ -313,7 +313,7 @@ fn send_to_model(
     proxy.router.count(&snapshot, &routing);
     traced::decided(&mut ctx.trace, &routing);
     keep(ctx, prompt);
-    if own_count::is_due(ctx, prompt.dialect, &target.provider) {
+    if own_count::takes_over(ctx, prompt.dialect, &target.provider) {
         routing.features.count(prompt);
         let tokens = routing.features.tokens_of(target.tokenizer);
         ctx.verdict = Some(Verdict::Route(routing));

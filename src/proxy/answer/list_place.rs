@@ -8,11 +8,20 @@ use bytes::Bytes;
 pub(super) struct ListPlace {
     /// The lists and objects that are open.
     depth: u32,
-    is_in_string: bool,
-    is_escaped: bool,
+    text: TextPlace,
     /// True once a document has come, and no comma after it.
     is_after_document: bool,
     has_ended: bool,
+}
+
+/// The place in a string, as far as it has come.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum TextPlace {
+    #[default]
+    Outside,
+    Inside,
+    /// A backslash has come.
+    Escaped,
 }
 
 /// The way in which a list that is cut can be ended.
@@ -30,21 +39,20 @@ impl ListPlace {
     /// Reads more of the list.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         for byte in bytes {
-            if self.is_in_string {
-                self.is_in_string = *byte != b'"' || self.is_escaped;
-                self.is_escaped = *byte == b'\\' && !self.is_escaped;
-                continue;
-            }
-            match byte {
-                b'"' => self.is_in_string = true,
-                b'{' | b'[' => self.depth += 1,
-                b'}' | b']' => {
+            match (self.text, byte) {
+                (TextPlace::Escaped, _) => self.text = TextPlace::Inside,
+                (TextPlace::Inside, b'\\') => self.text = TextPlace::Escaped,
+                (TextPlace::Inside, b'"') => self.text = TextPlace::Outside,
+                (TextPlace::Inside, _) => {}
+                (TextPlace::Outside, b'"') => self.text = TextPlace::Inside,
+                (TextPlace::Outside, b'{' | b'[') => self.depth += 1,
+                (TextPlace::Outside, b'}' | b']') => {
                     self.depth = self.depth.saturating_sub(1);
                     self.is_after_document = self.depth == 1;
                     self.has_ended = self.depth == 0;
                 }
-                b',' if self.depth == 1 => self.is_after_document = false,
-                _ => {}
+                (TextPlace::Outside, b',') if self.depth == 1 => self.is_after_document = false,
+                (TextPlace::Outside, _) => {}
             }
         }
     }
@@ -59,10 +67,10 @@ impl ListPlace {
     }
 
     const fn ending(&self) -> ListEnding {
-        match (self.has_ended, self.depth, self.is_in_string) {
+        match (self.has_ended, self.depth, self.text) {
             (true, ..) => ListEnding::Whole,
-            (false, 1, false) if self.is_after_document => ListEnding::After(",\r\n"),
-            (false, 1, false) => ListEnding::After(""),
+            (false, 1, TextPlace::Outside) if self.is_after_document => ListEnding::After(",\r\n"),
+            (false, 1, TextPlace::Outside) => ListEnding::After(""),
             _ => ListEnding::Torn,
         }
     }
