@@ -43,8 +43,8 @@ impl SpokenDialects {
         [client].into_iter().chain(client.nearest()).find(|family| self.has(*family))
     }
 
-    /// Returns what the host of `base_url` is known to speak below that path; of an unknown one, Google's API where the path
-    /// is like those of Google's, and else [`Self::PRESUMED`].
+    /// Returns what the host of `base_url` is known to speak below that path; of an unknown one, Google's API where the
+    /// path is like those of Google's, and else [`Self::PRESUMED`].
     pub(super) fn known_of(base_url: &str) -> Self {
         use DialectFamily::{Chat, Gemini, Messages, Responses};
         let path = base_url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');

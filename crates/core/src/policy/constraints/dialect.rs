@@ -1,8 +1,9 @@
 //! The constraint `dialect`: a model whose provider does not speak the client's API gets the request in other words, and
 //! some of it may have none there.
 //!
-//! What would be lost is asked of the world, which answers for each API once, and only where the answer may change the choice: never for
-//! a model whose provider speaks the client's own API, and never where every model would get the same words.
+//! What would be lost is asked of the world, which answers for each API once, and only where the answer may change the
+//! choice: never for a model whose provider speaks the client's own API, and never where every model would get the
+//! same words.
 
 use pointsman_translation::{DialectFamily, LossKind, LossReport};
 
