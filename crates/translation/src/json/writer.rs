@@ -179,7 +179,7 @@ pub(crate) fn push_list<T>(
 
 /// Writes a list of texts to the end of `out`.
 pub(crate) fn push_texts<'t>(out: &mut Vec<u8>, texts: impl IntoIterator<Item = &'t str>) {
-    push_list(out, texts, |out, text| push_value(out, text));
+    push_list(out, texts, push_value);
 }
 
 #[cfg(test)]
