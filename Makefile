@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help setup build pgo quick demo observe run test bench compare instructions allocations fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
-	clients-python clients-node clients-agents clients-translation clients-types mixed dashboards pictures exporter soak chaos hostile sbom
+	clients-python clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter soak chaos hostile sbom
 
 CARGO ?= cargo
 # What `make run` serves, and what `make demo` is given besides.
@@ -185,6 +185,10 @@ clients-translation: setup .venv-translation/ready tests/clients/translation/nod
 clients-agents: setup .venv/clients tests/clients/agents/node_modules/.package-lock.json
 	$(CARGO) build --locked
 	.venv/bin/python tests/clients/agents.py
+
+clients-agents-translation: setup .venv-translation/ready tests/clients/agents/node_modules/.package-lock.json ## Run coding agents on models of other vendors, which change amid their tools (BLESS=--bless writes the tables)
+	$(CARGO) build --locked
+	.venv-translation/bin/python tests/clients/agents_translation.py $(BLESS)
 
 tests/clients/translation/node/node_modules/.package-lock.json: tests/clients/translation/node/package-lock.json
 	@bash .ci/setup node

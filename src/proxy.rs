@@ -39,6 +39,7 @@ mod header_fields;
 mod kept_state;
 mod large_work;
 mod models;
+mod own_count;
 mod pass_through;
 mod plan;
 mod record;

@@ -161,7 +161,10 @@ impl Router {
             (Err(denial), PolicyMode::Shadow) => {
                 Verdict::Pass { policy: Some(policy.name().clone()), shadow: None, denied: Some(denial) }
             }
-            (Ok(routing), _) => Verdict::Route(Box::new(routing)),
+            (Ok(mut routing), _) => {
+                routing.translation = world.into_translation(&routing.decision.model);
+                Verdict::Route(Box::new(routing))
+            }
             (Err(denial), _) => Verdict::Deny(denial),
         };
         Self::within_list(verdict, snapshot, incoming)

@@ -57,7 +57,9 @@ pub(crate) use rate_limit::limit_reset;
 pub(crate) use recent::RecentAnswers;
 pub(crate) use refused_parameters::RefusedParameters;
 pub(crate) use renewal::{HeldCredential, NoCredentialError};
-pub(crate) use translation::{TranslationPreview, translation_for};
+pub(crate) use translation::{
+    EarlyTranslation, TranslationPreview, is_spoken_by, passed_translation_for, translation_for,
+};
 pub(crate) use trust::TrustedAuthorities;
 
 /// Every provider, and every model of the catalog with the provider that serves it.
@@ -158,6 +160,14 @@ impl Upstreams {
         };
         let bounds = self.models().find(is_it).map(|model| model.usage_bounds()).or_else(listed);
         bounds.unwrap_or(UsageBounds::UNKNOWN_MODEL)
+    }
+
+    /// Returns the longest answer of the model that `provider` calls `name`: by the catalog, else by the built-in list.
+    #[must_use]
+    pub(crate) fn output_limit_of(&self, provider: &Provider, name: &str) -> Option<u64> {
+        let is_it = |model: &&Arc<Deployment>| model.provider.name == provider.name && model.upstream_name == name;
+        let listed = || KnownModel::find(provider.base_url(), name)?.max_output;
+        self.models().find(is_it).and_then(|model| model.output_limit).or_else(listed)
     }
 
     /// Returns the provider called `name`.

@@ -5,6 +5,7 @@ mod broken_stream;
 mod client_loop;
 mod decision_headers;
 mod encoded;
+mod list_place;
 pub(super) mod meter;
 pub(crate) mod rejection;
 pub(super) mod translated;

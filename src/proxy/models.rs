@@ -1,4 +1,5 @@
-//! `GET /v1/models`, and Google's `/v1beta/models`: the models that clients may ask for, in the shape of the SDK that asks.
+//! `GET /v1/models`, Google's `/v1beta/models`, and Vertex AI's `/v1beta1/publishers/google/models`: the models that clients
+//! may ask for, in the shape of the SDK that asks.
 //!
 //! Virtual models come first, in the order of their policies, then the catalog. Nothing says who serves a model. A
 //! client whose key is for some policies only sees what those serve.
@@ -16,6 +17,9 @@ use crate::proxy::downstream::client_use;
 
 /// The paths of the list; Google's clients ask for theirs below versions of their own.
 const PATHS: [&str; 3] = ["/v1/models", "/v1beta/models", "/v1alpha/models"];
+
+/// The collection of Google's models on Vertex AI, below a version and perhaps a project of the client's.
+const VERTEX: &str = "publishers/google/models";
 
 /// The operations that a model has for Google's clients.
 const GOOGLE_METHODS: [&str; 2] = ["generateContent", "countTokens"];
@@ -35,7 +39,7 @@ pub(in crate::proxy) enum ModelsQuestion {
 impl ModelsQuestion {
     /// Returns the question that a path asks, if any.
     pub(in crate::proxy) fn of_path(path: &str) -> Option<Self> {
-        let rest = PATHS.iter().find_map(|list| path.strip_prefix(list))?;
+        let rest = PATHS.iter().find_map(|list| path.strip_prefix(list)).or_else(|| below_vertex(path))?;
         match rest.strip_prefix('/') {
             None if rest.is_empty() => Some(Self::List),
             Some("") => Some(Self::List),
@@ -45,13 +49,46 @@ impl ModelsQuestion {
     }
 
     /// Returns the body of the answer, in which `ids` are all models; `None` when there is no such model.
-    pub(in crate::proxy) fn answer(&self, ids: &[&str], shape: AnswerShape) -> Option<Bytes> {
+    pub(in crate::proxy) fn answer(&self, ids: &[&str], shape: ListShape) -> Option<Bytes> {
         let body = match self {
             Self::One(wanted) => model(ids.iter().find(|id| *id == wanted)?, shape),
             Self::List => list(ids, shape),
         };
         Some(body.to_string().into())
     }
+}
+
+/// The shape of a list of models, by the SDK that asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::proxy) enum ListShape {
+    OpenAi,
+    Anthropic,
+    /// That of the Gemini API.
+    Google,
+    /// That of Vertex AI.
+    Vertex,
+}
+
+impl ListShape {
+    fn of(header: &RequestHeader) -> Self {
+        let path = header.uri.path();
+        match AnswerShape::of(path, &header.headers) {
+            _ if below_vertex(path).is_some() => Self::Vertex,
+            AnswerShape::OpenAi => Self::OpenAi,
+            AnswerShape::Anthropic => Self::Anthropic,
+            AnswerShape::Google => Self::Google,
+        }
+    }
+}
+
+/// Returns the rest of a path of Google's models on Vertex AI.
+fn below_vertex(path: &str) -> Option<&str> {
+    let (before, rest) = path.split_once(VERTEX)?;
+    let mut segments = before.strip_suffix('/')?.split('/').skip(1);
+    let is_versioned = matches!(segments.next(), Some("v1" | "v1beta1"));
+    let project: Vec<&str> = segments.collect();
+    let is_project = matches!(project[..], [] | ["projects", _, "locations", _]);
+    (is_versioned && is_project).then_some(rest)
 }
 
 /// Returns what Pointsman itself answers, if it is asked for its models. What it does not know may be the default
@@ -66,7 +103,7 @@ pub(super) fn answer(header: &RequestHeader, ctx: &RequestContext) -> Result<Opt
     let may_ask = |model: &Name| ctx.snapshot.may_serve(client.map(|used| &**used.client()), model);
     let access = ModelAccess { may_use: &|policy| client_use::may_use(client, policy), may_ask: &may_ask };
     let visible = visible(config, &access);
-    match (question.answer(&visible, AnswerShape::of(path, &header.headers)), question) {
+    match (question.answer(&visible, ListShape::of(header)), question) {
         (None, ModelsQuestion::One(model)) if !has_default => Err(not_found(config, &model)),
         (answer, _) => Ok(answer),
     }
@@ -114,24 +151,26 @@ pub(in crate::proxy) fn visible<'c>(config: &'c Config, access: &ModelAccess<'_>
     ids
 }
 
-fn list(ids: &[&str], shape: AnswerShape) -> Value {
+fn list(ids: &[&str], shape: ListShape) -> Value {
     let data: Vec<_> = ids.iter().map(|id| model(id, shape)).collect();
     match shape {
-        AnswerShape::OpenAi => json!({"object": "list", "data": data}),
-        AnswerShape::Anthropic => {
+        ListShape::OpenAi => json!({"object": "list", "data": data}),
+        ListShape::Anthropic => {
             json!({"data": data, "has_more": false, "first_id": ids.first(), "last_id": ids.last()})
         }
-        AnswerShape::Google => json!({"models": data}),
+        ListShape::Google => json!({"models": data}),
+        ListShape::Vertex => json!({"publisherModels": data}),
     }
 }
 
-fn model(id: &str, shape: AnswerShape) -> Value {
+fn model(id: &str, shape: ListShape) -> Value {
     match shape {
-        AnswerShape::OpenAi => json!({"id": id, "object": "model", "created": 0, "owned_by": "pointsman"}),
-        AnswerShape::Anthropic => json!({"type": "model", "id": id, "display_name": id, "created_at": CREATED_AT}),
-        AnswerShape::Google => {
+        ListShape::OpenAi => json!({"id": id, "object": "model", "created": 0, "owned_by": "pointsman"}),
+        ListShape::Anthropic => json!({"type": "model", "id": id, "display_name": id, "created_at": CREATED_AT}),
+        ListShape::Google => {
             json!({"name": format!("models/{id}"), "displayName": id, "supportedGenerationMethods": GOOGLE_METHODS})
         }
+        ListShape::Vertex => json!({"name": format!("{VERTEX}/{id}"), "displayName": id}),
     }
 }
 
@@ -174,7 +213,7 @@ policies:
 
     const OPEN: ModelAccess<'_> = ModelAccess { may_use: &|_| true, may_ask: &|_| true };
 
-    fn answer(path: &str, shape: AnswerShape) -> Option<Value> {
+    fn answer(path: &str, shape: ListShape) -> Option<Value> {
         let config = config();
         let body = ModelsQuestion::of_path(path).expect("a question").answer(&visible(&config, &OPEN), shape)?;
         Some(serde_json::from_slice(&body).expect("JSON"))
@@ -182,7 +221,7 @@ policies:
 
     #[test]
     fn virtual_models_come_first_then_the_catalog_each_once() {
-        let list = answer("/v1/models", AnswerShape::OpenAi).expect("a list");
+        let list = answer("/v1/models", ListShape::OpenAi).expect("a list");
 
         let ids: Vec<_> = list["data"].as_array().expect("models").iter().map(|model| &model["id"]).collect();
         assert_eq!(ids, ["auto", "big", "code", "org/small"]);
@@ -217,7 +256,7 @@ policies:
 
     #[test]
     fn anthropic_clients_get_their_page() {
-        let page = answer("/v1/models/", AnswerShape::Anthropic).expect("a page");
+        let page = answer("/v1/models/", ListShape::Anthropic).expect("a page");
 
         assert_eq!(
             (&page["first_id"], &page["last_id"], &page["has_more"]),
@@ -231,8 +270,8 @@ policies:
 
     #[test]
     fn google_clients_get_their_list_and_its_models_have_their_collection_before_them() {
-        let list = answer("/v1beta/models", AnswerShape::Google).expect("a list");
-        let one = answer("/v1beta/models/org%2Fsmall", AnswerShape::Google).expect("a model");
+        let list = answer("/v1beta/models", ListShape::Google).expect("a list");
+        let one = answer("/v1beta/models/org%2Fsmall", ListShape::Google).expect("a model");
 
         assert_eq!(list["models"].as_array().map(Vec::len), Some(4));
         let methods = ["generateContent", "countTokens"];
@@ -244,11 +283,29 @@ policies:
     }
 
     #[test]
+    fn vertex_ai_s_clients_get_its_list_below_a_project_or_none() {
+        let project = "/v1/projects/p/locations/l/publishers/google/models";
+        for path in ["/v1beta1/publishers/google/models", project] {
+            let list = answer(path, ListShape::Vertex).expect("a list");
+            let one = answer(&format!("{path}/auto"), ListShape::Vertex).expect("a model");
+
+            assert_eq!(list["publisherModels"].as_array().map(Vec::len), Some(4), "{path}");
+            assert_eq!(one, json!({"name": "publishers/google/models/auto", "displayName": "auto"}), "{path}");
+            assert_eq!(list["publisherModels"][0], one, "{path}");
+        }
+        for other in
+            ["/v1/projects/p/locations/l/models", "/v1/x/publishers/google/models", "/publishers/google/models"]
+        {
+            assert_eq!(ModelsQuestion::of_path(other), None, "{other}");
+        }
+    }
+
+    #[test]
     fn one_model_is_found_by_its_name_however_it_is_escaped() {
         for path in ["/v1/models/org/small", "/v1/models/org%2Fsmall", "/v1/models/org%2fsm%61ll"] {
-            assert_eq!(answer(path, AnswerShape::OpenAi).expect("a model")["id"], "org/small", "{path}");
+            assert_eq!(answer(path, ListShape::OpenAi).expect("a model")["id"], "org/small", "{path}");
         }
-        assert_eq!(answer("/v1/models/gpt-4", AnswerShape::OpenAi), None);
+        assert_eq!(answer("/v1/models/gpt-4", ListShape::OpenAi), None);
     }
 
     #[test]

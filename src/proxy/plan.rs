@@ -14,24 +14,21 @@ use pointsman_core::prompt::{
     Dialect, ParseError, Prompt, has_stored_prompt, names_no_model, with_model, without_context_suffix,
 };
 use pointsman_telemetry::DecisionStage;
-use pointsman_translation::Translation;
 use tokio::time::Instant;
 
 use super::answer::rejection::Rejection;
 use super::attempt::original::OriginalBody;
-use super::attempt::translated::AttemptTranslation;
 use super::context::RequestContext;
 use super::downstream::admission::BodyReservation;
 use super::downstream::browser;
 use super::downstream::intake::{self, ReadBody};
 use super::large_work::{self, LARGE_BODY};
 use super::record::{feedback, traced};
-use super::{Proxy, kept_state, models, pass_through};
+use super::{Proxy, kept_state, models, own_count, pass_through};
 use crate::clients::Client;
 use crate::proxy::downstream::client_use::ClientUse;
 use crate::router::{IncomingRequest, JudgeMode, QuotaMode, RequestState, Router, Routing, Verdict, header_text};
 use crate::snapshot::Snapshot;
-use crate::upstream::Deployment;
 
 /// The plan of a request: forward it, or answer it here.
 pub(super) enum RequestPlan {
@@ -240,7 +237,7 @@ async fn route(
     let verdict = measured(verdict, &prompt, &body);
     match verdict {
         Verdict::Route(routing) => send_to_model(proxy, ctx, asked, routing),
-        Verdict::Pass { .. } => pass_through::pass_read(proxy, ctx, asked, verdict).map(|()| RequestPlan::Forward),
+        Verdict::Pass { .. } => pass_through::pass_read(proxy, ctx, asked, verdict),
         Verdict::Deny(ref refusal) => {
             let rejection = Rejection::denied(&refusal.denial);
             proxy.router.count_denial(&refusal.denial);
@@ -302,7 +299,7 @@ fn send_to_model(
     proxy: &Proxy,
     ctx: &mut RequestContext,
     asked: RouterQuestion<'_>,
-    routing: Box<Routing>,
+    mut routing: Box<Routing>,
 ) -> Result<RequestPlan, Rejection> {
     let RouterQuestion { prompt, body, .. } = asked;
     let snapshot = Arc::clone(&ctx.snapshot);
@@ -316,14 +313,11 @@ fn send_to_model(
     proxy.router.count(&snapshot, &routing);
     traced::decided(&mut ctx.trace, &routing);
     keep(ctx, prompt);
-    if prompt.dialect.only_counts()
-        && let Some(pair) = counted_here(prompt.dialect, target)
-    {
-        ctx.attempts.body.note_translation(AttemptTranslation::of_count(pair));
+    if own_count::takes_over(ctx, prompt.dialect, target.count_pair(prompt.dialect)) {
         routing.features.count(prompt);
         let tokens = routing.features.tokens_of(target.tokenizer);
         ctx.verdict = Some(Verdict::Route(routing));
-        return Ok(RequestPlan::Answer(own_count(prompt.dialect, tokens)));
+        return Ok(RequestPlan::Answer(own_count::answer(prompt.dialect, tokens)));
     }
     let started = Instant::now();
     let policy = snapshot.policies.get(&routing.decision.policy);
@@ -336,6 +330,7 @@ fn send_to_model(
         ctx.attempts.body.unseal(&ctx.state);
     }
     ctx.attempts.body.limit_answers(&routing.decision);
+    ctx.attempts.body.expect_translation(routing.translation.take());
     ctx.attempts.body.treat_losses(policy.map(Policy::on_loss).unwrap_or_default());
     ctx.attempts.route_to(target, &routing, &snapshot.upstreams);
     ctx.verdict = Some(Verdict::Route(routing));
@@ -347,25 +342,6 @@ fn send_to_model(
     proxy.retries.deposit(snapshot.config.retry.budget);
     ctx.attempts.avoid_resting(&proxy.retries);
     Ok(RequestPlan::Forward)
-}
-
-/// Returns the pair of APIs of a request that only counts tokens, which Pointsman answers itself: its model is not asked in
-/// the client's API, and what another API counts is the count of other words.
-fn counted_here(dialect: Dialect, target: &Deployment) -> Option<Translation> {
-    let client = dialect.family().filter(|_| !target.takes(dialect))?;
-    Some(Translation { client, upstream: target.dialects.nearest_to(client)? })
-}
-
-/// Returns the answer to a request that only counts tokens, in its own API's words.
-fn own_count(dialect: Dialect, tokens: u64) -> Bytes {
-    let body = if dialect.is_responses() {
-        serde_json::json!({ "object": "response.input_tokens", "input_tokens": tokens })
-    } else if dialect.is_google() {
-        serde_json::json!({ "totalTokens": tokens })
-    } else {
-        serde_json::json!({ "input_tokens": tokens })
-    };
-    body.to_string().into()
 }
 
 /// Reserves memory for so many copies of a body, before they are made.

@@ -26,12 +26,13 @@ pub(super) fn write(session: &Session, upstream: &mut RequestHeader, ctx: &mut R
         if let Some(cloud) = &cloud {
             cloud.fit_body(&upstream.headers, &mut ctx.attempts.body);
         }
-        let translation = ctx.attempts.body.translation().zip(ctx.attempts.target());
-        if let Some((translation, target)) = translation {
-            translated::set_target(upstream, target, translation)?;
+        let routed = ctx.attempts.target().map(|target| &*target.upstream_name);
+        let translation = ctx.attempts.body.translation();
+        if let Some(translation) = translation {
+            let model = routed.or(ctx.asked.model.as_deref()).unwrap_or_default();
+            translated::set_target(upstream, &provider, model, translation)?;
             translated::set_fields(&mut upstream.headers, translation);
         } else {
-            let routed = ctx.attempts.target().map(|target| &*target.upstream_name);
             forward::set_target(upstream, &provider, &ctx.asked, routed)?;
         }
         if let Some(cloud) = &cloud {
@@ -42,14 +43,14 @@ pub(super) fn write(session: &Session, upstream: &mut RequestHeader, ctx: &mut R
         header_fields::set_forwarded(fields, session, &ctx.snapshot.config)?;
         let known_by = ctx.client.as_ref().map(|client| &client.key_field);
         forward::set_credential(fields, &provider, &ctx.attempts.credential, known_by);
-        if let Some((translation, _)) = translation {
+        if let Some(translation) = translation {
             translated::move_key(fields, &provider, translation);
         }
         if let Some(trace) = &ctx.trace {
             trace.pass_on(fields);
         }
         let is_removed = ctx.attempts.body.usage_event() == UsageEvent::Remove;
-        if ctx.attempts.target().is_some() || ctx.counts_tokens() || is_removed || reads_answer {
+        if routed.is_some() || translation.is_some() || ctx.counts_tokens() || is_removed || reads_answer {
             forward::want_plain(fields);
         }
         if let Some(body) = ctx.attempts.body.bytes() {

@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use pointsman_core::config::{Name, PolicyMode, StateRule};
 use pointsman_core::features::Features;
 use pointsman_core::policy::{Decision, DialectFit, Policy, PolicyWorld, ProviderHealth};
 use pointsman_core::prompt::{Prompt, TextScope, conversation_key};
-use pointsman_translation::{DialectFamily, Translation, TranslationTarget};
+use pointsman_translation::{DialectFamily, Translation};
 use tokio::time::Instant;
 
 use super::control_loops::ControlLoops;
@@ -20,6 +20,16 @@ use super::state::StateKeeper;
 use super::switch::KillSwitch;
 use super::{RequestState, Router, seconds};
 use crate::snapshot::Snapshot;
+use crate::upstream::EarlyTranslation;
+
+/// A request as another API says it.
+struct SaidRequest {
+    upstream: DialectFamily,
+    /// The model that it was said for.
+    model: Name,
+    fit: DialectFit,
+    made: Option<EarlyTranslation>,
+}
 
 /// The world as the policies of one request see it.
 pub(super) struct RequestWorld<'w, 'r> {
@@ -32,8 +42,8 @@ pub(super) struct RequestWorld<'w, 'r> {
     lost: AtomicU64,
     /// Made when it is asked for: most policies do not.
     conversation: OnceLock<u64>,
-    /// How much of the request each API can say, by its position in [`DialectFamily::ALL`]; found when it is asked for.
-    dialect_fits: [OnceLock<DialectFit>; DialectFamily::ALL.len()],
+    /// How much of the request other APIs can say; found when it is asked for.
+    said: Mutex<Vec<SaidRequest>>,
 }
 
 impl<'w, 'r> RequestWorld<'w, 'r> {
@@ -47,7 +57,7 @@ impl<'w, 'r> RequestWorld<'w, 'r> {
             quotas,
             lost: AtomicU64::new(0),
             conversation: OnceLock::new(),
-            dialect_fits: Default::default(),
+            said: Mutex::default(),
         }
     }
 
@@ -71,6 +81,12 @@ impl<'w, 'r> RequestWorld<'w, 'r> {
         self.quotas.claim(&self.party(), claiming).map_err(|quota| {
             self.lost.fetch_or(1 << quota, Ordering::Relaxed);
         })
+    }
+
+    /// Returns the translation for a model, if one was made.
+    pub(super) fn into_translation(self, model: &Name) -> Option<Box<EarlyTranslation>> {
+        let said = self.said.into_inner().unwrap_or_else(PoisonError::into_inner);
+        said.into_iter().filter_map(|said| said.made).find(|made| made.model == *model).map(Box::new)
     }
 
     /// Returns whose allowances the request uses.
@@ -149,13 +165,22 @@ impl PolicyWorld for RequestWorld<'_, '_> {
         model.is_some_and(|model| self.incoming.leaves_history_out(model))
     }
 
-    fn dialect_fit(&self, upstream: DialectFamily) -> DialectFit {
-        let Some(client) = self.incoming.prompt.dialect.family() else { return DialectFit::Whole };
-        *self.dialect_fits[upstream as usize].get_or_init(|| {
-            let pair = Translation { client, upstream };
-            let translated = pair.request_with_losses(self.incoming.body, &TranslationTarget::default());
-            translated.map_or(DialectFit::Refused, |translated| DialectFit::of(&translated.losses))
-        })
+    fn dialect_fit(&self, upstream: DialectFamily, model: &Name) -> DialectFit {
+        let IncomingRequest { prompt, body, .. } = self.incoming;
+        let target = self.snapshot.upstreams.model(model);
+        let Some((client, target)) = prompt.dialect.family().zip(target) else { return DialectFit::Whole };
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        // What Google's models can be told differs by their generations; of other APIs' it does not.
+        let is_known = |known: &&SaidRequest| {
+            known.upstream == upstream && (upstream != DialectFamily::Gemini || known.model == *model)
+        };
+        if let Some(known) = said.iter().find(is_known) {
+            return known.fit;
+        }
+        let made = EarlyTranslation::make(Translation { client, upstream }, prompt.dialect, body, target);
+        let (fit, made) = made.map_or((DialectFit::Refused, None), |(losses, made)| (DialectFit::of(&losses), made));
+        said.push(SaidRequest { upstream, model: model.clone(), fit, made });
+        fit
     }
 
     fn state_model(&self, rule: StateRule) -> Option<Name> {

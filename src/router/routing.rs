@@ -13,6 +13,7 @@ use super::incoming::IncomingRequest;
 use super::quotas::QuotaClaim;
 use crate::router::affinity_key::PinKey;
 use crate::snapshot::ShadowTicket;
+use crate::upstream::EarlyTranslation;
 
 /// The verdict on a request.
 #[derive(Debug)]
@@ -52,6 +53,8 @@ pub struct Routing {
     pub conversation: Option<u64>,
     /// The part of its holder's allowances that the decision took; `None` where the policy has no quotas.
     pub claim: Option<QuotaClaim>,
+    /// The request in the words of the model's API, where the choice has asked what it would lose.
+    pub(crate) translation: Option<Box<EarlyTranslation>>,
     /// The key of the request's pin, where the policy has affinity.
     pub(super) pin: Option<PinKey>,
     pub(super) details: Option<Box<ExplanationDetails>>,
@@ -130,7 +133,7 @@ impl DecisionEvidence {
         let details = rules.map(|rules| Box::new(ExplanationDetails { rules, similarities, judgements }));
         match outcome {
             PolicyOutcome::Decided(decision) => {
-                let (shadow, conversation, claim) = (None, None, None); // the router fills them in
+                let (shadow, conversation, claim, translation) = (None, None, None, None); // the router fills them in
                 Ok(Routing {
                     decision,
                     features,
@@ -140,6 +143,7 @@ impl DecisionEvidence {
                     shadow,
                     conversation,
                     claim,
+                    translation,
                     pin,
                     details,
                 })

@@ -32,6 +32,8 @@ pub(crate) struct Provider {
     /// The key that goes to the provider.
     pub credential: UpstreamCredential,
     pub timeouts: ProviderTimeouts,
+    /// The APIs that it speaks, whatever the model: of a cloud those of one that is not known.
+    pub dialects: SpokenDialects,
     /// The cloud that it is, if it is one.
     pub cloud: Option<CloudService>,
     /// The HTTP version to speak.
@@ -118,6 +120,7 @@ impl Provider {
             base,
             credential,
             timeouts: section.timeouts,
+            dialects: section.spoken_dialects(""),
             cloud,
             http: section.http,
             tls,

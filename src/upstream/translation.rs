@@ -1,11 +1,66 @@
 //! The translation of a request on its way to a provider that does not speak the client's API.
 
+use bytes::Bytes;
+use pointsman_core::config::Name;
 use pointsman_core::prompt::Dialect;
 use pointsman_translation::{
-    DialectFamily, Field, Loss, LossKind, LossReport, Translation, TranslationRefusal, TranslationTarget,
+    DialectFamily, Field, Loss, LossKind, LossReport, TranslatedRequest, Translation, TranslationRefusal,
+    TranslationTarget,
 };
 
 use super::deployment::Deployment;
+use super::provider::Provider;
+
+/// The longest body whose translation is kept from the choice of the model to the attempt.
+const MOST_KEPT: usize = 1 << 20;
+
+/// A translation that was made before the choice, to see what a model would lose: the attempt at that model needs no other.
+#[derive(Debug)]
+pub(crate) struct EarlyTranslation {
+    pub model: Name,
+    /// The client's body.
+    body: Bytes,
+    max_output: Option<u64>,
+    translated: TranslatedRequest,
+}
+
+impl EarlyTranslation {
+    /// Translates `body` for a model as far as it goes. Returns what would be lost, and the translation where an attempt may
+    /// need it.
+    ///
+    /// # Errors
+    /// When the body does not have the form of its API.
+    pub(crate) fn make(
+        pair: Translation,
+        dialect: Dialect,
+        body: &Bytes,
+        target: &Deployment,
+    ) -> Result<(LossReport, Option<Self>), TranslationRefusal> {
+        let wanted = target.translation_target(None);
+        let translated = if dialect.streams_by_path() {
+            pair.streamed_request_with_losses(body, &wanted)?
+        } else {
+            pair.request_with_losses(body, &wanted)?
+        };
+        let losses = translated.losses.clone();
+        let is_kept = losses.refusal().is_none() && body.len() <= MOST_KEPT;
+        let (model, max_output) = (target.model.clone(), wanted.max_output);
+        let kept = is_kept.then(|| Self { model, body: body.clone(), max_output, translated });
+        Ok((losses, kept))
+    }
+
+    /// Returns the translation, where it is of this very body and for this target.
+    pub(crate) fn of(
+        self,
+        target: &Deployment,
+        body: &Bytes,
+        wanted: &TranslationTarget<'_>,
+    ) -> Option<TranslatedRequest> {
+        let is_same_body = self.body.as_ptr() == body.as_ptr() && self.body.len() == body.len();
+        let is_same_target = self.model == target.model && self.max_output == wanted.max_output;
+        (is_same_body && is_same_target).then_some(self.translated)
+    }
+}
 
 /// What a request would lose on its way to a model.
 #[derive(Debug)]
@@ -34,18 +89,53 @@ pub(crate) fn translation_for(
     pair.map(Some).ok_or_else(|| no_counterpart(dialect))
 }
 
+/// Returns the translation of a request that passes to a provider, which is no cloud, for a model that no catalog has.
+///
+/// # Errors
+/// As [`translation_for`].
+pub(crate) fn passed_translation_for(
+    dialect: Dialect,
+    provider: &Provider,
+) -> Result<Option<Translation>, TranslationRefusal> {
+    let Some(client) = dialect.family().filter(|family| !provider.dialects.has(*family)) else { return Ok(None) };
+    let upstream = provider.dialects.nearest_to(client).filter(|_| dialect.generates());
+    let Some(upstream) = upstream else { return Err(no_counterpart(dialect)) };
+    Ok(Some(Translation { client, upstream }))
+}
+
+/// Checks that a provider speaks the API of a request that cannot be translated.
+///
+/// # Errors
+/// When it does not.
+pub(crate) fn is_spoken_by(dialect: Dialect, provider: &Provider) -> Result<(), TranslationRefusal> {
+    let is_spoken = dialect.family().is_none_or(|family| provider.dialects.has(family));
+    if is_spoken { Ok(()) } else { Err(no_counterpart(dialect)) }
+}
+
 fn no_counterpart(dialect: Dialect) -> TranslationRefusal {
     let detail = Some(format!("requests to `{}`", dialect.path()));
     TranslationRefusal::Unsayable(Loss { field: Field::StoredState, kind: LossKind::Refused, place: None, detail })
 }
 
 impl Deployment {
+    /// Returns the two APIs of a request that only counts tokens, where the model's provider cannot count them.
+    pub(crate) fn count_pair(&self, dialect: Dialect) -> Option<Translation> {
+        let client = dialect.family().filter(|_| !self.takes(dialect))?;
+        Some(Translation { client, upstream: self.dialects.nearest_to(client)? })
+    }
+
+    /// Returns what a translation must know of the model; no answer is longer than `limit`.
+    pub(crate) fn translation_target(&self, limit: Option<u64>) -> TranslationTarget<'_> {
+        let max_output = limit.into_iter().chain(self.output_limit).min();
+        TranslationTarget { model: &self.upstream_name, max_output }
+    }
+
     /// Returns what `body` would lose on its way to the model; `None` where nobody would translate it: the provider speaks
     /// the client's API, or Pointsman counts its tokens itself.
     pub(crate) fn translation_preview(&self, dialect: Dialect, body: &[u8]) -> Option<TranslationPreview> {
         let client = dialect.family().filter(|_| !dialect.only_counts())?;
         let pair = translation_for(dialect, self).transpose()?;
-        let target = TranslationTarget { model: &self.upstream_name, max_output: self.output_limit };
+        let target = self.translation_target(None);
         let losses = pair.clone().and_then(|pair| Ok(pair.request_with_losses(body, &target)?.losses));
         Some(TranslationPreview { client, upstream: pair.ok().map(|pair| pair.upstream), losses })
     }
@@ -56,5 +146,13 @@ impl TranslationPreview {
     pub(crate) fn pair(&self) -> String {
         let upstream = self.upstream.map_or("none", DialectFamily::as_str);
         format!("{}->{upstream}", self.client.as_str())
+    }
+}
+
+impl Provider {
+    /// Returns the two APIs of a request that only counts tokens, where the provider does not speak the client's.
+    pub(crate) fn count_pair(&self, dialect: Dialect) -> Option<Translation> {
+        let client = dialect.family().filter(|family| !self.dialects.has(*family))?;
+        Some(Translation { client, upstream: self.dialects.nearest_to(client)? })
     }
 }

@@ -19,6 +19,7 @@ import sys
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from script import Call
 from upstream import DEADLINE
@@ -49,6 +50,14 @@ FILES = {
 }
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What an agent says when its turn is over: the last text, and the tokens as it counts them."""
+
+    text: str
+    usage: JsonObject
+
+
 class Agent(ABC):
     """An agent: a project, a home, an environment without the caller's, and tools by their own names."""
 
@@ -68,8 +77,23 @@ class Agent(ABC):
         return {"PATH": os.environ["PATH"], "HOME": str(self.home), "TERM": "xterm-256color", "TZ": "UTC", **more}
 
     @abstractmethod
-    def read(self) -> Call:
-        """Returns the call of a tool that reads main.rs."""
+    def say(self, text: str) -> Outcome:
+        """Types a prompt and waits until the turn is over."""
+
+    def close(self) -> None:  # noqa: B027 - most agents are a process a prompt
+        """Ends the agent."""
+
+    @abstractmethod
+    def read(self, file: str = "main.rs") -> Call:
+        """Returns the call of a tool that reads a file."""
+
+    @abstractmethod
+    def save(self, file: str, text: str) -> Call:
+        """Returns the call of a tool that writes a file."""
+
+    @abstractmethod
+    def view(self, file: str) -> Call:
+        """Returns the call of a tool that looks at an image."""
 
     @abstractmethod
     def shell(self, command: str) -> Call:
@@ -114,12 +138,12 @@ class ClaudeCode(Agent):
                 self.lines.put(json.loads(line))
         self.lines.put(None)
 
-    def say(self, text: str) -> None:
-        """Types a prompt and waits until the turn is over."""
+    def say(self, text: str) -> Outcome:
         self.write(
             {"type": "user", "message": {"role": "user", "content": text}, "parent_tool_use_id": None, "session_id": ""}
         )
-        self.until(lambda line: line["type"] == "result")
+        result = self.until(lambda line: line["type"] == "result")
+        return Outcome(result.get("result", f"no result: {result}"), result["usage"])
 
     def control(self, subtype: str, **arguments: object) -> None:
         """Does what a person does beside the prompt: modes, titles."""
@@ -147,8 +171,14 @@ class ClaudeCode(Agent):
         except subprocess.TimeoutExpired:
             self.process.kill()
 
-    def read(self) -> Call:
-        return "Read", {"file_path": str(self.project / "main.rs")}
+    def read(self, file: str = "main.rs") -> Call:
+        return "Read", {"file_path": str(self.project / file)}
+
+    def save(self, file: str, text: str) -> Call:
+        return "Write", {"file_path": str(self.project / file), "content": text}
+
+    def view(self, file: str) -> Call:
+        return self.read(file)
 
     def shell(self, command: str) -> Call:
         return "Bash", {"command": command, "description": "runs a command"}
@@ -192,13 +222,13 @@ trust_level = "trusted"
 """
         )
 
-    def say(self, text: str, *options: str) -> None:
-        """Types a prompt and waits until the turn is over."""
+    def say(self, text: str, *options: str) -> Outcome:
         last = ["resume", "--last"] if self.started else []
         self.started = True
         command: list[str | pathlib.Path] = [
             PACKAGES / ".bin" / "codex",
             "exec",
+            "--json",
             "--skip-git-repo-check",
             *options,
             *last,
@@ -208,7 +238,12 @@ trust_level = "trusted"
             command, cwd=self.project, env=self.environment(POINTSMAN_KEY=KEY), timeout=2 * DEADLINE,
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr[-2000:]
+        assert done.returncode == 0, done.stderr[-2000:] + done.stdout[-2000:]
+        lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        items = [line["item"] for line in lines if line["type"] == "item.completed"]
+        texts = [item["text"] for item in items if item["type"] == "agent_message"]
+        [usage] = [line["usage"] for line in lines if line["type"] == "turn.completed"]
+        return Outcome(texts[-1] if texts else "", usage)
 
     @contextlib.contextmanager
     def terminal(self, text: str) -> Iterator[None]:
@@ -230,14 +265,80 @@ trust_level = "trusted"
             watcher.join(DEADLINE)
             os.close(screen)
 
-    def read(self) -> Call:
-        return "exec_command", {"cmd": "cat main.rs"}
+    def read(self, file: str = "main.rs") -> Call:
+        return self.shell(f"cat {file}")
+
+    def save(self, file: str, text: str) -> Call:
+        return self.shell(f"cat > {file} <<'END'\n{text}END\n")
+
+    def view(self, file: str) -> Call:
+        return "view_image", {"path": str(self.project / file)}
 
     def shell(self, command: str) -> Call:
         return "exec_command", {"cmd": command}
 
     def delegate(self, task: str) -> Call:
         return "multi_agent_v1.spawn_agent", {"message": task}
+
+
+class CodexWithCode(Codex):
+    """Codex with a model's name for which its one tool runs JavaScript, and all others are functions of that."""
+
+    name = "codex with code"
+
+    def shell(self, command: str) -> Call:
+        given = json.dumps({"cmd": command})
+        return "exec", {"input": f"{{ const done = await tools.exec_command({given}); text(done.output); }}\n"}
+
+    def view(self, file: str) -> Call:
+        given = json.dumps({"path": str(self.project / file)})
+        return "exec", {"input": f"image(await tools.view_image({given}));\n"}
+
+
+class GeminiCli(Agent):
+    """Gemini CLI, one process a prompt."""
+
+    name = "gemini cli"
+
+    def __init__(self, url: str, folder: pathlib.Path, model: str) -> None:
+        super().__init__(url, folder)
+        self.model = model
+        settings = {
+            "security": {"auth": {"selectedType": "gemini-api-key"}, "folderTrust": {"enabled": False}},
+            "general": {"disableAutoUpdate": True, "disableUpdateNag": True, "enableAutoUpdate": False},
+            "privacy": {"usageStatisticsEnabled": False},
+            "telemetry": {"enabled": False},
+        }
+        (self.home / ".gemini").mkdir()
+        (self.home / ".gemini" / "settings.json").write_text(json.dumps(settings))
+
+    def say(self, text: str) -> Outcome:
+        command = [str(PACKAGES / ".bin" / "gemini"), "--yolo", "--output-format", "json", "-m", self.model, "-p", text]
+        environment = self.environment(
+            GEMINI_API_KEY=KEY, GOOGLE_GEMINI_BASE_URL=self.url, GEMINI_CLI_NO_RELAUNCH="true", NO_BROWSER="true"
+        )
+        done = subprocess.run(
+            command, cwd=self.project, env=environment, timeout=2 * DEADLINE,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr[-2000:] + done.stdout[-2000:]
+        told = json.loads(done.stdout[done.stdout.index("{") :])
+        return Outcome(told["response"], told["stats"])
+
+    def read(self, file: str = "main.rs") -> Call:
+        return "read_file", {"file_path": str(self.project / file)}
+
+    def save(self, file: str, text: str) -> Call:
+        return "write_file", {"file_path": str(self.project / file), "content": text}
+
+    def view(self, file: str) -> Call:
+        return self.read(file)
+
+    def shell(self, command: str) -> Call:
+        return "run_shell_command", {"command": command, "description": "runs a command"}
+
+    def delegate(self, task: str) -> Call:
+        return "codebase_investigator", {"objective": task}
 
 
 def answer_terminal(screen: int, over: threading.Event) -> None:

@@ -13,24 +13,24 @@ use crate::origin::{Answer, Origin};
 use crate::reload::until_metric;
 use crate::soon;
 
-const WHOLE: &str = "/v1beta/models/auto:generateContent";
-const STREAM: &str = "/v1beta/models/auto:streamGenerateContent";
+pub(crate) const WHOLE: &str = "/v1beta/models/auto:generateContent";
+pub(crate) const STREAM: &str = "/v1beta/models/auto:streamGenerateContent";
 
-const ANSWER: &str = r#"{"candidates": [{"content": {"parts": [{"text": "Hello"}], "role": "model"}, "finishReason": "STOP", "index": 0}],
+pub(crate) const ANSWER: &str = r#"{"candidates": [{"content": {"parts": [{"text": "Hello"}], "role": "model"}, "finishReason": "STOP", "index": 0}],
  "usageMetadata": {"promptTokenCount": 10, "cachedContentTokenCount": 4, "candidatesTokenCount": 2, "thoughtsTokenCount": 3, "totalTokenCount": 15}, "modelVersion": "small-1"}"#;
 
-const FIRST: &str = r#"{"candidates": [{"content": {"parts": [{"text": "Hel"}], "role": "model"}, "index": 0}], "usageMetadata": {"promptTokenCount": 10}}"#;
+pub(crate) const FIRST: &str = r#"{"candidates": [{"content": {"parts": [{"text": "Hel"}], "role": "model"}, "index": 0}], "usageMetadata": {"promptTokenCount": 10}}"#;
 const LAST: &str = r#"{"candidates": [{"content": {"parts": [{"text": "lo"}], "role": "model"}, "finishReason": "STOP", "index": 0}], "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 2, "thoughtsTokenCount": 3, "totalTokenCount": 15}}"#;
 
 /// A body with a spacing of its own.
-const BODY: &str =
+pub(crate) const BODY: &str =
     r#"{ "contents":[ {"role":"user", "parts":[{"text" : "Hello"}]} ],"generationConfig":{"temperature":0.10} }"#;
 
-fn answer(text: &'static str) -> Answer {
+pub(crate) fn answer(text: &'static str) -> Answer {
     Answer::Reply(StatusCode::OK, vec![("content-type", "application/json; charset=UTF-8")], text.into())
 }
 
-fn google<'o>(small: &'o Origin, frontier: &'o Origin) -> Config {
+pub(crate) fn google<'o>(small: &'o Origin, frontier: &'o Origin) -> Config {
     Config {
         one: vec!["dialects: [gemini]".to_owned()],
         frontier_extra: "dialects: [gemini]",
@@ -38,7 +38,7 @@ fn google<'o>(small: &'o Origin, frontier: &'o Origin) -> Config {
     }
 }
 
-async fn ask(gateway: &Gateway, method: Method, path: &str, fields: &[(&str, &str)], body: &str) -> Reply {
+pub(crate) async fn ask(gateway: &Gateway, method: Method, path: &str, fields: &[(&str, &str)], body: &str) -> Reply {
     let mut connection = Connection::open(gateway.listen, Framing::Length).await;
     let request =
         fields.iter().fold(connection.request(method, path), |request, (name, value)| request.header(*name, *value));
@@ -47,7 +47,7 @@ async fn ask(gateway: &Gateway, method: Method, path: &str, fields: &[(&str, &st
     Reply::read(connection.send(request).await.expect("an answer")).await
 }
 
-async fn post(gateway: &Gateway, path: &str, body: &str) -> Reply {
+pub(crate) async fn post(gateway: &Gateway, path: &str, body: &str) -> Reply {
     ask(gateway, Method::POST, path, &[], body).await
 }
 
@@ -350,4 +350,30 @@ async fn parameters_that_rules_set_stand_where_google_has_them() {
 
     let sent: Value = serde_json::from_slice(&small.next().await.body).expect("JSON");
     assert_eq!(sent["generationConfig"], json!({"temperature": 1, "maxOutputTokens": 9}));
+}
+
+#[tokio::test]
+async fn vertex_ai_s_clients_list_and_count_and_other_publishers_requests_pass_or_get_a_clear_error() {
+    let (small, frontier) = (Origin::answering([answer(r#"{"totalTokens": 3}"#)]).await, Origin::start().await);
+    let project = "/v1beta1/projects/p/locations/l/publishers";
+    let claude = format!("{project}/anthropic/models/claude-x:rawPredict");
+    let body = r#"{"anthropic_version": "vertex-2023-10-16", "max_tokens": 5, "messages": []}"#;
+
+    let gateway = Gateway::start(&google(&small, &frontier)).await;
+    let list = ask(&gateway, Method::GET, "/v1beta1/publishers/google/models?pageSize=5", &[], "").await.json();
+    let none = ask(&gateway, Method::GET, &format!("{project}/google/models/nobody"), &[], "").await;
+    let counted = post(&gateway, &format!("{project}/google/models/auto:countTokens"), BODY).await;
+    let nothing = post(&gateway, &claude, body).await;
+    let passing = Gateway::start(&Config { default_provider: Some("two"), ..google(&small, &frontier) }).await;
+    post(&passing, &claude, body).await;
+
+    assert_eq!(list["publisherModels"][0]["name"], "publishers/google/models/auto", "{list}");
+    assert_eq!((none.status, &none.json()["error"]["status"]), (StatusCode::NOT_FOUND, &json!("NOT_FOUND")));
+    assert_eq!(counted.body, r#"{"totalTokens": 3}"#);
+    assert_eq!(small.next().await.path, "/v1/models/small-1:countTokens");
+    let message = nothing.json()["error"]["message"].to_string();
+    assert_eq!(nothing.status, StatusCode::NOT_FOUND);
+    assert!(message.contains("nothing at this path") && message.contains("default provider"), "{message}");
+    let passed = frontier.next().await;
+    assert_eq!((passed.path.as_str(), &passed.body[..]), (claude.as_str(), body.as_bytes()), "as it is");
 }

@@ -174,3 +174,21 @@ fn check_warns_of_a_test_s_body_that_every_model_refuses() {
         "{said}"
     );
 }
+
+#[tokio::test]
+async fn what_rules_set_reaches_a_model_for_which_the_choice_has_asked_what_would_be_lost() {
+    let (small, frontier) = (Origin::answering([reply_of(MESSAGE)]).await, Origin::start().await);
+    let config = Config {
+        one: vec!["dialects: [messages]".to_owned()],
+        frontier_extra: "dialects: [chat]",
+        first_rules: "{when: 'true', set: {max_tokens: 9}}, ",
+        ..Config::new(&small, &frontier)
+    };
+    let gateway = Gateway::start(&config).await;
+
+    let reply = post(&gateway, CHAT, &[], &chat_request()).await;
+
+    assert_eq!(reply.header("x-pointsman-model"), Some("small"), "{:?}", reply.body);
+    let sent: Value = serde_json::from_slice(&small.next().await.body).expect("JSON");
+    assert_eq!((&sent["model"], &sent["max_tokens"]), (&json!("small-1"), &json!(9)));
+}

@@ -19,6 +19,9 @@ struct Streamed {
     last: &'static str,
 }
 
+/// The APIs of the upstream, which speaks whatever it is asked in.
+const EVERY_API: &str = "dialects: [chat, responses, messages, gemini]";
+
 const STREAMS: [Streamed; 8] = [
     Streamed {
         path: CHAT,
@@ -91,8 +94,12 @@ async fn who_hangs_up_after_the_last_event_is_served_and_the_upstream_keeps_its_
             let what = format!("{} {framing:?}", stream.path);
             let (sender, chunks) = mpsc::channel(2);
             let small = Origin::answering([Answer::Events(chunks)]).await;
-            let gateway =
-                Gateway::start(&Config { default_provider: Some("one"), ..Config::new(&small, &small) }).await;
+            let gateway = Gateway::start(&Config {
+                default_provider: Some("one"),
+                one: vec![EVERY_API.to_owned()],
+                ..Config::new(&small, &small)
+            })
+            .await;
             for event in [stream.middle, stream.last] {
                 sender.send(event.into()).await.expect("the origin listens");
             }
@@ -128,8 +135,12 @@ async fn who_hangs_up_before_the_last_event_is_gone_and_the_upstream_s_work_ends
         for framing in [Framing::Length, Framing::H2Length] {
             let (sender, chunks) = mpsc::channel(2);
             let small = Origin::answering([Answer::Events(chunks)]).await;
-            let gateway =
-                Gateway::start(&Config { default_provider: Some("one"), ..Config::new(&small, &small) }).await;
+            let gateway = Gateway::start(&Config {
+                default_provider: Some("one"),
+                one: vec![EVERY_API.to_owned()],
+                ..Config::new(&small, &small)
+            })
+            .await;
             sender.send(stream.middle.into()).await.expect("the origin listens");
 
             hang_up_after(gateway.listen, framing, &stream, &[stream.middle]).await;

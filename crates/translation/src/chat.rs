@@ -12,7 +12,6 @@ mod cleaning;
 mod error;
 mod event_reader;
 mod event_writer;
-mod object;
 mod parts_writer;
 mod request_reader;
 mod request_writer;

@@ -10,16 +10,16 @@ pub(crate) const LONGEST_EVENT: usize = 32 << 20;
 /// An event of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ServerEvent<'s> {
-    /// Its name; empty where it has none.
+    /// The event's name; empty where it has none.
     pub(crate) name: &'s str,
-    /// Its data, lines joined.
+    /// The event's data, lines joined.
     pub(crate) data: &'s str,
 }
 
 /// A stream's events, put together from chunks.
 #[derive(Debug, Default)]
 pub(crate) struct EventLines {
-    /// What has come of the event that is not whole.
+    /// The part of the unfinished event that has come.
     open: Vec<u8>,
     /// The bytes of `open` in which no line end is.
     searched: usize,

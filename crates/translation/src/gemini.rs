@@ -19,7 +19,6 @@ mod generation;
 mod joined_parts;
 mod logprobs;
 mod media;
-mod members;
 mod open_calls;
 mod part_fields;
 mod part_writer;

@@ -3,6 +3,8 @@
 //! A body is read level by level, so that what nobody reads costs no more than to skip it. Of a key that comes twice the
 //! last counts, as with most servers.
 
+pub(crate) mod writer;
+
 use std::borrow::Cow;
 use std::fmt;
 

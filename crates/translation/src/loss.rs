@@ -1,15 +1,15 @@
-//! What a translation could not carry over as it was.
+//! Losses: the parts of a request that a translation could not carry over as they were.
 
 use std::fmt;
 
-/// What became of something that the other API does not know as such. Bounded: safe as a metric's label.
+/// The fate of something that the other API does not know as such. Bounded: safe as a metric's label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LossKind {
-    /// It was carried over in another form that means nearly the same.
+    /// The field was carried over in another form that means nearly the same.
     Changed,
-    /// It was left out.
+    /// The field was left out.
     Dropped,
-    /// It cannot be left out: the request is not translated.
+    /// The field cannot be left out: the request is not translated.
     Refused,
 }
 
@@ -33,7 +33,7 @@ impl LossKind {
 pub struct Loss {
     /// The kind of thing.
     pub field: Field,
-    /// What became of it.
+    /// The field's fate.
     pub kind: LossKind,
     /// The place in the client's body, such as `messages[3].content[0]`, or the name of a field that is not known.
     pub place: Option<String>,
@@ -182,7 +182,7 @@ fields! {
     ToolChoice = "tool_choice",
     /// A list of tools that may be called, out of those on offer.
     AllowedTools = "tool_choice.allowed",
-    /// Whether several tools may be called at once.
+    /// The rule on calling several tools at once.
     ParallelCalls = "parallel_tool_calls",
     /// The most calls of tools in an answer.
     MaxToolCalls = "max_tool_calls",
@@ -190,7 +190,7 @@ fields! {
     ToolIds = "tool_ids",
     /// `is_error` of a tool result.
     ToolErrors = "tool_results.is_error",
-    /// What a tool result holds beside text.
+    /// The content of a tool result beside text.
     ToolContent = "tool_results.content",
     /// Text of a conversation.
     Text = "text",
@@ -222,11 +222,11 @@ fields! {
     Prefill = "prefill",
     /// Thoughts of earlier turns.
     Thinking = "thinking",
-    /// What a vendor sealed: signatures, encrypted reasoning, redacted thoughts.
+    /// Seals of a vendor's: signatures, encrypted reasoning, redacted thoughts.
     Sealed = "thinking.sealed",
-    /// How much the model thinks.
+    /// The amount of thinking.
     Reasoning = "reasoning",
-    /// Whether thoughts are shown, and in which form.
+    /// The form in which thoughts are shown, if they are.
     ReasoningSummary = "reasoning.summary",
     /// The most tokens of the answer.
     MaxTokens = "max_tokens",
@@ -252,7 +252,7 @@ fields! {
     Stop = "stop",
     /// The form of the answer: JSON, or JSON by a schema.
     OutputFormat = "response_format",
-    /// How long the answer is to be.
+    /// The wanted length of the answer.
     Verbosity = "verbosity",
     /// The kinds of output: text, sound, images.
     Modalities = "modalities",
@@ -268,7 +268,7 @@ fields! {
     Metadata = "metadata",
     /// The name of the user behind the request.
     User = "user",
-    /// Whether the vendor keeps the answer.
+    /// The vendor's keeping of the answer.
     Store = "store",
     /// A response or a conversation that the vendor keeps, which this request goes on with.
     StoredState = "stored_state",
@@ -276,7 +276,7 @@ fields! {
     Items = "items",
     /// Extra parts of an answer that are asked for by name.
     Include = "include",
-    /// What happens to a conversation that is too long.
+    /// The treatment of a conversation that is too long.
     Truncation = "truncation",
     /// An answer that is made in the background.
     Background = "background",

@@ -10,7 +10,6 @@ mod error;
 mod event_reader;
 mod event_writer;
 mod media;
-mod object;
 mod option_reader;
 mod request_reader;
 mod request_writer;

@@ -1,4 +1,4 @@
-//! What every API means, whichever words it has for it: requests, answers, and the events of streams.
+//! The neutral form: the meaning of requests, answers and the events of streams, whichever words an API has for it.
 //!
 //! Everything borrows from the body it was read from wherever its strings hold no escapes. JSON that Pointsman has no
 //! business in, such as schemas and arguments, stays the text that it was.

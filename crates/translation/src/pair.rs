@@ -11,7 +11,7 @@ use crate::translation::{
 };
 use crate::{chat, gemini, messages, responses};
 
-/// What a request's path says of the answer's form.
+/// The word of a request's path on the answer's form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AnswerWish {
     /// Nothing: the body does.

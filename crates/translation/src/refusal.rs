@@ -12,7 +12,7 @@ pub enum TranslationRefusal {
     Malformed {
         /// The place in the body, such as `messages[0].content`.
         place: String,
-        /// What is wrong with it.
+        /// The fault.
         problem: String,
     },
     /// The other API cannot say something that must not be left out.

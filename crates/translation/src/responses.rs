@@ -12,7 +12,6 @@ mod event_writer;
 mod input_reader;
 mod input_writer;
 mod item_writer;
-mod member_writer;
 mod memo;
 mod own_request;
 mod place;

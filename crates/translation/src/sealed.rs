@@ -1,4 +1,4 @@
-//! What a vendor sealed: signatures, encrypted reasoning, redacted thoughts. It goes back to its maker alone.
+//! Seals of vendors: signatures, encrypted reasoning, redacted thoughts. Each goes back to its maker alone.
 //!
 //! A client of another API keeps it in the opaque field that its own API has for the same purpose, behind a mark that
 //! says whose it is: `pm1.MAKER.SEALED` with the maker's family and the sealed text in URL-safe base64 (each field that
@@ -14,7 +14,7 @@ use crate::family::DialectFamily;
 /// The beginning of a carried seal, before it is coded.
 const MARK: &str = "pm1.";
 
-/// Something that its maker sealed.
+/// A text that its maker sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VendorSeal<'b> {
     /// The API whose vendor sealed it.

@@ -24,7 +24,7 @@ pub struct Translation {
     pub upstream: DialectFamily,
 }
 
-/// What is known of the model that a request goes to.
+/// The facts of the model that a request goes to.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TranslationTarget<'t> {
     /// The name of the model with its provider.
@@ -40,11 +40,11 @@ pub struct TranslatedRequest {
     pub body: Vec<u8>,
     /// The place of the model's name in the body, quotes included; empty in APIs whose path names it.
     pub model_span: Range<usize>,
-    /// Whether the answer comes as a stream.
+    /// True where the answer comes as a stream.
     pub stream: bool,
-    /// What the answer's translation must know of the request.
+    /// The part of the request that the answer's translation must know.
     pub memo: RequestMemo,
-    /// What was not carried over as it was.
+    /// The parts that were not carried over as they were.
     pub losses: LossReport,
 }
 
@@ -57,14 +57,14 @@ impl TranslatedRequest {
     }
 }
 
-/// What an answer's translation is told beside the answer.
+/// The facts that an answer's translation is told beside the answer.
 #[derive(Debug, Clone, Copy)]
 pub struct AnswerDetails<'d> {
     /// The seconds since 1970, for APIs that say when an answer was made where the upstream's does not.
     pub now: u64,
     /// An id that no other answer has, for APIs whose ids the upstream's does not give: letters and digits.
     pub unique: &'d str,
-    /// What is known of the request.
+    /// The part of the request that is kept for its answer.
     pub memo: &'d RequestMemo,
 }
 
@@ -143,11 +143,11 @@ pub(crate) struct CleanedRequest {
     pub(crate) stream: bool,
 }
 
-/// What a writer of requests fills.
+/// The results of a writer of requests.
 pub(crate) struct RequestWriting<'w> {
     /// The body, empty at the beginning.
     pub(crate) body: &'w mut Vec<u8>,
-    /// What was not carried over as it was.
+    /// The parts that were not carried over as they were.
     pub(crate) losses: &'w mut LossReport,
 }
 

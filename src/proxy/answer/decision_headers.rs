@@ -46,6 +46,12 @@ pub(super) fn decorate(answer: &mut HeaderMap, ctx: &RequestContext) -> Result<(
         answer.insert(PROVIDER, value(provider.name.as_str())?);
         answer.insert(STATE, HeaderValue::from_static(outcome.as_str()));
     }
+    if let Some(names) = adapted(ctx.attempts.body.changes()) {
+        answer.insert(ADAPTED, value(&names)?);
+    }
+    if let Some(translation) = ctx.attempts.body.translation() {
+        answer.insert(TRANSLATED, value(&translation.note())?);
+    }
     let Some(routing) = ctx.routing() else { return Ok(()) };
     let decision = &routing.decision;
     let model = ctx.attempts.model().unwrap_or(&decision.model);
@@ -72,12 +78,6 @@ pub(super) fn decorate(answer: &mut HeaderMap, ctx: &RequestContext) -> Result<(
     }
     if let Some(reason) = routing.degraded() {
         answer.insert(DEGRADED, HeaderValue::from_static(reason.as_str()));
-    }
-    if let Some(names) = adapted(ctx.attempts.body.changes()) {
-        answer.insert(ADAPTED, value(&names)?);
-    }
-    if let Some(translation) = ctx.attempts.body.translation() {
-        answer.insert(TRANSLATED, value(&translation.note())?);
     }
     answer.insert(GENERATION, HeaderValue::from(ctx.snapshot.generation));
     answer.insert(ATTEMPTS, HeaderValue::from(ctx.attempts.count()));

@@ -19,7 +19,8 @@ use pointsman_telemetry::ChunkGaps;
 use tokio::time::Instant;
 
 use super::encoded::EncodedAnswer;
-use super::rejection::Rejection;
+use super::list_place::ListPlace;
+use super::rejection::{AnswerShape, Rejection};
 use crate::proxy::attempt::withheld::LONGEST_HOLD;
 
 /// The types of JSON: one document, or one in each line (Ollama).
@@ -36,8 +37,8 @@ pub(in crate::proxy) struct AnswerMeter {
     /// Reads a compressed body, where its tokens must be known all the same.
     encoded: Option<EncodedAnswer>,
     framing: Option<AnswerFraming>,
-    /// True where the answer is a stream as a list of documents (Google, without `alt=sse`).
-    is_list: bool,
+    /// The place that a stream has come to which is a list of documents (Google, without `alt=sse`).
+    list: Option<ListPlace>,
     /// The purpose of the first bytes, which are still to come and prove the framing.
     beginning: Option<AnswerBeginning>,
     /// Reads the opening, until it is known whether an answer follows.
@@ -116,7 +117,7 @@ impl AnswerMeter {
             filter,
             encoded: None,
             framing,
-            is_list: false,
+            list: None,
             beginning,
             opening: None,
             response: None,
@@ -168,7 +169,8 @@ impl AnswerMeter {
             return;
         }
         let Some(wanted) = self.beginning.take() else { return };
-        self.is_list = wanted.format == AnswerFormat::Gemini && chunk.trim_ascii_start().starts_with(b"[");
+        let is_list = wanted.format == AnswerFormat::Gemini && chunk.trim_ascii_start().starts_with(b"[");
+        self.list = is_list.then(ListPlace::default);
         let Some(framing) = AnswerFraming::of_beginning(chunk).filter(|found| Some(*found) != self.framing) else {
             return;
         };
@@ -211,7 +213,7 @@ impl AnswerMeter {
 
     /// Returns whether the answer comes piece by piece, as the model writes it: as events, or as a list of documents.
     pub(in crate::proxy) fn is_gradual(&self) -> bool {
-        self.is_stream() || self.is_list
+        self.is_stream() || self.list.is_some()
     }
 
     /// Returns whether the answer is a stream of events; `None` where that is not known.
@@ -235,6 +237,7 @@ impl AnswerMeter {
         self.find_framing(body.as_deref().unwrap_or_default());
         let has_bytes = body.as_ref().is_some_and(|chunk| !chunk.is_empty());
         let gap = if self.is_gradual() && has_bytes { self.tick(Instant::now()) } else { None };
+        self.list.iter_mut().zip(body.as_ref()).for_each(|(list, chunk)| list.push(chunk));
         if let Some(encoded) = &mut self.encoded {
             encoded.push(body.as_deref().unwrap_or_default());
             if end_of_stream {
@@ -258,6 +261,9 @@ impl AnswerMeter {
 
     /// Returns the last words of a stream that the upstream cut: none after its last event. `None` for other answers.
     pub(in crate::proxy) fn break_off(&mut self, rejection: &Rejection) -> Option<Bytes> {
+        if let Some(list) = &self.list {
+            return list.last_words(&rejection.body(AnswerShape::Google));
+        }
         let filter = self.filter.as_mut().filter(|_| self.framing == Some(AnswerFraming::Events))?;
         let is_whole = filter.reader().has_ended();
         Some(if is_whole { Bytes::new() } else { filter.break_off(rejection.code().as_str(), &rejection.to_string()) })

@@ -9,20 +9,21 @@ use pointsman_core::config::{LossRule, Name};
 use pointsman_core::model_family::{ModelProfile, ParameterChange, ParameterFit, RefusedParameter};
 use pointsman_core::policy::{Candidate, Decision};
 use pointsman_core::prompt::state::{
-    SealedBody, StateName, carries_seals, is_carried_seal, unsealed, without_carried_seals,
+    SealedBody, StateName, carries_absent_seals, carries_seals, is_absent_seal, is_carried_seal, unsealed,
+    without_carried_seals,
 };
 use pointsman_core::prompt::{BodyEdits, Dialect, Prompt, google_settings};
 use pointsman_core::usage::UsageEvent;
 use pointsman_translation::{DialectFamily, Translation, TranslationRefusal, TranslationTarget};
 use serde_json::Value;
 
-use super::translated::AttemptTranslation;
+use super::translated::{AttemptTranslation, TranslatedBody};
 use crate::proxy::large_work;
 use crate::router::RequestState;
-use crate::upstream::{Deployment, Provider, UsageRequest, translation_for};
+use crate::upstream::{Deployment, EarlyTranslation, Provider, UsageRequest, translation_for};
 
 /// The one change to a stream that passes: it is asked for its usage.
-static ASKING: LazyLock<BodyEdits> = LazyLock::new(|| {
+pub(super) static ASKING: LazyLock<BodyEdits> = LazyLock::new(|| {
     let set = [("stream_options.include_usage".to_owned(), Value::Bool(true))];
     BodyEdits::new(&[], &BTreeMap::new(), &BTreeMap::from(set))
 });
@@ -70,6 +71,8 @@ pub(in crate::proxy) struct AttemptBody {
     changes: Vec<ParameterChange>,
     /// The rule for what the API of a model's provider cannot say.
     on_loss: LossRule,
+    /// The translation that was made before the choice of the model, until the first attempt.
+    early: Option<Box<EarlyTranslation>>,
     /// The translation of the next attempt, where its provider does not speak the client's API.
     translation: Option<Arc<AttemptTranslation>>,
 }
@@ -78,7 +81,7 @@ pub(in crate::proxy) struct AttemptBody {
 #[derive(Debug, Clone)]
 pub(in crate::proxy) struct OriginalBody {
     /// The whole body, decoded and otherwise untouched.
-    body: Bytes,
+    pub(super) body: Bytes,
     /// The API that it is written for.
     pub(super) dialect: Dialect,
     /// The place of the model's name in it.
@@ -129,6 +132,11 @@ impl AttemptBody {
     /// Sets what becomes of what the API of a model's provider cannot say.
     pub(in crate::proxy) fn treat_losses(&mut self, rule: LossRule) {
         self.on_loss = rule;
+    }
+
+    /// Keeps a translation that was made before the choice of the model for the first attempt.
+    pub(in crate::proxy) fn expect_translation(&mut self, early: Option<Box<EarlyTranslation>>) {
+        self.early = early;
     }
 
     /// Returns what was changed in the parameters so that they fit the model.
@@ -193,16 +201,15 @@ impl AttemptBody {
     pub(in crate::proxy) fn prepare_for(&mut self, target: &Deployment) -> Result<(), TranslationRefusal> {
         let Some(original) = &self.original else { return Ok(()) };
         let limit = self.answer_limits.iter().find(|(model, _)| *model == target.model).map(|(_, tokens)| *tokens);
+        let early = self.early.take();
         if let Some(pair) = translation_for(original.dialect, target)? {
-            let length = original.body.len();
-            let made = large_work::at_once(length, || original.translated_for(target, pair, limit))?;
+            let translate = || original.translated_for(target, pair, limit, early);
+            let made = large_work::at_once(original.body.len(), translate)?;
             let losses = &made.translation.losses;
             if self.on_loss == LossRule::Refuse && losses.left_out().next().is_some() {
                 return Err(TranslationRefusal::Lossy(losses.clone()));
             }
-            (self.bytes, self.changes) = (Some(made.bytes), made.changes);
-            self.translation = Some(Arc::new(made.translation));
-            self.asks_for_usage = false; // what the client gets of the usage is the translation's to say
+            self.take(made);
             return Ok(());
         }
         self.translation = None;
@@ -216,6 +223,28 @@ impl AttemptBody {
         self.changes = fitted.changes;
         self.asks_for_usage = original.gets_usage_unasked(target);
         Ok(())
+    }
+
+    /// Makes every attempt's body a translation of the client's own, for a model of no catalog at `provider`.
+    ///
+    /// # Errors
+    /// When it cannot be translated.
+    pub(in crate::proxy) fn pass_translated(
+        &mut self,
+        provider: &Provider,
+        pair: Translation,
+        wanted: &TranslationTarget<'_>,
+    ) -> Result<(), TranslationRefusal> {
+        let Some(original) = &self.original else { return Ok(()) };
+        let made = large_work::at_once(original.body.len(), || original.translated_past(provider, pair, wanted))?;
+        self.take(made);
+        Ok(())
+    }
+
+    fn take(&mut self, made: TranslatedBody) {
+        (self.bytes, self.changes) = (Some(made.bytes), made.changes);
+        self.translation = Some(Arc::new(made.translation));
+        self.asks_for_usage = false; // what the client gets of the usage is the translation's to say
     }
 
     /// Returns the translation of the attempt, if it is in another API than the client's.
@@ -291,7 +320,8 @@ impl OriginalBody {
             stream: prompt.parameters.stream,
             include_usage: prompt.parameters.include_usage,
             rule_includes_usage: None,
-            carries_seals: prompt.dialect.family().is_some() && carries_seals(body),
+            carries_seals: prompt.dialect.family().is_some()
+                && (carries_seals(body) || prompt.dialect.is_google() && carries_absent_seals(body)),
             wants_list: false,
             sealed: None,
         }
@@ -345,17 +375,17 @@ impl OriginalBody {
         fit.and(edits).apply(&body, model_span, &self.dialect.model_in_body(&target.upstream_name))
     }
 
-    /// Returns a body without the seals that a translation has carried in it. Anthropic's API has rules for a history
-    /// without its thoughts, which the translation knows.
+    /// Returns a body without the seals that a translation has carried in it. Anthropic's and Google's APIs have rules for
+    /// a history without them, which the translation knows.
     fn cleaned(&self, body: &Bytes, model_span: Range<usize>, target: &Deployment) -> (Bytes, Range<usize>) {
-        let own = DialectFamily::Messages;
-        if self.dialect.family() == Some(own) && !self.dialect.only_counts() {
-            let to = TranslationTarget { model: &target.upstream_name, max_output: None };
-            if let Ok(cleaned) = (Translation { client: own, upstream: own }).request(body, &to) {
-                return (cleaned.body.into(), cleaned.model_span);
-            }
+        let has_rules = |family: &DialectFamily| matches!(family, DialectFamily::Messages | DialectFamily::Gemini);
+        let own = self.dialect.family().filter(|family| has_rules(family) && self.dialect.generates());
+        let to = TranslationTarget { model: &target.upstream_name, max_output: None };
+        let cleaned = own.and_then(|own| Translation { client: own, upstream: own }.request(body, &to).ok());
+        match cleaned.filter(|cleaned| cleaned.model_span.is_empty() == model_span.is_empty()) {
+            Some(cleaned) => (cleaned.body.into(), cleaned.model_span),
+            None => without_carried_seals(body, self.dialect, model_span),
         }
-        without_carried_seals(body, self.dialect, model_span)
     }
 
     /// Returns the body without what is sealed in it and not `target`'s provider's, and where its model stands then.
@@ -367,7 +397,7 @@ impl OriginalBody {
                 let name = StateName::new(kind, value);
                 own.iter().any(|own| own.digest == name.digest)
             };
-            Some(is_carried_seal(value) || is_own())
+            Some(is_carried_seal(value) || is_absent_seal(value) || is_own())
         };
         let sealed = SealedBody { body: &self.body, dialect: self.dialect, is_own: &is_own };
         unsealed(sealed, self.model_span.clone())

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pingora::Result;
-use pointsman_core::model_family::ParameterChange;
+use pointsman_core::model_family::{FittedParameters, ModelProfile, ParameterChange, ParameterFit};
 use pointsman_core::prompt::{BodyEdits, Dialect};
 use pointsman_translation::{
     DialectFamily, Field, LossReport, RequestMemo, TranslatedRequest, Translation, TranslationRefusal,
@@ -16,10 +16,10 @@ use pointsman_translation::{
 };
 
 use super::forward::set_authority;
-use super::original::OriginalBody;
+use super::original::{ASKING, OriginalBody};
 use crate::proxy::downstream::client_use::key_in;
 use crate::proxy::header_fields::{KEY_FIELDS, value};
-use crate::upstream::{AskedUrl, Deployment, Provider, UpstreamCredential, key_field};
+use crate::upstream::{AskedUrl, Deployment, EarlyTranslation, Provider, UpstreamCredential, key_field};
 
 /// The version of Anthropic's API that its requests must name.
 const ANTHROPIC_VERSION: (HeaderName, HeaderValue) =
@@ -76,7 +76,7 @@ impl AttemptTranslation {
 
 impl OriginalBody {
     /// Returns the body for `target`, put into the words of its provider's API and fitted to the model there; no answer is
-    /// longer than `limit`.
+    /// longer than `limit`. A translation of the same body for the same model that was made before is used.
     ///
     /// # Errors
     /// When the other API cannot say something that must not be left out.
@@ -85,24 +85,73 @@ impl OriginalBody {
         target: &Deployment,
         pair: Translation,
         limit: Option<u64>,
+        early: Option<Box<EarlyTranslation>>,
     ) -> Result<TranslatedBody, TranslationRefusal> {
         let (body, _) = self.unsealed_for(target);
-        let max_output = limit.into_iter().chain(target.output_limit).min();
-        let wanted = TranslationTarget { model: &target.upstream_name, max_output };
-        let translated = if self.dialect.streams_by_path() {
-            pair.streamed_request(&body, &wanted)?
-        } else {
-            pair.request(&body, &wanted)?
+        let wanted = target.translation_target(limit);
+        let translated = match early.and_then(|early| early.of(target, &body, &wanted)) {
+            Some(translated) => self.as_wanted(translated),
+            None => self.in_words_of(pair, &body, &wanted)?,
         };
-        let TranslatedRequest { body, model_span, stream, mut memo, losses } = translated;
-        memo.gemini_array = stream && self.wants_list;
-        let body = Bytes::from(body);
         let dialect = Dialect::of_family(pair.upstream);
-        let fitted = target.fit(dialect, &body, limit);
-        let edits = fitted.edits.and(edits_for(target, dialect, stream));
+        let edits = edits_for(target, dialect, translated.stream);
+        Ok(TranslatedBody::fitted(pair, translated, |body| {
+            let fitted = target.fit(dialect, body, limit);
+            FittedParameters { edits: fitted.edits.and(edits), changes: fitted.changes }
+        }))
+    }
+
+    /// Returns the body for a model of no catalog, put into the words of `provider`'s API and fitted to the family that the
+    /// model's name tells.
+    ///
+    /// # Errors
+    /// When the other API cannot say something that must not be left out.
+    pub(super) fn translated_past(
+        &self,
+        provider: &Provider,
+        pair: Translation,
+        wanted: &TranslationTarget<'_>,
+    ) -> Result<TranslatedBody, TranslationRefusal> {
+        let translated = self.in_words_of(pair, &self.body, wanted)?;
+        let dialect = Dialect::of_family(pair.upstream);
+        let asks_for_usage = translated.stream && dialect.has_stream_options() && provider.asks_for_usage();
+        Ok(TranslatedBody::fitted(pair, translated, |body| {
+            let fit = ParameterFit { dialect, body, limit: wanted.max_output, refused: &[] };
+            let fitted = ModelProfile::of_unlisted(wanted.model).fit(&fit);
+            let edits = if asks_for_usage { fitted.edits.and(&ASKING) } else { fitted.edits };
+            FittedParameters { edits, changes: fitted.changes }
+        }))
+    }
+
+    fn in_words_of(
+        &self,
+        pair: Translation,
+        body: &[u8],
+        wanted: &TranslationTarget<'_>,
+    ) -> Result<TranslatedRequest, TranslationRefusal> {
+        let translated = if self.dialect.streams_by_path() {
+            pair.streamed_request(body, wanted)?
+        } else {
+            pair.request(body, wanted)?
+        };
+        Ok(self.as_wanted(translated))
+    }
+
+    /// Returns the translation with what the client's path says of the answer's form.
+    fn as_wanted(&self, mut translated: TranslatedRequest) -> TranslatedRequest {
+        translated.memo.gemini_array = translated.stream && self.wants_list;
+        translated
+    }
+}
+
+impl TranslatedBody {
+    /// Makes the body of a translated request, with the parameters that `fit` finds for it.
+    fn fitted(pair: Translation, translated: TranslatedRequest, fit: impl FnOnce(&Bytes) -> FittedParameters) -> Self {
+        let TranslatedRequest { body, model_span, stream, memo, losses } = translated;
+        let body = Bytes::from(body);
+        let FittedParameters { edits, changes } = fit(&body);
         let (bytes, _) = edits.apply_around(&body, model_span);
-        let translation = AttemptTranslation { pair, losses, memo, stream };
-        Ok(TranslatedBody { bytes, changes: fitted.changes, translation })
+        Self { bytes, changes, translation: AttemptTranslation { pair, losses, memo, stream } }
     }
 }
 
@@ -113,25 +162,26 @@ fn edits_for(target: &Deployment, dialect: Dialect, stream: bool) -> &BodyEdits 
     if is_asked { target.asking_edits() } else { target.edits(dialect, stream) }
 }
 
-/// Asks the provider for the path of its own API. Nothing of the client's query is for it.
+/// Asks the provider for the path of its own API, for the model that it calls `model`. Nothing of the client's query is for
+/// it.
 pub(in crate::proxy) fn set_target(
     upstream: &mut Parts,
-    target: &Deployment,
+    provider: &Provider,
+    model: &str,
     translation: &AttemptTranslation,
 ) -> Result<()> {
-    let provider = &target.provider;
     let dialect = translation.answer_dialect();
     let url = match dialect.path_operation() {
         Some(operation) => {
             let framing = if dialect.streams_by_path() { "?alt=sse" } else { "" };
-            format!("{}{framing}", provider.base.google_url(&target.upstream_name, operation))
+            format!("{}{framing}", provider.base.google_url(model, operation))
         }
         None => provider.base.url_for(&AskedUrl {
             path: dialect.path(),
             query: None,
             azure: None,
             google: None,
-            model: Some(&target.upstream_name),
+            model: Some(model),
             is_routed: true,
         }),
     };

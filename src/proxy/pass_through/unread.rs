@@ -21,6 +21,7 @@ use crate::proxy::kept_state::{self, is_own_call, keeping_provider};
 use crate::proxy::large_work::{self, LARGE_BODY};
 use crate::proxy::plan::{debit, read_body, reserve_copies, settle_copies};
 use crate::router::{IncomingRequest, JudgeMode, QuotaMode, RequestState, Verdict, header_text};
+use crate::upstream::is_spoken_by;
 
 /// The bytes of a text that are taken for a token where no dialect says how its tokens are counted.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -138,6 +139,7 @@ pub(in crate::proxy) async fn pass_nameless(
     };
     kept_state::look_up(proxy, ctx, state).await;
     let provider = keeping_provider(ctx).or_else(|| default_provider(ctx)).ok_or(Rejection::ModelMissing)?;
+    is_spoken_by(dialect, &provider)?; // a prompt that one vendor keeps is none in another's API
     ctx.attempts.keep_to_peer(ctx.state.peer_at(&provider.name).cloned());
     ctx.attempts.pass_to(provider);
     ctx.attempts.body.pass_for(body, asks_for);

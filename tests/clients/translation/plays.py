@@ -44,6 +44,7 @@ class Ask:
     calls: list[Call] = field(default_factory=list)
     results: list[tuple[str, str]] = field(default_factory=list)  # id of the call, text
     seals: list[str] = field(default_factory=list)
+    call_seals: list[str] = field(default_factory=list)  # of each call the seal of the thought that led to it, or ""
     sealed_last: bool = False  # whether the thought before the last call came back, as the vendor wants it
     wants_seal: bool = True
 

@@ -36,6 +36,7 @@ def read(body: dict[str, Any], _: str) -> Ask:
         for call in message.get("tool_calls") or []:
             function = call["function"]
             ask.calls.append(Call(call["id"], function["name"], json.loads(function["arguments"])))
+            ask.call_seals.append("")
             ask.sealed_last = bool(message.get("reasoning_content"))
         content = message.get("content") or ""
         if message["role"] == "tool":

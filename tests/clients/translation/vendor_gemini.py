@@ -57,6 +57,7 @@ def read(body: dict[str, Any], path: str) -> Ask:
             ask.wants_seal = False
         if call := part.get("functionCall"):
             ask.calls.append(Call(call.get("id") or "", call["name"], call.get("args") or {}))
+            ask.call_seals.append(seal if seal not in NO_SEALS else "")
             ask.sealed_last = ask.sealed_last or seal == VENDOR.seal
         if result := part.get("functionResponse"):
             ask.results.append((result.get("id") or "", json.dumps(result["response"])))
@@ -75,7 +76,7 @@ def parts_of(parts: list[Part], play: str) -> list[dict[str, Any]]:
             found.append({"text": part.text, "thought": True})
         else:
             call = {"name": part.name, "args": part.arguments}
-            call |= {} if play in WITHOUT_IDS else {"id": part.id}
+            call |= {} if play in WITHOUT_IDS or not part.id else {"id": part.id}
             found.append({"functionCall": call, **({"thoughtSignature": seal} if seal else {})})
             seal = None
     return found

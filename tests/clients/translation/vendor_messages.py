@@ -48,19 +48,23 @@ def read(body: dict[str, Any], _: str) -> Ask:
     thinking = body.get("thinking", {}).get("type", "disabled")
     ask.thinks, ask.wants_seal = thinking != "disabled", thinking == "enabled"  # adaptive thinking demands nothing
     ask.schema = (body.get("output_config") or {}).get("format", {}).get("schema")
-    ask.tools = {tool["name"]: tool["input_schema"] for tool in body.get("tools", [])}
+    ask.tools = {tool["name"]: tool.get("input_schema", {}) for tool in body.get("tools", [])}
     for message in body["messages"]:
         blocks = message["content"] if isinstance(message["content"], list) else []
+        seal = ""
         for position, block in enumerate(blocks):
             match block["type"]:
                 case "tool_use":
                     ask.calls.append(Call(block["id"], block["name"], block["input"]))
+                    ask.call_seals.append(seal)
+                    seal = ""
                     first = blocks[0]
                     ask.sealed_last = first["type"] == "thinking" and first["signature"] == VENDOR.seal and position > 0
                 case "tool_result":
-                    ask.results.append((block["tool_use_id"], json.dumps(block["content"])))
+                    ask.results.append((block["tool_use_id"], json.dumps(block.get("content", ""))))
                 case "thinking":
-                    ask.seals.append(block["signature"])
+                    seal = block["signature"]
+                    ask.seals.append(seal)
                 case "image" if block["source"]["type"] == "base64":
                     ask.images.append((block["source"]["media_type"], block["source"]["data"]))
                     if set("-_") & set(block["source"]["data"]):

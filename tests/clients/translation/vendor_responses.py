@@ -37,28 +37,41 @@ def read(body: dict[str, Any], _: str) -> Ask:
     ask.thinks = (body.get("reasoning") or {}).get("effort", "none") != "none"
     ask.wants_seal = False
     ask.schema = (body.get("text") or {}).get("format", {}).get("schema")
-    ask.tools = {tool["name"]: tool["parameters"] or {} for tool in body.get("tools", [])}
-    reasoned = False
+    ask.tools = {tool["name"]: tool.get("parameters") or {} for _, tool in tools_of(body) if "name" in tool}
+    reasoned, seal = False, ""
     for item in body["input"] if isinstance(body["input"], list) else []:
         match item.get("type", "message"):
-            case "function_call":
-                ask.calls.append(Call(item["call_id"], item["name"], json.loads(item["arguments"])))
-                ask.sealed_last = reasoned
+            case "function_call" | "custom_tool_call" as kind:
+                given = {"input": item["input"]} if kind == "custom_tool_call" else json.loads(item["arguments"])
+                ask.calls.append(Call(item["call_id"], item["name"], given))
+                ask.call_seals.append(seal)
+                ask.sealed_last, seal = reasoned, ""
                 # A call by its id is one with the reasoning before it; a call without an id is one of anybody's.
                 ask.wants_seal = item.get("id", "").startswith(OWN_CALL) and "reasoning.encrypted_content" in (
                     body.get("include") or []
                 )
-            case "function_call_output":
+            case "function_call_output" | "custom_tool_call_output":
                 ask.results.append((item["call_id"], json.dumps(item["output"])))
             case "reasoning":
-                reasoned = item.get("encrypted_content") == VENDOR.seal
-                if item.get("encrypted_content"):
-                    ask.seals.append(item["encrypted_content"])
+                seal = item.get("encrypted_content") or ""
+                reasoned = seal == VENDOR.seal
+                ask.seals += [seal] if seal else []
             case "message" if isinstance(item["content"], list):
                 for part in item["content"]:
                     if found := re.match("data:([^;]*);base64,(.*)", part.get("image_url") or ""):
                         ask.images.append((found[1], found[2]))
     return ask
+
+
+def tools_of(body: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Returns all tools, those that an item of the input offers as well, each with the name of its namespace."""
+    items = body["input"] if isinstance(body["input"], list) else []
+    offered = [
+        *body.get("tools", []),
+        *(t for item in items if item.get("type") == "additional_tools" for t in item["tools"]),
+    ]
+    spaces = [(tool["name"], tool["tools"]) if tool["type"] == "namespace" else ("", [tool]) for tool in offered]
+    return [(space, tool) for space, tools in spaces for tool in tools]
 
 
 def item_of(part: Part, index: int, body: dict[str, Any]) -> dict[str, Any]:
@@ -71,6 +84,10 @@ def item_of(part: Part, index: int, body: dict[str, Any]) -> dict[str, Any]:
         sealed = "reasoning.encrypted_content" in (body.get("include") or [])
         return {**item, "encrypted_content": part.seal} if sealed else item
     call = {"id": f"{OWN_CALL}{index}", "type": "function_call", "call_id": part.id, "name": part.name}
+    space, tool = next((space, tool) for space, tool in tools_of(body) if tool.get("name") == part.name)
+    call |= {"namespace": space} if space else {}
+    if tool["type"] == "custom":
+        return {**call, "type": "custom_tool_call", "input": part.arguments["input"], "status": "completed"}
     return {**call, "arguments": json.dumps(part.arguments), "status": "completed"}
 
 
@@ -107,11 +124,12 @@ def item_events(part: Part, index: int, body: dict[str, Any]) -> list[dict[str, 
             {"type": "response.reasoning_summary_part.done", **at, "part": whole},
         ]
     else:
-        first, text = {**item, "status": "in_progress", "arguments": ""}, item["arguments"]
-        kind = "response.function_call_arguments"
+        is_custom = item["type"] == "custom_tool_call"
+        member, kind = ("input", "custom_tool_call_input") if is_custom else ("arguments", "function_call_arguments")
+        first, text = {**item, "status": "in_progress", member: ""}, item[member]
         between = [
-            *({"type": f"{kind}.delta", **place, "delta": piece} for piece in (text[:4], text[4:])),
-            {"type": f"{kind}.done", **place, "arguments": text, "name": part.name},
+            *({"type": f"response.{kind}.delta", **place, "delta": piece} for piece in (text[:4], text[4:])),
+            {"type": f"response.{kind}.done", **place, member: text, "name": part.name},
         ]
     added = {"type": "response.output_item.added", "output_index": index, "item": first}
     return [added, *between, {"type": "response.output_item.done", "output_index": index, "item": item}]

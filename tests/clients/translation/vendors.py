@@ -49,6 +49,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: Vendors
+    key = KEY
 
     def do_GET(self) -> None:
         """Tells whether the client of a run has left: `/left/RUN`."""
@@ -77,8 +78,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def demand_fields(self, api: ModuleType, field: str, before: str) -> None:
         # Anthropic's newest SDK sends its key as a bearer, and untranslated it goes on so.
-        bearer = api is vendor_messages and self.headers.get("authorization") == f"Bearer {KEY}"
-        plays.demand(bearer or self.headers.get(field) == before + KEY, f"no key in {field}")
+        bearer = api is vendor_messages and self.headers.get("authorization") == f"Bearer {self.key}"
+        plays.demand(bearer or self.headers.get(field) == before + self.key, f"no key in {field}")
         for name in self.headers:
             for prefix, owners in OWN_FIELDS.items():
                 plays.demand(not name.lower().startswith(prefix) or api in owners, f"another vendor's field {name}")

@@ -9,8 +9,13 @@ use super::known_models::vendor;
 pub struct SpokenDialects(u8);
 
 impl SpokenDialects {
-    /// Every API: of a provider that nothing is known of.
+    /// Every API.
     pub const EVERY: Self = Self::of(&DialectFamily::ALL);
+
+    /// The APIs of a host that nothing is known of: those that servers of open models and gateways copy. Google's is none
+    /// of them, and what has to be translated goes as chat completions, which all of them have.
+    pub const PRESUMED: Self =
+        Self(Self::of(&[DialectFamily::Chat, DialectFamily::Responses, DialectFamily::Messages]).0 | IS_PRESUMED);
 
     /// Makes the set of these.
     #[must_use]
@@ -32,14 +37,21 @@ impl SpokenDialects {
     /// Returns the API among them that a request of `client`'s loses least in: its own, or the nearest.
     #[must_use]
     pub fn nearest_to(self, client: DialectFamily) -> Option<DialectFamily> {
+        if self.0 & IS_PRESUMED != 0 && !self.has(client) {
+            return Some(DialectFamily::Chat);
+        }
         [client].into_iter().chain(client.nearest()).find(|family| self.has(*family))
     }
 
-    /// Returns what the host of `base_url` is known to speak below that path; every API where nothing is known.
+    /// Returns what the host of `base_url` is known to speak below that path; of an unknown one, Google's API where the
+    /// path is like those of Google's, and else [`Self::PRESUMED`].
     pub(super) fn known_of(base_url: &str) -> Self {
         use DialectFamily::{Chat, Gemini, Messages, Responses};
         let path = base_url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
-        let Some(vendor) = vendor(base_url) else { return Self::EVERY };
+        let Some(vendor) = vendor(base_url) else {
+            let is_like_google = GOOGLE_ENDS.iter().any(|end| path.ends_with(end));
+            return if is_like_google { Self::of(&[Gemini]) } else { Self::PRESUMED };
+        };
         match vendor {
             // The paths under which vendors of other APIs speak these.
             _ if path.ends_with("/anthropic") || path.ends_with("/anthropic/v1") => Self::of(&[Messages]),
@@ -55,6 +67,12 @@ impl SpokenDialects {
     }
 }
 
+/// The ends of base URLs of Google's API, and of proxies of it.
+const GOOGLE_ENDS: [&str; 4] = ["/v1beta", "/v1alpha", "/v1beta1", "/publishers/google"];
+
+/// The mark of a set that is presumed.
+const IS_PRESUMED: u8 = 1 << 7;
+
 const fn bit(family: DialectFamily) -> u8 {
     1 << family as u8
 }
@@ -66,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_known_for_its_apis_and_an_unknown_one_may_speak_any() {
+    fn a_host_is_known_for_its_apis_and_an_unknown_one_is_taken_for_one_that_copies_the_common_ones() {
         for (url, families) in [
             ("https://api.anthropic.com", &[Messages][..]),
             ("https://api.openai.com/v1", &[Chat, Responses]),
@@ -79,7 +97,9 @@ mod tests {
             ("https://api.deepseek.com/v1", &[Chat]),
             ("https://api.deepseek.com/anthropic", &[Messages]),
             ("https://api.mistral.ai/v1", &[Chat]),
-            ("http://vllm:8000/v1", &DialectFamily::ALL),
+            ("http://vllm:8000/v1", &[Chat, Responses, Messages]),
+            ("http://proxy.internal/gemini/v1beta/", &[Gemini]),
+            ("http://proxy.internal/v1/projects/p/locations/l/publishers/google", &[Gemini]),
         ] {
             let known = SpokenDialects::known_of(url);
 
@@ -92,6 +112,8 @@ mod tests {
     #[test]
     fn a_request_goes_in_its_own_api_or_else_in_the_nearest() {
         assert_eq!(SpokenDialects::EVERY.nearest_to(Gemini), Some(Gemini));
+        assert_eq!(SpokenDialects::PRESUMED.nearest_to(Gemini), Some(Chat), "which every server has");
+        assert_eq!(SpokenDialects::PRESUMED.nearest_to(Messages), Some(Messages));
         assert_eq!(SpokenDialects::of(&[Chat, Responses]).nearest_to(Messages), Some(Responses));
         assert_eq!(SpokenDialects::of(&[Chat]).nearest_to(Messages), Some(Chat));
         assert_eq!(SpokenDialects::of(&[]).nearest_to(Chat), None);

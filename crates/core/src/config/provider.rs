@@ -53,7 +53,8 @@ pub struct ProviderConfig {
     pub stream_usage: Option<bool>,
     /// The APIs that it speaks: `chat` (OpenAI's chat completions), `responses` (OpenAI's), `messages` (Anthropic's),
     /// `gemini` (Google's `generateContent`). A request in another one is translated. By default what the host is known
-    /// for; of a host that is not known, every one.
+    /// for; of a host that is not known, `gemini` where the URL ends like Google's, in `/v1beta` or `/publishers/google`,
+    /// and else all others: what has to be translated goes there as `chat`.
     #[serde(default)]
     pub dialects: Option<Vec<DialectFamily>>,
     /// The key that goes upstream.

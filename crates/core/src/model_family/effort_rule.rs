@@ -39,6 +39,22 @@ pub(super) enum EffortSpelling {
     TemplateSwitch,
     /// Anthropic's `thinking` and `output_config.effort`.
     Claude(ClaudeThinking),
+    /// As `ReasoningEffort` in chat, and Google's `thinkingConfig`.
+    Google(GoogleThinking),
+}
+
+/// The form of the amount of thinking that one of Google's models takes in its own API.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum GoogleThinking {
+    /// A number of tokens within these bounds; none at all where the family has the effort `none`.
+    Budget {
+        /// The fewest.
+        least: u64,
+        /// The most.
+        most: u64,
+    },
+    /// A level.
+    Level,
 }
 
 /// The forms of `thinking` that a Claude takes.

@@ -5,6 +5,7 @@
 
 mod draft;
 mod effort;
+mod google;
 mod length;
 mod thinking;
 

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::effort_rule::{ClaudeModes, ClaudeOff, EffortSpelling, IdleByDefault};
+use super::effort_rule::{ClaudeModes, ClaudeOff, EffortSpelling, GoogleThinking, IdleByDefault};
 use super::{EffortRule, FAMILIES, ModelFamily};
 use crate::config::Effort;
+use crate::prompt::Dialect;
 
 /// The page around the tables.
 const HEAD: &str = "# Model families\n\
@@ -50,6 +51,10 @@ fn spelling(spelling: EffortSpelling) -> String {
     match spelling {
         EffortSpelling::ReasoningEffort => "`reasoning_effort`, `reasoning.effort`".to_owned(),
         EffortSpelling::ReasoningEffortOrOff => "`reasoning_effort`; none by `thinking.type: disabled`".to_owned(),
+        EffortSpelling::Google(GoogleThinking::Budget { least, most }) => {
+            format!("`reasoning_effort`; `thinkingBudget`, {least} to {most}")
+        }
+        EffortSpelling::Google(GoogleThinking::Level) => "`reasoning_effort`; `thinkingLevel`".to_owned(),
         EffortSpelling::Switch => "`enable_thinking`".to_owned(),
         EffortSpelling::TemplateSwitch => "`chat_template_kwargs.enable_thinking`".to_owned(),
         EffortSpelling::Claude(claude) => {
@@ -71,7 +76,8 @@ fn spelling(spelling: EffortSpelling) -> String {
 
 fn parameters(page: &mut String, family: &ModelFamily) {
     for rule in family.rules() {
-        let dialects: Vec<_> = rule.dialects.iter().map(|dialect| dialect.path().trim_start_matches("/v1/")).collect();
+        let name = |dialect: &Dialect| dialect.path_operation().unwrap_or(dialect.path().trim_start_matches("/v1/"));
+        let dialects: Vec<_> = rule.dialects.iter().map(name).collect();
         let _ = writeln!(
             page,
             "| `{}` | {} | `{}` | {}{} | {} |",

@@ -35,6 +35,12 @@ impl ModelProfile {
         Self { family, effort: entry.effort, own }
     }
 
+    /// Makes the profile of a model of no catalog, which its provider calls `name`.
+    #[must_use]
+    pub fn of_unlisted(name: &str) -> Self {
+        Self { family: ModelFamily::of(name), ..Self::default() }
+    }
+
     /// Returns the family of a model by what its provider calls it, or by the operator's word.
     ///
     /// # Errors

@@ -12,6 +12,8 @@ pub(super) const RESPONSES: &[Dialect] = &[Dialect::Responses];
 pub(super) const OPENAI_BOTH: &[Dialect] = &[Dialect::ChatCompletions, Dialect::Responses];
 /// Anthropic's messages.
 pub(super) const MESSAGES: &[Dialect] = &[Dialect::Messages];
+/// Google's own API.
+pub(super) const GOOGLE: &[Dialect] = &[Dialect::GenerateContent, Dialect::StreamGenerateContent];
 /// Anthropic's messages, and the chat that gateways translate into them.
 pub(super) const CHAT_AND_MESSAGES: &[Dialect] = &[Dialect::ChatCompletions, Dialect::Messages];
 

@@ -73,8 +73,8 @@ pub trait PolicyWorld {
         false
     }
 
-    /// Returns how much of the request can be said in another API than the client's.
-    fn dialect_fit(&self, _upstream: DialectFamily) -> DialectFit {
+    /// Returns how much of the request can be said to `model` in another API than the client's.
+    fn dialect_fit(&self, _upstream: DialectFamily, _model: &Name) -> DialectFit {
         DialectFit::Whole
     }
 

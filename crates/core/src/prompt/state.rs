@@ -7,13 +7,17 @@
 //! value, and nothing can log it. Refuses to know who keeps what: that is the gateway's `router::state`.
 
 mod request;
+mod seal_hash;
+mod seal_mark;
 mod unseal;
 mod walk;
 
 use sha2::{Digest, Sha256};
 
 pub use self::request::NamedState;
-pub use self::unseal::{SealedBody, carries_seals, is_carried_seal, unsealed, without_carried_seals};
+pub use self::seal_hash::SealHash;
+pub use self::seal_mark::{carries_absent_seals, carries_seals, is_absent_seal, is_carried_seal};
+pub use self::unseal::{SealedBody, unsealed, without_carried_seals};
 
 /// The longest id that is one; what is longer says something else.
 pub const MAX_STATE_ID: usize = 512;
@@ -26,7 +30,7 @@ pub const MIN_SEALED: usize = 8;
 pub struct StateName {
     /// The kind of state that it names.
     pub kind: StateKind,
-    /// The first half of a SHA-256 of its value.
+    /// The first half of a SHA-256 of its value; of what is sealed, see [`SealHash`].
     pub digest: [u8; 16],
 }
 
@@ -132,15 +136,16 @@ impl StateName {
     /// Makes the name of what `value` names.
     #[must_use]
     pub fn new(kind: StateKind, value: &[u8]) -> Self {
+        if kind == StateKind::Sealed {
+            let mut hash = SealHash::default();
+            hash.update(value);
+            return hash.take();
+        }
         Self::of_hash(kind, &Sha256::digest(value))
     }
 
     /// Makes the name of what has this SHA-256.
-    ///
-    /// # Panics
-    /// When `hash` is shorter than half of one.
-    #[must_use]
-    pub fn of_hash(kind: StateKind, hash: &[u8]) -> Self {
+    fn of_hash(kind: StateKind, hash: &[u8]) -> Self {
         let mut digest = [0; 16];
         digest.copy_from_slice(&hash[..16]);
         Self { kind, digest }

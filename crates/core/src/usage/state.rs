@@ -4,11 +4,10 @@
 //! chat completions and messages that nobody can ask for again are no names of state.
 
 use rustc_hash::FxHashSet;
-use sha2::{Digest, Sha256};
 
 use super::AnswerFormat;
 use crate::prompt::Dialect;
-use crate::prompt::state::{MAX_STATE_ID, MIN_SEALED, StateKind, StateName};
+use crate::prompt::state::{MAX_STATE_ID, MIN_SEALED, SealHash, StateKind, StateName};
 
 /// Names that are taken from one answer: a list of batches or items may hold more.
 const MOST: usize = 512;
@@ -86,7 +85,7 @@ pub(super) struct AnswerNames {
 #[derive(Debug, Default)]
 struct StateValue {
     id: Vec<u8>,
-    hash: Sha256,
+    hash: SealHash,
     length: usize,
 }
 
@@ -135,8 +134,8 @@ impl AnswerNames {
     pub(super) fn end(&mut self, key: StateKey, level: u32) {
         let name = match key {
             StateKey::Sealed => {
-                let hash = self.value.hash.finalize_reset();
-                (self.value.length >= MIN_SEALED).then(|| StateName::of_hash(StateKind::Sealed, &hash))
+                let name = self.value.hash.take();
+                (self.value.length >= MIN_SEALED).then_some(name)
             }
             StateKey::Id | StateKey::Name => self.id(key, level),
             StateKey::SealedList => None,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde_json::value::RawValue;
 
-use super::object::ObjectWriter;
+use crate::json::writer::ObjectWriter;
 use crate::json::{self, Fields};
 
 /// Writes the citations of a text, of whichever API, to the end of a list's elements. `place` is the text's place in the
@@ -21,11 +21,11 @@ pub(super) fn write(citations: &RawValue, place: Range<usize>, list: &mut Vec<u8
         if !list.is_empty() {
             list.push(b',');
         }
-        let mut annotation = ObjectWriter::begin(list);
-        annotation.field("type", "url_citation");
+        let mut annotation = ObjectWriter::open(list);
+        annotation.value("type", "url_citation");
         let mut citation = annotation.object("url_citation");
-        citation.field("start_index", &start).field("end_index", &end);
-        citation.field("title", &*title).field("url", &*url).end();
-        annotation.end();
+        citation.value("start_index", &start).value("end_index", &end);
+        citation.value("title", &*title).value("url", &*url).close();
+        annotation.close();
     }
 }

@@ -4,29 +4,29 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::object::{self, ObjectWriter};
 use super::stop::{self, AnswerHolds};
 use super::{annotation, thought, usage};
 use crate::conversion::custom_tool;
+use crate::json::writer::{ObjectWriter, push_list};
 use crate::neutral::{CallKind, NeutralAnswer, NeutralChoice, Part, PartBody, Stop, StopReason, Thinking, ToolCall};
 use crate::translation::{AnswerDetails, RequestMemo};
 
 /// Writes an answer.
 pub(super) fn write(answer: &NeutralAnswer<'_>, details: &AnswerDetails<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
-    let mut object = ObjectWriter::begin(&mut out);
-    object.field("id", &*id(answer.id.as_deref(), details.unique)).field("object", "chat.completion");
-    object.field("created", &answer.created.unwrap_or(details.now));
-    object.field("model", answer.model.as_deref().unwrap_or_default());
+    let mut object = ObjectWriter::open(&mut out);
+    object.value("id", &*id(answer.id.as_deref(), details.unique)).value("object", "chat.completion");
+    object.value("created", &answer.created.unwrap_or(details.now));
+    object.value("model", answer.model.as_deref().unwrap_or_default());
     let mut writer = ChatChoiceWriter { details, made_ids: 0 };
-    object::list(object.key("choices"), answer.choices.iter().enumerate(), |out, (index, choice)| {
+    push_list(object.key("choices"), answer.choices.iter().enumerate(), |out, (index, choice)| {
         writer.choice(out, index, choice);
     });
     if let Some(used) = &answer.usage {
         usage::write(used, object.key("usage"));
     }
     object.optional("service_tier", answer.service_tier.as_deref().and_then(service_tier));
-    object.end();
+    object.close();
     out
 }
 
@@ -60,12 +60,12 @@ struct ChatChoiceWriter<'d> {
 
 impl ChatChoiceWriter<'_> {
     fn choice(&mut self, out: &mut Vec<u8>, index: usize, choice: &NeutralChoice<'_>) {
-        let mut object = ObjectWriter::begin(out);
-        object.field("index", &index);
+        let mut object = ObjectWriter::open(out);
+        object.value("index", &index);
         let holds = self.message(object.key("message"), choice);
         write_logprobs(&mut object, choice.logprobs);
         let stop = holds.corrected(Stop::of(choice.stop.reason));
-        object.field("finish_reason", self.word(stop.reason)).end();
+        object.value("finish_reason", self.word(stop.reason)).close();
     }
 
     fn word(&self, reason: StopReason) -> &'static str {
@@ -74,7 +74,7 @@ impl ChatChoiceWriter<'_> {
     }
 
     fn message(&mut self, out: &mut Vec<u8>, choice: &NeutralChoice<'_>) -> AnswerHolds {
-        let mut message = ObjectWriter::begin(out);
+        let mut message = ObjectWriter::open(out);
         let refusal = choice.parts.iter().find_map(|part| match &part.body {
             PartBody::Refusal(words) => Some(&**words),
             _ => None,
@@ -83,8 +83,8 @@ impl ChatChoiceWriter<'_> {
         let holds = AnswerHolds { calls: !calls.is_empty(), refusal: refusal.is_some() };
         let text = text(&choice.parts);
         let is_spoken = !text.is_empty() || !holds.calls && refusal.is_none();
-        message.field("role", "assistant").field("content", &is_spoken.then_some(&*text));
-        message.field("refusal", &refusal.or_else(|| stop::refusal_words(&choice.stop)));
+        message.value("role", "assistant").value("content", &is_spoken.then_some(&*text));
+        message.value("refusal", &refusal.or_else(|| stop::refusal_words(&choice.stop)));
         let thoughts: Vec<&Thinking<'_>> = choice.parts.iter().filter_map(thinking).collect();
         thought::write(&mut message, &thoughts);
         annotations(&mut message, &choice.parts);
@@ -97,16 +97,16 @@ impl ChatChoiceWriter<'_> {
             None => {}
             Some((_, call)) if self.details.memo.wants_function_call => {
                 let mut function = message.object("function_call");
-                function.field("name", &*call.name).field("arguments", &*call.arguments).end();
+                function.value("name", &*call.name).value("arguments", &*call.arguments).close();
             }
-            Some(_) => object::list(message.key("tool_calls"), &calls, |out, call| self.call(out, *call)),
+            Some(_) => push_list(message.key("tool_calls"), &calls, |out, call| self.call(out, *call)),
         }
-        message.end();
+        message.close();
         holds
     }
 
     fn call(&mut self, out: &mut Vec<u8>, (part, call): CallPart<'_, '_>) {
-        let mut object = ObjectWriter::begin(out);
+        let mut object = ObjectWriter::open(out);
         let id = match &*call.id {
             "" => {
                 self.made_ids += 1;
@@ -114,23 +114,23 @@ impl ChatChoiceWriter<'_> {
             }
             id => Cow::Borrowed(id),
         };
-        object.field("id", &*id);
+        object.value("id", &*id);
         if call_kind(self.details.memo, call.kind, &call.name) == CallKind::Custom {
             let input = match call.kind {
                 CallKind::Custom => Cow::Borrowed(&*call.arguments),
                 CallKind::Function => custom_tool::unwrap(&call.arguments),
             };
-            object.field("type", "custom");
-            object.object("custom").field("name", &*call.name).field("input", &*input).end();
+            object.value("type", "custom");
+            object.object("custom").value("name", &*call.name).value("input", &*input).close();
         } else {
             let arguments = if call.arguments.is_empty() { "{}" } else { &*call.arguments };
-            object.field("type", "function");
-            object.object("function").field("name", &*call.name).field("arguments", arguments).end();
+            object.value("type", "function");
+            object.object("function").value("name", &*call.name).value("arguments", arguments).close();
         }
         if let Some(seal) = &part.sealed {
             thought::write_signature(&mut object, seal);
         }
-        object.end();
+        object.close();
     }
 }
 
@@ -185,7 +185,10 @@ pub(super) fn write_logprobs(choice: &mut ObjectWriter<'_>, logprobs: Option<&Ra
             choice.raw("logprobs", "null");
         }
         Some(list) if list.starts_with('[') => {
-            choice.object("logprobs").raw("content", list).raw("refusal", "null").end();
+            choice.within("logprobs", |logprobs| {
+                logprobs.raw("content", list);
+                logprobs.raw("refusal", "null");
+            });
         }
         Some(whole) => {
             choice.raw("logprobs", whole);

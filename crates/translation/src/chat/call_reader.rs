@@ -23,9 +23,9 @@ struct CallReading {
     end: JsonEnd,
 }
 
-/// How far a call has come.
+/// The progress of a call.
 enum CallState {
-    /// Its name has not come: the arguments that have are kept.
+    /// The name has not come: the arguments that have are kept.
     Unnamed(String),
     Open(usize),
     Closed,
@@ -149,7 +149,7 @@ impl CallReading {
     }
 }
 
-/// Where JSON that comes in pieces ends.
+/// The search for the end of JSON that comes in pieces.
 #[derive(Default)]
 struct JsonEnd {
     depth: usize,

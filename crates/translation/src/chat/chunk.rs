@@ -24,7 +24,7 @@ pub(super) struct ChatChunk<'b> {
     pub(super) error: Option<&'b RawValue>,
 }
 
-/// What a chunk says of one of the answers.
+/// The part of a chunk about one of the answers.
 #[derive(Deserialize)]
 pub(super) struct ChunkChoice<'b> {
     #[serde(default)]
@@ -40,7 +40,7 @@ pub(super) struct ChunkChoice<'b> {
     pub(super) logprobs: Option<&'b RawValue>,
 }
 
-/// What is new in one of the answers.
+/// The new part of one of the answers.
 #[derive(Deserialize)]
 pub(super) struct ChunkDelta<'b> {
     #[serde(borrow, default)]
@@ -63,7 +63,7 @@ pub(super) struct ChunkDelta<'b> {
     pub(super) extra_content: Option<&'b RawValue>,
 }
 
-/// What is new in a call.
+/// The new part of a call.
 #[derive(Deserialize)]
 pub(super) struct CallDelta<'b> {
     #[serde(default)]

@@ -5,10 +5,10 @@ use std::ops::Range;
 
 use serde_json::value::RawValue;
 
-use super::object;
 use super::thought;
 use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
+use crate::json::writer::{ObjectWriter, push_list, push_value};
 use crate::json::{self, Fields};
 use crate::loss::{Field, LossReport};
 use crate::refusal::TranslationRefusal;
@@ -31,7 +31,7 @@ pub(super) fn clean(
         return Err(TranslationRefusal::malformed("model", "must be a string"));
     };
     let mut name = Vec::new();
-    object::value(&mut name, target.model);
+    push_value(&mut name, target.model);
     let model = place_in(body, model);
     let mut splices = vec![Splice { place: model.clone(), text: name }];
     for message in fields.list("messages") {
@@ -78,25 +78,25 @@ fn clean_message(message: &RawValue, losses: &mut LossReport) -> Option<Vec<u8>>
         return None;
     }
     let mut out = Vec::with_capacity(message.get().len());
-    let mut object = object::ObjectWriter::begin(&mut out);
+    let mut object = ObjectWriter::open(&mut out);
     for (name, raw) in fields.iter() {
         match name {
             "reasoning_details" if kept.is_empty() => {}
             "reasoning_details" => {
-                object::list(object.key(name), &kept, |out, raw| out.extend_from_slice(raw.get().as_bytes()));
+                push_list(object.key(name), &kept, |out, raw| out.extend_from_slice(raw.get().as_bytes()));
             }
             // The text of the same thoughts.
             name if has_foreign_thought && thought::TEXT_FIELDS.contains(&name) => {}
             "extra_content" if is_foreign_extra(&fields) => {}
             "tool_calls" if has_foreign_seal => {
-                object::list(object.key(name), fields.list(name), clean_call);
+                push_list(object.key(name), fields.list(name), clean_call);
             }
             _ => {
                 object.raw(name, raw.get());
             }
         }
     }
-    object.end();
+    object.close();
     Some(out)
 }
 
@@ -123,9 +123,9 @@ fn clean_call(out: &mut Vec<u8>, raw: &RawValue) {
         out.extend_from_slice(raw.get().as_bytes());
         return;
     };
-    let mut object = object::ObjectWriter::begin(out);
+    let mut object = ObjectWriter::open(out);
     for (name, raw) in fields.iter().filter(|(name, _)| *name != "extra_content") {
         object.raw(name, raw.get());
     }
-    object.end();
+    object.close();
 }

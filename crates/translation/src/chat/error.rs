@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::object::ObjectWriter;
+use crate::json::writer::ObjectWriter;
 use crate::json::{self, Fields};
 use crate::neutral::{ErrorKind, NeutralError};
 
@@ -75,11 +75,11 @@ fn page_message(status: u16, body: &[u8]) -> Cow<'_, str> {
 
 /// Writes the body of an error.
 pub(super) fn write(error: &NeutralError<'_>, out: &mut Vec<u8>) {
-    let mut object = ObjectWriter::begin(out);
+    let mut object = ObjectWriter::open(out);
     let mut inner = object.object("error");
-    inner.field("message", &*error.message).field("type", type_of(error.kind));
-    inner.field("param", &error.param).field("code", &code_of(error)).end();
-    object.end();
+    inner.value("message", &*error.message).value("type", type_of(error.kind));
+    inner.value("param", &error.param).value("code", &code_of(error)).close();
+    object.close();
 }
 
 /// Returns the type of an error, in OpenAI's words.

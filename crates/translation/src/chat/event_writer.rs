@@ -9,10 +9,10 @@ use serde_json::value::RawValue;
 use self::calls::{CallHead, CallWriting};
 use super::annotation;
 use super::answer_writer::{id, service_tier};
-use super::object::{self, ObjectWriter};
 use super::stop::{self, AnswerHolds};
 use super::{answer_writer, error, thought, usage};
 use crate::conversion::sealed::VendorSeal;
+use crate::json::writer::{ObjectWriter, push_list, push_value};
 use crate::neutral::{NeutralUsage, PartDelta, PartKind, Stop, StopReason, StreamEvent, Thinking};
 use crate::translation::{AnswerDetails, EventWriter, RequestMemo};
 
@@ -84,9 +84,9 @@ impl ChunkWriter {
 
     fn begin(&mut self, vendors: Option<&str>, model: Option<&str>, created: Option<u64>) {
         self.head.extend_from_slice(b"data: ");
-        let mut object = ObjectWriter::begin(&mut self.head);
-        object.field("id", &*id(vendors, &self.unique)).field("object", "chat.completion.chunk");
-        object.field("created", &created.unwrap_or(self.now)).field("model", model.unwrap_or_default());
+        let mut object = ObjectWriter::open(&mut self.head);
+        object.value("id", &*id(vendors, &self.unique)).value("object", "chat.completion.chunk");
+        object.value("created", &created.unwrap_or(self.now)).value("model", model.unwrap_or_default());
         self.head.extend_from_slice(b",\"choices\":[");
     }
 
@@ -102,7 +102,7 @@ impl ChunkWriter {
         self.choices.push(ChoiceWriting { index, calls: 0, details: 0, letters: 0, holds });
         let at = self.choices.len() - 1;
         self.chunk(at, out, |delta| {
-            delta.field("role", "assistant").field("content", "").field("refusal", &None::<&str>);
+            delta.value("role", "assistant").value("content", "").value("refusal", &None::<&str>);
         });
         at
     }
@@ -117,18 +117,18 @@ impl ChunkWriter {
     fn open_chunk(&self, choice: usize, out: &mut Vec<u8>, delta: impl FnOnce(&mut ObjectWriter<'_>)) {
         out.extend_from_slice(&self.head);
         out.extend_from_slice(b"{\"index\":");
-        object::value(out, &self.choices[choice].index);
+        push_value(out, &self.choices[choice].index);
         out.extend_from_slice(b",\"delta\":");
-        let mut object = ObjectWriter::begin(out);
+        let mut object = ObjectWriter::open(out);
         delta(&mut object);
-        object.end();
+        object.close();
     }
 
     fn close_chunk(&self, out: &mut Vec<u8>) {
         out.push(b']');
         if let Some(tier) = self.tier {
             out.extend_from_slice(b",\"service_tier\":");
-            object::value(out, tier);
+            push_value(out, tier);
         }
         if self.memo.includes_usage {
             out.extend_from_slice(b",\"usage\":null");
@@ -161,16 +161,16 @@ impl ChunkWriter {
             (PartState::Text { .. }, PartDelta::Text(text)) => {
                 self.choices[open.choice].letters += text.chars().count();
                 self.chunk(open.choice, out, |delta| {
-                    delta.field("content", &**text);
+                    delta.value("content", &**text);
                 });
             }
             (PartState::Refusal, PartDelta::Text(text)) => self.chunk(open.choice, out, |delta| {
-                delta.field("refusal", &**text);
+                delta.value("refusal", &**text);
             }),
             (PartState::Thinking(thought), PartDelta::Text(text)) => {
                 thought.text.push_str(text);
                 self.chunk(open.choice, out, |delta| {
-                    delta.field(thought::TEXT_FIELDS[0], &**text);
+                    delta.value(thought::TEXT_FIELDS[0], &**text);
                 });
             }
             (PartState::Thinking(thought), PartDelta::Sealed(seal)) => thought.seal = Some(owned(seal)),
@@ -205,9 +205,10 @@ impl ChunkWriter {
     fn logprobs(&self, choice: usize, raw: &RawValue, out: &mut Vec<u8>) {
         self.open_chunk(choice, out, |_| {});
         let mut rest = Vec::new();
-        let mut object = ObjectWriter::begin(&mut rest);
+        let mut object = ObjectWriter::open(&mut rest);
         answer_writer::write_logprobs(&mut object, Some(raw));
-        object.raw("finish_reason", "null").end();
+        object.raw("finish_reason", "null");
+        object.close();
         // The members of the choice that its delta has begun.
         rest[0] = b',';
         out.append(&mut rest);
@@ -234,7 +235,7 @@ impl ChunkWriter {
             let index = self.choices[choice].details;
             self.choices[choice].details += 1;
             self.chunk(choice, out, |delta| {
-                object::list(delta.key("reasoning_details"), [&thinking], |out, thinking| {
+                push_list(delta.key("reasoning_details"), [&thinking], |out, thinking| {
                     thought::write_detail(out, thinking, index);
                 });
             });
@@ -246,14 +247,14 @@ impl ChunkWriter {
         let holds = self.choices[choice].holds;
         if let Some(words) = stop::refusal_words(stop).filter(|_| !holds.refusal) {
             self.chunk(choice, out, |delta| {
-                delta.field("refusal", words);
+                delta.value("refusal", words);
             });
         }
         let reason = holds.corrected(Stop::of(stop.reason)).reason;
         let is_first_form = reason == StopReason::ToolUse && self.memo.wants_function_call;
         self.open_chunk(choice, out, |_| {});
         out.extend_from_slice(b",\"logprobs\":null,\"finish_reason\":");
-        object::value(out, if is_first_form { "function_call" } else { stop::word(reason) });
+        push_value(out, if is_first_form { "function_call" } else { stop::word(reason) });
         out.push(b'}');
         self.close_chunk(out);
     }

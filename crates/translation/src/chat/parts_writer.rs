@@ -2,17 +2,17 @@
 
 use std::borrow::Cow;
 
-use super::object::{self, ObjectWriter};
 use crate::conversion::media;
+use crate::json::writer::{ObjectWriter, push_value};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{Audio, CacheMark, CacheTtl, Document, Image, ImageDetail, MediaSource, Part, PartBody};
 
 /// The rules for a message's content.
 #[derive(Clone, Copy)]
 pub(super) struct ContentWriting {
-    /// Whether the request was written in this API.
+    /// True where the request was written in this API.
     pub(super) is_own: bool,
-    /// Whether the message holds nothing but texts.
+    /// True where the message holds nothing but texts.
     pub(super) texts_only: bool,
 }
 
@@ -29,10 +29,10 @@ pub(super) fn is_text(part: &Part<'_>) -> bool {
 pub(super) fn content(parts: &[&Part<'_>], writing: ContentWriting, losses: &mut LossReport) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     match parts {
-        [] => object::value(&mut out, ""),
+        [] => push_value(&mut out, ""),
         [part] if plain_text(part, writing).is_some() => {
             note_marks(part, writing, losses);
-            object::value(&mut out, plain_text(part, writing)?);
+            push_value(&mut out, plain_text(part, writing)?);
         }
         parts => {
             out.push(b'[');
@@ -78,14 +78,14 @@ fn write_part(part: &Part<'_>, writing: ContentWriting, out: &mut Vec<u8>, losse
         return false;
     }
     let mut object = Vec::new();
-    let mut writer = ObjectWriter::begin(&mut object);
+    let mut writer = ObjectWriter::open(&mut object);
     let written = match &part.body {
         PartBody::Text { text, .. } => {
-            writer.field("type", "text").field("text", &**text);
+            writer.value("type", "text").value("text", &**text);
             Ok(())
         }
         PartBody::Refusal(refusal) => {
-            writer.field("type", "refusal").field("refusal", &**refusal);
+            writer.value("type", "refusal").value("refusal", &**refusal);
             Ok(())
         }
         PartBody::Image(image) => write_image(image, &mut writer),
@@ -103,7 +103,7 @@ fn write_part(part: &Part<'_>, writing: ContentWriting, out: &mut Vec<u8>, losse
     if let Some(mark) = part.cache.filter(|_| writing.is_own) {
         write_mark(mark, &mut writer);
     }
-    writer.end();
+    writer.close();
     match written {
         Ok(()) => out.append(&mut object),
         Err(Field::FileIds) => losses.refused(Field::FileIds, "files that another vendor keeps"),
@@ -142,19 +142,19 @@ fn write_mark(mark: CacheMark, part: &mut ObjectWriter<'_>) {
             ("prompt_cache_breakpoint", ("mode", "explicit"), Some("12h"))
         }
     };
-    part.object(name).field(kind.0, kind.1).optional("ttl", ttl).end();
+    part.object(name).value(kind.0, kind.1).optional("ttl", ttl).close();
 }
 
 fn write_image(image: &Image<'_>, part: &mut ObjectWriter<'_>) -> Result<(), Field> {
     let url = address(&image.source).ok_or(Field::FileIds)?;
-    part.field("type", "image_url");
+    part.value("type", "image_url");
     let detail = image.detail.map(|detail| match detail {
         ImageDetail::Auto => "auto",
         ImageDetail::Low => "low",
         ImageDetail::High => "high",
         ImageDetail::Original => "original",
     });
-    part.object("image_url").field("url", &*url).optional("detail", detail).end();
+    part.object("image_url").value("url", &*url).optional("detail", detail).close();
     Ok(())
 }
 
@@ -171,15 +171,15 @@ fn write_audio(audio: &Audio<'_>, part: &mut ObjectWriter<'_>) -> Result<(), Fie
     let MediaSource::Base64 { media_type, data } = &audio.source else { return Err(Field::Audio) };
     let own = media_type.strip_prefix("audio/").filter(|format| *format != "mpeg");
     let format = media::audio_format(media_type).or(own).ok_or(Field::Audio)?;
-    part.field("type", "input_audio");
-    part.object("input_audio").field("data", &**data).field("format", format).end();
+    part.value("type", "input_audio");
+    part.object("input_audio").value("data", &**data).value("format", format).close();
     Ok(())
 }
 
 fn write_video(source: &MediaSource<'_>, writing: ContentWriting, part: &mut ObjectWriter<'_>) -> Result<(), Field> {
     let url = address(source).filter(|_| writing.is_own).ok_or(Field::Video)?;
-    part.field("type", "video_url");
-    part.object("video_url").field("url", &*url).end();
+    part.value("type", "video_url");
+    part.object("video_url").value("url", &*url).close();
     Ok(())
 }
 
@@ -206,29 +206,29 @@ fn write_document(
             losses.dropped(Field::DocumentDetails);
         }
         losses.changed(Field::Documents, "a text as a text part");
-        part.field("type", "text").field("text", &*text);
+        part.value("type", "text").value("text", &*text);
         return Ok(());
     }
     if document.context.is_some() {
         losses.dropped(Field::DocumentDetails);
     }
     let title = document.title.as_deref();
-    part.field("type", "file");
+    part.value("type", "file");
     let mut file = part.object("file");
     match &document.source {
         MediaSource::Base64 { media_type, data } => {
             let name = title.unwrap_or_else(|| media::name_of_type(media_type));
-            file.field("filename", name).field("file_data", &*media::data_url(media_type, data));
+            file.value("filename", name).value("file_data", &*media::data_url(media_type, data));
         }
         MediaSource::FileId(id) if writing.is_own => {
-            file.field("file_id", &**id).optional("filename", title);
+            file.value("file_id", &**id).optional("filename", title);
         }
         MediaSource::Url { url, .. } if writing.is_own => {
-            file.optional("filename", title).field("file_data", &**url);
+            file.optional("filename", title).value("file_data", &**url);
         }
         MediaSource::FileId(_) => return Err(Field::FileIds),
         MediaSource::Url { .. } | MediaSource::Text(_) => return Err(Field::Documents),
     }
-    file.end();
+    file.close();
     Ok(())
 }

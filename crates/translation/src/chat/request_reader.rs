@@ -18,7 +18,7 @@ use crate::refusal::TranslationRefusal;
 /// The result of reading a field.
 enum FieldReading {
     Read,
-    /// Its value has an unexpected type.
+    /// The value has an unexpected type.
     Odd,
     /// Nothing here knows it.
     Unknown,

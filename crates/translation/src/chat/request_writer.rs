@@ -8,10 +8,10 @@ use std::ops::Range;
 
 use serde_json::value::RawValue;
 
-use super::object::{self, ObjectWriter};
 use super::{tools_writer, turns_writer};
 use crate::conversion::{effort, schema};
 use crate::family::DialectFamily;
+use crate::json::writer::{ObjectWriter, push_value};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{CacheTtl, NeutralRequest, OutputFormat, Reasoning, ReasoningMode, Sampling, Verbosity};
 use crate::translation::{RequestWriting, TranslationTarget};
@@ -36,10 +36,10 @@ pub(super) fn write(
     writing: &mut RequestWriting<'_>,
 ) -> Range<usize> {
     let losses = &mut *writing.losses;
-    let mut object = ObjectWriter::begin(writing.body);
+    let mut object = ObjectWriter::open(writing.body);
     let out = object.key("model");
     let begin = out.len();
-    object::value(out, target.model);
+    push_value(out, target.model);
     let span = begin..out.len();
     turns_writer::write(request, object.key("messages"), losses);
     tools_writer::write(request, &mut object, losses);
@@ -55,7 +55,7 @@ pub(super) fn write(
             object.raw(&field.name, field.raw.get());
         }
     }
-    object.end();
+    object.close();
     span
 }
 
@@ -93,7 +93,7 @@ fn sampling(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, losses:
 fn logprobs(sampling: &Sampling<'_>, object: &mut ObjectWriter<'_>) {
     let alternatives = sampling.top_logprobs.filter(|alternatives| *alternatives > 0);
     if sampling.logprobs == Some(true) || alternatives.is_some() {
-        object.field("logprobs", &true).optional("top_logprobs", sampling.top_logprobs.as_ref());
+        object.value("logprobs", &true).optional("top_logprobs", sampling.top_logprobs.as_ref());
     }
 }
 
@@ -105,7 +105,7 @@ fn stop(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, losses: &mu
     }
     let texts: Vec<&str> = texts.iter().take(most).map(|text| &**text).collect();
     if !texts.is_empty() {
-        object.field("stop", &texts);
+        object.value("stop", &texts);
     }
 }
 
@@ -116,6 +116,9 @@ fn reasoning(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, losses
     }
     if reasoning.form.is_some() {
         losses.dropped(Field::ReasoningSummary);
+    }
+    if request.wants_adaptive_thinking() {
+        losses.changed(Field::Reasoning, "adaptive: the model's usual effort");
     }
     object.optional("reasoning_effort", effort(reasoning, losses));
 }
@@ -136,16 +139,16 @@ fn output(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, losses: &
         None => {}
         Some(OutputFormat::JsonObject) => {
             let mut format = object.object("response_format");
-            format.field("type", "json_object").end();
+            format.value("type", "json_object").close();
         }
         Some(OutputFormat::Schema { name, description, schema, strict }) => {
             let mut format = object.object("response_format");
-            format.field("type", "json_schema");
+            format.value("type", "json_schema");
             let mut named = format.object("json_schema");
-            named.field("name", &*legal_name(name.as_deref().unwrap_or("response")));
+            named.value("name", &*legal_name(name.as_deref().unwrap_or("response")));
             named.optional("description", description.as_deref()).raw("schema", schema.get());
-            named.optional("strict", output_strict(request, *strict, schema, losses).as_ref()).end();
-            format.end();
+            named.optional("strict", output_strict(request, *strict, schema, losses).as_ref()).close();
+            format.close();
         }
     }
     let verbosity = request.verbosity.map(|verbosity| match verbosity {
@@ -189,10 +192,10 @@ fn stream(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>) {
     if !request.stream {
         return;
     }
-    object.field("stream", &true);
+    object.value("stream", &true);
     // Other APIs always say at the end of a stream what it used.
     if !is_own(request) {
-        object.object("stream_options").field("include_usage", &true).end();
+        object.object("stream_options").value("include_usage", &true).close();
     }
 }
 
@@ -200,11 +203,11 @@ fn account(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, losses: 
     if let Some(tier) = request.service_tier.as_deref().filter(|tier| *tier != "auto") {
         match (request.family, tier) {
             (Some(DialectFamily::Chat), tier) | (_, tier @ ("default" | "flex" | "scale" | "priority" | "fast")) => {
-                object.field("service_tier", tier);
+                object.value("service_tier", tier);
             }
             (Some(DialectFamily::Messages), "standard_only") => {
                 losses.changed(Field::ServiceTier, "default");
-                object.field("service_tier", "default");
+                object.value("service_tier", "default");
             }
             _ => losses.dropped(Field::ServiceTier),
         }

@@ -23,7 +23,7 @@ pub(super) fn read(reason: &str) -> Stop<'_> {
     Stop { reason: kind, detail }
 }
 
-/// What an answer holds beside its end, which the end depends on.
+/// The contents of an answer that its end depends on.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct AnswerHolds {
     /// Calls of tools.

@@ -7,10 +7,10 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::object::{self, ObjectWriter};
 use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::json::Fields;
+use crate::json::writer::{ObjectWriter, push_list};
 use crate::neutral::{Part, PartBody, Thinking};
 
 /// The fields that servers have for the text of thoughts.
@@ -68,13 +68,13 @@ pub(super) fn write(message: &mut ObjectWriter<'_>, thoughts: &[&Thinking<'_>]) 
             thoughts.iter().filter(|thought| text_field(thought) == Some(name)).map(|thought| &*thought.text);
         if let Some(first) = texts.next() {
             let text = texts.fold(Cow::Borrowed(first), |all, next| all + next);
-            message.field(name, &*text);
+            message.value(name, &*text);
         }
     }
     let mut details = thoughts.iter().filter(|thought| has_detail(thought)).peekable();
     if details.peek().is_some() {
         let key = message.key("reasoning_details");
-        object::list(key, details.enumerate(), |out, (index, thought)| write_detail(out, thought, index));
+        push_list(key, details.enumerate(), |out, (index, thought)| write_detail(out, thought, index));
     }
 }
 
@@ -103,15 +103,15 @@ pub(super) fn write_detail(out: &mut Vec<u8>, thought: &Thinking<'_>, index: usi
         out.extend_from_slice(own.as_bytes());
         return;
     }
-    let mut detail = ObjectWriter::begin(out);
+    let mut detail = ObjectWriter::open(out);
     let is_encrypted = thought.is_redacted || thought.text.is_empty() && seal.maker != DialectFamily::Messages;
     if is_encrypted {
-        detail.field("type", "reasoning.encrypted").field("data", &*seal.to_field(DialectFamily::Chat));
+        detail.value("type", "reasoning.encrypted").value("data", &*seal.to_field(DialectFamily::Chat));
     } else {
-        detail.field("type", "reasoning.text").field("text", &*thought.text);
-        detail.field("signature", &*seal.to_field(DialectFamily::Chat));
+        detail.value("type", "reasoning.text").value("text", &*thought.text);
+        detail.value("signature", &*seal.to_field(DialectFamily::Chat));
     }
-    detail.field("index", &index).end();
+    detail.value("index", &index).close();
 }
 
 /// Reads the seal of a message or of a call: Google's servers of this API sign both.
@@ -128,6 +128,6 @@ pub(super) fn signature_of_extra(extra: &RawValue) -> Option<VendorSeal<'_>> {
 /// Writes the seal of a message or of a call.
 pub(super) fn write_signature(object: &mut ObjectWriter<'_>, seal: &VendorSeal<'_>) {
     let mut extra = object.object("extra_content");
-    extra.object("google").field("thought_signature", &*seal.to_field(DialectFamily::Chat)).end();
-    extra.end();
+    extra.object("google").value("thought_signature", &*seal.to_field(DialectFamily::Chat)).close();
+    extra.close();
 }

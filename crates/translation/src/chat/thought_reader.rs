@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use super::chunk::ChunkDelta;
 use super::event_reader::EventReceiver;
-use super::object::{self, ObjectWriter};
 use super::thought;
 use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::json::Fields;
+use crate::json::writer::{ObjectWriter, push_list};
 use crate::neutral::{PartDelta, PartKind, StreamEvent};
 
 /// An open thought.
@@ -115,13 +115,13 @@ impl ThoughtReading {
 
 fn details_json(details: &[DetailReading]) -> String {
     let mut out = Vec::new();
-    object::list(&mut out, details, |out, detail| {
-        let mut object = ObjectWriter::begin(out);
-        object.field("type", &*detail.kind);
+    push_list(&mut out, details, |out, detail| {
+        let mut object = ObjectWriter::open(out);
+        object.value("type", &*detail.kind);
         for (name, text) in detail.texts.iter().chain(&detail.values) {
-            object.field(name, &**text);
+            object.value(name, &**text);
         }
-        object.optional("index", detail.index.as_ref()).end();
+        object.optional("index", detail.index.as_ref()).close();
     });
     String::from_utf8(out).expect("JSON is UTF-8")
 }

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::object::{self, ObjectWriter};
 use super::request_writer::is_own;
 use crate::conversion::client_tool::ClientTool;
 use crate::conversion::web_search::SearchRules;
 use crate::conversion::{custom_tool, schema, tool_name};
 use crate::family::DialectFamily;
+use crate::json::writer::{ObjectWriter, push_list};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{NeutralRequest, ServerTool, Tool, ToolChoice, ToolKind};
 
@@ -103,30 +103,30 @@ fn written_name<'n>(request: &NeutralRequest<'_>, name: &'n str) -> Cow<'n, str>
 }
 
 fn function(tool: &FunctionTool<'_>, out: &mut Vec<u8>) {
-    let mut object = ObjectWriter::begin(out);
-    object.field("type", "function");
+    let mut object = ObjectWriter::open(out);
+    object.value("type", "function");
     let mut function = object.object("function");
-    function.field("name", tool.name).optional("description", tool.description);
+    function.value("name", tool.name).optional("description", tool.description);
     if let Some(schema) = tool.schema {
         function.raw("parameters", schema);
     }
-    function.optional("strict", tool.strict.as_ref()).end();
-    object.end();
+    function.optional("strict", tool.strict.as_ref()).close();
+    object.close();
 }
 
 fn custom(tool: &Tool<'_>, grammar: Option<&(Cow<'_, str>, Cow<'_, str>)>, out: &mut Vec<u8>) {
-    let mut object = ObjectWriter::begin(out);
-    object.field("type", "custom");
+    let mut object = ObjectWriter::open(out);
+    object.value("type", "custom");
     let mut custom = object.object("custom");
-    custom.field("name", &*tool.name).optional("description", tool.description.as_deref());
+    custom.value("name", &*tool.name).optional("description", tool.description.as_deref());
     if let Some((syntax, definition)) = grammar {
         let mut format = custom.object("format");
-        format.field("type", "grammar");
-        format.object("grammar").field("syntax", &**syntax).field("definition", &**definition).end();
-        format.end();
+        format.value("type", "grammar");
+        format.object("grammar").value("syntax", &**syntax).value("definition", &**definition).close();
+        format.close();
     }
-    custom.end();
-    object.end();
+    custom.close();
+    object.close();
 }
 
 /// Writes a search of the web, which is an option of the request here; other tools that a vendor runs are refused.
@@ -154,43 +154,43 @@ fn write_search_options(server: &ServerTool<'_>, object: &mut ObjectWriter<'_>, 
     }
     if let Some(place) = rules.location {
         let mut location = options.object("user_location");
-        location.field("type", "approximate");
+        location.value("type", "approximate");
         let mut fields = location.object("approximate");
         for (name, raw) in place.iter().filter(|(name, _)| *name != "type") {
             fields.raw(name, raw.get());
         }
-        fields.end();
-        location.end();
+        fields.close();
+        location.close();
     }
-    options.end();
+    options.close();
 }
 
 fn rules(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, losses: &mut LossReport) {
     match &request.tool_choice {
         None => {}
         Some(ToolChoice::Auto) => {
-            object.field("tool_choice", "auto");
+            object.value("tool_choice", "auto");
         }
         Some(ToolChoice::None) => {
-            object.field("tool_choice", "none");
+            object.value("tool_choice", "none");
         }
         Some(ToolChoice::Any) => {
-            object.field("tool_choice", "required");
+            object.value("tool_choice", "required");
         }
         Some(ToolChoice::Tool(name)) => named(request, name, object.key("tool_choice")),
         Some(ToolChoice::Allowed { names, is_required }) => {
             let mode = if *is_required { "required" } else { "auto" };
             if is_own(request) {
                 let mut choice = object.object("tool_choice");
-                choice.field("type", "allowed_tools");
+                choice.value("type", "allowed_tools");
                 let mut allowed = choice.object("allowed_tools");
-                allowed.field("mode", mode);
-                object::list(allowed.key("tools"), names, |out, name| named(request, name, out));
-                allowed.end();
-                choice.end();
+                allowed.value("mode", mode);
+                push_list(allowed.key("tools"), names, |out, name| named(request, name, out));
+                allowed.close();
+                choice.close();
             } else {
                 losses.changed(Field::AllowedTools, "the others are not offered");
-                object.field("tool_choice", mode);
+                object.value("tool_choice", mode);
             }
         }
     }
@@ -206,9 +206,9 @@ fn named(request: &NeutralRequest<'_>, name: &str, out: &mut Vec<u8>) {
         _ => name,
     };
     let name = written_name(request, name);
-    let mut choice = ObjectWriter::begin(out);
-    choice.field("type", kind).object(kind).field("name", &*name).end();
-    choice.end();
+    let mut choice = ObjectWriter::open(out);
+    choice.value("type", kind).object(kind).value("name", &*name).close();
+    choice.close();
 }
 
 /// Returns whether arguments must follow the schema exactly: OpenAI refuses the wish where a schema is not of its strict

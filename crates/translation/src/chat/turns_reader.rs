@@ -36,7 +36,7 @@ struct TurnsReader<'b, 'l> {
     turns: Vec<Turn<'b>>,
     /// The ids of calls whose input is free text: their results look like any other.
     custom_calls: Vec<Cow<'b, str>>,
-    /// Whether the last turn holds results of tools, to which the next one belongs.
+    /// True where the last turn holds results of tools, to which the next one belongs.
     holds_results: bool,
     losses: &'l mut LossReport,
 }

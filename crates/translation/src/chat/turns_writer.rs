@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::iter::Peekable;
 use std::slice::Iter;
 
-use super::object::ObjectWriter;
 use super::parts_writer::{self, ContentWriting};
 use super::request_writer::is_own;
 use super::thought;
 use crate::conversion::{custom_tool, tool_id, tool_name};
 use crate::family::DialectFamily;
+use crate::json::writer::{ObjectWriter, push_list};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{CallKind, NeutralRequest, Part, PartBody, Thinking, ToolCall, ToolResult, Turn, TurnRole};
 
@@ -94,10 +94,10 @@ impl TurnsWriter<'_> {
             return;
         };
         self.begin();
-        let mut message = ObjectWriter::begin(self.out);
-        message.field("role", role).optional("name", turn.name.as_deref());
+        let mut message = ObjectWriter::open(self.out);
+        message.value("role", role).optional("name", turn.name.as_deref());
         message.key("content").extend_from_slice(&content);
-        message.end();
+        message.close();
     }
 
     /// Writes the turns between two of the model's: every result first, for they must follow their calls.
@@ -157,10 +157,10 @@ impl TurnsWriter<'_> {
         let writing = ContentWriting { is_own: self.is_own, texts_only: true };
         let content = parts_writer::content(&texts, writing, self.losses).unwrap_or_else(|| b"\"\"".to_vec());
         self.begin();
-        let mut message = ObjectWriter::begin(self.out);
-        message.field("role", "tool").field("tool_call_id", &*id);
+        let mut message = ObjectWriter::open(self.out);
+        message.value("role", "tool").value("tool_call_id", &*id);
         message.key("content").extend_from_slice(&content);
-        message.end();
+        message.close();
     }
 
     /// Takes the id that was made for the oldest call without a result, of this tool where its name is known.
@@ -190,8 +190,8 @@ impl TurnsWriter<'_> {
         }
         let ids: Vec<_> = sorted.calls.iter().map(|part| self.call_id(part)).collect();
         self.begin();
-        let mut message = ObjectWriter::begin(self.out);
-        message.field("role", "assistant").optional("name", name);
+        let mut message = ObjectWriter::open(self.out);
+        message.value("role", "assistant").optional("name", name);
         let nothing: &[u8] = if is_empty { b"\"\"" } else { b"null" };
         message.key("content").extend_from_slice(content.as_deref().unwrap_or(nothing));
         message.optional("refusal", sorted.refusal.as_deref());
@@ -204,9 +204,9 @@ impl TurnsWriter<'_> {
         if !sorted.calls.is_empty() {
             let is_own = self.is_own;
             let calls = sorted.calls.iter().zip(&ids);
-            super::object::list(message.key("tool_calls"), calls, |out, (part, id)| write_call(out, part, id, is_own));
+            push_list(message.key("tool_calls"), calls, |out, (part, id)| write_call(out, part, id, is_own));
         }
-        message.end();
+        message.close();
     }
 
     /// Sorts the parts of an assistant's message by their places in it.
@@ -258,11 +258,11 @@ impl TurnsWriter<'_> {
 
 fn write_call(out: &mut Vec<u8>, part: &Part<'_>, id: &str, is_own: bool) {
     let PartBody::ToolCall(call) = &part.body else { return };
-    let mut object = ObjectWriter::begin(out);
-    object.field("id", id);
+    let mut object = ObjectWriter::open(out);
+    object.value("id", id);
     if call.kind == CallKind::Custom && is_own {
-        object.field("type", "custom");
-        object.object("custom").field("name", &*call.name).field("input", &*call.arguments).end();
+        object.value("type", "custom");
+        object.object("custom").value("name", &*call.name).value("input", &*call.arguments).close();
     } else {
         let arguments = match (call.kind, &*call.arguments) {
             (CallKind::Custom, input) => Cow::Owned(custom_tool::wrap(input)),
@@ -270,11 +270,11 @@ fn write_call(out: &mut Vec<u8>, part: &Part<'_>, id: &str, is_own: bool) {
             (CallKind::Function, arguments) => Cow::Borrowed(arguments),
         };
         let name = if is_own { Cow::Borrowed(&*call.name) } else { tool_name::written(&call.name) };
-        object.field("type", "function");
-        object.object("function").field("name", &*name).field("arguments", &*arguments).end();
+        object.value("type", "function");
+        object.object("function").value("name", &*name).value("arguments", &*arguments).close();
     }
     if let Some(seal) = part.sealed.as_ref().filter(|seal| seal.maker == DialectFamily::Chat) {
         thought::write_signature(&mut object, seal);
     }
-    object.end();
+    object.close();
 }

@@ -1,7 +1,7 @@
 //! Token counts in the form of chat completions: the prompt includes what came from the cache, the answer its thoughts.
 
-use super::object::ObjectWriter;
 use crate::json::Fields;
+use crate::json::writer::ObjectWriter;
 use crate::neutral::NeutralUsage;
 
 /// Reads the counts.
@@ -43,18 +43,18 @@ fn with_remainder(counts: NeutralUsage, total: u64) -> NeutralUsage {
 
 /// Writes the counts.
 pub(super) fn write(usage: &NeutralUsage, out: &mut Vec<u8>) {
-    let mut object = ObjectWriter::begin(out);
-    object.field("prompt_tokens", &usage.input).field("completion_tokens", &usage.output);
-    object.field("total_tokens", &usage.input.saturating_add(usage.output));
+    let mut object = ObjectWriter::open(out);
+    object.value("prompt_tokens", &usage.input).value("completion_tokens", &usage.output);
+    object.value("total_tokens", &usage.input.saturating_add(usage.output));
     if usage.cache_read.is_some() || usage.cache_write.is_some() {
         let mut details = object.object("prompt_tokens_details");
-        details.field("cached_tokens", &usage.cache_read.unwrap_or_default());
-        details.optional("cache_write_tokens", usage.cache_write.as_ref()).end();
+        details.value("cached_tokens", &usage.cache_read.unwrap_or_default());
+        details.optional("cache_write_tokens", usage.cache_write.as_ref()).close();
     }
     if let Some(thinking) = usage.thinking {
-        object.object("completion_tokens_details").field("reasoning_tokens", &thinking).end();
+        object.object("completion_tokens_details").value("reasoning_tokens", &thinking).close();
     }
-    object.end();
+    object.close();
 }
 
 #[cfg(test)]

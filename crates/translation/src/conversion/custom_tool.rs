@@ -34,11 +34,11 @@ pub fn unwrap(arguments: &str) -> Cow<'_, str> {
 #[derive(Debug, Default)]
 pub struct InputUnwrapping {
     place: InputPlace,
-    /// What has come before the text began, or of an escape that is not whole.
+    /// The bytes before the text, or of an escape that is not whole.
     pending: String,
 }
 
-/// How far the arguments have come.
+/// The progress of the arguments.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum InputPlace {
     /// Before the text.
@@ -139,7 +139,7 @@ fn is_high_surrogate(escape: &str) -> bool {
 enum HeadFault {
     /// More has to come.
     Short,
-    /// They have another form.
+    /// The arguments have another form.
     Other,
 }
 

@@ -163,7 +163,7 @@ fn write_schema(schema: &RawValue, depth: usize, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
-/// Where a value of a schema is.
+/// The place of a value in a schema.
 struct SchemaPlace<'p> {
     keyword: &'p str,
     nullable: bool,

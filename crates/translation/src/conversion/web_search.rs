@@ -8,11 +8,11 @@ use crate::loss::{Field, Loss, LossKind, LossReport};
 /// The rules of a search.
 #[derive(Default)]
 pub(crate) struct SearchRules<'b> {
-    /// How much of what is found the model sees.
+    /// The amount of what is found that the model sees.
     pub(crate) context_size: Option<&'b RawValue>,
     /// The domains that count, and no others.
     pub(crate) allowed_domains: Option<&'b RawValue>,
-    /// Where the user is: city, region, country, timezone.
+    /// The place of the user: city, region, country, timezone.
     pub(crate) location: Option<Fields<'b>>,
     /// The names of rules that one vendor alone has.
     others: Vec<String>,
@@ -26,6 +26,7 @@ impl<'b> SearchRules<'b> {
         for (name, raw) in fields.iter().filter(|(_, raw)| !json::is_null(raw)) {
             match name {
                 "type" | "name" | "cache_control" => {}
+                "external_web_access" if raw.get() == "true" => {} // every vendor searches the live web
                 "search_context_size" => rules.context_size = Some(raw),
                 "allowed_domains" => rules.allowed_domains = Some(raw),
                 "filters" => rules.filters(raw),
@@ -82,5 +83,18 @@ mod tests {
         let said: Vec<_> = losses.losses().iter().filter_map(|loss| loss.detail.as_deref()).collect();
         assert_eq!(said, ["web_search.search_context_size", "web_search.max_uses", "web_search.filters.blocked"]);
         assert_eq!(rules.location.and_then(|place| place.text("country")).as_deref(), Some("FR"));
+    }
+
+    #[test]
+    fn a_search_of_the_live_web_loses_nothing_and_one_that_must_not_be_live_does() {
+        let lost = |access: &str| {
+            let definition = format!(r#"{{"type":"web_search","external_web_access":{access}}}"#);
+            let mut losses = LossReport::default();
+            SearchRules::of(serde_json::from_str(&definition).expect("it is JSON")).note_lost(&[], &mut losses);
+            losses.grave().and_then(|loss| loss.detail.clone())
+        };
+
+        assert_eq!(lost("true"), None);
+        assert_eq!(lost("false").as_deref(), Some("web_search.external_web_access"));
     }
 }

@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 
-use super::members::JsonMembers;
 use super::part_writer::arguments;
 use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
+use crate::json::writer::ObjectWriter;
 use crate::neutral::{CallKind, Stop, StopReason, ToolCall};
 
 /// Writes a text.
 pub(super) fn text(text: &str, signature: Option<&str>, out: &mut Vec<u8>) {
-    let mut members = JsonMembers::open(out);
+    let mut members = ObjectWriter::open(out);
     members.text("text", text);
     if let Some(signature) = signature {
         members.text("thoughtSignature", signature);
@@ -20,7 +20,7 @@ pub(super) fn text(text: &str, signature: Option<&str>, out: &mut Vec<u8>) {
 
 /// Writes a thought.
 pub(super) fn thought(text: &str, signature: Option<&str>, out: &mut Vec<u8>) {
-    let mut members = JsonMembers::open(out);
+    let mut members = ObjectWriter::open(out);
     members.text("text", text);
     members.raw("thought", "true");
     if let Some(signature) = signature {
@@ -38,15 +38,15 @@ pub(super) fn call(call: &ToolCall<'_>, signature: Option<&str>, out: &mut Vec<u
             None => return false,
         },
     };
-    let mut members = JsonMembers::open(out);
-    members.object("functionCall", |members| {
+    let mut members = ObjectWriter::open(out);
+    members.within("functionCall", |members| {
         if !call.id.is_empty() {
             members.text("id", &call.id);
         }
         members.text("name", &call.name);
         match object {
             Some(object) => members.raw("args", object),
-            None => members.object("args", |members| members.text("input", &call.arguments)),
+            None => members.within("args", |members| members.text("input", &call.arguments)),
         }
     });
     if let Some(signature) = signature {

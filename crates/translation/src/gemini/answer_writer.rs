@@ -2,16 +2,17 @@
 
 use std::borrow::Cow;
 
-use super::members::{JsonElements, JsonMembers};
+use super::thought::NO_SIGNATURE;
 use super::{answer_parts, citations, finish, logprobs, part_writer, thought, usage};
+use crate::json::writer::{ListWriter, ObjectWriter};
 use crate::neutral::{NeutralAnswer, NeutralChoice, Part, PartBody, Stop, StopReason};
 use crate::translation::AnswerDetails;
 
 /// Writes a whole answer.
 pub(super) fn write(answer: &NeutralAnswer<'_>, details: &AnswerDetails<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
-    let mut members = JsonMembers::open(&mut out);
-    let mut candidates = JsonElements::open(members.key("candidates"));
+    let mut members = ObjectWriter::open(&mut out);
+    let mut candidates = ListWriter::open(members.key("candidates"));
     for (index, choice) in answer.choices.iter().enumerate() {
         candidate(choice, index, candidates.next());
     }
@@ -29,9 +30,9 @@ pub(super) fn write(answer: &NeutralAnswer<'_>, details: &AnswerDetails<'_>) -> 
 
 fn candidate(choice: &NeutralChoice<'_>, index: usize, out: &mut Vec<u8>) {
     let mut writer = CandidateWriter::default();
-    let mut members = JsonMembers::open(out);
-    members.object("content", |members| {
-        let mut parts = JsonElements::open(members.key("parts"));
+    let mut members = ObjectWriter::open(out);
+    members.within("content", |members| {
+        let mut parts = ListWriter::open(members.key("parts"));
         for part in &choice.parts {
             writer.part(part, &mut parts);
         }
@@ -59,7 +60,7 @@ fn candidate(choice: &NeutralChoice<'_>, index: usize, out: &mut Vec<u8>) {
 }
 
 /// Writes a stop as members of a candidate.
-pub(super) fn write_stop(stop: &Stop<'_>, members: &mut JsonMembers<'_>) {
+pub(super) fn write_stop(stop: &Stop<'_>, members: &mut ObjectWriter<'_>) {
     let (reason, message) = finish::write(stop);
     members.text("finishReason", reason);
     if let Some(message) = message {
@@ -72,12 +73,14 @@ pub(super) fn write_stop(stop: &Stop<'_>, members: &mut JsonMembers<'_>) {
 struct CandidateWriter<'p> {
     /// The seal of the last thought, which clients that drop thoughts keep with the call after it.
     thought_seal: Option<Cow<'p, str>>,
+    /// True once a call was written: Google's models sign the first of an answer.
+    has_call: bool,
     has_refusal: bool,
     malformed: Option<&'p str>,
 }
 
 impl<'p> CandidateWriter<'p> {
-    fn part(&mut self, part: &'p Part<'_>, parts: &mut JsonElements<'_>) {
+    fn part(&mut self, part: &'p Part<'_>, parts: &mut ListWriter<'_>) {
         let own = part.sealed.as_ref().map(answer_parts::signature);
         match &part.body {
             PartBody::Text { text, .. } => answer_parts::text(text, own.as_deref(), parts.next()),
@@ -92,6 +95,8 @@ impl<'p> CandidateWriter<'p> {
             }
             PartBody::ToolCall(call) => {
                 let seal = own.or_else(|| self.thought_seal.take());
+                let seal = seal.or_else(|| (!self.has_call).then_some(Cow::Borrowed(NO_SIGNATURE)));
+                self.has_call = true;
                 let mut written = Vec::new();
                 if answer_parts::call(call, seal.as_deref(), &mut written) {
                     parts.next().extend_from_slice(&written);
@@ -117,11 +122,11 @@ impl<'p> CandidateWriter<'p> {
 }
 
 /// Writes a part that only Google's API knows; nothing for one of another's.
-fn native(kind: &str, raw: &str, signature: Option<&str>, parts: &mut JsonElements<'_>) {
+fn native(kind: &str, raw: &str, signature: Option<&str>, parts: &mut ListWriter<'_>) {
     if !part_writer::is_own_native(kind) {
         return;
     }
-    let mut members = JsonMembers::open(parts.next());
+    let mut members = ObjectWriter::open(parts.next());
     members.raw(kind, raw);
     if let Some(signature) = signature {
         members.text("thoughtSignature", signature);
@@ -129,9 +134,9 @@ fn native(kind: &str, raw: &str, signature: Option<&str>, parts: &mut JsonElemen
     members.close();
 }
 
-fn medium(body: &PartBody<'_>, parts: &mut JsonElements<'_>) {
+fn medium(body: &PartBody<'_>, parts: &mut ListWriter<'_>) {
     if let Some(source) = part_writer::source_of(body) {
-        let mut members = JsonMembers::open(parts.next());
+        let mut members = ObjectWriter::open(parts.next());
         part_writer::write_source(source, &mut members);
         members.close();
     }

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::members::{JsonElements, JsonMembers};
+use crate::json::writer::{ListWriter, ObjectWriter};
 use crate::json::{self, Fields};
 
 /// Writes citations as members of a candidate; nothing where they name no source.
-pub(super) fn write(raw: &RawValue, candidate: &mut JsonMembers<'_>) {
+pub(super) fn write(raw: &RawValue, candidate: &mut ObjectWriter<'_>) {
     if let Some(fields) = Fields::of(raw) {
         let is_grounding = fields.iter().any(|(name, _)| name.starts_with("grounding") || name == "webSearchQueries");
         if is_grounding {
@@ -25,8 +25,8 @@ pub(super) fn write(raw: &RawValue, candidate: &mut JsonMembers<'_>) {
     if sources.is_empty() {
         return;
     }
-    candidate.object("citationMetadata", |members| {
-        let mut elements = JsonElements::open(members.key("citations"));
+    candidate.within("citationMetadata", |members| {
+        let mut elements = ListWriter::open(members.key("citations"));
         for source in sources {
             source.write(elements.next());
         }
@@ -44,7 +44,7 @@ struct CitedSource<'b> {
 
 impl CitedSource<'_> {
     fn write(&self, out: &mut Vec<u8>) {
-        let mut members = JsonMembers::open(out);
+        let mut members = ObjectWriter::open(out);
         if let Some(start) = self.start {
             members.number("startIndex", start);
         }

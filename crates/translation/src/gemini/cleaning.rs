@@ -6,16 +6,16 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use super::generation::ModelGeneration;
-use super::members::JsonMembers;
 use super::splices::BodySplices;
-use super::thought::NO_SIGNATURE;
+use super::thought::{NO_SIGNATURE, is_no_signature};
 use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
+use crate::json::writer::ObjectWriter;
 use crate::json::{self, Fields};
 use crate::loss::{Field, LossReport};
 use crate::refusal::TranslationRefusal;
 
-/// What is left of a part.
+/// The rest of a part after the cleaning.
 enum CleanPart {
     AsIs,
     Changed(Vec<u8>),
@@ -37,7 +37,7 @@ pub(super) fn clean(
     Ok(splices.apply().into_owned())
 }
 
-/// What is filled by the cleaning.
+/// The results of the cleaning.
 struct ContentCleaning<'c, 'b> {
     splices: &'c mut BodySplices<'b>,
     losses: &'c mut LossReport,
@@ -78,10 +78,13 @@ fn clean_parts(parts: &[&RawValue], generation: ModelGeneration) -> Option<Vec<u
     let mut has_call = false;
     for part in parts {
         let Some(fields) = Fields::of(part) else { continue };
-        let instead = (!has_call && generation.is_current()).then_some(NO_SIGNATURE);
+        let signing = CallSigning {
+            instead: (!has_call && generation.is_current()).then_some(NO_SIGNATURE),
+            is_checked: generation.is_current(),
+        };
         let is_call = fields.either(["functionCall", "function_call"]).is_some();
         has_call |= is_call;
-        let written = match clean_part(&fields, instead) {
+        let written = match clean_part(&fields, signing) {
             CleanPart::AsIs => Cow::Borrowed(part.get().as_bytes()),
             CleanPart::Changed(written) => {
                 is_changed = true;
@@ -101,11 +104,21 @@ fn clean_parts(parts: &[&RawValue], generation: ModelGeneration) -> Option<Vec<u
     is_changed.then_some(out)
 }
 
-/// Returns a part without another vendor's seal; a call has the signature `instead` then.
-fn clean_part(fields: &Fields<'_>, instead: Option<&str>) -> CleanPart {
+/// The signatures of calls that a model checks.
+#[derive(Clone, Copy)]
+struct CallSigning {
+    /// The signature of a call whose own is taken out.
+    instead: Option<&'static str>,
+    /// True where the model checks signatures: one that says that nobody has signed is for no other.
+    is_checked: bool,
+}
+
+/// Returns a part without another vendor's seal.
+fn clean_part(fields: &Fields<'_>, signing: CallSigning) -> CleanPart {
     let signature = fields.either(["thoughtSignature", "thought_signature"]).and_then(json::text);
-    let sealed = signature.map(|signature| VendorSeal::of_field(DialectFamily::Gemini, signature));
-    if sealed.is_none_or(|sealed| sealed.maker == DialectFamily::Gemini) {
+    let Some(signature) = signature else { return CleanPart::AsIs };
+    let is_needless = !signing.is_checked && is_no_signature(&signature);
+    if !is_needless && VendorSeal::of_field(DialectFamily::Gemini, signature).maker == DialectFamily::Gemini {
         return CleanPart::AsIs;
     }
     let is_call = fields.either(["functionCall", "function_call"]).is_some();
@@ -114,13 +127,13 @@ fn clean_part(fields: &Fields<'_>, instead: Option<&str>) -> CleanPart {
         return CleanPart::Gone;
     }
     let mut out = Vec::new();
-    let mut members = JsonMembers::open(&mut out);
+    let mut members = ObjectWriter::open(&mut out);
     for (name, raw) in fields.iter() {
         if !matches!(name, "thoughtSignature" | "thought_signature") {
             members.raw(name, raw.get());
         }
     }
-    if let Some(signature) = instead.filter(|_| is_call) {
+    if let Some(signature) = signing.instead.filter(|_| is_call) {
         members.text("thoughtSignature", signature);
     }
     members.close();

@@ -1,9 +1,9 @@
 //! `generationConfig` of a request: sampling, limits, thinking, and the form of the answer.
 
 use super::generation::ModelGeneration;
-use super::members::{JsonMembers, push_texts};
 use crate::conversion::effort;
 use crate::conversion::schema::not_followed_by_google;
+use crate::json::writer::{ObjectWriter, push_texts};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{Effort, NeutralRequest, OutputFormat, Reasoning, ReasoningMode, Sampling, ThoughtForm, ToolKind};
 
@@ -23,13 +23,16 @@ struct ThinkingAmount {
 pub(super) fn write(
     request: &NeutralRequest<'_>,
     generation: ModelGeneration,
-    members: &mut JsonMembers<'_>,
+    members: &mut ObjectWriter<'_>,
     losses: &mut LossReport,
 ) {
+    if generation.is_current() && request.wants_adaptive_thinking() {
+        losses.changed(Field::Reasoning, "adaptive: the model's usual level");
+    }
     let thinking = request.reasoning.map(|reasoning| thinking(reasoning, generation, losses)).unwrap_or_default();
     let limit = limit(request, thinking, losses);
     let mut config = Vec::new();
-    let mut fields = JsonMembers::open(&mut config);
+    let mut fields = ObjectWriter::open(&mut config);
     if let Some(limit) = limit {
         fields.number("maxOutputTokens", limit);
     }
@@ -38,7 +41,7 @@ pub(super) fn write(
         format(output, request, generation, &mut ConfigWriting { fields: &mut fields, losses });
     }
     if thinking != ThinkingAmount::default() {
-        fields.object("thinkingConfig", |fields| {
+        fields.within("thinkingConfig", |fields| {
             if let Some(budget) = thinking.budget {
                 fields.number("thinkingBudget", budget);
             }
@@ -56,9 +59,9 @@ pub(super) fn write(
     }
 }
 
-/// What is filled by the writing of a field.
+/// The results of writing a field.
 struct ConfigWriting<'w, 'o> {
-    fields: &'w mut JsonMembers<'o>,
+    fields: &'w mut ObjectWriter<'o>,
     losses: &'w mut LossReport,
 }
 
@@ -78,7 +81,7 @@ fn limit(request: &NeutralRequest<'_>, thinking: ThinkingAmount, losses: &mut Lo
     Some(raised)
 }
 
-fn sampling(sampling: &Sampling<'_>, fields: &mut JsonMembers<'_>, losses: &mut LossReport) {
+fn sampling(sampling: &Sampling<'_>, fields: &mut ObjectWriter<'_>, losses: &mut LossReport) {
     let numbers = [
         ("temperature", sampling.temperature),
         ("topP", sampling.top_p),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::members::{JsonElements, JsonMembers};
+use crate::json::writer::{ListWriter, ObjectWriter};
 use crate::json::{self, Fields};
 use crate::neutral::{ErrorKind, NeutralError};
 
@@ -106,26 +106,26 @@ const fn name_of_kind(kind: ErrorKind) -> &'static str {
 /// Writes an error.
 pub(super) fn write(error: &NeutralError<'_>, status: u16) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
-    let mut members = JsonMembers::open(&mut out);
-    members.object("error", |members| {
+    let mut members = ObjectWriter::open(&mut out);
+    members.within("error", |members| {
         members.number("code", status);
         members.text("message", &error.message);
         members.text("status", name_of_kind(error.kind));
         if error.code.is_none() && error.param.is_none() {
             return;
         }
-        let mut details = JsonElements::open(members.key("details"));
+        let mut details = ListWriter::open(members.key("details"));
         if let Some(code) = &error.code {
-            let mut detail = JsonMembers::open(details.next());
+            let mut detail = ObjectWriter::open(details.next());
             detail.text("@type", "type.googleapis.com/google.rpc.ErrorInfo");
             detail.text("reason", code);
             detail.close();
         }
         if let Some(param) = &error.param {
-            let mut detail = JsonMembers::open(details.next());
+            let mut detail = ObjectWriter::open(details.next());
             detail.text("@type", "type.googleapis.com/google.rpc.BadRequest");
-            let mut violations = JsonElements::open(detail.key("fieldViolations"));
-            let mut violation = JsonMembers::open(violations.next());
+            let mut violations = ListWriter::open(detail.key("fieldViolations"));
+            let mut violation = ObjectWriter::open(violations.next());
             violation.text("field", param);
             violation.text("description", &error.message);
             violation.close();

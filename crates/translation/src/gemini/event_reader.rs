@@ -47,7 +47,7 @@ enum StreamProgress {
     Over,
 }
 
-/// What takes the events.
+/// The taker of the events.
 type EventSink<'f> = dyn FnMut(StreamEvent<'_>) + 'f;
 
 impl EventReader for GeminiEventReader {

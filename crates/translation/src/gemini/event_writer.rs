@@ -5,9 +5,10 @@
 
 use std::borrow::Cow;
 
-use super::members::{JsonElements, JsonMembers};
+use super::thought::NO_SIGNATURE;
 use super::{answer_parts, answer_writer, citations, error, logprobs, thought, usage};
 use crate::events::LONGEST_EVENT;
+use crate::json::writer::{ListWriter, ObjectWriter};
 use crate::neutral::{NeutralError, NeutralUsage, PartDelta, PartKind, Stop, StopReason, StreamEvent, ToolCall};
 use crate::translation::{AnswerDetails, EventWriter};
 
@@ -44,6 +45,8 @@ pub(super) struct GeminiEventWriter {
     open: Vec<UnfinishedPart>,
     /// Seals of thoughts by their answers, which clients that drop thoughts keep with the call after them.
     thought_seals: Vec<(u64, String)>,
+    /// The answers that have a call: Google's models sign the first of each.
+    called: Vec<u64>,
     refused: Vec<u64>,
     stops: Vec<(u64, Stop<'static>)>,
     usage: Option<NeutralUsage>,
@@ -59,6 +62,7 @@ impl GeminiEventWriter {
             unique: details.unique.to_owned(),
             open: Vec::new(),
             thought_seals: Vec::new(),
+            called: Vec::new(),
             refused: Vec::new(),
             stops: Vec::new(),
             usage: None,
@@ -70,7 +74,7 @@ impl GeminiEventWriter {
     /// Makes the end of each chunk.
     fn name(&mut self, id: Option<&str>, model: Option<&str>) {
         let mut tail = Vec::new();
-        let mut members = JsonMembers::open(&mut tail);
+        let mut members = ObjectWriter::open(&mut tail);
         if let Some(model) = model {
             members.text("modelVersion", model);
         }
@@ -122,7 +126,7 @@ impl GeminiEventWriter {
             PartKind::Native { kind, raw } => {
                 if super::part_writer::is_own_native(kind) {
                     self.chunk(choice, out, |out| {
-                        let mut members = JsonMembers::open(out);
+                        let mut members = ObjectWriter::open(out);
                         members.raw(kind, raw.get());
                         members.close();
                     });
@@ -177,8 +181,14 @@ impl GeminiEventWriter {
         let UnfinishedKind::Call { call, signature } = kind else { return };
         let thought = self.thought_seals.iter().position(|(other, _)| *other == choice);
         let thought = thought.map(|at| self.thought_seals.remove(at).1);
+        let signature = signature.or(thought);
+        let is_first = !self.called.contains(&choice);
+        if is_first {
+            self.called.push(choice);
+        }
+        let signature = signature.as_deref().or_else(|| is_first.then_some(NO_SIGNATURE));
         let mut written = Vec::with_capacity(call.arguments.len() + 128);
-        if answer_parts::call(&call, signature.or(thought).as_deref(), &mut written) {
+        if answer_parts::call(&call, signature, &mut written) {
             self.chunk(choice, out, |out| out.extend_from_slice(&written));
         } else {
             self.stops.push((choice, answer_parts::malformed_call(&call.name)));
@@ -200,15 +210,15 @@ impl GeminiEventWriter {
             self.end_part(part, out);
         }
         self.begin_chunk(out);
-        let mut members = JsonMembers::open(out);
-        let mut candidates = JsonElements::open(members.key("candidates"));
+        let mut members = ObjectWriter::open(out);
+        let mut candidates = ListWriter::open(members.key("candidates"));
         let stops = std::mem::take(&mut self.stops);
         for (place, (choice, stop)) in stops.iter().enumerate() {
             // Of several reasons of an answer the first counts: a call that is none was found before.
             if stops[..place].iter().any(|(other, _)| other == choice) {
                 continue;
             }
-            let mut candidate = JsonMembers::open(candidates.next());
+            let mut candidate = ObjectWriter::open(candidates.next());
             empty_content(&mut candidate);
             answer_writer::write_stop(stop, &mut candidate);
             candidate.number("index", *choice);
@@ -246,11 +256,11 @@ impl GeminiEventWriter {
     }
 
     /// Writes a chunk whose part is empty, with more members of its candidate.
-    fn noted(&mut self, choice: u64, out: &mut Vec<u8>, write: impl FnOnce(&mut JsonMembers<'_>)) {
+    fn noted(&mut self, choice: u64, out: &mut Vec<u8>, write: impl FnOnce(&mut ObjectWriter<'_>)) {
         self.begin_chunk(out);
-        let mut members = JsonMembers::open(out);
-        let mut candidates = JsonElements::open(members.key("candidates"));
-        let mut candidate = JsonMembers::open(candidates.next());
+        let mut members = ObjectWriter::open(out);
+        let mut candidates = ListWriter::open(members.key("candidates"));
+        let mut candidate = ObjectWriter::open(candidates.next());
         empty_content(&mut candidate);
         candidate.number("index", choice);
         write(&mut candidate);
@@ -287,7 +297,7 @@ impl GeminiEventWriter {
     }
 }
 
-fn empty_content(candidate: &mut JsonMembers<'_>) {
+fn empty_content(candidate: &mut ObjectWriter<'_>) {
     candidate.raw("content", r#"{"parts":[{"text":""}],"role":"model"}"#);
 }
 

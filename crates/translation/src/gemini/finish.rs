@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::neutral::{Stop, StopReason};
 
-/// What Google's reasons mean.
+/// The meanings of Google's reasons.
 const REASONS: [(&str, StopReason); 24] = [
     ("STOP", StopReason::EndTurn),
     ("MAX_TOKENS", StopReason::MaxTokens),

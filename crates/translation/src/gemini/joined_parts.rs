@@ -7,16 +7,16 @@ use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::neutral::{Part, PartBody, Thinking};
 
-/// How far back a seal is looked for that comes with a call as well: to its thought, over the text between.
+/// The distance over which a seal is looked for that comes with a call as well: to its thought, over the text between.
 const NEAR: usize = 4;
 
 /// A part of text.
 pub(super) struct TextPiece<'b> {
     /// The text.
     pub(super) text: Cow<'b, str>,
-    /// Whether it is a thought.
+    /// True for a thought.
     pub(super) is_thought: bool,
-    /// What its vendor sealed it with.
+    /// The vendor's seal.
     pub(super) sealed: Option<VendorSeal<'b>>,
 }
 
@@ -33,15 +33,29 @@ pub(super) fn push_text<'b>(piece: TextPiece<'b>, parts: &mut Vec<Part<'b>>) {
     }
 }
 
-/// Pushes a part with its seal. One of another vendor's seals a thought, which stands before it.
+/// Pushes a part with its seal. One of another vendor's seals a thought, which stands before it: before the text that
+/// leads to a call too, as vendors think first, and Anthropic's takes a turn only so.
 pub(super) fn push_signed<'b>(mut part: Part<'b>, sealed: Option<VendorSeal<'b>>, parts: &mut Vec<Part<'b>>) {
     match sealed {
         Some(sealed) if sealed.maker != DialectFamily::Gemini => {
-            push_thought(thought::restored(Cow::Borrowed(""), Some(sealed)), parts);
+            let thinking = thought::restored(Cow::Borrowed(""), Some(sealed));
+            match texts_before(&part, parts).filter(|_| !is_sealed_near(parts, &thinking)) {
+                Some(start) => parts.insert(start, Part::new(PartBody::Thinking(thinking))),
+                None => push_thought(thinking, parts),
+            }
         }
         sealed => part.sealed = sealed,
     }
     parts.push(part);
+}
+
+/// Returns where the texts begin that lead to a call; `None` where there are none, or a thought stands before them.
+fn texts_before(call: &Part<'_>, parts: &[Part<'_>]) -> Option<usize> {
+    let is_text = |part: &&Part<'_>| matches!(part.body, PartBody::Text { .. });
+    let start = parts.len() - parts.iter().rev().take_while(is_text).count();
+    let is_after_thought = start > 0 && matches!(parts[start - 1].body, PartBody::Thinking(_));
+    let is_call = matches!(call.body, PartBody::ToolCall(_));
+    (is_call && start < parts.len() && !is_after_thought).then_some(start)
 }
 
 /// Pushes a thought. One without text seals the thought before it, where nothing does; a seal that is there already is
@@ -51,7 +65,7 @@ fn push_thought<'b>(thinking: Thinking<'b>, parts: &mut Vec<Part<'b>>) {
         parts.push(Part::new(PartBody::Thinking(thinking)));
         return;
     }
-    if parts.iter().rev().take(NEAR).any(|part| is_sealed_as(part, &thinking)) {
+    if is_sealed_near(parts, &thinking) {
         return;
     }
     match parts.last_mut().map(|part| &mut part.body) {
@@ -62,8 +76,10 @@ fn push_thought<'b>(thinking: Thinking<'b>, parts: &mut Vec<Part<'b>>) {
     }
 }
 
-fn is_sealed_as(part: &Part<'_>, thinking: &Thinking<'_>) -> bool {
-    matches!(&part.body, PartBody::Thinking(other) if other.sealed == thinking.sealed)
+/// Tells whether one of the last parts is a thought with the same seal.
+fn is_sealed_near(parts: &[Part<'_>], thinking: &Thinking<'_>) -> bool {
+    let is_same = |part: &Part<'_>| matches!(&part.body, PartBody::Thinking(other) if other.sealed == thinking.sealed);
+    parts.iter().rev().take(NEAR).any(is_same)
 }
 
 /// Appends the parts of the next content of one turn: a text and a thought that go on are one with what came before.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::members::{JsonElements, JsonMembers};
+use crate::json::writer::{ListWriter, ObjectWriter};
 
 /// The probabilities as Google writes them.
 #[derive(Deserialize, Default)]
@@ -53,14 +53,14 @@ struct OpenAiToken<'b> {
 pub(super) fn to_open(raw: &RawValue) -> Option<Vec<u8>> {
     let form: GoogleLogprobs<'_> = serde_json::from_str(raw.get()).ok()?;
     let mut out = Vec::new();
-    let mut members = JsonMembers::open(&mut out);
-    let mut tokens = JsonElements::open(members.key("content"));
+    let mut members = ObjectWriter::open(&mut out);
+    let mut tokens = ListWriter::open(members.key("content"));
     for (index, chosen) in form.chosen_candidates.iter().enumerate() {
-        let mut token = JsonMembers::open(tokens.next());
+        let mut token = ObjectWriter::open(tokens.next());
         open_token(chosen, &mut token);
-        let mut top = JsonElements::open(token.key("top_logprobs"));
+        let mut top = ListWriter::open(token.key("top_logprobs"));
         for other in form.top_candidates.get(index).map(|top| &*top.candidates).unwrap_or_default() {
-            let mut alternative = JsonMembers::open(top.next());
+            let mut alternative = ObjectWriter::open(top.next());
             open_token(other, &mut alternative);
             alternative.close();
         }
@@ -73,10 +73,10 @@ pub(super) fn to_open(raw: &RawValue) -> Option<Vec<u8>> {
     Some(out)
 }
 
-fn open_token(token: &GoogleToken<'_>, members: &mut JsonMembers<'_>) {
+fn open_token(token: &GoogleToken<'_>, members: &mut ObjectWriter<'_>) {
     members.text("token", &token.token);
     members.float("logprob", token.log_probability);
-    let mut bytes = JsonElements::open(members.key("bytes"));
+    let mut bytes = ListWriter::open(members.key("bytes"));
     for byte in token.token.bytes() {
         bytes.next().extend_from_slice(byte.to_string().as_bytes());
     }
@@ -84,15 +84,15 @@ fn open_token(token: &GoogleToken<'_>, members: &mut JsonMembers<'_>) {
 }
 
 /// Writes OpenAI's probabilities in Google's form; nothing where they are in no form that is known.
-pub(super) fn write_google(raw: &RawValue, members: &mut JsonMembers<'_>) {
+pub(super) fn write_google(raw: &RawValue, members: &mut ObjectWriter<'_>) {
     let tokens = if raw.get().starts_with('[') {
         serde_json::from_str::<Vec<OpenAiToken<'_>>>(raw.get()).ok()
     } else {
         serde_json::from_str::<OpenAiLogprobs<'_>>(raw.get()).ok().and_then(|form| form.content.or(form.refusal))
     };
     let Some(tokens) = tokens else { return };
-    members.object("logprobsResult", |members| {
-        let mut chosen = JsonElements::open(members.key("chosenCandidates"));
+    members.within("logprobsResult", |members| {
+        let mut chosen = ListWriter::open(members.key("chosenCandidates"));
         for token in &tokens {
             google_token(token, chosen.next());
         }
@@ -100,10 +100,10 @@ pub(super) fn write_google(raw: &RawValue, members: &mut JsonMembers<'_>) {
         if tokens.iter().all(|token| token.top_logprobs.as_ref().is_none_or(Vec::is_empty)) {
             return;
         }
-        let mut top = JsonElements::open(members.key("topCandidates"));
+        let mut top = ListWriter::open(members.key("topCandidates"));
         for token in &tokens {
-            let mut place = JsonMembers::open(top.next());
-            let mut alternatives = JsonElements::open(place.key("candidates"));
+            let mut place = ObjectWriter::open(top.next());
+            let mut alternatives = ListWriter::open(place.key("candidates"));
             for alternative in token.top_logprobs.as_deref().unwrap_or_default() {
                 google_token(alternative, alternatives.next());
             }
@@ -115,7 +115,7 @@ pub(super) fn write_google(raw: &RawValue, members: &mut JsonMembers<'_>) {
 }
 
 fn google_token(token: &OpenAiToken<'_>, out: &mut Vec<u8>) {
-    let mut members = JsonMembers::open(out);
+    let mut members = ObjectWriter::open(out);
     members.text("token", &token.token);
     members.float("logProbability", token.logprob);
     members.close();
@@ -138,7 +138,7 @@ mod tests {
         );
         let open: &RawValue = serde_json::from_slice(&open).expect("JSON");
         let mut back = Vec::new();
-        let mut members = JsonMembers::open(&mut back);
+        let mut members = ObjectWriter::open(&mut back);
         write_google(open, &mut members);
         members.close();
         assert_eq!(String::from_utf8_lossy(&back), google);

@@ -40,7 +40,7 @@ impl fmt::Display for ContentPlace {
     }
 }
 
-/// What a part holds beside its marks.
+/// The content of a part beside its marks.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum PartContent {
     /// Bytes in the body.
@@ -49,9 +49,9 @@ pub(super) enum PartContent {
     FileData,
     /// A call.
     FunctionCall,
-    /// What a call gave.
+    /// The result of a call.
     FunctionResponse,
-    /// What only Google's API knows, by its name.
+    /// A part that only Google's API knows, by its name.
     Native(&'static str),
 }
 

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use super::generation::ModelGeneration;
-use super::members::{JsonElements, JsonMembers};
 use super::result_writer;
 use super::thought::NO_SIGNATURE;
 use super::turn_writer::{CallNames, sent_id};
@@ -11,6 +10,7 @@ use super::{function_name, media};
 use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::json::Fields;
+use crate::json::writer::{ListWriter, ObjectWriter};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{CallKind, Document, Image, MediaSource, Part, PartBody, Thinking, ToolCall};
 
@@ -21,7 +21,7 @@ pub(super) struct ContentPartWriter<'r, 'l> {
     pub(super) losses: &'l mut LossReport,
     /// A signature that came in a thought of its own: it is the next part's.
     held: Option<String>,
-    /// Whether this content has a call already.
+    /// True once this content has a call.
     has_call: bool,
 }
 
@@ -31,7 +31,7 @@ impl<'r, 'l> ContentPartWriter<'r, 'l> {
     }
 
     /// Writes a part; nothing where it cannot be said.
-    pub(super) fn part(&mut self, part: &Part<'_>, elements: &mut JsonElements<'_>) {
+    pub(super) fn part(&mut self, part: &Part<'_>, elements: &mut ListWriter<'_>) {
         let signature = part.sealed.as_ref().and_then(|sealed| self.own(sealed));
         match &part.body {
             PartBody::Text { text, citations } => {
@@ -53,9 +53,9 @@ impl<'r, 'l> ContentPartWriter<'r, 'l> {
     }
 
     /// Ends a content: a signature that no part came for stands alone, as Google's own answers end.
-    pub(super) fn finish_content(&mut self, elements: &mut JsonElements<'_>) {
+    pub(super) fn finish_content(&mut self, elements: &mut ListWriter<'_>) {
         if let Some(signature) = self.held.take() {
-            let mut members = JsonMembers::open(elements.next());
+            let mut members = ObjectWriter::open(elements.next());
             members.text("text", "");
             members.text("thoughtSignature", &signature);
             members.close();
@@ -79,12 +79,12 @@ impl<'r, 'l> ContentPartWriter<'r, 'l> {
         }
     }
 
-    fn text(&mut self, text: &str, signature: Option<&str>, elements: &mut JsonElements<'_>) {
+    fn text(&mut self, text: &str, signature: Option<&str>, elements: &mut ListWriter<'_>) {
         if text.is_empty() && signature.is_none() {
             return;
         }
         let signature = self.signature(signature);
-        let mut members = JsonMembers::open(elements.next());
+        let mut members = ObjectWriter::open(elements.next());
         members.text("text", text);
         if let Some(signature) = signature {
             members.text("thoughtSignature", &signature);
@@ -93,14 +93,14 @@ impl<'r, 'l> ContentPartWriter<'r, 'l> {
     }
 
     /// Writes a thought, which goes back to its maker alone.
-    fn thought(&mut self, thinking: &Thinking<'_>, elements: &mut JsonElements<'_>) {
+    fn thought(&mut self, thinking: &Thinking<'_>, elements: &mut ListWriter<'_>) {
         let own = thinking.sealed.as_ref().and_then(|sealed| sealed.for_maker(DialectFamily::Gemini));
         match own {
             None => self.losses.dropped(Field::Thinking),
             // Clients of other APIs keep the signature of a part as a thought without text before it.
             Some(signature) if thinking.text.is_empty() => self.held = Some(signature.to_owned()),
             Some(signature) => {
-                let mut members = JsonMembers::open(elements.next());
+                let mut members = ObjectWriter::open(elements.next());
                 members.text("text", &thinking.text);
                 members.raw("thought", "true");
                 members.text("thoughtSignature", signature);
@@ -109,15 +109,15 @@ impl<'r, 'l> ContentPartWriter<'r, 'l> {
         }
     }
 
-    fn call(&mut self, call: &ToolCall<'_>, signature: Option<&str>, elements: &mut JsonElements<'_>) {
+    fn call(&mut self, call: &ToolCall<'_>, signature: Option<&str>, elements: &mut ListWriter<'_>) {
         let mut signature = self.signature(signature);
         if signature.is_none() && !self.has_call && self.generation.is_current() {
             self.losses.changed(Field::Sealed, "skip_thought_signature_validator");
             signature = Some(Cow::Borrowed(NO_SIGNATURE));
         }
         self.has_call = true;
-        let mut members = JsonMembers::open(elements.next());
-        members.object("functionCall", |members| {
+        let mut members = ObjectWriter::open(elements.next());
+        members.within("functionCall", |members| {
             if let Some(id) = sent_id(&call.id) {
                 members.text("id", id);
             }
@@ -130,7 +130,7 @@ impl<'r, 'l> ContentPartWriter<'r, 'l> {
         members.close();
     }
 
-    fn arguments(&mut self, call: &ToolCall<'_>, members: &mut JsonMembers<'_>) {
+    fn arguments(&mut self, call: &ToolCall<'_>, members: &mut ObjectWriter<'_>) {
         let is_free = call.kind == CallKind::Custom;
         match arguments(&call.arguments).filter(|_| !is_free) {
             Some(arguments) => members.raw("args", arguments),
@@ -138,17 +138,17 @@ impl<'r, 'l> ContentPartWriter<'r, 'l> {
                 if !is_free {
                     self.losses.changed(Field::Tools, "arguments that are no JSON object: as the text `input`");
                 }
-                members.object("args", |members| members.text("input", &call.arguments));
+                members.within("args", |members| members.text("input", &call.arguments));
             }
         }
     }
 
-    fn native(&mut self, kind: &str, raw: &str, signature: Option<&str>, elements: &mut JsonElements<'_>) {
+    fn native(&mut self, kind: &str, raw: &str, signature: Option<&str>, elements: &mut ListWriter<'_>) {
         if !is_own_native(kind) {
             self.losses.dropped_at(Field::ServerTools, kind);
             return;
         }
-        let mut members = JsonMembers::open(elements.next());
+        let mut members = ObjectWriter::open(elements.next());
         members.raw(kind, raw);
         if let Some(signature) = signature {
             members.text("thoughtSignature", signature);
@@ -157,7 +157,7 @@ impl<'r, 'l> ContentPartWriter<'r, 'l> {
     }
 
     /// Writes an image, a document, a sound or a film.
-    pub(super) fn media(&mut self, body: &PartBody<'_>, elements: &mut JsonElements<'_>) {
+    pub(super) fn media(&mut self, body: &PartBody<'_>, elements: &mut ListWriter<'_>) {
         if let PartBody::Document(document) = body {
             self.note_details(document);
             if let MediaSource::Text(text) = &document.source {
@@ -167,13 +167,13 @@ impl<'r, 'l> ContentPartWriter<'r, 'l> {
             }
         }
         let Some(source) = self.said_source(body) else { return };
-        let mut members = JsonMembers::open(elements.next());
+        let mut members = ObjectWriter::open(elements.next());
         write_source(source, &mut members);
         if let PartBody::Image(Image { detail: Some(detail), .. }) = body
             && let Some(level) = media::resolution(*detail)
         {
             if self.generation.is_current() {
-                members.object("mediaResolution", |members| members.text("level", level));
+                members.within("mediaResolution", |members| members.text("level", level));
             } else {
                 self.losses.dropped(Field::ImageDetail);
             }
@@ -229,19 +229,19 @@ pub(super) fn source_of<'p>(body: &'p PartBody<'_>) -> Option<&'p MediaSource<'p
 }
 
 /// Writes where the bytes of a medium are.
-pub(super) fn write_source(source: &MediaSource<'_>, members: &mut JsonMembers<'_>) {
+pub(super) fn write_source(source: &MediaSource<'_>, members: &mut ObjectWriter<'_>) {
     match source {
-        MediaSource::Base64 { media_type, data } => members.object("inlineData", |members| {
+        MediaSource::Base64 { media_type, data } => members.within("inlineData", |members| {
             members.text("mimeType", media_type);
             members.text("data", data);
         }),
-        MediaSource::Url { url, media_type } => members.object("fileData", |members| {
+        MediaSource::Url { url, media_type } => members.within("fileData", |members| {
             members.text("fileUri", url);
             if let Some(media_type) = media_type.as_deref().or_else(|| media::type_of_address(url)) {
                 members.text("mimeType", media_type);
             }
         }),
-        MediaSource::FileId(uri) => members.object("fileData", |members| members.text("fileUri", uri)),
+        MediaSource::FileId(uri) => members.within("fileData", |members| members.text("fileUri", uri)),
         MediaSource::Text(text) => members.text("text", text),
     }
 }

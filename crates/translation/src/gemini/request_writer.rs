@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::generation::ModelGeneration;
-use super::members::JsonMembers;
 use super::{config_writer, tool_writer, turn_writer};
+use crate::json::writer::ObjectWriter;
 use crate::json::{self, Fields};
 use crate::loss::{Field, LossReport};
 use crate::neutral::NeutralRequest;
@@ -18,7 +18,7 @@ pub(super) fn write(
 ) -> Range<usize> {
     let generation = ModelGeneration::of(target.model);
     let losses = &mut *writing.losses;
-    let mut members = JsonMembers::open(writing.body);
+    let mut members = ObjectWriter::open(writing.body);
     turn_writer::write(request, generation, &mut members, losses);
     tool_writer::write(request, generation, &mut members, losses);
     config_writer::write(request, generation, &mut members, losses);
@@ -30,7 +30,7 @@ pub(super) fn write(
 }
 
 /// Writes the tier of service.
-fn tier(request: &NeutralRequest<'_>, members: &mut JsonMembers<'_>, losses: &mut LossReport) {
+fn tier(request: &NeutralRequest<'_>, members: &mut ObjectWriter<'_>, losses: &mut LossReport) {
     match request.service_tier.as_deref() {
         None | Some("auto") => {}
         Some("default" | "standard" | "standard_only") => members.text("serviceTier", "standard"),
@@ -44,7 +44,7 @@ fn tier(request: &NeutralRequest<'_>, members: &mut JsonMembers<'_>, losses: &mu
 }
 
 /// Writes labels, where they are such as Google takes.
-fn labels(request: &NeutralRequest<'_>, members: &mut JsonMembers<'_>, losses: &mut LossReport) {
+fn labels(request: &NeutralRequest<'_>, members: &mut ObjectWriter<'_>, losses: &mut LossReport) {
     let Some(raw) = request.metadata else { return };
     let fields = Fields::of(raw).unwrap_or_default();
     if fields.is_empty() {

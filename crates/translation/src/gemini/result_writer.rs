@@ -3,15 +3,15 @@
 use std::borrow::Cow;
 
 use super::function_name;
-use super::members::{JsonElements, JsonMembers};
 use super::part_writer::ContentPartWriter;
 use super::turn_writer::sent_id;
 use crate::json::Fields;
+use crate::json::writer::{ListWriter, ObjectWriter};
 use crate::loss::Field;
 use crate::neutral::{MediaSource, Part, PartBody, ToolResult};
 
 /// Writes a result: its text as `output` or `error`, and its images where the model's generation sees them.
-pub(super) fn write(result: &ToolResult<'_>, writer: &mut ContentPartWriter<'_, '_>, elements: &mut JsonElements<'_>) {
+pub(super) fn write(result: &ToolResult<'_>, writer: &mut ContentPartWriter<'_, '_>, elements: &mut ListWriter<'_>) {
     let names = writer.names;
     let name = match (&result.name, names.get(&*result.call_id)) {
         (Some(name), _) => &**name,
@@ -24,15 +24,15 @@ pub(super) fn write(result: &ToolResult<'_>, writer: &mut ContentPartWriter<'_, 
     let (media, beside): (Vec<_>, Vec<_>) =
         media_of(result, writer).into_iter().partition(|part| writer.generation.is_current() && is_inline(part));
     let text = text_of(result);
-    let mut members = JsonMembers::open(elements.next());
-    members.object("functionResponse", |members| {
+    let mut members = ObjectWriter::open(elements.next());
+    members.within("functionResponse", |members| {
         if let Some(id) = sent_id(&result.call_id) {
             members.text("id", id);
         }
         members.text("name", &function_name::written(name));
         response(&text, result, members);
         if !media.is_empty() {
-            let mut parts = JsonElements::open(members.key("parts"));
+            let mut parts = ListWriter::open(members.key("parts"));
             media.iter().for_each(|part| writer.media(&part.body, &mut parts));
             parts.close();
         }
@@ -92,14 +92,14 @@ fn said<'p>(part: &'p Part<'_>) -> Option<&'p str> {
 }
 
 /// Writes `response`. An object without Google's two words is the output as it is.
-fn response(text: &str, result: &ToolResult<'_>, members: &mut JsonMembers<'_>) {
+fn response(text: &str, result: &ToolResult<'_>, members: &mut ObjectWriter<'_>) {
     let is_error = result.is_error == Some(true);
     let is_object = !is_error && text.starts_with('{');
     let fields = is_object.then(|| Fields::of_document(text.as_bytes()).ok()).flatten();
     let is_whole = |fields: &Fields<'_>| fields.get("output").is_none() && fields.get("error").is_none();
     match fields.filter(is_whole) {
         Some(_) => members.raw("response", text),
-        None => members.object("response", |members| {
+        None => members.within("response", |members| {
             members.text(if is_error { "error" } else { "output" }, text);
         }),
     }

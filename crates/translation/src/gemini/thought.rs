@@ -14,14 +14,19 @@ const REDACTED: &str = "redacted";
 /// call has none.
 pub(super) const NO_SIGNATURE: &str = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=";
 
-/// The same, as Gemini CLI writes it on calls of its history.
-const BARE_NO_SIGNATURE: &str = "skip_thought_signature_validator";
+/// The same, as Gemini CLI writes it on calls of its history, and as it becomes where an SDK takes it for base64 and encodes
+/// it in the other alphabet.
+const BARE_NO_SIGNATURES: [&str; 2] = ["skip_thought_signature_validator", "skip/thought/signature/validator"];
 
 /// Reads a signature; `None` for one that says that there is none.
 pub(super) fn seal(signature: Cow<'_, str>) -> Option<VendorSeal<'_>> {
-    let says_none =
-        signature == BARE_NO_SIGNATURE || signature.trim_end_matches('=') == NO_SIGNATURE.trim_end_matches('=');
+    let says_none = BARE_NO_SIGNATURES.contains(&&*signature) || is_no_signature(&signature);
     (!says_none && !signature.is_empty()).then(|| VendorSeal::of_field(DialectFamily::Gemini, signature))
+}
+
+/// Tells whether a signature is [`NO_SIGNATURE`].
+pub(super) fn is_no_signature(signature: &str) -> bool {
+    signature.trim_end_matches('=') == NO_SIGNATURE.trim_end_matches('=')
 }
 
 /// Returns the thought of a text and its seal.

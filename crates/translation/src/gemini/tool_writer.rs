@@ -4,12 +4,12 @@ use serde_json::value::RawValue;
 
 use super::function_name;
 use super::generation::ModelGeneration;
-use super::members::{JsonElements, JsonMembers, push_texts};
 use crate::conversion::client_tool::ClientTool;
 use crate::conversion::custom_tool;
 use crate::conversion::schema::not_followed_by_google;
 use crate::conversion::web_search::SearchRules;
 use crate::json::Fields;
+use crate::json::writer::{ListWriter, ObjectWriter, push_texts};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{NeutralRequest, ServerTool, Tool, ToolChoice, ToolKind};
 
@@ -32,16 +32,16 @@ const OWN_TOOLS: [&str; 11] = [
 pub(super) fn write(
     request: &NeutralRequest<'_>,
     generation: ModelGeneration,
-    members: &mut JsonMembers<'_>,
+    members: &mut ObjectWriter<'_>,
     losses: &mut LossReport,
 ) {
     let is_function = |tool: &&Tool<'_>| !matches!(tool.kind, ToolKind::Server(_)) || client_tool(tool).is_some();
     let has_functions = request.tools.iter().any(|tool| is_function(&tool));
     let mut list = Vec::new();
-    let mut elements = JsonElements::open(&mut list);
+    let mut elements = ListWriter::open(&mut list);
     if has_functions {
-        let mut holder = JsonMembers::open(elements.next());
-        let mut functions = JsonElements::open(holder.key("functionDeclarations"));
+        let mut holder = ObjectWriter::open(elements.next());
+        let mut functions = ListWriter::open(holder.key("functionDeclarations"));
         for tool in request.tools.iter().filter(is_function) {
             function(tool, functions.next(), losses);
         }
@@ -79,9 +79,9 @@ enum ToolOffer {
     Both,
 }
 
-/// What is filled by the writing of the rules.
+/// The results of writing the rules.
 struct RuleWriting<'w, 'o> {
-    members: &'w mut JsonMembers<'o>,
+    members: &'w mut ObjectWriter<'o>,
     losses: &'w mut LossReport,
 }
 
@@ -98,7 +98,7 @@ fn client_tool(tool: &Tool<'_>) -> Option<ClientTool> {
 }
 
 fn function(tool: &Tool<'_>, out: &mut Vec<u8>, losses: &mut LossReport) {
-    let mut members = JsonMembers::open(out);
+    let mut members = ObjectWriter::open(out);
     let own = tool.description.as_deref();
     match (&tool.kind, client_tool(tool)) {
         (_, Some(client)) => {
@@ -136,7 +136,7 @@ fn function(tool: &Tool<'_>, out: &mut Vec<u8>, losses: &mut LossReport) {
 }
 
 /// Writes a tool that Google runs; returns whether it is one.
-fn server_tool(server: &ServerTool<'_>, elements: &mut JsonElements<'_>, losses: &mut LossReport) -> bool {
+fn server_tool(server: &ServerTool<'_>, elements: &mut ListWriter<'_>, losses: &mut LossReport) -> bool {
     let (kind, definition) = if OWN_TOOLS.contains(&&*server.kind) {
         (&*server.kind, server.raw.get())
     } else if server.kind.starts_with("web_search") {
@@ -148,7 +148,7 @@ fn server_tool(server: &ServerTool<'_>, elements: &mut JsonElements<'_>, losses:
         losses.refused(Field::ServerTools, &*server.kind);
         return false;
     };
-    let mut members = JsonMembers::open(elements.next());
+    let mut members = ObjectWriter::open(elements.next());
     members.raw(kind, definition);
     members.close();
     true
@@ -168,9 +168,9 @@ fn config(request: &NeutralRequest<'_>, offer: ToolOffer, writing: &mut RuleWrit
     if mode.is_none() && offer == ToolOffer::Functions {
         return;
     }
-    writing.members.object("toolConfig", |members| {
+    writing.members.within("toolConfig", |members| {
         if let Some(mode) = mode {
-            members.object("functionCallingConfig", |members| {
+            members.within("functionCallingConfig", |members| {
                 members.text("mode", mode);
                 if !names.is_empty() {
                     let names: Vec<_> = names.into_iter().map(function_name::written).collect();

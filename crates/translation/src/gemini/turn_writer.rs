@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::generation::ModelGeneration;
-use super::members::{JsonElements, JsonMembers, push_text};
 use super::part_writer::ContentPartWriter;
+use crate::json::writer::{ListWriter, ObjectWriter, push_value};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{NeutralRequest, Part, PartBody, Turn, TurnRole};
 
@@ -38,7 +38,7 @@ impl ContentSpeaker {
 pub(super) fn write(
     request: &NeutralRequest<'_>,
     generation: ModelGeneration,
-    members: &mut JsonMembers<'_>,
+    members: &mut ObjectWriter<'_>,
     losses: &mut LossReport,
 ) {
     let leading = request.turns.iter().take_while(|turn| turn.role.is_instruction()).count();
@@ -50,7 +50,7 @@ pub(super) fn write(
         losses.changed(Field::SystemTurns, "role: user");
     }
     let names = call_names(turns);
-    let mut contents = JsonElements::open(members.key("contents"));
+    let mut contents = ListWriter::open(members.key("contents"));
     let mut writer = ContentPartWriter::new(generation, &names, losses);
     for group in turns.chunk_by(|one, next| ContentSpeaker::of(one.role) == ContentSpeaker::of(next.role)) {
         content(group, &mut contents, &mut writer);
@@ -59,7 +59,7 @@ pub(super) fn write(
 }
 
 /// Writes the instructions at the beginning, one part for each of theirs.
-fn system(turns: &[Turn<'_>], members: &mut JsonMembers<'_>, losses: &mut LossReport) {
+fn system(turns: &[Turn<'_>], members: &mut ObjectWriter<'_>, losses: &mut LossReport) {
     let mut texts = Vec::new();
     for part in turns.iter().flat_map(|turn| &turn.parts) {
         match &part.body {
@@ -73,10 +73,10 @@ fn system(turns: &[Turn<'_>], members: &mut JsonMembers<'_>, losses: &mut LossRe
     if texts.is_empty() {
         return;
     }
-    members.object("systemInstruction", |members| {
-        let mut parts = JsonElements::open(members.key("parts"));
+    members.within("systemInstruction", |members| {
+        let mut parts = ListWriter::open(members.key("parts"));
         for text in texts {
-            let mut part = JsonMembers::open(parts.next());
+            let mut part = ObjectWriter::open(parts.next());
             part.text("text", text);
             part.close();
         }
@@ -95,11 +95,11 @@ fn call_names<'r>(turns: &'r [Turn<'_>]) -> CallNames<'r> {
 }
 
 /// Writes turns of one speaker as one content; none where nothing of them can be said.
-fn content(turns: &[Turn<'_>], contents: &mut JsonElements<'_>, writer: &mut ContentPartWriter<'_, '_>) {
+fn content(turns: &[Turn<'_>], contents: &mut ListWriter<'_>, writer: &mut ContentPartWriter<'_, '_>) {
     let Some(first) = turns.first() else { return };
     let speaker = ContentSpeaker::of(first.role);
     let mut list = Vec::new();
-    let mut elements = JsonElements::open(&mut list);
+    let mut elements = ListWriter::open(&mut list);
     for turn in turns {
         if turn.parts.is_empty() {
             writer.losses.changed(Field::EmptyTurns, "left out");
@@ -117,8 +117,8 @@ fn content(turns: &[Turn<'_>], contents: &mut JsonElements<'_>, writer: &mut Con
         return;
     }
     elements.close();
-    let mut members = JsonMembers::open(contents.next());
-    push_text(members.key("role"), speaker.name());
+    let mut members = ObjectWriter::open(contents.next());
+    push_value(members.key("role"), speaker.name());
     members.key("parts").extend_from_slice(&list);
     members.close();
 }

@@ -1,7 +1,7 @@
 //! Token counts: Google counts thoughts beside the answer, and results of its own tools beside the prompt.
 
-use super::members::JsonMembers;
 use super::wire::UsageForm;
+use crate::json::writer::ObjectWriter;
 use crate::neutral::NeutralUsage;
 
 /// Returns counts whose totals include their parts.
@@ -21,9 +21,9 @@ pub(super) fn read(usage: &UsageForm) -> NeutralUsage {
 }
 
 /// Writes `usageMetadata`.
-pub(super) fn write(usage: &NeutralUsage, members: &mut JsonMembers<'_>) {
+pub(super) fn write(usage: &NeutralUsage, members: &mut ObjectWriter<'_>) {
     let beside = |whole: u64, part: Option<u64>| whole.saturating_sub(part.unwrap_or_default());
-    members.object("usageMetadata", |members| {
+    members.within("usageMetadata", |members| {
         members.number("promptTokenCount", beside(usage.input, usage.tool_input));
         if let Some(cached) = usage.cache_read {
             members.number("cachedContentTokenCount", cached);

@@ -80,7 +80,7 @@ pub(super) struct FunctionCallForm<'b> {
     pub(super) args: Option<&'b RawValue>,
 }
 
-/// What was found in a prompt.
+/// The findings in a prompt.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct FeedbackForm<'b> {
@@ -89,7 +89,7 @@ pub(super) struct FeedbackForm<'b> {
     pub(super) block_reason_message: Option<Text<'b>>,
 }
 
-/// What an answer used.
+/// The tokens that an answer used.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct UsageForm {

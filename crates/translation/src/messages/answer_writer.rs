@@ -6,26 +6,26 @@ use serde_json::value::RawValue;
 
 use super::block_writer::{is_own_kind, write_input};
 use super::citations;
-use super::object::{FieldWriter, write_list, write_value};
 use super::stop::{self, SaidParts};
 use super::tool_names;
 use super::usage;
 use crate::conversion::sealed::VendorSeal;
 use crate::conversion::tool_id;
 use crate::family::DialectFamily;
+use crate::json::writer::{ObjectWriter, push_list, push_value};
 use crate::neutral::{NeutralAnswer, Part, PartBody, Stop, StopReason, Thinking, ToolCall};
 use crate::translation::AnswerDetails;
 
 /// Writes an answer.
 pub(super) fn write(answer: &NeutralAnswer<'_>, details: &AnswerDetails<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
-    let mut message = FieldWriter::begin(&mut out);
+    let mut message = ObjectWriter::open(&mut out);
     message.value("id", &*message_id(answer.id.as_deref(), details.unique));
     message.word("type", "message");
     message.word("role", "assistant");
     message.value("model", answer.model.as_deref().unwrap_or_default());
     let choice = answer.choices.first();
-    let content = message.field("content");
+    let content = message.key("content");
     content.push(b'[');
     let mut blocks = AnswerBlocks { out: content, unique: details.unique, calls: 0, said: SaidParts::default() };
     for part in choice.map(|choice| choice.parts.as_slice()).unwrap_or_default() {
@@ -35,8 +35,8 @@ pub(super) fn write(answer: &NeutralAnswer<'_>, details: &AnswerDetails<'_>) -> 
     content.push(b']');
     let failed = Stop::of(StopReason::Failed);
     stop::write(&mut message, choice.map_or(&failed, |choice| &choice.stop), said);
-    usage::write(message.field("usage"), &answer.usage.unwrap_or_default(), answer.service_tier.as_deref());
-    message.end();
+    usage::write(message.key("usage"), &answer.usage.unwrap_or_default(), answer.service_tier.as_deref());
+    message.close();
     out
 }
 
@@ -62,11 +62,11 @@ pub(super) fn signature<'a>(sealed: Option<&'a VendorSeal<'_>>) -> Cow<'a, str> 
     }
 }
 
-fn write_citations(block: &mut FieldWriter<'_>, raw: &RawValue, text: &str) {
+fn write_citations(block: &mut ObjectWriter<'_>, raw: &RawValue, text: &str) {
     let mut written: Vec<Vec<u8>> = Vec::new();
     citations::write_each(raw, text, &mut |citation| written.push(citation.to_vec()));
     if !written.is_empty() {
-        write_list(block.field("citations"), written, |out, citation| out.extend_from_slice(&citation));
+        push_list(block.key("citations"), written, |out, citation| out.extend_from_slice(&citation));
     }
 }
 
@@ -86,14 +86,14 @@ impl AnswerBlocks<'_, '_> {
                 if let Some(citations) = citations {
                     write_citations(&mut block, citations, text);
                 }
-                block.end();
+                block.close();
             }
             PartBody::Refusal(text) => {
                 self.said.has_refusal = true;
                 if !text.is_empty() {
                     let mut block = self.block("text");
                     block.value("text", &**text);
-                    block.end();
+                    block.close();
                 }
             }
             PartBody::Thinking(thinking) => self.thought(thinking),
@@ -112,12 +112,12 @@ impl AnswerBlocks<'_, '_> {
         if thinking.is_redacted {
             let mut block = self.block("redacted_thinking");
             block.value("data", &*sealed);
-            return block.end();
+            return block.close();
         }
         let mut block = self.block("thinking");
         block.value("thinking", &*thinking.text);
         block.value("signature", &*sealed);
-        block.end();
+        block.close();
     }
 
     fn call(&mut self, call: &ToolCall<'_>, sealed: Option<&VendorSeal<'_>>) {
@@ -125,21 +125,21 @@ impl AnswerBlocks<'_, '_> {
             let mut block = self.block("thinking");
             block.word("thinking", "");
             block.value("signature", &*sealed.to_field(DialectFamily::Messages));
-            block.end();
+            block.close();
         }
         self.said.has_calls = true;
         let id = call_id(&call.id, self.unique, self.calls);
         self.calls += 1;
         let mut block = self.block("tool_use");
         block.value("id", &*id);
-        write_value(block.field("name"), &*tool_names::written(&call.name));
-        write_input(block.field("input"), call);
-        block.end();
+        push_value(block.key("name"), &*tool_names::written(&call.name));
+        write_input(block.key("input"), call);
+        block.close();
     }
 
-    fn block(&mut self, kind: &'static str) -> FieldWriter<'_> {
+    fn block(&mut self, kind: &'static str) -> ObjectWriter<'_> {
         self.comma();
-        FieldWriter::of_type(self.out, kind)
+        ObjectWriter::of_type(kind, self.out)
     }
 
     fn comma(&mut self) {

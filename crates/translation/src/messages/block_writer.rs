@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use serde::de::IgnoredAny;
 
 use super::media::{self, DocumentForm};
-use super::object::{FieldWriter, write_list};
 use super::tool_names;
 use crate::conversion::tool_id;
 use crate::family::DialectFamily;
+use crate::json::writer::{ObjectWriter, push_list};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{
     CacheMark, CacheTtl, CallKind, Document, Image, ImageDetail, MediaSource, Part, PartBody, Thinking, ToolCall,
@@ -32,15 +32,15 @@ impl<'l> BlockWriting<'l> {
     }
 
     /// Writes a mark of the prompt cache, where there is one.
-    pub(super) fn write_mark(&mut self, object: &mut FieldWriter<'_>, mark: Option<CacheMark>) {
+    pub(super) fn write_mark(&mut self, object: &mut ObjectWriter<'_>, mark: Option<CacheMark>) {
         let Some(mark) = mark else { return };
         if self.marks_left == 0 {
             return self.losses.dropped(Field::CacheMarks);
         }
         self.marks_left -= 1;
-        let mut control = FieldWriter::of_type(object.field("cache_control"), "ephemeral");
+        let mut control = ObjectWriter::of_type("ephemeral", object.key("cache_control"));
         control.optional("ttl", mark.ttl.map(|ttl| self.ttl(ttl)));
-        control.end();
+        control.close();
     }
 
     fn ttl(&mut self, ttl: CacheTtl) -> &'static str {
@@ -58,7 +58,7 @@ impl<'l> BlockWriting<'l> {
     pub(super) fn write(&mut self, out: &mut Vec<u8>, part: &Part<'_>) {
         let mut object = match &part.body {
             PartBody::Text { text, .. } | PartBody::Refusal(text) => {
-                let mut object = FieldWriter::of_type(out, "text");
+                let mut object = ObjectWriter::of_type("text", out);
                 object.value("text", &**text);
                 object
             }
@@ -71,30 +71,30 @@ impl<'l> BlockWriting<'l> {
             PartBody::Audio(_) | PartBody::Video(_) => return,
         };
         self.write_mark(&mut object, part.cache);
-        object.end();
+        object.close();
     }
 
-    fn call<'o>(&mut self, out: &'o mut Vec<u8>, call: &ToolCall<'_>) -> FieldWriter<'o> {
-        let mut object = FieldWriter::of_type(out, "tool_use");
+    fn call<'o>(&mut self, out: &'o mut Vec<u8>, call: &ToolCall<'_>) -> ObjectWriter<'o> {
+        let mut object = ObjectWriter::of_type("tool_use", out);
         let id = self.ids.of_call(call);
         object.value("id", &*id);
         object.value("name", &*tool_names::written(&call.name));
-        if write_input(object.field("input"), call) == InputForm::Wrapped && call.kind == CallKind::Function {
+        if write_input(object.key("input"), call) == InputForm::Wrapped && call.kind == CallKind::Function {
             self.losses.changed(Field::Tools, "arguments that are no JSON object");
         }
         object
     }
 
-    fn result<'o>(&mut self, out: &'o mut Vec<u8>, result: &ToolResult<'_>) -> FieldWriter<'o> {
-        let mut object = FieldWriter::of_type(out, "tool_result");
+    fn result<'o>(&mut self, out: &'o mut Vec<u8>, result: &ToolResult<'_>) -> ObjectWriter<'o> {
+        let mut object = ObjectWriter::of_type("tool_result", out);
         let id = self.ids.of_result(result);
         object.value("tool_use_id", &*id);
         let mut kept: Vec<_> = Vec::with_capacity(result.parts.len());
         kept.extend(result.parts.iter().filter(|part| self.keeps(part)));
         match kept.as_slice() {
             [] => {}
-            [Part { body: PartBody::Text { text, .. }, cache: None, .. }] => object.value("content", &**text),
-            parts => write_list(object.field("content"), parts, |out, part| self.write(out, part)),
+            [Part { body: PartBody::Text { text, .. }, cache: None, .. }] => object.text("content", text),
+            parts => push_list(object.key("content"), parts, |out, part| self.write(out, part)),
         }
         object.optional("is_error", result.is_error.filter(|is_error| *is_error));
         object
@@ -178,21 +178,21 @@ pub(super) fn is_own_kind(kind: &str) -> bool {
         || kind.ends_with("_tool_result")
 }
 
-fn write_image<'o>(out: &'o mut Vec<u8>, image: &Image<'_>) -> FieldWriter<'o> {
-    let mut object = FieldWriter::of_type(out, "image");
-    media::write_image_source(object.field("source"), &image.source);
+fn write_image<'o>(out: &'o mut Vec<u8>, image: &Image<'_>) -> ObjectWriter<'o> {
+    let mut object = ObjectWriter::of_type("image", out);
+    media::write_image_source(object.key("source"), &image.source);
     object
 }
 
-fn write_document<'o>(out: &'o mut Vec<u8>, document: &Document<'_>) -> FieldWriter<'o> {
-    let mut object = FieldWriter::of_type(out, "document");
-    media::write_document_source(object.field("source"), &document.source);
+fn write_document<'o>(out: &'o mut Vec<u8>, document: &Document<'_>) -> ObjectWriter<'o> {
+    let mut object = ObjectWriter::of_type("document", out);
+    media::write_document_source(object.key("source"), &document.source);
     object.optional("title", document.title.as_deref());
     object.optional("context", document.context.as_deref());
     if let Some(cites) = document.cites {
-        let mut citations = FieldWriter::begin(object.field("citations"));
+        let mut citations = ObjectWriter::open(object.key("citations"));
         citations.value("enabled", &cites);
-        citations.end();
+        citations.close();
     }
     object
 }
@@ -200,14 +200,14 @@ fn write_document<'o>(out: &'o mut Vec<u8>, document: &Document<'_>) -> FieldWri
 fn write_thought(out: &mut Vec<u8>, thinking: &Thinking<'_>) {
     let sealed = thinking.sealed.as_ref().map_or("", |sealed| &*sealed.text);
     if thinking.is_redacted {
-        let mut object = FieldWriter::of_type(out, "redacted_thinking");
+        let mut object = ObjectWriter::of_type("redacted_thinking", out);
         object.value("data", sealed);
-        return object.end();
+        return object.close();
     }
-    let mut object = FieldWriter::of_type(out, "thinking");
+    let mut object = ObjectWriter::of_type("thinking", out);
     object.value("thinking", &*thinking.text);
     object.value("signature", sealed);
-    object.end();
+    object.close();
 }
 
 /// The form in which a call's arguments have been written.
@@ -223,9 +223,9 @@ pub(super) enum InputForm {
 pub(super) fn write_input(out: &mut Vec<u8>, call: &ToolCall<'_>) -> InputForm {
     let arguments = call.arguments.trim();
     if call.kind == CallKind::Custom {
-        let mut object = FieldWriter::begin(out);
+        let mut object = ObjectWriter::open(out);
         object.value("input", &*call.arguments);
-        object.end();
+        object.close();
         return InputForm::Wrapped;
     }
     if arguments.is_empty() {
@@ -236,9 +236,9 @@ pub(super) fn write_input(out: &mut Vec<u8>, call: &ToolCall<'_>) -> InputForm {
         out.extend_from_slice(arguments.as_bytes());
         return InputForm::AsIs;
     }
-    let mut object = FieldWriter::begin(out);
+    let mut object = ObjectWriter::open(out);
     object.value("arguments", arguments);
-    object.end();
+    object.close();
     InputForm::Wrapped
 }
 

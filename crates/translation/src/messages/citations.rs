@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::answer_writer::signature;
-use super::object::FieldWriter;
+use crate::json::writer::ObjectWriter;
 use crate::json::{self, Fields};
 
 /// The most letters of a text that a citation repeats.
@@ -39,13 +39,13 @@ fn write_every_source(raw: &RawValue, text: &str, found: &mut dyn FnMut(&[u8])) 
 fn write_one(fields: &Fields<'_>, quote: &str, found: &mut dyn FnMut(&[u8])) {
     let Some(url) = fields.text("url").or_else(|| fields.text("uri")) else { return };
     let mut out = Vec::with_capacity(128);
-    let mut object = FieldWriter::of_type(&mut out, "web_search_result_location");
+    let mut object = ObjectWriter::of_type("web_search_result_location", &mut out);
     object.value("cited_text", quote);
     object.value("url", &*url);
     object.value("title", &fields.text("title"));
     // Anthropic's models want back what they encrypted: the mark says that another vendor's model has cited.
     object.value("encrypted_index", &*signature(None));
-    object.end();
+    object.close();
     found(&out);
 }
 

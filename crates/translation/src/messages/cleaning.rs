@@ -7,8 +7,8 @@ use std::ops::Range;
 use serde_json::value::RawValue;
 
 use super::content_reader::seal;
-use super::object::write_value;
 use crate::family::DialectFamily;
+use crate::json::writer::push_value;
 use crate::json::{self, Fields};
 use crate::loss::{Field, LossReport};
 use crate::refusal::TranslationRefusal;
@@ -33,7 +33,7 @@ pub(super) fn clean(
     }
     let model_place = place_in(body, model);
     let mut name = Vec::new();
-    write_value(&mut name, target.model);
+    push_value(&mut name, target.model);
     edits.push((model_place.clone(), name));
     edits.sort_by_key(|(place, _)| place.start);
     let mut out = Vec::with_capacity(body.len());
@@ -60,7 +60,7 @@ fn place_in(body: &[u8], value: &RawValue) -> Range<usize> {
 /// Turns without the thoughts of others.
 struct CleanedTurns {
     text: Vec<u8>,
-    /// Whether the last turn of the assistant calls tools and begins with no thought any more.
+    /// True where the last turn of the assistant calls tools and begins with no thought any more.
     is_loop_without_thought: bool,
 }
 

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::object::FieldWriter;
 use crate::json::Fields;
+use crate::json::writer::ObjectWriter;
 use crate::neutral::{ErrorKind, NeutralError};
 
 /// The longest piece of a body without JSON that an error's message holds.
@@ -94,11 +94,11 @@ const fn name_of(kind: ErrorKind) -> &'static str {
 
 /// Writes an error, as a body and as the data of an event.
 pub(super) fn write(out: &mut Vec<u8>, error: &NeutralError<'_>) {
-    let mut object = FieldWriter::of_type(out, "error");
-    let mut inner = FieldWriter::of_type(object.field("error"), name_of(error.kind));
+    let mut object = ObjectWriter::of_type("error", out);
+    let mut inner = ObjectWriter::of_type(name_of(error.kind), object.key("error"));
     inner.value("message", &*words(error));
-    inner.end();
-    object.end();
+    inner.close();
+    object.close();
 }
 
 /// Returns the vendor's words, behind Anthropic's own where agents must understand them.

@@ -2,12 +2,12 @@
 
 use super::answer_writer::{call_id, message_id, signature};
 use super::block_writer::is_own_kind;
-use super::object::{FieldWriter, write_value};
 use super::stop::{self, SaidParts};
 use super::{citations, error, tool_names, usage};
 use crate::conversion::sealed::VendorSeal;
 use crate::conversion::sequence::PartSequence;
 use crate::family::DialectFamily;
+use crate::json::writer::{ObjectWriter, push_value};
 use crate::neutral::{CallKind, NeutralUsage, PartDelta, PartKind, Stop, StopReason, StreamEvent};
 use crate::translation::{AnswerDetails, EventWriter};
 
@@ -108,18 +108,18 @@ impl BlockEvents {
 
     fn begin(&self, beginning: &Beginning<'_>, out: &mut Vec<u8>) {
         write_event(out, "message_start", |out| {
-            let mut event = FieldWriter::of_type(out, "message_start");
-            let mut message = FieldWriter::begin(event.field("message"));
+            let mut event = ObjectWriter::of_type("message_start", out);
+            let mut message = ObjectWriter::open(event.key("message"));
             message.value("id", &*message_id(beginning.id, &self.unique));
             message.word("type", "message");
             message.word("role", "assistant");
             message.value("model", beginning.model.unwrap_or_default());
-            message.json("content", "[]");
-            message.json("stop_reason", "null");
-            message.json("stop_sequence", "null");
-            usage::write(message.field("usage"), &self.usage, None);
-            message.end();
-            event.end();
+            message.raw("content", "[]");
+            message.raw("stop_reason", "null");
+            message.raw("stop_sequence", "null");
+            usage::write(message.key("usage"), &self.usage, None);
+            message.close();
+            event.close();
         });
     }
 
@@ -185,7 +185,7 @@ impl BlockEvents {
     /// Writes a piece of free text, which is a piece of a string in the call's input.
     fn custom_piece(&self, out: &mut Vec<u8>, text: &str) {
         let mut escaped = Vec::with_capacity(text.len() + 2);
-        write_value(&mut escaped, text);
+        push_value(&mut escaped, text);
         let inner = str::from_utf8(&escaped[1..escaped.len() - 1]).unwrap_or_default();
         self.piece(out, &INPUT, inner);
     }
@@ -201,11 +201,11 @@ impl BlockEvents {
         let Some(BlockState::CallToBegin { id, name, kind }) = &self.block else { return };
         let kind = *kind;
         let mut block = Vec::with_capacity(96);
-        let mut object = FieldWriter::of_type(&mut block, "tool_use");
+        let mut object = ObjectWriter::of_type("tool_use", &mut block);
         object.value("id", id);
         object.value("name", name);
-        object.json("input", "{}");
-        object.end();
+        object.raw("input", "{}");
+        object.close();
         self.start(out, &block);
         if kind == CallKind::Custom {
             self.piece(out, &INPUT, "{\"input\":\"");
@@ -223,9 +223,9 @@ impl BlockEvents {
             }
             Some(BlockState::Redacted { data }) => {
                 let mut block = Vec::with_capacity(96);
-                let mut object = FieldWriter::of_type(&mut block, "redacted_thinking");
+                let mut object = ObjectWriter::of_type("redacted_thinking", &mut block);
                 object.value("data", &data.unwrap_or_else(|| signature(None).into_owned()));
-                object.end();
+                object.close();
                 self.start(out, &block);
             }
             Some(BlockState::Call { kind: CallKind::Custom }) => self.piece(out, &INPUT, "\"}"),
@@ -237,19 +237,19 @@ impl BlockEvents {
     fn end(&mut self, out: &mut Vec<u8>) {
         let stop = self.stop.take().unwrap_or(Stop::of(StopReason::EndTurn));
         write_event(out, "message_delta", |out| {
-            let mut event = FieldWriter::of_type(out, "message_delta");
-            let mut delta = FieldWriter::begin(event.field("delta"));
+            let mut event = ObjectWriter::of_type("message_delta", out);
+            let mut delta = ObjectWriter::open(event.key("delta"));
             stop::write(&mut delta, &stop, self.said);
-            delta.end();
-            usage::write_at_end(event.field("usage"), &self.usage);
-            event.end();
+            delta.close();
+            usage::write_at_end(event.key("usage"), &self.usage);
+            event.close();
         });
         out.extend_from_slice(b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
     }
 
     fn start(&self, out: &mut Vec<u8>, block: &[u8]) {
         out.extend_from_slice(b"event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":");
-        write_value(out, &self.next);
+        push_value(out, &self.next);
         out.extend_from_slice(b",\"content_block\":");
         out.extend_from_slice(block);
         out.extend_from_slice(b"}\n\n");
@@ -258,7 +258,7 @@ impl BlockEvents {
     fn piece(&self, out: &mut Vec<u8>, form: &PieceForm, text: &str) {
         self.begin_piece(out);
         out.extend_from_slice(form.before.as_bytes());
-        write_value(out, text);
+        push_value(out, text);
         out.extend_from_slice(b"}}\n\n");
     }
 
@@ -271,13 +271,13 @@ impl BlockEvents {
 
     fn begin_piece(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":");
-        write_value(out, &self.next);
+        push_value(out, &self.next);
         out.extend_from_slice(b",\"delta\":");
     }
 
     fn stop_block(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":");
-        write_value(out, &self.next);
+        push_value(out, &self.next);
         out.extend_from_slice(b"}\n\n");
         self.next += 1;
     }

@@ -1,7 +1,7 @@
 //! Sources of images and documents, written.
 
-use super::object::FieldWriter;
 use crate::conversion::media;
+use crate::json::writer::ObjectWriter;
 use crate::neutral::MediaSource;
 
 /// Returns a media type as the API writes it; `None` for images that it does not take.
@@ -19,10 +19,10 @@ pub(super) fn image_type(media_type: &str) -> Option<&'static str> {
 pub(super) fn write_image_source(out: &mut Vec<u8>, source: &MediaSource<'_>) {
     match source {
         MediaSource::Base64 { media_type, data } => {
-            let mut object = FieldWriter::of_type(out, "base64");
+            let mut object = ObjectWriter::of_type("base64", out);
             object.optional("media_type", image_type(media_type));
             object.value("data", &**data);
-            object.end();
+            object.close();
         }
         MediaSource::Url { url, .. } => write_url(out, url),
         MediaSource::FileId(id) => write_file(out, id),
@@ -63,10 +63,10 @@ fn text(media_type: &str, data: &str) -> Option<String> {
 pub(super) fn write_document_source(out: &mut Vec<u8>, source: &MediaSource<'_>) {
     match source {
         MediaSource::Base64 { media_type, data } if media_type == "application/pdf" => {
-            let mut object = FieldWriter::of_type(out, "base64");
+            let mut object = ObjectWriter::of_type("base64", out);
             object.word("media_type", "application/pdf");
             object.value("data", &**data);
-            object.end();
+            object.close();
         }
         MediaSource::Base64 { media_type, data } => write_plain(out, &text(media_type, data).unwrap_or_default()),
         MediaSource::Url { url, .. } => write_url(out, url),
@@ -76,20 +76,20 @@ pub(super) fn write_document_source(out: &mut Vec<u8>, source: &MediaSource<'_>)
 }
 
 fn write_url(out: &mut Vec<u8>, url: &str) {
-    let mut object = FieldWriter::of_type(out, "url");
+    let mut object = ObjectWriter::of_type("url", out);
     object.value("url", url);
-    object.end();
+    object.close();
 }
 
 fn write_file(out: &mut Vec<u8>, id: &str) {
-    let mut object = FieldWriter::of_type(out, "file");
+    let mut object = ObjectWriter::of_type("file", out);
     object.value("file_id", id);
-    object.end();
+    object.close();
 }
 
 fn write_plain(out: &mut Vec<u8>, text: &str) {
-    let mut object = FieldWriter::of_type(out, "text");
+    let mut object = ObjectWriter::of_type("text", out);
     object.word("media_type", "text/plain");
     object.value("data", text);
-    object.end();
+    object.close();
 }

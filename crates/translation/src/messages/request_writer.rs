@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use super::block_writer::BlockWriting;
-use super::object::{FieldWriter, write_list, write_value};
 use super::thinking_writer::ThinkingPlan;
 use super::tool_writer;
 use super::turn_writer::Conversation;
+use crate::json::writer::{ObjectWriter, push_list, push_value};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{CacheMark, NeutralRequest, OutputFormat, Sampling, Verbosity};
 use crate::translation::{RequestWriting, TranslationTarget};
@@ -22,10 +22,10 @@ pub(super) fn write(
 ) -> Range<usize> {
     let plan = ThinkingPlan::of(request, target, writing.losses);
     let mut blocks = BlockWriting::new(writing.losses);
-    let mut body = FieldWriter::begin(writing.body);
-    let out = body.field("model");
+    let mut body = ObjectWriter::open(writing.body);
+    let out = body.key("model");
     let start = out.len();
-    write_value(out, target.model);
+    push_value(out, target.model);
     let model_span = start..out.len();
     body.value("max_tokens", &plan.max_tokens);
     write_cache_rules(request, &mut body, &mut blocks);
@@ -40,13 +40,13 @@ pub(super) fn write(
     if request.stream {
         body.value("stream", &true);
     }
-    body.end();
+    body.close();
     note_unsayable(request, losses);
     model_span
 }
 
 /// Writes one mark for the whole request, where the client wants its prompt kept: caching is not implicit here.
-fn write_cache_rules(request: &NeutralRequest<'_>, body: &mut FieldWriter<'_>, blocks: &mut BlockWriting<'_>) {
+fn write_cache_rules(request: &NeutralRequest<'_>, body: &mut ObjectWriter<'_>, blocks: &mut BlockWriting<'_>) {
     let rules = &request.cache;
     let wished = rules.key.is_some() || rules.ttl.is_some();
     let has_marks = request.tools.iter().any(|tool| tool.cache.is_some())
@@ -61,7 +61,7 @@ fn write_cache_rules(request: &NeutralRequest<'_>, body: &mut FieldWriter<'_>, b
 fn write_output(
     request: &NeutralRequest<'_>,
     plan: &ThinkingPlan,
-    body: &mut FieldWriter<'_>,
+    body: &mut ObjectWriter<'_>,
     losses: &mut LossReport,
 ) {
     let schema = match &request.output {
@@ -83,23 +83,23 @@ fn write_output(
     if plan.effort.is_none() && schema.is_none() {
         return;
     }
-    let mut config = FieldWriter::begin(body.field("output_config"));
+    let mut config = ObjectWriter::open(body.key("output_config"));
     config.optional("effort", plan.effort);
     if let Some(schema) = schema {
-        let mut format = FieldWriter::of_type(config.field("format"), "json_schema");
-        format.json("schema", schema.get());
-        format.end();
+        let mut format = ObjectWriter::of_type("json_schema", config.key("format"));
+        format.raw("schema", schema.get());
+        format.close();
     }
-    config.end();
+    config.close();
 }
 
-fn write_sampling(sampling: &Sampling<'_>, plan: &ThinkingPlan, body: &mut FieldWriter<'_>, losses: &mut LossReport) {
+fn write_sampling(sampling: &Sampling<'_>, plan: &ThinkingPlan, body: &mut ObjectWriter<'_>, losses: &mut LossReport) {
     let stops: Vec<_> = sampling.stop.iter().filter(|text| !text.trim().is_empty()).collect();
     if stops.len() < sampling.stop.len() {
         losses.dropped(Field::Stop);
     }
     if !stops.is_empty() {
-        write_list(body.field("stop_sequences"), stops, |out, text| write_value(out, &**text));
+        push_list(body.key("stop_sequences"), stops, |out, text| push_value(out, &**text));
     }
     // One is the default of both, and newer models take one of the two alone.
     let temperature = sampling.temperature.filter(|temperature| !is_one(*temperature));
@@ -124,11 +124,15 @@ fn write_sampling(sampling: &Sampling<'_>, plan: &ThinkingPlan, body: &mut Field
     // Beside thinking the API takes 0.95 and above.
     match top_p {
         Some(top_p) if plan.is_on() && top_p < 0.95 => losses.dropped(Field::TopP),
-        top_p => body.optional("top_p", top_p),
+        top_p => {
+            body.optional("top_p", top_p);
+        }
     }
     match whole(sampling.top_k) {
         Some(_) if plan.is_on() => losses.dropped(Field::TopK),
-        top_k => body.optional("top_k", top_k),
+        top_k => {
+            body.optional("top_k", top_k);
+        }
     }
 }
 
@@ -144,17 +148,17 @@ fn whole(number: Option<f64>) -> Option<u64> {
     Some(whole)
 }
 
-fn write_user(request: &NeutralRequest<'_>, body: &mut FieldWriter<'_>, losses: &mut LossReport) {
+fn write_user(request: &NeutralRequest<'_>, body: &mut ObjectWriter<'_>, losses: &mut LossReport) {
     let Some(user) = request.user.as_deref() else { return };
     if user.len() > LONGEST_USER {
         return losses.dropped(Field::User);
     }
-    let mut metadata = FieldWriter::begin(body.field("metadata"));
+    let mut metadata = ObjectWriter::open(body.key("metadata"));
     metadata.value("user_id", user);
-    metadata.end();
+    metadata.close();
 }
 
-fn write_tier(request: &NeutralRequest<'_>, body: &mut FieldWriter<'_>, losses: &mut LossReport) {
+fn write_tier(request: &NeutralRequest<'_>, body: &mut ObjectWriter<'_>, losses: &mut LossReport) {
     match request.service_tier.as_deref() {
         None | Some("auto") => {}
         Some("default" | "standard" | "standard_only") => body.word("service_tier", "standard_only"),

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::object::FieldWriter;
 use crate::json::Fields;
+use crate::json::writer::ObjectWriter;
 use crate::neutral::{Stop, StopReason};
 
 /// Reads why an answer has ended; `None` where it does not say.
@@ -37,7 +37,7 @@ pub(super) struct SaidParts {
 }
 
 /// Writes the fields that say why an answer has ended.
-pub(super) fn write(object: &mut FieldWriter<'_>, stop: &Stop<'_>, said: SaidParts) {
+pub(super) fn write(object: &mut ObjectWriter<'_>, stop: &Stop<'_>, said: SaidParts) {
     let reason = match stop.reason {
         StopReason::EndTurn | StopReason::StopText | StopReason::ToolUse if said.has_refusal => "refusal",
         StopReason::EndTurn | StopReason::ToolUse if said.has_calls => "tool_use",
@@ -56,16 +56,16 @@ pub(super) fn write(object: &mut FieldWriter<'_>, stop: &Stop<'_>, said: SaidPar
     };
     object.word("stop_reason", reason);
     match (reason, &stop.detail) {
-        ("stop_sequence", Some(text)) => object.value("stop_sequence", &**text),
-        _ => object.json("stop_sequence", "null"),
+        ("stop_sequence", Some(text)) => object.text("stop_sequence", text),
+        _ => object.raw("stop_sequence", "null"),
     }
     if reason == "refusal" {
         write_details(object, stop);
     }
 }
 
-fn write_details(object: &mut FieldWriter<'_>, stop: &Stop<'_>) {
-    let mut details = FieldWriter::of_type(object.field("stop_details"), "refusal");
+fn write_details(object: &mut ObjectWriter<'_>, stop: &Stop<'_>) {
+    let mut details = ObjectWriter::of_type("refusal", object.key("stop_details"));
     let category = stop.detail.as_deref().and_then(category);
     details.value("category", &category);
     let explanation = stop.detail.as_deref().filter(|_| category.is_none()).or(match stop.reason {
@@ -76,7 +76,7 @@ fn write_details(object: &mut FieldWriter<'_>, stop: &Stop<'_>) {
         _ => None,
     });
     details.value("explanation", &explanation);
-    details.end();
+    details.close();
 }
 
 /// Returns a category of refusals that this API knows.

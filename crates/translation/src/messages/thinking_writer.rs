@@ -1,6 +1,6 @@
 //! Thinking and the limit of the answer, which depend on each other, written.
 
-use super::object::FieldWriter;
+use crate::json::writer::ObjectWriter;
 use crate::loss::{Field, LossReport};
 use crate::neutral::{Effort, NeutralRequest, Reasoning, ReasoningMode, ThoughtForm, ToolChoice};
 use crate::translation::TranslationTarget;
@@ -61,19 +61,19 @@ impl ThinkingPlan {
     }
 
     /// Writes `thinking`.
-    pub(super) fn write(&self, body: &mut FieldWriter<'_>) {
+    pub(super) fn write(&self, body: &mut ObjectWriter<'_>) {
         let Some(mode) = self.mode else { return };
-        let out = body.field("thinking");
+        let out = body.key("thinking");
         let mut thinking = match mode {
-            ThinkingMode::Disabled => FieldWriter::of_type(out, "disabled"),
-            ThinkingMode::Adaptive => FieldWriter::of_type(out, "adaptive"),
-            ThinkingMode::Enabled(_) => FieldWriter::of_type(out, "enabled"),
+            ThinkingMode::Disabled => ObjectWriter::of_type("disabled", out),
+            ThinkingMode::Adaptive => ObjectWriter::of_type("adaptive", out),
+            ThinkingMode::Enabled(_) => ObjectWriter::of_type("enabled", out),
         };
         if let ThinkingMode::Enabled(tokens) = mode {
             thinking.value("budget_tokens", &tokens);
         }
         thinking.optional("display", self.display);
-        thinking.end();
+        thinking.close();
     }
 
     /// Makes room for a budget: it counts towards the limit.

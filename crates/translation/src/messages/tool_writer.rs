@@ -3,11 +3,11 @@
 use serde_json::value::RawValue;
 
 use super::block_writer::BlockWriting;
-use super::object::{FieldWriter, write_list, write_value};
 use super::tool_names;
 use crate::conversion::custom_tool;
 use crate::conversion::web_search::SearchRules;
 use crate::json::Fields;
+use crate::json::writer::{ObjectWriter, push_list, push_value};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{NeutralRequest, ServerTool, Tool, ToolChoice, ToolKind};
 
@@ -15,7 +15,7 @@ use crate::neutral::{NeutralRequest, ServerTool, Tool, ToolChoice, ToolKind};
 const NO_INPUT: &str = r#"{"type":"object","properties":{}}"#;
 
 /// Writes `tools` and `tool_choice`.
-pub(super) fn write(request: &NeutralRequest<'_>, body: &mut FieldWriter<'_>, writing: &mut BlockWriting<'_>) {
+pub(super) fn write(request: &NeutralRequest<'_>, body: &mut ObjectWriter<'_>, writing: &mut BlockWriting<'_>) {
     let tools = offered(request, writing.losses);
     if tools.is_empty() {
         if matches!(request.tool_choice, Some(ToolChoice::Any | ToolChoice::Tool(_))) {
@@ -23,7 +23,7 @@ pub(super) fn write(request: &NeutralRequest<'_>, body: &mut FieldWriter<'_>, wr
         }
         return;
     }
-    write_list(body.field("tools"), &tools, |out, tool| write_tool(out, tool, writing));
+    push_list(body.key("tools"), &tools, |out, tool| write_tool(out, tool, writing));
     write_choice(request, body);
 }
 
@@ -54,12 +54,12 @@ fn write_tool(out: &mut Vec<u8>, tool: &Tool<'_>, writing: &mut BlockWriting<'_>
     if let ToolKind::Server(server) = &tool.kind {
         return write_web_search(out, server, writing.losses);
     }
-    let mut object = FieldWriter::begin(out);
+    let mut object = ObjectWriter::open(out);
     object.value("name", &*tool_names::written(&tool.name));
     match &tool.kind {
         ToolKind::Function { schema, strict } => {
             object.optional("description", tool.description.as_deref());
-            write_schema(object.field("input_schema"), *schema, writing.losses);
+            write_schema(object.key("input_schema"), *schema, writing.losses);
             object.optional("strict", strict.filter(|strict| *strict));
         }
         ToolKind::Custom { grammar } => {
@@ -67,12 +67,12 @@ fn write_tool(out: &mut Vec<u8>, tool: &Tool<'_>, writing: &mut BlockWriting<'_>
             let grammar = grammar.as_ref().map(|(syntax, definition)| (&**syntax, &**definition));
             let description = custom_tool::description(tool.description.as_deref(), grammar);
             object.optional("description", description);
-            object.json("input_schema", custom_tool::SCHEMA);
+            object.raw("input_schema", custom_tool::SCHEMA);
         }
         ToolKind::Server(_) => {}
     }
     writing.write_mark(&mut object, tool.cache);
-    object.end();
+    object.close();
 }
 
 /// Writes a schema. The API wants one, and wants it to say that it is an object's.
@@ -108,26 +108,26 @@ fn write_web_search(out: &mut Vec<u8>, server: &ServerTool<'_>, losses: &mut Los
     losses.changed(Field::ServerTools, format!("{}: web_search_20250305", server.kind));
     let rules = SearchRules::of(server.raw);
     rules.note_lost(&["search_context_size"], losses);
-    let mut object = FieldWriter::of_type(out, "web_search_20250305");
+    let mut object = ObjectWriter::of_type("web_search_20250305", out);
     object.word("name", "web_search");
     if let Some(domains) = rules.allowed_domains {
-        object.json("allowed_domains", domains.get());
+        object.raw("allowed_domains", domains.get());
     }
     if let Some(location) = rules.location {
-        write_location(object.field("user_location"), &location);
+        write_location(object.key("user_location"), &location);
     }
-    object.end();
+    object.close();
 }
 
 fn write_location(out: &mut Vec<u8>, location: &Fields<'_>) {
-    let mut object = FieldWriter::of_type(out, "approximate");
+    let mut object = ObjectWriter::of_type("approximate", out);
     for name in ["city", "region", "country", "timezone"] {
         object.optional(name, location.text(name));
     }
-    object.end();
+    object.close();
 }
 
-fn write_choice(request: &NeutralRequest<'_>, body: &mut FieldWriter<'_>) {
+fn write_choice(request: &NeutralRequest<'_>, body: &mut ObjectWriter<'_>) {
     let is_single = request.parallel_calls == Some(false);
     let (kind, name) = match &request.tool_choice {
         None if !is_single => return,
@@ -136,12 +136,12 @@ fn write_choice(request: &NeutralRequest<'_>, body: &mut FieldWriter<'_>) {
         Some(ToolChoice::Tool(name)) => ("tool", Some(name)),
         Some(ToolChoice::None) => ("none", None),
     };
-    let mut object = FieldWriter::of_type(body.field("tool_choice"), kind);
+    let mut object = ObjectWriter::of_type(kind, body.key("tool_choice"));
     if let Some(name) = name {
-        write_value(object.field("name"), &*tool_names::written(name));
+        push_value(object.key("name"), &*tool_names::written(name));
     }
     if is_single && kind != "none" {
         object.value("disable_parallel_tool_use", &true);
     }
-    object.end();
+    object.close();
 }

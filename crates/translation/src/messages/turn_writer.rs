@@ -1,7 +1,7 @@
 //! Turns, written: merged where one speaker goes on, results of calls first, nothing empty.
 
 use super::block_writer::BlockWriting;
-use super::object::{FieldWriter, write_list};
+use crate::json::writer::{ObjectWriter, push_list};
 use crate::loss::Field;
 use crate::neutral::{Part, PartBody, Turn, TurnRole};
 
@@ -100,15 +100,15 @@ impl<'r, 'b> Conversation<'r, 'b> {
     }
 
     /// Writes `system` and `messages`.
-    pub(super) fn write(&self, body: &mut FieldWriter<'_>, writing: &mut BlockWriting<'_>) {
+    pub(super) fn write(&self, body: &mut ObjectWriter<'_>, writing: &mut BlockWriting<'_>) {
         match self.system.as_slice() {
             [] => {}
-            [Part { body: PartBody::Text { text, .. }, cache: None, .. }] => body.value("system", &**text),
-            parts => write_list(body.field("system"), parts, |out, part| writing.write(out, part)),
+            [Part { body: PartBody::Text { text, .. }, cache: None, .. }] => body.text("system", text),
+            parts => push_list(body.key("system"), parts, |out, part| writing.write(out, part)),
         }
         let last = self.messages.len().saturating_sub(1);
-        write_list(body.field("messages"), self.messages.iter().enumerate(), |out, (index, message)| {
-            let mut object = FieldWriter::begin(out);
+        push_list(body.key("messages"), self.messages.iter().enumerate(), |out, (index, message)| {
+            let mut object = ObjectWriter::open(out);
             object.word("role", message.role.as_str());
             let is_prefill = index == last && message.role == MessageRole::Assistant;
             match message.parts.as_slice() {
@@ -120,10 +120,10 @@ impl<'r, 'b> Conversation<'r, 'b> {
                     }
                     object.value("content", trimmed);
                 }
-                [Part { body: PartBody::Text { text, .. }, cache: None, .. }] => object.value("content", &**text),
-                parts => write_list(object.field("content"), parts, |out, part| writing.write(out, part)),
+                [Part { body: PartBody::Text { text, .. }, cache: None, .. }] => object.text("content", text),
+                parts => push_list(object.key("content"), parts, |out, part| writing.write(out, part)),
             }
-            object.end();
+            object.close();
         });
     }
 }

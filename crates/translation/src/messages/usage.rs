@@ -1,7 +1,7 @@
 //! Token counts, read and written: input excludes what the prompt cache read and wrote.
 
-use super::object::FieldWriter;
 use crate::json::Fields;
+use crate::json::writer::ObjectWriter;
 use crate::neutral::NeutralUsage;
 
 /// The counts of an answer, as far as they are known. In streams they come in two pieces, the later one with fewer.
@@ -51,13 +51,13 @@ impl UsageCounts {
 
 /// Writes the counts of an answer.
 pub(super) fn write(out: &mut Vec<u8>, usage: &NeutralUsage, service_tier: Option<&str>) {
-    let mut object = FieldWriter::begin(out);
+    let mut object = ObjectWriter::open(out);
     write_counts(&mut object, usage);
     if let Some(hour) = usage.cache_write_hour {
-        let mut written = FieldWriter::begin(object.field("cache_creation"));
+        let mut written = ObjectWriter::open(object.key("cache_creation"));
         written.value("ephemeral_5m_input_tokens", &usage.cache_write.unwrap_or(0).saturating_sub(hour));
         written.value("ephemeral_1h_input_tokens", &hour);
-        written.end();
+        written.close();
     }
     match service_tier {
         Some("standard" | "default") => object.word("service_tier", "standard"),
@@ -65,17 +65,17 @@ pub(super) fn write(out: &mut Vec<u8>, usage: &NeutralUsage, service_tier: Optio
         Some("batch") => object.word("service_tier", "batch"),
         _ => {}
     }
-    object.end();
+    object.close();
 }
 
 /// Writes the counts that a stream has at its end.
 pub(super) fn write_at_end(out: &mut Vec<u8>, usage: &NeutralUsage) {
-    let mut object = FieldWriter::begin(out);
+    let mut object = ObjectWriter::open(out);
     write_counts(&mut object, usage);
-    object.end();
+    object.close();
 }
 
-fn write_counts(object: &mut FieldWriter<'_>, usage: &NeutralUsage) {
+fn write_counts(object: &mut ObjectWriter<'_>, usage: &NeutralUsage) {
     let read = usage.cache_read.unwrap_or(0);
     let written = usage.cache_write.unwrap_or(0);
     object.value("input_tokens", &usage.input.saturating_sub(read).saturating_sub(written));
@@ -83,14 +83,14 @@ fn write_counts(object: &mut FieldWriter<'_>, usage: &NeutralUsage) {
     object.value("cache_read_input_tokens", &read);
     object.value("output_tokens", &usage.output);
     if let Some(thinking) = usage.thinking {
-        let mut details = FieldWriter::begin(object.field("output_tokens_details"));
+        let mut details = ObjectWriter::open(object.key("output_tokens_details"));
         details.value("thinking_tokens", &thinking);
-        details.end();
+        details.close();
     }
     if let Some(searches) = usage.web_searches.filter(|searches| *searches > 0) {
-        let mut tools = FieldWriter::begin(object.field("server_tool_use"));
+        let mut tools = ObjectWriter::open(object.key("server_tool_use"));
         tools.value("web_search_requests", &searches);
         tools.value("web_fetch_requests", &0);
-        tools.end();
+        tools.close();
     }
 }

@@ -18,7 +18,7 @@ pub struct NeutralAnswer<'b> {
     pub created: Option<u64>,
     /// The answers themselves: one, unless the client asked for several.
     pub choices: Vec<NeutralChoice<'b>>,
-    /// What it used.
+    /// The tokens that the answer used.
     pub usage: Option<NeutralUsage>,
     /// The tier of service, as its API calls it.
     pub service_tier: Option<Cow<'b, str>>,
@@ -27,7 +27,7 @@ pub struct NeutralAnswer<'b> {
 /// One of the answers.
 #[derive(Debug, Clone)]
 pub struct NeutralChoice<'b> {
-    /// What it says, in its order.
+    /// The parts of the answer, in their order.
     pub parts: Vec<Part<'b>>,
     /// Why it has ended.
     pub stop: Stop<'b>,

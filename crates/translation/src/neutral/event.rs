@@ -22,7 +22,7 @@ pub enum StreamEvent<'b> {
         model: Option<Cow<'b, str>>,
         /// The moment it was made, in seconds since 1970.
         created: Option<u64>,
-        /// What is known of its usage at the beginning.
+        /// The usage as far as it is known at the beginning.
         usage: Option<NeutralUsage>,
     },
     /// A part begins. Numbers are given by the reader, upwards from 0 over all choices, one for each part.
@@ -53,7 +53,7 @@ pub enum StreamEvent<'b> {
         /// The reason.
         stop: Stop<'b>,
     },
-    /// What the answer used, as far as it is known: a later one counts instead of an earlier one.
+    /// The usage of the answer, as far as it is known: a later one counts instead of an earlier one.
     Usage(NeutralUsage),
     /// The tier of service, as its API calls it.
     ServiceTier(Cow<'b, str>),
@@ -74,9 +74,9 @@ pub enum PartKind<'b> {
     Refusal,
     /// A thought.
     Thinking {
-        /// Whether its text will be a summary.
+        /// True where the text will be a summary.
         is_summary: bool,
-        /// Whether the vendor has hidden all of it.
+        /// True where the vendor has hidden all of it.
         is_redacted: bool,
     },
     /// A call of a tool.
@@ -104,7 +104,7 @@ pub enum PartDelta<'b> {
     Text(Cow<'b, str>),
     /// Text of a call's arguments.
     Arguments(Cow<'b, str>),
-    /// What the vendor seals the part with.
+    /// The vendor's seal of the part.
     Sealed(VendorSeal<'b>),
     /// A citation of the text, as its API writes it.
     Citation(&'b RawValue),

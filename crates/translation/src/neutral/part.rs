@@ -69,7 +69,7 @@ pub enum PartBody<'b> {
 /// A mark of the prompt cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheMark {
-    /// How long the cache is to keep it, where the client says so.
+    /// The time for which the cache is to keep it, where the client says so.
     pub ttl: Option<CacheTtl>,
 }
 
@@ -88,7 +88,7 @@ pub enum CacheTtl {
     OneDay,
 }
 
-/// Where the bytes of an image, a document or a sound are.
+/// The place of the bytes of an image, a document or a sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MediaSource<'b> {
     /// In the body, as standard base64.
@@ -114,7 +114,7 @@ pub enum MediaSource<'b> {
 /// An image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image<'b> {
-    /// Where it is.
+    /// The place of the bytes.
     pub source: MediaSource<'b>,
     /// The resolution to see it in.
     pub detail: Option<ImageDetail>,
@@ -136,20 +136,20 @@ pub enum ImageDetail {
 /// A document or another file.
 #[derive(Debug, Clone)]
 pub struct Document<'b> {
-    /// Where it is.
+    /// The place of the bytes.
     pub source: MediaSource<'b>,
-    /// Its name or title.
+    /// The document's name or title.
     pub title: Option<Cow<'b, str>>,
-    /// What the client says about it.
+    /// The client's words about the document.
     pub context: Option<Cow<'b, str>>,
-    /// Whether the answer is to cite it.
+    /// True where the answer is to cite the document.
     pub cites: Option<bool>,
 }
 
 /// Sound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Audio<'b> {
-    /// Where it is.
+    /// The place of the bytes.
     pub source: MediaSource<'b>,
     /// The words in it, where an answer says them.
     pub transcript: Option<Cow<'b, str>>,
@@ -184,9 +184,9 @@ pub struct ToolResult<'b> {
     pub call_id: Cow<'b, str>,
     /// The tool's name, where the API says it.
     pub name: Option<Cow<'b, str>>,
-    /// What came out: text, images, documents.
+    /// The results: text, images, documents.
     pub parts: Vec<Part<'b>>,
-    /// Whether the call failed, where the API says it.
+    /// True where the call failed, as far as the API says it.
     pub is_error: Option<bool>,
     /// The kind of the call's input.
     pub kind: CallKind,
@@ -197,10 +197,10 @@ pub struct ToolResult<'b> {
 pub struct Thinking<'b> {
     /// The thought, or a summary of it; empty where its vendor shows none.
     pub text: Cow<'b, str>,
-    /// Whether the text is a summary.
+    /// True where the text is a summary.
     pub is_summary: bool,
-    /// Whether the vendor has hidden all of it (redacted thinking).
+    /// True where the vendor has hidden all of it (redacted thinking).
     pub is_redacted: bool,
-    /// What its vendor sealed it with.
+    /// The vendor's seal.
     pub sealed: Option<VendorSeal<'b>>,
 }

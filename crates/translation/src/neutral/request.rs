@@ -20,21 +20,21 @@ pub struct NeutralRequest<'b> {
     pub tools: Vec<Tool<'b>>,
     /// The rule which tool must be called.
     pub tool_choice: Option<ToolChoice<'b>>,
-    /// Whether several tools may be called at once, where the client says so.
+    /// True where several tools may be called at once, false where not; `None` where the client does not say.
     pub parallel_calls: Option<bool>,
     /// The most tokens of the answer.
     pub max_tokens: Option<u64>,
     /// Sampling.
     pub sampling: Sampling<'b>,
-    /// How much the model thinks, and what is shown of it.
+    /// The amount of thinking, and the form in which it is shown.
     pub reasoning: Option<Reasoning>,
     /// The form of the answer; `None` for text.
     pub output: Option<OutputFormat<'b>>,
-    /// How long the answer is to be.
+    /// The wanted length of the answer.
     pub verbosity: Option<Verbosity>,
-    /// Whether the answer comes as a stream.
+    /// True where the answer comes as a stream.
     pub stream: bool,
-    /// Whether the client asks for the usage at the end of a stream, in the API where it must.
+    /// True where the client asks for the usage at the end of a stream, in the API where it must.
     pub include_usage: bool,
     /// The rules of the prompt cache.
     pub cache: CacheRules<'b>,
@@ -44,12 +44,23 @@ pub struct NeutralRequest<'b> {
     pub user: Option<Cow<'b, str>>,
     /// Labels of the request: an object of texts.
     pub metadata: Option<&'b RawValue>,
-    /// Whether the vendor is to keep the answer.
+    /// True where the vendor is to keep the answer.
     pub store: Option<bool>,
     /// The API that the request was written in; `None` where none is known.
     pub family: Option<DialectFamily>,
     /// Fields that only that API knows: its own writer writes them as they are, in every other translation they are lost.
     pub native: Vec<NativeField<'b>>,
+}
+
+impl NeutralRequest<'_> {
+    /// Tells whether the client leaves the amount of thinking to the model in so many words, and names no effort: Anthropic's
+    /// alone can say that.
+    #[must_use]
+    pub fn wants_adaptive_thinking(&self) -> bool {
+        let is_adaptive =
+            self.reasoning.is_some_and(|reasoning| reasoning.mode == (ReasoningMode::Adaptive { effort: None }));
+        is_adaptive && self.family == Some(DialectFamily::Messages)
+    }
 }
 
 impl<'b> NeutralRequest<'b> {
@@ -83,15 +94,15 @@ impl<'b> NeutralRequest<'b> {
 /// A field at the top of a request that only its own API knows.
 #[derive(Debug, Clone)]
 pub struct NativeField<'b> {
-    /// Its name.
+    /// The field's name.
     pub name: Cow<'b, str>,
-    /// Its value.
+    /// The field's value.
     pub raw: &'b RawValue,
     /// The loss that it is in a translation into another API; `None` where it says no more than what is usual there.
     pub loss: Option<Loss>,
 }
 
-/// Who speaks a turn. Results of tools are parts of a user's turn.
+/// The speaker of a turn. Results of tools are parts of a user's turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TurnRole {
     /// The operator, whom models obey first.
@@ -115,11 +126,11 @@ impl TurnRole {
 /// A turn of the conversation.
 #[derive(Debug, Clone)]
 pub struct Turn<'b> {
-    /// Who speaks.
+    /// The speaker.
     pub role: TurnRole,
     /// The speaker's name, where the API has one.
     pub name: Option<Cow<'b, str>>,
-    /// What is said, in its order.
+    /// The parts of the turn, in their order.
     pub parts: Vec<Part<'b>>,
 }
 
@@ -128,7 +139,7 @@ pub struct Turn<'b> {
 pub struct Tool<'b> {
     /// The name.
     pub name: Cow<'b, str>,
-    /// What it does.
+    /// The tool's purpose.
     pub description: Option<Cow<'b, str>>,
     /// The kind of tool.
     pub kind: ToolKind<'b>,
@@ -143,7 +154,7 @@ pub enum ToolKind<'b> {
     Function {
         /// The schema, as the client wrote it; absent where the client wrote none.
         schema: Option<&'b RawValue>,
-        /// Whether arguments follow the schema exactly, where the client says so.
+        /// True where arguments follow the schema exactly, as far as the client says so.
         strict: Option<bool>,
     },
     /// A tool whose input is free text.
@@ -173,13 +184,13 @@ pub enum ToolChoice<'b> {
     None,
     /// At least one.
     Any,
-    /// This one.
+    /// The tool of this name.
     Tool(Cow<'b, str>),
     /// Some of those on offer: these, and whether at least one must be called.
     Allowed {
-        /// Their names.
+        /// The names of the tools.
         names: Vec<Cow<'b, str>>,
-        /// Whether one must be called.
+        /// True where one must be called.
         is_required: bool,
     },
 }
@@ -201,9 +212,9 @@ pub struct Sampling<'b> {
     pub frequency_penalty: Option<f64>,
     /// Weights of single tokens, which are of one vendor's vocabulary.
     pub logit_bias: Option<&'b RawValue>,
-    /// Whether the probabilities of the tokens are wanted.
+    /// True where the probabilities of the tokens are wanted.
     pub logprobs: Option<bool>,
-    /// How many alternatives of each token are wanted.
+    /// The number of alternatives of each token that are wanted.
     pub top_logprobs: Option<u64>,
     /// The number of answers.
     pub choices: Option<u64>,
@@ -214,12 +225,12 @@ pub struct Sampling<'b> {
 /// Texts that end an answer.
 pub type StopTexts<'b> = Vec<Cow<'b, str>>;
 
-/// How much the model thinks.
+/// The amount of thinking.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reasoning {
     /// The amount.
     pub mode: ReasoningMode,
-    /// What is shown of the thoughts, where the client says so.
+    /// The form in which thoughts are shown, where the client says so.
     pub form: Option<ThoughtForm>,
 }
 
@@ -244,7 +255,7 @@ pub enum ReasoningMode {
     },
 }
 
-/// How hard a model works on its answer.
+/// The effort that a model puts into its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Effort {
     /// Hardly any.
@@ -261,7 +272,7 @@ pub enum Effort {
     Max,
 }
 
-/// What is shown of thoughts.
+/// The form in which thoughts are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ThoughtForm {
     /// Nothing but their seals.
@@ -283,11 +294,11 @@ pub enum OutputFormat<'b> {
     Schema {
         /// The schema's name, where the API has one.
         name: Option<Cow<'b, str>>,
-        /// What it is for.
+        /// The purpose of the schema.
         description: Option<Cow<'b, str>>,
         /// The schema, as the client wrote it.
         schema: &'b RawValue,
-        /// Whether the answer follows it exactly, where the client says so.
+        /// True where the answer follows the schema exactly, as far as the client says so.
         strict: Option<bool>,
     },
 }
@@ -308,8 +319,8 @@ pub enum Verbosity {
 pub struct CacheRules<'b> {
     /// The key of requests that begin alike.
     pub key: Option<Cow<'b, str>>,
-    /// How long entries live.
+    /// The lifetime of entries.
     pub ttl: Option<CacheTtl>,
-    /// Whether the client marks its last cacheable block by one mark of the whole request.
+    /// The one mark of the whole request by which the client marks its last cacheable block.
     pub marks_all: Option<CacheMark>,
 }

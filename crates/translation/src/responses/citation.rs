@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::member_writer::MemberWriter;
+use crate::json::writer::ObjectWriter;
 use crate::json::{self, Fields};
 
 /// Writes the citations of pages to the end of a list's elements. `length` is the number of letters of the text so far:
@@ -23,10 +23,10 @@ fn write_one(raw: &RawValue, length: usize, out: &mut Vec<u8>) {
         out.push(b',');
     }
     let place = |name: &str| fields.value::<u64>(name);
-    let mut object = MemberWriter::of_type("url_citation", out);
+    let mut object = ObjectWriter::of_type("url_citation", out);
     object.number("start_index", place("start_index").unwrap_or(0));
     object.number("end_index", place("end_index").unwrap_or(length as u64));
     object.text("title", &fields.text("title").unwrap_or_default());
     object.text("url", &url);
-    object.end();
+    object.close();
 }

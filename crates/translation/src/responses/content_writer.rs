@@ -1,13 +1,13 @@
 //! Parts of messages and of tool results, written.
 
-use super::member_writer::{ElementWriter, MemberWriter, push_text};
 use crate::conversion::media;
+use crate::json::writer::{ListWriter, ObjectWriter, push_value};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{Document, Image, ImageDetail, MediaSource, Part, PartBody};
 
 /// Writes the parts of a client's message or of a result as a list.
 pub(super) fn write_content(parts: &[Part<'_>], out: &mut Vec<u8>, losses: &mut LossReport) {
-    let mut list = ElementWriter::begin(out);
+    let mut list = ListWriter::open(out);
     for part in parts {
         match &part.body {
             PartBody::Text { text, .. } | PartBody::Refusal(text) => write_text(text, &mut list),
@@ -21,16 +21,16 @@ pub(super) fn write_content(parts: &[Part<'_>], out: &mut Vec<u8>, losses: &mut 
             }
         }
     }
-    list.end();
+    list.close();
 }
 
-fn write_text(text: &str, list: &mut ElementWriter<'_>) {
-    let mut part = MemberWriter::of_type("input_text", list.element());
+fn write_text(text: &str, list: &mut ListWriter<'_>) {
+    let mut part = ObjectWriter::of_type("input_text", list.next());
     part.text("text", text);
-    part.end();
+    part.close();
 }
 
-fn write_image(image: &Image<'_>, list: &mut ElementWriter<'_>, losses: &mut LossReport) {
+fn write_image(image: &Image<'_>, list: &mut ListWriter<'_>, losses: &mut LossReport) {
     let detail = match image.detail {
         None | Some(ImageDetail::Auto) => "auto",
         Some(ImageDetail::Low) => "low",
@@ -39,23 +39,23 @@ fn write_image(image: &Image<'_>, list: &mut ElementWriter<'_>, losses: &mut Los
     };
     match &image.source {
         MediaSource::Base64 { media_type, data } => {
-            let mut part = MemberWriter::of_type("input_image", list.element());
+            let mut part = ObjectWriter::of_type("input_image", list.next());
             write_data_url(media_type, data, part.key("image_url"));
             part.text("detail", detail);
-            part.end();
+            part.close();
         }
         MediaSource::Url { url, .. } => {
-            let mut part = MemberWriter::of_type("input_image", list.element());
+            let mut part = ObjectWriter::of_type("input_image", list.next());
             part.text("image_url", url);
             part.text("detail", detail);
-            part.end();
+            part.close();
         }
         MediaSource::FileId(_) => losses.refused(Field::FileIds, "an image with another vendor"),
         MediaSource::Text(text) => write_text(text, list),
     }
 }
 
-fn write_document(document: &Document<'_>, list: &mut ElementWriter<'_>, losses: &mut LossReport) {
+fn write_document(document: &Document<'_>, list: &mut ListWriter<'_>, losses: &mut LossReport) {
     let is_text = matches!(document.source, MediaSource::Text(_));
     if document.context.is_some() || (is_text && document.title.is_some()) {
         losses.dropped(Field::DocumentDetails);
@@ -65,20 +65,20 @@ fn write_document(document: &Document<'_>, list: &mut ElementWriter<'_>, losses:
     }
     match &document.source {
         MediaSource::Base64 { media_type, data } => {
-            let mut part = MemberWriter::of_type("input_file", list.element());
+            let mut part = ObjectWriter::of_type("input_file", list.next());
             match &document.title {
                 Some(title) => part.text("filename", title),
                 // The API wants a name whose ending says what it is.
                 None => part.text("filename", media::name_of_type(media_type)),
             }
             write_data_url(media_type, data, part.key("file_data"));
-            part.end();
+            part.close();
         }
         MediaSource::Url { url, .. } => {
-            let mut part = MemberWriter::of_type("input_file", list.element());
+            let mut part = ObjectWriter::of_type("input_file", list.next());
             part.text("file_url", url);
             part.optional_text("filename", document.title.as_deref());
-            part.end();
+            part.close();
         }
         MediaSource::FileId(_) => losses.refused(Field::FileIds, "a document with another vendor"),
         MediaSource::Text(text) => {
@@ -96,6 +96,6 @@ fn write_data_url(media_type: &str, data: &str, out: &mut Vec<u8>) {
             out.extend_from_slice(piece.as_bytes());
         }
     } else {
-        push_text(out, &media::data_url(media_type, data));
+        push_value(out, &media::data_url(media_type, data));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::member_writer::MemberWriter;
+use crate::json::writer::ObjectWriter;
 use crate::json::{self, Fields};
 use crate::neutral::{ErrorKind, NeutralError};
 
@@ -66,8 +66,8 @@ fn plain_text(status: u16, body: &[u8]) -> Cow<'_, str> {
 /// Writes the body of an error.
 pub(super) fn write(error: &NeutralError<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(128 + error.message.len());
-    let mut body = MemberWriter::begin(&mut out);
-    let mut object = MemberWriter::begin(body.key("error"));
+    let mut body = ObjectWriter::open(&mut out);
+    let mut object = ObjectWriter::open(body.key("error"));
     object.text("message", &error.message);
     object.text("type", class(error.kind));
     match &error.param {
@@ -78,8 +78,8 @@ pub(super) fn write(error: &NeutralError<'_>) -> Vec<u8> {
         Some(code) => object.text("code", code),
         None => object.raw("code", "null"),
     }
-    object.end();
-    body.end();
+    object.close();
+    body.close();
     out
 }
 

@@ -1,5 +1,6 @@
 //! Parts of an answer that are being written to a stream.
 
+use crate::json::writer::ObjectWriter;
 mod call;
 mod text;
 mod thought;
@@ -7,7 +8,6 @@ mod thought;
 pub(super) use self::call::OpenCall;
 pub(super) use self::text::OpenText;
 pub(super) use self::thought::OpenThought;
-use super::member_writer::MemberWriter;
 
 /// A part that is open.
 pub(super) enum PartInWriting {
@@ -34,13 +34,13 @@ pub(super) struct OpenMessage {
 /// Returns the members that every event of a part of an item has.
 fn head(id: &str, index: usize, place: Option<(&str, usize)>) -> Vec<u8> {
     let mut members = Vec::with_capacity(96);
-    let mut object = MemberWriter::begin(&mut members);
+    let mut object = ObjectWriter::open(&mut members);
     object.text("item_id", id);
     object.number("output_index", index as u64);
     if let Some((name, place)) = place {
         object.number(name, place as u64);
     }
-    object.end();
+    object.close();
     members.pop();
     members.remove(0);
     members

@@ -4,8 +4,8 @@ use super::answer_reader::Holds;
 use super::error;
 use super::event_parts::{OpenCall, OpenMessage, OpenText, OpenThought, PartInWriting};
 use super::item_writer::{CallItem, MessageItem, OutputCallForm, Wording, write_search};
-use super::member_writer::MemberWriter;
 use super::response_object::{ResponseHead, ResponseState, ResponseStatus};
+use crate::json::writer::ObjectWriter;
 use crate::neutral::{CallKind, NeutralError, NeutralUsage, PartDelta, PartKind, StopReason, StreamEvent};
 use crate::translation::{AnswerDetails, EventWriter, RequestMemo};
 
@@ -50,14 +50,15 @@ impl ResponseEvents {
     }
 
     /// Writes an event: its type, its number and what `members` adds.
-    pub(super) fn event(&mut self, name: &str, out: &mut Vec<u8>, members: impl FnOnce(&mut MemberWriter<'_>)) {
+    pub(super) fn event(&mut self, name: &str, out: &mut Vec<u8>, members: impl FnOnce(&mut ObjectWriter<'_>)) {
         for piece in ["event: ", name, "\ndata: "] {
             out.extend_from_slice(piece.as_bytes());
         }
-        let mut object = MemberWriter::of_type(name, out);
+        let mut object = ObjectWriter::of_type(name, out);
         object.number("sequence_number", self.sequence);
         members(&mut object);
-        object.end().extend_from_slice(b"\n\n");
+        object.close();
+        out.extend_from_slice(b"\n\n");
         self.sequence += 1;
     }
 

@@ -1,16 +1,16 @@
 //! Turns, written as the items of a request's `input`.
 
 use super::content_writer::write_content;
-use super::member_writer::{ElementWriter, MemberWriter};
 use super::result_pairing::ResultPairing;
 use crate::conversion::tool_name;
 use crate::family::DialectFamily;
+use crate::json::writer::{ListWriter, ObjectWriter};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{CallKind, Part, PartBody, Thinking, ToolCall, ToolResult, Turn, TurnRole};
 
 /// A writer of the items of one request.
 pub(super) struct InputWriter<'l, 'o, 'w> {
-    list: &'l mut ElementWriter<'o>,
+    list: &'l mut ListWriter<'o>,
     losses: &'w mut LossReport,
     ids: ResultPairing,
     /// The items that needed an id which nobody gave.
@@ -19,7 +19,7 @@ pub(super) struct InputWriter<'l, 'o, 'w> {
 
 impl<'l, 'o, 'w> InputWriter<'l, 'o, 'w> {
     /// Makes a writer to a list.
-    pub(super) fn new(list: &'l mut ElementWriter<'o>, losses: &'w mut LossReport) -> Self {
+    pub(super) fn new(list: &'l mut ListWriter<'o>, losses: &'w mut LossReport) -> Self {
         Self { list, losses, ids: ResultPairing::default(), made: 0 }
     }
 
@@ -81,13 +81,13 @@ impl<'l, 'o, 'w> InputWriter<'l, 'o, 'w> {
         if content == b"[]" {
             return;
         }
-        let mut item = MemberWriter::of_type("message", self.list.element());
+        let mut item = ObjectWriter::of_type("message", self.list.next());
         item.text("role", role);
         match parts {
             [Part { body: PartBody::Text { text, .. }, .. }] => item.text("content", text),
             _ => item.raw("content", &content),
         }
-        item.end();
+        item.close();
     }
 
     /// Writes what the model said: a text as such, and anything else in the form in which the API gives it.
@@ -109,34 +109,34 @@ impl<'l, 'o, 'w> InputWriter<'l, 'o, 'w> {
         if said.is_empty() {
             return;
         }
-        let mut item = MemberWriter::of_type("message", self.list.element());
+        let mut item = ObjectWriter::of_type("message", self.list.next());
         if let [WrittenSpeech::Text(text)] = &*said {
             item.text("role", "assistant");
             item.text("content", text);
-            item.end();
+            item.close();
             return;
         }
         item.text("id", &format!("msg_{}", self.made));
         self.made += 1;
         item.raw("role", r#""assistant","status":"completed""#);
-        let mut content = ElementWriter::begin(item.key("content"));
+        let mut content = ListWriter::open(item.key("content"));
         for said in said {
             match said {
                 WrittenSpeech::Text(text) => {
-                    let mut part = MemberWriter::of_type("output_text", content.element());
+                    let mut part = ObjectWriter::of_type("output_text", content.next());
                     part.text("text", text);
                     part.raw("annotations", "[]");
-                    part.end();
+                    part.close();
                 }
                 WrittenSpeech::Refusal(text) => {
-                    let mut part = MemberWriter::of_type("refusal", content.element());
+                    let mut part = ObjectWriter::of_type("refusal", content.next());
                     part.text("refusal", text);
-                    part.end();
+                    part.close();
                 }
             }
         }
-        content.end();
-        item.end();
+        content.close();
+        item.close();
     }
 
     fn own_item(&mut self, body: &PartBody<'_>) {
@@ -157,13 +157,13 @@ impl<'l, 'o, 'w> InputWriter<'l, 'o, 'w> {
             CallKind::Function => ("function_call", "arguments"),
             CallKind::Custom => ("custom_tool_call", "input"),
         };
-        let mut item = MemberWriter::of_type(kind, self.list.element());
+        let mut item = ObjectWriter::of_type(kind, self.list.next());
         item.text("call_id", &id);
         item.text("name", &tool_name::written(&call.name));
         // A call without arguments is an empty object: no text is no JSON.
         let is_empty = call.kind == CallKind::Function && call.arguments.trim().is_empty();
         item.text(field, if is_empty { "{}" } else { &call.arguments });
-        item.end();
+        item.close();
     }
 
     fn result(&mut self, result: &ToolResult<'_>) {
@@ -175,14 +175,14 @@ impl<'l, 'o, 'w> InputWriter<'l, 'o, 'w> {
         if result.is_error == Some(true) && !says_error(&result.parts) {
             self.losses.dropped(Field::ToolErrors);
         }
-        let mut item = MemberWriter::of_type(kind, self.list.element());
+        let mut item = ObjectWriter::of_type(kind, self.list.next());
         item.text("call_id", &id);
         match &*result.parts {
             [] => item.text("output", ""),
             [Part { body: PartBody::Text { text, .. }, .. }] => item.text("output", text),
             parts => write_content(parts, item.key("output"), self.losses),
         }
-        item.end();
+        item.close();
     }
 
     /// Writes a thought to its maker, and to no one else.
@@ -192,7 +192,7 @@ impl<'l, 'o, 'w> InputWriter<'l, 'o, 'w> {
             self.losses.dropped(Field::Thinking);
             return;
         };
-        let mut item = MemberWriter::of_type("reasoning", self.list.element());
+        let mut item = ObjectWriter::of_type("reasoning", self.list.next());
         match &sealed.id {
             Some(id) => item.text("id", id),
             None => {
@@ -200,15 +200,15 @@ impl<'l, 'o, 'w> InputWriter<'l, 'o, 'w> {
                 self.made += 1;
             }
         }
-        let mut summary = ElementWriter::begin(item.key("summary"));
+        let mut summary = ListWriter::open(item.key("summary"));
         if !thought.text.is_empty() {
-            let mut part = MemberWriter::of_type("summary_text", summary.element());
+            let mut part = ObjectWriter::of_type("summary_text", summary.next());
             part.text("text", &thought.text);
-            part.end();
+            part.close();
         }
-        summary.end();
+        summary.close();
         item.text("encrypted_content", text);
-        item.end();
+        item.close();
     }
 }
 

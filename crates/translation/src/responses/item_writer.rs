@@ -2,11 +2,11 @@
 
 use serde_json::value::RawValue;
 
-use super::member_writer::{ElementWriter, MemberWriter};
 use super::thoughts;
 use crate::conversion::custom_tool;
 use crate::conversion::sealed::VendorSeal;
 use crate::json::Fields;
+use crate::json::writer::{ListWriter, ObjectWriter};
 use crate::neutral::CallKind;
 use crate::translation::{NativeCall, RequestMemo};
 
@@ -82,7 +82,7 @@ impl CallItem {
     }
 
     fn write_named(&self, [kind, field]: [&str; 2], input: &str, status: Option<&str>, out: &mut Vec<u8>) {
-        let mut item = MemberWriter::of_type(kind, out);
+        let mut item = ObjectWriter::of_type(kind, out);
         item.text("id", &self.id);
         item.text("call_id", &self.call_id);
         item.text("name", self.client_name());
@@ -91,7 +91,7 @@ impl CallItem {
         }
         item.text(field, input);
         item.optional_text("status", status);
-        item.end();
+        item.close();
     }
 
     /// Writes a call whose form is this API's own, out of the arguments of the function that stands for it. Arguments
@@ -107,20 +107,20 @@ impl CallItem {
             NativeCall::ApplyPatch => "apply_patch_call",
             NativeCall::ToolSearch | NativeCall::Namespaced { .. } => "tool_search_call",
         };
-        let mut item = MemberWriter::of_type(kind, out);
+        let mut item = ObjectWriter::of_type(kind, out);
         item.text("id", &self.id);
         item.text("call_id", &self.call_id);
         item.text("status", "completed");
         match call {
             NativeCall::LocalShell => {
-                let mut action = MemberWriter::of_type("exec", item.key("action"));
+                let mut action = ObjectWriter::of_type("exec", item.key("action"));
                 for (name, raw) in fields.iter().filter(|(name, _)| *name != "type") {
                     action.raw(name, raw.get());
                 }
                 if fields.get("env").is_none() {
                     action.raw("env", "{}");
                 }
-                action.end();
+                action.close();
             }
             NativeCall::Shell => item.raw("action", arguments),
             NativeCall::ApplyPatch => item.raw("operation", arguments),
@@ -129,7 +129,7 @@ impl CallItem {
                 item.raw("arguments", arguments);
             }
         }
-        item.end();
+        item.close();
     }
 
     /// Returns the beginning of the ids of items of this form.
@@ -160,24 +160,24 @@ pub(super) struct ThoughtItem<'t> {
 impl ThoughtItem<'_> {
     /// Writes the item.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        let mut item = MemberWriter::of_type("reasoning", out);
+        let mut item = ObjectWriter::of_type("reasoning", out);
         item.text("id", self.id);
-        let mut summary = ElementWriter::begin(item.key("summary"));
+        let mut summary = ListWriter::open(item.key("summary"));
         if self.is_summary && !self.text.is_empty() {
-            let mut part = MemberWriter::of_type("summary_text", summary.element());
+            let mut part = ObjectWriter::of_type("summary_text", summary.next());
             part.text("text", self.text);
-            part.end();
+            part.close();
         }
-        summary.end();
+        summary.close();
         if !self.is_summary && !self.text.is_empty() {
-            let mut content = ElementWriter::begin(item.key("content"));
-            let mut part = MemberWriter::of_type("reasoning_text", content.element());
+            let mut content = ListWriter::open(item.key("content"));
+            let mut part = ObjectWriter::of_type("reasoning_text", content.next());
             part.text("text", self.text);
-            part.end();
-            content.end();
+            part.close();
+            content.close();
         }
         item.optional_text("encrypted_content", self.field);
-        item.end();
+        item.close();
     }
 }
 
@@ -200,7 +200,7 @@ pub(super) struct MessageItem<'m> {
 impl MessageItem<'_> {
     /// Writes the item.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        let mut item = MemberWriter::of_type("message", out);
+        let mut item = ObjectWriter::of_type("message", out);
         item.text("id", self.id);
         item.text("status", self.status);
         item.raw("role", r#""assistant""#);
@@ -208,7 +208,7 @@ impl MessageItem<'_> {
         content.push(b'[');
         content.extend_from_slice(self.content);
         content.push(b']');
-        item.end();
+        item.close();
     }
 }
 
@@ -237,12 +237,12 @@ impl MessagePart<'_> {
     /// Writes the part.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         if self.wording == Wording::Refusal {
-            let mut part = MemberWriter::of_type("refusal", out);
+            let mut part = ObjectWriter::of_type("refusal", out);
             part.text("refusal", self.text);
-            part.end();
+            part.close();
             return;
         }
-        let mut part = MemberWriter::of_type("output_text", out);
+        let mut part = ObjectWriter::of_type("output_text", out);
         part.text("text", self.text);
         for (name, elements) in [("annotations", self.annotations), ("logprobs", self.logprobs)] {
             let list = part.key(name);
@@ -250,7 +250,7 @@ impl MessagePart<'_> {
             list.extend_from_slice(elements);
             list.push(b']');
         }
-        part.end();
+        part.close();
     }
 }
 
@@ -261,13 +261,13 @@ pub(super) fn write_search(id: &str, raw: &RawValue, out: &mut Vec<u8>) -> bool 
         && fields.text("name").as_deref() == Some("web_search");
     if is_search {
         let query = fields.object("input").and_then(|input| input.text("query")).unwrap_or_default();
-        let mut item = MemberWriter::of_type("web_search_call", out);
+        let mut item = ObjectWriter::of_type("web_search_call", out);
         item.text("id", id);
         item.text("status", "completed");
-        let mut action = MemberWriter::of_type("search", item.key("action"));
+        let mut action = ObjectWriter::of_type("search", item.key("action"));
         action.text("query", &query);
-        action.end();
-        item.end();
+        action.close();
+        item.close();
     }
     is_search
 }

@@ -1,8 +1,8 @@
 //! The fields of a request that its answers repeat, and the tools that it calls in a form of its own.
 
-use super::member_writer::MemberWriter;
 use super::tool_names::joined;
 use crate::json::Fields;
+use crate::json::writer::ObjectWriter;
 use crate::neutral::NeutralRequest;
 use crate::translation::{NativeCall, NativeTool, RequestMemo};
 
@@ -46,14 +46,14 @@ pub(super) fn of(request: &NeutralRequest<'_>, body: &[u8]) -> RequestMemo {
 
 fn repeated(fields: &Fields<'_>) -> String {
     let mut object = Vec::new();
-    let mut writer = MemberWriter::begin(&mut object);
+    let mut writer = ObjectWriter::open(&mut object);
     for (name, default) in REPEATED {
         match fields.get(name) {
             Some(raw) => writer.raw(name, raw.get()),
             None => writer.raw(name, default),
         }
     }
-    writer.end();
+    writer.close();
     let object = String::from_utf8(object).expect("JSON is written of strings alone");
     object[1..object.len() - 1].to_owned()
 }

@@ -7,10 +7,10 @@ use std::ops::Range;
 
 use serde_json::value::RawValue;
 
-use super::member_writer::push_text;
 use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
 use crate::json::Fields;
+use crate::json::writer::push_value;
 use crate::loss::{Field, LossReport};
 use crate::refusal::TranslationRefusal;
 use crate::translation::{CleanedRequest, TranslationTarget};
@@ -31,7 +31,7 @@ pub(super) fn clean(
     let mut edits = Vec::with_capacity(2);
     if let Some(raw) = fields.get("model") {
         let mut text = Vec::new();
-        push_text(&mut text, target.model);
+        push_value(&mut text, target.model);
         edits.push(Edit { range: place(raw, body), text });
     }
     let items = fields.list("input");

@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use super::input_writer::InputWriter;
-use super::member_writer::{ElementWriter, MemberWriter, push_text};
 use super::place::dropped_as;
 use super::tool_writer;
 use crate::conversion::{effort, schema, tool_id};
+use crate::json::writer::{ListWriter, ObjectWriter, push_value};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{
     CacheRules, CacheTtl, NeutralRequest, OutputFormat, PartBody, Reasoning, ReasoningMode, ThoughtForm, Turn,
@@ -27,15 +27,15 @@ pub(super) fn write(
     writing: &mut RequestWriting<'_>,
 ) -> Range<usize> {
     let RequestWriting { body, losses } = writing;
-    let mut object = MemberWriter::begin(body);
+    let mut object = ObjectWriter::open(body);
     let model = object.key("model");
     let start = model.len();
-    push_text(model, target.model);
+    push_value(model, target.model);
     let model_span = start..model.len();
     let turns = write_instructions(&request.turns, &mut object, losses);
-    let mut list = ElementWriter::begin(object.key("input"));
+    let mut list = ListWriter::open(object.key("input"));
     InputWriter::new(&mut list, losses).turns(turns);
-    list.end();
+    list.close();
     tool_writer::write(request, &mut object, losses);
     if request.stream {
         object.raw("stream", "true");
@@ -44,13 +44,16 @@ pub(super) fn write(
     object.raw("store", if request.store == Some(true) { "true" } else { "false" });
     write_limits(request, &mut object, losses);
     if let Some(reasoning) = &request.reasoning {
+        if request.wants_adaptive_thinking() {
+            losses.changed(Field::Reasoning, "adaptive: the model's usual effort");
+        }
         write_reasoning(reasoning, &mut object, losses);
     }
     write_text(request, &mut object, losses);
     write_include(request, target, &mut object);
     write_cache(&request.cache, &mut object, losses);
     write_labels(request, &mut object, losses);
-    object.end();
+    object.close();
     note_sampling(request, losses);
     model_span
 }
@@ -58,7 +61,7 @@ pub(super) fn write(
 /// Writes the first turn to the place for it, where it is nothing but a text of the operator's. The others are returned.
 fn write_instructions<'t, 'b>(
     turns: &'t [Turn<'b>],
-    object: &mut MemberWriter<'_>,
+    object: &mut ObjectWriter<'_>,
     losses: &mut LossReport,
 ) -> &'t [Turn<'b>] {
     let Some((first, rest)) = turns.split_first() else { return turns };
@@ -75,7 +78,7 @@ fn write_instructions<'t, 'b>(
     }
 }
 
-fn write_limits(request: &NeutralRequest<'_>, object: &mut MemberWriter<'_>, losses: &mut LossReport) {
+fn write_limits(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, losses: &mut LossReport) {
     match request.max_tokens {
         Some(0) => losses.refused(Field::MaxTokens, "max_tokens: 0"),
         Some(wanted) if wanted < LEAST_MAX_TOKENS => {
@@ -85,8 +88,8 @@ fn write_limits(request: &NeutralRequest<'_>, object: &mut MemberWriter<'_>, los
         Some(wanted) => object.number("max_output_tokens", wanted),
         None => {}
     }
-    object.optional_float("temperature", request.sampling.temperature);
-    object.optional_float("top_p", request.sampling.top_p);
+    object.optional("temperature", request.sampling.temperature);
+    object.optional("top_p", request.sampling.top_p);
     if let Some(wanted) = request.sampling.top_logprobs {
         object.number("top_logprobs", wanted);
     }
@@ -112,20 +115,14 @@ fn note_sampling(request: &NeutralRequest<'_>, losses: &mut LossReport) {
     }
 }
 
-fn write_reasoning(reasoning: &Reasoning, object: &mut MemberWriter<'_>, losses: &mut LossReport) {
+fn write_reasoning(reasoning: &Reasoning, object: &mut ObjectWriter<'_>, losses: &mut LossReport) {
     let effort = match (reasoning.mode, effort::of_mode(reasoning.mode)) {
         (ReasoningMode::Off, _) => Some("none"),
         (_, known) => known.map(effort::name),
     };
-    match reasoning.mode {
-        ReasoningMode::Adaptive { effort: None } if reasoning.form.is_none() => {
-            losses.changed(Field::Reasoning, "adaptive: the model's usual effort");
-        }
-        ReasoningMode::Budget { tokens, .. } => {
-            let effort = effort.unwrap_or_default();
-            losses.changed(Field::Reasoning, format!("a budget of {tokens} tokens: effort {effort}"));
-        }
-        _ => {}
+    if let ReasoningMode::Budget { tokens, .. } = reasoning.mode {
+        let effort = effort.unwrap_or_default();
+        losses.changed(Field::Reasoning, format!("a budget of {tokens} tokens: effort {effort}"));
     }
     let summary = match reasoning.form {
         Some(ThoughtForm::Summary) => Some("auto"),
@@ -136,21 +133,21 @@ fn write_reasoning(reasoning: &Reasoning, object: &mut MemberWriter<'_>, losses:
     if effort.is_none() && summary.is_none() {
         return;
     }
-    let mut inner = MemberWriter::begin(object.key("reasoning"));
+    let mut inner = ObjectWriter::open(object.key("reasoning"));
     inner.optional_text("effort", effort);
     inner.optional_text("summary", summary);
-    inner.end();
+    inner.close();
 }
 
-fn write_text(request: &NeutralRequest<'_>, object: &mut MemberWriter<'_>, losses: &mut LossReport) {
+fn write_text(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, losses: &mut LossReport) {
     if request.output.is_none() && request.verbosity.is_none() {
         return;
     }
-    let mut text = MemberWriter::begin(object.key("text"));
+    let mut text = ObjectWriter::open(object.key("text"));
     match &request.output {
         Some(OutputFormat::JsonObject) => text.raw("format", r#"{"type":"json_object"}"#),
         Some(OutputFormat::Schema { name, description, schema, strict }) => {
-            let mut format = MemberWriter::of_type("json_schema", text.key("format"));
+            let mut format = ObjectWriter::of_type("json_schema", text.key("format"));
             // The API wants a name; another says none.
             format.text("name", name.as_deref().unwrap_or("response"));
             format.optional_text("description", description.as_deref());
@@ -163,7 +160,7 @@ fn write_text(request: &NeutralRequest<'_>, object: &mut MemberWriter<'_>, losse
             if let Some(strict) = strict {
                 format.raw("strict", if *strict && !is_open { "true" } else { "false" });
             }
-            format.end();
+            format.close();
         }
         None => {}
     }
@@ -175,25 +172,25 @@ fn write_text(request: &NeutralRequest<'_>, object: &mut MemberWriter<'_>, losse
         };
         text.text("verbosity", name);
     }
-    text.end();
+    text.close();
 }
 
 /// Asks for what the API gives on demand alone: probabilities, and the seals by which a thought is taken up again.
-fn write_include(request: &NeutralRequest<'_>, target: &TranslationTarget<'_>, object: &mut MemberWriter<'_>) {
+fn write_include(request: &NeutralRequest<'_>, target: &TranslationTarget<'_>, object: &mut ObjectWriter<'_>) {
     let is_off = request.reasoning.is_some_and(|reasoning| reasoning.mode == ReasoningMode::Off);
     let seals = !is_off && may_think(target.model);
     let logprobs = request.sampling.logprobs == Some(true);
     if !seals && !logprobs {
         return;
     }
-    let mut list = ElementWriter::begin(object.key("include"));
+    let mut list = ListWriter::open(object.key("include"));
     if seals {
-        push_text(list.element(), "reasoning.encrypted_content");
+        push_value(list.next(), "reasoning.encrypted_content");
     }
     if logprobs {
-        push_text(list.element(), "message.output_text.logprobs");
+        push_value(list.next(), "message.output_text.logprobs");
     }
-    list.end();
+    list.close();
 }
 
 /// Tells whether a model may think: those that do not are refused a request that asks for seals.
@@ -202,7 +199,7 @@ fn may_think(model: &str) -> bool {
     !["gpt-3", "gpt-4", "chatgpt-4"].iter().any(|old| name.starts_with(old))
 }
 
-fn write_cache(cache: &CacheRules<'_>, object: &mut MemberWriter<'_>, losses: &mut LossReport) {
+fn write_cache(cache: &CacheRules<'_>, object: &mut ObjectWriter<'_>, losses: &mut LossReport) {
     object.optional_text("prompt_cache_key", cache.key.as_deref());
     match cache.ttl {
         Some(CacheTtl::OneDay) => object.text("prompt_cache_retention", "24h"),
@@ -216,7 +213,7 @@ fn write_cache(cache: &CacheRules<'_>, object: &mut MemberWriter<'_>, losses: &m
     }
 }
 
-fn write_labels(request: &NeutralRequest<'_>, object: &mut MemberWriter<'_>, losses: &mut LossReport) {
+fn write_labels(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, losses: &mut LossReport) {
     if let Some(metadata) = request.metadata {
         object.raw("metadata", metadata.get());
     }

@@ -1,8 +1,8 @@
 //! The response object: of a whole answer, and in the first and last events of a stream.
 
 use super::answer_reader::Holds;
-use super::member_writer::MemberWriter;
 use super::usage;
+use crate::json::writer::ObjectWriter;
 use crate::neutral::{NeutralUsage, StopReason};
 use crate::translation::AnswerDetails;
 
@@ -45,7 +45,7 @@ impl ResponseHead {
 
     /// Writes the object.
     pub(super) fn write(&self, state: &ResponseState<'_>, out: &mut Vec<u8>) {
-        let mut object = MemberWriter::begin(out);
+        let mut object = ObjectWriter::open(out);
         object.text("id", &self.id);
         object.raw("object", r#""response""#);
         object.number("created_at", self.created);
@@ -64,7 +64,7 @@ impl ResponseHead {
             Some(used) => usage::write(used, object.key("usage")),
             None => object.raw("usage", "null"),
         }
-        object.end();
+        object.close();
     }
 }
 
@@ -130,21 +130,21 @@ impl<'s> ResponseStatus<'s> {
     }
 }
 
-fn write_reasons(status: &ResponseStatus<'_>, object: &mut MemberWriter<'_>) {
+fn write_reasons(status: &ResponseStatus<'_>, object: &mut ObjectWriter<'_>) {
     match status {
         ResponseStatus::Failed { code, message } => {
-            let mut error = MemberWriter::begin(object.key("error"));
+            let mut error = ObjectWriter::open(object.key("error"));
             error.text("code", code);
             error.text("message", message);
-            error.end();
+            error.close();
         }
         _ => object.raw("error", "null"),
     }
     match status {
         ResponseStatus::Incomplete(Some(reason)) => {
-            let mut details = MemberWriter::begin(object.key("incomplete_details"));
+            let mut details = ObjectWriter::open(object.key("incomplete_details"));
             details.text("reason", reason);
-            details.end();
+            details.close();
         }
         ResponseStatus::Incomplete(None) => object.raw("incomplete_details", "{}"),
         _ => object.raw("incomplete_details", "null"),

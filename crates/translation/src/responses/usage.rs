@@ -1,7 +1,7 @@
 //! Token counts: totals include the cache's tokens and the thoughts'.
 
-use super::member_writer::MemberWriter;
 use crate::json::Fields;
+use crate::json::writer::ObjectWriter;
 use crate::neutral::NeutralUsage;
 
 /// Reads a usage.
@@ -21,16 +21,16 @@ pub(super) fn read(fields: &Fields<'_>) -> NeutralUsage {
 
 /// Writes a usage.
 pub(super) fn write(usage: &NeutralUsage, out: &mut Vec<u8>) {
-    let mut object = MemberWriter::begin(out);
+    let mut object = ObjectWriter::open(out);
     object.number("input_tokens", usage.input);
-    let mut input = MemberWriter::begin(object.key("input_tokens_details"));
+    let mut input = ObjectWriter::open(object.key("input_tokens_details"));
     input.number("cached_tokens", usage.cache_read.unwrap_or(0));
     input.number("cache_write_tokens", usage.cache_write.unwrap_or(0));
-    input.end();
+    input.close();
     object.number("output_tokens", usage.output);
-    let mut output = MemberWriter::begin(object.key("output_tokens_details"));
+    let mut output = ObjectWriter::open(object.key("output_tokens_details"));
     output.number("reasoning_tokens", usage.thinking.unwrap_or(0));
-    output.end();
+    output.close();
     object.number("total_tokens", usage.input.saturating_add(usage.output));
-    object.end();
+    object.close();
 }

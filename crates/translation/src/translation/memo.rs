@@ -1,12 +1,12 @@
-//! What is kept of a request until its answer.
+//! The part of a request that is kept until its answer.
 
 use crate::conversion::tool_name;
 use crate::neutral::{CallKind, NeutralRequest, ToolKind};
 
-/// What an answer's translation must know of its request.
+/// The part of a request that its answer's translation must know.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestMemo {
-    /// Whether the client asked for the usage at the end of a stream.
+    /// True where the client asked for the usage at the end of a stream.
     pub includes_usage: bool,
     /// The names of tools whose input is free text: upstreams without such call them as functions.
     pub custom_tools: Vec<String>,
@@ -15,11 +15,11 @@ pub struct RequestMemo {
     /// The fields of the request that the client's API repeats in its answers: the members of a JSON object, without
     /// its braces.
     pub repeated: String,
-    /// Whether the client knows calls by their first form only: one `function_call` in a message of chat completions.
+    /// True where the client knows calls by their first form only: one `function_call` in a message of chat completions.
     pub wants_function_call: bool,
     /// The names of tools that some upstreams know by a hash.
     pub long_names: Vec<String>,
-    /// Whether a client of Google's takes a stream as a list, not as events: its path does not say `alt=sse`, which the
+    /// True where a client of Google's takes a stream as a list, not as events: its path does not say `alt=sse`, which the
     /// caller knows.
     pub gemini_array: bool,
 }

@@ -12,13 +12,13 @@ pub struct StreamTranslator {
     state: StreamState,
 }
 
-/// How far a stream has come.
+/// The progress of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum StreamState {
     Open,
-    /// It has come to the end that its API says.
+    /// The stream has come to the end that its API says.
     Ended,
-    /// It has failed, and the client knows.
+    /// The stream has failed, and the client knows.
     Failed,
 }
 

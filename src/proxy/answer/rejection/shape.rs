@@ -35,8 +35,11 @@ impl AnswerShape {
 /// The fields that clients of Google's APIs send.
 const GOOGLE_FIELDS: [&str; 2] = ["x-goog-api-key", "x-goog-api-client"];
 
-/// Tells whether a path is of Google's own API; below `/openai` it speaks OpenAI's.
+/// Tells whether a path is of Google's own API, or of Google's models on Vertex AI; below `/openai` it speaks OpenAI's.
 fn is_google(path: &str) -> bool {
+    if path.contains("/publishers/google/") {
+        return true;
+    }
     let below = ["/v1beta/", "/v1alpha/", "/v1beta1/"].iter().find_map(|version| path.strip_prefix(version));
     below.is_some_and(|below| !below.starts_with("openai/"))
 }

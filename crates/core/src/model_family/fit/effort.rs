@@ -9,6 +9,9 @@ use crate::prompt::Dialect;
 impl FitDraft<'_> {
     /// Sets the effort, and finds whether the model is going to think.
     pub(super) fn fit_effort(&mut self) {
+        if self.dialect.is_google() {
+            return self.fit_google_thinking();
+        }
         if self.effort_key().is_none() {
             return; // a dialect without efforts
         }
@@ -21,7 +24,9 @@ impl FitDraft<'_> {
                 EffortSpelling::Switch => self.fit_switch(rule, "enable_thinking"),
                 EffortSpelling::TemplateSwitch => self.fit_switch(rule, "chat_template_kwargs.enable_thinking"),
                 EffortSpelling::ReasoningEffortOrOff => self.fit_effort_or_off(rule),
-                EffortSpelling::ReasoningEffort | EffortSpelling::Claude(_) => self.fit_word(rule),
+                EffortSpelling::ReasoningEffort | EffortSpelling::Google(_) | EffortSpelling::Claude(_) => {
+                    self.fit_word(rule);
+                }
             },
             None if self.profile.family.is_none() => self.set_word(self.profile.effort),
             // There is nothing to choose, and what the client asks for is left out by a rule.

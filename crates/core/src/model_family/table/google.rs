@@ -1,8 +1,8 @@
-//! Google's families, at the endpoint that is compatible with OpenAI's.
+//! Google's families: at the endpoint that is compatible with OpenAI's, and their thinking in Google's own API.
 
 use super::super::ModelFamily;
-use super::super::effort_rule::{EffortRule, EffortSpelling, IdleByDefault};
-use super::super::rule::{CHAT, ParameterRule};
+use super::super::effort_rule::{EffortRule, EffortSpelling, GoogleThinking, IdleByDefault};
+use super::super::rule::{CHAT, GOOGLE, ParameterRule};
 use super::super::source::{CHATTER_UI, LITELLM, PAGE_ASSIST, PYDANTIC_AI, RPGBOX, RSSBOX};
 use crate::config::Effort::{self, High, Low, Medium, Minimal, None as NoEffort};
 
@@ -15,23 +15,37 @@ const UNKNOWN: &[ParameterRule] = &[
     ParameterRule::drop(CHAT, "verbosity", LITELLM),
 ];
 
-const NO_EFFORT: &[ParameterRule] = &[ParameterRule::drop(CHAT, "reasoning_effort", PYDANTIC_AI)];
+const NO_EFFORT: &[ParameterRule] = &[
+    ParameterRule::drop(CHAT, "reasoning_effort", PYDANTIC_AI),
+    ParameterRule::drop(GOOGLE, "generationConfig.thinkingConfig", PYDANTIC_AI),
+    ParameterRule::drop(GOOGLE, "generationConfig.thinking_config", PYDANTIC_AI),
+    ParameterRule::drop(GOOGLE, "generation_config.thinkingConfig", PYDANTIC_AI),
+    ParameterRule::drop(GOOGLE, "generation_config.thinking_config", PYDANTIC_AI),
+];
+
+/// The budgets of Gemini 2.5.
+const PRO_BUDGET: GoogleThinking = GoogleThinking::Budget { least: 128, most: 32_768 };
+const FLASH_BUDGET: GoogleThinking = GoogleThinking::Budget { least: 512, most: 24_576 };
 
 const fn efforts(levels: &'static [Effort], source: &'static str) -> EffortRule {
     EffortRule {
         levels,
         responses_only: &[],
         idle_by_default: IdleByDefault::Thinks,
-        spelling: EffortSpelling::ReasoningEffort,
+        spelling: EffortSpelling::Google(GoogleThinking::Level),
         source,
     }
+}
+
+const fn budgets(rule: EffortRule, budget: GoogleThinking) -> EffortRule {
+    EffortRule { spelling: EffortSpelling::Google(budget), ..rule }
 }
 
 pub(in crate::model_family) const GEMINI_2_5_PRO: ModelFamily = ModelFamily {
     name: "gemini-2.5-pro",
     models: &["gemini-2.5-pro*"],
     about: "Gemini 2.5 Pro",
-    effort: Some(efforts(&[Low, Medium, High], RSSBOX)),
+    effort: Some(budgets(efforts(&[Low, Medium, High], RSSBOX), PRO_BUDGET)),
     rules: &[UNKNOWN],
 };
 
@@ -39,7 +53,7 @@ pub(in crate::model_family) const GEMINI_2_5: ModelFamily = ModelFamily {
     name: "gemini-2.5",
     models: &["gemini-2.5-flash", "gemini-2.5-flash-lite*", "gemini-2.5-flash-preview*"],
     about: "Gemini 2.5 Flash and Flash-Lite",
-    effort: Some(efforts(&[NoEffort, Low, Medium, High], RSSBOX)),
+    effort: Some(budgets(efforts(&[NoEffort, Low, Medium, High], RSSBOX), FLASH_BUDGET)),
     rules: &[UNKNOWN],
 };
 

@@ -1,13 +1,14 @@
 //! The constraint `dialect`: a model whose provider does not speak the client's API gets the request in other words, and
 //! some of it may have none there.
 //!
-//! What would be lost is asked of the world, once for each API and only where the answer may change the choice: never for
-//! a model whose provider speaks the client's own API, and never where every model would get the same words.
+//! What would be lost is asked of the world, which answers for each API once, and only where the answer may change the
+//! choice: never for a model whose provider speaks the client's own API, and never where every model would get the
+//! same words.
 
 use pointsman_translation::{DialectFamily, LossKind, LossReport};
 
 use super::{ConstrainingWorld, PolicyModels};
-use crate::config::{LossRule, SpokenDialects};
+use crate::config::{LossRule, Name, SpokenDialects};
 use crate::policy::decision::{Candidate, Constraint};
 use crate::policy::facts::{DecisionDetail, PolicyWorld, ProviderHealth};
 use crate::prompt::Dialect;
@@ -72,10 +73,10 @@ impl<'c> DialectCheck<'c> {
         if spoken.has(self.client) { Ok(()) } else { Err(spoken.nearest_to(self.client)) }
     }
 
-    fn hindrance(&self, spoken: SpokenDialects) -> Option<DialectHindrance> {
+    fn hindrance(&self, spoken: SpokenDialects, model: &Name) -> Option<DialectHindrance> {
         let upstream = self.spoken_by(spoken).err()?;
         let fit = match upstream.filter(|_| self.dialect.generates()) {
-            Some(upstream) => self.live.dialect_fit(upstream),
+            Some(upstream) => self.live.dialect_fit(upstream, model),
             None => DialectFit::Refused,
         };
         match (fit, self.on_loss) {
@@ -105,7 +106,7 @@ impl PolicyModels {
             return;
         }
         let apply = |candidate: &mut Candidate| {
-            if is_open(candidate) && check.hindrance(self.spoken(candidate)).is_some() {
+            if is_open(candidate) && check.hindrance(self.spoken(candidate), &candidate.model).is_some() {
                 candidate.fits = Err(Constraint::Dialect);
             }
         };
@@ -143,7 +144,8 @@ impl PolicyModels {
     /// Tells whether the request may be sent to a model at all, in the words of its API.
     pub(super) fn may_be_told(&self, candidate: &Candidate, live: &dyn PolicyWorld) -> bool {
         let check = DialectCheck::of(live, self.on_loss);
-        check.and_then(|check| check.hindrance(self.spoken(candidate))) != Some(DialectHindrance::Never)
+        check.and_then(|check| check.hindrance(self.spoken(candidate), &candidate.model))
+            != Some(DialectHindrance::Never)
     }
 
     fn spoken(&self, candidate: &Candidate) -> SpokenDialects {

@@ -37,7 +37,7 @@ impl PolicyWorld for World<'_> {
         Some(&self.prompt)
     }
 
-    fn dialect_fit(&self, upstream: DialectFamily) -> DialectFit {
+    fn dialect_fit(&self, upstream: DialectFamily, _model: &Name) -> DialectFit {
         self.asked.lock().expect("one thread").push(upstream);
         if upstream == DialectFamily::Messages { self.messages } else { self.gemini }
     }

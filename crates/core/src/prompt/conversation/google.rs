@@ -2,20 +2,20 @@
 //!
 //! A list may stand there as its only element, which Google's servers take as well.
 
+mod file;
+
 use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde::de::{MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
+use self::file::ResultFiles;
 use super::call::{ToolCall, ToolCalls};
 use super::content::TurnContent;
 use super::part::{PlainContent, TurnPart};
 use super::{ConversationDraft, MessageDraft};
 use crate::prompt::api_key::ApiKey;
-use crate::prompt::attached::{AttachmentKind, Attachments};
-use crate::prompt::material::CountedMaterial;
-use crate::prompt::media::{AttachedMedia, ImageDetail};
 use crate::prompt::parameters::{json, member, text};
 use crate::prompt::pieces::PieceKind;
 use crate::prompt::reading::BodyReading;
@@ -218,66 +218,6 @@ impl<'b> FromJson<'b> for GooglePart<'b> {
     }
 }
 
-impl PlainContent<'_> {
-    fn attach(&mut self, file: &GoogleFile<'_>) {
-        let (attachments, media) = file.attached();
-        self.attachments.add(attachments);
-        self.material.add(CountedMaterial { media, ..CountedMaterial::default() });
-    }
-}
-
-/// A file: its base64 or its address, and its media type.
-#[derive(Default)]
-struct GoogleFile<'b> {
-    media_type: TolerantText<'b>,
-    data: Option<&'b RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "snake_case")]
-enum GoogleFileKey {
-    #[serde(alias = "mimeType", alias = "mimetype")]
-    MimeType,
-    #[serde(alias = "fileUri", alias = "file_uri", alias = "fileuri")]
-    Data,
-    #[serde(other)]
-    Other,
-}
-
-impl ApiKey for GoogleFileKey {
-    fn is_other(&self) -> bool {
-        matches!(self, Self::Other)
-    }
-}
-
-impl<'b> FromJson<'b> for GoogleFile<'b> {
-    fn from_object<A: MapAccess<'b>>(mut object: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
-        let mut file = Self::default();
-        while let Some(key) = reading.key(&mut object)? {
-            match key {
-                GoogleFileKey::MimeType => file.media_type = reading.value(&mut object)?,
-                GoogleFileKey::Data => file.data = reading.optional(&mut object)?,
-                GoogleFileKey::Other => reading.skip(&mut object)?,
-            }
-        }
-        Ok(file)
-    }
-}
-
-impl GoogleFile<'_> {
-    fn attached(&self) -> (Attachments, AttachedMedia) {
-        let data = json(self.data).and_then(|data| data.strip_prefix('"')?.strip_suffix('"'));
-        let none = Attachments::default();
-        match AttachmentKind::of_media_type(self.media_type.0.as_deref().unwrap_or_default()) {
-            AttachmentKind::Image => {
-                (Attachments { images: 1, ..none }, AttachedMedia::of_image(data, ImageDetail::Auto))
-            }
-            AttachmentKind::Audio => (Attachments { audio: 1, ..none }, AttachedMedia::of_audio(data)),
-            AttachmentKind::File => (Attachments { files: 1, ..none }, AttachedMedia::of_file(data)),
-        }
-    }
-}
-
 /// A call of a function.
 #[derive(Default)]
 struct GoogleCall<'b>(ToolCall<'b>);
@@ -359,53 +299,5 @@ impl<'b> GoogleResult<'b> {
         let mut content = self.files.0;
         content.text = said.or_else(|| response.map(Cow::Borrowed));
         TurnPart::Result { content, is_error }
-    }
-}
-
-/// The files of a function's response.
-#[derive(Default)]
-struct ResultFiles<'b>(PlainContent<'b>);
-
-impl<'b> FromJson<'b> for ResultFiles<'b> {
-    fn from_array<A: SeqAccess<'b>>(mut array: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
-        let mut files = Self::default();
-        while let Some(ResultFile(plain)) = reading.part(&mut array)? {
-            files.0.attachments.add(plain.attachments);
-            files.0.material.add(plain.material);
-        }
-        Ok(files)
-    }
-}
-
-#[derive(Default)]
-struct ResultFile<'b>(PlainContent<'b>);
-
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "snake_case")]
-enum ResultFileKey {
-    #[serde(alias = "inlineData", alias = "inlinedata", alias = "fileData", alias = "file_data", alias = "filedata")]
-    InlineData,
-    #[serde(other)]
-    Other,
-}
-
-impl ApiKey for ResultFileKey {
-    fn is_other(&self) -> bool {
-        matches!(self, Self::Other)
-    }
-}
-
-impl<'b> FromJson<'b> for ResultFile<'b> {
-    fn from_object<A: MapAccess<'b>>(mut object: A, reading: BodyReading<'_>) -> Result<Self, A::Error> {
-        let mut file = Self::default();
-        while let Some(key) = reading.key(&mut object)? {
-            match key {
-                ResultFileKey::InlineData => file.0.attach(&reading.value(&mut object)?),
-                ResultFileKey::Other => {
-                    file.0.material.push(PieceKind::Other, Some(reading.unknown(&mut object)?));
-                }
-            }
-        }
-        Ok(file)
     }
 }

@@ -9,7 +9,7 @@ use memchr::memmem;
 use regex::bytes::Regex;
 use rustc_hash::FxHashSet;
 
-use super::unseal::is_carried_seal;
+use super::seal_mark::{is_absent_seal, is_carried_seal};
 use super::walk::{WalkedText, walk};
 use super::{MAX_STATE_ID, MIN_SEALED, StateKind, StateName};
 use crate::prompt::Dialect;
@@ -73,7 +73,7 @@ impl NamedState {
             }
             let fits = match kind {
                 // Whose a carried seal is, it says itself.
-                StateKind::Sealed => value.len() >= MIN_SEALED && !is_carried_seal(&value),
+                StateKind::Sealed => value.len() >= MIN_SEALED && !is_carried_seal(&value) && !is_absent_seal(&value),
                 _ => is_id(&value),
             };
             if fits {

@@ -103,6 +103,8 @@ fn what_only_looks_like_a_name_of_state_is_none() {
         json!({"messages": [{"content": [{"type": "input_audio", "input_audio": {"data": "UklGRgAAAAAA"}}]}]}),
         json!({"input": "reasoning.encrypted", "data": [{"data": "gAAAAABsealed"}]}),
         json!({"messages": [], "container": {"skills": [{"type": "anthropic", "skill_id": "pptx"}]}}),
+        json!({"contents": [{"parts": [{"thoughtSignature": "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="}]}]}),
+        json!({"contents": [{"parts": [{"thought_signature": "skip_thought_signature_validator"}]}]}),
     ] {
         assert_eq!(names(&body), [], "{body}");
     }

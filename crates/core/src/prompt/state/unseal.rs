@@ -5,12 +5,10 @@
 //! file's to know: whoever asks has looked.
 
 use std::ops::Range;
-use std::sync::LazyLock;
 
 use bytes::Bytes;
 
-use memchr::memmem;
-
+use super::seal_mark::is_carried_seal;
 use super::walk::walk;
 use crate::prompt::Dialect;
 use crate::prompt::scan::{self, JsonMember};
@@ -33,24 +31,6 @@ pub struct SealedBody<'b> {
     /// Returns whether a name, of this kind and as it stands there, is of the provider that gets the body: such parts
     /// stay. `None` for one that says nothing on it.
     pub is_own: &'b dyn Fn(StateKind, &[u8]) -> Option<bool>,
-}
-
-/// The beginning of every seal that a translation has carried in a field of another vendor's API.
-const CARRIED: &[u8] = b"cG0xL";
-
-/// Finds that beginning.
-static CARRIED_SEAL: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(CARRIED));
-
-/// Tells whether a body may hold seals that a translation has carried.
-#[must_use]
-pub fn carries_seals(body: &[u8]) -> bool {
-    CARRIED_SEAL.find(body).is_some()
-}
-
-/// Tells whether a sealed text is one that a translation has carried: its maker is known by itself.
-#[must_use]
-pub fn is_carried_seal(text: &[u8]) -> bool {
-    text.starts_with(CARRIED)
 }
 
 /// Returns a body of `dialect` without the seals that a translation has carried in it: they are of other vendors than the
@@ -259,6 +239,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::prompt::state::carries_seals;
 
     /// Returns the body after another provider than the one that made `own` gets it, with the model in its place.
     fn sent(dialect: Dialect, body: &Value, own: &[&str]) -> Value {

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use super::ChunkWriter;
 use crate::chat::answer_writer::call_kind;
-use crate::chat::object::{self, ObjectWriter};
 use crate::chat::thought;
 use crate::conversion::custom_tool::InputUnwrapping;
 use crate::conversion::sealed::VendorSeal;
+use crate::json::writer::{ObjectWriter, push_list};
 use crate::neutral::CallKind;
 
 /// A call that is being written.
@@ -40,7 +40,7 @@ pub(super) struct CallHead<'c> {
 pub(super) struct CallPlace {
     /// The place of its answer in the list of them.
     pub(super) choice: usize,
-    /// Its number in the answer.
+    /// The call's number in the answer.
     pub(super) index: usize,
 }
 
@@ -67,16 +67,16 @@ impl ChunkWriter {
         match form {
             StreamedCallForm::First if index > 0 => {}
             StreamedCallForm::First => self.chunk(choice, out, |delta| {
-                delta.object("function_call").field("name", call.name).field("arguments", "").end();
+                delta.object("function_call").value("name", call.name).value("arguments", "").close();
             }),
             StreamedCallForm::Function => self.call_chunk(place, out, |object| {
-                object.field("id", &*id).field("type", "function");
-                object.object("function").field("name", call.name).field("arguments", "").end();
+                object.value("id", &*id).value("type", "function");
+                object.object("function").value("name", call.name).value("arguments", "").close();
             }),
             StreamedCallForm::Custom | StreamedCallForm::Unwrapped(_) => {
                 self.call_chunk(place, out, |object| {
-                    object.field("id", &*id).field("type", "custom");
-                    object.object("custom").field("name", call.name).field("input", "").end();
+                    object.value("id", &*id).value("type", "custom");
+                    object.object("custom").value("name", call.name).value("input", "").close();
                 });
             }
         }
@@ -87,11 +87,11 @@ impl ChunkWriter {
     pub(super) fn call_chunk(&self, place: CallPlace, out: &mut Vec<u8>, call: impl FnOnce(&mut ObjectWriter<'_>)) {
         let CallPlace { choice, index } = place;
         self.chunk(choice, out, |delta| {
-            object::list(delta.key("tool_calls"), [call], |out, call| {
-                let mut object = ObjectWriter::begin(out);
-                object.field("index", &index);
+            push_list(delta.key("tool_calls"), [call], |out, call| {
+                let mut object = ObjectWriter::open(out);
+                object.value("index", &index);
                 call(&mut object);
-                object.end();
+                object.close();
             });
         });
     }
@@ -106,10 +106,10 @@ impl ChunkWriter {
         match &mut call.form {
             StreamedCallForm::First if call.index > 0 => {}
             StreamedCallForm::First => self.chunk(choice, out, |delta| {
-                delta.object("function_call").field("arguments", piece).end();
+                delta.object("function_call").value("arguments", piece).close();
             }),
             StreamedCallForm::Function => self.call_chunk(place, out, |object| {
-                object.object("function").field("arguments", piece).end();
+                object.object("function").value("arguments", piece).close();
             }),
             StreamedCallForm::Custom => self.input(place, piece, out),
             StreamedCallForm::Unwrapped(unwrapping) => {
@@ -125,7 +125,7 @@ impl ChunkWriter {
         if input.is_empty() {
             return;
         }
-        self.call_chunk(place, out, |object| object.object("custom").field("input", input).end());
+        self.call_chunk(place, out, |object| object.object("custom").value("input", input).close());
     }
 
     /// Writes the seal of a call. OpenAI's SDKs want a piece of the input in every piece of a call: it is empty here.
@@ -137,7 +137,7 @@ impl ChunkWriter {
             StreamedCallForm::Custom | StreamedCallForm::Unwrapped(_) => ("custom", "input"),
         };
         self.call_chunk(CallPlace { choice, index: call.index }, out, |object| {
-            object.object(input.0).field(input.1, "").end();
+            object.object(input.0).value(input.1, "").close();
             thought::write_signature(object, seal);
         });
     }

@@ -255,7 +255,7 @@ fn thinking_is_an_effort_and_off_is_off() {
     let own = |effort: &str, losses: &str| (Some(effort.to_owned()), losses.to_owned());
 
     assert_eq!(effort(ReasoningMode::Off), own("none", ""));
-    assert_eq!(effort(ReasoningMode::Adaptive { effort: None }), (None, String::new()));
+    assert_eq!(effort(ReasoningMode::Adaptive { effort: None }), (None, "changed=reasoning".to_owned()));
     assert_eq!(effort(ReasoningMode::Adaptive { effort: Some(Effort::XHigh) }), own("xhigh", ""));
     for (tokens, word) in [(1024, "low"), (4096, "medium"), (16_384, "high"), (32_768, "xhigh")] {
         assert_eq!(effort(ReasoningMode::Budget { tokens, effort: None }), own(word, "changed=reasoning"));

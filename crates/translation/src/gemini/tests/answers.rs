@@ -131,8 +131,18 @@ fn a_call_whose_arguments_are_no_object_is_no_call_and_no_clean_end() {
     let body = written(vec![choice(vec![call("")], StopReason::ToolUse)]);
     assert_eq!(
         body["candidates"][0]["content"]["parts"],
-        json!([{"functionCall": {"id": "c", "name": "f", "args": {}}}])
+        json!([{"functionCall": {"id": "c", "name": "f", "args": {}}, "thoughtSignature": SKIP}])
     );
+}
+
+/// The documented signature of a call that nobody has signed.
+const SKIP: &str = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=";
+
+#[test]
+fn the_first_call_that_nobody_has_signed_says_so_because_google_s_models_refuse_one_without() {
+    let body = written(vec![choice(vec![call("{}"), call("{}")], StopReason::ToolUse)]);
+    let parts = &body["candidates"][0]["content"]["parts"];
+    assert_eq!((&parts[0]["thoughtSignature"], parts[1].get("thoughtSignature")), (&json!(SKIP), None));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::builders::{asking, function, raw};
 use super::{BUDGET, NEW, written, written_with_losses};
+use crate::family::DialectFamily;
 use crate::loss::{Field, LossKind};
 use crate::neutral::{CacheMark, Effort, OutputFormat, Reasoning, ReasoningMode, ThoughtForm, Verbosity};
 
@@ -102,6 +103,11 @@ fn thinking_that_is_off_stays_off_and_other_amounts_come_nearest_by_the_models_g
     assert_eq!(config(effort(Effort::Max), NEW), said(json!({"thinkingLevel": "XHIGH"}), "changed=reasoning"));
     assert_eq!(config(budget(5000), NEW), said(json!({"thinkingLevel": "MEDIUM"}), "changed=reasoning"));
     assert_eq!(config(adaptive(None), NEW), said(Value::Null, ""));
+    let mut of_messages = asking();
+    of_messages.family = Some(DialectFamily::Messages);
+    of_messages.reasoning = Some(Reasoning { mode: adaptive(None), form: None });
+    assert_eq!(written(&of_messages, NEW).1, "changed=reasoning");
+    assert_eq!(written(&of_messages, BUDGET).1, "", "which has a word for it");
     assert_eq!(config(adaptive(Some(Effort::XHigh)), NEW), said(json!({"thinkingLevel": "XHIGH"}), ""));
     assert_eq!(config(budget(5000), BUDGET), said(json!({"thinkingBudget": 5000}), ""));
     assert_eq!(config(budget(30_000), BUDGET), said(json!({"thinkingBudget": 24_576}), "changed=reasoning"));

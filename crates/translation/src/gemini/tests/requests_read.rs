@@ -115,6 +115,29 @@ fn what_another_vendor_sealed_comes_back_as_its_thought_once() {
 }
 
 #[test]
+fn a_thought_that_a_call_alone_has_kept_stands_before_the_text_that_leads_to_the_call() {
+    let field = |seal: &'static str| {
+        VendorSeal::new(DialectFamily::Messages, seal).to_field(DialectFamily::Gemini).into_owned()
+    };
+    let (one, two) = (field("ONE"), field("TWO"));
+    // So Gemini CLI sends its history: the thoughts are gone, and their signatures are with the calls.
+    let body = format!(
+        r#"{{"contents":[{{"role":"model","parts":[{{"text":"a"}},{{"functionCall":{{"id":"1","name":"f"}},"thoughtSignature":"{one}"}},
+            {{"text":"b"}},{{"functionCall":{{"id":"2","name":"f"}},"thoughtSignature":"{two}"}},
+            {{"text":"c"}},{{"functionCall":{{"id":"3","name":"f"}},"thoughtSignature":"{two}"}}]}}]}}"#
+    );
+    read(&body, |request, _| {
+        let kinds = request.turns[0].parts.iter().map(|part| match &part.body {
+            PartBody::Thinking(thinking) => thinking.sealed.as_ref().map_or("", |sealed| &*sealed.text),
+            PartBody::Text { text, .. } => text,
+            PartBody::ToolCall(call) => &*call.id,
+            _ => "?",
+        });
+        assert_eq!(kinds.collect::<Vec<_>>(), ["ONE", "a", "1", "TWO", "b", "2", "c", "3"]);
+    });
+}
+
+#[test]
 fn thoughts_are_never_joined_to_the_answers_text() {
     let body = r#"{"contents":[{"role":"model","parts":[{"text":"T","thought":true},{"text":"A"},{"text":""}]}]}"#;
     read(body, |request, _| {

@@ -1,4 +1,4 @@
-//! What Google's API says and the neutral form carries comes back; requests of its own stay as they are.
+//! Round trips: whatever Google's API says and the neutral form carries comes back; requests of its own stay as they are.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -67,6 +67,17 @@ fn a_request_to_google_from_its_own_client_stays_byte_for_byte_but_for_what_othe
     assert_eq!(losses, "dropped=thinking; changed=empty_turns");
     let (body, _) = cleaned(&mixed, "gemini-2.5-pro");
     assert!(!body.contains(skip));
+}
+
+#[test]
+fn the_word_for_no_signature_goes_to_models_that_check_signatures_alone() {
+    let skip = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=";
+    let body = format!(
+        r#"{{"contents":[{{"role":"model","parts":[{{"functionCall":{{"name":"f"}},"thoughtSignature":"{skip}"}}]}}]}}"#
+    );
+    assert_eq!(cleaned(&body, NEW).0, body);
+    let (older, _) = cleaned(&body, "gemini-2.5-flash");
+    assert_eq!(parsed(older.as_bytes())["contents"][0]["parts"], json!([{"functionCall": {"name": "f"}}]));
 }
 
 fn text() -> impl Strategy<Value = String> {

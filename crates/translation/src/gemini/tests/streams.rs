@@ -40,7 +40,7 @@ fn chunks(stream: &str) -> Vec<Value> {
     events.map(|event| parsed(event.strip_prefix("data: ").expect("an event").as_bytes())).collect()
 }
 
-/// What a reader makes of a stream, one word for each event.
+/// Returns the events that a reader makes of a stream, one word for each.
 fn events(stream: &str) -> Vec<String> {
     let mut reader = super::Gemini.event_reader();
     let mut lines = crate::events::EventLines::default();
@@ -222,6 +222,9 @@ fn calls_whose_arguments_interleave_are_whole_and_apart() {
     let call = |at: usize| &chunks[at]["candidates"][0]["content"]["parts"][0]["functionCall"];
     assert_eq!(call(0), &json!({"id": "c", "name": "f", "args": {"a": 1}}));
     assert_eq!(call(1), &json!({"id": "c", "name": "g", "args": {"b": 2}}));
+    let signature = |at: usize| chunks[at]["candidates"][0]["content"]["parts"][0].get("thoughtSignature");
+    let skip = json!("c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I=");
+    assert_eq!((signature(0), signature(1)), (Some(&skip), None));
     assert_eq!(chunks[2]["candidates"][0]["finishReason"], "STOP");
     assert_eq!(chunks[2]["usageMetadata"]["totalTokenCount"], 5);
     assert_eq!(chunks.len(), 3);

@@ -3,11 +3,11 @@
 use serde_json::value::RawValue;
 
 use super::{OpenMessage, head};
+use crate::json::writer::ObjectWriter;
 use crate::responses::answer_writer::logprob_elements;
 use crate::responses::citation;
 use crate::responses::event_writer::ResponseEvents;
 use crate::responses::item_writer::{MessagePart, Wording};
-use crate::responses::member_writer::MemberWriter;
 
 /// A text of a message.
 pub(in crate::responses) struct OpenText {
@@ -33,7 +33,7 @@ fn push_elements(list: &mut Vec<u8>, elements: &[u8]) {
     list.extend_from_slice(elements);
 }
 
-fn write_elements(name: &str, elements: &[u8], object: &mut MemberWriter<'_>) {
+fn write_elements(name: &str, elements: &[u8], object: &mut ObjectWriter<'_>) {
     let list = object.key(name);
     list.push(b'[');
     list.extend_from_slice(elements);

@@ -2,10 +2,10 @@
 
 use super::head;
 use crate::conversion::sealed::VendorSeal;
+use crate::json::writer::ObjectWriter;
 use crate::neutral::PartKind;
 use crate::responses::event_writer::ResponseEvents;
 use crate::responses::item_writer::ThoughtItem;
-use crate::responses::member_writer::MemberWriter;
 use crate::responses::thoughts;
 
 /// A thought. Its item begins with its first word or its seal: one that has neither is none.
@@ -65,9 +65,9 @@ impl OpenThought {
 
     fn part(&self) -> Vec<u8> {
         let mut part = Vec::with_capacity(self.text.len() + 48);
-        let mut object = MemberWriter::of_type(self.names().part, &mut part);
+        let mut object = ObjectWriter::of_type(self.names().part, &mut part);
         object.text("text", &self.text);
-        object.end();
+        object.close();
         part
     }
 

@@ -4,7 +4,7 @@ use crate::neutral::{
     CallKind, Effort, MediaSource, OutputFormat, PartBody, ReasoningMode, ThoughtForm, ToolChoice, ToolKind, TurnRole,
 };
 
-/// What Codex sends by default, shortened.
+/// The request that Codex sends by default, shortened.
 const CODEX: &str = r#"{"model":"auto","stream":true,"input":[
     {"type":"message","id":"msg_1","role":"developer","content":[{"type":"input_text","text":"You are a coding agent."}]},
     {"type":"message","id":"msg_2","role":"user","content":[{"type":"input_text","text":"a"},{"type":"input_text","text":"b"}]},

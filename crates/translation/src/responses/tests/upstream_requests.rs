@@ -141,6 +141,7 @@ fn an_amount_of_thinking_is_an_effort() {
     ];
     for (mode, written, lost) in cases {
         let mut request = of(Vec::new());
+        request.family = Some(DialectFamily::Messages);
         request.reasoning = Some(Reasoning { mode, form: None });
         let (body, losses) = write(&request);
         assert_eq!((body.get("reasoning").unwrap_or(&Value::Null), &*losses.to_string()), (&written, lost), "{mode:?}");
