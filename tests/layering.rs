@@ -70,7 +70,7 @@ const HOUSES: &[House] = &[
         floors: &[
             &["evaluate", "fit", "label", "calibrate", "replay"],
             &["engine"],
-            &["decision_log"],
+            &["answers", "decision_log"],
             &["dataset", "statistics"],
         ],
         ground: &[],

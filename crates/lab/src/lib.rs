@@ -8,6 +8,7 @@
 //! [`statistics`] is below them all: figures of predictions beside outcomes, with their intervals. Everything here runs
 //! offline, over files. No request passes through, and the proxy is never seen.
 
+pub mod answers;
 pub mod calibrate;
 pub mod dataset;
 pub mod decision_log;
