@@ -71,7 +71,7 @@ const HOUSES: &[House] = &[
             &["evaluate", "fit", "label", "calibrate", "replay"],
             &["engine"],
             &["answers", "decision_log"],
-            &["dataset", "statistics"],
+            &["dataset", "statistics", "judge"],
         ],
         ground: &[],
     },

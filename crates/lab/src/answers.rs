@@ -253,11 +253,8 @@ mod tests {
 
     #[test]
     fn a_failed_request_has_no_text() {
-        let row = AnswerRow {
-            answer: Some("half".into()),
-            error: Some(AnswerFailure::default()),
-            ..AnswerRow::default()
-        };
+        let row =
+            AnswerRow { answer: Some("half".into()), error: Some(AnswerFailure::default()), ..AnswerRow::default() };
 
         assert_eq!(row.text(), None);
     }

@@ -7,8 +7,6 @@
 //! that the judge refuses is recorded and passed over; a judge that refuses or answers nobody ends the run.
 
 mod ask;
-mod budget;
-mod client;
 mod ledger;
 mod output;
 mod refusals;
@@ -23,22 +21,13 @@ use pointsman_core::usage::Usage;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-pub use self::client::{JudgeClient, JudgeClientError, JudgeEndpoint};
 pub use self::rubric::{Rubric, RubricError, RubricVerdict};
 use self::run::RunState;
 use crate::dataset::DatasetError;
 use crate::dataset::asked::AskedPrompt;
 use crate::dataset::lines::RowLines;
 use crate::decision_log::{DecisionLogs, LogLine};
-
-/// Tokens that an answer may have; a verdict takes a tenth of them.
-const MAX_OUTPUT: u64 = 1024;
-
-/// The most attempts at one prompt.
-const ATTEMPTS: u32 = 6;
-
-/// Malformed answers after which a prompt is left for another run.
-const MALFORMED: u32 = 3;
+use crate::judge::{JudgeClient, JudgeClientError};
 
 /// A labelling run: prompts, judge, rubric and limits.
 #[derive(Debug)]

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::ask::{LabelQuestionKey, LabelTask, QuestionOutcome};
-use super::client::{JudgeClientError, JudgeRefusal};
+use super::ask::LabelTask;
 use super::output::LabelFile;
 use super::refusals::RefusalFile;
-use super::{ATTEMPTS, LabelCounts, LabelError, LabelRun, UnlabelledRow};
+use super::{LabelCounts, LabelError, LabelRun, UnlabelledRow};
+use crate::judge::{ATTEMPTS, JudgeClientError, JudgeRefusal, QuestionOutcome, VerdictQuestionKey};
 
 /// The number of prompts in a row without any answer after which the judge is taken to be down.
 const SILENT: u32 = 3;
@@ -23,7 +23,7 @@ pub(super) struct LabelLedger<'l> {
     refusals: RefusalFile,
     pub(super) done: LabelCounts,
     /// Questions that got no answer in this run: rows that have the same share that, too.
-    unanswered: HashMap<LabelQuestionKey, Option<JudgeRefusal>>,
+    unanswered: HashMap<VerdictQuestionKey, Option<JudgeRefusal>>,
     /// Prompts in a row that got no reply.
     silent: u32,
 }
@@ -54,7 +54,7 @@ impl<'l> LabelLedger<'l> {
     }
 
     /// Returns whether the judge has to be asked a question.
-    pub(super) fn is_news(&self, question: &LabelQuestionKey) -> bool {
+    pub(super) fn is_news(&self, question: &VerdictQuestionKey) -> bool {
         !self.output.answers(question) && !self.unanswered.contains_key(question)
     }
 
@@ -83,14 +83,14 @@ impl<'l> LabelLedger<'l> {
     ///
     /// # Errors
     /// When a file cannot be written, or the judge refuses or is silent for good.
-    pub(super) fn settle(&mut self, task: &LabelTask, asked: QuestionOutcome) -> Result<(), LabelError> {
+    pub(super) fn settle(&mut self, task: &LabelTask, asked: QuestionOutcome<Value>) -> Result<(), LabelError> {
         let LabelTask { row, id, question } = task;
         if !matches!(asked, QuestionOutcome::Silent(_) | QuestionOutcome::OutOfBudget) {
             self.silent = 0;
         }
         match asked {
             QuestionOutcome::Verdict(keys) => {
-                let row = self.labelled(id, row, &keys);
+                let row = self.labelled(id, row, &keys.verdict);
                 self.output.append(&row, question.key).map_err(LabelError::output(&self.labelling.out))?;
                 self.refusals.record()?;
                 self.done.written += 1;
@@ -109,7 +109,7 @@ impl<'l> LabelLedger<'l> {
         Ok(())
     }
 
-    fn fail(&mut self, question: LabelQuestionKey, reason: &str) {
+    fn fail(&mut self, question: VerdictQuestionKey, reason: &str) {
         tracing::warn!(reason, "A prompt got no label");
         self.unanswered.insert(question, None);
         self.done.failed += 1;
@@ -117,7 +117,7 @@ impl<'l> LabelLedger<'l> {
 
     /// Takes a refusal. It is recorded once the judge is known to answer others; before that, a setting may be what is
     /// refused.
-    fn refuse(&mut self, id: &str, question: LabelQuestionKey, refusal: JudgeRefusal) -> Result<(), LabelError> {
+    fn refuse(&mut self, id: &str, question: VerdictQuestionKey, refusal: JudgeRefusal) -> Result<(), LabelError> {
         tracing::warn!(status = refusal.status, reason = refusal.message, "The judge refuses a prompt");
         self.refusals.note(json!({
             "id": id,

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::UnlabelledRow;
-use super::ask::LabelQuestionKey;
+use crate::judge::VerdictQuestionKey;
 
 /// The labels' file. Of its rows only ids are kept, and where the answer to each question stands.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(super) struct LabelFile {
     file: File,
     end: u64,
     ids: HashSet<String>,
-    answers: HashMap<LabelQuestionKey, RowPosition>,
+    answers: HashMap<VerdictQuestionKey, RowPosition>,
     judge_answers: bool,
 }
 
@@ -71,7 +71,7 @@ impl LabelFile {
     }
 
     /// Returns whether the answer to a question is known.
-    pub(super) fn answers(&self, question: &LabelQuestionKey) -> bool {
+    pub(super) fn answers(&self, question: &VerdictQuestionKey) -> bool {
         self.answers.contains_key(question)
     }
 
@@ -81,7 +81,7 @@ impl LabelFile {
     }
 
     /// Appends the row that answers a question and waits until the disk has it: it was paid for.
-    pub(super) fn append(&mut self, row: &Value, question: LabelQuestionKey) -> io::Result<()> {
+    pub(super) fn append(&mut self, row: &Value, question: VerdictQuestionKey) -> io::Result<()> {
         let mut row = row.clone();
         row["question"] = json!(super::hex(&question));
         let bytes = self.write(&row)?;
@@ -91,7 +91,7 @@ impl LabelFile {
     }
 
     /// Appends a row with the known answer to its question: it cost nothing, and says whose answer it is.
-    pub(super) fn share(&mut self, question: &LabelQuestionKey, id: &str, of: &UnlabelledRow) -> io::Result<()> {
+    pub(super) fn share(&mut self, question: &VerdictQuestionKey, id: &str, of: &UnlabelledRow) -> io::Result<()> {
         let RowPosition { from, bytes } = self.answers[question];
         let mut line = vec![0; bytes];
         self.file.read_exact_at(&mut line, from)?;
@@ -114,7 +114,7 @@ impl LabelFile {
 }
 
 /// Reads a key that stands in hexadecimal digits.
-fn parse(text: &str) -> Option<LabelQuestionKey> {
+fn parse(text: &str) -> Option<VerdictQuestionKey> {
     u128::from_str_radix(text, 16).ok().filter(|_| text.len() == 32).map(u128::to_be_bytes)
 }
 

@@ -3,15 +3,15 @@
 use std::cell::{Ref, RefCell};
 
 use super::ask::LabelTask;
-use super::budget::LabelBudget;
 use super::ledger::LabelLedger;
 use super::turns::QuestionTurns;
 use super::{LabelCounts, LabelError, LabelRun, UnlabelledRow};
+use crate::judge::JudgeBudget;
 
 /// A run under way. One task drives it, so that the ledger is never borrowed while it waits.
 pub(super) struct RunState<'l> {
     labelling: &'l LabelRun,
-    pub(super) budget: LabelBudget,
+    pub(super) budget: JudgeBudget,
     ledger: RefCell<LabelLedger<'l>>,
     turns: QuestionTurns,
 }
@@ -19,7 +19,7 @@ pub(super) struct RunState<'l> {
 impl<'l> RunState<'l> {
     pub(super) fn open(labelling: &'l LabelRun) -> Result<Self, LabelError> {
         let ledger = LabelLedger::open(labelling)?.into();
-        Ok(Self { labelling, budget: LabelBudget::new(labelling.max_cost), ledger, turns: QuestionTurns::default() })
+        Ok(Self { labelling, budget: JudgeBudget::new(labelling.max_cost), ledger, turns: QuestionTurns::default() })
     }
 
     /// Returns the counts so far.

@@ -6,12 +6,12 @@ use std::rc::Rc;
 
 use tokio::sync::Mutex;
 
-use super::ask::LabelQuestionKey;
+use crate::judge::VerdictQuestionKey;
 
 /// Questions that rows are settled by at present.
 #[derive(Default)]
 pub(super) struct QuestionTurns {
-    by_question: RefCell<HashMap<LabelQuestionKey, TurnQueue>>,
+    by_question: RefCell<HashMap<VerdictQuestionKey, TurnQueue>>,
 }
 
 /// The rows of one question that are settled or wait for their turn.
@@ -24,19 +24,19 @@ struct TurnQueue {
 /// A row's place in a queue; the last one that goes takes the queue along.
 struct TurnTicket<'t> {
     turns: &'t QuestionTurns,
-    question: LabelQuestionKey,
+    question: VerdictQuestionKey,
     turn: Rc<Mutex<()>>,
 }
 
 impl QuestionTurns {
     /// Does `work` once no other row of the question is at work.
-    pub(super) async fn alone<T>(&self, question: LabelQuestionKey, work: impl Future<Output = T>) -> T {
+    pub(super) async fn alone<T>(&self, question: VerdictQuestionKey, work: impl Future<Output = T>) -> T {
         let ticket = self.enter(question);
         let _turn = ticket.turn.lock().await;
         work.await
     }
 
-    fn enter(&self, question: LabelQuestionKey) -> TurnTicket<'_> {
+    fn enter(&self, question: VerdictQuestionKey) -> TurnTicket<'_> {
         let mut queues = self.by_question.borrow_mut();
         let queue = queues.entry(question).or_default();
         queue.rows += 1;

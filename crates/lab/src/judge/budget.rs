@@ -5,26 +5,26 @@ use std::cell::Cell;
 
 /// The money that may still be spent.
 #[derive(Debug)]
-pub(super) struct LabelBudget {
+pub(crate) struct JudgeBudget {
     left: Cell<f64>,
     under_way: Cell<usize>,
 }
 
 /// Money set aside; what is not paid back stays spent.
 #[derive(Debug)]
-pub(super) struct BudgetReservation<'b> {
-    budget: &'b LabelBudget,
+pub(crate) struct BudgetReservation<'b> {
+    budget: &'b JudgeBudget,
     amount: f64,
 }
 
-impl LabelBudget {
+impl JudgeBudget {
     /// Takes a cap in US dollars; `None` is no cap.
-    pub(super) fn new(cap: Option<f64>) -> Self {
+    pub(crate) fn new(cap: Option<f64>) -> Self {
         Self { left: Cell::new(cap.unwrap_or(f64::INFINITY)), under_way: Cell::new(0) }
     }
 
     /// Sets `amount` aside; `None` when there is less.
-    pub(super) fn reserve(&self, amount: f64) -> Option<BudgetReservation<'_>> {
+    pub(crate) fn reserve(&self, amount: f64) -> Option<BudgetReservation<'_>> {
         if amount > self.left.get() {
             return None;
         }
@@ -34,14 +34,14 @@ impl LabelBudget {
     }
 
     /// Returns whether nothing is set aside.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.under_way.get() == 0
     }
 }
 
 impl BudgetReservation<'_> {
     /// Pays, and gives the rest back.
-    pub(super) fn pay(self, paid: f64) {
+    pub(crate) fn pay(self, paid: f64) {
         self.budget.left.set(self.budget.left.get() + self.amount - paid);
     }
 }
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn requests_under_way_cannot_overrun_the_cap_together() {
-        let budget = LabelBudget::new(Some(1.0));
+        let budget = JudgeBudget::new(Some(1.0));
 
         let first = budget.reserve(0.6).expect("enough");
         assert!(budget.reserve(0.6).is_none() && !budget.is_idle());
@@ -71,6 +71,6 @@ mod tests {
 
     #[test]
     fn without_a_cap_nothing_is_too_much() {
-        assert!(LabelBudget::new(None).reserve(1e300).is_some());
+        assert!(JudgeBudget::new(None).reserve(1e300).is_some());
     }
 }

@@ -10,9 +10,7 @@ use pointsman_core::usage::{AnswerFormat, Usage, UsageBounds};
 use pointsman_http_client::{ExchangeLimits, HttpClient, HttpError, HttpOrigin, ServerTrust, retry_after};
 use serde_json::{Value, json};
 
-use super::rubric::Rubric;
-
-const USER_AGENT: &str = concat!("pointsman/", env!("CARGO_PKG_VERSION"), " (label)");
+const USER_AGENT: &str = concat!("pointsman/", env!("CARGO_PKG_VERSION"), " (lab)");
 const CONNECT: Duration = Duration::from_secs(10);
 /// A reasoning model may think for minutes.
 const ANSWER: Duration = Duration::from_secs(300);
@@ -41,6 +39,15 @@ pub struct JudgeClient {
     http: HttpClient,
 }
 
+/// The form that a judge's answer must have.
+#[derive(Debug, Clone)]
+pub(crate) struct VerdictForm<'f> {
+    /// The name of what is asked, such as a rubric's.
+    pub(crate) name: &'f str,
+    /// The JSON schema of the answer.
+    pub(crate) schema: Value,
+}
+
 /// The outcome of a request.
 pub(super) enum JudgeReply {
     /// An answer, whatever it says.
@@ -53,9 +60,9 @@ pub(super) enum JudgeReply {
 
 /// A refusal of the judge.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct JudgeRefusal {
-    pub(super) status: u16,
-    pub(super) message: String,
+pub(crate) struct JudgeRefusal {
+    pub(crate) status: u16,
+    pub(crate) message: String,
 }
 
 /// Errors that keep the judge from being asked.
@@ -100,15 +107,15 @@ impl JudgeClient {
     }
 
     /// Returns the request's body.
-    pub(super) fn body(&self, messages: &Value, rubric: &Rubric, max_output: u64) -> String {
-        let name: String = rubric.name().chars().filter(|c| c.is_ascii_alphanumeric() || "_-".contains(*c)).collect();
+    pub(super) fn body(&self, messages: &Value, form: &VerdictForm<'_>, max_output: u64) -> String {
+        let name: String = form.name.chars().filter(|c| c.is_ascii_alphanumeric() || "_-".contains(*c)).collect();
         let mut body = json!({
             "model": self.endpoint.model,
             "messages": messages,
             "max_completion_tokens": max_output,
             "response_format": {
                 "type": "json_schema",
-                "json_schema": {"name": format!("pointsman_{name}"), "strict": true, "schema": rubric.schema()},
+                "json_schema": {"name": format!("pointsman_{name}"), "strict": true, "schema": form.schema},
             },
         });
         if !self.endpoint.own_temperature {
@@ -224,15 +231,18 @@ mod tests {
     }
 
     #[test]
-    fn the_request_asks_for_the_rubric_s_schema_strictly() {
-        let rubric = Rubric::built_in("choice").expect("built in");
+    fn the_request_asks_for_the_schema_strictly() {
+        let form = VerdictForm { name: "my choice", schema: json!({"type": "object"}) };
 
         let body: Value =
-            serde_json::from_str(&client("http://j/v1").expect("a URL").body(&json!([]), &rubric, 9)).expect("JSON");
+            serde_json::from_str(&client("http://j/v1").expect("a URL").body(&json!([]), &form, 9)).expect("JSON");
 
         let format = &body["response_format"];
         assert_eq!((&format["type"], &format["json_schema"]["strict"]), (&json!("json_schema"), &json!(true)));
-        assert_eq!(format["json_schema"]["schema"], rubric.schema());
+        assert_eq!(
+            (&format["json_schema"]["schema"], &format["json_schema"]["name"]),
+            (&form.schema, &json!("pointsman_mychoice"))
+        );
         assert_eq!((&body["temperature"], &body["max_completion_tokens"]), (&json!(0), &json!(9)));
     }
 }
