@@ -76,6 +76,9 @@ enum CliCommand {
     /// Asks an LLM judge for labels of prompts, offline, resumable and within a budget.
     #[cfg(feature = "lab")]
     Label(lab::label::LabelArguments),
+    /// Grades answers: by what their references say, by LLM judges, and by marks of people.
+    #[cfg(feature = "lab")]
+    Grade(lab::grade::GradeArguments),
     /// Makes the bundle of a classifier's shadow its own in the configuration file, and shows the change.
     Promote(promote::PromoteArguments),
     /// Shows routing at work with built-in upstreams: no keys, no configuration.
@@ -117,6 +120,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         CliCommand::Replay(command) => lab::replay::run(&command),
         #[cfg(feature = "lab")]
         CliCommand::Label(command) => lab::label::run(&command),
+        #[cfg(feature = "lab")]
+        CliCommand::Grade(command) => lab::grade::run(&command),
         CliCommand::Promote(command) => promote::run(&command),
         CliCommand::Demo(command) => demo::run(&command),
     }

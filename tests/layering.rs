@@ -68,7 +68,7 @@ const HOUSES: &[House] = &[
     House {
         folder: "crates/lab/src",
         floors: &[
-            &["evaluate", "fit", "label", "calibrate", "replay"],
+            &["evaluate", "fit", "label", "calibrate", "replay", "grade"],
             &["engine"],
             &["answers", "decision_log"],
             &["dataset", "statistics", "judge"],
@@ -112,7 +112,7 @@ const NO_EFFECT: &[&str] = &["std::time::Duration"];
 /// Libraries that few rooms of their crate may name.
 const FENCES: &[(&str, &[&str])] = &[
     ("pingora", &["src/proxy", "src/upstream", "src/certificates"]),
-    ("rustix", &["src/reload", "src/proxy", "src/cli", "crates/core/src/config"]),
+    ("rustix", &["src/reload", "src/proxy", "src/cli", "crates/core/src/config", "crates/lab/src/grade"]),
     ("rayon", &["src/proxy"]),
     ("ort", &["crates/classifier/src/onnx"]),
     ("serde_saphyr", &["crates/core/src/config", "crates/classifier/src/manifest"]),

@@ -5,6 +5,7 @@ mod diff;
 pub(super) mod eval;
 pub(super) mod fit;
 mod from_log;
+pub(super) mod grade;
 pub(super) mod label;
 pub(super) mod reference;
 pub(super) mod replay;

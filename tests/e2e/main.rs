@@ -37,6 +37,7 @@ mod footprint;
 mod google;
 mod google_loops;
 mod governed;
+mod graded;
 mod harness;
 mod headers;
 mod kept_connections;

@@ -10,9 +10,7 @@ mod ask;
 mod ledger;
 mod output;
 mod refusals;
-mod rubric;
 mod run;
-mod turns;
 
 use std::path::{Path, PathBuf};
 
@@ -21,13 +19,12 @@ use pointsman_core::usage::Usage;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-pub use self::rubric::{Rubric, RubricError, RubricVerdict};
 use self::run::RunState;
 use crate::dataset::DatasetError;
 use crate::dataset::asked::AskedPrompt;
 use crate::dataset::lines::RowLines;
 use crate::decision_log::{DecisionLogs, LogLine};
-use crate::judge::{JudgeClient, JudgeClientError};
+use crate::judge::{JudgeClient, JudgeClientError, Rubric, RubricError, RubricVerdict};
 
 /// A labelling run: prompts, judge, rubric and limits.
 #[derive(Debug)]
@@ -226,7 +223,7 @@ impl UnlabelledRow {
         let messages = rest.get("messages").filter(|messages| !messages.is_null()).cloned();
         let asked = AskedPrompt::take(&mut rest).map_err(|message| lines.incomplete(message))?;
         let messages = messages.filter(|_| asked.is_reply());
-        let prompt = if messages.is_some() { transcript(&asked) } else { asked.text };
+        let prompt = if messages.is_some() { asked.transcript() } else { asked.text };
         Ok(Some(Self { prompt, messages, id, rest }))
     }
 
@@ -240,16 +237,6 @@ impl UnlabelledRow {
             None => row["prompt"] = json!(self.prompt),
         }
     }
-}
-
-/// Returns a conversation as a judge reads it.
-fn transcript(asked: &AskedPrompt) -> String {
-    let turn = |turn: &Value| {
-        let role = turn["role"].as_str().unwrap_or("turn");
-        let content = turn["content"].as_str().map_or_else(|| turn["content"].to_string(), str::to_owned);
-        format!("{role}: {content}\n\n")
-    };
-    asked.history.iter().map(turn).collect::<String>() + "user: " + &asked.text
 }
 
 impl LabelError {

@@ -15,6 +15,7 @@ pub mod decision_log;
 pub mod engine;
 pub mod evaluate;
 pub mod fit;
+pub mod grade;
 pub mod judge;
 pub mod label;
 pub mod replay;

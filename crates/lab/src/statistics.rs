@@ -2,6 +2,7 @@
 //!
 //! Pure functions of their arguments: no files, no clocks, no classifier. A seed decides every draw.
 
+mod agreement;
 mod binary;
 mod bins;
 mod bootstrap;
@@ -12,6 +13,7 @@ mod running_mean;
 mod sample_mean;
 mod spread;
 
+pub use self::agreement::{FleissAgreement, ItemRatings, PairAgreement, RaterAgreement};
 pub(crate) use self::binary::area;
 pub use self::binary::{BinaryClaim, EventFigures, auc, reliability};
 pub use self::bins::{BINS, ReliabilityBin};

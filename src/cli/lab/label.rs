@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use pointsman_core::config::{SecretSource, TokenPrice};
 use pointsman_lab::decision_log::DecisionLogs;
-use pointsman_lab::judge::{JudgeClient, JudgeClientError, JudgeEndpoint};
-use pointsman_lab::label::{LabelCounts, LabelError, LabelRun, PromptSource, Rubric, RubricError};
+use pointsman_lab::judge::{JudgeClient, JudgeClientError, JudgeEndpoint, Rubric, RubricError};
+use pointsman_lab::label::{LabelCounts, LabelError, LabelRun, PromptSource};
 
 use super::DATA;
 use crate::cli::{CONFIG, UNAVAILABLE, USAGE, fail};

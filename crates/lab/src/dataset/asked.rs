@@ -70,6 +70,17 @@ impl AskedPrompt {
         self.history.iter().any(|turn| turn["role"] != "system" && turn["role"] != "developer")
     }
 
+    /// Returns the conversation as a judge reads it, turn by turn.
+    #[must_use]
+    pub fn transcript(&self) -> String {
+        let turn = |turn: &Value| {
+            let role = turn["role"].as_str().unwrap_or("turn");
+            let content = turn["content"].as_str().map_or_else(|| turn["content"].to_string(), str::to_owned);
+            format!("{role}: {content}\n\n")
+        };
+        self.history.iter().map(turn).collect::<String>() + "user: " + &self.text
+    }
+
     /// Returns the features of the request.
     #[must_use]
     pub fn features(&self) -> Features {

@@ -4,9 +4,8 @@ use std::cell::{Ref, RefCell};
 
 use super::ask::LabelTask;
 use super::ledger::LabelLedger;
-use super::turns::QuestionTurns;
 use super::{LabelCounts, LabelError, LabelRun, UnlabelledRow};
-use crate::judge::JudgeBudget;
+use crate::judge::{JudgeBudget, QuestionTurns};
 
 /// A run under way. One task drives it, so that the ledger is never borrowed while it waits.
 pub(super) struct RunState<'l> {

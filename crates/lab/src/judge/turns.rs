@@ -6,11 +6,11 @@ use std::rc::Rc;
 
 use tokio::sync::Mutex;
 
-use crate::judge::VerdictQuestionKey;
+use super::question::VerdictQuestionKey;
 
 /// Questions that rows are settled by at present.
 #[derive(Default)]
-pub(super) struct QuestionTurns {
+pub(crate) struct QuestionTurns {
     by_question: RefCell<HashMap<VerdictQuestionKey, TurnQueue>>,
 }
 
@@ -30,7 +30,7 @@ struct TurnTicket<'t> {
 
 impl QuestionTurns {
     /// Does `work` once no other row of the question is at work.
-    pub(super) async fn alone<T>(&self, question: VerdictQuestionKey, work: impl Future<Output = T>) -> T {
+    pub(crate) async fn alone<T>(&self, question: VerdictQuestionKey, work: impl Future<Output = T>) -> T {
         let ticket = self.enter(question);
         let _turn = ticket.turn.lock().await;
         work.await
