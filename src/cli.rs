@@ -73,6 +73,9 @@ enum CliCommand {
     /// Shows what another configuration would have done with logged requests; exits with 1 when it moves too much.
     #[cfg(feature = "lab")]
     Replay(lab::replay::ReplayArguments),
+    /// Asks models and policies for their answers to prompts, resumable and within a budget.
+    #[cfg(feature = "lab")]
+    Collect(lab::collect::CollectArguments),
     /// Asks an LLM judge for labels of prompts, offline, resumable and within a budget.
     #[cfg(feature = "lab")]
     Label(lab::label::LabelArguments),
@@ -122,6 +125,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         CliCommand::Label(command) => lab::label::run(&command),
         #[cfg(feature = "lab")]
         CliCommand::Grade(command) => lab::grade::run(&command),
+        #[cfg(feature = "lab")]
+        CliCommand::Collect(command) => lab::collect::run(&command),
         CliCommand::Promote(command) => promote::run(&command),
         CliCommand::Demo(command) => demo::run(&command),
     }

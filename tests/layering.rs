@@ -68,7 +68,7 @@ const HOUSES: &[House] = &[
     House {
         folder: "crates/lab/src",
         floors: &[
-            &["evaluate", "fit", "label", "calibrate", "replay", "grade"],
+            &["evaluate", "fit", "label", "calibrate", "replay", "grade", "collect", "prepare"],
             &["engine"],
             &["answers", "decision_log"],
             &["dataset", "statistics", "judge"],

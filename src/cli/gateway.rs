@@ -1,5 +1,8 @@
 //! Puts the parts together: what `serve` runs and `demo` shows.
 
+#[cfg(feature = "lab")]
+pub(super) mod loopback;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;

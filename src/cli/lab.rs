@@ -1,6 +1,7 @@
 //! The subcommands of the laboratory: offline, over files. A build without the feature `lab` has none of them.
 
 pub(super) mod calibrate;
+pub(super) mod collect;
 mod diff;
 pub(super) mod eval;
 pub(super) mod fit;

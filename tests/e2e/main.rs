@@ -23,6 +23,7 @@ mod check;
 mod classifier;
 mod cli;
 mod clients;
+mod collected;
 mod decision_log;
 mod dialects;
 mod drain;

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::HttpError;
 use crate::connection::{Connection, OpenedConnection};
@@ -33,6 +33,10 @@ pub struct ExchangeLimits {
     pub max_bytes: usize,
 }
 
+/// The time from a request to the head of its answer, as an extension of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AnswerHeadTime(pub Duration);
+
 impl HttpClient {
     /// Makes a client that closes each connection: a kept one may be closed by the server just as it is used again.
     #[must_use]
@@ -47,7 +51,8 @@ impl HttpClient {
         Self { kept: Some(KeptConnections::new(max_idle)) }
     }
 
-    /// Sends a request, of whose URI only path and query count, and reads the whole answer. The client adds host and
+    /// Sends a request, of whose URI only path and query count, and reads the whole answer, which has an
+    /// [`AnswerHeadTime`]. The client adds host and
     /// length. A kept connection that turns out to be broken is replaced by a new one, once.
     ///
     /// Cancel-safe: dropping the future closes an HTTP/1.1 connection and resets an HTTP/2 stream.
@@ -126,7 +131,9 @@ impl Exchange<'_> {
     }
 
     async fn run(&self, connection: &mut Connection, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let (head, body) = self.head(connection, request).await?.into_parts();
+        let started = Instant::now();
+        let (mut head, body) = self.head(connection, request).await?.into_parts();
+        head.extensions.insert(AnswerHeadTime(started.elapsed()));
         Ok(Response::from_parts(head, self.read(body).await?))
     }
 

@@ -13,7 +13,7 @@ mod kept;
 mod retry_after;
 mod tls;
 
-pub use self::client::{ExchangeLimits, HttpClient};
+pub use self::client::{AnswerHeadTime, ExchangeLimits, HttpClient};
 pub use self::connection::secured;
 pub use self::destination::{Destination, HttpOrigin, HttpVersion, TlsTerms};
 pub use self::error::HttpError;

@@ -6,7 +6,9 @@
 //! `lines`, `asked` and `values`; what could mean two is refused with its place.
 
 pub mod asked;
+mod benchmark;
 pub(crate) mod lines;
+pub mod prompts;
 pub(crate) mod values;
 
 use std::collections::BTreeMap;
@@ -22,6 +24,9 @@ use serde_json::{Map, Value};
 use self::asked::AskedPrompt;
 use self::lines::RowLines;
 use self::values::{LabelValue, QualityValue};
+
+/// The split of rows that nothing may learn from: they are kept to measure with.
+pub const HELD_OUT: &str = "held_out";
 
 /// A file of labelled prompts: an iterator over its rows that stops after the first error.
 pub struct Dataset<R = BufReader<File>> {
@@ -60,6 +65,8 @@ pub struct DatasetRow {
     pub contaminated: bool,
     /// True when the row shares text with a held-out set: it may be measured, but nothing may learn from it.
     pub overlaps_heldout: bool,
+    /// True when the row is of the split that is held out: it may be measured, but nothing may learn from it.
+    pub held_out: bool,
 }
 
 /// The ground truth of a prompt, as its file spells it.
@@ -145,6 +152,7 @@ struct RowKeys {
     contaminated: bool,
     #[serde(default)]
     overlaps_heldout: bool,
+    split: Option<Value>,
     features: Option<Map<String, Value>>,
     logged_scores: Option<BTreeMap<String, BTreeMap<String, f32>>>,
 }
@@ -270,10 +278,21 @@ impl<R: BufRead> Dataset<R> {
         let asked = AskedPrompt::take(&mut self.lines.parse()?).map_err(|message| self.lines.incomplete(message))?;
         let truth = keys.truth(self.prefer, &self.prices);
         let truth = truth.ok_or_else(|| self.lines.incomplete("missing field `label`"))?;
-        let RowKeys { contaminated, overlaps_heldout, features, logged_scores, .. } = keys;
+        let RowKeys { contaminated, overlaps_heldout, split, features, logged_scores, .. } = keys;
+        let held_out = split.is_some_and(|split| split == HELD_OUT);
         let features = features.map(|features| Features::from_logged(&features));
         let (line, end) = (self.lines.number(), self.lines.bytes());
-        Ok(Some(DatasetRow { line, end, asked, truth, features, logged_scores, contaminated, overlaps_heldout }))
+        Ok(Some(DatasetRow {
+            line,
+            end,
+            asked,
+            truth,
+            features,
+            logged_scores,
+            contaminated,
+            overlaps_heldout,
+            held_out,
+        }))
     }
 }
 

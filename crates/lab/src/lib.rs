@@ -10,6 +10,7 @@
 
 pub mod answers;
 pub mod calibrate;
+pub mod collect;
 pub mod dataset;
 pub mod decision_log;
 pub mod engine;

@@ -27,6 +27,9 @@ const HASHED_BYTES: usize = 32 << 10;
 /// The wait of a flush before it looks at a full queue again.
 const RETRY: Duration = Duration::from_millis(5);
 
+/// Lines that may wait for a program that reads its own decisions; it asks for far fewer at a time.
+const HANDED_LINES: usize = 4096;
+
 /// An entry that the writer's thread turns into a line.
 pub trait DecisionLogEntry: Send {
     /// Appends one JSON object without line breaks. Runs on the writer's thread.
@@ -74,6 +77,29 @@ impl DecisionLog {
         let key = secret.map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes()));
         let max_text = section.text.then_some(section.max_text_bytes);
         Ok(Self(Arc::new(DecisionLogQueue { queue, key, max_text, metrics: Arc::clone(metrics) })))
+    }
+
+    /// Starts a writer that hands each line to `take` in place of a file: for a program that reads its own decisions.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn handing_over(mut take: impl FnMut(&[u8]) + Send + 'static, metrics: &Arc<Metrics>) -> io::Result<Self> {
+        let (queue, messages) = sync_channel(HANDED_LINES);
+        let hand_over = move || {
+            let mut line = Vec::new();
+            for message in messages {
+                match message {
+                    WriterMessage::Line(entry) => {
+                        line.clear();
+                        entry.write(&mut line);
+                        take(&line);
+                    }
+                    WriterMessage::Flush(done) => drop(done.try_send(())), // whoever asked may have given up
+                }
+            }
+        };
+        std::thread::Builder::new().name("decision-lines".into()).spawn(hand_over)?;
+        Ok(Self(Arc::new(DecisionLogQueue { queue, key: None, max_text: None, metrics: Arc::clone(metrics) })))
     }
 
     /// Returns what may be kept of `text`. Takes microseconds for a few KiB and a tenth of a millisecond at most.

@@ -287,6 +287,15 @@ impl<'de> Deserialize<'de> for Listeners {
     }
 }
 
+impl Listeners {
+    /// Makes the one listener of a gateway that serves its own machine: without TLS, and without a word to upstreams of
+    /// who asks.
+    #[must_use]
+    pub fn plain(address: SocketAddr) -> Self {
+        Self(vec![ListenerConfig { address, tls: None, forwarded: ForwardedHeaders::Off }])
+    }
+}
+
 impl TrafficLimits {
     /// Returns how many bytes of request bodies may be held in memory at once: 1 GiB where nobody has said.
     #[must_use]

@@ -128,6 +128,23 @@ impl RowRequest {
         Self { dialect: Dialect::ChatCompletions, body }
     }
 
+    /// Makes the request of a body that was read in this API before.
+    pub(crate) fn of_body(dialect: Dialect, body: Map<String, Value>) -> Self {
+        Self { dialect, body: Value::Object(body).to_string() }
+    }
+
+    /// Returns the API of the request.
+    #[must_use]
+    pub const fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Returns the request's body, whose `model` is a placeholder.
+    #[must_use]
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+
     /// Reads the request as one that a client sent.
     ///
     /// # Panics
