@@ -73,6 +73,9 @@ enum CliCommand {
     /// Shows what another configuration would have done with logged requests; exits with 1 when it moves too much.
     #[cfg(feature = "lab")]
     Replay(lab::replay::ReplayArguments),
+    /// Makes prompts ready: asks out of conversations, cleaned, without duplicates, split for training and measuring.
+    #[cfg(feature = "lab")]
+    Prepare(lab::prepare::PrepareArguments),
     /// Asks models and policies for their answers to prompts, resumable and within a budget.
     #[cfg(feature = "lab")]
     Collect(lab::collect::CollectArguments),
@@ -127,6 +130,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         CliCommand::Grade(command) => lab::grade::run(&command),
         #[cfg(feature = "lab")]
         CliCommand::Collect(command) => lab::collect::run(&command),
+        #[cfg(feature = "lab")]
+        CliCommand::Prepare(command) => lab::prepare::run(&command),
         CliCommand::Promote(command) => promote::run(&command),
         CliCommand::Demo(command) => demo::run(&command),
     }

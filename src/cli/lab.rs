@@ -8,6 +8,7 @@ pub(super) mod fit;
 mod from_log;
 pub(super) mod grade;
 pub(super) mod label;
+pub(super) mod prepare;
 pub(super) mod reference;
 pub(super) mod replay;
 

@@ -55,6 +55,7 @@ mod parameters;
 mod passthrough;
 mod plausible;
 mod pools;
+mod prepared;
 mod provider_keys;
 mod reload;
 mod replayed;

@@ -64,6 +64,8 @@ pub struct CalibratedThreshold {
     pub n: usize,
     /// Requests of the sample that rules or other strategies decide, or that got no scores.
     pub left_out: u64,
+    /// Rows of the split that is held out.
+    pub held_out: u64,
     /// Requests among the `n` whose tokens and prices are known: costs are theirs.
     pub priced: usize,
     /// Requests among the `n` with outcomes: the quality is theirs.
@@ -101,6 +103,9 @@ pub enum CalibrateError {
     /// Nothing to go by.
     #[error("the sample holds no request that the strategy of `{policy}` decides")]
     Empty { policy: String },
+    /// All rows are kept to measure with.
+    #[error("all {held_out} rows are of the split `held_out`, which no threshold is found on")]
+    HeldOut { held_out: u64 },
     /// No request of the sample says what the target speaks of.
     #[error("the sample does not tell {what}")]
     MissingData { what: String },
@@ -119,6 +124,9 @@ pub fn calibrate(
     sample: &ThresholdSample,
     target: CalibrationGoal,
 ) -> Result<CalibratedThreshold, CalibrateError> {
+    if sample.items.is_empty() && sample.held_out > 0 && sample.left_out == 0 {
+        return Err(CalibrateError::HeldOut { held_out: sample.held_out });
+    }
     if sample.items.is_empty() {
         return Err(CalibrateError::Empty { policy: policy.to_owned() });
     }
@@ -144,6 +152,7 @@ pub fn calibrate(
         strong: swept.strong.clone(),
         n: items.len(),
         left_out: sample.left_out,
+        held_out: sample.held_out,
         priced: items.iter().filter(|item| item.costs.is_some()).count(),
         with_quality: items.iter().filter(|item| item.qualities.is_some()).count(),
         filled_in: sample.filled_in,

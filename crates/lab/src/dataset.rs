@@ -7,9 +7,11 @@
 
 pub mod asked;
 mod benchmark;
+pub(crate) mod conversation;
 pub(crate) mod lines;
 pub mod prompts;
 pub(crate) mod values;
+pub(crate) mod words;
 
 use std::collections::BTreeMap;
 use std::fs::File;

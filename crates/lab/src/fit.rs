@@ -121,6 +121,9 @@ pub enum FitError {
     /// There is nothing to learn from.
     #[error("`{}` holds no row to learn from", path.display())]
     Empty { path: PathBuf },
+    /// All rows are kept to measure with.
+    #[error("`{}` holds no row to learn from: {held_out} rows are of the split `held_out`, which nothing learns from", path.display())]
+    HeldOut { path: PathBuf, held_out: u64 },
     /// The rows do not teach the task.
     #[error("`{}` cannot teach `{}`: {message}", path.display(), task.as_str())]
     Task { path: PathBuf, task: FitTask, message: String },
@@ -156,6 +159,7 @@ impl FitRequest {
             seed: self.seed,
             n_train: chosen.len(),
             left_out: examples.left_out,
+            held_out: examples.held_out,
             members: MixtureMemberReport::of(&set, &trained),
             confidence: trained.confidence,
             cross_validation,

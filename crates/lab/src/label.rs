@@ -20,11 +20,14 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use self::run::RunState;
-use crate::dataset::DatasetError;
 use crate::dataset::asked::AskedPrompt;
 use crate::dataset::lines::RowLines;
+use crate::dataset::{DatasetError, HELD_OUT};
 use crate::decision_log::{DecisionLogs, LogLine};
 use crate::judge::{JudgeClient, JudgeClientError, Rubric, RubricError, RubricVerdict};
+
+/// Keys of a row that its labelled row keeps: what may learn from it, and what must stay on its side.
+const KEPT: [&str; 2] = ["split", "group"];
 
 /// A labelling run: prompts, judge, rubric and limits.
 #[derive(Debug)]
@@ -51,6 +54,8 @@ pub struct LabelRun {
     pub limit: Option<u64>,
     /// True to ask again for prompts that the judge refused in runs before.
     pub retry_refused: bool,
+    /// True to label rows of the split that is held out too: to measure with, never to learn from.
+    pub with_held_out: bool,
 }
 
 /// The source of prompts.
@@ -79,6 +84,8 @@ pub struct LabelCounts {
     pub refused_before: u64,
     /// Prompts without text, or drawn by the other share.
     pub skipped: u64,
+    /// Prompts of the split that is held out.
+    pub held_out: u64,
     /// US dollars that this run cost, where prices are known.
     pub cost: f64,
     /// True when the budget ended the run.
@@ -227,6 +234,11 @@ impl UnlabelledRow {
         Ok(Some(Self { prompt, messages, id, rest }))
     }
 
+    /// Returns whether nothing may learn from the row.
+    fn is_held_out(&self) -> bool {
+        self.rest.get("split").is_some_and(|split| split == HELD_OUT)
+    }
+
     /// Writes into a labelled row what was asked, as a row to learn from has it.
     fn write_asked(&self, row: &mut Value) {
         for key in ["prompt", "messages"] {
@@ -235,6 +247,11 @@ impl UnlabelledRow {
         match &self.messages {
             Some(messages) => row["messages"] = messages.clone(),
             None => row["prompt"] = json!(self.prompt),
+        }
+        for key in KEPT {
+            if let Some(value) = self.rest.get(key) {
+                row[key] = value.clone();
+            }
         }
     }
 }

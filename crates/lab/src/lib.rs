@@ -19,5 +19,6 @@ pub mod fit;
 pub mod grade;
 pub mod judge;
 pub mod label;
+pub mod prepare;
 pub mod replay;
 pub mod statistics;

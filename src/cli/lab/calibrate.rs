@@ -169,6 +169,7 @@ fn show(arguments: &CalibrateArguments, calibrated: &CalibratedThreshold, diff: 
         strong,
         n,
         left_out,
+        held_out,
         priced,
         with_quality,
         filled_in,
@@ -176,6 +177,9 @@ fn show(arguments: &CalibrateArguments, calibrated: &CalibratedThreshold, diff: 
         achieved,
     } = calibrated;
     eprintln!("{key}: {before} -> {threshold}, on {n} requests ({left_out} left out)");
+    if *held_out > 0 {
+        eprintln!("  {held_out} rows of the split held_out were not looked at");
+    }
     eprintln!("  costs by {priced} of them, quality by {with_quality}");
     if *filled_in > 0 {
         eprintln!("  of {filled_in} one model's quality is its mean over rated answers to other prompts of the label");

@@ -96,6 +96,9 @@ enum FitFailure {
 pub(in crate::cli) fn run(arguments: &FitArguments) -> ExitCode {
     match fit(arguments) {
         Ok(report) => {
+            if report.held_out > 0 {
+                eprintln!("{} rows of the split held_out were left out: nothing learns from them", report.held_out);
+            }
             // Whoever closed stdout has read enough.
             let _ =
                 writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&report).expect("a report is plain data"));

@@ -63,6 +63,10 @@ pub(in crate::cli) struct LabelArguments {
     /// `<out>.errors.jsonl`.
     #[arg(long)]
     retry_refused: bool,
+    /// Labels rows of the split `held_out` too, to measure with: their rows keep the split, so that nothing learns from
+    /// them.
+    #[arg(long)]
+    held_out: bool,
     /// Leaves the temperature to the model; needed by models that take no other.
     #[arg(long)]
     own_temperature: bool,
@@ -121,6 +125,7 @@ fn label(arguments: &LabelArguments) -> Result<LabelCounts, LabelFailure> {
         seed: arguments.seed,
         limit: arguments.limit,
         retry_refused: arguments.retry_refused,
+        with_held_out: arguments.held_out,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(LabelFailure::Runtime)?;
     let terminal = io::stderr().is_terminal();
@@ -138,14 +143,27 @@ fn label(arguments: &LabelArguments) -> Result<LabelCounts, LabelFailure> {
 }
 
 fn say(done: &LabelCounts) {
-    let LabelCounts { written, shared, known, failed, refused, refused_before, skipped, cost, stopped_by_budget } =
-        done;
+    let LabelCounts {
+        written,
+        shared,
+        known,
+        failed,
+        refused,
+        refused_before,
+        skipped,
+        held_out,
+        cost,
+        stopped_by_budget,
+    } = done;
     eprintln!("{written} labelled for ${cost:.6}; {known} were known, {failed} failed, {skipped} skipped");
     if *shared > 0 {
         eprintln!("{shared} of them share the answer to an equal prompt");
     }
     if refused + refused_before > 0 {
         eprintln!("{refused} refused by the judge, {refused_before} refused before (--retry-refused asks again)");
+    }
+    if *held_out > 0 {
+        eprintln!("{held_out} of the split held_out were left out (--held-out labels them, to measure with)");
     }
     if *stopped_by_budget {
         eprintln!("stopped by --max-cost; run it again to go on");

@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 
 use super::CalibrateError;
 use super::sweep::{RuleTreatment, SweepPolicies, SweptThreshold};
-use crate::dataset::DatasetError;
 use crate::dataset::asked::AskedPrompt;
 use crate::dataset::lines::RowLines;
 use crate::dataset::values::QualityValue;
+use crate::dataset::{DatasetError, HELD_OUT};
 use crate::decision_log::rated::{RatedQuality, RatingTable};
 use crate::decision_log::{DecisionLogs, LogLine, LoggedDecision};
 use crate::engine::{EngineError, MissingEvidence, OfflineEngine, ReplayTrial, ReplayedDecision, UsualAnswers};
@@ -44,6 +44,8 @@ pub struct ThresholdSample {
     pub items: Vec<SampledRequest>,
     /// Requests that rules or other strategies decide, or that got no scores.
     pub left_out: u64,
+    /// Rows of the split that is held out: no threshold is found on them.
+    pub held_out: u64,
     /// Requests with a quality of which one side is a mean of other prompts.
     pub filled_in: u64,
     /// The reason for unknown qualities, where none is known.
@@ -97,6 +99,7 @@ struct SampleLine {
     weak_correct: Option<QualityValue>,
     #[serde(default)]
     scores: BTreeMap<String, QualityValue>,
+    split: Option<Value>,
 }
 
 /// Ratings of logged requests, and the models without any.
@@ -170,6 +173,10 @@ impl<'s> ThresholdSampler<'s> {
         while lines.advance()? {
             let row: SampleLine = lines.parse()?;
             let asked = AskedPrompt::take(&mut lines.parse()?).map_err(|message| lines.incomplete(message))?;
+            if row.split.as_ref().is_some_and(|split| split == HELD_OUT) {
+                sample.held_out += 1;
+                continue;
+            }
             if asked.is_reply() {
                 sample.left_out += 1; // what a reply needs is not in its words
                 continue;

@@ -33,6 +33,8 @@ pub struct FitReport {
     pub n_train: usize,
     /// Rows left out: in held-out sets, blank, or without what the task needs.
     pub left_out: u64,
+    /// Rows left out because they are of the split that is held out.
+    pub held_out: u64,
     /// The members of each head.
     pub members: Vec<MixtureMemberReport>,
     /// The probability of the lexical form's best label from which on the encoder need not run.

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use self::embedding_cache::EmbeddingCache;
 use super::task::FitTask;
 use super::{FitError, file_error};
-use crate::dataset::{Dataset, GroundTruth, TruthPreference};
+use crate::dataset::{Dataset, GroundTruth, TruthPreference, words};
 
 /// One prompt that may be learnt from.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub(super) struct TrainingRow {
 pub(super) struct TrainingRows {
     pub(super) rows: Vec<TrainingRow>,
     pub(super) left_out: u64,
+    /// Rows of the split that is held out.
+    pub(super) held_out: u64,
     pub(super) sha256: String,
 }
 
@@ -42,9 +44,13 @@ impl TrainingRows {
         let labels = matches!(task, FitTask::Tier | FitTask::Domain);
         let mut dataset =
             Dataset::open(path)?.preferring(if labels { TruthPreference::Labels } else { TruthPreference::Outcomes });
-        let (mut rows, mut left_out) = (Vec::new(), 0);
+        let (mut rows, mut left_out, mut held_out) = (Vec::new(), 0, 0);
         for row in &mut dataset {
             let row = row?;
+            if row.held_out {
+                held_out += 1;
+                continue;
+            }
             let is_blank = row.asked.text.trim().is_empty();
             // A reply in a conversation is judged by what it answers: nothing is to be learnt from its own words.
             let is_reply = row.asked.is_reply();
@@ -62,10 +68,13 @@ impl TrainingRows {
                 truth: row.truth,
             });
         }
+        if rows.is_empty() && held_out > 0 {
+            return Err(FitError::HeldOut { path: path.to_owned(), held_out });
+        }
         if rows.is_empty() {
             return Err(FitError::Empty { path: path.to_owned() });
         }
-        Ok(Self { rows, left_out, sha256: dataset.sha256() })
+        Ok(Self { rows, left_out, held_out, sha256: dataset.sha256() })
     }
 
     /// Fills in the embeddings; `progress` hears of each row.
@@ -98,9 +107,7 @@ pub(super) fn features(text: &str) -> Features {
 }
 
 fn group(text: &str) -> u64 {
-    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    let normal: String = words.flat_map(|word| word.chars().flat_map(char::to_lowercase).chain([' '])).collect();
-    let digest: [u8; 32] = Sha256::digest(normal.as_bytes()).into();
+    let digest: [u8; 32] = Sha256::digest(words::normal(text).as_bytes()).into();
     u64::from_le_bytes(*digest.first_chunk().expect("32 bytes hold 8"))
 }
 

@@ -40,7 +40,9 @@ impl<'l> LabelLedger<'l> {
 
     /// Returns whether a row is to be settled; counts why, if not.
     pub(super) fn admits(&mut self, id: &str, row: &UnlabelledRow) -> bool {
-        let passed_over = if row.prompt.trim().is_empty() || !self.labelling.is_drawn(id) {
+        let passed_over = if row.is_held_out() && !self.labelling.with_held_out {
+            &mut self.done.held_out
+        } else if row.prompt.trim().is_empty() || !self.labelling.is_drawn(id) {
             &mut self.done.skipped
         } else if self.output.has(id) {
             &mut self.done.known

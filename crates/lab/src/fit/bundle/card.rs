@@ -32,7 +32,7 @@ pub(super) fn card(manifest: &Manifest, report: &FitReport) -> String {
         ""
     };
     format!(
-        "# {} {}\n\n{}. Heads: {}.\n\nFitted on {} rows of `{}` (sha256 `{}`; {} rows left out), over the frozen encoder of the \
+        "# {} {}\n\n{}. Heads: {}.\n\nFitted on {} rows of `{}` (sha256 `{}`; {} rows left out, {} of the held-out split), over the frozen encoder of the \
          bundle with the manifest sha256 `{}`, seed {}; heads of the base that the task does not name are the base's.\n\n\
          Probabilities are calibrated on this data: elsewhere they promise nothing.\n\n## Members\n\nEach head is a weighted \
          product of its members' probabilities; rows that they did not learn from chose the weights.\n\n\
@@ -45,6 +45,7 @@ pub(super) fn card(manifest: &Manifest, report: &FitReport) -> String {
         report.data.file,
         report.data.sha256,
         report.left_out,
+        report.held_out,
         report.base_sha256,
         report.seed,
     )
