@@ -29,6 +29,9 @@ use crate::upstream::health;
 /// The longest wait for a decision's line after its answer: it is written as the request ends.
 const LINE: Duration = Duration::from_secs(5);
 
+/// The time that classifiers get at least: what is decided matters, not how fast, and a busy machine must not change it.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// A gateway for this process alone.
 pub(in crate::cli) struct LoopbackGateway {
     served: RunningProxy,
@@ -49,7 +52,8 @@ enum DecisionSlot {
 }
 
 impl LoopbackGateway {
-    /// Builds and serves what was prepared, without a trace in what others share. Ask by `prepare` how it is prepared.
+    /// Builds and serves what was prepared, without a trace in what others share. `prepare` may change it
+    /// further.
     pub(in crate::cli) async fn start(
         builder: &Arc<SnapshotBuilder>,
         prepare: impl FnOnce(PreparedConfig) -> PreparedConfig,
@@ -58,7 +62,8 @@ impl LoopbackGateway {
         let key = random_key()?;
         let reading = Arc::clone(builder);
         let prepared = blocking(move || reading.prepare_in_time()).await??;
-        let prepared = prepare(prepared.secluded(KeyHash::new(Sha256::digest(key.as_bytes()).into())));
+        let mut prepared = prepare(prepared.secluded(KeyHash::new(Sha256::digest(key.as_bytes()).into())));
+        prepared.extend_deadlines(PATIENCE);
         let listeners = Listeners::bind(&prepared.config().listen)?;
         let building = Arc::clone(builder);
         let mut snapshot = blocking(move || building.build_in_time(prepared, None)).await??;
