@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help setup build pgo quick demo observe run test bench compare instructions allocations fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
-	clients-python clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter soak chaos hostile sbom
+	clients-python clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter reports mlflow soak chaos hostile sbom
 
 CARGO ?= cargo
 # What `make run` serves, and what `make demo` is given besides.
@@ -20,6 +20,8 @@ BOLT ?=
 INSTRUCTIONS_FLAGS ?=
 # What `make allocations` is given: --sites 20 shows who asks most, --limit 40 fails above that.
 ALLOCATIONS_FLAGS ?=
+# What `make reports` is given: --docs draws the pictures of docs/comparison.md.
+REPORTS_FLAGS ?=
 # How long `make fuzz` runs each target, and with which sanitizer: `address` needs CARGO="cargo +nightly".
 FUZZ_SECONDS ?= 600
 FUZZ_SANITIZER ?= none
@@ -129,6 +131,8 @@ lint-python: .venv/lint ## Check format, lints and types of all Python as CI doe
 	MYPYPATH=crates/translation/tests/fixtures .venv/bin/mypy crates/translation/tests/fixtures
 	MYPYPATH=benches/compare:tests/clients .venv/bin/mypy benches/pgo
 	MYPYPATH=tests/exporter .venv/bin/mypy tests/exporter
+	MYPYPATH=tests/reports .venv/bin/mypy tests/reports
+	MYPYPATH=tests/reports:tests/runs .venv/bin/mypy tests/runs
 	MYPYPATH=tests/clients:tests/resilience .venv/bin/mypy tests/resilience
 	MYPYPATH=tests/observe:config/grafana .venv/bin/mypy config/grafana tests/observe
 
@@ -202,6 +206,20 @@ exporter: setup .venv/models ## Export classifiers of many kinds with models/tra
 	$(CARGO) build --locked
 	.venv/bin/python tests/exporter/exports.py
 	.venv/bin/python tests/exporter/page.py
+
+reports: quick ## Use the page of compared answers with 10,000 prompts in a real browser (Debian's chromium, or CHROMIUM)
+	@bash .ci/setup chromium
+	POINTSMAN=$(QUICK_BINARY) python3 tests/reports/check.py $(REPORTS_FLAGS)
+
+mlflow: quick .venv-mlflow/ready ## Record runs at a real MLflow server and read them with its own client (installs mlflow)
+	POINTSMAN=$(QUICK_BINARY) .venv-mlflow/bin/python tests/runs/check.py
+
+# Of its own: it brings scikit-learn, pandas and much else in versions that it chooses.
+.venv-mlflow/ready: tests/runs/requirements.txt
+	@bash .ci/setup python
+	python3 -m venv .venv-mlflow
+	.venv-mlflow/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 # Of its own: the list says every package, so nothing is resolved (instructor forbids the jiter that openai wants, and works with it).
 .venv-translation/ready: tests/clients/translation/requirements.txt

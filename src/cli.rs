@@ -61,7 +61,7 @@ enum CliCommand {
     Features,
     /// Measures a bundle's head on labelled prompts, beside what prompt length would get.
     #[cfg(feature = "lab")]
-    Eval(lab::eval::EvalArguments),
+    Eval(Box<lab::eval::EvalArguments>),
     /// Prints the hash of a client's key, read from stdin, for `clients.<name>.keys`.
     HashKey,
     /// Fits heads to labels or outcomes, over the encoder of a bundle, and writes a new bundle.
@@ -85,6 +85,9 @@ enum CliCommand {
     /// Grades answers: by what their references say, by LLM judges, and by marks of people.
     #[cfg(feature = "lab")]
     Grade(lab::grade::GradeArguments),
+    /// Lists records of what `eval`, `fit`, `calibrate`, `replay` and `label` did, and sets two side by side.
+    #[cfg(feature = "lab")]
+    Runs(lab::runs::RunsArguments),
     /// Makes the bundle of a classifier's shadow its own in the configuration file, and shows the change.
     Promote(promote::PromoteArguments),
     /// Shows routing at work with built-in upstreams: no keys, no configuration.
@@ -132,6 +135,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         CliCommand::Collect(command) => lab::collect::run(&command),
         #[cfg(feature = "lab")]
         CliCommand::Prepare(command) => lab::prepare::run(&command),
+        #[cfg(feature = "lab")]
+        CliCommand::Runs(command) => lab::runs::run(&command),
         CliCommand::Promote(command) => promote::run(&command),
         CliCommand::Demo(command) => demo::run(&command),
     }
@@ -139,6 +144,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Prints an error and its causes to stderr and returns `code`.
 fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
+    eprintln!("pointsman: {}", reason(error));
+    code.into()
+}
+
+/// Returns an error and its causes as one text.
+fn reason(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -146,6 +157,5 @@ fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
         text.push_str(&error.to_string());
         cause = error.source();
     }
-    eprintln!("pointsman: {text}");
-    code.into()
+    text
 }

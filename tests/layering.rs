@@ -68,10 +68,7 @@ const HOUSES: &[House] = &[
     House {
         folder: "crates/lab/src",
         floors: &[
-            &["evaluate", "fit", "label", "calibrate", "replay", "grade", "collect", "prepare"],
-            &["engine"],
-            &["answers", "decision_log"],
-            &["dataset", "statistics", "judge"],
+            &["evaluate", "fit", "label", "calibrate", "replay", "comparison", "runs", "grade", "collect", "prepare"],
         ],
         ground: &[],
     },

@@ -9,8 +9,10 @@ mod from_log;
 pub(super) mod grade;
 pub(super) mod label;
 pub(super) mod prepare;
+mod record;
 pub(super) mod reference;
 pub(super) mod replay;
+pub(super) mod runs;
 
 /// The exit code for bad data (`EX_DATAERR`).
 const DATA: u8 = 65;

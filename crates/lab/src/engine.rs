@@ -14,15 +14,19 @@ use std::sync::{Arc, OnceLock};
 
 use pointsman_classifier::{ClassifierError, OnnxRuntimeError};
 use pointsman_core::config::{self, Config, ConfigProblems, Name};
-use pointsman_core::features::Features;
+use pointsman_core::features::{Features, TokenCounter};
 use pointsman_core::policy::{
     Decision, DecisionDetail, KnownSignals, PolicyOutcome, PolicyParticipation, PolicySet, RequestFacts, RuleTrace,
 };
+use pointsman_core::prompt::conversation_key;
 use pointsman_core::scores::{ClassifierFailure, OfferedHead, Scores};
+use pointsman_telemetry::decision_log::record::LoggedFeatures;
+use serde_json::{Value, json};
 
 use self::signals::{DecisionStop, LoggedSignals, OfflineClassifier, TextScorers};
 use self::world::LoggedWorld;
 pub use self::world::{MissingEvidence, UsualAnswers};
+use crate::dataset::asked::AskedPrompt;
 use crate::decision_log::LoggedDecision;
 
 /// Parts of a request that rules can read and that are neither in the log nor a header.
@@ -139,6 +143,19 @@ impl OfflineEngine {
         self.decide(&policies, &mut ReplayTrial::of(logged)).await
     }
 
+    /// Decides a prompt that was never sent, by the policy called `policy`.
+    ///
+    /// # Errors
+    /// When the text had to be scored and was not.
+    pub(crate) async fn decide_prompt(
+        &mut self,
+        policy: &Name,
+        asked: &AskedPrompt,
+    ) -> Result<ReplayedDecision, EngineError> {
+        let (policies, logged) = (Arc::clone(&self.policies), as_logged(policy, asked));
+        self.decide(&policies, &mut ReplayTrial::of_prompt(&logged)).await
+    }
+
     /// Decides a logged request by `policies`, which are ours or some that read the same.
     ///
     /// # Errors
@@ -203,6 +220,24 @@ impl<'l> ReplayTrial<'l> {
     /// Begins with a prompt that was never sent.
     pub(crate) fn of_prompt(logged: &'l LoggedDecision) -> Self {
         Self { is_prompt: true, ..Self::of(logged) }
+    }
+}
+
+/// Returns a prompt as a line that says all there is to know of it.
+///
+/// # Panics
+/// Never: features are a map.
+pub(crate) fn as_logged(policy: &Name, asked: &AskedPrompt) -> LoggedDecision {
+    let (request, text) = (asked.request(), &asked.text);
+    let prompt = request.prompt();
+    let Value::Object(features) = json!(Features::of(&prompt, &TokenCounter::new())) else { unreachable!("a map") };
+    LoggedDecision {
+        policy: policy.to_string().into(),
+        features: LoggedFeatures::Read(features),
+        conversation: Some(format!("{:016x}", conversation_key::beginning(&prompt)).into()),
+        text_bytes: text.len(),
+        text: Some(text.to_owned().into()),
+        ..LoggedDecision::default()
     }
 }
 

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use futures::{StreamExt, stream};
 use pointsman_core::usage::Usage;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -68,7 +69,7 @@ pub enum PromptSource {
 }
 
 /// Counts of a run.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct LabelCounts {
     /// Rows that were written.
     pub written: u64,

@@ -3,6 +3,7 @@
 //! ```text
 //! label ─► dataset ─► fit ─► bundle       decision_log ─► engine ─► calibrate, replay
 //!             └─────► evaluate ◄── the classifier that a proxy runs
+//! answers ─► comparison ◄─ engine         what a command did ─► runs
 //! ```
 //!
 //! [`statistics`] is below them all: figures of predictions beside outcomes, with their intervals. Everything here runs
@@ -11,6 +12,7 @@
 pub mod answers;
 pub mod calibrate;
 pub mod collect;
+pub mod comparison;
 pub mod dataset;
 pub mod decision_log;
 pub mod engine;
@@ -21,4 +23,5 @@ pub mod judge;
 pub mod label;
 pub mod prepare;
 pub mod replay;
+pub mod runs;
 pub mod statistics;

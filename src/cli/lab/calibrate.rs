@@ -11,10 +11,12 @@ use pointsman_lab::calibrate::{
 };
 use pointsman_lab::decision_log::DecisionLogs;
 use pointsman_lab::engine::{EngineError, OfflineEngine};
+use pointsman_lab::runs::OpenRun;
 use pointsman_lab::statistics::ConfidenceInterval;
 use serde_json::json;
 
-use super::{DATA, diff};
+use super::record::RecordArguments;
+use super::{DATA, diff, record};
 use crate::cli::{CONFIG, UNAVAILABLE, USAGE, fail};
 
 /// What `calibrate` can be asked for.
@@ -59,6 +61,8 @@ pub(in crate::cli) struct CalibrateArguments {
     /// Prints one JSON object.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    record: RecordArguments,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -78,13 +82,23 @@ enum CalibrateFailure {
 }
 
 pub(in crate::cli) fn run(arguments: &CalibrateArguments) -> ExitCode {
-    match change(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error, error.code()),
+    let inputs = |run: &mut OpenRun| {
+        record::config(run, &arguments.file.config);
+        arguments.prompts.iter().chain(&arguments.log).for_each(|path| run.data(path));
+    };
+    let outputs = |run: &mut OpenRun| {
+        if arguments.write {
+            run.out(&arguments.file.config);
+        }
+    };
+    match arguments.record.around("calibrate", inputs, || change(arguments), outputs) {
+        Err(code) => code,
+        Ok(Ok(_)) => ExitCode::SUCCESS,
+        Ok(Err(error)) => fail(&error, error.code()),
     }
 }
 
-fn change(arguments: &CalibrateArguments) -> Result<(), CalibrateFailure> {
+fn change(arguments: &CalibrateArguments) -> Result<CalibratedThreshold, CalibrateFailure> {
     let path = &arguments.file.config;
     let mut engine = OfflineEngine::open(path)?;
     let index = engine.policy(arguments.policy.as_deref())?;
@@ -105,7 +119,7 @@ fn change(arguments: &CalibrateArguments) -> Result<(), CalibrateFailure> {
         replace(path, &edited).map_err(|source| CalibrateFailure::Write { path: path.clone(), source })?;
     }
     show(arguments, &calibrated, &diff);
-    Ok(())
+    Ok(calibrated)
 }
 
 impl CalibrateArguments {

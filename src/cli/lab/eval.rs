@@ -1,5 +1,7 @@
-//! `pointsman eval`: how good a head of a bundle is on labelled prompts, as tables or as JSON.
+//! `pointsman eval`: how good a head of a bundle is on labelled prompts, and a policy beside single models on graded
+//! answers, as tables or as JSON.
 
+mod answers;
 mod page;
 mod tables;
 
@@ -10,30 +12,35 @@ use std::sync::Arc;
 
 use pointsman_classifier::{ClassifierHost, OnnxRuntime, OnnxRuntimeError};
 use pointsman_core::config::{Config, ConfigProblems};
+use pointsman_lab::comparison::ComparisonError;
 use pointsman_lab::dataset::ModelPrices;
 use pointsman_lab::decision_log::rows::ExportError;
+use pointsman_lab::engine::EngineError;
 use pointsman_lab::evaluate::{
     EnvelopeReport, EvaluateError, Evaluation, EvaluationProgress, EvaluationReport, PlausibilityReport, SHIPPED_TIERS,
 };
+use pointsman_lab::runs::OpenRun;
 use pointsman_telemetry::Metrics;
 use serde::Serialize;
 
+use self::answers::AnswerArguments;
 use super::DATA;
 use super::from_log::FromLog;
+use super::record::RecordArguments;
 use crate::cli::{CONFIG, UNAVAILABLE, USAGE, fail};
 
 /// What `eval` can be asked for.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct EvalArguments {
     /// The bundle's folder.
-    #[arg(long, value_name = "DIR")]
-    bundle: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "answers")]
+    bundle: Option<PathBuf>,
     /// Which of its heads, such as `tier`; `success` asks the heads `success/<model>` of all models together.
-    #[arg(long, value_name = "NAME")]
-    head: String,
+    #[arg(long, value_name = "NAME", required_unless_present = "answers")]
+    head: Option<String>,
     /// JSON lines with `prompt` and one of `label`, `strong_correct` and `weak_correct`, or `scores` by model (with
     /// `cost_usd` or `tokens`); rows that say `contaminated: true` are left out.
-    #[arg(long, value_name = "FILE", required_unless_present_any = ["from_log", "plausibility"])]
+    #[arg(long, value_name = "FILE", required_unless_present_any = ["from_log", "plausibility", "answers"])]
     data: Option<PathBuf>,
     /// A configuration whose models' prices turn `tokens` into costs; models go by their name there or at their
     /// provider.
@@ -58,9 +65,14 @@ pub(in crate::cli) struct EvalArguments {
     /// Prints one JSON object.
     #[arg(long)]
     json: bool,
-    /// Writes a page with plots, `index.html`, into this folder, and each plot as an SVG beside it.
+    /// Writes a page with plots, `index.html`, into this folder, and each plot as an SVG beside it; with `--answers` a
+    /// page that holds every prompt with its answers.
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
+    #[command(flatten)]
+    answers: AnswerArguments,
+    #[command(flatten)]
+    record: RecordArguments,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +87,10 @@ enum EvalError {
     Evaluate(#[from] EvaluateError),
     #[error(transparent)]
     Log(#[from] ExportError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Compare(#[from] ComparisonError),
     #[error("cannot write the report into `{}`", folder.display())]
     Page { folder: PathBuf, source: io::Error },
 }
@@ -86,27 +102,32 @@ struct ProgressLine {
 }
 
 pub(in crate::cli) fn run(arguments: &EvalArguments) -> ExitCode {
+    if arguments.answers.is_given() {
+        return print(arguments, || answers::compare(arguments), tables::comparison::render);
+    }
     if let Some(rows) = arguments.envelopes {
-        return print(arguments, envelopes(arguments, rows), tables::envelopes);
+        return print(arguments, || envelopes(arguments, rows), tables::envelopes);
     }
     if let Some(set) = &arguments.plausibility {
-        return print(arguments, plausibility(arguments, set), tables::plausibility::render);
+        return print(arguments, || plausibility(arguments, set), tables::plausibility::render);
     }
-    print(arguments, evaluate(arguments).and_then(|report| page(arguments, report)), tables::render)
+    print(arguments, || evaluate(arguments).and_then(|report| page(arguments, report)), tables::render)
 }
 
-/// Prints a report as JSON or, by `render`, as tables.
+/// Records what `work` returns, and prints it as JSON or, by `render`, as tables.
 fn print<R: Serialize>(
     arguments: &EvalArguments,
-    report: Result<R, EvalError>,
+    work: impl FnOnce() -> Result<R, EvalError>,
     render: impl FnOnce(&R) -> String,
 ) -> ExitCode {
-    match report {
-        Ok(report) if arguments.json => {
+    let outputs = |run: &mut OpenRun| arguments.report.iter().for_each(|path| run.out(path));
+    match arguments.record.around("eval", |run| arguments.inputs(run), work, outputs) {
+        Err(code) => code,
+        Ok(Ok(report)) if arguments.json => {
             say(&format!("{}\n", serde_json::to_string(&report).expect("a report is plain data")))
         }
-        Ok(report) => say(&render(&report)),
-        Err(error) => fail(&error, error.code()),
+        Ok(Ok(report)) => say(&render(&report)),
+        Ok(Err(error)) => fail(&error, error.code()),
     }
 }
 
@@ -121,7 +142,7 @@ fn evaluate(arguments: &EvalArguments) -> Result<EvaluationReport, EvalError> {
     let rows = arguments.log.rows(arguments.data.as_deref(), &arguments.log.wanted())?;
     let host =
         ClassifierHost { base_dir: PathBuf::new(), runtime: OnnxRuntime::load()?, metrics: Arc::new(Metrics::new()) };
-    let evaluation = Evaluation::new(&arguments.bundle, &arguments.head, &host)?.priced_by(prices);
+    let evaluation = Evaluation::new(arguments.bundle(), arguments.head(), &host)?.priced_by(prices);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(EvalError::Runtime)?;
     let mut line = ProgressLine { terminal: io::stderr().is_terminal(), percent: None };
     let report = runtime.block_on(evaluation.run(rows.path(), arguments.seed, |progress| line.show(progress)));
@@ -132,7 +153,7 @@ fn evaluate(arguments: &EvalArguments) -> Result<EvaluationReport, EvalError> {
 fn envelopes(arguments: &EvalArguments, rows: usize) -> Result<EnvelopeReport, EvalError> {
     let host =
         ClassifierHost { base_dir: PathBuf::new(), runtime: OnnxRuntime::load()?, metrics: Arc::new(Metrics::new()) };
-    let evaluation = Evaluation::new(&arguments.bundle, &arguments.head, &host)?;
+    let evaluation = Evaluation::new(arguments.bundle(), arguments.head(), &host)?;
     let data = arguments.data.as_deref().unwrap_or(Path::new("")); // clap asks for it
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(EvalError::Runtime)?;
     Ok(runtime.block_on(evaluation.envelopes(data, arguments.seed, rows))?)
@@ -141,7 +162,7 @@ fn envelopes(arguments: &EvalArguments, rows: usize) -> Result<EnvelopeReport, E
 fn plausibility(arguments: &EvalArguments, set: &Path) -> Result<PlausibilityReport, EvalError> {
     let host =
         ClassifierHost { base_dir: PathBuf::new(), runtime: OnnxRuntime::load()?, metrics: Arc::new(Metrics::new()) };
-    let evaluation = Evaluation::new(&arguments.bundle, &arguments.head, &host)?;
+    let evaluation = Evaluation::new(arguments.bundle(), arguments.head(), &host)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(EvalError::Runtime)?;
     Ok(runtime.block_on(evaluation.plausibility(set, &arguments.tiers, arguments.seed))?)
 }
@@ -166,13 +187,39 @@ fn page(arguments: &EvalArguments, report: EvaluationReport) -> Result<Evaluatio
     Ok(report)
 }
 
+impl EvalArguments {
+    /// Returns the bundle, which clap asks for unless answers are compared.
+    fn bundle(&self) -> &Path {
+        self.bundle.as_deref().unwrap_or(Path::new(""))
+    }
+
+    /// Returns the head, which clap asks for unless answers are compared.
+    fn head(&self) -> &str {
+        self.head.as_deref().unwrap_or_default()
+    }
+
+    /// Names what is read in the record of the run.
+    fn inputs(&self, run: &mut OpenRun) {
+        run.seed(self.seed);
+        self.bundle.iter().for_each(|folder| run.bundle_in(folder));
+        let files = self.data.iter().chain(self.log.files()).chain(&self.plausibility);
+        files.for_each(|path| run.data(path));
+        self.answers.inputs(run);
+    }
+}
+
 impl EvalError {
     const fn code(&self) -> u8 {
         match self {
             Self::OnnxRuntime(_) | Self::Runtime(_) | Self::Page { .. } => UNAVAILABLE,
             Self::Evaluate(EvaluateError::Bundle(_)) | Self::Prices(_) => CONFIG,
-            Self::Evaluate(EvaluateError::UnknownHead { .. } | EvaluateError::Tiers(_)) => USAGE,
-            Self::Evaluate(_) | Self::Log(_) => DATA,
+            Self::Evaluate(EvaluateError::UnknownHead { .. } | EvaluateError::Tiers(_))
+            | Self::Engine(EngineError::NoPolicy { .. })
+            | Self::Compare(ComparisonError::NoStandIn { .. }) => USAGE,
+            Self::Engine(EngineError::OnnxRuntime(_))
+            | Self::Compare(ComparisonError::Engine(EngineError::OnnxRuntime(_))) => UNAVAILABLE,
+            Self::Engine(_) => CONFIG,
+            Self::Evaluate(_) | Self::Log(_) | Self::Compare(_) => DATA,
         }
     }
 }

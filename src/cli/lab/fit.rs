@@ -7,9 +7,11 @@ use std::process::ExitCode;
 
 use pointsman_lab::decision_log::rows::{ExportError, ExportKind};
 use pointsman_lab::fit::{FitError, FitInputs, FitProgress, FitReport, FitRequest, FitTask};
+use pointsman_lab::runs::OpenRun;
 
 use super::DATA;
 use super::from_log::{FromLog, RowFile};
+use super::record::RecordArguments;
 use crate::cli::{CONFIG, UNAVAILABLE, USAGE, fail};
 
 /// What `fit` can be asked for.
@@ -60,6 +62,8 @@ pub(in crate::cli) struct FitArguments {
     /// Where embeddings are kept; by default the user's cache folder.
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
+    #[command(flatten)]
+    record: RecordArguments,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -94,8 +98,9 @@ enum FitFailure {
 }
 
 pub(in crate::cli) fn run(arguments: &FitArguments) -> ExitCode {
-    match fit(arguments) {
-        Ok(report) => {
+    match recorded(arguments) {
+        Err(code) => code,
+        Ok(Ok(report)) => {
             if report.held_out > 0 {
                 eprintln!("{} rows of the split held_out were left out: nothing learns from them", report.held_out);
             }
@@ -104,8 +109,21 @@ pub(in crate::cli) fn run(arguments: &FitArguments) -> ExitCode {
                 writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&report).expect("a report is plain data"));
             ExitCode::SUCCESS
         }
-        Err(error) => fail(&error, error.code()),
+        Ok(Err(error)) => fail(&error, error.code()),
     }
+}
+
+fn recorded(arguments: &FitArguments) -> Result<Result<FitReport, FitFailure>, ExitCode> {
+    let inputs = |run: &mut OpenRun| {
+        run.seed(arguments.seed);
+        run.bundle_in(&arguments.base);
+        arguments.data.iter().chain(arguments.log.files()).for_each(|path| run.data(path));
+    };
+    let outputs = |run: &mut OpenRun| {
+        run.bundle_in(&arguments.out);
+        run.out(&arguments.out);
+    };
+    arguments.record.around("fit", inputs, || fit(arguments), outputs)
 }
 
 fn fit(arguments: &FitArguments) -> Result<FitReport, FitFailure> {

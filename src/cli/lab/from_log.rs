@@ -36,6 +36,11 @@ impl FromLog {
         !self.from_log.is_empty()
     }
 
+    /// Returns the logs.
+    pub(in crate::cli) fn files(&self) -> &[PathBuf] {
+        &self.from_log
+    }
+
     /// Returns what the rows are to tell.
     pub(in crate::cli) fn wanted(&self) -> ExportKind {
         match (&self.strong, &self.weak) {

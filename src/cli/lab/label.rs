@@ -8,8 +8,10 @@ use pointsman_core::config::{SecretSource, TokenPrice};
 use pointsman_lab::decision_log::DecisionLogs;
 use pointsman_lab::judge::{JudgeClient, JudgeClientError, JudgeEndpoint, Rubric, RubricError};
 use pointsman_lab::label::{LabelCounts, LabelError, LabelRun, PromptSource};
+use pointsman_lab::runs::OpenRun;
 
 use super::DATA;
+use super::record::RecordArguments;
 use crate::cli::{CONFIG, UNAVAILABLE, USAGE, fail};
 
 /// What `label` can be asked for.
@@ -70,6 +72,8 @@ pub(in crate::cli) struct LabelArguments {
     /// Leaves the temperature to the model; needed by models that take no other.
     #[arg(long)]
     own_temperature: bool,
+    #[command(flatten)]
+    record: RecordArguments,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -87,12 +91,20 @@ enum LabelFailure {
 }
 
 pub(in crate::cli) fn run(arguments: &LabelArguments) -> ExitCode {
-    match label(arguments) {
-        Ok(done) => {
+    let inputs = |run: &mut OpenRun| {
+        run.seed(arguments.seed);
+        let rubric = Path::new(&arguments.rubric);
+        let files = arguments.prompts.iter().chain(&arguments.log).map(PathBuf::as_path);
+        files.chain(rubric.is_file().then_some(rubric)).for_each(|path| run.data(path));
+    };
+    let outputs = |run: &mut OpenRun| run.out(&arguments.out);
+    match arguments.record.around("label", inputs, || label(arguments), outputs) {
+        Err(code) => code,
+        Ok(Ok(done)) => {
             say(&done);
             ExitCode::SUCCESS
         }
-        Err(error) => fail(&error, error.code()),
+        Ok(Err(error)) => fail(&error, error.code()),
     }
 }
 

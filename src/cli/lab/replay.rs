@@ -10,8 +10,10 @@ use std::process::ExitCode;
 use pointsman_lab::decision_log::DecisionLogs;
 use pointsman_lab::engine::{EngineError, OfflineEngine};
 use pointsman_lab::replay::{ReplayError, ReplayPart, ReplayReport, replay};
+use pointsman_lab::runs::OpenRun;
 
-use super::DATA;
+use super::record::RecordArguments;
+use super::{DATA, record};
 use crate::cli::table::{ColumnAlign, TextTable};
 use crate::cli::{CONFIG, REFUSED, UNAVAILABLE, fail};
 
@@ -48,6 +50,8 @@ pub(in crate::cli) struct ReplayArguments {
     /// Prints one JSON object.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    record: RecordArguments,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -63,8 +67,15 @@ enum ReplayFailure {
 }
 
 pub(in crate::cli) fn run(arguments: &ReplayArguments) -> ExitCode {
-    match compare(arguments) {
-        Ok(report) => {
+    let inputs = |run: &mut OpenRun| {
+        record::config(run, &arguments.file.config);
+        run.data(&arguments.against);
+        arguments.logs.iter().for_each(|path| run.data(path));
+    };
+    let outputs = |run: &mut OpenRun| arguments.moved.iter().for_each(|path| run.out(path));
+    match arguments.record.around("replay", inputs, || compare(arguments), outputs) {
+        Err(code) => code,
+        Ok(Ok(report)) => {
             if arguments.json {
                 println!("{}", serde_json::to_string(&report).expect("a report is plain data"));
             } else {
@@ -74,7 +85,7 @@ pub(in crate::cli) fn run(arguments: &ReplayArguments) -> ExitCode {
             refused.iter().for_each(|refusal| eprintln!("refused: {refusal}"));
             if refused.is_empty() { ExitCode::SUCCESS } else { REFUSED.into() }
         }
-        Err(error) => fail(&error, error.code()),
+        Ok(Err(error)) => fail(&error, error.code()),
     }
 }
 

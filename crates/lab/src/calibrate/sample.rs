@@ -5,11 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use pointsman_core::config::{Name, TokenPrice};
-use pointsman_core::features::{Features, TokenCounter};
 use pointsman_core::usage::Usage;
-use pointsman_telemetry::decision_log::record::LoggedFeatures;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::CalibrateError;
 use super::sweep::{RuleTreatment, SweepPolicies, SweptThreshold};
@@ -19,7 +17,9 @@ use crate::dataset::values::QualityValue;
 use crate::dataset::{DatasetError, HELD_OUT};
 use crate::decision_log::rated::{RatedQuality, RatingTable};
 use crate::decision_log::{DecisionLogs, LogLine, LoggedDecision};
-use crate::engine::{EngineError, MissingEvidence, OfflineEngine, ReplayTrial, ReplayedDecision, UsualAnswers};
+use crate::engine::{
+    EngineError, MissingEvidence, OfflineEngine, ReplayTrial, ReplayedDecision, UsualAnswers, as_logged,
+};
 
 /// The source of a sample.
 #[derive(Debug, Clone)]
@@ -317,21 +317,6 @@ impl RatedOutcomes {
             (false, false) => format!("no answer of {silent} was rated (rated: {})", self.rated.names()),
             (false, true) => "nobody rated a request that the strategy decides".to_owned(),
         })
-    }
-}
-
-/// Returns a prompt as a line that says all there is to know of it.
-fn as_logged(policy: &Name, asked: &AskedPrompt) -> LoggedDecision {
-    let (request, text) = (asked.request(), &asked.text);
-    let prompt = request.prompt();
-    let Value::Object(features) = json!(Features::of(&prompt, &TokenCounter::new())) else { unreachable!("a map") };
-    LoggedDecision {
-        policy: policy.to_string().into(),
-        features: LoggedFeatures::Read(features),
-        conversation: Some(format!("{:016x}", pointsman_core::prompt::conversation_key::beginning(&prompt)).into()),
-        text_bytes: text.len(),
-        text: Some(text.to_owned().into()),
-        ..LoggedDecision::default()
     }
 }
 

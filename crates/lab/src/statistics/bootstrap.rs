@@ -157,7 +157,7 @@ impl RandomDraws {
 }
 
 /// Returns the value at `share` of sorted `values`, interpolated between neighbours.
-fn percentile(values: &[f64], share: f64) -> f64 {
+pub(crate) fn percentile(values: &[f64], share: f64) -> f64 {
     let Some(last) = values.len().checked_sub(1) else { return 0.0 };
     let place = share * last as f64;
     let below = place.floor() as usize;

@@ -1,6 +1,8 @@
-//! An evaluation as one self-contained HTML page: no scripts, no fonts, no requests. Its plots lie beside it as files
+//! An evaluation as one self-contained HTML page: no fonts, no requests, and no scripts but for the table of answers of a
+//! comparison. Its plots lie beside it as files
 //! of their own, for whatever else shows them.
 
+pub(super) mod comparison;
 mod labels;
 mod plot;
 mod routing;

@@ -1,5 +1,6 @@
 //! An evaluation as a person reads it.
 
+pub(super) mod comparison;
 pub(super) mod plausibility;
 mod routing;
 
