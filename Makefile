@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help setup build pgo quick demo observe run test bench compare instructions allocations fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
-	clients-python clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter reports mlflow soak chaos hostile sbom
+	clients-python clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter reports mlflow loop soak chaos hostile sbom
 
 CARGO ?= cargo
 # What `make run` serves, and what `make demo` is given besides.
@@ -22,6 +22,8 @@ INSTRUCTIONS_FLAGS ?=
 ALLOCATIONS_FLAGS ?=
 # What `make reports` is given: --docs draws the pictures of docs/comparison.md.
 REPORTS_FLAGS ?=
+# What `make loop` is given: --rows 120 is what CI takes, --outcomes FILE other outcomes, --out DIR keeps everything.
+LOOP_FLAGS ?=
 # How long `make fuzz` runs each target, and with which sanitizer: `address` needs CARGO="cargo +nightly".
 FUZZ_SECONDS ?= 600
 FUZZ_SANITIZER ?= none
@@ -133,6 +135,7 @@ lint-python: .venv/lint ## Check format, lints and types of all Python as CI doe
 	MYPYPATH=tests/exporter .venv/bin/mypy tests/exporter
 	MYPYPATH=tests/reports .venv/bin/mypy tests/reports
 	MYPYPATH=tests/reports:tests/runs .venv/bin/mypy tests/runs
+	MYPYPATH=tests/reports:tests/loop .venv/bin/mypy tests/loop
 	MYPYPATH=tests/clients:tests/resilience .venv/bin/mypy tests/resilience
 	MYPYPATH=tests/observe:config/grafana .venv/bin/mypy config/grafana tests/observe
 
@@ -210,6 +213,9 @@ exporter: setup .venv/models ## Export classifiers of many kinds with models/tra
 reports: quick ## Use the page of compared answers with 10,000 prompts in a real browser (Debian's chromium, or CHROMIUM)
 	@bash .ci/setup chromium
 	POINTSMAN=$(QUICK_BINARY) python3 tests/reports/check.py $(REPORTS_FLAGS)
+
+loop: quick ## From prompts to a better bundle that serves: prepare, collect, grade, eval, fit, calibrate, replay, serve (LOOP_FLAGS)
+	POINTSMAN=$(QUICK_BINARY) python3 tests/loop/check.py $(LOOP_FLAGS)
 
 mlflow: quick .venv-mlflow/ready ## Record runs at a real MLflow server and read them with its own client (installs mlflow)
 	POINTSMAN=$(QUICK_BINARY) .venv-mlflow/bin/python tests/runs/check.py

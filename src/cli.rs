@@ -85,7 +85,7 @@ enum CliCommand {
     /// Grades answers: by what their references say, by LLM judges, and by marks of people.
     #[cfg(feature = "lab")]
     Grade(lab::grade::GradeArguments),
-    /// Lists records of what `eval`, `fit`, `calibrate`, `replay` and `label` did, and sets two side by side.
+    /// Lists records of what the commands of the laboratory did, from `prepare` to `replay`, and sets two side by side.
     #[cfg(feature = "lab")]
     Runs(lab::runs::RunsArguments),
     /// Makes the bundle of a classifier's shadow its own in the configuration file, and shows the change.

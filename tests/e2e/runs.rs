@@ -1,5 +1,6 @@
 //! Records of runs: what a command read, with which seed, and the figures that came of it.
 
+use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -7,6 +8,8 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 
 use crate::compared::answers;
+use crate::gateway::Config;
+use crate::origin::Origin;
 use crate::training::{Folder, json, text};
 
 /// Runs the binary in a folder, with nothing of MLflow in its environment but `tracking`.
@@ -65,6 +68,39 @@ fn a_folder_of_runs_takes_what_every_command_did() {
     assert!(runs[1]["error"].as_str().is_some_and(|error| error.contains("nothing.jsonl")), "{}", runs[1]);
     let shown = text(&run(&within, &["runs", "show", "latest"], None).stdout);
     assert!(shown.contains("failed") && shown.contains("pointsman eval --answers nothing.jsonl"), "{shown}");
+}
+
+#[tokio::test]
+async fn what_prepares_collects_and_grades_answers_leaves_a_record_too() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("a path of text").to_owned();
+    fs::write(path("pointsman.yaml"), Config::classifying(&small, &frontier).yaml()).expect("written");
+    fs::write(path("in.jsonl"), "{\"prompt\": \"What is 3 + 4?\", \"reference\": {\"number\": \"7\"}}\n").expect("written");
+    let runs = path("runs");
+    let (config, prompts, ready) = (path("pointsman.yaml"), path("in.jsonl"), path("ready.jsonl"));
+    let (answers, graded) = (path("answers.jsonl"), path("graded.jsonl"));
+
+    for arguments in [
+        &["prepare", &prompts, "--out", &ready][..],
+        &["collect", "-c", &config, "--prompts", &ready, "--out", &answers],
+        &["grade", &answers, "--out", &graded],
+    ] {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_pointsman"));
+        command.args(arguments).args(["--runs", &runs]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        let output = crate::soon("the command", command.output()).await.expect("the binary starts");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+
+    let kept = listed(folder.path());
+    let commands: Vec<&str> = kept.iter().filter_map(|run| run["command"].as_str()).collect();
+    assert_eq!(commands, ["prepare", "collect", "grade"]);
+    let [prepared, collected, graded_run] = &kept[..] else { panic!("{kept:?}") };
+    assert_eq!((&prepared["figures"]["written"], &prepared["data"][0]["rows"]), (&json!(1.0), &json!(1)));
+    assert_eq!((&collected["figures"]["answered"], &collected["out"][0]), (&json!(3.0), &json!(answers)));
+    assert_eq!(collected["config"]["path"], json!(config));
+    assert!(collected["bundles"][0]["sha256"].is_string(), "{collected}");
+    assert_eq!((&graded_run["seed"], &graded_run["data"][0]["rows"]), (&json!(7), &json!(3)));
 }
 
 #[test]

@@ -16,9 +16,8 @@ import time
 
 sys.dont_write_bytecode = True
 
-from browser import Browser, program  # noqa: E402
-
 import answers  # noqa: E402
+from browser import Browser, program  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 POINTSMAN = os.environ.get("POINTSMAN", str(ROOT / "target" / "debug" / "pointsman"))

@@ -14,6 +14,7 @@ use pointsman_core::config::{Config, PolicyMode};
 use pointsman_lab::collect::{
     AnswerForm, CollectCounts, CollectEnd, CollectError, CollectRun, CollectStop, CollectTarget, FailedRows,
 };
+use pointsman_lab::runs::OpenRun;
 use pointsman_telemetry::logging::LogFormat;
 use pointsman_telemetry::{Metrics, logging};
 use tokio::sync::watch;
@@ -22,6 +23,7 @@ use self::price::UnknownCostError;
 use self::progress::CollectBar;
 use self::source::GatewaySource;
 use super::DATA;
+use super::record::{self, RecordArguments};
 use crate::cli::gateway::StartError;
 use crate::cli::gateway::loopback::LoopbackGateway;
 use crate::cli::{CONFIG, UNAVAILABLE, USAGE, fail};
@@ -69,6 +71,8 @@ pub(in crate::cli) struct CollectArguments {
     /// Sends requests again that failed in runs before.
     #[arg(long)]
     retry_failed: bool,
+    #[command(flatten)]
+    record: RecordArguments,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -93,14 +97,14 @@ pub(in crate::cli) fn run(arguments: &CollectArguments) -> ExitCode {
     if let Err(error) = logging::init_with(LogFormat::Text, "warn,access=off") {
         return fail(&error, USAGE);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let collected = runtime.map_err(CollectFailure::Runtime).and_then(|runtime| {
-        let collected = runtime.block_on(Box::pin(collect(arguments)));
-        runtime.shutdown_background();
-        collected
-    });
-    match collected {
-        Ok(counts) => {
+    let inputs = |run: &mut OpenRun| {
+        record::config(run, &arguments.file.config);
+        run.data(&arguments.prompts);
+    };
+    let outputs = |run: &mut OpenRun| run.out(&arguments.out);
+    match arguments.record.around("collect", inputs, || collected(arguments), outputs) {
+        Err(code) => code,
+        Ok(Ok(counts)) => {
             println!("{}", serde_json::to_string(&counts).expect("counts are plain data"));
             match counts.ended {
                 CollectEnd::Interrupted => INTERRUPTED.into(),
@@ -108,8 +112,16 @@ pub(in crate::cli) fn run(arguments: &CollectArguments) -> ExitCode {
                 _ => say_given_up(&counts),
             }
         }
-        Err(error) => fail(&error, error.code()),
+        Ok(Err(error)) => fail(&error, error.code()),
     }
+}
+
+fn collected(arguments: &CollectArguments) -> Result<CollectCounts, CollectFailure> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CollectFailure::Runtime)?;
+    let collected = runtime.block_on(Box::pin(collect(arguments)));
+    runtime.shutdown_background();
+    collected
 }
 
 fn say_given_up(counts: &CollectCounts) -> ExitCode {

@@ -13,9 +13,11 @@ use pointsman_lab::grade::{
     CommandLine, CommandSettings, FailedAnswers, GradeError, GradeReport, GradeRun, GraderKind, ModelSides,
     TrainingRowCounts, TrainingRowOutput,
 };
+use pointsman_lab::runs::OpenRun;
 
 use self::judges::{JudgeArguments, JudgeFailure};
 use super::DATA;
+use super::record::RecordArguments;
 use crate::cli::{CONFIG, UNAVAILABLE, USAGE, fail};
 
 /// What `grade` can be asked for.
@@ -76,6 +78,8 @@ pub(in crate::cli) struct GradeArguments {
     /// Decides the draws of the intervals.
     #[arg(long, value_name = "N", default_value_t = 7)]
     seed: u64,
+    #[command(flatten)]
+    record: RecordArguments,
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -121,8 +125,14 @@ enum GradeFailure {
 }
 
 pub(in crate::cli) fn run(arguments: &GradeArguments) -> ExitCode {
-    match grade(arguments) {
-        Ok(outcome) => {
+    let inputs = |run: &mut OpenRun| {
+        run.seed(arguments.seed);
+        arguments.answers.iter().chain(&arguments.marks).chain(&arguments.votes).for_each(|path| run.data(path));
+    };
+    let outputs = |run: &mut OpenRun| arguments.out.iter().chain(&arguments.rows).for_each(|path| run.out(path));
+    match arguments.record.around("grade", inputs, || grade(arguments), outputs) {
+        Err(code) => code,
+        Ok(Ok(outcome)) => {
             let text = serde_json::to_string_pretty(&outcome).expect("a report is plain data");
             let _ = writeln!(io::stdout(), "{text}"); // whoever closed the pipe has read enough
             if let GradeOutcome::Graded(report) = &outcome {
@@ -130,7 +140,7 @@ pub(in crate::cli) fn run(arguments: &GradeArguments) -> ExitCode {
             }
             ExitCode::SUCCESS
         }
-        Err(error) => fail(&error, error.code()),
+        Ok(Err(error)) => fail(&error, error.code()),
     }
 }
 

@@ -11,8 +11,10 @@ use pointsman_lab::prepare::{
     AskedTurn, GROUPED, ModerationEndpoint, ModerationError, PrepareCounts, PrepareError, PrepareOutput, PrepareRun,
     SplitShares, VariantJudge, VariantsError,
 };
+use pointsman_lab::runs::OpenRun;
 
 use super::DATA;
+use super::record::RecordArguments;
 use crate::cli::{CONFIG, UNAVAILABLE, USAGE, fail};
 
 /// What `prepare` can be asked for.
@@ -50,6 +52,8 @@ pub(in crate::cli) struct PrepareArguments {
     moderation: ModerationArguments,
     #[command(flatten)]
     variants: VariantArguments,
+    #[command(flatten)]
+    record: RecordArguments,
 }
 
 /// The moderation endpoint.
@@ -121,15 +125,21 @@ enum PrepareFailure {
 }
 
 pub(in crate::cli) fn run(arguments: &PrepareArguments) -> ExitCode {
-    match prepare(arguments) {
-        Ok(counts) => {
+    let inputs = |run: &mut OpenRun| {
+        run.seed(arguments.seed);
+        arguments.inputs.iter().for_each(|path| run.data(path));
+    };
+    let outputs = |run: &mut OpenRun| run.out(&arguments.out);
+    match arguments.record.around("prepare", inputs, || prepare(arguments), outputs) {
+        Err(code) => code,
+        Ok(Ok(counts)) => {
             if counts.unmoderated > 0 {
                 eprintln!("{} prompts were not moderated and stand apart", counts.unmoderated);
             }
             println!("{}", serde_json::to_string(&counts).expect("counts are plain data"));
             ExitCode::SUCCESS
         }
-        Err(error) => fail(&error, error.code()),
+        Ok(Err(error)) => fail(&error, error.code()),
     }
 }
 
