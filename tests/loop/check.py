@@ -35,6 +35,7 @@ WORTH = """\
       models: [small, standard, frontier]
       lambda: 400 # a quarter of a cent more must bring a chance of 1 more
       output_tokens: 12
+      otherwise: frontier
 """
 EXACT = 1e-9
 
@@ -160,7 +161,7 @@ class Loop:
         found = self.command.run(f"{calibrate} pairs.validation.jsonl --strong-share 40% --write --json")
         assert found["n"] == len(self.rows("validation")), found
         share = found["achieved"]["strong_share"]
-        assert abs(share - 0.4) < 0.05, found
+        assert abs(share - 0.4) < 0.05 + 1 / found["n"], found
         text = self.path("next.yaml").read_text("utf-8")
         assert f"threshold: {found['threshold']}" in text, found
         said = self.command.run(f"{calibrate} pairs.held_out.jsonl --strong-share 40%", expected=65)
