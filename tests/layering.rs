@@ -67,9 +67,18 @@ const HOUSES: &[House] = &[
     },
     House {
         folder: "crates/lab/src",
-        floors: &[
-            &["evaluate", "fit", "label", "calibrate", "replay", "comparison", "runs", "grade", "collect", "prepare"],
-        ],
+        floors: &[&[
+            "evaluate",
+            "fit",
+            "label",
+            "calibrate",
+            "replay",
+            "comparison",
+            "runs",
+            "grade",
+            "collect",
+            "prepare",
+        ]],
         ground: &[],
     },
 ];

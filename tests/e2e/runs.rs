@@ -76,7 +76,8 @@ async fn what_prepares_collects_and_grades_answers_leaves_a_record_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).to_str().expect("a path of text").to_owned();
     fs::write(path("pointsman.yaml"), Config::classifying(&small, &frontier).yaml()).expect("written");
-    fs::write(path("in.jsonl"), "{\"prompt\": \"What is 3 + 4?\", \"reference\": {\"number\": \"7\"}}\n").expect("written");
+    fs::write(path("in.jsonl"), "{\"prompt\": \"What is 3 + 4?\", \"reference\": {\"number\": \"7\"}}\n")
+        .expect("written");
     let runs = path("runs");
     let (config, prompts, ready) = (path("pointsman.yaml"), path("in.jsonl"), path("ready.jsonl"));
     let (answers, graded) = (path("answers.jsonl"), path("graded.jsonl"));
