@@ -326,7 +326,7 @@ async fn a_benchmark_becomes_prompts_with_references() {
     ];
     let folder = Folder::new(&Config::new(&small, &frontier), &rows);
 
-    folder.collect(&["--models", "small"]).await;
+    folder.collect(&["--models", "small", "--concurrency", "1"]).await;
 
     let rows = folder.rows();
     assert_eq!((&rows[0]["reference"], &rows[0]["subject"]), (&json!({"choice": "B", "choices": 2}), &json!("maths")));
