@@ -44,6 +44,7 @@ mod kept_state;
 mod label;
 mod large_bodies;
 mod limits;
+mod logged_answers;
 mod losses;
 mod odd_values;
 mod offered;

@@ -171,7 +171,7 @@ impl NamesFiles for UpgradeConfig {
 
 impl NamesFiles for DecisionLogConfig {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
-        let Self { path, text: _, max_text_bytes: _, hash_key, max_bytes: _, max_age: _, max_files: _, queue: _ } =
+        let Self { path, text: _, max_text_bytes: _, hash_key, max_bytes: _, max_age: _, max_files: _, queue: _, answers: _ } =
             self;
         files.push(FileRole::Output.of(path));
         hash_key.add_files(files);
@@ -322,6 +322,7 @@ impl NamesFiles for PolicyConfig {
             affinity: _,
             target: _,
             quotas: _,
+            shadow_answers: _,
             state: _,
             translation: _,
         } = self;

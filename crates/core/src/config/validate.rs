@@ -8,6 +8,7 @@ mod price;
 mod prompt;
 mod quota;
 mod rules;
+mod shadow_answers;
 mod state;
 mod store;
 mod strategy;
@@ -303,6 +304,9 @@ impl ConfigChecker<'_> {
             self.target(&path.key("target"), policy, target);
         }
         self.quotas(&path.key("quotas"), policy);
+        if let Some(section) = &policy.shadow_answers {
+            self.shadow_answers(&path.key("shadow_answers"), section);
+        }
     }
 
     fn region(&mut self, path: &KeyPath, region: &Name) {
