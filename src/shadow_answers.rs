@@ -249,7 +249,14 @@ fn highest_cost(price: &TokenPrice, input: u64, output: u64) -> f64 {
     let rates = price.rates(input);
     let most = |rates: &[f64]| rates.iter().copied().fold(0.0, f64::max);
     let [dearest_input, dearest_output] = [
-        most(&[rates.input, rates.cached_input, rates.cache_write, rates.cache_write_1h, rates.input_audio, rates.input_image]),
+        most(&[
+            rates.input,
+            rates.cached_input,
+            rates.cache_write,
+            rates.cache_write_1h,
+            rates.input_audio,
+            rates.input_image,
+        ]),
         most(&[rates.output, rates.reasoning, rates.output_audio, rates.output_image]),
     ];
     #[expect(clippy::cast_precision_loss, reason = "counts are below 2^52")]

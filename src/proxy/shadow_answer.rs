@@ -48,7 +48,7 @@ struct ShadowTask {
     tokens: u64,
     /// The bytes of the answer that are written.
     max_bytes: usize,
-    place: ShadowPlace,
+    _place: ShadowPlace,
 }
 
 /// The answer of the other model, or why there is none.
@@ -121,7 +121,7 @@ impl Recorder {
             served_by: model,
             tokens,
             max_bytes,
-            place,
+            _place: place,
         };
         tokio::spawn(task.run());
     }
@@ -151,13 +151,13 @@ impl ShadowTask {
         };
         self.asker.settle(hold, cost).await;
         let outcome = if reply.answer.is_some() { ShadowOutcome::Answered } else { ShadowOutcome::Failed };
-        self.asker.ended(outcome);
         let ShadowTask { request_id, client, policy, .. } = &self;
         let answered = AnsweredRequest { request_id, client: client.as_ref(), policy, model: &target.model };
         self.router.remember_shadow_answer(answered);
-        let log = self.log.clone();
+        let (log, asker) = (self.log.clone(), Arc::clone(&self.asker));
         let reply = ShadowReply { took: started.elapsed(), ..reply };
         log.write(Box::new(LoggedShadowAnswer { task: self, ended: SystemTime::now(), reply }));
+        asker.ended(outcome);
     }
 
     /// Reads what the provider has answered: its usage in its own words, its text in the client's.

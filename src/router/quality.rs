@@ -160,13 +160,18 @@ mod tests {
 
         let text = metrics.render();
         let value = |series: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(series)).unwrap_or_else(|| panic!("{series}\n{text}"));
+            let line =
+                text.lines().find_map(|line| line.strip_prefix(series)).unwrap_or_else(|| panic!("{series}\n{text}"));
             line.trim().parse::<f64>().expect("a number")
         };
         let of = |answer: &str, bound: &str, model: &str| {
-            value(&format!(r#"pointsman_quality_ratio{{answer="{answer}",bound="{bound}",model="{model}",policy="auto"}}"#))
+            value(&format!(
+                r#"pointsman_quality_ratio{{answer="{answer}",bound="{bound}",model="{model}",policy="auto"}}"#
+            ))
         };
-        assert!((of("served", "mean", "small") - 0.75).abs() < 0.01 && (of("shadow", "mean", "big") - 1.0).abs() < 1e-9);
+        assert!(
+            (of("served", "mean", "small") - 0.75).abs() < 0.01 && (of("shadow", "mean", "big") - 1.0).abs() < 1e-9
+        );
         assert!(of("served", "low", "small") < 0.5 && of("served", "high", "small") > 0.9);
         assert!((of("served", "mean", "") - of("served", "mean", "small")).abs() < 1e-9);
         let held = |bound: &str| value(&format!(r#"pointsman_quality_held_ratio{{bound="{bound}",policy="auto"}}"#));

@@ -46,7 +46,8 @@ async fn an_answer_stands_beside_its_decision_whole_or_streamed() {
 
     let whole = chat(gateway.listen, question("auto", "What is the capital of France?")).await;
     written(&gateway, 1).await;
-    let streaming = json!({"model": "auto", "stream": true, "messages": [{"role": "user", "content": "And in short?"}]});
+    let streaming =
+        json!({"model": "auto", "stream": true, "messages": [{"role": "user", "content": "And in short?"}]});
     let streamed = post(&gateway, CHAT, streaming).await;
     written(&gateway, 2).await;
 
@@ -106,7 +107,11 @@ async fn no_more_of_an_answer_is_written_than_was_asked_for_and_nothing_of_what_
     let more = ", text: true, answers: {sample: 1, max_bytes: 10, redact: false}";
     let mut gateway = start(&logging(Config::new(&small, &frontier), more)).await;
     small.script(completion("0123456789abcdef"));
-    small.script(Answer::Reply(StatusCode::BAD_REQUEST, vec![("content-type", "application/json")], "{\"error\":{}}".into()));
+    small.script(Answer::Reply(
+        StatusCode::BAD_REQUEST,
+        vec![("content-type", "application/json")],
+        "{\"error\":{}}".into(),
+    ));
 
     for (count, text) in (1..).zip(["one", "two"]) {
         chat(gateway.listen, question("auto", text)).await;
@@ -127,5 +132,8 @@ async fn answers_of_requests_that_are_not_sampled_are_not_written() {
     chat(gateway.listen, question("auto", "hi")).await;
 
     let lines = lines(&mut gateway);
-    assert_eq!((&lines[0]["text"], &lines[0]["answer"], &lines[0]["finish_reason"]), (&json!("hi"), &Value::Null, &Value::Null));
+    assert_eq!(
+        (&lines[0]["text"], &lines[0]["answer"], &lines[0]["finish_reason"]),
+        (&json!("hi"), &Value::Null, &Value::Null)
+    );
 }

@@ -61,6 +61,7 @@ mod rules;
 mod schema;
 mod secrets;
 mod shadow;
+mod shadow_answers;
 mod spellings;
 mod splice;
 mod strategies;

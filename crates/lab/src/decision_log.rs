@@ -14,7 +14,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 
-use pointsman_telemetry::decision_log::record::RecordKind;
+use pointsman_telemetry::decision_log::record::{RecordKind, ShadowAnswerRecord};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -39,7 +39,14 @@ pub enum LogLine {
     Denial,
     /// A client's feedback on an answer.
     Feedback(LoggedFeedback),
+    /// Another model's answer to a request, which its client did not get.
+    ShadowAnswer(Box<LoggedShadowAnswer>),
+    /// The operator's word on such an answer.
+    ShadowFeedback(LoggedFeedback),
 }
+
+/// Another model's answer to a request, which its client did not get.
+pub type LoggedShadowAnswer = ShadowAnswerRecord<'static>;
 
 /// An iterator over the lines of decision logs.
 #[derive(Debug)]
@@ -159,6 +166,12 @@ impl LogLine {
             }
             RecordKind::Denial => Some(Self::Denial),
             RecordKind::Feedback => feedback(line).map(Self::Feedback),
+            RecordKind::ShadowAnswer => {
+                let answer: LoggedShadowAnswer = serde_json::from_slice(line).ok()?;
+                let is_whole = !answer.request_id.is_empty() && answer.model.is_some();
+                is_whole.then(|| Self::ShadowAnswer(Box::new(answer)))
+            }
+            RecordKind::ShadowFeedback => feedback(line).map(Self::ShadowFeedback),
         }
     }
 }

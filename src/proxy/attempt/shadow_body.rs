@@ -19,14 +19,35 @@ pub(in crate::proxy) const MAX_BODY: usize = 256 << 10;
 
 /// Keys that are left out: how the answer comes, what it costs, whose it is, and who keeps it.
 const LEFT_OUT: [&str; 13] = [
-    "stream", "stream_options", "service_tier", "speed", "n", "best_of", "user", "metadata", "safety_identifier",
-    "prompt_cache_key", "prompt_cache_retention", "background", "store",
+    "stream",
+    "stream_options",
+    "service_tier",
+    "speed",
+    "n",
+    "best_of",
+    "user",
+    "metadata",
+    "safety_identifier",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "background",
+    "store",
 ];
 
 /// Keys of state that providers keep, of tools that vendors carry out, and of other media: never asked again.
 const UNSUITABLE: [&str; 12] = [
-    "previous_response_id", "conversation", "prompt", "web_search_options", "audio", "modalities", "mcp_servers",
-    "container", "cachedContent", "cached_content", "context_management", "prediction",
+    "previous_response_id",
+    "conversation",
+    "prompt",
+    "web_search_options",
+    "audio",
+    "modalities",
+    "mcp_servers",
+    "container",
+    "cachedContent",
+    "cached_content",
+    "context_management",
+    "prediction",
 ];
 
 /// The types of tools that a client carries out itself.
@@ -34,8 +55,18 @@ const CLIENT_TOOLS: [&str; 6] = ["function", "custom", "bash_", "text_editor_", 
 
 /// Keys under which bodies hold other media than text, wherever they stand.
 const MEDIA: [&str; 12] = [
-    "image_url", "input_audio", "file", "file_id", "file_url", "file_data", "inlineData", "inline_data", "fileData",
-    "file_data", "image_file", "video_url",
+    "image_url",
+    "input_audio",
+    "file",
+    "file_id",
+    "file_url",
+    "file_data",
+    "inlineData",
+    "inline_data",
+    "fileData",
+    "file_data",
+    "image_file",
+    "video_url",
 ];
 
 /// A request that can be sent to the other model.
@@ -102,7 +133,8 @@ fn is_suitable(body: &Value) -> bool {
     let has_state = UNSUITABLE.iter().any(|key| members.get(*key).is_some_and(|value| !value.is_null()));
     let tools = body["tools"].as_array().into_iter().flatten();
     let settings = ["generationConfig", "generation_config"].into_iter().map(|key| &body[key]);
-    let has_media = settings.flat_map(|it| [&it["responseModalities"], &it["response_modalities"]]).any(|it| !it.is_null());
+    let has_media =
+        settings.flat_map(|it| [&it["responseModalities"], &it["response_modalities"]]).any(|it| !it.is_null());
     let is_background = body["background"] == true;
     !has_state && !is_background && !has_media && tools.into_iter().all(is_client_tool) && is_text(body)
 }
@@ -129,8 +161,12 @@ fn is_text_within(said: &Value) -> bool {
         Value::Array(items) => items.iter().all(is_text_within),
         Value::Object(members) => {
             let is_media = members.keys().any(|key| MEDIA.contains(&key.as_str()))
-                || matches!(members.get("type").and_then(Value::as_str), Some("image" | "document" | "input_file" | "input_image"));
-            !is_media && ["content", "parts", "output"].into_iter().all(|key| members.get(key).is_none_or(is_text_within))
+                || matches!(
+                    members.get("type").and_then(Value::as_str),
+                    Some("image" | "document" | "input_file" | "input_image")
+                );
+            !is_media
+                && ["content", "parts", "output"].into_iter().all(|key| members.get(key).is_none_or(is_text_within))
         }
         _ => true,
     }

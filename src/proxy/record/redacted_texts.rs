@@ -38,7 +38,9 @@ impl<'l> RedactedTexts<'l> {
     pub(in crate::proxy) fn calls<'t>(&mut self, answer: &'t AnswerText) -> Vec<ToolCallRecord<'t>> {
         let end = TextEnd::of(answer);
         let calls = answer.tool_calls.iter();
-        calls.map(|call| ToolCallRecord { name: self.whole(&call.name), arguments: self.of(&call.arguments, end) }).collect()
+        calls
+            .map(|call| ToolCallRecord { name: self.whole(&call.name), arguments: self.of(&call.arguments, end) })
+            .collect()
     }
 
     /// Returns how much was replaced so far.

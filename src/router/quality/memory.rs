@@ -175,9 +175,12 @@ mod tests {
     fn an_id_of_two_requests_is_nobody_s_and_the_memory_is_bounded() {
         let requests = AnsweredRequests::default();
         let (policy, model) = (name("auto"), name("small"));
-        let answered = |id: &str| requests.answered(AnsweredRequest { request_id: id, client: None, policy: &policy, model: &model });
+        let answered = |id: &str| {
+            requests.answered(AnsweredRequest { request_id: id, client: None, policy: &policy, model: &model })
+        };
         let known = |id: &str| {
-            let rating = AnswerRating { request_id: id, rater: AnswerRater::Operator, side: AnswerSide::Served, quality: None };
+            let rating =
+                AnswerRating { request_id: id, rater: AnswerRater::Operator, side: AnswerSide::Served, quality: None };
             requests.rated(rating).is_some()
         };
 

@@ -90,11 +90,7 @@ impl PairWindow {
         let variance = (self.squares / weight - difference * difference).max(0.0);
         let spread = Z * (variance / self.weights.effective()).sqrt();
         let held = |difference: f64| ((shadow + difference) / shadow).max(0.0);
-        Some(EstimatedRatio {
-            mean: held(difference),
-            low: held(difference - spread),
-            high: held(difference + spread),
-        })
+        Some(EstimatedRatio { mean: held(difference), low: held(difference - spread), high: held(difference + spread) })
     }
 }
 

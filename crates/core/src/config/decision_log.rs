@@ -131,8 +131,7 @@ impl AnswerLogConfig {
 
 impl RedactedKind {
     /// Every kind.
-    pub const ALL: [Self; 7] =
-        [Self::Email, Self::Phone, Self::Iban, Self::Card, Self::Ssn, Self::Ip, Self::Key];
+    pub const ALL: [Self; 7] = [Self::Email, Self::Phone, Self::Iban, Self::Card, Self::Ssn, Self::Ip, Self::Key];
 }
 
 impl RedactedKinds {

@@ -171,8 +171,17 @@ impl NamesFiles for UpgradeConfig {
 
 impl NamesFiles for DecisionLogConfig {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
-        let Self { path, text: _, max_text_bytes: _, hash_key, max_bytes: _, max_age: _, max_files: _, queue: _, answers: _ } =
-            self;
+        let Self {
+            path,
+            text: _,
+            max_text_bytes: _,
+            hash_key,
+            max_bytes: _,
+            max_age: _,
+            max_files: _,
+            queue: _,
+            answers: _,
+        } = self;
         files.push(FileRole::Output.of(path));
         hash_key.add_files(files);
     }

@@ -10,7 +10,11 @@ pub struct RequestSample {
 impl RequestSample {
     /// Makes the choice of a share, 0 to 1. A smaller share is part of each larger one.
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of the whole range, which saturates")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of the whole range, which saturates"
+    )]
     pub fn new(share: f64) -> Self {
         Self { below: (share * 2_f64.powi(64)) as u64 }
     }
@@ -24,9 +28,9 @@ impl RequestSample {
 
 /// FNV-1a, mixed so that its high bits depend on every byte: the same in all versions and on all machines.
 fn hash(id: &str) -> u64 {
-    let hashed = id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let hashed = id
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     let mixed = (hashed ^ (hashed >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     let mixed = (mixed ^ (mixed >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
     mixed ^ (mixed >> 33)

@@ -201,5 +201,8 @@ fn answers_are_kept_of_the_sampled_requests_and_a_text_that_was_cut_loses_its_la
     assert_eq!((all.answer_bytes("a"), none.answer_bytes("a")), (Some(64), None));
     assert_eq!(start(&section(), folder.path()).0.answer_bytes("a"), None);
     assert_eq!(all.redact("ana@mail.example wrote").text, "[EMAIL] wrote");
-    assert_eq!((&*all.redact_cut("it is 4111 111").text, &*none.redact_cut("it is 4111 111").text), ("it is 4111 ", "it is 4111 111"));
+    assert_eq!(
+        (&*all.redact_cut("it is 4111 111").text, &*none.redact_cut("it is 4111 111").text),
+        ("it is 4111 ", "it is 4111 111")
+    );
 }

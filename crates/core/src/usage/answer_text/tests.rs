@@ -27,7 +27,8 @@ fn events(events: &[Value]) -> String {
 }
 
 fn expected(text: &str, calls: &[(&str, &str)], reason: &str) -> AnswerText {
-    let calls = calls.iter().map(|(name, arguments)| ToolCallText { name: (*name).into(), arguments: (*arguments).into() });
+    let calls =
+        calls.iter().map(|(name, arguments)| ToolCallText { name: (*name).into(), arguments: (*arguments).into() });
     let tool_calls: Vec<_> = calls.collect();
     let of_calls = tool_calls.iter().map(|call| call.name.len() + call.arguments.len()).sum::<usize>();
     let bytes = (text.len() + of_calls) as u64;
@@ -121,7 +122,9 @@ fn google_s_contents_say_the_same_whole_as_events_and_as_a_list_and_a_thought_ma
 
 #[test]
 fn what_is_no_answer_of_its_api_is_none() {
-    for answer in ["", "  \n", "sorry", "{\"error\": {\"message\": \"no\"}}", "[1]", "data: {\"choices\"", "\u{1f}\u{8b}\u{8}"] {
+    for answer in
+        ["", "  \n", "sorry", "{\"error\": {\"message\": \"no\"}}", "[1]", "data: {\"choices\"", "\u{1f}\u{8b}\u{8}"]
+    {
         assert_eq!(read_within(AnswerFormat::OpenAi, answer, WHOLE), None, "{answer:?}");
     }
 }

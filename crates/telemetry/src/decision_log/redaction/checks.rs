@@ -75,7 +75,8 @@ pub(super) fn ip(found: &str) -> Option<usize> {
         return (!address.is_loopback() && !address.is_unspecified()).then_some(found.len());
     }
     found.parse::<Ipv6Addr>().ok()?;
-    let has_long_group = found.split(':').any(|group| group.len() > 2 && group.bytes().any(|byte| byte.is_ascii_digit()));
+    let has_long_group =
+        found.split(':').any(|group| group.len() > 2 && group.bytes().any(|byte| byte.is_ascii_digit()));
     has_long_group.then_some(found.len())
 }
 

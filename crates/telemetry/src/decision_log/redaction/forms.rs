@@ -17,7 +17,7 @@ pub(super) struct Form {
 /// Vendors' own beginnings of keys. Each is long enough, with what must follow, to be no word.
 const VENDOR_KEYS: &str = concat!(
     r"(?-u:\b)(?:",
-    r"sk-[A-Za-z0-9_-]{16,}", // OpenAI, Anthropic, OpenRouter, DeepSeek
+    r"sk-[A-Za-z0-9_-]{16,}",      // OpenAI, Anthropic, OpenRouter, DeepSeek
     r"|(?:AKIA|ASIA)[0-9A-Z]{16}", // Amazon
     r"|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{22,}",
     r"|AIza[0-9A-Za-z_-]{35}|ya29\.[0-9A-Za-z_-]{20,}", // Google
@@ -39,7 +39,11 @@ pub(super) static FORMS: [Form; 14] = [
     Form { kind: RedactedKind::Key, pattern: PRIVATE_KEY, check: checks::all },
     Form { kind: RedactedKind::Key, pattern: VENDOR_KEYS, check: checks::vendor_key },
     // A header field, and a member or variable that says what it holds.
-    Form { kind: RedactedKind::Key, pattern: r"(?-u:\b)(?i:bearer|basic)[ ]+[A-Za-z0-9._~+/=-]{16,}", check: checks::all },
+    Form {
+        kind: RedactedKind::Key,
+        pattern: r"(?-u:\b)(?i:bearer|basic)[ ]+[A-Za-z0-9._~+/=-]{16,}",
+        check: checks::all,
+    },
     Form {
         kind: RedactedKind::Key,
         pattern: concat!(
@@ -50,11 +54,7 @@ pub(super) static FORMS: [Form; 14] = [
     },
     // The user and password of a URL.
     Form { kind: RedactedKind::Key, pattern: r"(?-u:\b)[a-z][a-z0-9+.-]+://[^\s/@:]+:[^\s/@]+@", check: checks::all },
-    Form {
-        kind: RedactedKind::Email,
-        pattern: r"[\w.%+-]+@(?:[\w-]+\.)+\p{L}{2,}",
-        check: checks::all,
-    },
+    Form { kind: RedactedKind::Email, pattern: r"[\w.%+-]+@(?:[\w-]+\.)+\p{L}{2,}", check: checks::all },
     Form {
         kind: RedactedKind::Iban,
         pattern: r"(?-u:\b)[A-Za-z]{2}[0-9]{2}(?:[ ]?[A-Za-z0-9]{4}){2,7}(?:[ ]?[A-Za-z0-9]{1,4})?",
@@ -63,7 +63,11 @@ pub(super) static FORMS: [Form; 14] = [
     Form { kind: RedactedKind::Ssn, pattern: r"(?-u:\b)[0-9]{3}[ -][0-9]{2}[ -][0-9]{4}(?-u:\b)", check: checks::ssn },
     Form { kind: RedactedKind::Card, pattern: r"(?-u:\b)[0-9](?:[ -]?[0-9]){12,18}(?-u:\b)", check: checks::card },
     Form { kind: RedactedKind::Ip, pattern: r"(?-u:\b)[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?-u:\b)", check: checks::ip },
-    Form { kind: RedactedKind::Ip, pattern: r"(?-u:\b)[0-9A-Fa-f]{1,4}:(?:[0-9A-Fa-f]{0,4}:){1,6}[0-9A-Fa-f]{1,4}(?-u:\b)", check: checks::ip },
+    Form {
+        kind: RedactedKind::Ip,
+        pattern: r"(?-u:\b)[0-9A-Fa-f]{1,4}:(?:[0-9A-Fa-f]{0,4}:){1,6}[0-9A-Fa-f]{1,4}(?-u:\b)",
+        check: checks::ip,
+    },
     // International, North American, and what begins with a zero.
     Form { kind: RedactedKind::Phone, pattern: r"\+[0-9](?:[ .()/-]{0,2}[0-9]){7,14}(?-u:\b)", check: checks::phone },
     Form {

@@ -33,7 +33,9 @@ fn personal_data_and_secrets_are_replaced_by_their_kinds() {
 #[test]
 fn keys_of_vendors_are_known_by_their_beginnings() {
     let body = "Ab1".repeat(14);
-    for start in ["sk-", "sk-proj-", "sk-ant-api03-", "ghp_", "github_pat_", "glpat-", "hf_", "gsk_", "xai-", "xoxb-", "npm_"] {
+    for start in
+        ["sk-", "sk-proj-", "sk-ant-api03-", "ghp_", "github_pat_", "glpat-", "hf_", "gsk_", "xai-", "xoxb-", "npm_"]
+    {
         assert_eq!(redacted(&format!("my key is {start}{body}.")), "my key is [KEY].", "{start}");
     }
     assert_eq!(redacted(&format!("AKIA{}", "Q7".repeat(8))), "[KEY]");
