@@ -4,6 +4,7 @@
 //! Only what feedback says of a request is held in memory, about 50 bytes each, because it comes after the decision and
 //! often in another file. Lines that a crash cut, or that are of another kind, are counted and passed over.
 
+mod answers;
 mod decision;
 mod outcomes;
 pub(crate) mod rated;
@@ -18,6 +19,7 @@ use pointsman_telemetry::decision_log::record::{RecordKind, ShadowAnswerRecord};
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use self::answers::{AnswerCounts, export_answers};
 pub use self::decision::{LoggedDecision, prompt_group};
 pub use self::outcomes::{FeedbackOutcomes, LoggedFeedback};
 use super::dataset::DatasetError;

@@ -98,12 +98,10 @@ impl DecisionLogEntry for DecidedRequest {
 
 impl DecidedRequest {
     fn record(&self) -> DecisionRecord<'_> {
-        let (RequestTotals { usage, .. }, answer) = (self.over, self.answer.as_ref());
+        let RequestTotals { usage, .. } = self.over;
         let (decision, denial, asked) = (self.decision(), self.denial(), self.asked());
         let scores = asked.and_then(|asked| asked.scores.as_ref().ok());
         let by = decision.map(|decision| decision.by).or(denial.map(|denial| denial.by));
-        let log = self.snapshot.decision_log.as_ref().expect("only what a log takes is written");
-        let mut texts = RedactedTexts::new(log);
         DecisionRecord {
             kind: if denial.is_some() { RecordKind::Denial } else { RecordKind::Decision },
             time: humantime::format_rfc3339_millis(self.ended).to_string().into(),
@@ -124,7 +122,6 @@ impl DecidedRequest {
             label: decision.and_then(|decision| decision.label.as_deref()).map(Cow::from),
             label_from: decision.and_then(|it| it.label.as_ref()).and(self.label_from()).map(Cow::from),
             score: decision.and_then(|decision| decision.score),
-            judge_rationale: self.rationale().map(|rationale| texts.whole(rationale)),
             source: scores.map(|scores| scores.source.as_str().into()),
             scores: scores.map(head_probabilities),
             truncated_tokens: scores.map(|scores| scores.truncated_tokens),
@@ -147,6 +144,16 @@ impl DecidedRequest {
             duration_ms: milliseconds(self.over.duration),
             overhead_us: u64::try_from(self.overhead.as_micros()).unwrap_or(u64::MAX),
             conversation: self.conversation().map(|key| format!("{key:016x}").into()),
+            ..self.texts()
+        }
+    }
+
+    /// Returns a record of the texts alone, as they may be written.
+    fn texts(&self) -> DecisionRecord<'_> {
+        let log = self.snapshot.decision_log.as_ref().expect("only what a log takes is written");
+        let (mut texts, answer) = (RedactedTexts::new(log), self.answer.as_ref());
+        DecisionRecord {
+            judge_rationale: self.rationale().map(|rationale| texts.whole(rationale)),
             text_hash: self.kept.hash.as_deref().map(Cow::from),
             text_bytes: self.kept.bytes,
             text: self.kept.text.as_deref().map(|text| texts.of(text, self.text_end())),
@@ -157,6 +164,7 @@ impl DecidedRequest {
             answer_bytes: answer.map(|answer| answer.bytes),
             answer_truncated: answer.is_some_and(|answer| answer.is_truncated),
             redactions: texts.replaced(),
+            ..DecisionRecord::default()
         }
     }
 

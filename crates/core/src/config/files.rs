@@ -298,6 +298,7 @@ impl NamesFiles for ClassifierConfig {
             require: _,
             memory_limit: _,
             shadow,
+            usd_per_hour: _,
             drift: _,
             embeds: _,
         } = self;

@@ -254,6 +254,9 @@ impl ConfigChecker<'_> {
         if let Some(bytes) = classifier.memory_limit {
             self.within(&path.key("memory_limit"), &bytes, &MEMORY);
         }
+        if !(0.0..=1e6).contains(&classifier.usd_per_hour) {
+            self.wrong(&path.key("usd_per_hour"), "is out of bounds (allowed: 0 to 1000000 US dollars)");
+        }
         self.observers(path, classifier);
     }
 

@@ -19,6 +19,7 @@ pub(super) struct QualityFamilies {
     held: Family<Gauge, 2>,
     shadow_answers: Family<IntCounter, 3>,
     shadow_cost: Family<Counter, 2>,
+    pub(super) classifier_cost: Family<Counter, 1>,
     pub(super) net_savings: Family<Gauge, 1>,
 }
 
@@ -79,6 +80,7 @@ impl QualityFamilies {
             held: Family::register(registry, define::QUALITY_HELD),
             shadow_answers: Family::register(registry, define::SHADOW_ANSWERS),
             shadow_cost: Family::register(registry, define::SHADOW_ANSWER_COST),
+            classifier_cost: Family::register(registry, define::CLASSIFIER_COST),
             net_savings: Family::register(registry, define::NET_SAVINGS),
         };
         for kind in FeedbackKind::ALL {

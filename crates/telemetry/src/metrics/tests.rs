@@ -73,7 +73,7 @@ fn touched() -> Metrics {
 }
 
 /// Every metric: name, type, unit, labels.
-const GOLDEN: [&str; 87] = [
+const GOLDEN: [&str; 88] = [
     "pointsman_affinity_total counter 1 policy,outcome",
     "pointsman_baseline_cost_usd_total counter usd policy",
     "pointsman_broken_streams_total counter 1 model,cause",
@@ -81,6 +81,7 @@ const GOLDEN: [&str; 87] = [
     "pointsman_classifier_answers_total counter 1 classifier,source",
     "pointsman_classifier_batch_size histogram 1 classifier",
     "pointsman_classifier_cache_total counter 1 classifier,outcome",
+    "pointsman_classifier_cost_usd_total counter usd classifier",
     "pointsman_classifier_degraded_total counter 1 classifier,reason",
     "pointsman_classifier_device_fallbacks_total counter 1 classifier",
     "pointsman_classifier_device_info gauge 1 classifier,device",
@@ -282,7 +283,7 @@ fn a_swapped_bundle_replaces_what_is_said_about_the_old_one() {
 #[test]
 fn a_classifier_s_metrics_follow_a_prompt_through_its_queue() {
     let metrics = Metrics::new();
-    let worker = metrics.classifier(&name("default"));
+    let worker = metrics.classifier(&name("default")).priced(36.0);
 
     worker.queued();
     worker.queued();
@@ -297,6 +298,7 @@ fn a_classifier_s_metrics_follow_a_prompt_through_its_queue() {
         r#"pointsman_classifier_queue_wait_seconds_bucket{classifier="default",le="0.00001"} 0"#,
         r#"pointsman_classifier_queue_wait_seconds_bucket{classifier="default",le="0.00002"} 1"#,
         r#"pointsman_classifier_run_seconds_bucket{classifier="default",le="0.005"} 1"#,
+        r#"pointsman_classifier_cost_usd_total{classifier="default"} 0.00004"#,
         r#"pointsman_classifier_batch_size_bucket{classifier="default",le="1"} 1"#,
         r#"pointsman_classifier_truncated_tokens_bucket{classifier="default",le="0"} 1"#,
         r#"pointsman_classifier_padding_ratio_bucket{classifier="default",le="0.2"} 0"#,

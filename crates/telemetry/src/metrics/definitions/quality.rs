@@ -44,6 +44,13 @@ pub(in crate::metrics) const SHADOW_ANSWER_COST: MetricDefinition<2> = MetricDef
     buckets: &[],
 };
 
+pub(in crate::metrics) const CLASSIFIER_COST: MetricDefinition<1> = MetricDefinition {
+    name: "pointsman_classifier_cost_usd_total",
+    help: "What a classifier's runs cost in US dollars, by their time and its `usd_per_hour`.",
+    labels: ["classifier"],
+    buckets: &[],
+};
+
 pub(in crate::metrics) const NET_SAVINGS: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_net_savings_usd",
     help: "What a policy has saved since the start: the baseline's cost less that of its answers, its judges and its shadow answers. Falls where they cost more.",
