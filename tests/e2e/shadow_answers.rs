@@ -174,7 +174,7 @@ async fn what_failed_what_goes_on_from_kept_state_and_what_the_same_model_answer
 async fn replicas_keep_one_budget_in_the_store() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let store = Redis::start();
-    let sections = store.section("5s");
+    let sections = store.section("1s");
     let policy = "    shadow_answers: {model: frontier, sample: 1, max_per_day: 0.0007, max_tokens: 16}\n".to_owned();
     let config = logging(Config { policy, sections, ..Config::new(&small, &frontier) }, LOGGED);
     let (one, other) = (start(&config).await, start(&config).await);

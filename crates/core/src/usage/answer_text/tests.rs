@@ -144,7 +144,7 @@ fn no_more_text_is_kept_than_was_asked_for_and_what_came_is_counted() {
 #[test]
 fn a_whole_answer_beyond_what_is_held_says_its_beginning() {
     let text = "long words ".repeat(20_000);
-    let answer = json!({"choices": [{"message": {"content": text}, "finish_reason": "stop"}]}).to_string();
+    let answer = format!("{{\"choices\":[{{\"message\":{{\"content\":\"{text}\"}},\"finish_reason\":\"stop\"}}]}}");
 
     let read = read_within(AnswerFormat::OpenAi, &answer, 100).expect("an answer");
 
