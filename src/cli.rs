@@ -76,6 +76,9 @@ enum CliCommand {
     /// Asks an LLM judge for labels of prompts, offline, resumable and within a budget.
     #[cfg(feature = "lab")]
     Label(lab::label::LabelArguments),
+    /// Writes the answers of decision logs as rows, to be graded and compared.
+    #[cfg(feature = "lab")]
+    Answers(lab::answers::AnswersArguments),
     /// Makes the bundle of a classifier's shadow its own in the configuration file, and shows the change.
     Promote(promote::PromoteArguments),
     /// Shows routing at work with built-in upstreams: no keys, no configuration.
@@ -117,6 +120,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         CliCommand::Replay(command) => lab::replay::run(&command),
         #[cfg(feature = "lab")]
         CliCommand::Label(command) => lab::label::run(&command),
+        #[cfg(feature = "lab")]
+        CliCommand::Answers(command) => lab::answers::run(&command),
         CliCommand::Promote(command) => promote::run(&command),
         CliCommand::Demo(command) => demo::run(&command),
     }

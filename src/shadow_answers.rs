@@ -30,7 +30,7 @@ const MAX_BYTES: usize = 4 << 20;
 /// The askers of a snapshot, by their policies.
 pub(crate) type ShadowAskers = BTreeMap<Name, Arc<ShadowAsker>>;
 
-/// What became of a sampled request. Bounded: safe as a metric's label.
+/// The outcome of a sampled request. Bounded: safe as a metric's label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ShadowOutcome {
     /// The other model has answered.
@@ -39,11 +39,11 @@ pub(crate) enum ShadowOutcome {
     Unanswered,
     /// The same model had answered the client.
     SameModel,
-    /// It is nothing that is asked again: kept state, vendors' tools, other media, no API of the other model's.
+    /// The request is nothing that is asked again: kept state, vendors' tools, other media, no API of the other model's.
     Unsuitable,
     /// As many were open as may be.
     Busy,
-    /// What it may cost is more than is left of the day's budget.
+    /// The request may cost more than is left of the day's budget.
     OverBudget,
     /// The store, in which replicas keep the budget, did not answer.
     StoreUnavailable,
@@ -57,7 +57,7 @@ pub(crate) struct ShadowAsker {
     section: ShadowAnswersConfig,
     deployment: Arc<Deployment>,
     sample: RequestSample,
-    /// What was spent outlives reloads.
+    /// The budget, whose spending outlives reloads.
     budget: Arc<DayBudget>,
     places: Arc<Semaphore>,
     metrics: ShadowAnswerMetrics,
@@ -219,7 +219,7 @@ impl ShadowAsker {
     }
 }
 
-/// What a shadow request has cost.
+/// The cost of a shadow request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum SettledCost {
     /// So many US dollars.

@@ -16,7 +16,7 @@ use pointsman_telemetry::{AnswerSide, AnsweredBy, Metrics};
 use self::memory::AnsweredRequests;
 use self::window::{PairWindow, RatingWindow};
 
-/// What is known of recent answers. Outlives reloads.
+/// The ratings of recent answers. Outlives reloads.
 #[derive(Default)]
 pub(super) struct AnswerQuality {
     requests: AnsweredRequests,

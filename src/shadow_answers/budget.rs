@@ -31,17 +31,17 @@ pub(super) struct DayBudget {
     spent: SharedSpending,
 }
 
-/// What a policy has spent, which the budgets before and after a reload share.
+/// The spending of a policy, which the budgets before and after a reload share.
 pub(super) type SharedSpending = Arc<Mutex<DaySpending>>;
 
-/// What was spent in a day, in millionths of a dollar.
+/// The spending of a day, in millionths of a dollar.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct DaySpending {
     day: u64,
     micros: u64,
 }
 
-/// What was taken from a budget and is not settled yet. One that is dropped stays spent.
+/// A part of a budget that is taken and not settled yet. One that is dropped stays spent.
 #[derive(Debug)]
 pub(crate) struct BudgetHold {
     day: u64,

@@ -83,6 +83,25 @@ async fn another_model_is_asked_after_the_client_s_answer_and_both_answers_are_l
     assert_eq!((&shadow["input_tokens"], &shadow["output_tokens"]), (&json!(100), &json!(50)));
     assert!((shadow["cost_usd"].as_f64().expect("a cost") - 0.0006).abs() < 1e-9, "{shadow}");
     assert_eq!((&decision["model"], &decision["attempts"]), (&json!("small"), &json!(1)));
+    let rows = rows_of(&gateway);
+    let told: Vec<_> =
+        rows.iter().map(|row| (row["prompt"].clone(), row["model"].clone(), row["answer"].clone())).collect();
+    let expected = [("2 + 2?", "small", "It is 4."), ("2 + 2?", "frontier", "Four, which is 2 + 2.")];
+    assert_eq!(told, expected.map(|(prompt, model, answer)| (json!(prompt), json!(model), json!(answer))));
+    assert_eq!(rows[0]["id"], rows[1]["id"]);
+}
+
+/// Returns the rows that `pointsman answers` makes of a gateway's log.
+fn rows_of(gateway: &Gateway) -> Vec<Value> {
+    let folder = gateway.file().parent().expect("a folder").to_owned();
+    let (log, out) = (folder.join("logs/d.jsonl"), folder.join("answers.jsonl"));
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pointsman"));
+    let ended =
+        command.args(["answers", "--from-log"]).arg(log).arg("--out").arg(&out).output().expect("the binary starts");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success() && said.contains("1 answers, 1 shadow answers beside them"), "{said}");
+    let rows = std::fs::read_to_string(out).expect("a file");
+    rows.lines().map(|row| serde_json::from_str(row).expect("a row")).collect()
 }
 
 #[tokio::test]

@@ -12,14 +12,14 @@ use std::borrow::Cow;
 use pointsman_core::config::{RedactedKind, RedactedKinds};
 use regex::{Captures, Regex};
 
-use self::forms::{FORMS, Form};
+use self::forms::{FORMS, SecretForm};
 
 /// Replaces the kinds that the operator named.
 #[derive(Debug)]
 pub(super) struct Redactor {
     pattern: Regex,
     /// The forms in the order of the pattern's groups.
-    forms: Vec<&'static Form>,
+    forms: Vec<&'static SecretForm>,
 }
 
 /// A text whose personal data is replaced.

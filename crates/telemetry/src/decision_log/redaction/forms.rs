@@ -7,7 +7,7 @@ use super::checks;
 
 /// A form that a kind is written in.
 #[derive(Debug)]
-pub(super) struct Form {
+pub(super) struct SecretForm {
     pub(super) kind: RedactedKind,
     pub(super) pattern: &'static str,
     /// Returns how many bytes of what was found belong to it, if it is one.
@@ -35,16 +35,16 @@ const VENDOR_KEYS: &str = concat!(
 const PRIVATE_KEY: &str =
     r"-----BEGIN [A-Z ]{0,24}PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]{0,24}PRIVATE KEY-----|\z)";
 
-pub(super) static FORMS: [Form; 14] = [
-    Form { kind: RedactedKind::Key, pattern: PRIVATE_KEY, check: checks::all },
-    Form { kind: RedactedKind::Key, pattern: VENDOR_KEYS, check: checks::vendor_key },
+pub(super) static FORMS: [SecretForm; 14] = [
+    SecretForm { kind: RedactedKind::Key, pattern: PRIVATE_KEY, check: checks::all },
+    SecretForm { kind: RedactedKind::Key, pattern: VENDOR_KEYS, check: checks::vendor_key },
     // A header field, and a member or variable that says what it holds.
-    Form {
+    SecretForm {
         kind: RedactedKind::Key,
         pattern: r"(?-u:\b)(?i:bearer|basic)[ ]+[A-Za-z0-9._~+/=-]{16,}",
         check: checks::all,
     },
-    Form {
+    SecretForm {
         kind: RedactedKind::Key,
         pattern: concat!(
             r#"(?-u:\b)(?i:api[_-]?key|secret[_-]?key|access[_-]?key|client[_-]?secret|auth[_-]?token|access[_-]?token"#,
@@ -53,29 +53,45 @@ pub(super) static FORMS: [Form; 14] = [
         check: checks::all,
     },
     // The user and password of a URL.
-    Form { kind: RedactedKind::Key, pattern: r"(?-u:\b)[a-z][a-z0-9+.-]+://[^\s/@:]+:[^\s/@]+@", check: checks::all },
-    Form { kind: RedactedKind::Email, pattern: r"[\w.%+-]+@(?:[\w-]+\.)+\p{L}{2,}", check: checks::all },
-    Form {
+    SecretForm {
+        kind: RedactedKind::Key,
+        pattern: r"(?-u:\b)[a-z][a-z0-9+.-]+://[^\s/@:]+:[^\s/@]+@",
+        check: checks::all,
+    },
+    SecretForm { kind: RedactedKind::Email, pattern: r"[\w.%+-]+@(?:[\w-]+\.)+\p{L}{2,}", check: checks::all },
+    SecretForm {
         kind: RedactedKind::Iban,
         pattern: r"(?-u:\b)[A-Za-z]{2}[0-9]{2}(?:[ ]?[A-Za-z0-9]{4}){2,7}(?:[ ]?[A-Za-z0-9]{1,4})?",
         check: checks::iban,
     },
-    Form { kind: RedactedKind::Ssn, pattern: r"(?-u:\b)[0-9]{3}[ -][0-9]{2}[ -][0-9]{4}(?-u:\b)", check: checks::ssn },
-    Form { kind: RedactedKind::Card, pattern: r"(?-u:\b)[0-9](?:[ -]?[0-9]){12,18}(?-u:\b)", check: checks::card },
-    Form { kind: RedactedKind::Ip, pattern: r"(?-u:\b)[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?-u:\b)", check: checks::ip },
-    Form {
+    SecretForm {
+        kind: RedactedKind::Ssn,
+        pattern: r"(?-u:\b)[0-9]{3}[ -][0-9]{2}[ -][0-9]{4}(?-u:\b)",
+        check: checks::ssn,
+    },
+    SecretForm {
+        kind: RedactedKind::Card,
+        pattern: r"(?-u:\b)[0-9](?:[ -]?[0-9]){12,18}(?-u:\b)",
+        check: checks::card,
+    },
+    SecretForm { kind: RedactedKind::Ip, pattern: r"(?-u:\b)[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?-u:\b)", check: checks::ip },
+    SecretForm {
         kind: RedactedKind::Ip,
         pattern: r"(?-u:\b)[0-9A-Fa-f]{1,4}:(?:[0-9A-Fa-f]{0,4}:){1,6}[0-9A-Fa-f]{1,4}(?-u:\b)",
         check: checks::ip,
     },
     // International, North American, and what begins with a zero.
-    Form { kind: RedactedKind::Phone, pattern: r"\+[0-9](?:[ .()/-]{0,2}[0-9]){7,14}(?-u:\b)", check: checks::phone },
-    Form {
+    SecretForm {
+        kind: RedactedKind::Phone,
+        pattern: r"\+[0-9](?:[ .()/-]{0,2}[0-9]){7,14}(?-u:\b)",
+        check: checks::phone,
+    },
+    SecretForm {
         kind: RedactedKind::Phone,
         pattern: r"(?:\([0-9]{3}\)[ ]?|(?-u:\b)[0-9]{3}[ .-])[0-9]{3}[ .-][0-9]{4}(?-u:\b)",
         check: checks::phone,
     },
-    Form {
+    SecretForm {
         kind: RedactedKind::Phone,
         pattern: r"(?-u:\b)0[0-9](?:(?:[ .-][0-9]{2}){4}|[0-9]{0,3}[ /-][0-9]{3,8}(?:[ -][0-9]{2,5}){0,3})(?-u:\b)",
         check: checks::phone,
