@@ -10,7 +10,8 @@ mod forms;
 use std::borrow::Cow;
 
 use pointsman_core::config::{RedactedKind, RedactedKinds};
-use regex::{Captures, Regex};
+use regex_automata::meta::Regex;
+use regex_automata::{Input, Match};
 
 use self::forms::{FORMS, SecretForm};
 
@@ -18,7 +19,7 @@ use self::forms::{FORMS, SecretForm};
 #[derive(Debug)]
 pub(super) struct Redactor {
     pattern: Regex,
-    /// The forms in the order of the pattern's groups.
+    /// The forms in the order of the expression's patterns.
     forms: Vec<&'static SecretForm>,
 }
 
@@ -44,23 +45,22 @@ impl Redactor {
         if forms.is_empty() {
             return None;
         }
-        let groups: Vec<_> = forms.iter().map(|form| format!("({})", form.pattern)).collect();
-        let pattern = Regex::new(&groups.join("|")).expect("forms are regular expressions without groups");
+        let patterns: Vec<_> = forms.iter().map(|form| form.pattern).collect();
+        let pattern = Regex::new_many(&patterns).expect("forms are regular expressions");
         Some(Self { pattern, forms })
     }
 
     pub(super) fn redact<'t>(&self, text: &'t str) -> RedactedText<'t> {
         let (mut out, mut copied, mut at, mut replaced) = (String::new(), 0, 0, 0);
-        while let Some(found) = self.pattern.captures_at(text, at) {
-            let whole = found.get(0).expect("a match has a whole");
-            let Some((kind, length)) = self.known(&found) else {
-                at = after_word(text, whole.start());
+        while let Some(found) = self.pattern.find(Input::new(text).range(at..)) {
+            let Some((kind, length)) = self.known(text, &found) else {
+                at = after_word(text, found.start());
                 continue;
             };
-            out.push_str(&text[copied..whole.start()]);
+            out.push_str(&text[copied..found.start()]);
             out.push_str(placeholder(kind));
             replaced += 1;
-            copied = whole.start() + length;
+            copied = found.start() + length;
             at = copied;
         }
         if replaced == 0 {
@@ -71,10 +71,9 @@ impl Redactor {
     }
 
     /// Returns the kind of what was found, and how long it is; `None` where its checksum or its numbers are wrong.
-    fn known(&self, found: &Captures<'_>) -> Option<(RedactedKind, usize)> {
-        let mut groups = found.iter().skip(1).zip(&self.forms);
-        let (text, form) = groups.find_map(|(group, form)| Some((group?.as_str(), form)))?;
-        let length = (form.check)(text)?;
+    fn known(&self, text: &str, found: &Match) -> Option<(RedactedKind, usize)> {
+        let form = self.forms.get(found.pattern().as_usize())?;
+        let length = (form.check)(&text[found.range()])?;
         (length > 0).then_some((form.kind, length))
     }
 }
