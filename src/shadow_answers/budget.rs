@@ -85,15 +85,15 @@ impl DayBudget {
 
     /// Makes so many dollars of what was taken. What the store does not hear of stays taken.
     pub(super) async fn settle(&self, hold: BudgetHold, dollars: f64) {
-        let paid = micros(dollars);
-        let settled = |spent: u64| Some(spent.saturating_sub(hold.micros).saturating_add(paid));
+        let (BudgetHold { day, micros: taken }, paid) = (hold, micros(dollars));
+        let settled = |spent: u64| Some(spent.saturating_sub(taken).saturating_add(paid));
         match &self.store {
             Some(store) => {
-                let _ = self.change(store, hold.day, settled).await; // it stays spent, which is the safe side
+                let _ = self.change(store, day, settled).await; // it stays spent, which is the safe side
             }
             None => {
                 let mut spending = self.spending();
-                if spending.day == hold.day {
+                if spending.day == day {
                     spending.micros = settled(spending.micros).unwrap_or(spending.micros);
                 }
             }

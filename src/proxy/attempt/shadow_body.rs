@@ -54,7 +54,7 @@ const UNSUITABLE: [&str; 12] = [
 const CLIENT_TOOLS: [&str; 6] = ["function", "custom", "bash_", "text_editor_", "computer_", "memory_"];
 
 /// Keys under which bodies hold other media than text, wherever they stand.
-const MEDIA: [&str; 12] = [
+const MEDIA: [&str; 11] = [
     "image_url",
     "input_audio",
     "file",
@@ -64,7 +64,6 @@ const MEDIA: [&str; 12] = [
     "inlineData",
     "inline_data",
     "fileData",
-    "file_data",
     "image_file",
     "video_url",
 ];
