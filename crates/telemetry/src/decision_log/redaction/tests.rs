@@ -67,28 +67,3 @@ fn only_the_kinds_that_were_named_are_replaced_and_replacements_are_counted() {
     assert_eq!((&*text, replaced), ("[EMAIL], [EMAIL], 203.0.113.7", 2));
     assert!(Redactor::new(&[].into_iter().collect()).is_none());
 }
-
-#[test]
-fn zz_measure() {
-    let block = "The quick brown fox wrote to ana@mail.example on 2026-11-30 at 10:15 from 203.0.113.7, called +49 30 901820 and paid 4111 1111 1111 1111. ";
-    let plain = "Explain in a few words why the sky looks blue at noon and red in the evening, and what a photon has to do with it. ";
-    let redactor = Redactor::new(&RedactedKinds::default()).expect("all kinds");
-    for (name, text) in [
-        ("dense", block.repeat(64)),
-        ("plain", plain.repeat(64)),
-        ("unicode", plain.replace("sky", "Himmel über Zürich").repeat(64)),
-    ] {
-        redactor.redact(&text);
-        let started = std::time::Instant::now();
-        for _ in 0..200 {
-            std::hint::black_box(redactor.redact(&text));
-        }
-        let took = started.elapsed().as_secs_f64() / 200.0;
-        eprintln!(
-            "ZZ {name}: {} bytes, {:.1} us, {:.2} us/KiB",
-            text.len(),
-            took * 1e6,
-            took * 1e6 / (text.len() as f64 / 1024.0)
-        );
-    }
-}
