@@ -170,7 +170,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_never_settled_stays_spent_and_a_reload_forgets_nothing() {
         let before = budget(1.0);
-        drop(before.reserve(0.75).await.expect("enough is left"));
+        let _unsettled = before.reserve(0.75).await.expect("enough is left");
 
         let after = DayBudget::new(&Name::new("auto").expect("a valid name"), 2.0, None, before.spent());
 

@@ -176,7 +176,7 @@ mod tests {
         let requests = AnsweredRequests::default();
         let (policy, model) = (name("auto"), name("small"));
         let answered = |id: &str| {
-            requests.answered(AnsweredRequest { request_id: id, client: None, policy: &policy, model: &model })
+            requests.answered(AnsweredRequest { request_id: id, client: None, policy: &policy, model: &model });
         };
         let known = |id: &str| {
             let rating =
