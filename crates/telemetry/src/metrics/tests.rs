@@ -37,11 +37,7 @@ fn touched() -> Metrics {
     metrics.retry_refused();
     metrics.log_written(1);
     metrics.log_dropped(DroppedLine::QueueFull, 1);
-    metrics.feedback_given(FeedbackKind::Rating, Some(1.0), None);
-    let estimate = EstimatedRatio { mean: 0.5, low: 0.25, high: 0.75 };
-    metrics.set_quality(&policy, Some(&model), AnswerSide::Served, QualityEstimate { ratio: estimate, ratings: 8.0 });
-    metrics.set_quality_held(&policy, estimate);
-    metrics.shadow_answers(&policy, &model, &["answered"]).paid(0.5);
+    touch_quality(&metrics);
     metrics.files().looked(FileLook::Interval);
     metrics.files().changed(FileLook::Event);
     metrics.degraded(&classifier, "deadline");
@@ -70,6 +66,16 @@ fn touched() -> Metrics {
     let _ = metrics.provider(&name("openai"));
     let _ = metrics.peer(&name("openai"), &"10.0.0.7:80".into());
     metrics
+}
+
+/// Touches what is thought of answers.
+fn touch_quality(metrics: &Metrics) {
+    let (policy, model) = (name("auto"), name("small"));
+    metrics.feedback_given(FeedbackKind::Rating, Some(1.0), None);
+    let estimate = EstimatedRatio { mean: 0.5, low: 0.25, high: 0.75 };
+    metrics.set_quality(&policy, Some(&model), AnswerSide::Served, QualityEstimate { ratio: estimate, ratings: 8.0 });
+    metrics.set_quality_held(&policy, estimate);
+    metrics.shadow_answers(&policy, &model, &["answered"]).paid(0.5);
 }
 
 /// Every metric: name, type, unit, labels.
