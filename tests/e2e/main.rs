@@ -81,6 +81,7 @@ mod usage;
 mod vertex;
 mod watched;
 mod web_pages;
+mod weighted;
 mod whole_answers;
 mod wire;
 
