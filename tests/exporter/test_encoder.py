@@ -128,6 +128,24 @@ class EncoderTests(unittest.TestCase):
         self.assertLess(weight_bytes(out), 0.6 * whole)
         self.assertLess(manifest["metrics"]["validation"]["parity"]["largest_difference"], 0.1)
 
+    def test_drawn_rows_sixteen_bits_and_frozen_embeddings_end_in_a_bundle_too(self) -> None:
+        base = encoders.write(self.folder / "distilbert", encoders.distilbert())
+        heavy = [row | {"weight": 1 + index % 3} for index, row in enumerate(prompts(160, 7))]
+        data = self.write("heavy.jsonl", heavy)
+        for sampling in ("balanced", "weight"):
+            out, said = self.run_encoder(
+                base, "--levels", ",".join(LEVELS), "--sampling", sampling, "--precision", "bf16",
+                "--freeze-embeddings", "--label-smoothing", "0.1", "--epochs", "1", data=data,
+            )  # fmt: skip
+            self.assertIn("bundle: ok", said)
+            record = self.manifest(out)["training"]
+            self.assertEqual((record["settings"]["sampling"], record["settings"]["precision"]), (sampling, "bf16"))
+            [work] = (self.folder / "work").glob("*/best.pt")
+            trained = torch.load(work, weights_only=True)["network"]["encoder.embeddings.word_embeddings.weight"]
+            given = load(base, HeadShape(4)).encoder.embeddings.word_embeddings.weight
+            self.assertTrue(torch.equal(trained, given))
+            work.unlink()
+
     def test_a_training_that_was_cut_off_ends_with_the_same_weights(self) -> None:
         base = encoders.write(self.folder / "distilbert", encoders.distilbert())
         options = ["--levels", ",".join(LEVELS), "--patience", "0"]
