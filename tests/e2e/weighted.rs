@@ -16,7 +16,17 @@ fn levels(folder: &Folder) -> PathBuf {
         let words = ["hello there", "explain this carefully", "prove the theorem rigorously"][told];
         json!({"prompt": format!("{words} {}", "word ".repeat(1 + i % 7 + 4 * told)), "label": LEVELS[level]})
     };
-    folder.write("levels.jsonl", &(0..600).map(|i| format!("{} \n", row(i))).collect::<String>())
+    folder.write("levels.jsonl", &(0..600).map(|i| format!("{}\n", row(i))).collect::<String>())
+}
+
+/// Writes prompts of which those that ask for a proof are high one time in three, and mid else, as many others are.
+fn doubtful(folder: &Folder) -> PathBuf {
+    let row = |i: usize| {
+        let asked = ["hello there", "explain this carefully", "prove the theorem"][i % 3];
+        let label = if i % 9 == 2 { "high" } else { LEVELS[(i % 3).min(1)] };
+        json!({"prompt": format!("{asked} {}", "word ".repeat(1 + i / 9 % 7)), "label": label})
+    };
+    folder.write("doubtful.jsonl", &(0..600).map(|i| format!("{}\n", row(i))).collect::<String>())
 }
 
 /// Fits over the default bundle's words and features, which needs no encoder; returns the folder and the report.
@@ -70,8 +80,8 @@ fn fit_learns_levels_by_each_loss_and_writes_a_bundle_that_verifies() {
 #[test]
 fn balanced_class_weights_find_more_of_a_rare_label() {
     let folder = Folder::new();
-    let rows = levels(&folder);
-    let shares = |classes: &str| {
+    let rows = doubtful(&folder);
+    let recall = |classes: &str| {
         let (out, report) = fit(&folder, &rows, &["--levels", "low,mid,high", "--class-weights", classes]);
         assert_eq!(report["class_weights"], classes);
         let judged = json(&pointsman(&[&"eval", &"--bundle", &out, &"--head", &"tier", &"--data", &rows, &"--json"]));
@@ -84,9 +94,9 @@ fn balanced_class_weights_find_more_of_a_rare_label() {
             .unwrap_or_else(|| panic!("no recall in {judged}"))
     };
 
-    let (none, balanced) = (shares("none"), shares("balanced"));
+    let (none, balanced) = (recall("none"), recall("balanced"));
 
-    assert!(balanced > none, "{balanced} is not above {none}");
+    assert!(none < 0.1 && balanced > 0.9, "{none}, {balanced}");
 }
 
 #[test]

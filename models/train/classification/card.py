@@ -53,7 +53,7 @@ def render(manifest: dict[str, Any], curve: list[EpochFigures]) -> str:
         f"{settings['label_smoothing']}{levels}",
         precision=manifest["encoder"]["precision"],
         temperature=head["temperature"],
-        training=f"seed {settings['seed']}, {len(curve)} epochs of at most {settings['epochs']}, the best by macro F1 "
+        training=f"seed {settings['seed']}, epochs: {len(curve)} of at most {settings['epochs']}, the best by macro F1 "
         f"kept; batches of {settings['batch']} x {settings['accumulation']}, rate {settings['rate']}, rows drawn by "
         f"`{settings['sampling']}`, {settings['precision']}",
         data="\n".join(f"| `{name}` | `{digest}` |" for name, digest in training["data"].items()),

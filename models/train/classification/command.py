@@ -54,7 +54,9 @@ def run(arguments: argparse.Namespace) -> None:
     exported.load_state_dict(torch.load(training.best, map_location="cpu", weights_only=True)["network"])
     source = SequenceSource(exported, tokens.tokenizer, labels.names, name_of(arguments))
     source.version, source.head, source.aliases = arguments.version, arguments.head, labels.aliases
-    source.description = f"{arguments.base.resolve().name} fine-tuned on {', '.join(parts.sha256)}"
+    source.description = (
+        f"{arguments.base.resolve().name} fine-tuned on {', '.join(path.name for path in arguments.data)}"
+    )
     source.max_tokens, source.pad_token = tokens.max_tokens, tokens.pad_token
     source.precision = "int8" if arguments.int8 else "fp32"
     source.command = f"python -m models.train {shlex.join(sys.argv[1:])}"
