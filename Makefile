@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help setup build pgo quick demo observe run test bench compare instructions allocations fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
-	clients-python clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter soak chaos hostile sbom
+	clients-python clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter train-check soak chaos hostile sbom
 
 CARGO ?= cargo
 # What `make run` serves, and what `make demo` is given besides.
@@ -163,6 +163,7 @@ clients-python: setup .venv/clients
 	.venv/bin/python tests/clients/anthropic_python.py
 	.venv/bin/python tests/clients/google_python.py
 	.venv/bin/python tests/clients/costs.py
+	.venv/bin/python tests/clients/clouds.py
 	.venv/bin/python tests/clients/openapi.py
 	REQUESTS=500 .venv/bin/python tests/clients/mixed.py
 
@@ -201,6 +202,11 @@ exporter: setup .venv/models ## Export classifiers of many kinds with models/tra
 	$(CARGO) build --locked
 	.venv/bin/python tests/exporter/exports.py
 	.venv/bin/python tests/exporter/page.py
+
+# Torch is not installed in CI.
+train-check: setup .venv/models ## Fine-tune tiny encoders of many kinds on the CPU and verify their bundles (downloads torch: gigabytes)
+	$(CARGO) build --locked
+	.venv/bin/python -B -m unittest discover --start-directory tests/exporter
 
 # Of its own: the list says every package, so nothing is resolved (instructor forbids the jiter that openai wants, and works with it).
 .venv-translation/ready: tests/clients/translation/requirements.txt

@@ -189,7 +189,7 @@ impl Judge {
             }
             Err(silence) => {
                 self.memory.breaker.failed();
-                self.note(&silence, PrivateWords { key: self.key(), words: description.words(), prompt: text });
+                self.note(&silence, PrivateWords { keys: &self.keys(), words: description.words(), prompt: text });
                 Err(silence.cause.failure)
             }
         }
@@ -260,11 +260,10 @@ impl Judge {
         );
     }
 
-    /// Returns the operator's key at the judge's provider.
-    fn key(&self) -> Option<&str> {
-        let (_, value) = self.deployment.provider.credential.key()?;
-        let value = value.to_str().ok()?;
-        Some(value.strip_prefix("Bearer ").unwrap_or(value))
+    /// Returns the operator's keys at the judge's provider.
+    fn keys(&self) -> Vec<&str> {
+        let values = self.deployment.provider.credential.key_values().into_iter();
+        values.filter_map(|value| value.to_str().ok()).map(|key| key.strip_prefix("Bearer ").unwrap_or(key)).collect()
     }
 }
 

@@ -231,7 +231,7 @@ impl ProxyHttp for Proxy {
             session.set_keepalive(None); // the drain may have begun since the request
         }
         let status = upstream.status;
-        ctx.attempts.note_wait(&upstream.headers);
+        ctx.attempts.note_wait(upstream);
         self.measure(session, upstream, ctx)?;
         if ctx.attempts.body.asks_for().is_some() && ctx.meter.as_mut().is_some_and(AnswerMeter::read_opening) {
             let is_stream = ctx.meter.as_ref().is_some_and(AnswerMeter::is_stream);
@@ -255,6 +255,9 @@ impl ProxyHttp for Proxy {
         end_of_stream: bool,
         ctx: &mut Self::CTX,
     ) -> Result<Option<Duration>> {
+        if let Some(answer) = &mut ctx.aws_answer {
+            answer.pass(body, end_of_stream)?;
+        }
         if let Some(translation) = &mut ctx.answer_translation {
             translation.decode(body, end_of_stream)?;
         }

@@ -7,23 +7,29 @@
 
 mod address;
 mod azure;
+mod bedrock;
 mod breaker;
 mod clock;
+mod cloud;
 mod connect;
 mod credential;
 mod deployment;
 mod failure;
 mod google;
 pub(crate) mod health;
+mod key_ring;
 mod lease;
 mod peer;
 mod pool;
 mod provider;
+mod rate_limit;
 mod recent;
 mod refused_parameters;
+mod renewal;
 mod resolver;
 mod translation;
 mod trust;
+mod vertex;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -31,12 +37,15 @@ use std::sync::Arc;
 
 pub(crate) use address::BaseUrl;
 pub(crate) use azure::AskedUrl;
+pub(crate) use bedrock::{AwsCredentials, EventFrames, FrameError, RequestSigner};
+pub(crate) use cloud::{CloudCall, CloudService};
 pub(crate) use connect::{CallError, ProviderAnswer, ProviderCall, ProviderCaller};
 pub(crate) use credential::{UpstreamCredential, key_field};
 pub(crate) use deployment::{Deployment, UsageRequest};
 pub(crate) use failure::{
     AttemptFailure, CONTEXT_LENGTH, CUT_OFF, ERROR_IN_ANSWER, PROVIDER_BUSY, REFUSED_PARAMETER, SILENT,
 };
+pub(crate) use key_ring::{KeyRing, UpstreamKey};
 pub(crate) use lease::{NoPeerError, PeerLease, PeerOutcome};
 pub(crate) use peer::{Peer, PeerId};
 use pointsman_core::config::{Config, ConfigProblem, ConfigProblems, KeyPath, KnownModel, Name, TokenPrice};
@@ -44,9 +53,13 @@ use pointsman_core::usage::UsageBounds;
 use pointsman_telemetry::Metrics;
 pub(crate) use provider::Provider;
 use provider::ResolvedProvider;
+pub(crate) use rate_limit::limit_reset;
 pub(crate) use recent::RecentAnswers;
 pub(crate) use refused_parameters::RefusedParameters;
-pub(crate) use translation::{EarlyTranslation, TranslationPreview, is_spoken_by, translation_for};
+pub(crate) use renewal::{HeldCredential, NoCredentialError};
+pub(crate) use translation::{
+    EarlyTranslation, TranslationPreview, is_spoken_by, passed_translation_for, translation_for,
+};
 pub(crate) use trust::TrustedAuthorities;
 
 /// Every provider, and every model of the catalog with the provider that serves it.
@@ -83,7 +96,7 @@ impl Upstreams {
             if problems.len() > ConfigProblems::MAX_SHOWN {
                 break;
             }
-            match ResolvedProvider::of(section, place.environment, place.base_dir) {
+            match ResolvedProvider::of(section, place) {
                 Ok(resolved) => drop(providers.insert(name.clone(), resolved)),
                 Err((key, message)) => {
                     let path = KeyPath::root().key("providers").key(name).key(key);
@@ -189,5 +202,10 @@ impl Upstreams {
     pub(crate) fn announce(&self, metrics: &Metrics) {
         let peers = self.providers().flat_map(|provider| provider.peers().map(|peer| (&provider.name, peer.label())));
         metrics.set_peers(&peers.collect::<Vec<_>>());
+        let rings = self.providers().filter_map(|provider| Some((&provider.name, provider.credential.ring()?)));
+        let keys = rings.flat_map(|(provider, ring)| ring.keys().map(move |key| (provider, key.name())));
+        let renewed = self.providers().filter(|provider| provider.credential.is_renewed());
+        let renewed = renewed.map(|provider| &provider.name);
+        metrics.set_credentials(&keys.collect::<Vec<_>>(), &renewed.collect::<Vec<_>>());
     }
 }

@@ -118,6 +118,9 @@ const FENCES: &[(&str, &[&str])] = &[
     ("serde_saphyr", &["crates/core/src/config", "crates/classifier/src/manifest"]),
     ("prometheus", &["crates/telemetry/src/metrics"]),
     ("redis", &["src/store"]),
+    ("aws_sigv4", &["src/upstream"]),
+    ("aws_credential_types", &["src/upstream"]),
+    ("aws_smithy_eventstream", &["src/upstream"]),
 ];
 
 #[test]

@@ -235,6 +235,12 @@ UPSTREAMS = Dashboard(
         state("Health of peers", Q(f"min by (provider, peer) (pointsman_upstream_healthy{{{U}}})", "{{provider}} {{peer}}"), "short", "1 while a peer gets requests, 0 while health checks or its failures eject it."),
         lines("Ejections", Q(rate("upstream_ejections_total", U, "provider, cause"), "{{provider}}: {{cause}}"), "short", "Times a second that the breaker or a health check took a peer out.", stack="normal"),
         lines("Requests in flight", Q(f"sum by (provider) (pointsman_upstream_in_flight{{{U}}})", "{{provider}}"), "short", "At `max_concurrent` the next request is refused or falls back."),
+        lines("Requests by key", Q(rate("provider_key_requests_total", U, "provider, key"), "{{provider}}: {{key}}"), "reqps", "Of providers with several keys.", stack="normal"),
+        lines("Keys that rest", Q(f"max by (provider, key) (pointsman_provider_key_resting{{{U}}})", "{{provider}}: {{key}}"), "short", "1 while a key rests, because it was rate-limited (429) or refused (401, 403)."),
+        lines("Credentials", [
+            Q(rate("credential_renewals_total", U, "provider, outcome"), "{{provider}}: {{outcome}}"),
+            Q(f"min by (provider) (pointsman_credential_expiry_timestamp_seconds{{{U}}} > 0) - time()", "{{provider}}: seconds left"),
+        ], "short", "Fetches of credentials that renew themselves, and how long the present ones are good. Seconds that fall below a minute mean that renewal fails."),
         Row("Attempts"),
         lines("Attempts by outcome", Q(rate("upstream_attempts_total", U, "provider, outcome"), "{{provider}}: {{outcome}}"), "reqps", "Requests sent to providers, retries and fallbacks included.", stack="normal"),
         lines("Share that fails", Q(share(rate("upstream_attempts_total", f"{U}, {FAILED}", "provider"), rate("upstream_attempts_total", U, "provider")), "{{provider}}"), "percentunit", "Of the attempts at a provider, those that failed through no fault of the client's.", [(None, "green"), (0.05, "yellow"), (0.2, "red")]),

@@ -19,8 +19,8 @@ const KEY_PART: usize = 6;
 /// The strings that a provider's words must not show.
 #[derive(Clone, Copy)]
 pub(super) struct PrivateWords<'p> {
-    /// The operator's key at the provider.
-    pub(super) key: Option<&'p str>,
+    /// The operator's keys at the provider.
+    pub(super) keys: &'p [&'p str],
     /// The client's words, as the judge was told them.
     pub(super) words: &'p str,
     /// The text to judge.
@@ -34,7 +34,7 @@ impl PrivateWords<'_> {
         if self.is_quoted_in(&said) {
             return "its words quote the request and are left out".to_owned();
         }
-        let shows_key = |word: &str| word.contains("***") || self.key.is_some_and(|key| shares(word, key, KEY_PART));
+        let shows_key = |word: &str| word.contains("***") || self.keys.iter().any(|key| shares(word, key, KEY_PART));
         let words = said.split(' ').map(|word| if shows_key(word) { "[a key]" } else { word });
         words.collect::<Vec<_>>().join(" ").chars().take(MOST_WORDS).collect()
     }
@@ -80,7 +80,7 @@ mod tests {
 
     fn words(body: &Value, prompt: &str) -> String {
         let told = format!("<request-1>\n{prompt}\n</request-1>");
-        PrivateWords { key: Some(KEY), words: &told, prompt }.words_of(body.to_string().as_bytes())
+        PrivateWords { keys: &[KEY], words: &told, prompt }.words_of(body.to_string().as_bytes())
     }
 
     #[test]
@@ -95,7 +95,7 @@ mod tests {
         ] {
             assert_eq!(words(&body, PROMPT), refusal, "{body}");
         }
-        let plain = PrivateWords { key: None, words: "", prompt: "" };
+        let plain = PrivateWords { keys: &[], words: "", prompt: "" };
         assert_eq!(plain.words_of(b"upstream\n  connect error"), "upstream connect error");
         assert_eq!(plain.words_of(b""), "");
     }

@@ -1,5 +1,6 @@
 //! What the client gets: the upstream's answer with the decision on top, or Pointsman's own error.
 
+pub(super) mod aws;
 mod broken_stream;
 mod client_loop;
 mod decision_headers;

@@ -8,8 +8,10 @@ use pingora::{Error, ErrorType, Result};
 use pointsman_core::prompt::Dialect;
 use pointsman_core::usage::{AnswerFormat, AnswerTextReader, OpeningVerdict, StateScope};
 
+use super::answer::aws::AwsAnswer;
 use super::answer::meter::AnswerMeter;
 use super::answer::translated::AnswerTranslation;
+use super::attempt::cloud::CloudAttempt;
 use super::attempt::{context_length, fallback};
 use super::context::RequestContext;
 use super::{Proxy, kept_state};
@@ -24,6 +26,8 @@ impl Proxy {
         ctx: &mut RequestContext,
     ) -> Result<()> {
         let client = session.req_header();
+        let cloud = CloudAttempt::of(&ctx.attempts, client.uri.path()).filter(CloudAttempt::wraps_answers);
+        ctx.aws_answer = if cloud.is_some() { AwsAnswer::begin(upstream)?.map(Box::new) } else { None };
         let (path, scope) = if let Some(translation) = ctx.attempts.body.translation() {
             let begun = AnswerTranslation::begin(upstream, translation, &self.request_ids.next())?;
             ctx.answer_translation = begun.map(Box::new);
@@ -53,7 +57,8 @@ impl Proxy {
         let code = status.as_u16();
         let failure = AttemptFailure::Status(code);
         let is_refused = ctx.attempts.is_refused_by_fallback(failure);
-        if !is_refused && !fallback::is_retried(code, &ctx.snapshot.config.retry) {
+        let is_tried = fallback::is_retried(code, &ctx.snapshot.config.retry) || ctx.attempts.is_of_key(failure);
+        if !is_refused && !is_tried {
             return None;
         }
         let again = ctx.attempts.can_resend(session) && ctx.attempts.try_again(failure, &self.retries);
@@ -112,8 +117,9 @@ impl Proxy {
             return ctx.attempts.widen(&self.retries);
         }
         let failure = AttemptFailure::Status(status);
-        let is_tried =
-            fallback::is_retried(status, &ctx.snapshot.config.retry) || ctx.attempts.is_refused_by_fallback(failure);
+        let is_tried = fallback::is_retried(status, &ctx.snapshot.config.retry)
+            || ctx.attempts.is_refused_by_fallback(failure)
+            || ctx.attempts.is_of_key(failure);
         is_tried && ctx.attempts.try_again(failure, &self.retries)
     }
 }

@@ -6,7 +6,9 @@
 mod alternatives;
 pub(super) mod body_adapter;
 mod client_account;
+pub(super) mod cloud;
 pub(super) mod context_length;
+mod credential;
 pub(super) mod earlier_failure;
 pub(super) mod fallback;
 pub(super) mod forward;
@@ -34,6 +36,7 @@ use tokio::time::Instant;
 use self::alternatives::FallbackModels;
 use self::body_adapter::SessionSwap;
 use self::context_length::{ErrorSearch, LengthSearch, WithheldAnswer};
+use self::credential::AttemptCredential;
 use self::earlier_failure::EarlierFailure;
 use self::original::{AnswerKind, AttemptBody};
 use self::refused_parameter::FoundRefusals;
@@ -43,8 +46,8 @@ use crate::router::Routing;
 use crate::upstream::{AttemptFailure, Deployment, PeerId, PeerLease, PeerOutcome, Provider, Upstreams};
 
 /// Tries that Pingora is allowed in all; `retry.max_attempts` is at most 16, and each may meet a closed connection
-/// first.
-pub(super) const MAX_TRIES: u32 = 32;
+/// first; a change of the key is none of them.
+pub(super) const MAX_TRIES: u32 = 40;
 
 /// The upstream's side of one request: where it goes, what is sent there, and what was tried.
 pub(super) struct UpstreamAttempts {
@@ -56,6 +59,8 @@ pub(super) struct UpstreamAttempts {
     kept_at: Option<Arc<str>>,
     /// The place at the current attempt's peer.
     lease: Option<PeerLease>,
+    /// The credential of the current attempt.
+    pub(super) credential: AttemptCredential,
     /// The informational answers of the current attempt.
     informed: u32,
     /// The peers that were tried.
@@ -126,6 +131,7 @@ impl UpstreamAttempts {
             peer_key: None,
             kept_at: None,
             lease: None,
+            credential: AttemptCredential::default(),
             informed: 0,
             tried: Vec::new(),
             count: 0,
@@ -295,12 +301,15 @@ impl UpstreamAttempts {
 
     /// Returns whether attempts and time are left for another try.
     pub(super) fn may_try_again(&self) -> bool {
-        let counted = self.count as usize - self.excused.len();
+        let counted = self.count.saturating_sub(self.credential.changes()) as usize - self.excused.len();
         counted < self.limit.attempts as usize && !self.time_left().is_zero()
     }
 
-    /// Tells the peer's breaker what became of the attempt.
+    /// Tells the peer's breaker and the credential what became of the attempt.
     pub(super) fn report(&self, outcome: PeerOutcome) {
+        if let PeerOutcome::Answered(status) = outcome {
+            self.note_status(status);
+        }
         if let Some(lease) = &self.lease {
             lease.report(outcome);
         }

@@ -6,6 +6,7 @@ use pointsman_core::config::{Name, TokenPrice};
 use pointsman_core::usage::{AnswerTextReader, UsageBounds};
 use pointsman_telemetry::{LoggedText, RequestTrace};
 
+use super::answer::aws::AwsAnswer;
 use super::answer::meter::AnswerMeter;
 use super::answer::rejection::RejectionCode;
 use super::answer::translated::AnswerTranslation;
@@ -45,6 +46,8 @@ pub struct RequestContext {
     pub(super) passed_bounds: UsageBounds,
     /// The meter of the answer; `None` until a successful one has begun.
     pub(super) meter: Option<AnswerMeter>,
+    /// The reader of an answer in AWS' own words.
+    pub(super) aws_answer: Option<Box<AwsAnswer>>,
     /// The translation of the answer, where its request was translated.
     pub(super) answer_translation: Option<Box<AnswerTranslation>>,
     /// The reader of the answer's text, of requests whose answers are logged.
@@ -78,6 +81,7 @@ impl RequestContext {
             passed_bounds: UsageBounds::UNKNOWN_MODEL,
             state: Arc::default(),
             meter: None,
+            aws_answer: None,
             answer_translation: None,
             answer_text: None,
             shadow_answer: None,

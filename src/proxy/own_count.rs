@@ -7,19 +7,13 @@ use pointsman_translation::Translation;
 
 use super::attempt::translated::AttemptTranslation;
 use super::context::RequestContext;
-use crate::upstream::Provider;
 
-/// Notes in `ctx` that Pointsman counts the tokens of a request of `dialect`, and returns whether it does.
-pub(super) fn takes_over(ctx: &mut RequestContext, dialect: Dialect, provider: &Provider) -> bool {
-    let Some(pair) = pair_of(dialect, provider).filter(|_| dialect.only_counts()) else { return false };
+/// Notes in `ctx` that Pointsman counts the tokens of a request of `dialect`, and returns whether it does: where there is a
+/// `pair` of APIs.
+pub(super) fn takes_over(ctx: &mut RequestContext, dialect: Dialect, pair: Option<Translation>) -> bool {
+    let Some(pair) = pair.filter(|_| dialect.only_counts()) else { return false };
     ctx.attempts.body.note_translation(AttemptTranslation::of_count(pair));
     true
-}
-
-/// Returns the two APIs; `None` where the provider speaks the client's.
-fn pair_of(dialect: Dialect, provider: &Provider) -> Option<Translation> {
-    let client = dialect.family().filter(|family| !provider.dialects.has(*family))?;
-    Some(Translation { client, upstream: provider.dialects.nearest_to(client)? })
 }
 
 /// Returns the answer to a request that only counts tokens, in its own API's words.

@@ -24,7 +24,7 @@ use super::kept_state::keeping_provider;
 use super::plan::{RequestPlan, RouterQuestion, debit, keep, reserve_copies, settle_copies};
 use super::{Proxy, models, own_count};
 use crate::router::Verdict;
-use crate::upstream::{Provider, translation_for};
+use crate::upstream::{Provider, passed_translation_for};
 
 /// Sends a request to the default provider, as it is or in the words of an API that the provider speaks, and counts what a
 /// policy that only watches found.
@@ -51,7 +51,7 @@ pub(super) fn pass_read(
         keep(ctx, prompt);
     }
     ctx.verdict = Some(verdict);
-    if own_count::takes_over(ctx, prompt.dialect, &provider) {
+    if own_count::takes_over(ctx, prompt.dialect, provider.count_pair(prompt.dialect)) {
         return Ok(RequestPlan::Answer(own_count::answer(prompt.dialect, counted(prompt))));
     }
     prepare(ctx, asked, &provider)?;
@@ -73,7 +73,7 @@ fn prepare(ctx: &mut RequestContext, asked: RouterQuestion<'_>, provider: &Provi
     ctx.passed_price = snapshot.upstreams.price_of(provider, known_as).map(Box::new);
     ctx.passed_bounds = snapshot.upstreams.bounds_of(provider, known_as);
     let copies = usize::from(without_context_suffix(&prompt.model).is_some()) + usize::from(ctx.client.is_some());
-    if let Some(pair) = translation_for(prompt.dialect, provider)? {
+    if let Some(pair) = passed_translation_for(prompt.dialect, provider)? {
         reserve_copies(ctx, asked.body, copies + 1)?;
         ctx.asked.model = Some(known_as.to_owned());
         let wanted =

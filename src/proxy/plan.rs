@@ -313,7 +313,7 @@ fn send_to_model(
     proxy.router.count(&snapshot, &routing);
     traced::decided(&mut ctx.trace, &routing);
     keep(ctx, prompt);
-    if own_count::takes_over(ctx, prompt.dialect, &target.provider) {
+    if own_count::takes_over(ctx, prompt.dialect, target.count_pair(prompt.dialect)) {
         routing.features.count(prompt);
         let tokens = routing.features.tokens_of(target.tokenizer);
         ctx.verdict = Some(Verdict::Route(routing));
@@ -322,7 +322,7 @@ fn send_to_model(
     let started = Instant::now();
     let policy = snapshot.policies.get(&routing.decision.policy);
     let strips = policy.is_some_and(|policy| policy.state() == StateRule::Strip) && !ctx.state.is_amid_tools();
-    let is_translated = prompt.dialect.family().is_some_and(|family| !target.provider.dialects.has(family));
+    let is_translated = prompt.dialect.family().is_some_and(|family| !target.dialects.has(family));
     let copies = 1 + usize::from(strips) + usize::from(!routing.decision.set.is_empty()) + usize::from(is_translated);
     reserve_copies(ctx, body, copies)?;
     ctx.attempts.body.set(&routing.decision.set);

@@ -6,6 +6,7 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use pointsman_core::usage::UsageEvent;
 
+use super::attempt::cloud::CloudAttempt;
 use super::attempt::{forward, translated};
 use super::context::RequestContext;
 use super::{header_fields, kept_state};
@@ -17,7 +18,14 @@ pub(super) fn write(session: &Session, upstream: &mut RequestHeader, ctx: &mut R
     };
     ctx.attempts.upstream_is_h2 = upstream.version == Version::HTTP_2;
     let reads_answer = kept_state::scope_of(session.req_header(), ctx).is_kept();
+    let cloud = CloudAttempt::of(&ctx.attempts, session.req_header().uri.path());
     header_fields::edit_request(upstream, |upstream| {
+        if ctx.asked.wants_long_context && ctx.attempts.body.translation().is_none() {
+            forward::want_long_context(upstream)?;
+        }
+        if let Some(cloud) = &cloud {
+            cloud.fit_body(&upstream.headers, &mut ctx.attempts.body);
+        }
         let routed = ctx.attempts.target().map(|target| &*target.upstream_name);
         let translation = ctx.attempts.body.translation();
         if let Some(translation) = translation {
@@ -25,16 +33,16 @@ pub(super) fn write(session: &Session, upstream: &mut RequestHeader, ctx: &mut R
             translated::set_target(upstream, &provider, model, translation)?;
             translated::set_fields(&mut upstream.headers, translation);
         } else {
-            if ctx.asked.wants_long_context {
-                forward::want_long_context(upstream)?;
-            }
             forward::set_target(upstream, &provider, &ctx.asked, routed)?;
+        }
+        if let Some(cloud) = &cloud {
+            cloud.set_target(upstream)?;
         }
         let fields = &mut upstream.headers;
         header_fields::clean_request(fields, &ctx.request_id)?;
         header_fields::set_forwarded(fields, session, &ctx.snapshot.config)?;
         let known_by = ctx.client.as_ref().map(|client| &client.key_field);
-        forward::set_credential(fields, &provider.credential, known_by);
+        forward::set_credential(fields, &provider, &ctx.attempts.credential, known_by);
         if let Some(translation) = translation {
             translated::move_key(fields, &provider, translation);
         }
@@ -48,6 +56,6 @@ pub(super) fn write(session: &Session, upstream: &mut RequestHeader, ctx: &mut R
         if let Some(body) = ctx.attempts.body.bytes() {
             forward::set_length(fields, body.len());
         }
-        Ok(())
+        cloud.map_or(Ok(()), |cloud| cloud.sign(upstream, &ctx.attempts))
     })
 }

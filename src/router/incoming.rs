@@ -8,7 +8,7 @@ use pointsman_core::prompt::Prompt;
 
 use super::RequestState;
 use crate::clients::Client;
-use crate::upstream::Provider;
+use crate::upstream::Deployment;
 
 /// A request that waits for a decision.
 #[derive(Clone, Copy)]
@@ -37,10 +37,10 @@ pub struct IncomingRequest<'r> {
 }
 
 impl IncomingRequest<'_> {
-    /// Returns whether a provider gets the request in the words of another API, which leave out all that others keep of
-    /// it: what they sealed in its history.
-    pub(super) fn leaves_history_out(&self, provider: &Provider) -> bool {
-        let is_translated = self.prompt.dialect.family().is_some_and(|family| !provider.dialects.has(family));
+    /// Returns whether a model gets the request in the words of another API, which leave out all that others keep of it:
+    /// what they sealed in its history.
+    pub(super) fn leaves_history_out(&self, model: &Deployment) -> bool {
+        let is_translated = self.prompt.dialect.family().is_some_and(|family| !model.dialects.has(family));
         is_translated && self.state.is_none_or(RequestState::is_of_history)
     }
 }

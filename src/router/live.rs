@@ -162,7 +162,7 @@ impl PolicyWorld for RequestWorld<'_, '_> {
 
     fn leaves_history_out(&self, model: &Name) -> bool {
         let model = self.snapshot.upstreams.model(model);
-        model.is_some_and(|model| self.incoming.leaves_history_out(&model.provider))
+        model.is_some_and(|model| self.incoming.leaves_history_out(model))
     }
 
     fn dialect_fit(&self, upstream: DialectFamily, model: &Name) -> DialectFit {

@@ -97,7 +97,7 @@ impl Router {
         let asked = prompt.parameters.max_output_tokens;
         // The operator's word to leave anything out is a policy's: here all stays.
         let keeper = state.and_then(|state| state.keeper(StateRule::Stay));
-        let keeper = keeper.filter(|_| !incoming.leaves_history_out(&model.provider));
+        let keeper = keeper.filter(|_| !incoming.leaves_history_out(model));
         let Some(keeper) = keeper.filter(|keeper| keeper.provider != model.provider.name) else {
             return Ok(Decision::by_name(candidate(model, asked)));
         };

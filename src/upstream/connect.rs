@@ -10,7 +10,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pointsman_core::config::PeerProtocol;
 use pointsman_http_client::{Destination, ExchangeLimits, HttpClient, HttpError, HttpVersion, ServerTrust, TlsTerms};
 
-use super::{NoPeerError, PeerLease, PeerOutcome, Provider};
+use super::{NoPeerError, PeerLease, PeerOutcome, Provider, UpstreamKey};
 
 /// The time that an idle connection to a provider is kept for reuse; providers close theirs after 60 s and more.
 const KEEP_IDLE: Duration = Duration::from_secs(50);
@@ -141,7 +141,11 @@ impl ProviderCaller {
     /// When there is no peer, no connection, or no whole answer.
     pub(crate) async fn post(&self, provider: &Provider, call: ProviderCall<'_>) -> Result<ProviderAnswer, CallError> {
         let lease = provider.pick(None, None, &[]).await?;
-        let answered = self.exchange(provider, lease.endpoint.address, call).await;
+        let key = provider.credential.ring().map(|ring| ring.choose(None, &[]));
+        let answered = self.exchange(provider, lease.endpoint.address, call, key.as_deref()).await;
+        if let (Some(key), Ok(answer)) = (&key, &answered) {
+            key.answered(answer.status.as_u16(), None);
+        }
         report(&lease, &answered);
         Ok(answered?)
     }
@@ -151,6 +155,7 @@ impl ProviderCaller {
         provider: &Provider,
         address: SocketAddr,
         call: ProviderCall<'_>,
+        key: Option<&UpstreamKey>,
     ) -> Result<ProviderAnswer, HttpError> {
         let timeouts = provider.timeouts;
         let limits = ExchangeLimits {
@@ -158,7 +163,7 @@ impl ProviderCaller {
             read: call.silence.unwrap_or_else(|| timeouts.idle.0.max(timeouts.first_byte.0)),
             max_bytes: call.max_bytes,
         };
-        let request = request(provider, call).map_err(HttpError::Request)?;
+        let request = request(provider, call, key).map_err(HttpError::Request)?;
         let (head, body) = self.client.send(&provider.destination(address), request, limits).await?.into_parts();
         Ok(ProviderAnswer { status: head.status, body })
     }
@@ -170,11 +175,16 @@ impl Default for ProviderCaller {
     }
 }
 
-fn request(provider: &Provider, call: ProviderCall<'_>) -> Result<Request<Bytes>, http::Error> {
+fn request(
+    provider: &Provider,
+    call: ProviderCall<'_>,
+    key: Option<&UpstreamKey>,
+) -> Result<Request<Bytes>, http::Error> {
     let mut request = Request::post(call.path)
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::ACCEPT, "application/json");
-    if let Some((field, key)) = provider.credential.key() {
+    let one_of_several = key.map(|key| (key.field(), key.value()));
+    if let Some((field, key)) = one_of_several.or_else(|| provider.credential.key()) {
         request = request.header(field, key);
     }
     for (name, value) in call.fields {

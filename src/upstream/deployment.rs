@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use pointsman_core::config::{self, Name, RequestAdaptation, TokenPrice};
+use pointsman_core::config::{self, Name, RequestAdaptation, SpokenDialects, TokenPrice};
 use pointsman_core::features::TokenizerFamily;
 use pointsman_core::model_family::{FittedParameters, ModelProfile, ParameterFit};
 use pointsman_core::prompt::{BodyEdits, Dialect};
@@ -32,6 +32,8 @@ pub(crate) struct Deployment {
     pub upstream_name: String,
     /// The provider that serves the model.
     pub provider: Arc<Provider>,
+    /// The APIs in which the model can be asked.
+    pub dialects: SpokenDialects,
     /// US dollars per million tokens, if the catalog says.
     pub price: Option<TokenPrice>,
     /// The tokenizer whose tokens the provider counts.
@@ -126,6 +128,7 @@ impl Deployment {
             output_limit: model.output_limit(),
             refused: same.map_or_else(Arc::default, |old| Arc::clone(&old.refused)),
             model: name.clone(),
+            dialects: provider.spoken_dialects(&upstream_name),
             upstream_name,
             provider,
             price: model.price,
@@ -141,6 +144,13 @@ impl Deployment {
     #[must_use]
     pub(crate) fn fit(&self, dialect: Dialect, body: &Bytes, limit: Option<u64>) -> FittedParameters {
         self.profile.fit(&ParameterFit { dialect, body, limit, refused: &self.refused.known() })
+    }
+
+    /// Returns whether a request of `dialect` goes to it in the client's own words.
+    #[must_use]
+    pub(crate) fn takes(&self, dialect: Dialect) -> bool {
+        let is_spoken = dialect.family().is_none_or(|family| self.dialects.has(family));
+        is_spoken && self.provider.cloud.as_ref().is_none_or(|cloud| cloud.takes(dialect))
     }
 
     /// Returns whether its context window is known to be larger than `other`'s.

@@ -94,7 +94,9 @@ async fn ask(provider: &Provider, peer: &Peer, check: &HealthCheck) -> Result<u1
 
 fn request(provider: &Provider, check: &HealthCheck) -> Result<Request<Bytes>, http::Error> {
     let mut request = Request::get(&*check.path).header(header::USER_AGENT, USER_AGENT);
-    if let Some((field, key)) = provider.credential.key() {
+    let first = provider.credential.ring().and_then(|ring| ring.keys().next());
+    let first = first.map(|key| (key.field(), key.value()));
+    if let Some((field, key)) = first.or_else(|| provider.credential.key()) {
         request = request.header(field, key);
     }
     request.body(Bytes::new())

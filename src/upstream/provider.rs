@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,8 +13,10 @@ use pointsman_telemetry::Metrics;
 use pointsman_translation::DialectFamily;
 use tokio::time::Instant;
 
+use super::ConfigSurroundings;
 use super::address::{BaseUrl, HostPort};
-use super::credential::{UpstreamCredential, wanted_by};
+use super::cloud::CloudService;
+use super::credential::{ResolvedCredential, UpstreamCredential, wanted_by};
 use super::lease::{NoPeerError, PeerHold, PeerLease, PeerOutcome, ProviderLoad};
 use super::peer::{Peer, PeerId};
 use super::pool::{PeerPreference, PeerSet};
@@ -31,8 +32,10 @@ pub(crate) struct Provider {
     /// The key that goes to the provider.
     pub credential: UpstreamCredential,
     pub timeouts: ProviderTimeouts,
-    /// The APIs that it speaks.
+    /// The APIs that it speaks, whatever the model: of a cloud those of one that is not known.
     pub dialects: SpokenDialects,
+    /// The cloud that it is, if it is one.
+    pub cloud: Option<CloudService>,
     /// The HTTP version to speak.
     pub http: PeerProtocol,
     /// The TLS terms on which peers prove who they are.
@@ -51,7 +54,8 @@ pub(crate) struct Provider {
 pub(super) struct ResolvedProvider {
     base: BaseUrl,
     peers: Vec<HostPort>,
-    credential: UpstreamCredential,
+    cloud: Option<CloudService>,
+    credential: ResolvedCredential,
     trust: Option<TrustedAuthorities>,
 }
 
@@ -59,25 +63,21 @@ pub(super) struct ResolvedProvider {
 pub(super) type ProviderFault = (&'static str, String);
 
 impl ResolvedProvider {
-    pub(super) fn of(
-        section: &config::ProviderConfig,
-        environment: &dyn Fn(&str) -> Option<String>,
-        base_dir: &Path,
-    ) -> Result<Self, ProviderFault> {
-        let base: BaseUrl = section.base_url.parse().map_err(|problem| ("base_url", problem))?;
+    pub(super) fn of(section: &config::ProviderConfig, place: &ConfigSurroundings<'_>) -> Result<Self, ProviderFault> {
+        let mut base: BaseUrl = section.base_url.parse().map_err(|problem| ("base_url", problem))?;
         let peers: Result<Vec<HostPort>, _> = section.peers.iter().map(|peer| peer.parse()).collect();
         let mut peers = peers.map_err(|problem| ("peers", problem))?;
         if peers.is_empty() {
             peers.push(base.address.clone());
         }
-        let credential = UpstreamCredential::resolve(section, &base, environment, base_dir);
-        let credential = credential.map_err(|problem| ("credential", problem))?;
+        let credential = ResolvedCredential::of(section, &base, place)?;
+        let cloud = CloudService::of(section, &mut base);
         let ca = section.tls.as_ref().and_then(|tls| tls.ca.as_ref());
         let trust = ca
-            .map(|file| TrustedAuthorities::read(&base_dir.join(file)))
+            .map(|file| TrustedAuthorities::read(&place.base_dir.join(file)))
             .transpose()
             .map_err(|problem| ("tls", problem))?;
-        Ok(Self { base, peers, credential, trust })
+        Ok(Self { base, peers, cloud, credential, trust })
     }
 
     /// Returns the labels that its peers will have.
@@ -96,7 +96,8 @@ impl Provider {
         previous: Option<&Self>,
         metrics: &Metrics,
     ) -> Self {
-        let ResolvedProvider { base, peers, credential, trust } = resolved;
+        let ResolvedProvider { base, peers, cloud, credential, trust } = resolved;
+        let credential = credential.begin(name, previous.map(|old| &old.credential), metrics);
         let load =
             previous.map_or_else(|| Arc::new(ProviderLoad::new(metrics.provider(name))), |old| Arc::clone(&old.load));
         let similar = previous.filter(|old| is_called_alike(&old.section, section));
@@ -119,7 +120,8 @@ impl Provider {
             base,
             credential,
             timeouts: section.timeouts,
-            dialects: section.spoken_dialects(),
+            dialects: section.spoken_dialects(""),
+            cloud,
             http: section.http,
             tls,
             trust,
@@ -146,7 +148,7 @@ impl Provider {
     ) -> Result<PeerLease, NoPeerError> {
         let limit = self.section.max_concurrent.unwrap_or(usize::MAX);
         let place = self.load.enter(limit).ok_or(NoPeerError::AtLimit)?;
-        let key = key.filter(|_| self.wants_key());
+        let key = key.filter(|_| self.hashes_prefixes());
         let (mut unreachable, mut last) = (Vec::new(), NoPeerError::AllEjected);
         while let Some(choice) = self.pool.choose(PeerPreference { key, wanted, tried, unreachable: &unreachable }) {
             let hold = PeerHold::new(choice.peer, choice.ticket, self.pool.breaker);
@@ -168,6 +170,12 @@ impl Provider {
         &self.section.base_url
     }
 
+    /// Returns the APIs in which it can be asked for the model that it calls `model`.
+    #[must_use]
+    pub(crate) fn spoken_dialects(&self, model: &str) -> SpokenDialects {
+        self.section.spoken_dialects(model)
+    }
+
     /// Returns the field in which it looks for keys, when it is asked in this API.
     #[must_use]
     pub(crate) fn key_header(&self, dialect: DialectFamily) -> KeyHeader {
@@ -185,9 +193,14 @@ impl Provider {
         self.section.asks_for_usage()
     }
 
-    /// Returns whether its peers are chosen by a key.
+    /// Returns whether its peers, or its keys, are chosen by what the requests of a conversation share.
     #[must_use]
     pub(crate) fn wants_key(&self) -> bool {
+        self.hashes_prefixes() || self.credential.ring().is_some()
+    }
+
+    /// Returns whether its peers are chosen by what the requests of a conversation share.
+    fn hashes_prefixes(&self) -> bool {
         self.section.balance == LoadBalancing::PrefixHash
     }
 

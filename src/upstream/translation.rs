@@ -73,11 +73,27 @@ pub(crate) struct TranslationPreview {
     pub losses: Result<LossReport, TranslationRefusal>,
 }
 
-/// Returns the translation of a request of `dialect` for a provider, or `None` where the provider speaks the client's API.
+/// Returns the translation of a request of `dialect` for a model, or `None` where it is asked in the client's API.
 ///
 /// # Errors
-/// When it does not, and no other API has such requests.
+/// When it is not, and no other API has such requests.
 pub(crate) fn translation_for(
+    dialect: Dialect,
+    target: &Deployment,
+) -> Result<Option<Translation>, TranslationRefusal> {
+    if target.takes(dialect) {
+        return Ok(None);
+    }
+    let client = dialect.family().filter(|_| dialect.generates());
+    let pair = client.and_then(|client| Some(Translation { client, upstream: target.dialects.nearest_to(client)? }));
+    pair.map(Some).ok_or_else(|| no_counterpart(dialect))
+}
+
+/// Returns the translation of a request that passes to a provider, which is no cloud, for a model that no catalog has.
+///
+/// # Errors
+/// As [`translation_for`].
+pub(crate) fn passed_translation_for(
     dialect: Dialect,
     provider: &Provider,
 ) -> Result<Option<Translation>, TranslationRefusal> {
@@ -102,6 +118,12 @@ fn no_counterpart(dialect: Dialect) -> TranslationRefusal {
 }
 
 impl Deployment {
+    /// Returns the two APIs of a request that only counts tokens, where the model's provider cannot count them.
+    pub(crate) fn count_pair(&self, dialect: Dialect) -> Option<Translation> {
+        let client = dialect.family().filter(|_| !self.takes(dialect))?;
+        Some(Translation { client, upstream: self.dialects.nearest_to(client)? })
+    }
+
     /// Returns what a translation must know of the model; no answer is longer than `limit`.
     pub(crate) fn translation_target(&self, limit: Option<u64>) -> TranslationTarget<'_> {
         let max_output = limit.into_iter().chain(self.output_limit).min();
@@ -112,7 +134,7 @@ impl Deployment {
     /// the client's API, or Pointsman counts its tokens itself.
     pub(crate) fn translation_preview(&self, dialect: Dialect, body: &[u8]) -> Option<TranslationPreview> {
         let client = dialect.family().filter(|_| !dialect.only_counts())?;
-        let pair = translation_for(dialect, &self.provider).transpose()?;
+        let pair = translation_for(dialect, self).transpose()?;
         let target = self.translation_target(None);
         let losses = pair.clone().and_then(|pair| Ok(pair.request_with_losses(body, &target)?.losses));
         Some(TranslationPreview { client, upstream: pair.ok().map(|pair| pair.upstream), losses })
@@ -124,5 +146,13 @@ impl TranslationPreview {
     pub(crate) fn pair(&self) -> String {
         let upstream = self.upstream.map_or("none", DialectFamily::as_str);
         format!("{}->{upstream}", self.client.as_str())
+    }
+}
+
+impl Provider {
+    /// Returns the two APIs of a request that only counts tokens, where the provider does not speak the client's.
+    pub(crate) fn count_pair(&self, dialect: Dialect) -> Option<Translation> {
+        let client = dialect.family().filter(|family| !self.dialects.has(*family))?;
+        Some(Translation { client, upstream: self.dialects.nearest_to(client)? })
     }
 }

@@ -115,7 +115,7 @@ fn every_configuration_of_the_comparison_with_other_proxies_is_good() {
     let all = all.map(|entry| entry.expect("an entry").path());
     let is_ours = |file: &Path| file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("pointsman-"));
     let ours: Vec<_> = all.filter(|file| is_ours(file)).collect();
-    assert_eq!(ours.len(), 4, "{ours:?}");
+    assert_eq!(ours.len(), 5, "{ours:?}");
     for file in ours {
         let mut filled = fs::read_to_string(&file).expect("a template").replace("@ROOT@", &root.display().to_string());
         let words = [("PORT", "0"), ("ADMIN_PORT", "0"), ("UPSTREAM_PORT", "1"), ("DEADLINE", "5s"), ("QUEUE", "9")];

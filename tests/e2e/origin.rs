@@ -55,6 +55,8 @@ pub(crate) enum Answer {
     /// An event stream: each message is a chunk, the channel's end is the stream's. The sender sees `closed` when the
     /// gateway has left.
     Events(mpsc::Receiver<Bytes>),
+    /// The same of another type.
+    TypedEvents(&'static str, mpsc::Receiver<Bytes>),
     /// A completion, once released. The sender sees `closed` when the gateway has left.
     Held(oneshot::Receiver<()>),
     /// Closes the connection instead of answering.
@@ -262,7 +264,8 @@ async fn give(answer: Answer, model: &str) -> io::Result<Response<Body>> {
     match answer {
         Answer::Completion => Ok(completion(model)),
         Answer::Reply(status, headers, body) => Ok(reply(status, &headers, body)),
-        Answer::Events(chunks) => Ok(events(chunks)),
+        Answer::Events(chunks) => Ok(events("text/event-stream", chunks)),
+        Answer::TypedEvents(kind, chunks) => Ok(events(kind, chunks)),
         Answer::Held(released) => {
             let _ = released.await; // a dropped sender releases as well
             Ok(completion(model))
@@ -301,9 +304,9 @@ fn reply(status: StatusCode, headers: &[(&'static str, &'static str)], body: Byt
     response.body(Full::new(body).map_err(never).boxed()).expect("valid headers")
 }
 
-fn events(chunks: mpsc::Receiver<Bytes>) -> Response<Body> {
+fn events(kind: &str, chunks: mpsc::Receiver<Bytes>) -> Response<Body> {
     let frames = stream::unfold(chunks, async |mut chunks| Some((Ok(Frame::data(chunks.recv().await?)), chunks)));
-    let response = Response::builder().header("content-type", "text/event-stream");
+    let response = Response::builder().header("content-type", kind);
     response.body(BodyExt::boxed(StreamBody::new(frames))).expect("valid headers")
 }
 

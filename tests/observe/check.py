@@ -28,6 +28,9 @@ SCRAPE = 1
 
 # Panels that have no data here, and why.
 EMPTY = {
+    "Credentials": "no provider here is a cloud",
+    "Keys that rest": "every provider here has one key",
+    "Requests by key": "every provider here has one key",
     "GPU memory": "there is no GPU, and so no DCGM exporter",
     "Parameters adapted": "the models here take every parameter that the traffic has",
     "Translations": "the models here speak the API of every client",

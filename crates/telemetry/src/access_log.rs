@@ -49,6 +49,8 @@ pub struct AccessLine<'r> {
     pub shadow_denied: Option<&'static str>,
     /// The provider that was asked last.
     pub provider: Option<&'r str>,
+    /// The name of the key that it was asked with, where the provider has several.
+    pub key: Option<&'r str>,
     /// The code of Pointsman's own error answer.
     pub code: Option<&'static str>,
     /// The translation, where the request was translated: `messages->chat`.
@@ -99,6 +101,7 @@ impl AccessLine<'_> {
             shadow_model = self.shadow_model,
             shadow_denied = self.shadow_denied,
             provider = self.provider,
+            key = self.key,
             code = self.code,
             translation = self.translation,
             translation_losses = self.translation_losses,
@@ -157,6 +160,7 @@ mod tests {
         shadow_model: None,
         shadow_denied: None,
         provider: Some("openai"),
+        key: Some("second"),
         code: None,
         translation: Some("messages->chat"),
         translation_losses: Some("dropped=top_k"),
@@ -187,7 +191,7 @@ mod tests {
                 "level": "INFO", "target": "access", "message": "Request",
                 "method": "POST", "path": "/v1/chat/completions", "status": 200,
                 "client": "team", "policy": "auto", "model": "small", "reason": "tier", "state": "response known", "label": "simple", "label_from": "ask", "score": 0.82,
-                "degraded": "deadline", "provider": "openai", "attempts": 1,
+                "degraded": "deadline", "provider": "openai", "key": "second", "attempts": 1,
                 "translation": "messages->chat", "translation_losses": "dropped=top_k",
                 "input_tokens": 100, "output_tokens": 20, "cost_usd": 0.000_014, "first_byte_ms": 1234.567,
                 "duration_ms": 12345.678, "overhead_us": 2100, "request_id": "01J9", "trace_id": "0af7651916cd43dd8448eb211c80319c", "generation": 3,

@@ -16,7 +16,7 @@ pub use decision_log::{DecisionLog, DecisionLogEntry, LoggedText, RedactedText, 
 pub use metrics::{
     AnswerSide, AnsweredBy, AttemptOutcome, BrokenStream, CacheOutcome, ChunkGaps, ClassifierMetrics, DecisionStage,
     DroppedLine, EdgeMetrics, EjectionCause, EstimatedRatio, FeedbackKind, FileLook, FileWatchMetrics, JudgeMetrics,
-    Metrics, ModelInfo, PeerMetrics, ProviderMetrics, QualityEstimate, RefusedConnection, ReloadOutcome,
-    ShadowAnswerMetrics, TokenDirection,
+    Metrics, ModelInfo, PeerMetrics, ProviderKeyMetrics, ProviderMetrics, QualityEstimate, RefusedConnection,
+    ReloadOutcome, RenewalMetrics, ShadowAnswerMetrics, TokenDirection,
 };
 pub use traces::{RequestTrace, Tracer, TracerError};

@@ -8,6 +8,7 @@
 mod buckets;
 mod catalogue;
 mod costs;
+mod credentials;
 mod definitions;
 mod edge;
 mod expected;
@@ -36,6 +37,8 @@ use prometheus::{Counter, Gauge, Histogram, IntCounter, IntGauge, TextEncoder};
 pub use self::catalogue::{MetricDescription, MetricUnit, markdown};
 pub use self::costs::AnswerCost;
 use self::costs::CostFamilies;
+use self::credentials::CredentialFamilies;
+pub use self::credentials::{ProviderKeyMetrics, RenewalMetrics};
 use self::definitions as define;
 pub use self::edge::{EdgeMetrics, RefusedConnection};
 use self::family::{Family, Registry};
@@ -82,6 +85,7 @@ pub struct Metrics {
     healthy: Family<IntGauge, 2>,
     ejections: Family<IntCounter, 3>,
     in_flight: Family<IntGauge, 1>,
+    credentials: CredentialFamilies,
     edge: EdgeMetrics,
     judges: JudgeFamilies,
     queue_depth: Family<IntGauge, 1>,
@@ -143,6 +147,7 @@ impl Metrics {
             healthy: Family::register(r, define::UPSTREAM_HEALTHY),
             ejections: Family::register(r, define::EJECTIONS),
             in_flight: Family::register(r, define::UPSTREAM_IN_FLIGHT),
+            credentials: CredentialFamilies::register(r),
             edge: EdgeMetrics::register(r),
             judges: JudgeFamilies::register(r),
             queue_depth: Family::register(r, define::QUEUE_DEPTH),

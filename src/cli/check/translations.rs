@@ -111,14 +111,14 @@ fn policy_of<'s>(test: &PolicyTest, request: &TestRequest<'_>, snapshot: &'s Sna
 impl TestedPolicy<'_> {
     /// Tells whether one API is spoken by the providers of all models.
     fn have_api_in_common(&self) -> bool {
-        let has_all = |family: &DialectFamily| self.models.iter().all(|model| model.provider.dialects.has(*family));
+        let has_all = |family: &DialectFamily| self.models.iter().all(|model| model.dialects.has(*family));
         DialectFamily::ALL.iter().any(has_all)
     }
 
     /// Says which model's provider speaks what: `` `small` chat, responses; `big` messages ``.
     fn spoken(&self) -> String {
         let spoken = |model: &&Deployment| {
-            let families = DialectFamily::ALL.iter().filter(|family| model.provider.dialects.has(**family));
+            let families = DialectFamily::ALL.iter().filter(|family| model.dialects.has(**family));
             let names: Vec<_> = families.map(|family| family.as_str()).collect();
             format!("`{}` {}", model.model, names.join(", "))
         };

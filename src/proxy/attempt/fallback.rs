@@ -74,13 +74,17 @@ impl UpstreamAttempts {
     /// Prepares the next attempt, or says that there is none: then the last one's error stands.
     pub(in crate::proxy) fn try_again(&mut self, failure: AttemptFailure, retries: &RetryLedger) -> bool {
         if matches!(failure, AttemptFailure::Status(status) if is_retried_always(status)) {
-            self.let_rest();
+            self.let_rest(failure);
         }
         let Some(cause) = failure.fallback_cause().filter(|_| self.may_try_again()) else { return false };
         if failure == AttemptFailure::Timeout && !self.may_generate_again() {
             return false;
         }
-        let has_peer = failure.is_of_one_peer() && !self.is_refused_by_fallback(failure) && self.has_other_peer();
+        let has_key = self.may_change_key(failure);
+        // Another peer refuses the same key.
+        let is_key_refused = self.is_of_key(failure) && failure != AttemptFailure::Status(429);
+        let is_of_peer = failure.is_of_one_peer() && !is_key_refused && !self.is_refused_by_fallback(failure);
+        let has_peer = has_key || (is_of_peer && self.has_other_peer());
         if !has_peer && self.alternatives.have_no_fallback() {
             return false;
         }
@@ -95,7 +99,10 @@ impl UpstreamAttempts {
             self.go_on_to(next, cause, &retries.metrics);
         }
         let is_told = matches!(failure, AttemptFailure::Status(_) | AttemptFailure::Broken | AttemptFailure::Timeout);
-        let is_same = before == self.provider().map(Arc::as_ptr);
+        let is_same = before == self.provider().map(Arc::as_ptr) && !has_key;
+        if has_key {
+            self.note_change();
+        }
         self.pause = if is_told && is_same { pause(self.limit.pause, self.count) } else { Duration::ZERO };
         true
     }

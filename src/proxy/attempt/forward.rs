@@ -9,6 +9,7 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, OrErr, Result};
 use pointsman_core::prompt::Dialect;
 
+use super::credential::AttemptCredential;
 use super::original::AnswerKind;
 use super::{UpstreamAttempts, client_account, stale};
 use crate::proxy::asked::AskedTarget;
@@ -30,6 +31,7 @@ impl UpstreamAttempts {
                 return Err(no_peer(reason));
             }
         };
+        self.ready_credential(&provider).await?;
         self.tried.push(lease.peer());
         let mut peer = provider.http_peer(lease.endpoint.address, self.wait_for(&provider));
         if self.needs_new_connection(session) {
@@ -70,7 +72,7 @@ impl UpstreamAttempts {
 const LONG_CONTEXT: &str = "context-1m-2025-08-07";
 
 /// The field in which clients of Anthropic's name betas.
-const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
+pub(super) const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 
 /// Asks the provider, under its own host and path; `routed` is the provider's name of the model that was chosen.
 pub(in crate::proxy) fn set_target(
@@ -122,14 +124,15 @@ pub(in crate::proxy) fn set_authority(upstream: &mut Parts, provider: &Provider,
     Ok(())
 }
 
-/// Puts the provider's key in place of the client's, and removes what else names an account of the client's. With `passthrough` the client's own goes on; of a client that
+/// Puts the attempt's credential in place of the client's, and removes what else names an account of the client's. With `passthrough` the client's own goes on; of a client that
 /// Pointsman knows by a key in `known_by`, that key goes only when it is the client's only one.
 pub(in crate::proxy) fn set_credential(
     upstream: &mut HeaderMap,
-    credential: &UpstreamCredential,
+    provider: &Provider,
+    own: &AttemptCredential,
     known_by: Option<&HeaderName>,
 ) {
-    if matches!(credential, UpstreamCredential::Passthrough) {
+    if matches!(provider.credential, UpstreamCredential::Passthrough) {
         if let Some(known_by) = known_by
             && KEY_FIELDS.iter().any(|field| field != known_by && upstream.contains_key(field))
         {
@@ -141,7 +144,7 @@ pub(in crate::proxy) fn set_credential(
         upstream.remove(field);
     }
     client_account::remove_fields(upstream);
-    if let Some((field, key)) = credential.key() {
+    if let Some((field, key)) = own.field(provider) {
         upstream.insert(field.clone(), key.clone());
     }
 }

@@ -163,6 +163,12 @@ impl AttemptBody {
         self.changes.extend(fitted.changes);
     }
 
+    /// Changes the attempt's body at its top level.
+    pub(super) fn edit(&mut self, edits: &BodyEdits) {
+        let Some(body) = self.bytes.take() else { return };
+        self.bytes = Some(large_work::at_once(body.len(), || edits.apply_around(&body, 0..0).0));
+    }
+
     /// Makes the next attempt's body the client's own, as it is.
     pub(in crate::proxy) fn pass(&mut self, body: Bytes) {
         self.bytes = Some(body);
@@ -201,7 +207,7 @@ impl AttemptBody {
         let Some(original) = &self.original else { return Ok(()) };
         let limit = self.answer_limits.iter().find(|(model, _)| *model == target.model).map(|(_, tokens)| *tokens);
         let early = self.early.take();
-        if let Some(pair) = translation_for(original.dialect, &target.provider)? {
+        if let Some(pair) = translation_for(original.dialect, target)? {
             let translate = || original.translated_for(target, pair, limit, early);
             let made = large_work::at_once(original.body.len(), translate)?;
             let losses = &made.translation.losses;

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
-use pointsman_http_client::retry_after;
 use tokio::time::Instant;
 
 use super::UpstreamAttempts;
 use super::fallback::RetryLedger;
-use crate::upstream::UpstreamCredential;
+use crate::upstream::{AttemptFailure, KeyRing, UpstreamCredential};
 
 /// The longest that a model rests because of its `Retry-After`: it may be back sooner than it fears.
 const LONGEST_REST: Duration = Duration::from_secs(60);
@@ -27,19 +25,16 @@ impl UpstreamAttempts {
         }
     }
 
-    /// Notes how long an answer asks to wait, should it be a failure.
-    pub(in crate::proxy) fn note_wait(&mut self, headers: &HeaderMap) {
-        self.told_to_wait = retry_after(headers);
-    }
-
     /// Lets the model rest as long as the answer that failed asked for, bounded. What one peer of several says is only
-    /// its own word: the others are asked first. A limit of the client's own key is no other client's.
-    pub(super) fn let_rest(&self) {
+    /// its own word: the others are asked first. A limit of the client's own key is no other client's, and one of several
+    /// keys' is the model's only while all of them rest.
+    pub(super) fn let_rest(&self, failure: AttemptFailure) {
         let Some(target) = self.target().filter(|target| !target.provider.has_untried(&self.tried)) else { return };
         if matches!(target.provider.credential, UpstreamCredential::Passthrough) {
             return;
         }
-        if let Some(wait) = self.told_to_wait {
+        let ring = target.provider.credential.ring().filter(|_| failure == AttemptFailure::Status(429));
+        if let Some(wait) = ring.map_or(self.told_to_wait, KeyRing::rest_of_all) {
             target.rest_until(Instant::now() + wait.min(LONGEST_REST));
         }
     }

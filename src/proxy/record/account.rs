@@ -165,6 +165,7 @@ fn write_access_line(session: &Session, ctx: &RequestContext, over: RequestTotal
         shadow_model: watched.and_then(|finding| finding.result.ok()).map(|decision| decision.model.as_str()),
         shadow_denied: watched.and_then(|finding| finding.result.err()).map(|denial| denial.code),
         provider: ctx.attempts.provider().map(|provider| provider.name.as_str()),
+        key: ctx.attempts.credential.key().map(|key| key.name().as_str()),
         code: ctx.rejected.map(RejectionCode::as_str),
         translation: translation.as_deref(),
         translation_losses: losses.as_deref(),

@@ -14,7 +14,8 @@ fn name() -> Name {
 fn next_of(section: Value, previous: Option<&Provider>) -> Result<Provider, ProviderFault> {
     let section: config::ProviderConfig = serde_json::from_value(section).expect("a provider");
     let environment = |variable: &str| (variable == "KEY").then(|| "s3cret".to_owned());
-    let resolved = ResolvedProvider::of(&section, &environment, Path::new("."))?;
+    let place = ConfigSurroundings { environment: &environment, base_dir: std::path::Path::new(".") };
+    let resolved = ResolvedProvider::of(&section, &place)?;
     Ok(Provider::new(&name(), &section, resolved, previous, &Metrics::new()))
 }
 

@@ -109,6 +109,12 @@ impl Config {
         self
     }
 
+    /// Fills in the addresses of clouds.
+    pub(super) fn with_cloud_addresses(mut self) -> Self {
+        self.providers.values_mut().for_each(ProviderConfig::complete_address);
+        self
+    }
+
     /// Makes a problem that points at the value of `path`, or at the nearest key above it that exists.
     ///
     /// `None` when the value is a stand-in for one that has been reported already.

@@ -4,6 +4,8 @@
 //! field of such a section does not compile until somebody has said whether it names a file. Reloads go by this list
 //! alone, so that no file is forgotten by them. A test looks for sections that hold a path and stand outside the list.
 
+mod providers;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -11,10 +13,9 @@ use super::classifier::{ClassifierConfig, ShadowConfig};
 use super::decision_log::DecisionLogConfig;
 use super::document::Config;
 use super::edge::{ListenerConfig, ListenerTls, Listeners, UpgradeConfig};
-use super::peers::{PeerTls, ServerTls};
+use super::peers::ServerTls;
 use super::policy::PolicyConfig;
-use super::provider::ProviderConfig;
-use super::secret::{Credential, SecretSource};
+use super::secret::SecretSource;
 use super::store::{RedisConfig, StoreConfig, StoreUrl};
 use super::strategy::{
     CascadeConfig, HierarchyBranch, HierarchyConfig, SimilarityConfig, SimilarityRoute, StrategyConfig,
@@ -239,45 +240,6 @@ impl NamesFiles for SecretSource {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         match self {
             Self::Env(_) => {}
-            Self::File(file) => files.push(FileRole::Secret.of(file)),
-        }
-    }
-}
-
-impl NamesFiles for ProviderConfig {
-    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
-        let Self {
-            base_url: _,
-            peers: _,
-            stream_usage: _,
-            balance: _,
-            http: _,
-            tls,
-            health_check: _,
-            breaker: _,
-            max_concurrent: _,
-            credential,
-            dialects: _,
-            key_header: _,
-            timeouts: _,
-            expose_headers: _,
-        } = self;
-        tls.add_files(files);
-        credential.add_files(files);
-    }
-}
-
-impl NamesFiles for PeerTls {
-    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
-        let Self { ca, sni: _, verify: _ } = self;
-        files.extend(ca.iter().map(|path| FileRole::Authorities.of(path)));
-    }
-}
-
-impl NamesFiles for Credential {
-    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
-        match self {
-            Self::None | Self::Passthrough | Self::Env(_) => {}
             Self::File(file) => files.push(FileRole::Secret.of(file)),
         }
     }

@@ -99,7 +99,7 @@ impl Config {
         let config = repair(&mut root, |flaw, node| found.push(place(flaw.without_value_of(node, secrets()))));
         let config = config.map(|config| {
             let source = ConfigSource::new(Arc::clone(&name), text, root, secrets_found.get().cloned());
-            Self { source, ..config }.with_embedders().with_known_models()
+            Self { source, ..config }.with_embedders().with_cloud_addresses().with_known_models()
         });
         if let Some(config) = &config {
             found.extend(validate::check(config));

@@ -3,9 +3,11 @@
 use pointsman_translation::DialectFamily;
 use serde::{Deserialize, Serialize};
 
+use super::cloud::{BedrockConfig, VertexConfig};
 use super::dialects::SpokenDialects;
 use super::known_models;
 use super::peers::{HealthCheck, LoadBalancing, PeerBreaker, PeerProtocol, PeerTls};
+use super::provider_key::ProviderKey;
 use super::secret::Credential;
 use super::values::{Glob, TimeSpan};
 
@@ -13,8 +15,16 @@ use super::values::{Glob, TimeSpan};
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderConfig {
-    /// `http(s)://host[:port][/prefix]`; the client's `/v1` is replaced by the prefix.
+    /// `http(s)://host[:port][/prefix]`; the client's `/v1` is replaced by the prefix. Required, but for `vertex` and
+    /// `bedrock`, which know their addresses.
+    #[serde(default)]
     pub base_url: String,
+    /// Models on Google's Vertex AI.
+    #[serde(default)]
+    pub vertex: Option<VertexConfig>,
+    /// Models on Amazon Bedrock.
+    #[serde(default)]
+    pub bedrock: Option<BedrockConfig>,
     /// `host:port` addresses to connect to instead of `base_url`'s.
     #[serde(default)]
     pub peers: Vec<String>,
@@ -50,6 +60,10 @@ pub struct ProviderConfig {
     /// The key that goes upstream.
     #[serde(default)]
     pub credential: Credential,
+    /// Several keys in place of `credential`, of which each request gets one. A conversation keeps its key, as caches of
+    /// prompts belong to an organisation; a key that is rate-limited or refused rests, and another one is tried.
+    #[serde(default)]
+    pub keys: Vec<ProviderKey>,
     /// The field that an own key goes in. By default `x-api-key` to `api.anthropic.com`, `api-key` to hosts of Azure's
     /// (`*.openai.azure.com`, `*.cognitiveservices.azure.com`), `x-goog-api-key` to `generativelanguage.googleapis.com`
     /// where it is asked in its own API, `authorization` to all others.
@@ -64,11 +78,30 @@ pub struct ProviderConfig {
 }
 
 impl ProviderConfig {
-    /// Returns the APIs that it speaks.
+    /// Returns the APIs in which it can be asked for the model that it calls `model`.
     #[must_use]
-    pub fn spoken_dialects(&self) -> SpokenDialects {
+    pub fn spoken_dialects(&self, model: &str) -> SpokenDialects {
         let said = self.dialects.as_deref().map(SpokenDialects::of);
-        said.unwrap_or_else(|| SpokenDialects::known_of(&self.base_url))
+        said.unwrap_or_else(|| match (&self.vertex, &self.bedrock) {
+            (Some(_), _) => VertexConfig::dialects_of(model),
+            (_, Some(_)) => BedrockConfig::dialects_of(model),
+            (None, None) => SpokenDialects::known_of(&self.base_url),
+        })
+    }
+
+    /// Returns whether it is a cloud, which answers models of the catalog only.
+    #[must_use]
+    pub const fn is_cloud(&self) -> bool {
+        self.vertex.is_some() || self.bedrock.is_some()
+    }
+
+    /// Fills in the address that a cloud has where none is said.
+    pub(super) fn complete_address(&mut self) {
+        let cloud = self.vertex.as_ref().map(VertexConfig::default_url);
+        let cloud = cloud.or_else(|| self.bedrock.as_ref().map(BedrockConfig::default_url));
+        if let Some(url) = cloud.filter(|_| self.base_url.is_empty()) {
+            self.base_url = url;
+        }
     }
 
     /// Returns whether streams of chat completions are asked for their usage.

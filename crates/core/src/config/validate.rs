@@ -1,6 +1,8 @@
 //! Rules that types cannot express: references, bounds, addresses. Finds every problem, stops at none.
 
 mod affinity;
+mod cloud;
+mod credential;
 mod decision_log;
 mod edge;
 mod peers;
@@ -24,7 +26,7 @@ use serde_json::Value;
 
 use super::problem::{ConfigProblem, KeyPath, MAX_PROBLEMS, listed};
 use super::{
-    CatalogEntry, ClassifierConfig, Config, Credential, DeviceChoice, Name, PolicyConfig, PolicyMode, ProviderConfig,
+    CatalogEntry, ClassifierConfig, Config, DeviceChoice, Name, PolicyConfig, PolicyMode, ProviderConfig,
     ProviderTimeouts, Ratio, RequestAdaptation, RetryConfig, TimeSpan, nearest,
 };
 
@@ -122,6 +124,7 @@ impl ConfigChecker<'_> {
         }
         if let Some(name) = &config.default_provider {
             self.reference(&root("default_provider"), name, "providers", "provider");
+            self.default_provider(&root("default_provider"), name);
         }
     }
 
@@ -136,8 +139,14 @@ impl ConfigChecker<'_> {
     }
 
     fn provider(&mut self, path: &KeyPath, provider: &ProviderConfig) {
-        if let Err(message) = check_base_url(&provider.base_url) {
-            self.wrong(&path.key("base_url"), message);
+        let is_said = self.config.has_key(&path.key("base_url"));
+        match check_base_url(&provider.base_url) {
+            _ if !is_said && provider.is_cloud() => {} // made of a name that is checked
+            _ if !is_said && provider.base_url.is_empty() => {
+                self.wrong(&path.key("base_url"), "is required (allowed: an address, or `vertex` or `bedrock`)");
+            }
+            Err(message) => self.wrong(&path.key("base_url"), message),
+            Ok(()) => {}
         }
         for (index, peer) in provider.peers.iter().enumerate() {
             if !is_host_and_port(peer) {
@@ -151,18 +160,10 @@ impl ConfigChecker<'_> {
             self.span(&path.key("timeouts").key(key), span, &TIMEOUT);
         }
         self.credential(&path.key("credential"), &provider.credential);
+        self.provider_keys(path, provider);
+        self.clouds(path, provider);
         self.dialects(&path.key("dialects"), provider.dialects.as_deref());
         self.peers(path, provider);
-    }
-
-    /// Checks a credential, and never repeats the value: it may be the key itself, put here by mistake.
-    fn credential(&mut self, path: &KeyPath, credential: &Credential) {
-        let (key, allowed) = match credential {
-            Credential::Env(name) if !is_variable(name) => ("env", "the name of an environment variable"),
-            Credential::File(file) if file.as_os_str().is_empty() => ("file", "the path of a file"),
-            _ => return,
-        };
-        self.wrong(&path.key(key), format!("must be {allowed}, never the key itself"));
     }
 
     fn model(&mut self, path: &KeyPath, model: &CatalogEntry) {
@@ -391,9 +392,4 @@ fn is_host_and_port(peer: &str) -> bool {
         .and_then(|h| h.strip_suffix(']'))
         .is_some_and(|h| h.parse::<std::net::Ipv6Addr>().is_ok());
     (is_name || is_v6) && port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
-}
-
-fn is_variable(name: &str) -> bool {
-    let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    starts_well && name.len() <= 128 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

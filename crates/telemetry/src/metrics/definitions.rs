@@ -5,11 +5,13 @@
 //! and to `docs/metrics.md`, which the tests write when they are told to.
 
 mod classifier;
+mod credentials;
 mod files;
 mod quality;
 mod quotas;
 
 pub(super) use self::classifier::*;
+pub(super) use self::credentials::*;
 pub(super) use self::files::*;
 pub(super) use self::quality::*;
 pub(super) use self::quotas::*;

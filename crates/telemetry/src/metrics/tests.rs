@@ -65,6 +65,8 @@ fn touched() -> Metrics {
     metrics.set_config(&"ef".into());
     let _ = metrics.provider(&name("openai"));
     let _ = metrics.peer(&name("openai"), &"10.0.0.7:80".into());
+    let _ = metrics.provider_key(&name("openai"), &name("second"));
+    let _ = metrics.renewal(&name("vertex"));
     metrics
 }
 
@@ -79,7 +81,7 @@ fn touch_quality(metrics: &Metrics) {
 }
 
 /// Every metric: name, type, unit, labels.
-const GOLDEN: [&str; 88] = [
+const GOLDEN: [&str; 92] = [
     "pointsman_affinity_total counter 1 policy,outcome",
     "pointsman_baseline_cost_usd_total counter usd policy",
     "pointsman_broken_streams_total counter 1 model,cause",
@@ -110,6 +112,8 @@ const GOLDEN: [&str; 88] = [
     "pointsman_config_last_reload_successful gauge 1",
     "pointsman_config_reloads_total counter 1 outcome",
     "pointsman_cost_usd_total counter usd model",
+    "pointsman_credential_expiry_timestamp_seconds gauge seconds provider",
+    "pointsman_credential_renewals_total counter 1 provider,outcome",
     "pointsman_decision_log_dropped_total counter 1 cause",
     "pointsman_decision_log_lines_total counter 1",
     "pointsman_decisions_total counter 1 policy,model,reason",
@@ -138,6 +142,8 @@ const GOLDEN: [&str; 88] = [
     "pointsman_parameters_adapted_total counter 1 model,parameter",
     "pointsman_parameters_refused_total counter 1 model",
     "pointsman_policy_cost_usd_total counter usd policy,model",
+    "pointsman_provider_key_requests_total counter 1 provider,key",
+    "pointsman_provider_key_resting gauge 1 provider,key",
     "pointsman_quality_held_ratio gauge ratio policy,bound",
     "pointsman_quality_ratings gauge 1 policy,model,answer",
     "pointsman_quality_ratio gauge ratio policy,model,answer,bound",
@@ -373,4 +379,19 @@ fn a_peer_that_left_the_configuration_is_no_longer_shown() {
     assert!(text.contains(r#"ejections_total{cause="health_check",peer="10.0.0.7:80",provider="vllm"} 0"#));
     assert!(text.contains(r#"pointsman_upstream_in_flight{provider="vllm"} 1"#));
     assert!(!text.contains("10.0.0.8"));
+}
+
+#[test]
+fn a_key_or_a_credential_that_left_the_configuration_is_no_longer_shown() {
+    let metrics = Metrics::new();
+    let [provider, stays, goes] = ["openai", "first", "second"].map(name);
+    metrics.provider_key(&provider, &stays).used();
+    metrics.provider_key(&provider, &goes).rests(true);
+    metrics.renewal(&provider).failed();
+
+    metrics.set_credentials(&[(&provider, &stays)], &[]);
+
+    let text = metrics.render();
+    assert!(text.contains(r#"pointsman_provider_key_requests_total{key="first",provider="openai"} 1"#));
+    assert!(!text.contains(r#"key="second""#) && !text.contains("pointsman_credential_renewals_total{"));
 }

@@ -12,7 +12,25 @@ use crate::config::tree::{MapEntry, NodeContent, YamlNode};
 /// Sections that hold one secret each: what stands below is a source of it, or the secret itself.
 const SOURCE_SECTIONS: [&str; 3] = ["credential", "hash_key", "keys"];
 /// The keys and words below such a section that are no secret.
-const SOURCE_WORDS: [&str; 6] = ["env", "file", "key", "none", "passthrough", "sha256"];
+const SOURCE_WORDS: [&str; 17] = [
+    "access_key",
+    "container",
+    "env",
+    "environment",
+    "file",
+    "id",
+    "instance",
+    "key",
+    "metadata",
+    "name",
+    "none",
+    "passthrough",
+    "profile",
+    "secret",
+    "session_token",
+    "sha256",
+    "weight",
+];
 /// The section of which each entry holds keys.
 const CLIENTS: &str = "clients";
 /// The keys of a client that are no secret.

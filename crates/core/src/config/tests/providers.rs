@@ -106,3 +106,70 @@ fn a_peer_is_named_once() {
 
     assert_eq!(found, ["providers.vllm.peers[1]: `10.0.0.7:8000` appears twice"]);
 }
+
+#[test]
+fn several_keys_have_sources_weights_and_names_of_their_own() {
+    let with = |keys: &str| GOOD.replacen("credential: {env: OPENAI_API_KEY}", &format!("keys: {keys}"), 1);
+
+    let config = Config::parse(&with("[{env: A, weight: 3}, {file: keys/b, name: second}, {file: c.key}]"), "p.yaml");
+    let keys = &config.expect("three keys").providers["openai"].keys;
+    let names: Vec<_> = keys.iter().enumerate().map(|(index, key)| key.shown_name(index + 1).to_string()).collect();
+    assert_eq!(names, ["A", "second", "c.key"]);
+    assert_eq!(keys.iter().map(|key| key.weight).collect::<Vec<_>>(), [3, 1, 1]);
+    for (keys, path) in [
+        ("[{env: A}, {}]", "keys[1]"),
+        ("[{env: A, file: b}]", "keys[0]"),
+        ("[{env: A, weight: 0}]", "keys[0].weight"),
+        ("[{env: A}, {env: A}]", "keys[1]"),
+        ("[{env: 'not a variable'}]", "keys[0].env"),
+        ("[{file: ''}]", "keys[0].file"),
+        ("[{env: A}]\n    credential: passthrough", "keys"),
+    ] {
+        let found = problems(&with(keys));
+        assert_eq!(found.len(), 1, "{keys}: {found:?}");
+        assert!(found[0].starts_with(&format!("providers.openai.{path}: ")), "{keys}: {found:?}");
+    }
+}
+
+#[test]
+fn a_cloud_knows_its_address_and_says_what_has_no_meaning_beside_it() {
+    let with = |keys: &str| GOOD.replacen("models:\n", &format!("  cloud: {{{keys}}}\nmodels:\n"), 1);
+    for (keys, url) in [
+        ("vertex: {project: p-1, location: global}", "https://aiplatform.googleapis.com"),
+        (
+            "vertex: {project: 'example.com:p', location: eu, credentials: {file: sa.json}}",
+            "https://aiplatform.eu.rep.googleapis.com",
+        ),
+        ("bedrock: {region: us-east-1}", "https://bedrock-runtime.us-east-1.amazonaws.com"),
+        ("bedrock: {region: us-east-1, credentials: instance}, base_url: 'http://vpce'", "http://vpce"),
+        (
+            "bedrock: {region: us-east-1, betas: ['context-*']}, keys: [{env: A}]",
+            "https://bedrock-runtime.us-east-1.amazonaws.com",
+        ),
+    ] {
+        let config = Config::parse(&with(keys), "p.yaml").unwrap_or_else(|found| panic!("{keys}: {found}"));
+        assert_eq!(config.providers["cloud"].base_url, url);
+    }
+    for (keys, path) in [
+        ("vertex: {project: p, location: 'a/b'}", "vertex.location"),
+        ("vertex: {project: '', location: eu}", "vertex.project"),
+        ("vertex: {location: eu}", "vertex.project"),
+        ("vertex: {project: p, location: eu, credentials: {file: ''}}", "vertex.credentials.file"),
+        ("vertex: {project: p, location: eu}, credential: {env: A}", "credential"),
+        ("vertex: {project: p, location: eu}, keys: [{env: A}]", "keys"),
+        ("vertex: {project: p, location: eu}, bedrock: {region: r}", "bedrock"),
+        ("bedrock: {region: 'a b'}", "bedrock.region"),
+        ("bedrock: {region: r}, credential: passthrough", "credential"),
+        (
+            "bedrock: {region: r, credentials: {access_key: {id: {env: 'a b'}, secret: {env: A}}}}",
+            "bedrock.credentials.access_key.id.env",
+        ),
+        ("max_concurrent: 1", "base_url"),
+    ] {
+        let found = problems(&with(keys));
+        assert_eq!(found.len(), 1, "{keys}: {found:?}");
+        assert!(found[0].starts_with(&format!("providers.cloud.{path}: ")), "{keys}: {found:?}");
+    }
+    let default = with("bedrock: {region: r}").replacen("default_provider: openai", "default_provider: cloud", 1);
+    assert!(problems(&default)[0].starts_with("default_provider: "));
+}

@@ -3,7 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::{ConfigChecker, is_variable, root};
+use super::credential::is_variable;
+use super::{ConfigChecker, root};
 use crate::config::concealment::holds_secret;
 use crate::config::{RedisConfig, StoreConfig, StoreUrl};
 

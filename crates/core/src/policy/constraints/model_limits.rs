@@ -1,9 +1,7 @@
 //! The limits of one model, and what stands against it for a request.
 
 use super::{AnswerRoom, PolicyModels, SENSIBLE_ANSWER};
-use crate::config::{
-    self, Capability, Config, MaxTokensUse, Name, ProviderConfig, SpokenDialects, StateRule, TokenPrice,
-};
+use crate::config::{self, Capability, Config, MaxTokensUse, Name, SpokenDialects, StateRule, TokenPrice};
 use crate::features::{Features, TokenizerFamily};
 use crate::policy::decision::{Candidate, Constraint};
 use crate::policy::facts::{PolicyWorld, ProviderHealth};
@@ -45,7 +43,9 @@ impl ModelLimits {
             is_in_region: policy.regions.is_empty() || region.is_some_and(|region| policy.regions.contains(region)),
             supports: model.and_then(|model| model.supports.clone()),
             price: model.and_then(|model| model.price),
-            dialects: provider.map_or(SpokenDialects::EVERY, ProviderConfig::spoken_dialects),
+            dialects: provider.map_or(SpokenDialects::EVERY, |provider| {
+                provider.spoken_dialects(model.map_or(name.as_str(), |model| model.upstream_name(name)))
+            }),
         }
     }
 
