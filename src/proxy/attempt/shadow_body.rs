@@ -97,7 +97,7 @@ impl OriginalBody {
             set.insert("store".to_owned(), Value::Bool(false)); // its default keeps answers
         }
         let asking = self.asking_whole(&BodyEdits::new(&left_out, &BTreeMap::new(), &set));
-        match translation_for(own, &target.provider).ok()? {
+        match translation_for(own, target).ok()? {
             Some(pair) => {
                 let made = asking.translated_for(target, pair, Some(limit), None).ok()?;
                 let dialect = made.translation.answer_dialect();
