@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help setup build pgo quick demo observe run test bench compare instructions allocations fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
-	clients-python clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter reports mlflow loop soak chaos hostile sbom
+	clients-python clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter train-check reports mlflow loop soak chaos hostile sbom
 
 CARGO ?= cargo
 # What `make run` serves, and what `make demo` is given besides.
@@ -226,6 +226,11 @@ mlflow: quick .venv-mlflow/ready ## Record runs at a real MLflow server and read
 	python3 -m venv .venv-mlflow
 	.venv-mlflow/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
+
+# Torch is not installed in CI.
+train-check: setup .venv/models ## Fine-tune tiny encoders of many kinds on the CPU and verify their bundles (downloads torch: gigabytes)
+	$(CARGO) build --locked
+	.venv/bin/python -B -m unittest discover --start-directory tests/exporter
 
 # Of its own: the list says every package, so nothing is resolved (instructor forbids the jiter that openai wants, and works with it).
 .venv-translation/ready: tests/clients/translation/requirements.txt

@@ -88,6 +88,9 @@ enum CliCommand {
     /// Lists records of what the commands of the laboratory did, from `prepare` to `replay`, and sets two side by side.
     #[cfg(feature = "lab")]
     Runs(lab::runs::RunsArguments),
+    /// Writes the answers of decision logs as rows, to be graded and compared.
+    #[cfg(feature = "lab")]
+    Answers(lab::answers::AnswersArguments),
     /// Makes the bundle of a classifier's shadow its own in the configuration file, and shows the change.
     Promote(promote::PromoteArguments),
     /// Shows routing at work with built-in upstreams: no keys, no configuration.
@@ -137,6 +140,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         CliCommand::Prepare(command) => lab::prepare::run(&command),
         #[cfg(feature = "lab")]
         CliCommand::Runs(command) => lab::runs::run(&command),
+        #[cfg(feature = "lab")]
+        CliCommand::Answers(command) => lab::answers::run(&command),
         CliCommand::Promote(command) => promote::run(&command),
         CliCommand::Demo(command) => demo::run(&command),
     }

@@ -201,7 +201,8 @@ impl Judge {
             (header::USER_AGENT, HeaderValue::from_static(USER_AGENT)),
             (HeaderName::from_static(HEADER), HeaderValue::from_static("1")),
         ];
-        let call = ProviderCall { path: "/chat/completions", fields: &fields, body: &body, max_bytes: MAX_BYTES };
+        let path = self.deployment.provider.base.below("/chat/completions");
+        let call = ProviderCall { path: &path, fields: &fields, body: &body, max_bytes: MAX_BYTES, silence: None };
         match timeout_at(deadline, self.caller.post(&self.deployment.provider, call)).await {
             Err(_) => {
                 Err(FailedQuestion::of(JudgeFailure::Timeout, format!("no answer within {:?}", self.section.timeout.0)))

@@ -8,6 +8,7 @@ mod judge;
 mod proxy;
 mod reload;
 mod router;
+mod shadow_answers;
 mod snapshot;
 mod store;
 mod upstream;

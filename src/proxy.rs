@@ -44,6 +44,7 @@ mod pass_through;
 mod plan;
 mod record;
 mod server;
+mod shadow_answer;
 mod upstream_request;
 
 use std::sync::Arc;
@@ -265,6 +266,9 @@ impl ProxyHttp for Proxy {
         }
         let gap = ctx.meter.as_mut().and_then(|meter| meter.pass(body, end_of_stream));
         self.translate(ctx, body, end_of_stream)?;
+        if let (Some(text), Some(body)) = (&mut ctx.answer_text, &body) {
+            text.push(body);
+        }
         if ctx.meter.as_ref().is_some_and(AnswerMeter::has_said_all) {
             ctx.attempts.adapter.answer_is_whole();
         }
@@ -289,6 +293,9 @@ impl ProxyHttp for Proxy {
         let mut body = None;
         if ctx.answer_translation.is_some() {
             self.translate(ctx, &mut body, true)?;
+        }
+        if let (Some(text), Some(body)) = (&mut ctx.answer_text, &body) {
+            text.push(body);
         }
         Ok(body)
     }
@@ -347,7 +354,7 @@ impl ProxyHttp for Proxy {
             self.recorder.attempt_broke(ctx, &error);
             return error;
         }
-        (ctx.meter, ctx.answer_translation) = (None, None); // of an answer that the client has seen nothing of
+        ctx.forget_answer();
         error.set_retry(self.recorder.attempt_failed(ctx, &error, &self.retries));
         error
     }

@@ -14,6 +14,7 @@ mod header;
 mod incoming;
 mod live;
 mod named;
+mod quality;
 mod quotas;
 mod routing;
 mod signals;
@@ -33,13 +34,15 @@ use pointsman_core::policy::{
     DecisionDetail, Denial, KnownSignals, PinOutcome, Policy, PolicyOutcome, PolicyParticipation, Reason, RequestFacts,
 };
 use pointsman_core::prompt::state::StateKind;
-use pointsman_telemetry::Metrics;
+use pointsman_telemetry::{AnsweredBy, Metrics};
 
 use self::control_loops::ControlLoops;
 pub use self::control_loops::ControlState;
 pub use self::header::header_text;
 pub use self::incoming::{IncomingRequest, JudgeMode, QuotaMode};
 use self::live::RequestWorld;
+use self::quality::AnswerQuality;
+pub(crate) use self::quality::{AnswerRater, AnswerRating, AnsweredRequest};
 pub use self::quotas::QuotaClaim;
 use self::quotas::QuotaLedgers;
 use self::routing::DecisionEvidence;
@@ -69,6 +72,7 @@ pub struct Router {
     unbilled: UnbilledResponses,
     targets: ControlLoops,
     quotas: QuotaLedgers,
+    quality: AnswerQuality,
     metrics: Arc<Metrics>,
 }
 
@@ -84,6 +88,7 @@ impl Router {
             unbilled: UnbilledResponses::default(),
             targets: ControlLoops::default(),
             quotas: QuotaLedgers::default(),
+            quality: AnswerQuality::default(),
             metrics,
         };
         router.adopt(&router.snapshot());
@@ -225,6 +230,21 @@ impl Router {
         if *model != routing.decision.model {
             self.pins.remember(snapshot, routing, Some(model), seconds());
         }
+    }
+
+    /// Remembers who answered a request, so that what is said of the answer can be counted as theirs.
+    pub(crate) fn remember_answer(&self, request: AnsweredRequest<'_>) {
+        self.quality.answered(request);
+    }
+
+    /// Remembers that another model was asked the same request.
+    pub(crate) fn remember_shadow_answer(&self, request: AnsweredRequest<'_>) {
+        self.quality.shadowed(request);
+    }
+
+    /// Takes in what is thought of an answer; returns who gave it, if that is remembered.
+    pub(crate) fn rated(&self, rating: AnswerRating<'_>) -> Option<AnsweredBy> {
+        self.quality.rated(rating, &self.metrics)
     }
 
     /// Takes in what an answer cost, for a policy that holds a cost. `price` returns what it would have cost with a

@@ -29,6 +29,7 @@ pub use self::prepared::PreparedConfig;
 pub(crate) use self::state::ClassifierState;
 use crate::certificates::ListenerCertificate;
 use crate::clients::Clients;
+use crate::shadow_answers::ShadowAskers;
 use crate::store::SharedStore;
 use crate::upstream::Upstreams;
 
@@ -63,6 +64,8 @@ pub struct Snapshot {
     pub(crate) shadows: BTreeMap<Name, Arc<ShadowClassifier>>,
     /// The judges and exemplars that strategies ask.
     pub(crate) advisers: Arc<StrategyAdvisers>,
+    /// The askers of other models, by the policies whose requests they repeat.
+    pub(crate) shadow_askers: Arc<ShadowAskers>,
 }
 
 impl Snapshot {
@@ -113,6 +116,7 @@ impl Snapshot {
             classifiers: classifiers.clone(),
             shadows: shadows.clone(),
             advisers: Arc::clone(advisers),
+            shadow_askers: Arc::clone(&self.shadow_askers),
         }
     }
 

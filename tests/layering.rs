@@ -27,7 +27,7 @@ const HOUSES: &[House] = &[
             &["proxy", "reload"],
             &["router"],
             &["snapshot"],
-            &["judge"],
+            &["judge", "shadow_answers"],
             &["upstream", "clients", "certificates", "store"],
         ],
         ground: &[],

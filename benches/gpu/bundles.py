@@ -18,7 +18,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import BertConfig, BertForSequenceClassification, DebertaV2Config, DebertaV2Model
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from models.train import graph_file, sequence
+from models.train import graph_file, sequence, sequence_bundle
 from models.train.encoder import sha256
 
 LEVELS = ["trivial", "simple", "moderate", "complex"]
@@ -113,10 +113,10 @@ def main() -> None:
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     for name, module in modules(arguments.dry).items():
         full = arguments.out / f"{name}-fp32"
-        source = sequence.SequenceSource(
+        source = sequence_bundle.SequenceSource(
             module, tokenizer, LEVELS, full.name, head="complexity", max_tokens=512, texts=TEXTS
         )
-        sequence.write(full, source)
+        sequence_bundle.write(full, source)
         print(name, sum(weight.numel() for weight in module.parameters()), "weights")
         for precision in CONVERT:  # bf16 changes the module for good, and no later one reads it
             folder = arguments.out / f"{name}-{precision}"

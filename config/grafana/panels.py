@@ -43,6 +43,9 @@ SPENT = f"(sum(increase(pointsman_cost_usd_total{{{N}}}[$__range])) + (sum(incre
 SPENDING = f"(sum(rate(pointsman_cost_usd_total{{{N}}}{RATE})) + (sum(rate(pointsman_judge_cost_usd_total{{{N}}}{RATE})) or vector(0)))"
 KEPT = f"sum(increase(pointsman_baseline_cost_usd_total{{{N}}}[$__range])) - {SPENT}"
 SAVED = share(KEPT, f"sum(increase(pointsman_baseline_cost_usd_total{{{N}}}[$__range]))")
+# What shadow answers cost, which nobody was given.
+COMPARING = f"(sum(rate(pointsman_shadow_answer_cost_usd_total{{{N}}}{RATE})) or vector(0))"
+CLASSIFYING = f"(sum(rate(pointsman_classifier_cost_usd_total{{{N}}}{RATE})) or vector(0))"
 ALL_DECISIONS = f"sum(rate(pointsman_decisions_total{{{P}}}{RATE}))"
 SHARES = f"{rate('decisions_total', P, 'policy, model')} / on (policy) group_left () {rate('decisions_total', P, 'policy')}"
 
@@ -87,6 +90,20 @@ TRAFFIC = Dashboard(
         lines("Answers without exact usage", [
             Q(f"sum(rate(pointsman_usage_estimated_total{{{M}}}{RATE}))", "estimated"), Q(f"sum(rate(pointsman_usage_unknown_total{{{M}}}{RATE}))", "unknown"),
         ], "reqps", "Estimated: the upstream did not say. Unknown: compressed or of another shape; their cost is missing above."),
+        Row("Quality held and net savings"),
+        lines("Saved net", Q(f"3600 * (sum(rate(pointsman_baseline_cost_usd_total{{{N}}}{RATE})) - {SPENDING} - {COMPARING} - {CLASSIFYING})", "saved net"), "currencyUSD",
+              "US dollars an hour: the baseline's cost less that of answers, judges, shadow answers and classifiers (their `usd_per_hour`)."),
+        lines("Saved net since the start", Q(f"sum by (policy) (pointsman_net_savings_usd{{{P}}})", "{{policy}}"), "currencyUSD", "US dollars since each instance started, judges and shadow answers paid."),
+        lines("Judges, classifiers and shadow answers", [
+            Q(f"3600 * (sum(rate(pointsman_judge_cost_usd_total{{{N}}}{RATE})) or vector(0))", "judges"),
+            Q(f"3600 * {CLASSIFYING}", "classifiers"), Q(f"3600 * {COMPARING}", "shadow answers"),
+        ], "currencyUSD", "US dollars an hour that are spent on choosing models and on comparing them."),
+        lines("Quality held", Q(f"avg by (policy, bound) (pointsman_quality_held_ratio{{{P}}})", "{{policy}}: {{bound}}"), "percentunit",
+              "Quality of the answers that clients got by that of shadow answers to the same requests, where both were rated; with the bounds of its 95 % interval."),
+        lines("Quality by model", Q(f'avg by (policy, model, answer) (pointsman_quality_ratio{{{P}, bound="mean", model!=""}})', "{{policy}}: {{model}} {{answer}}"), "percentunit", "Mean of the latest ratings of each model's answers, 0 to 1."),
+        lines("Quality by policy", Q(f'avg by (policy, bound) (pointsman_quality_ratio{{{P}, model="", answer="served"}})', "{{policy}}: {{bound}}"), "percentunit", "Mean of the latest ratings of all answers that clients got, with the bounds of its 95 % interval."),
+        lines("Ratings behind the quality", Q(f'sum by (policy, answer) (pointsman_quality_ratings{{{P}, model=""}})', "{{policy}} {{answer}}"), "short", "How many ratings the quality rests on; older ones count less."),
+        lines("Shadow answers", Q(rate("shadow_answers_total", P, "policy, outcome"), "{{policy}}: {{outcome}}"), "reqps", "Sampled requests that were to be sent to another model too, by what became of them.", stack="normal"),
         Row("Errors and fallbacks"),
         lines("Fallbacks", Q(rate("fallbacks_total", N, "from, to"), "{{from}} → {{to}}"), "reqps", "Requests that went on to another model because the provider of the one before failed them.", stack="normal"),
         lines("Fallbacks by cause", Q(rate("fallbacks_total", N, "cause"), "{{cause}}"), "reqps", "Why the first model did not answer.", stack="normal"),
@@ -170,6 +187,7 @@ QUALITY = Dashboard(
         lines("Tokens of judges", Q(rate("judge_tokens_total", P, "policy, direction"), "{{policy}}: {{direction}}"), "short", "Tokens a second."),
         Row("Feedback"),
         lines("Feedback", Q(rate("feedback_total", N, "kind"), "{{kind}}"), "reqps", "What clients say of answers on `POST /v1/feedback`.", stack="normal"),
+        lines("Ratings", Q(rate("feedback_total", f'{N}, rating!=""', "model, rating"), "{{model}} {{rating}}"), "reqps", "Ratings by the model that answered, where that is remembered, from 0 (worst) to 1.", stack="normal"),
         lines("Decision log", [Q(f"sum(rate(pointsman_decision_log_lines_total{{{N}}}{RATE}))", "written"), Q(rate("decision_log_dropped_total", N, "cause"), "lost: {{cause}}")], "short", "Lines a second; lost ones are missing from training and replay."),
     ],
 )

@@ -9,10 +9,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+from .classification import options as classification
+
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLE = ROOT / "models" / "pointsman-mini"
 TEACHER = BUNDLE
-MODULES = {"distill": "student_bundle", "familiar": "scope"}  # of verbs that are not called as theirs
+MODULES = {
+    "distill": "student_bundle",
+    "encoder": "classification.command",
+    "familiar": "scope",
+}  # of verbs that are not called as theirs
 # What figures are measured on; what training reads besides is not in the repository: models/data/README.md.
 DATA = ROOT / "models" / "data"
 
@@ -75,6 +81,9 @@ def parser() -> argparse.ArgumentParser:
     )
     sequence_options(
         verbs.add_parser("sequence", help="export a sequence-classification model as a bundle without heads file")
+    )
+    classification.add(
+        verbs.add_parser("encoder", help="fine-tune any Hugging Face encoder on your rows, and write its bundle")
     )
     for verb in (familiar, levels):
         verb.add_argument("--bundle", type=Path, default=BUNDLE)

@@ -180,10 +180,10 @@ def stopping_confidence(form: Probabilities, full: Probabilities, labels: RowLab
 
 def fit_calibration(logits: Logits, labels: RowLabels) -> Calibration:
     """Returns the temperature with the smallest log loss, and biases that speak up for rare labels."""
-    temperature = fit_temperature(logits, labels, metrics.softmax)
+    temperature = metrics.fit_temperature(logits, labels, metrics.softmax)
     prior = np.log((np.bincount(labels, minlength=logits.shape[1]) + 1) / (len(labels) + logits.shape[1]))
     bias = temperature * rare_label_biases(metrics.softmax(logits / temperature), prior)
-    return Calibration(bias, fit_temperature(logits + bias, labels, metrics.softmax))
+    return Calibration(bias, metrics.fit_temperature(logits + bias, labels, metrics.softmax))
 
 
 def rare_label_biases(chances: Probabilities, prior: LabelValues) -> LabelValues:
@@ -200,11 +200,6 @@ def rare_label_biases(chances: Probabilities, prior: LabelValues) -> LabelValues
 
     parts: list[float] = list(np.arange(11) / 10)
     return -max(parts, key=worth) * prior
-
-
-def fit_temperature(logits: Logits, labels: RowLabels, link: Callable[[Logits], Probabilities]) -> float:
-    grid = np.geomspace(0.25, 8, 501)
-    return float(min(grid, key=lambda t: metrics.negative_log_likelihood(link(logits / t), labels)))
 
 
 def full_head(labels: LabelSet, encoder: Layer, lexical: LinearLayer, fusion: Fusion) -> BundleHead:

@@ -16,7 +16,6 @@ from safetensors.numpy import load_file, save_file
 from scipy.sparse import vstack
 
 from . import (
-    assemble,
     bundle,
     correction,
     dataset,
@@ -159,7 +158,7 @@ class FittedLevels:
 def fitted(fit: LevelFit) -> FittedLevels:
     """Fits everything, and measures it on the validation rows."""
     held, written = fit.unseen(HEAD)
-    temperature = assemble.fit_temperature(held, fit.held.labels, softmax)
+    temperature = metrics.fit_temperature(held, fit.held.labels, softmax)
     chances = (
         Judged(softmax(held / temperature), fit.held.labels),
         Judged(softmax(written / temperature), fit.supplement.labels),
@@ -178,7 +177,7 @@ def fitted(fit: LevelFit) -> FittedLevels:
 def stop_rows(fit: LevelFit, chances: tuple[Judged, Judged], declared: RowMask) -> StopRows:
     """Returns held-out rows and those of the supplement, in declared languages, as form and full head judge them."""
     twin, written = fit.twin(), fit.unseen(FORM)[1]
-    own = Judged(softmax(twin / assemble.fit_temperature(twin, fit.held.labels, softmax)), fit.held.labels)
+    own = Judged(softmax(twin / metrics.fit_temperature(twin, fit.held.labels, softmax)), fit.held.labels)
     form = own.with_rows(Judged(softmax(written), fit.supplement.labels).where(declared))
     full = chances[1].where(declared)
     return StopRows(form, chances[0].with_rows(full), weights_of(chances[0], full))

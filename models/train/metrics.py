@@ -3,6 +3,7 @@
 `pointsman eval` computes the same in Rust.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,22 @@ def expected_level(probabilities: Probabilities) -> RowValues:
 
 def negative_log_likelihood(probabilities: Probabilities, labels: RowLabels) -> float:
     return float(-np.log(probabilities[np.arange(len(labels)), labels] + 1e-12).mean())
+
+
+def fit_temperature(logits: Logits, labels: RowLabels, link: Callable[[Logits], Probabilities]) -> float:
+    """Returns the temperature with the smallest log loss."""
+    grid = np.geomspace(0.25, 8, 501)
+    return float(min(grid, key=lambda t: negative_log_likelihood(link(logits / t), labels)))
+
+
+def precision(predicted: RowLabels, labels: RowLabels, label: int) -> float:
+    hits = np.sum((predicted == label) & (labels == label))
+    return float(hits / max(1, np.sum(predicted == label)))
+
+
+def recall(predicted: RowLabels, labels: RowLabels, label: int) -> float:
+    hits = np.sum((predicted == label) & (labels == label))
+    return float(hits / max(1, np.sum(labels == label)))
 
 
 def f1(predicted: RowLabels, labels: RowLabels, label: int) -> float:

@@ -104,7 +104,7 @@ class OutcomeHeads:
         view, truth = self.views["calibration"], self.calibration.targets["domain"]
         pair = LogitPair(self.tuned(view, "domain"), layer.logits(view.features, view.ngrams))
         fusion = assemble.fit_fusion(pair, lambda logits: metrics.negative_log_likelihood(softmax(logits), truth))
-        form_temperature = assemble.fit_temperature(pair.lexical, truth, softmax)
+        form_temperature = metrics.fit_temperature(pair.lexical, truth, softmax)
         full = softmax((pair.encoder + fusion.ratio * pair.lexical) / fusion.temperature)
         confidence = assemble.stopping_confidence(softmax(pair.lexical / form_temperature), full, truth)
         aliases = {name: name.replace(" ", "-") for name in self.names if " " in name}

@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, kl_div, log_softmax
 
 from .augment import Augmenter
+from .batches import length_batches
 from .dataset import LabelledRows
 from .network import LogitTensor, Network
 from .tokens import padded, token_ids
@@ -172,15 +173,3 @@ def divergence(a: LogitTensor, b: LogitTensor) -> LossTensor:
     a, b = log_softmax(a, 1), log_softmax(b, 1)
     both = kl_div(a, b, log_target=True, reduction="batchmean"), kl_div(b, a, log_target=True, reduction="batchmean")
     return 0.5 * (both[0] + both[1])
-
-
-def length_batches(rows: list[list[int]], size: int, order: random.Random) -> list[list[int]]:
-    """Returns batches of rows of like length, each batch and all of them in random order."""
-    shuffled, pool_size = order.sample(range(len(rows)), len(rows)), 50 * size
-    pools = [shuffled[at : at + pool_size] for at in range(0, len(rows), pool_size)]
-    pools = [sorted(pool, key=lambda row: len(rows[row])) for pool in pools]
-    batches = [pool[at : at + size] for pool in pools for at in range(0, len(pool), size)]
-    for batch in batches:
-        order.shuffle(batch)
-    order.shuffle(batches)
-    return batches

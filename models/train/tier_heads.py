@@ -49,7 +49,7 @@ class TierHeads:
 
     def fit(self) -> HeadResults:
         held, everything = self.held, np.ones(len(self.labels), bool)
-        self.alone = alone = assemble.fit_temperature(self.own[held], self.labels[held], softmax)
+        self.alone = alone = metrics.fit_temperature(self.own[held], self.labels[held], softmax)
         opinion = softmax(self.own / alone)
         share = assemble.TEACHER_SHARE
         self.targets: Targets = (1 - share) * np.eye(3)[self.labels] + share * opinion

@@ -113,9 +113,9 @@ def token_ids(tokenizer: Tokenizer, text: str, window: TokenWindow = SHORT) -> l
     return [tokenizer.token_to_id("[CLS]"), *ids, tokenizer.token_to_id("[SEP]")]
 
 
-def padded(rows: Sequence[Sequence[int]]) -> tuple[TokenIds, TokenMask]:
+def padded(rows: Sequence[Sequence[int]], filler: int = 0) -> tuple[TokenIds, TokenMask]:
     """Returns ids and attention mask; shorter rows are filled up behind."""
-    ids = np.zeros((len(rows), max(map(len, rows))), np.int64)
+    ids = np.full((len(rows), max(map(len, rows))), filler, np.int64)
     mask = np.zeros_like(ids)
     for row, values in enumerate(rows):
         ids[row, : len(values)] = values

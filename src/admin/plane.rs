@@ -109,7 +109,7 @@ impl AdminPlane for GatewayProcess {
     }
 
     fn feedback(&self, body: &[u8]) -> Result<Value, AdminError> {
-        Ok(feedback::take(body, &self.reloader.router().snapshot(), &self.metrics)?)
+        Ok(feedback::take(body, self.reloader.router(), &self.metrics)?)
     }
 
     fn killed(&self) -> Value {

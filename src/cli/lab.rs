@@ -1,5 +1,6 @@
 //! The subcommands of the laboratory: offline, over files. A build without the feature `lab` has none of them.
 
+pub(super) mod answers;
 pub(super) mod calibrate;
 pub(super) mod collect;
 mod diff;

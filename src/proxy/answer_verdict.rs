@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use pingora::http::ResponseHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
-use pointsman_core::usage::{OpeningVerdict, StateScope};
+use pointsman_core::prompt::Dialect;
+use pointsman_core::usage::{AnswerFormat, AnswerTextReader, OpeningVerdict, StateScope};
 
 use super::answer::aws::AwsAnswer;
 use super::answer::meter::AnswerMeter;
@@ -37,6 +38,7 @@ impl Proxy {
             (client.uri.path(), kept_state::scope_of(client, ctx))
         };
         ctx.meter = AnswerMeter::begin(upstream, path, ctx.attempts.body.usage_event(), scope);
+        ctx.answer_text = answer_text(client, ctx);
         let counts_tokens = ctx.counts_tokens();
         if let Some(meter) = ctx.meter.as_mut().filter(|_| counts_tokens) {
             meter.read_encoded(&upstream.headers, path);
@@ -109,7 +111,7 @@ impl Proxy {
     pub(super) fn after_error_in_answer(&self, ctx: &mut RequestContext) -> bool {
         let Some(error) = &ctx.attempts.answer_error else { return false };
         let (status, is_too_long) = (error.status(), context_length::is_said_by(error));
-        ctx.meter = None;
+        (ctx.meter, ctx.answer_text) = (None, None);
         self.recorder.attempt_answered(ctx, StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY));
         if is_too_long {
             return ctx.attempts.widen(&self.retries);
@@ -120,4 +122,15 @@ impl Proxy {
             || ctx.attempts.is_of_key(failure);
         is_tried && ctx.attempts.try_again(failure, &self.retries)
     }
+}
+
+/// Returns the reader of an answer's text as its client gets it, where answers of that kind are logged and this one is
+/// among them.
+fn answer_text(client: &RequestHeader, ctx: &RequestContext) -> Option<Box<AnswerTextReader>> {
+    let log = ctx.snapshot.decision_log.as_ref().filter(|_| ctx.meter.is_some())?;
+    let max_bytes = log.answer_bytes(&ctx.request_id)?;
+    let path = client.uri.path();
+    ctx.verdict.as_ref()?.finding()?.policy()?;
+    Dialect::of_path(path).filter(|dialect| dialect.generates())?;
+    Some(Box::new(AnswerTextReader::new(AnswerFormat::of_path(path), max_bytes)))
 }

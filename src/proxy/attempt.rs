@@ -17,6 +17,7 @@ pub(super) mod original;
 mod refused_parameter;
 mod retry_after;
 pub(super) mod retry_budget;
+pub(super) mod shadow_body;
 pub(super) mod stale;
 pub(super) mod translated;
 pub(super) mod withheld;

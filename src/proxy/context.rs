@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pointsman_core::config::{Name, TokenPrice};
-use pointsman_core::usage::UsageBounds;
+use pointsman_core::usage::{AnswerTextReader, UsageBounds};
 use pointsman_telemetry::{LoggedText, RequestTrace};
 
 use super::answer::aws::AwsAnswer;
@@ -15,6 +15,7 @@ use super::attempt::UpstreamAttempts;
 use super::clock::RequestClock;
 use super::downstream::admission::BodyReservation;
 use super::downstream::drain::OpenRequest;
+use super::shadow_answer::PlannedShadowAnswer;
 use crate::proxy::downstream::client_use::ClientUse;
 use crate::router::{RequestState, Routing, Verdict};
 use crate::snapshot::Snapshot;
@@ -49,6 +50,10 @@ pub struct RequestContext {
     pub(super) aws_answer: Option<Box<AwsAnswer>>,
     /// The translation of the answer, where its request was translated.
     pub(super) answer_translation: Option<Box<AnswerTranslation>>,
+    /// The reader of the answer's text, of requests whose answers are logged.
+    pub(super) answer_text: Option<Box<AnswerTextReader>>,
+    /// The request that another model is asked too, once its client has the answer.
+    pub(super) shadow_answer: Option<Box<PlannedShadowAnswer>>,
     /// The code of the error that Pointsman itself answered with.
     pub(super) rejected: Option<RejectionCode>,
     /// True when the client's connection stays although the request failed: its error was written whole.
@@ -78,12 +83,19 @@ impl RequestContext {
             meter: None,
             aws_answer: None,
             answer_translation: None,
+            answer_text: None,
+            shadow_answer: None,
             rejected: None,
             keeps_connection: false,
             kept: LoggedText::default(),
             trace: None,
             open,
         }
+    }
+
+    /// Forgets an answer of which the client has seen nothing.
+    pub(super) fn forget_answer(&mut self) {
+        (self.meter, self.answer_translation, self.answer_text) = (None, None, None);
     }
 
     /// Returns the decision that the request is sent by, if a policy made one.

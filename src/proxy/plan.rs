@@ -24,7 +24,7 @@ use super::downstream::browser;
 use super::downstream::intake::{self, ReadBody};
 use super::large_work::{self, LARGE_BODY};
 use super::record::{feedback, traced};
-use super::{Proxy, kept_state, models, own_count, pass_through};
+use super::{Proxy, kept_state, models, own_count, pass_through, shadow_answer};
 use crate::clients::Client;
 use crate::proxy::downstream::client_use::ClientUse;
 use crate::router::{IncomingRequest, JudgeMode, QuotaMode, RequestState, Router, Routing, Verdict, header_text};
@@ -334,6 +334,7 @@ fn send_to_model(
     ctx.attempts.body.treat_losses(policy.map(Policy::on_loss).unwrap_or_default());
     ctx.attempts.route_to(target, &routing, &snapshot.upstreams);
     ctx.verdict = Some(Verdict::Route(routing));
+    ctx.shadow_answer = shadow_answer::plan(ctx);
     ctx.attempts.prepare(&proxy.retries)?;
     proxy.metrics.stage_ended(DecisionStage::Rewrite, started.elapsed());
     let provider = ctx.attempts.provider().unwrap_or(&target.provider);

@@ -6,6 +6,7 @@
 
 mod advisers;
 mod classifiers;
+mod shadow_askers;
 mod shared_store;
 mod sinks;
 
@@ -189,6 +190,7 @@ impl SnapshotBuilder {
         let shadows = self.shadows(&config, &policies, &classifiers, previous);
         let advisers = self.advisers(&config, &upstreams, &classifiers, previous.map(|snapshot| &*snapshot.advisers));
         let advisers = Arc::new(advisers.map_err(|problems| self.problems(problems))?);
+        let shadow_askers = Arc::new(self.shadow_askers(&config, &upstreams, store.as_ref(), previous));
         let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
         let config = Arc::new(config);
         let (policies, upstreams, clients) = (Arc::new(policies), Arc::new(upstreams), Arc::new(clients));
@@ -207,6 +209,7 @@ impl SnapshotBuilder {
             classifiers,
             shadows,
             advisers,
+            shadow_askers,
         })
     }
 

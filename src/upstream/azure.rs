@@ -61,7 +61,7 @@ impl BaseUrl {
 
     /// Returns the path and query of an operation below the base URL's own path.
     #[must_use]
-    pub(super) fn below(&self, operation: &str) -> String {
+    pub(crate) fn below(&self, operation: &str) -> String {
         let version = self.api_version.as_ref().map(|version| format!("?{API_VERSION}={version}"));
         format!("{}{operation}{}", self.prefix, version.unwrap_or_default())
     }

@@ -38,7 +38,7 @@ pub(crate) struct ProviderAnswer {
 /// A request of our own: a JSON body for one path.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProviderCall<'c> {
-    /// The path below the provider's prefix, such as `/chat/completions`.
+    /// The path and query at the provider's host.
     pub path: &'c str,
     /// More header fields.
     pub fields: &'c [(HeaderName, HeaderValue)],
@@ -46,6 +46,8 @@ pub(crate) struct ProviderCall<'c> {
     pub body: &'c Bytes,
     /// The largest answer that is read, in bytes.
     pub max_bytes: usize,
+    /// The longest silence, where it is not that of an answer that streams.
+    pub silence: Option<Duration>,
 }
 
 /// The reason why a request of our own has no answer.
@@ -158,7 +160,7 @@ impl ProviderCaller {
         let timeouts = provider.timeouts;
         let limits = ExchangeLimits {
             connect: timeouts.connect.0,
-            read: timeouts.idle.0.max(timeouts.first_byte.0),
+            read: call.silence.unwrap_or_else(|| timeouts.idle.0.max(timeouts.first_byte.0)),
             max_bytes: call.max_bytes,
         };
         let request = request(provider, call, key).map_err(HttpError::Request)?;
@@ -178,7 +180,7 @@ fn request(
     call: ProviderCall<'_>,
     key: Option<&UpstreamKey>,
 ) -> Result<Request<Bytes>, http::Error> {
-    let mut request = Request::post(provider.base.below(call.path))
+    let mut request = Request::post(call.path)
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::ACCEPT, "application/json");
     let one_of_several = key.map(|key| (key.field(), key.value()));

@@ -164,7 +164,7 @@ async fn a_request_that_failed_over_says_who_answered_and_one_that_passed_leaves
 }
 
 #[tokio::test]
-async fn feedback_joins_the_log_and_is_counted_by_kind() {
+async fn feedback_joins_the_log_and_is_counted_by_kind_and_by_who_answered() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let mut gateway = start(&logging(Config::new(&small, &frontier), "")).await;
     let id = chat(gateway.listen, question("auto", "hi")).await.header("x-request-id").expect("an id").to_owned();
@@ -182,9 +182,11 @@ async fn feedback_joins_the_log_and_is_counted_by_kind() {
     let metrics = get(gateway.admin, "/metrics").await;
     let metrics = String::from_utf8_lossy(&metrics.body).into_owned();
     for series in [
-        r#"feedback_total{kind="rating"} 2"#,
-        r#"feedback_total{kind="correct"} 2"#,
-        r#"feedback_total{kind="comment"} 0"#,
+        r#"feedback_total{kind="rating",model="small",policy="auto",rating="1"} 1"#,
+        r#"feedback_total{kind="correct",model="small",policy="auto",rating="0"} 1"#,
+        r#"feedback_total{kind="rating",model="",policy="",rating="0.75"} 1"#,
+        r#"feedback_total{kind="correct",model="",policy="",rating="0.5"} 1"#,
+        r#"feedback_total{kind="comment",model="",policy="",rating=""} 0"#,
     ] {
         assert!(metrics.contains(series), "{metrics}");
     }

@@ -1,5 +1,5 @@
 //! Prompts, keys and bodies appear in no output: log, metrics, traces, decision log, store, what the admin plane shows and
-//! decides.
+//! decides. Where texts and answers are logged, they are in the decision log alone, and keys not even there.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -126,9 +126,9 @@ async fn decided(gateway: &Gateway, judge: &Origin) -> Vec<(String, String)> {
     found
 }
 
-async fn config(small: &Origin, frontier: &Origin, collector: &Origin) -> Config {
+async fn config(small: &Origin, frontier: &Origin, collector: &Origin, log: &str) -> Config {
     let sections = format!(
-        "  gone: {{base_url: 'http://{}'}}\ndecision_log: {{path: logs/d.jsonl, hash_key: {{env: LOG_KEY}}}}\n\
+        "  gone: {{base_url: 'http://{}'}}\ndecision_log: {{path: logs/d.jsonl, hash_key: {{env: LOG_KEY}}{log}}}\n\
          tracing: {{otlp: {{endpoint: 'http://{}', sample: 1, credential: {{env: OTLP_KEY}}, headers: {{x-tenant: {{env: TENANT}}}}}}}}\n\
          store: {{redis: {{url: {{env: STORE_URL}}, timeout: 1s}}}}",
         nobody().await,
@@ -159,15 +159,8 @@ async fn outputs(gateway: &mut Gateway, collector: &Origin) -> Vec<(String, Stri
     found
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn planted_secrets_are_in_no_output() {
-    let (small, frontier, collector) = (Origin::start().await, Origin::start().await, Origin::start().await);
-    let config = config(&small, &frontier, &collector).await;
-    let (store, url) = Redis::with_password(STORE_PASSWORD);
-    let overheard = store.overheard(STORE_PASSWORD);
-    let environment = [&ENVIRONMENT[..], &[("STORE_URL", url.as_str())]].concat();
-    let mut gateway = Gateway::start_with(&config, &environment).await;
-
+/// Asks with every body, and has the upstreams answer each with every status.
+async fn ask_everything(gateway: &Gateway, [small, frontier]: [&Origin; 2]) {
     for status in [StatusCode::OK, StatusCode::BAD_REQUEST, StatusCode::INTERNAL_SERVER_ERROR] {
         for (path, body) in bodies() {
             if body.contains("judged") && status == StatusCode::OK {
@@ -178,6 +171,18 @@ async fn planted_secrets_are_in_no_output() {
             post(gateway.listen, path, body).await;
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn planted_secrets_are_in_no_output() {
+    let (small, frontier, collector) = (Origin::start().await, Origin::start().await, Origin::start().await);
+    let config = config(&small, &frontier, &collector, "").await;
+    let (store, url) = Redis::with_password(STORE_PASSWORD);
+    let overheard = store.overheard(STORE_PASSWORD);
+    let environment = [&ENVIRONMENT[..], &[("STORE_URL", url.as_str())]].concat();
+    let mut gateway = Gateway::start_with(&config, &environment).await;
+
+    ask_everything(&gateway, [&small, &frontier]).await;
     let decided = decided(&gateway, &small).await;
     gateway.write(&config.yaml().replace("{env: UPSTREAM_KEY}", "sk-planted-file"));
     until_metric(&gateway, "pointsman_config_last_reload_successful 0").await;
@@ -197,4 +202,45 @@ async fn planted_secrets_are_in_no_output() {
         let lines: Vec<_> = text.lines().filter(|line| line.to_lowercase().contains(MARK)).collect();
         assert!(lines.is_empty(), "{name}: {lines:#?}");
     }
+}
+
+/// The fields of the decision log's lines that hold texts, where the operator asks for them.
+const TEXTS: [&str; 6] = ["text", "answer", "tool_calls", "finish_reason", "comment", "judge_rationale"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_answers_are_logged_texts_are_in_the_decision_log_alone_and_keys_are_nowhere() {
+    let (small, frontier, collector) = (Origin::start().await, Origin::start().await, Origin::start().await);
+    let mut config = config(&small, &frontier, &collector, ", text: true, answers: {sample: 1, redact: false}").await;
+    let shadow = "    shadow_answers: {model: frontier, sample: 1, max_per_day: 10}\n";
+    config.policy = format!("{shadow}{}", config.policy);
+    let (_store, url) = Redis::with_password(STORE_PASSWORD);
+    let environment = [&ENVIRONMENT[..], &[("STORE_URL", url.as_str())]].concat();
+    let mut gateway = Gateway::start_with(&config, &environment).await;
+
+    let (path, body) = bodies().swap_remove(0);
+    [&small, &frontier].into_iter().for_each(|origin| origin.script(verdict()));
+    assert_eq!(post(gateway.listen, path, body).await.status, StatusCode::OK);
+    ask_everything(&gateway, [&small, &frontier]).await;
+    let outputs = outputs(&mut gateway, &collector).await;
+
+    let mut answers = 0;
+    for (name, text) in outputs {
+        let is_log = name.ends_with("d.jsonl");
+        let lines = text.lines().map(|line| {
+            let Ok(serde_json::Value::Object(mut fields)) = serde_json::from_str(line) else { return line.to_owned() };
+            if is_log {
+                answers += usize::from(fields.contains_key("answer"));
+                fields.retain(|field, _| !TEXTS.contains(&field.as_str()));
+            }
+            serde_json::Value::Object(fields).to_string()
+        });
+        let lines: Vec<_> = lines.filter(|line| line.to_lowercase().contains(MARK)).collect();
+        assert!(lines.is_empty(), "{name}: {lines:#?}");
+        for key in
+            ["sk-planted", "planted-session", "planted-hash-key", "planted-otlp-key", "planted-store", "planted/1"]
+        {
+            assert!(!text.contains(key), "{name} holds {key}");
+        }
+    }
+    assert!(answers > 0, "no answer was logged");
 }

@@ -35,6 +35,11 @@ EMPTY = {
     "Parameters adapted": "the models here take every parameter that the traffic has",
     "Translations": "the models here speak the API of every client",
     "Lost in translation": "the models here speak the API of every client",
+    "Quality held": "the traffic's feedback names requests that nobody has made",
+    "Quality by model": "the traffic's feedback names requests that nobody has made",
+    "Quality by policy": "the traffic's feedback names requests that nobody has made",
+    "Ratings behind the quality": "the traffic's feedback names requests that nobody has made",
+    "Shadow answers": "no policy here has another model asked",
 }
 # Panels in which nothing happens here, so that all they show is zero, and why.
 CALM = {

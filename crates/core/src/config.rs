@@ -34,6 +34,7 @@ mod read;
 mod regular_file;
 mod retry;
 mod secret;
+mod shadow_answers;
 mod source;
 mod state;
 mod store;
@@ -53,7 +54,7 @@ pub use self::classifier::{
 };
 pub use self::cloud::{AwsAccessKey, AwsCredentialSource, AwsProfile, BedrockConfig, GoogleCredentials, VertexConfig};
 pub use self::concealment::without_secrets;
-pub use self::decision_log::DecisionLogConfig;
+pub use self::decision_log::{AnswerLogConfig, DecisionLogConfig, RedactedKind, RedactedKinds};
 pub use self::dialects::SpokenDialects;
 pub use self::document::Config;
 pub use self::edge::{
@@ -80,6 +81,7 @@ pub use self::quota::{QuotaConfig, QuotaHolder, QuotaOnRules, QuotaWithoutAltern
 pub use self::regular_file::{RegularFile, RegularFileError};
 pub use self::retry::{RetriedTimeouts, RetryConfig};
 pub use self::secret::{Credential, Secret, SecretSource};
+pub use self::shadow_answers::ShadowAnswersConfig;
 pub use self::state::{StateConfig, StateRule};
 pub use self::store::{RedisConfig, StoreConfig, StoreUrl};
 pub use self::strategy::{

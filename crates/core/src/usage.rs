@@ -5,10 +5,12 @@
 //! and whole JSON answers go through the same scanner, which keeps the `usage` object (4 KiB at most) and a sample of
 //! the text (8 KiB at most), never an event or an answer: those of the responses API repeat the whole output.
 //!
-//! A [`UsageFilter`] passes the bytes on, without the usage event that only Pointsman asked for.
+//! A [`UsageFilter`] passes the bytes on, without the usage event that only Pointsman asked for. An [`AnswerTextReader`]
+//! keeps the text itself, bounded, of the few answers that are logged.
 //!
 //! Pure: the caller has the clock and the socket. What an upstream sends is not trusted here; nonsense is no usage.
 
+mod answer_text;
 mod anthropic;
 mod bill;
 mod billed;
@@ -29,6 +31,7 @@ mod template;
 
 use serde_json::Value;
 
+pub use self::answer_text::{AnswerText, AnswerTextReader, ToolCallText};
 pub use self::bill::{ServiceTier, Usage};
 pub use self::bounds::UsageBounds;
 use self::counts::ReportedCounts;

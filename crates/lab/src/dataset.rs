@@ -25,7 +25,7 @@ use serde_json::{Map, Value};
 
 use self::asked::AskedPrompt;
 use self::lines::RowLines;
-use self::values::{LabelValue, QualityValue};
+use self::values::{LabelValue, QualityValue, weight};
 
 /// The split of rows that nothing may learn from: they are kept to measure with.
 pub const HELD_OUT: &str = "held_out";
@@ -36,6 +36,7 @@ pub struct Dataset<R = BufReader<File>> {
     ended: bool,
     prefer: TruthPreference,
     prices: ModelPrices,
+    weight_key: Option<String>,
 }
 
 /// Which truth counts where a row tells several.
@@ -63,6 +64,8 @@ pub struct DatasetRow {
     pub features: Option<Features>,
     /// Probabilities by head and label that a classifier gave then, where a decision log kept them.
     pub logged_scores: Option<BTreeMap<String, BTreeMap<String, f32>>>,
+    /// The weight of the row, where the file is read for weights and the row says one: how much it counts beside others.
+    pub weight: Option<f64>,
     /// True when the row also stands in a held-out set and must not count.
     pub contaminated: bool,
     /// True when the row shares text with a held-out set: it may be measured, but nothing may learn from it.
@@ -249,7 +252,8 @@ impl<R: BufRead> Dataset<R> {
     }
 
     fn of(lines: RowLines<R>) -> Self {
-        Self { lines, ended: false, prefer: TruthPreference::default(), prices: ModelPrices::new() }
+        let (prefer, prices) = (TruthPreference::default(), ModelPrices::new());
+        Self { lines, ended: false, prefer, prices, weight_key: None }
     }
 
     /// Takes this truth first where a row tells several.
@@ -266,6 +270,13 @@ impl<R: BufRead> Dataset<R> {
         self
     }
 
+    /// Reads each row's weight out of `key`, where the row has it.
+    #[must_use]
+    pub fn weighted_by(mut self, key: &str) -> Self {
+        self.weight_key = Some(key.to_owned());
+        self
+    }
+
     /// Returns the sha256 of what was read so far: of the whole file once the rows have ended.
     #[must_use]
     pub fn sha256(&self) -> String {
@@ -277,7 +288,10 @@ impl<R: BufRead> Dataset<R> {
             return Ok(None);
         }
         let mut keys: RowKeys = self.lines.parse()?;
-        let asked = AskedPrompt::take(&mut self.lines.parse()?).map_err(|message| self.lines.incomplete(message))?;
+        let mut row: Map<String, Value> = self.lines.parse()?;
+        let weight = self.weight_key.as_deref().map(|key| weight(&mut row, key)).transpose();
+        let weight = weight.map_err(|message| self.lines.incomplete(&message))?.flatten();
+        let asked = AskedPrompt::take(&mut row).map_err(|message| self.lines.incomplete(message))?;
         let truth = keys.truth(self.prefer, &self.prices);
         let truth = truth.ok_or_else(|| self.lines.incomplete("missing field `label`"))?;
         let RowKeys { contaminated, overlaps_heldout, split, features, logged_scores, .. } = keys;
@@ -291,6 +305,7 @@ impl<R: BufRead> Dataset<R> {
             truth,
             features,
             logged_scores,
+            weight,
             contaminated,
             overlaps_heldout,
             held_out,

@@ -4,6 +4,7 @@
 //! Only what feedback says of a request is held in memory, about 50 bytes each, because it comes after the decision and
 //! often in another file. Lines that a crash cut, or that are of another kind, are counted and passed over.
 
+mod answers;
 mod decision;
 mod outcomes;
 pub(crate) mod rated;
@@ -14,10 +15,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 
-use pointsman_telemetry::decision_log::record::RecordKind;
+use pointsman_telemetry::decision_log::record::{RecordKind, ShadowAnswerRecord};
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use self::answers::{AnswerCounts, export_answers};
 pub use self::decision::{LoggedDecision, prompt_group};
 pub use self::outcomes::{FeedbackOutcomes, LoggedFeedback};
 use super::dataset::DatasetError;
@@ -39,7 +41,14 @@ pub enum LogLine {
     Denial,
     /// A client's feedback on an answer.
     Feedback(LoggedFeedback),
+    /// Another model's answer to a request, which its client did not get.
+    ShadowAnswer(Box<LoggedShadowAnswer>),
+    /// The operator's word on such an answer.
+    ShadowFeedback(LoggedFeedback),
 }
+
+/// Another model's answer to a request, which its client did not get.
+pub type LoggedShadowAnswer = ShadowAnswerRecord<'static>;
 
 /// An iterator over the lines of decision logs.
 #[derive(Debug)]
@@ -159,6 +168,12 @@ impl LogLine {
             }
             RecordKind::Denial => Some(Self::Denial),
             RecordKind::Feedback => feedback(line).map(Self::Feedback),
+            RecordKind::ShadowAnswer => {
+                let answer: LoggedShadowAnswer = serde_json::from_slice(line).ok()?;
+                let is_whole = !answer.request_id.is_empty() && answer.model.is_some();
+                is_whole.then(|| Self::ShadowAnswer(Box::new(answer)))
+            }
+            RecordKind::ShadowFeedback => feedback(line).map(Self::ShadowFeedback),
         }
     }
 }

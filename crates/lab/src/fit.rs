@@ -29,6 +29,7 @@ mod stacking;
 mod task;
 mod training;
 mod training_set;
+mod weighting;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -44,9 +45,10 @@ use self::cross_validation::{HeldOutScores, RowData, validate};
 use self::features::{FeaturesFile, features_file};
 pub use self::report::{DuplicateAgreement, FitReport, LearningCurvePoint, MixtureMemberReport};
 use self::rows::TrainingRows;
-pub use self::task::{FitInputs, FitTask};
+pub use self::task::{FitInputs, FitTask, LevelLoss};
 use self::training::train;
 use self::training_set::TrainingSet;
+pub use self::weighting::ClassWeights;
 use crate::dataset::{DataIdentity, DatasetError};
 use crate::statistics::RandomDraws;
 
@@ -75,6 +77,12 @@ pub struct FitRequest {
     pub cache: PathBuf,
     /// Labels from the lowest to the highest, where they have an order that the base does not tell; empty for none.
     pub levels: Vec<String>,
+    /// The weights of labels.
+    pub class_weights: ClassWeights,
+    /// The loss by which regressions over levels learn.
+    pub loss: LevelLoss,
+    /// The key of the rows' weights, which some row must have; `None` for `weight`, which rows may have.
+    pub sample_weights: Option<String>,
     /// The seed of every draw.
     pub seed: u64,
     /// The most rows to learn from, drawn at random; the others still serve cross-validation.
@@ -153,6 +161,9 @@ impl FitRequest {
         let report = FitReport {
             task: self.task,
             inputs: self.inputs,
+            class_weights: set.class_weights,
+            loss: set.loss,
+            weighted_rows: examples.weighted,
             data: DataIdentity::new(&self.data, examples.sha256),
             base_sha256: Arc::clone(&base.identity().sha256),
             base_saw_data: set.knows_answers,
@@ -180,7 +191,7 @@ impl FitRequest {
         base: &Bundle,
         progress: &mut impl FnMut(FitProgress),
     ) -> Result<(TrainingRows, Option<Arc<OnnxRuntime>>), FitError> {
-        let mut examples = TrainingRows::read(&self.data, self.task, base)?;
+        let mut examples = TrainingRows::read(self, base)?;
         if self.inputs != FitInputs::Lexical && examples.rows.iter().any(|row| row.text.trim().is_empty()) {
             return Err(self.refuse(NO_TEXT));
         }

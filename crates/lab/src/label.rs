@@ -179,7 +179,7 @@ impl LabelRun {
                     let prompt = logged.whole_text().unwrap_or_default().to_owned();
                     Some(Ok(UnlabelledRow { prompt, messages: None, id: None, rest: Map::new() }))
                 }
-                Ok(LogLine::Denial | LogLine::Feedback(_)) => None,
+                Ok(_) => None,
                 Err(error) => Some(Err(error.into())),
             }))),
         }

@@ -122,7 +122,7 @@ pub async fn replay(
                 tally.denied += 1;
                 continue;
             }
-            LogLine::Feedback(_) => continue,
+            LogLine::Feedback(_) | LogLine::ShadowAnswer(_) | LogLine::ShadowFeedback(_) => continue,
         };
         let (before, after) = (now.replay(&logged).await?, against.replay(&logged).await?);
         let before = ReplaySide { config: &now.config, replayed: &before };

@@ -2,10 +2,13 @@
 //!
 //! A request hands its line over as it is, unwritten ([`DecisionLogEntry`]), to one writer thread behind a bounded
 //! queue: it never waits for a disk, and a line that finds the queue full is dropped and counted. Prompts are kept only
-//! as a keyed hash unless the operator asked for their text.
+//! as a keyed hash unless the operator asked for their text, and answers only of the share of requests that the operator
+//! named. What of texts is personal or secret can be replaced before it is written.
 
 mod files;
 pub mod record;
+mod redaction;
+mod sampling;
 mod writer;
 
 use std::io;
@@ -18,6 +21,10 @@ use pointsman_core::config;
 use pointsman_core::config::Secret;
 use ring::hmac;
 use writer::{LogWriter, WriterMessage};
+
+pub use self::redaction::RedactedText;
+use self::redaction::Redactor;
+pub use self::sampling::RequestSample;
 
 use super::{DroppedLine, Metrics};
 
@@ -44,7 +51,16 @@ struct DecisionLogQueue {
     queue: SyncSender<WriterMessage>,
     key: Option<hmac::Key>,
     max_text: Option<usize>,
+    answers: Option<LoggedAnswers>,
+    redactor: Option<Redactor>,
     metrics: Arc<Metrics>,
+}
+
+/// The answers that are written.
+#[derive(Debug, Clone, Copy)]
+struct LoggedAnswers {
+    sample: RequestSample,
+    max_bytes: usize,
 }
 
 /// The part of a prompt that the decision log keeps.
@@ -76,7 +92,12 @@ impl DecisionLog {
         std::thread::Builder::new().name("decision-log".into()).spawn(move || writer.run(&lines))?;
         let key = secret.map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes()));
         let max_text = section.text.then_some(section.max_text_bytes);
-        Ok(Self(Arc::new(DecisionLogQueue { queue, key, max_text, metrics: Arc::clone(metrics) })))
+        let redactor = section.answers.as_ref().and_then(|answers| Redactor::new(&answers.redact));
+        let answers = section.answers.as_ref().map(|answers| LoggedAnswers {
+            sample: RequestSample::new(answers.sample.get()),
+            max_bytes: answers.max_bytes,
+        });
+        Ok(Self(Arc::new(DecisionLogQueue { queue, key, max_text, answers, redactor, metrics: Arc::clone(metrics) })))
     }
 
     /// Starts a writer that hands each line to `take` in place of a file: for a program that reads its own decisions.
@@ -114,6 +135,25 @@ impl DecisionLog {
     #[must_use]
     pub fn keeps_text(&self) -> bool {
         self.0.max_text.is_some()
+    }
+
+    /// Returns how many bytes of a request's answer are written; `None` where its answer is not.
+    #[must_use]
+    pub fn answer_bytes(&self, request_id: &str) -> Option<usize> {
+        self.0.answers.filter(|answers| answers.sample.has(request_id)).map(|answers| answers.max_bytes)
+    }
+
+    /// Replaces what the operator does not want written. Takes time by the text's length: for the writer's thread.
+    #[must_use]
+    pub fn redact<'t>(&self, text: &'t str) -> RedactedText<'t> {
+        self.0.redactor.as_ref().map_or_else(|| RedactedText::unchanged(text), |redactor| redactor.redact(text))
+    }
+
+    /// Like [`Self::redact`], for a text whose end was cut: its last word goes too, as it may be half of a secret.
+    #[must_use]
+    pub fn redact_cut<'t>(&self, text: &'t str) -> RedactedText<'t> {
+        let whole_words = || text.trim_end_matches(|c: char| !c.is_whitespace());
+        self.redact(if self.0.redactor.is_some() { whole_words() } else { text })
     }
 
     /// Hands a line over and returns at once; false when it was dropped, which is counted.

@@ -12,10 +12,11 @@ pub mod metrics;
 pub mod traces;
 
 pub use access_log::AccessLine;
-pub use decision_log::{DecisionLog, DecisionLogEntry, LoggedText};
+pub use decision_log::{DecisionLog, DecisionLogEntry, LoggedText, RedactedText, RequestSample};
 pub use metrics::{
-    AttemptOutcome, BrokenStream, CacheOutcome, ChunkGaps, ClassifierMetrics, DecisionStage, DroppedLine, EdgeMetrics,
-    EjectionCause, FeedbackKind, FileLook, FileWatchMetrics, JudgeMetrics, Metrics, ModelInfo, PeerMetrics,
-    ProviderKeyMetrics, ProviderMetrics, RefusedConnection, ReloadOutcome, RenewalMetrics, TokenDirection,
+    AnswerSide, AnsweredBy, AttemptOutcome, BrokenStream, CacheOutcome, ChunkGaps, ClassifierMetrics, DecisionStage,
+    DroppedLine, EdgeMetrics, EjectionCause, EstimatedRatio, FeedbackKind, FileLook, FileWatchMetrics, JudgeMetrics,
+    Metrics, ModelInfo, PeerMetrics, ProviderKeyMetrics, ProviderMetrics, QualityEstimate, RefusedConnection,
+    ReloadOutcome, RenewalMetrics, ShadowAnswerMetrics, TokenDirection,
 };
 pub use traces::{RequestTrace, Tracer, TracerError};

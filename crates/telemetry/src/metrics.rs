@@ -19,6 +19,7 @@ mod judge;
 mod labels;
 mod parameters;
 mod peers;
+mod quality;
 mod quotas;
 mod serving;
 mod streaming;
@@ -52,6 +53,8 @@ pub use self::labels::{
 };
 use self::parameters::ParameterFamilies;
 pub use self::peers::{PeerMetrics, ProviderMetrics};
+use self::quality::QualityFamilies;
+pub use self::quality::{AnswerSide, AnsweredBy, EstimatedRatio, QualityEstimate, ShadowAnswerMetrics};
 pub use self::serving::{ClassifierMetrics, ModelInfo};
 pub use self::streaming::ChunkGaps;
 use self::streaming::StreamFamilies;
@@ -111,7 +114,7 @@ pub struct Metrics {
     held: PolicyStateFamilies,
     log_lines: IntCounter,
     log_dropped: [IntCounter; DroppedLine::ALL.len()],
-    feedback: [IntCounter; FeedbackKind::ALL.len()],
+    quality: QualityFamilies,
     reloads: [IntCounter; ReloadOutcome::ALL.len()],
     last_reload_successful: IntGauge,
     last_reload_success_time: IntGauge,
@@ -173,7 +176,7 @@ impl Metrics {
             held: PolicyStateFamilies::register(r),
             log_lines: Family::register(r, define::LOG_LINES).with([]),
             log_dropped: each(r, define::LOG_DROPPED, DroppedLine::ALL.map(DroppedLine::as_str)),
-            feedback: each(r, define::FEEDBACK, FeedbackKind::ALL.map(FeedbackKind::as_str)),
+            quality: QualityFamilies::register(r),
             reloads: each(r, define::RELOADS, ReloadOutcome::ALL.map(ReloadOutcome::as_str)),
             last_reload_successful: Family::register(r, define::LAST_RELOAD_SUCCESSFUL).with([]),
             last_reload_success_time: Family::register(r, define::LAST_RELOAD_SUCCESS_TIME).with([]),
@@ -299,11 +302,6 @@ impl Metrics {
     /// Counts lines that the decision log lost.
     pub fn log_dropped(&self, cause: DroppedLine, lines: u64) {
         self.log_dropped[cause as usize].inc_by(lines);
-    }
-
-    /// Counts a client's word on an answer.
-    pub fn feedback_given(&self, kind: FeedbackKind) {
-        self.feedback[kind as usize].inc();
     }
 
     /// Notes the first load of the configuration, which is no reload.

@@ -116,6 +116,11 @@ impl AttemptBody {
         }
     }
 
+    /// Returns the body that the client sent, with what rules set, while it is kept.
+    pub(in crate::proxy) fn original(&self) -> Option<&OriginalBody> {
+        self.original.as_ref()
+    }
+
     /// Leaves out of every attempt's body what other providers sealed than the one that gets it.
     pub(in crate::proxy) fn unseal(&mut self, state: &Arc<RequestState>) {
         if let Some(original) = &mut self.original {
@@ -332,6 +337,24 @@ impl OriginalBody {
         Self { wants_list, ..self }
     }
 
+    /// Returns the whole body.
+    pub(in crate::proxy) const fn bytes(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// Returns the API that it is written for.
+    pub(in crate::proxy) const fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Returns it as one that asks for a whole answer, with these edits.
+    pub(super) fn asking_whole(&self, edits: &BodyEdits) -> Self {
+        let (body, model_span) = edits.apply_around(&self.body, self.model_span.clone());
+        let dialect = self.dialect.family().map_or(self.dialect, Dialect::of_family);
+        let stream = false;
+        Self { body, model_span, dialect, stream, asks_for: AnswerKind::Whole, wants_list: false, ..self.clone() }
+    }
+
     /// Sets top-level parameters, before any model's own rules; whatever the client sent for them. `stream_options`
     /// only where they are known.
     fn set(&mut self, parameters: &BTreeMap<String, Value>) {
@@ -366,7 +389,7 @@ impl OriginalBody {
 
     /// Returns the body for `target`: with its model's name, with the edits that make it `fit`, and adapted by the
     /// model's rules. One copy, or two where something is unsealed.
-    fn body_for(&self, target: &Deployment, fit: &BodyEdits) -> Bytes {
+    pub(super) fn body_for(&self, target: &Deployment, fit: &BodyEdits) -> Bytes {
         let edits =
             if self.asks_by_default(target) { target.asking_edits() } else { target.edits(self.dialect, self.stream) };
         let (body, model_span) = self.unsealed_for(target);

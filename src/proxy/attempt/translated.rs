@@ -22,7 +22,7 @@ use crate::proxy::header_fields::{KEY_FIELDS, value};
 use crate::upstream::{AskedUrl, Deployment, EarlyTranslation, Provider, UpstreamCredential, key_field};
 
 /// The version of Anthropic's API that its requests must name.
-const ANTHROPIC_VERSION: (HeaderName, HeaderValue) =
+pub(in crate::proxy) const ANTHROPIC_VERSION: (HeaderName, HeaderValue) =
     (HeaderName::from_static("anthropic-version"), HeaderValue::from_static("2023-06-01"));
 
 /// The beginnings of header fields that only the vendor of the client's API, its SDKs and its agents know.
@@ -170,8 +170,12 @@ pub(in crate::proxy) fn set_target(
     model: &str,
     translation: &AttemptTranslation,
 ) -> Result<()> {
-    let dialect = translation.answer_dialect();
-    let url = match dialect.path_operation() {
+    set_authority(upstream, provider, &url_of(provider, model, translation.answer_dialect()))
+}
+
+/// Returns the path and query at which a provider is asked in a dialect, for the model that it calls `model`.
+pub(in crate::proxy) fn url_of(provider: &Provider, model: &str, dialect: Dialect) -> String {
+    match dialect.path_operation() {
         Some(operation) => {
             let framing = if dialect.streams_by_path() { "?alt=sse" } else { "" };
             format!("{}{framing}", provider.base.google_url(model, operation))
@@ -184,8 +188,7 @@ pub(in crate::proxy) fn set_target(
             model: Some(model),
             is_routed: true,
         }),
-    };
-    set_authority(upstream, provider, &url)
+    }
 }
 
 /// Removes the fields that only the vendor of the client's API knows, and adds those of the upstream's.

@@ -23,7 +23,7 @@ use crate::proxy::context::RequestContext;
 use crate::proxy::downstream::client_use::ClientUse;
 use crate::proxy::record::decision_line;
 use crate::proxy::record::decision_line::RequestTotals;
-use crate::router::{Routing, Verdict};
+use crate::router::{AnsweredRequest, Routing, Verdict};
 use crate::upstream::AttemptFailure;
 
 /// The factor by which a provider may count fewer tokens of a prompt's text than Pointsman does: no tokenizer is so much
@@ -71,9 +71,11 @@ impl Recorder {
         if let Some(ticket) = routing.and_then(|routing| routing.shadow.take()) {
             ticket.send(usage);
         }
+        self.remember_answer(session.req_header(), status, ctx);
         let over = RequestTotals { status, usage, cost, baseline, duration };
         write_access_line(session, ctx, over);
         traced::ended(ctx, status, usage, cost);
+        self.begin_shadow_answer(ctx, status);
         decision_line::log(ctx, over);
     }
 }
@@ -88,6 +90,20 @@ impl Recorder {
         lost.sort_unstable();
         lost.dedup();
         lost.iter().for_each(|(field, kind)| self.metrics.translation_lost(pair, field.as_str(), kind.as_str()));
+    }
+
+    /// Remembers who answered a request that a policy decided, while feedback is taken.
+    fn remember_answer(&self, header: &RequestHeader, status: Option<u16>, ctx: &RequestContext) {
+        let is_answered = status.is_some_and(|status| (200..300).contains(&status)) && ctx.rejected.is_none();
+        if !is_answered || ctx.snapshot.decision_log.is_none() {
+            return;
+        }
+        let policy = ctx.routing().and_then(|routing| routing.decision.deciding_policy());
+        let generates = Dialect::of_path(header.uri.path()).is_some_and(Dialect::generates);
+        if let (Some(policy), Some(model), true) = (policy, ctx.attempts.model(), generates) {
+            let client = ctx.client_name();
+            self.router.remember_answer(AnsweredRequest { request_id: &ctx.request_id, client, policy, model });
+        }
     }
 
     /// Settles what the decision took of quotas, by the model that answered, and counts whose answers strong models give.

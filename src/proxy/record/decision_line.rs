@@ -11,13 +11,14 @@ use pointsman_core::config::Name;
 use pointsman_core::features::Features;
 use pointsman_core::policy::{ClassifierAnswer, Constraint, Decision, DecisionMaker, Denial};
 use pointsman_core::prompt::AskSource;
-use pointsman_core::usage::Usage;
+use pointsman_core::usage::{AnswerText, AnswerTextReader, Usage};
 use pointsman_telemetry::decision_log::record::{
     BundleRecord, CandidateRecord, DecisionRecord, DenialRecord, LoggedFeatures, PinRecord, RecordKind,
     head_probabilities,
 };
 use pointsman_telemetry::{DecisionLogEntry, LoggedText};
 
+use super::redacted_texts::{RedactedTexts, TextEnd};
 use crate::proxy::answer::rejection::RejectionCode;
 use crate::proxy::context::RequestContext;
 use crate::router::{PolicyFinding, Verdict};
@@ -54,6 +55,8 @@ struct DecidedRequest {
     overhead: Duration,
     over: RequestTotals,
     kept: LoggedText,
+    /// The answer's text, of requests whose answers are logged.
+    answer: Option<AnswerText>,
 }
 
 /// Hands the request's line over, if a policy decided or refused it and there is a log; the verdict leaves `ctx`.
@@ -77,6 +80,7 @@ pub(super) fn log(ctx: &mut RequestContext, over: RequestTotals) {
         overhead: ctx.clock.overhead(),
         over,
         kept: std::mem::take(&mut ctx.kept),
+        answer: ctx.answer_text.take().and_then(|text| AnswerTextReader::finish(*text)),
     }));
 }
 
@@ -118,7 +122,6 @@ impl DecidedRequest {
             label: decision.and_then(|decision| decision.label.as_deref()).map(Cow::from),
             label_from: decision.and_then(|it| it.label.as_ref()).and(self.label_from()).map(Cow::from),
             score: decision.and_then(|decision| decision.score),
-            judge_rationale: self.rationale().map(Cow::from),
             source: scores.map(|scores| scores.source.as_str().into()),
             scores: scores.map(head_probabilities),
             truncated_tokens: scores.map(|scores| scores.truncated_tokens),
@@ -141,10 +144,34 @@ impl DecidedRequest {
             duration_ms: milliseconds(self.over.duration),
             overhead_us: u64::try_from(self.overhead.as_micros()).unwrap_or(u64::MAX),
             conversation: self.conversation().map(|key| format!("{key:016x}").into()),
+            ..self.texts()
+        }
+    }
+
+    /// Returns a record of the texts alone, as they may be written.
+    fn texts(&self) -> DecisionRecord<'_> {
+        let log = self.snapshot.decision_log.as_ref().expect("only what a log takes is written");
+        let (mut texts, answer) = (RedactedTexts::new(log), self.answer.as_ref());
+        DecisionRecord {
+            judge_rationale: self.rationale().map(|rationale| texts.whole(rationale)),
             text_hash: self.kept.hash.as_deref().map(Cow::from),
             text_bytes: self.kept.bytes,
-            text: self.kept.text.as_deref().map(Cow::from),
+            text: self.kept.text.as_deref().map(|text| texts.of(text, self.text_end())),
+            text_truncated: self.text_end() == TextEnd::Cut,
+            answer: answer.map(|answer| texts.of(&answer.text, TextEnd::of(answer))),
+            tool_calls: answer.map(|answer| texts.calls(answer)).unwrap_or_default(),
+            finish_reason: answer.and_then(|answer| answer.finish_reason.as_deref()).map(Cow::from),
+            answer_bytes: answer.map(|answer| answer.bytes),
+            answer_truncated: answer.is_some_and(|answer| answer.is_truncated),
+            redactions: texts.replaced(),
+            ..DecisionRecord::default()
         }
+    }
+
+    /// Returns the end of the text that is kept.
+    fn text_end(&self) -> TextEnd {
+        let is_cut = self.kept.text.as_ref().is_some_and(|text| text.len() < self.kept.bytes);
+        if is_cut { TextEnd::Cut } else { TextEnd::Whole }
     }
 
     fn finding(&self) -> PolicyFinding<'_> {

@@ -2,7 +2,8 @@
 //!
 //! The body is read strictly: what is not understood is refused, because a misspelt key would be lost without a trace.
 //! An id that is not known is taken: the decision may stand in a file that is full, or come from another replica.
-//! One that is known to be another client's is refused. The operator may speak of any answer, and the line says so.
+//! One that is known to be another client's is refused. The operator may speak of any answer, and the line says so; and
+//! of shadow answers, which no client has seen.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -11,12 +12,13 @@ use http::Method;
 use pingora::http::RequestHeader;
 use pointsman_core::config::Name;
 use pointsman_telemetry::decision_log::record::{FeedbackRecord, RecordKind};
-use pointsman_telemetry::{DecisionLogEntry, FeedbackKind, Metrics};
+use pointsman_telemetry::{AnswerSide, DecisionLog, DecisionLogEntry, FeedbackKind, Metrics};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::proxy::answer::rejection::Rejection;
 use crate::proxy::{Proxy, RequestContext, header_fields};
+use crate::router::{AnswerRater, AnswerRating, Router};
 use crate::snapshot::Snapshot;
 
 /// The path to which clients send feedback.
@@ -51,6 +53,8 @@ pub(crate) struct Feedback {
     pub correct: Option<f64>,
     /// The client's comment.
     pub comment: Option<String>,
+    /// The answer that is spoken of.
+    pub answer: AnswerSide,
 }
 
 #[derive(Deserialize)]
@@ -60,15 +64,7 @@ struct FeedbackBody {
     rating: Option<Value>,
     correct: Option<Value>,
     comment: Option<Value>,
-}
-
-/// The one who speaks of an answer.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum FeedbackGiver<'g> {
-    /// A client, on the data plane; nameless where clients need no keys.
-    Client(Option<&'g Name>),
-    /// The operator, on the admin plane, who may speak of any client's answers.
-    Operator,
+    answer: Option<Value>,
 }
 
 /// Feedback on its way into the decision log.
@@ -77,6 +73,7 @@ struct GivenFeedback {
     client: Option<Name>,
     is_operators: bool,
     feedback: Feedback,
+    log: DecisionLog,
 }
 
 impl Feedback {
@@ -91,12 +88,13 @@ impl Feedback {
             return Err(whole("The request body must be a JSON object."));
         }
         let body = FeedbackBody::deserialize(value)
-            .map_err(|_| whole("There is an unknown key (allowed: request_id, rating, correct, comment)."))?;
+            .map_err(|_| whole("There is an unknown key (allowed: request_id, rating, correct, comment, answer)."))?;
         let feedback = Self {
             request_id: request_id(body.request_id.as_ref())?,
             rating: body.rating.as_ref().filter(|value| !value.is_null()).map(rating).transpose()?,
             correct: body.correct.as_ref().filter(|value| !value.is_null()).map(correct).transpose()?,
             comment: body.comment.filter(|value| !value.is_null()).map(comment).transpose()?,
+            answer: body.answer.as_ref().map_or(Ok(AnswerSide::Served), answer_side)?,
         };
         if feedback.rating.is_none() && feedback.correct.is_none() && feedback.comment.is_none() {
             return Err(whole("There is nothing to note (give at least one of rating, correct, comment)."));
@@ -111,47 +109,62 @@ impl Feedback {
     /// Writes it to the log of `snapshot` and counts it. Comments are written only where prompts are.
     ///
     /// # Errors
-    /// When there is no log, or more lines wait than it takes.
-    pub(crate) fn record(
-        self,
-        snapshot: &Snapshot,
-        giver: FeedbackGiver<'_>,
-        metrics: &Metrics,
-    ) -> Result<(), Rejection> {
+    /// When there is no log, or more lines wait than it takes, or a client speaks of an answer that it has not seen.
+    fn record(self, snapshot: &Snapshot, rater: AnswerRater<'_>, keeper: QualityKeeper<'_>) -> Result<(), Rejection> {
         let log = snapshot.decision_log.as_ref().ok_or(Rejection::FeedbackDisabled)?;
+        if self.answer == AnswerSide::Shadow && rater != AnswerRater::Operator {
+            let message = "Only the operator may speak of a shadow `answer`, on the admin listener.";
+            return Err(FeedbackError { param: Some("answer"), message }.into());
+        }
+        let Self { rating, correct, answer, .. } = self;
         let kinds = [
-            (FeedbackKind::Rating, self.rating.is_some()),
-            (FeedbackKind::Correct, self.correct.is_some()),
-            (FeedbackKind::Comment, self.comment.is_some()),
+            (FeedbackKind::Rating, rating.is_some(), rating),
+            (FeedbackKind::Correct, correct.is_some(), correct),
+            (FeedbackKind::Comment, self.comment.is_some(), None),
         ];
+        let request_id = self.request_id.clone();
         let feedback = Self { comment: self.comment.filter(|_| log.keeps_text()), ..self };
-        let (client, is_operators) = match giver {
-            FeedbackGiver::Client(client) => (client.cloned(), false),
-            FeedbackGiver::Operator => (None, true),
+        let (client, is_operators) = match rater {
+            AnswerRater::Client(client) => (client.cloned(), false),
+            AnswerRater::Operator => (None, true),
         };
-        let given = GivenFeedback { time: SystemTime::now(), client, is_operators, feedback };
+        let given = GivenFeedback { time: SystemTime::now(), client, is_operators, feedback, log: log.clone() };
         if !log.write(Box::new(given)) {
             return Err(Rejection::Overloaded);
         }
-        for (kind, _) in kinds.into_iter().filter(|(_, is_there)| *is_there) {
-            metrics.feedback_given(kind);
+        // Correctness says more than a rating, as it does in the log.
+        let quality = correct.or(rating);
+        let by = keeper.router.rated(AnswerRating { request_id: &request_id, rater, side: answer, quality });
+        let counted = kinds.into_iter().filter(|(_, is_there, _)| *is_there && answer == AnswerSide::Served);
+        for (kind, _, quality) in counted {
+            keeper.metrics.feedback_given(kind, quality, by.as_ref());
         }
         Ok(())
     }
 }
 
+/// The keeper of what is thought of answers.
+#[derive(Clone, Copy)]
+struct QualityKeeper<'k> {
+    router: &'k Router,
+    metrics: &'k Metrics,
+}
+
 impl DecisionLogEntry for GivenFeedback {
     fn write(&self, line: &mut Vec<u8>) {
-        let Feedback { request_id, rating, correct, comment } = &self.feedback;
+        let Feedback { request_id, rating, correct, comment, answer } = &self.feedback;
         let record = FeedbackRecord {
-            kind: RecordKind::Feedback,
+            kind: match answer {
+                AnswerSide::Served => RecordKind::Feedback,
+                AnswerSide::Shadow => RecordKind::ShadowFeedback,
+            },
             time: humantime::format_rfc3339_millis(self.time).to_string().into(),
             request_id: request_id.into(),
             client: self.client.as_deref().map(Cow::from),
             operator: self.is_operators,
             rating: *rating,
             correct: *correct,
-            comment: comment.as_deref().map(Cow::from),
+            comment: comment.as_deref().map(|comment| self.log.redact(comment).text),
         };
         serde_json::to_writer(line, &record).expect("a Vec takes what is written");
     }
@@ -163,14 +176,14 @@ impl From<FeedbackError> for Rejection {
     }
 }
 
-/// Takes the operator's feedback into the log of `snapshot` and returns the answer.
+/// Takes the operator's feedback into the log of the snapshot that `router` serves, and returns the answer.
 ///
 /// # Errors
 /// When it cannot be read, or there is no log that takes it.
-pub(crate) fn take(body: &[u8], snapshot: &Snapshot, metrics: &Metrics) -> Result<Value, Rejection> {
+pub(crate) fn take(body: &[u8], router: &Router, metrics: &Metrics) -> Result<Value, Rejection> {
     let feedback = Feedback::parse(body)?;
     let answer = feedback.answer();
-    feedback.record(snapshot, FeedbackGiver::Operator, metrics)?;
+    feedback.record(&router.snapshot(), AnswerRater::Operator, QualityKeeper { router, metrics })?;
     Ok(answer)
 }
 
@@ -185,7 +198,8 @@ pub(in crate::proxy) fn take_of_client(proxy: &Proxy, body: &[u8], ctx: &Request
         return Err(FeedbackError { param: Some("request_id"), message }.into());
     }
     let answer = feedback.answer();
-    feedback.record(&ctx.snapshot, FeedbackGiver::Client(client), &proxy.metrics)?;
+    let keeper = QualityKeeper { router: &proxy.router, metrics: &proxy.metrics };
+    feedback.record(&ctx.snapshot, AnswerRater::Client(client), keeper)?;
     Ok(answer)
 }
 
@@ -223,6 +237,12 @@ fn correct(value: &Value) -> Result<f64, FeedbackError> {
         other => other.as_f64().filter(|number| (0.0..=1.0).contains(number)),
     };
     share.ok_or(FeedbackError { param: Some("correct"), message })
+}
+
+fn answer_side(value: &Value) -> Result<AnswerSide, FeedbackError> {
+    let message = "The `answer` must be \"served\", which is the client's, or \"shadow\".";
+    let side = AnswerSide::ALL.into_iter().find(|side| value.as_str() == Some(side.as_str()));
+    side.ok_or(FeedbackError { param: Some("answer"), message })
 }
 
 fn comment(value: Value) -> Result<String, FeedbackError> {
@@ -282,6 +302,7 @@ mod tests {
             ("{\"request_id\":\"a\",\"rating\":null}", None),
             ("{\"request_id\":\"a\",\"ratings\":5}", None),
             ("{\"rating\":5}", Some("request_id")),
+            ("{\"request_id\":\"a\",\"rating\":5,\"answer\":\"mine\"}", Some("answer")),
             ("{\"request_id\":\"a b\",\"rating\":5}", Some("request_id")),
             ("{\"request_id\":7,\"rating\":5}", Some("request_id")),
             (long.as_str(), Some("comment")),

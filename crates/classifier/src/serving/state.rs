@@ -66,7 +66,7 @@ impl ServingState {
             cache: ScoreCache::new(config.cache),
             quarantine: InputQuarantine::default(),
             counts: ServingCounts::default(),
-            metrics,
+            metrics: metrics.priced(config.usd_per_hour),
             batch: config.batch,
             drift: config.drift,
             placement,

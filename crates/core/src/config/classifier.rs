@@ -45,6 +45,10 @@ pub struct ClassifierConfig {
     /// Another bundle that scores some of the same prompts, for comparison only.
     #[serde(default)]
     pub shadow: Option<ShadowConfig>,
+    /// US dollars for an hour in which the classifier works, on what it works on: its threads' cores, or a GPU. Counted as
+    /// `pointsman_classifier_cost_usd_total`. Default 0.
+    #[serde(default)]
+    pub usd_per_hour: f64,
     /// The window over which live traffic is compared with the bundle's reference, if there is one.
     #[serde(default)]
     pub drift: DriftWindow,
@@ -178,6 +182,7 @@ impl ClassifierConfig {
             require: false,
             memory_limit: None,
             shadow: None,
+            usd_per_hour: 0.0,
             drift: DriftWindow::default(),
             embeds: false,
         }

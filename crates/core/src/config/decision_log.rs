@@ -1,14 +1,18 @@
-//! The `decision_log` section: where decisions and feedback are written.
+//! The `decision_log` section: where decisions, feedback and answers are written.
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{self, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::secret::{Secret, SecretSource};
-use super::values::TimeSpan;
+use super::values::{Ratio, TimeSpan};
 
 /// The log of decisions and of feedback on them, one JSON object a line: `fit`, `calibrate` and `replay` read it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DecisionLogConfig {
     /// The file, relative to the configuration file's folder. Its folder is made; full files stand beside it.
@@ -36,6 +40,49 @@ pub struct DecisionLogConfig {
     /// Lines that may wait for the writer; one more is dropped and counted. Default 4096.
     #[serde(default = "DecisionLogConfig::default_queue")]
     pub queue: usize,
+    /// Writes answers too, of a share of the requests. Needs `text`. Default: no answer is written.
+    #[serde(default)]
+    pub answers: Option<AnswerLogConfig>,
+}
+
+/// The answers that are written.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerLogConfig {
+    /// The share of the requests whose answers are written, 0 to 1: chosen by a hash of the request's id, so that replicas
+    /// choose the same.
+    pub sample: Ratio,
+    /// The most bytes of an answer that are held and written; its end is cut. Default 32 KiB.
+    #[serde(default = "AnswerLogConfig::default_max_bytes")]
+    pub max_bytes: usize,
+    /// The personal data and keys that are replaced in every text of the log, asks included: true for all kinds, false for
+    /// none, or a list of kinds. Default true.
+    #[serde(default)]
+    pub redact: RedactedKinds,
+}
+
+/// The kinds of personal data and secrets that are replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RedactedKinds(BTreeSet<RedactedKind>);
+
+/// A kind of personal data, or of secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RedactedKind {
+    /// Addresses of email.
+    Email,
+    /// Telephone numbers.
+    Phone,
+    /// Numbers of bank accounts.
+    Iban,
+    /// Numbers of payment cards.
+    Card,
+    /// Numbers of the United States' social security.
+    Ssn,
+    /// Addresses of the internet protocol.
+    Ip,
+    /// Keys, tokens and passwords of APIs.
+    Key,
 }
 
 impl DecisionLogConfig {
@@ -73,5 +120,66 @@ impl DecisionLogConfig {
 
     const fn default_queue() -> usize {
         4096
+    }
+}
+
+impl AnswerLogConfig {
+    const fn default_max_bytes() -> usize {
+        32 << 10
+    }
+}
+
+impl RedactedKind {
+    /// Every kind.
+    pub const ALL: [Self; 7] = [Self::Email, Self::Phone, Self::Iban, Self::Card, Self::Ssn, Self::Ip, Self::Key];
+}
+
+impl RedactedKinds {
+    /// Returns whether a kind is replaced.
+    #[must_use]
+    pub fn has(&self, kind: RedactedKind) -> bool {
+        self.0.contains(&kind)
+    }
+
+    /// Returns whether nothing is replaced.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<RedactedKind> for RedactedKinds {
+    fn from_iter<I: IntoIterator<Item = RedactedKind>>(kinds: I) -> Self {
+        Self(kinds.into_iter().collect())
+    }
+}
+
+impl Default for RedactedKinds {
+    fn default() -> Self {
+        RedactedKind::ALL.into_iter().collect()
+    }
+}
+
+impl<'de> Deserialize<'de> for RedactedKinds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KindsVisitor;
+
+        impl<'de> Visitor<'de> for KindsVisitor {
+            type Value = RedactedKinds;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true, false or a list of email, phone, iban, card, ssn, ip and key")
+            }
+
+            fn visit_bool<E: de::Error>(self, all: bool) -> Result<RedactedKinds, E> {
+                Ok(if all { RedactedKinds::default() } else { RedactedKinds(BTreeSet::new()) })
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, kinds: A) -> Result<RedactedKinds, A::Error> {
+                BTreeSet::deserialize(SeqAccessDeserializer::new(kinds)).map(RedactedKinds)
+            }
+        }
+
+        deserializer.deserialize_any(KindsVisitor)
     }
 }

@@ -172,8 +172,17 @@ impl NamesFiles for UpgradeConfig {
 
 impl NamesFiles for DecisionLogConfig {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
-        let Self { path, text: _, max_text_bytes: _, hash_key, max_bytes: _, max_age: _, max_files: _, queue: _ } =
-            self;
+        let Self {
+            path,
+            text: _,
+            max_text_bytes: _,
+            hash_key,
+            max_bytes: _,
+            max_age: _,
+            max_files: _,
+            queue: _,
+            answers: _,
+        } = self;
         files.push(FileRole::Output.of(path));
         hash_key.add_files(files);
     }
@@ -251,6 +260,7 @@ impl NamesFiles for ClassifierConfig {
             require: _,
             memory_limit: _,
             shadow,
+            usd_per_hour: _,
             drift: _,
             embeds: _,
         } = self;
@@ -284,6 +294,7 @@ impl NamesFiles for PolicyConfig {
             affinity: _,
             target: _,
             quotas: _,
+            shadow_answers: _,
             state: _,
             translation: _,
         } = self;

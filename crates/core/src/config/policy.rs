@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::affinity::AffinityConfig;
 use super::quota::QuotaConfig;
+use super::shadow_answers::ShadowAnswersConfig;
 use super::state::StateRule;
 use super::strategy::StrategyConfig;
 use super::target::Target;
@@ -67,6 +68,9 @@ pub struct PolicyConfig {
     /// Bounds on the answers that one client or session gets from strong models; none by default.
     #[serde(default)]
     pub quotas: Vec<QuotaConfig>,
+    /// Another model that is asked a share of the same requests after their answers, to compare; none by default.
+    #[serde(default)]
+    pub shadow_answers: Option<ShadowAnswersConfig>,
 }
 
 /// The meaning of the longest answer that a request asks for (`max_tokens` and its other names).

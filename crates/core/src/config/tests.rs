@@ -307,6 +307,26 @@ fn a_decision_log_without_text_needs_a_key_and_never_shows_one() {
 }
 
 #[test]
+fn answers_are_logged_only_with_the_texts_that_they_are_to_and_redacted_unless_it_says_otherwise() {
+    let with = |section: &str| GOOD.replacen("models:", &format!("decision_log: {section}\nmodels:"), 1);
+    let redacted = |redact: &str| {
+        let section = format!("{{path: d.jsonl, text: true, answers: {{sample: 0.05{redact}}}}}");
+        let config = Config::parse(&with(&section), "p.yaml").expect("a valid file");
+        config.decision_log.expect("a log").answers.expect("answers").redact
+    };
+
+    assert_eq!(redacted(""), RedactedKinds::default());
+    assert!(redacted(", redact: false").is_empty());
+    assert_eq!(redacted(", redact: [email, key]"), [RedactedKind::Key, RedactedKind::Email].into_iter().collect());
+    let [without_text] = &problems(&with("{path: d.jsonl, hash_key: {env: KEY}, answers: {sample: 1}}"))[..] else {
+        panic!("one problem");
+    };
+    assert!(without_text.starts_with("decision_log.answers: needs `decision_log.text`"), "{without_text}");
+    let wrong = problems(&with("{path: d.jsonl, text: true, answers: {sample: 0.1, redact: [names]}}"));
+    assert!(wrong[0].contains("decision_log.answers.redact") && wrong[0].contains("email"), "{wrong:?}");
+}
+
+#[test]
 fn the_fingerprint_is_that_of_the_text() {
     let text = "version: 1\nlisten: {address: '127.0.0.1:1'}\nproviders: {}\n";
     let read = |text: &str| Config::parse(text, "x.yaml").expect("a valid file").fingerprint();

@@ -10,6 +10,7 @@ mod price;
 mod prompt;
 mod quota;
 mod rules;
+mod shadow_answers;
 mod state;
 mod store;
 mod strategy;
@@ -254,6 +255,9 @@ impl ConfigChecker<'_> {
         if let Some(bytes) = classifier.memory_limit {
             self.within(&path.key("memory_limit"), &bytes, &MEMORY);
         }
+        if !(0.0..=1e6).contains(&classifier.usd_per_hour) {
+            self.wrong(&path.key("usd_per_hour"), "is out of bounds (allowed: 0 to 1000000 US dollars)");
+        }
         self.observers(path, classifier);
     }
 
@@ -304,6 +308,9 @@ impl ConfigChecker<'_> {
             self.target(&path.key("target"), policy, target);
         }
         self.quotas(&path.key("quotas"), policy);
+        if let Some(section) = &policy.shadow_answers {
+            self.shadow_answers(&path.key("shadow_answers"), section);
+        }
     }
 
     fn region(&mut self, path: &KeyPath, region: &Name) {

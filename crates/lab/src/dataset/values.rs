@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+use serde_json::{Map, Value};
 
 /// The largest whole number that a float holds exactly.
 const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -14,6 +15,13 @@ pub(crate) struct QualityValue(pub(crate) f64);
 /// A label: a string, a whole number, true or false.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LabelValue(pub(crate) String);
+
+/// Takes a row's weight out of `key`: a finite number of at least 0, `None` where the row has none.
+pub(crate) fn weight(row: &mut Map<String, Value>, key: &str) -> Result<Option<f64>, String> {
+    let Some(value) = row.remove(key).filter(|value| !value.is_null()) else { return Ok(None) };
+    let weight = value.as_f64().filter(|weight| weight.is_finite() && *weight >= 0.0);
+    weight.map(Some).ok_or_else(|| format!("`{key}` is no weight, which is a number of at least 0"))
+}
 
 struct QualityVisitor;
 

@@ -32,6 +32,9 @@ pub enum Validation {
         macro_f1: f64,
         /// Expected calibration error of the top label.
         ece: f64,
+        /// The mean distance of the decided level from the right one, in levels; only of labels that have an order.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        level_error: Option<f64>,
     },
     /// Figures of a head between a weak and a strong model.
     Routing {
@@ -207,6 +210,7 @@ impl HeldOutEvaluation<'_> {
             accuracy: figures.accuracy,
             macro_f1: figures.macro_f1,
             ece: calibration.figures().ece,
+            level_error: self.set.ordered.then(|| level_error(&confusion)),
         }
     }
 
@@ -270,6 +274,14 @@ impl HeldOutEvaluation<'_> {
             best_single_quality: over_rows((0..models).map(quality).fold(0.0, f64::max)),
         }
     }
+}
+
+/// Returns the mean distance of decided levels from the right ones.
+fn level_error(confusion: &ConfusionMatrix) -> f64 {
+    let cells = confusion.rows().enumerate().flat_map(|(truth, row)| {
+        row.iter().enumerate().map(move |(decided, rows)| truth.abs_diff(decided) as f64 * *rows as f64)
+    });
+    cells.sum::<f64>() / confusion.n().max(1) as f64
 }
 
 /// Returns how well the model answers whose success is the most probable.

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::sample::TrainingSample;
-use super::task::LearningGoal;
+use super::task::{LearningGoal, LevelLoss};
+use super::weighting::RowWeights;
 use crate::statistics::RandomDraws;
 
 /// Parts of the rows that inner splits deal.
@@ -27,8 +28,9 @@ pub(super) struct FoldSplit<'s> {
 /// The rows of a task as learners are fitted on them.
 pub(super) struct FitData<'s> {
     pub(super) goal: LearningGoal,
-    /// True when labels are levels, from the lowest to the highest.
-    pub(super) ordered: bool,
+    /// The loss by which regressions learn; of labels without an order cross-entropy.
+    pub(super) loss: LevelLoss,
+    pub(super) weights: RowWeights,
     pub(super) rows: Vec<&'s TrainingSample>,
     /// The splits on which a learner chooses its strength.
     pub(super) splits: &'s [FoldSplit<'s>],

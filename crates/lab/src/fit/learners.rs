@@ -4,6 +4,7 @@
 mod boosting;
 mod labels;
 mod lbfgs;
+mod level_regression;
 mod linear;
 mod neighbours;
 mod regression;

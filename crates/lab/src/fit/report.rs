@@ -7,9 +7,10 @@ use serde::Serialize;
 
 use super::cross_validation::FormValidations;
 use super::folds::GroupedSample;
-use super::task::{FitInputs, FitTask, HeadForm};
+use super::task::{FitInputs, FitTask, HeadForm, LevelLoss};
 use super::training::TrainedHeads;
 use super::training_set::TrainingSet;
+use super::weighting::ClassWeights;
 use crate::dataset::DataIdentity;
 use crate::statistics::ConfidenceInterval;
 
@@ -20,6 +21,12 @@ pub struct FitReport {
     pub task: FitTask,
     /// The inputs of the heads.
     pub inputs: FitInputs,
+    /// The class weights that were asked for.
+    pub class_weights: ClassWeights,
+    /// The loss by which regressions learnt; of labels without an order cross-entropy.
+    pub loss: LevelLoss,
+    /// Rows that said a weight.
+    pub weighted_rows: u64,
     /// The rows' file.
     pub data: DataIdentity,
     /// The base bundle's manifest.

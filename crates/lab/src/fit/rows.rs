@@ -11,15 +11,19 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use self::embedding_cache::EmbeddingCache;
-use super::task::FitTask;
-use super::{FitError, file_error};
+use super::{FitError, FitRequest, file_error};
 use crate::dataset::{Dataset, GroundTruth, TruthPreference, words};
+
+/// The key of a row's weight, unless another is named.
+const WEIGHT: &str = "weight";
 
 /// One prompt that may be learnt from.
 #[derive(Debug)]
 pub(super) struct TrainingRow {
     pub(super) text: String,
     pub(super) truth: GroundTruth,
+    /// The weight that the row brings: 1 where it says none.
+    pub(super) weight: f32,
     /// The key of near-duplicates, which differ in case, spaces and punctuation only: they stay on one side of every
     /// split.
     pub(super) group: u64,
@@ -35,16 +39,18 @@ pub(super) struct TrainingRows {
     pub(super) left_out: u64,
     /// Rows of the split that is held out.
     pub(super) held_out: u64,
+    /// Rows that say a weight.
+    pub(super) weighted: u64,
     pub(super) sha256: String,
 }
 
 impl TrainingRows {
-    /// Reads every row that may be learnt from.
-    pub(super) fn read(path: &Path, task: FitTask, bundle: &Bundle) -> Result<Self, FitError> {
-        let labels = matches!(task, FitTask::Tier | FitTask::Domain);
-        let mut dataset =
-            Dataset::open(path)?.preferring(if labels { TruthPreference::Labels } else { TruthPreference::Outcomes });
-        let (mut rows, mut left_out, mut held_out) = (Vec::new(), 0, 0);
+    /// Reads every row of `fit` that may be learnt from.
+    pub(super) fn read(fit: &FitRequest, bundle: &Bundle) -> Result<Self, FitError> {
+        let prefer = if fit.task.has_labels() { TruthPreference::Labels } else { TruthPreference::Outcomes };
+        let weights = fit.sample_weights.as_deref().unwrap_or(WEIGHT);
+        let mut dataset = Dataset::open(&fit.data)?.preferring(prefer).weighted_by(weights);
+        let (mut rows, mut left_out, mut held_out, mut weighted) = (Vec::new(), 0, 0, 0);
         for row in &mut dataset {
             let row = row?;
             if row.held_out {
@@ -58,7 +64,9 @@ impl TrainingRows {
                 left_out += 1;
                 continue;
             }
+            weighted += u64::from(row.weight.is_some());
             rows.push(TrainingRow {
+                weight: row.weight.unwrap_or(1.0) as f32,
                 // Rows of a decision log without text are one for each prompt already.
                 group: if is_blank { row.line } else { group(&row.asked.text) },
                 features: row.features.unwrap_or_else(|| row.asked.features()),
@@ -69,12 +77,18 @@ impl TrainingRows {
             });
         }
         if rows.is_empty() && held_out > 0 {
-            return Err(FitError::HeldOut { path: path.to_owned(), held_out });
+            return Err(FitError::HeldOut { path: fit.data.clone(), held_out });
         }
         if rows.is_empty() {
-            return Err(FitError::Empty { path: path.to_owned() });
+            return Err(FitError::Empty { path: fit.data.clone() });
         }
-        Ok(Self { rows, left_out, held_out, sha256: dataset.sha256() })
+        if weighted == 0 && fit.sample_weights.is_some() {
+            return Err(fit.refuse(format!("no row has the weight `{weights}`")));
+        }
+        if rows.iter().all(|row| row.weight == 0.0) {
+            return Err(fit.refuse(format!("every row has a `{weights}` of 0")));
+        }
+        Ok(Self { rows, left_out, held_out, weighted, sha256: dataset.sha256() })
     }
 
     /// Fills in the embeddings; `progress` hears of each row.

@@ -1,6 +1,7 @@
 //! A training sample: the numbers of one prompt as learners read them.
 
 use super::outputs::BaseOutputs;
+use super::weighting::RowWeight;
 
 /// The numbers of one prompt, scaled for training, beside their target.
 #[derive(Debug, Clone, Default)]
@@ -11,6 +12,8 @@ pub(super) struct TrainingSample {
     pub(super) sparse: Vec<(u32, f32)>,
     /// The target of each output, 0 to 1.
     pub(super) target: Vec<f32>,
+    /// The weight that its row brings.
+    pub(super) weight: RowWeight,
     /// Log probabilities by the base's own heads.
     pub(super) base: BaseOutputs,
 }

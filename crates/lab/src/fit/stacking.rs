@@ -12,6 +12,7 @@ pub(super) use self::held_out::HeldOutRows;
 use super::calibration::{Forecast, PlattScale, ScoredEvent, isotonic_curve, top_label_temperature};
 use super::loss::{LinkFunction, argmax, log_loss, probabilities};
 use super::task::LearningGoal;
+use super::weighting::ClassWeights;
 use crate::statistics::{ConfusionMatrix, SampleMean};
 
 /// The cost of a member's weight, so that one that does not help is left out.
@@ -52,6 +53,8 @@ pub(super) struct MixturePrior {
     pub(super) learnt: usize,
     /// True when a member is a head of the base, which was good before.
     pub(super) has_base_head: bool,
+    /// The class weights: where they are given, rare labels are not spoken up for besides.
+    pub(super) class_weights: ClassWeights,
 }
 
 /// A held-out row of one head.
@@ -62,6 +65,7 @@ pub(super) struct MixtureRow<'h> {
     pub(super) truth: &'h [f32],
     /// The prompt's length in standard deviations from the mean.
     pub(super) length: f64,
+    pub(super) weight: f64,
 }
 
 impl HeadMixture {
@@ -73,7 +77,9 @@ impl HeadMixture {
         mixture.search(rows);
         match start.goal {
             LearningGoal::Choice(_) => {
-                mixture.correct_prior(rows);
+                if !start.class_weights.is_given() {
+                    mixture.correct_prior(rows);
+                }
                 mixture.temper(mixture.temperature(rows));
             }
             LearningGoal::Pair => {
@@ -150,7 +156,7 @@ impl HeadMixture {
     fn cost(&self, rows: &[MixtureRow<'_>]) -> f64 {
         let n = rows.len().max(1) as f64;
         let loss = |row: &MixtureRow<'_>| {
-            log_loss(LinkFunction::Softmax, &self.probabilities(&row.logs, row.length), row.truth)
+            row.weight * log_loss(LinkFunction::Softmax, &self.probabilities(&row.logs, row.length), row.truth)
         };
         let share = 1.0 / self.weights.len() as f64;
         let moved = |(weight, expected): (&f64, &f64)| (weight - expected).powi(2);
@@ -230,6 +236,7 @@ impl HeadMixture {
         let event = |row: &MixtureRow<'_>| ScoredEvent {
             score: difference(&self.logits(&row.logs, row.length)),
             truth: f64::from(row.truth[1]),
+            weight: row.weight,
         };
         let PlattScale { slope, offset } = PlattScale::fit(&rows.iter().map(event).collect::<Vec<_>>(), 1.0);
         self.temper(1.0 / slope);
@@ -256,7 +263,14 @@ mod tests {
     const TRUTHS: [[f32; 2]; 2] = [[1.0, 0.0], [0.0, 1.0]];
 
     fn start(goal: LearningGoal, learners: usize, learnt: usize) -> MixturePrior {
-        MixturePrior { goal, labels: 2, weights: vec![1.0 / learners as f64; learners], learnt, has_base_head: false }
+        MixturePrior {
+            goal,
+            labels: 2,
+            weights: vec![1.0 / learners as f64; learners],
+            learnt,
+            has_base_head: false,
+            class_weights: ClassWeights::Auto,
+        }
     }
 
     /// The first learner knows three rows of four, the second only tosses coins.
@@ -268,7 +282,7 @@ mod tests {
             let sure = |label: usize| {
                 log_probabilities(&[if label == 0 { 3.0 } else { 0.0 }, if label == 1 { 3.0 } else { 0.0 }])
             };
-            MixtureRow { logs: vec![sure(told), sure(tossed)], truth: &TRUTHS[truth], length: 0.0 }
+            MixtureRow { logs: vec![sure(told), sure(tossed)], truth: &TRUTHS[truth], length: 0.0, weight: 1.0 }
         };
         (0..n).map(row).collect()
     }
@@ -312,7 +326,7 @@ mod tests {
             let rare = i.is_multiple_of(10);
             let told = rare || i % 10 == 1;
             let logs = log_probabilities(&[if told { 0.3 } else { 3.0 }, 0.0]);
-            MixtureRow { logs: vec![logs], truth: &TRUTHS[usize::from(rare)], length: 0.0 }
+            MixtureRow { logs: vec![logs], truth: &TRUTHS[usize::from(rare)], length: 0.0, weight: 1.0 }
         };
         let rows: Vec<MixtureRow<'_>> = (0..1000).map(row).collect();
 

@@ -18,6 +18,21 @@ pub enum FitTask {
     Domain,
 }
 
+/// The loss by which regressions over ordered labels, the levels, learn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LevelLoss {
+    /// Cross-entropy or, where labels have an order, the ordinal loss, whichever is better on held-out rows.
+    #[default]
+    Auto,
+    /// Cross-entropy of labels: their order does not count.
+    CrossEntropy,
+    /// Least squares on the number of the level, with thresholds.
+    Regression,
+    /// Cross-entropy of steps, each of which is whether the level is above one.
+    Ordinal,
+}
+
 /// The blocks of inputs that heads read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -62,12 +77,35 @@ impl FitTask {
         }
     }
 
+    /// Returns whether rows teach labels, rather than outcomes.
+    pub(super) const fn has_labels(self) -> bool {
+        matches!(self, Self::Tier | Self::Domain)
+    }
+
     /// Returns the name of the task's head; of success heads, what stands before the model.
     pub(super) const fn head(self) -> &'static str {
         match self {
             Self::StrongWeak => "strong_wins",
             other => other.as_str(),
         }
+    }
+}
+
+impl LevelLoss {
+    /// Returns the loss's name, as on the command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::CrossEntropy => "cross-entropy",
+            Self::Regression => "regression",
+            Self::Ordinal => "ordinal",
+        }
+    }
+
+    /// Returns whether only labels with an order can be learnt so.
+    pub(super) const fn needs_order(self) -> bool {
+        matches!(self, Self::Regression | Self::Ordinal)
     }
 }
 

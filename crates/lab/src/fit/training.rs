@@ -13,6 +13,7 @@ use super::sample::TrainingSample;
 use super::stacking::{HeadMixture, HeldOutRows, MixturePrior, MixtureRow, discounted};
 use super::task::{HeadForm, LearningGoal};
 use super::training_set::TrainingSet;
+use super::weighting::RowWeights;
 use crate::statistics::SampleMean;
 
 /// The least held-out rows that can tell what stopping at the lexical form costs.
@@ -43,8 +44,9 @@ pub(super) struct LengthScale {
 /// Fits and calibrates on `samples`.
 pub(super) fn train(set: &TrainingSet, samples: &[GroupedSample<'_>], seed: u64) -> TrainedHeads {
     let splits = inner(samples, seed);
-    let rows = samples.iter().map(|(sample, _)| *sample).collect();
-    let data = FitData { goal: set.goal, ordered: set.ordered, rows, splits: &splits, seed };
+    let rows: Vec<&TrainingSample> = samples.iter().map(|(sample, _)| *sample).collect();
+    let weights = RowWeights::of(set.class_weights, &rows);
+    let data = FitData { goal: set.goal, loss: set.loss, weights, rows, splits: &splits, seed };
     let length = LengthScale::of(&data.rows, set.length_index());
     let kinds: Vec<LearnerKind> = LearnerKind::ALL.into_iter().filter(|kind| kind.suits(set)).collect();
     let cross_fit = |kind: &LearnerKind| {
@@ -55,7 +57,8 @@ pub(super) fn train(set: &TrainingSet, samples: &[GroupedSample<'_>], seed: u64)
     let held: Vec<&TrainingSample> = splits.iter().flat_map(|split| split.held.iter().copied()).collect();
     let lengths = held.iter().map(|sample| length.scaled(sample)).collect();
     let held_out = HeldOutRows { samples: held, lengths, out_of_fold };
-    let stack = StackingRun { set, held_out: &held_out, kinds: &kinds, learnt: samples.len() };
+    let (learnt, weights) = (samples.len(), &data.weights);
+    let stack = StackingRun { set, held_out: &held_out, kinds: &kinds, learnt, weights };
     let full = stack.mixtures(HeadForm::Full);
     let lexical_kinds = kinds.iter().filter(|kind| kind.is_lexical()).count();
     let has_lexical_form = lexical_kinds > 0 && lexical_kinds < kinds.len();
@@ -82,6 +85,7 @@ struct StackingRun<'b> {
     kinds: &'b [LearnerKind],
     /// Rows that the learners learnt from.
     learnt: usize,
+    weights: &'b RowWeights,
 }
 
 impl StackingRun<'_> {
@@ -108,6 +112,7 @@ impl StackingRun<'_> {
             weights: members().map(weight).collect(),
             learnt: self.learnt,
             has_base_head,
+            class_weights: self.set.class_weights,
         }
     }
 
@@ -116,9 +121,10 @@ impl StackingRun<'_> {
         let truths: Vec<Vec<f32>> =
             self.held_out.samples.iter().map(|sample| goal.truth(&sample.target, head)).collect();
         let row = |(index, truth)| {
-            let logs = self.held_out.logs(index, head).zip(takes_part);
-            let logs = logs.filter(|(_, takes)| **takes).map(|(logs, _)| logs).collect();
-            MixtureRow { logs, truth, length: self.held_out.lengths[index] }
+            let logs = self.held_out.logs(index, head).zip(self.kinds).zip(takes_part);
+            let logs = logs.filter(|(_, takes)| **takes).map(|((logs, kind), _)| self.weighted(*kind, logs)).collect();
+            let weight = self.weights.of_sample(self.held_out.samples[index]);
+            MixtureRow { logs, truth, length: self.held_out.lengths[index], weight }
         };
         let rows: Vec<MixtureRow<'_>> = truths.iter().map(Vec::as_slice).enumerate().map(row).collect();
         let base_is_overfitted = self.set.knows_answers && start.has_base_head && start.weights.len() > 1;
@@ -126,7 +132,25 @@ impl StackingRun<'_> {
         let mut weights = mixture.weights.into_iter();
         let weight = |takes: &bool| if *takes { weights.next().unwrap_or_default() } else { 0.0 };
         mixture.weights = takes_part.iter().map(weight).collect();
+        self.shift_bases(&mut mixture);
         mixture
+    }
+
+    /// Returns the log probabilities of a learner as class weights would have made them: a head of the base was fitted
+    /// without, and its labels' odds lack the ratio of their weights.
+    fn weighted(&self, kind: LearnerKind, logs: Vec<f64>) -> Vec<f64> {
+        match self.weights.logs().filter(|_| kind.base_form().is_some()) {
+            Some(shifts) => log_probabilities(&logs.iter().zip(&shifts).map(|(a, b)| a + b).collect::<Vec<_>>()),
+            None => logs,
+        }
+    }
+
+    /// Moves the class weights of the base's heads into the bias: when they serve, they give what they always gave.
+    fn shift_bases(&self, mixture: &mut HeadMixture) {
+        let Some(shifts) = self.weights.logs() else { return };
+        let bases = self.kinds.iter().zip(&mixture.weights).filter(|(kind, _)| kind.base_form().is_some());
+        let share: f64 = bases.map(|(_, weight)| weight).sum();
+        mixture.bias.iter_mut().zip(shifts).for_each(|(bias, shift)| *bias += share * shift);
     }
 }
 

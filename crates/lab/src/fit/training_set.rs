@@ -10,7 +10,8 @@ use self::base_heads::BaseHeads;
 use self::vocabulary::NgramVocabulary;
 use super::rows::TrainingRow;
 use super::sample::{InputSpan, TrainingSample};
-use super::task::{FitInputs, FitTask, HeadForm, LearningGoal};
+use super::task::{FitInputs, FitTask, HeadForm, LearningGoal, LevelLoss};
+use super::weighting::{ClassWeights, RowWeight};
 use super::{FitError, FitRequest, leakage};
 use crate::dataset::GroundTruth;
 
@@ -42,6 +43,8 @@ pub(super) struct TrainingSet {
     pub(super) knows_answers: bool,
     /// True when the labels are levels, from the lowest to the highest.
     pub(super) ordered: bool,
+    pub(super) loss: LevelLoss,
+    pub(super) class_weights: ClassWeights,
     pub(super) features: FeatureInputs,
     /// The index of the prompt's length among the features.
     pub(super) length: Option<usize>,
@@ -64,13 +67,16 @@ impl TrainingSet {
             FitTask::StrongWeak => LearningGoal::Pair,
             FitTask::Success => LearningGoal::Each(names.len()),
         };
+        let ordered = !fit.levels.is_empty() || base_heads::ordered(fit.task, template.as_ref(), &names);
         let mut set = Self {
             task: fit.task,
             samples: Vec::new(),
             goal,
             inputs: fit.inputs,
             embedding: if fit.inputs.embedding() { base.manifest().encoder.dimension } else { 0 },
-            ordered: !fit.levels.is_empty() || base_heads::ordered(fit.task, template.as_ref(), &names),
+            ordered,
+            loss: loss(fit, ordered)?,
+            class_weights: class_weights(fit)?,
             base_heads: BaseHeads::default(),
             gate: if fit.keep_gate { Some(gate(fit, base)?) } else { None },
             knows_answers: false,
@@ -124,7 +130,8 @@ impl TrainingSet {
         let embedding = row.embedding.iter().map(|value| value * EMBEDDING_NORM);
         let dense = embedding.chain(self.features.scale(&row.features)).collect();
         let sparse = row.ngrams.entries().iter().filter_map(|entry| self.ngrams.scaled(*entry)).collect();
-        Ok(TrainingSample { dense, sparse, target: self.target(fit, row)?, ..TrainingSample::default() })
+        let (target, weight) = (self.target(fit, row)?, RowWeight(row.weight));
+        Ok(TrainingSample { dense, sparse, target, weight, ..TrainingSample::default() })
     }
 
     fn target(&self, fit: &FitRequest, row: &TrainingRow) -> Result<Vec<f32>, FitError> {
@@ -150,6 +157,28 @@ impl TrainingSet {
             None => self.names.iter().position(|name| name.as_str() == plain(label)),
         }
     }
+}
+
+/// Returns the loss of regressions; refuses one that needs an order where labels have none.
+fn loss(fit: &FitRequest, ordered: bool) -> Result<LevelLoss, FitError> {
+    match fit.loss {
+        loss if ordered => Ok(loss),
+        loss if loss.needs_order() => Err(fit.refuse(format!(
+            "the loss `{}` needs labels with an order (allowed: `--levels` names them from the lowest to the highest)",
+            loss.as_str()
+        ))),
+        _ => Ok(LevelLoss::CrossEntropy),
+    }
+}
+
+/// Returns the class weights; refuses them where rows teach no labels.
+fn class_weights(fit: &FitRequest) -> Result<ClassWeights, FitError> {
+    if fit.class_weights.is_given() && !fit.task.has_labels() {
+        return Err(
+            fit.refuse("class weights are of labels, and its rows have outcomes (allowed: `--class-weights auto`)")
+        );
+    }
+    Ok(fit.class_weights)
 }
 
 /// Returns the gate of the base's head of the task.

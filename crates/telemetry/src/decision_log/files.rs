@@ -203,6 +203,7 @@ mod tests {
             max_age: TimeSpan::from_secs(3600),
             max_files: 3,
             queue: 4,
+            answers: None,
         }
     }
 

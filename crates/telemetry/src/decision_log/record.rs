@@ -3,6 +3,9 @@
 //! A line that is written borrows from its request; a line that is read owns its texts. Lines of older versions lack
 //! later fields, which have their defaults then.
 
+mod answer;
+mod feedback;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::UNIX_EPOCH;
@@ -12,6 +15,9 @@ use pointsman_core::scores::{ClassifierFailure, Familiarity, HeadLabels, HeadSco
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+pub use self::answer::{ShadowAnswerRecord, ToolCallRecord};
+pub use self::feedback::FeedbackRecord;
+
 /// The longest text feature that is written; a client's own words do not belong into the log.
 const MAX_WORD: usize = 16;
 
@@ -20,7 +26,7 @@ pub type HeadProbabilities<'l> = BTreeMap<Cow<'l, str>, BTreeMap<Cow<'l, str>, f
 
 /// The kind of a line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum RecordKind {
     /// A policy decided a request.
     #[default]
@@ -29,6 +35,10 @@ pub enum RecordKind {
     Denial,
     /// A client spoke of an answer.
     Feedback,
+    /// Another model answered a request that its client has the answer to.
+    ShadowAnswer,
+    /// The operator spoke of such an answer.
+    ShadowFeedback,
 }
 
 /// A request that a policy decided or refused.
@@ -135,6 +145,27 @@ pub struct DecisionRecord<'l> {
     /// The ask, where the operator wants it; its end may be cut.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<Cow<'l, str>>,
+    /// Set where the end of the ask was cut.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub text_truncated: bool,
+    /// Replacements of personal data and secrets in the line's texts.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub redactions: u64,
+    /// The answer's text, of requests whose answers are written; its end may be cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<Cow<'l, str>>,
+    /// The answer's calls of tools.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCallRecord<'l>>,
+    /// The reason for which the answer ended, in the words of the client's API.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<Cow<'l, str>>,
+    /// Bytes of the whole answer and its calls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer_bytes: Option<u64>,
+    /// Set where the end of the answer was cut.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub answer_truncated: bool,
 }
 
 /// The bundle behind a decision.
@@ -200,33 +231,6 @@ pub struct PinRecord<'l> {
     pub instead_of: Option<Cow<'l, str>>,
 }
 
-/// A client's word on an answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FeedbackRecord<'l> {
-    /// [`RecordKind::Feedback`].
-    pub kind: RecordKind,
-    /// The time, as RFC 3339.
-    #[serde(default)]
-    pub time: Cow<'l, str>,
-    /// The answer's `x-request-id`.
-    pub request_id: Cow<'l, str>,
-    /// The client, when clients have keys.
-    #[serde(default)]
-    pub client: Option<Cow<'l, str>>,
-    /// Set where the operator spoke, on the admin plane: of whichever client's answer.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub operator: bool,
-    /// The quality of the answer, 0 to 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rating: Option<f64>,
-    /// The correctness of the answer, 0 to 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub correct: Option<f64>,
-    /// The client's comment, where the operator wants texts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub comment: Option<Cow<'l, str>>,
-}
-
 /// The features of a request: as they were measured, or as a line says them.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LoggedFeatures<'l> {
@@ -271,10 +275,14 @@ impl DecisionRecord<'_> {
         u64::from_str_radix(self.conversation.as_deref()?, 16).ok()
     }
 
-    /// Returns the text, if all of it was written.
+    /// Returns the text, if all of it was written, what was replaced in it aside.
     #[must_use]
     pub fn whole_text(&self) -> Option<&str> {
-        self.text.as_deref().filter(|text| text.len() == self.text_bytes)
+        let is_whole = |text: &&str| match self.redactions {
+            0 => text.len() == self.text_bytes,
+            _ => !self.text_truncated,
+        };
+        self.text.as_deref().filter(is_whole)
     }
 
     /// Returns the scores with labels in the bundle's order, which `labels` knows by head; `None` when there are none,
@@ -330,6 +338,11 @@ impl<'de> Deserialize<'de> for LoggedFeatures<'_> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Map::deserialize(deserializer).map(Self::Read)
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference to the field")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 #[expect(clippy::ptr_arg, reason = "serde hands over a reference to the field")]

@@ -42,6 +42,7 @@ fn section() -> config::DecisionLogConfig {
         max_age: TimeSpan::from_secs(3600),
         max_files: 2,
         queue: 2,
+        answers: None,
     }
 }
 
@@ -184,4 +185,24 @@ fn a_short_key_is_refused_without_being_repeated() {
     let refused = section().secret(&|_| Some("short-key".to_owned()), Path::new("")).expect_err("too short");
 
     assert_eq!(refused, "the key is too short (allowed: 16 characters or more)");
+}
+
+#[test]
+fn answers_are_kept_of_the_sampled_requests_and_a_text_that_was_cut_loses_its_last_word_where_texts_are_redacted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let answers = |sample: f64, redact: config::RedactedKinds| {
+        let sample = config::Ratio::new(sample).expect("a share");
+        let answers = Some(config::AnswerLogConfig { sample, max_bytes: 64, redact });
+        start(&config::DecisionLogConfig { text: true, answers, ..section() }, folder.path()).0
+    };
+
+    let (all, none) = (answers(1.0, config::RedactedKinds::default()), answers(0.0, [].into_iter().collect()));
+
+    assert_eq!((all.answer_bytes("a"), none.answer_bytes("a")), (Some(64), None));
+    assert_eq!(start(&section(), folder.path()).0.answer_bytes("a"), None);
+    assert_eq!(all.redact("ana@mail.example wrote").text, "[EMAIL] wrote");
+    assert_eq!(
+        (&*all.redact_cut("it is 4111 111").text, &*none.redact_cut("it is 4111 111").text),
+        ("it is 4111 ", "it is 4111 111")
+    );
 }

@@ -52,6 +52,7 @@ impl Metrics {
         if let Some((policy, baseline)) = policy {
             self.costs.policies.with([policy.into(), model_label(model)]).inc_by(dollars);
             self.costs.baseline.with([policy.into()]).inc_by(baseline);
+            self.quality.net_savings.with([policy.into()]).add(baseline - dollars);
         }
         if let Some(client) = client {
             self.costs.clients.with([client.into(), model_label(model)]).inc_by(dollars);

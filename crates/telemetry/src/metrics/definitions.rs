@@ -7,11 +7,13 @@
 mod classifier;
 mod credentials;
 mod files;
+mod quality;
 mod quotas;
 
 pub(super) use self::classifier::*;
 pub(super) use self::credentials::*;
 pub(super) use self::files::*;
+pub(super) use self::quality::*;
 pub(super) use self::quotas::*;
 use super::buckets::{FIRST_BYTE, INTER_CHUNK, OVERHEAD, RATE, REQUEST};
 use super::family::MetricDefinition;
@@ -300,13 +302,6 @@ pub(super) const LOG_DROPPED: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_decision_log_dropped_total",
     help: "Lines that the decision log lost, by cause.",
     labels: ["cause"],
-    buckets: &[],
-};
-
-pub(super) const FEEDBACK: MetricDefinition<1> = MetricDefinition {
-    name: "pointsman_feedback_total",
-    help: "Feedback of clients on answers, by kind; one message may be of several kinds.",
-    labels: ["kind"],
     buckets: &[],
 };
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use pointsman_core::config::Name;
-use prometheus::{Counter, Histogram, IntCounter};
+use prometheus::{Counter, Gauge, Histogram, IntCounter};
 
 use super::family::{Family, Registry};
 use super::{Metrics, TokenDirection, definitions as define};
@@ -36,6 +36,7 @@ pub struct JudgeMetrics {
     seconds: Histogram,
     tokens: [IntCounter; 2],
     cost: Counter,
+    net_savings: Gauge,
 }
 
 impl Metrics {
@@ -50,6 +51,7 @@ impl Metrics {
             seconds: judges.seconds.with([policy.into()]),
             tokens: [tokens(TokenDirection::Input), tokens(TokenDirection::Output)],
             cost: judges.cost.with([policy.into()]),
+            net_savings: self.quality.net_savings.with([policy.into()]),
         }
     }
 }
@@ -76,6 +78,7 @@ impl JudgeMetrics {
         self.tokens[0].inc_by(input);
         self.tokens[1].inc_by(output);
         self.cost.inc_by(dollars);
+        self.net_savings.sub(dollars);
     }
 
     fn count(&self, outcome: &'static str) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman_core::config::Name;
-use prometheus::{Histogram, IntCounter, IntGauge};
+use prometheus::{Counter, Histogram, IntCounter, IntGauge};
 
 use super::family::LabelValue;
 use super::{CacheOutcome, DriftMetrics, Metrics};
@@ -20,6 +20,8 @@ pub struct ClassifierMetrics {
     truncated_tokens: Histogram,
     cache: [IntCounter; CacheOutcome::ALL.len()],
     device_fallbacks: IntCounter,
+    cost: Counter,
+    usd_per_second: f64,
     drift: DriftMetrics,
 }
 
@@ -49,6 +51,8 @@ impl Metrics {
             truncated_tokens: self.truncated_tokens.with([name.into()]),
             cache: CacheOutcome::ALL.map(|outcome| self.cache.with([name.into(), outcome.as_str().into()])),
             device_fallbacks: self.device_fallbacks.with([name.into()]),
+            cost: self.quality.classifier_cost.with([name.into()]),
+            usd_per_second: 0.0,
             drift: self.drift(name),
         }
     }
@@ -73,6 +77,12 @@ impl ClassifierMetrics {
         self.drift.clone()
     }
 
+    /// Returns them for runs that cost so much an hour.
+    #[must_use]
+    pub fn priced(self, usd_per_hour: f64) -> Self {
+        Self { usd_per_second: usd_per_hour / 3600.0, ..self }
+    }
+
     /// Notes that a prompt joined the queue.
     pub fn queued(&self) {
         self.depth.inc();
@@ -89,6 +99,9 @@ impl ClassifierMetrics {
     pub fn ran(&self, batch: usize, took: Duration) {
         self.batch_size.observe(batch as f64);
         self.run.observe(took.as_secs_f64());
+        if self.usd_per_second > 0.0 {
+            self.cost.inc_by(took.as_secs_f64() * self.usd_per_second);
+        }
     }
 
     /// Notes which share of a run's tokens was padding, from 0 to 1.

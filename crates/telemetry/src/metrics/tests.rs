@@ -37,7 +37,7 @@ fn touched() -> Metrics {
     metrics.retry_refused();
     metrics.log_written(1);
     metrics.log_dropped(DroppedLine::QueueFull, 1);
-    metrics.feedback_given(FeedbackKind::Rating);
+    touch_quality(&metrics);
     metrics.files().looked(FileLook::Interval);
     metrics.files().changed(FileLook::Event);
     metrics.degraded(&classifier, "deadline");
@@ -70,8 +70,18 @@ fn touched() -> Metrics {
     metrics
 }
 
+/// Touches what is thought of answers.
+fn touch_quality(metrics: &Metrics) {
+    let (policy, model) = (name("auto"), name("small"));
+    metrics.feedback_given(FeedbackKind::Rating, Some(1.0), None);
+    let estimate = EstimatedRatio { mean: 0.5, low: 0.25, high: 0.75 };
+    metrics.set_quality(&policy, Some(&model), AnswerSide::Served, QualityEstimate { ratio: estimate, ratings: 8.0 });
+    metrics.set_quality_held(&policy, estimate);
+    metrics.shadow_answers(&policy, &model, &["answered"]).paid(0.5);
+}
+
 /// Every metric: name, type, unit, labels.
-const GOLDEN: [&str; 85] = [
+const GOLDEN: [&str; 92] = [
     "pointsman_affinity_total counter 1 policy,outcome",
     "pointsman_baseline_cost_usd_total counter usd policy",
     "pointsman_broken_streams_total counter 1 model,cause",
@@ -79,6 +89,7 @@ const GOLDEN: [&str; 85] = [
     "pointsman_classifier_answers_total counter 1 classifier,source",
     "pointsman_classifier_batch_size histogram 1 classifier",
     "pointsman_classifier_cache_total counter 1 classifier,outcome",
+    "pointsman_classifier_cost_usd_total counter usd classifier",
     "pointsman_classifier_degraded_total counter 1 classifier,reason",
     "pointsman_classifier_device_fallbacks_total counter 1 classifier",
     "pointsman_classifier_device_info gauge 1 classifier,device",
@@ -111,7 +122,7 @@ const GOLDEN: [&str; 85] = [
     "pointsman_drift_psi gauge 1 classifier,signal",
     "pointsman_drift_window_prompts gauge 1 classifier",
     "pointsman_fallbacks_total counter 1 from,to,cause",
-    "pointsman_feedback_total counter 1 kind",
+    "pointsman_feedback_total counter 1 kind,policy,model,rating",
     "pointsman_file_changes_total counter 1 cause",
     "pointsman_file_looks_total counter 1 cause",
     "pointsman_file_watch_errors_total counter 1",
@@ -126,18 +137,24 @@ const GOLDEN: [&str; 85] = [
     "pointsman_judge_seconds histogram seconds policy",
     "pointsman_judge_tokens_total counter tokens policy,direction",
     "pointsman_model_info gauge 1 classifier,version,sha256",
+    "pointsman_net_savings_usd gauge usd policy",
     "pointsman_overhead_seconds histogram seconds stage",
     "pointsman_parameters_adapted_total counter 1 model,parameter",
     "pointsman_parameters_refused_total counter 1 model",
     "pointsman_policy_cost_usd_total counter usd policy,model",
     "pointsman_provider_key_requests_total counter 1 provider,key",
     "pointsman_provider_key_resting gauge 1 provider,key",
+    "pointsman_quality_held_ratio gauge ratio policy,bound",
+    "pointsman_quality_ratings gauge 1 policy,model,answer",
+    "pointsman_quality_ratio gauge ratio policy,model,answer,bound",
     "pointsman_quota_hits_total counter 1 policy,quota,per,outcome",
     "pointsman_rejections_total counter 1 code",
     "pointsman_request_body_bytes_in_flight gauge bytes",
     "pointsman_request_duration_seconds histogram seconds policy,model,status_class",
     "pointsman_retries_refused_total counter 1",
     "pointsman_score histogram ratio classifier,head,label",
+    "pointsman_shadow_answer_cost_usd_total counter usd policy,model",
+    "pointsman_shadow_answers_total counter 1 policy,model,outcome",
     "pointsman_shadow_decisions_total counter 1 policy,model,reason",
     "pointsman_state_total counter 1 kind,outcome",
     "pointsman_store_available gauge 1",
@@ -278,7 +295,7 @@ fn a_swapped_bundle_replaces_what_is_said_about_the_old_one() {
 #[test]
 fn a_classifier_s_metrics_follow_a_prompt_through_its_queue() {
     let metrics = Metrics::new();
-    let worker = metrics.classifier(&name("default"));
+    let worker = metrics.classifier(&name("default")).priced(36.0);
 
     worker.queued();
     worker.queued();
@@ -293,6 +310,7 @@ fn a_classifier_s_metrics_follow_a_prompt_through_its_queue() {
         r#"pointsman_classifier_queue_wait_seconds_bucket{classifier="default",le="0.00001"} 0"#,
         r#"pointsman_classifier_queue_wait_seconds_bucket{classifier="default",le="0.00002"} 1"#,
         r#"pointsman_classifier_run_seconds_bucket{classifier="default",le="0.005"} 1"#,
+        r#"pointsman_classifier_cost_usd_total{classifier="default"} 0.00004"#,
         r#"pointsman_classifier_batch_size_bucket{classifier="default",le="1"} 1"#,
         r#"pointsman_classifier_truncated_tokens_bucket{classifier="default",le="0"} 1"#,
         r#"pointsman_classifier_padding_ratio_bucket{classifier="default",le="0.2"} 0"#,

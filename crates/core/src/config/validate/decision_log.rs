@@ -32,5 +32,14 @@ impl ConfigChecker<'_> {
             }
             None => {}
         }
+        if let Some(answers) = &log.answers {
+            let path = path.key("answers");
+            self.within(&path.key("max_bytes"), &answers.max_bytes, &TEXT_BYTES);
+            if !log.text {
+                let message = "needs `decision_log.text`, without which nobody knows what an answer is to (allowed: \
+                               `decision_log.text: true` beside it)";
+                self.wrong(&path, message);
+            }
+        }
     }
 }

@@ -10,8 +10,13 @@ pub(super) fn command(fit: &FitRequest, report: &FitReport) -> String {
     let limit = fit.limit.map_or_else(String::new, |limit| format!(" --limit {limit}"));
     let inputs = serde_json::to_value(fit.inputs).expect("plain data");
     let inputs = inputs.as_str().unwrap_or_default().to_owned();
+    let (classes, loss) = (fit.class_weights.as_str(), fit.loss.as_str());
+    let classes = if classes == "auto" { String::new() } else { format!(" --class-weights {classes}") };
+    let loss = if loss == "auto" { String::new() } else { format!(" --loss {loss}") };
+    let levels = if fit.levels.is_empty() { String::new() } else { format!(" --levels {}", fit.levels.join(",")) };
+    let weights = fit.sample_weights.as_ref().map_or_else(String::new, |key| format!(" --sample-weights {key}"));
     format!(
-        "pointsman fit --task {} --inputs {inputs} --data {} --seed {}{limit}",
+        "pointsman fit --task {} --inputs {inputs} --data {} --seed {}{levels}{classes}{loss}{weights}{limit}",
         fit.task.as_str(),
         report.data.file,
         fit.seed

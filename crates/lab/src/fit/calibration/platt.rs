@@ -12,6 +12,8 @@ pub(in crate::fit) struct ScoredEvent {
     pub(in crate::fit) score: f64,
     /// The target, 0 to 1.
     pub(in crate::fit) truth: f64,
+    /// The weight of the event beside others.
+    pub(in crate::fit) weight: f64,
 }
 
 /// A line from scores to logits.
@@ -32,9 +34,9 @@ impl PlattScale {
         for _ in 0..MAX_STEPS {
             // Gradient and Hessian of the loss in slope (a) and offset (b).
             let (mut a, mut b, mut aa, mut ab, mut bb) = (ridge * (slope - expected), 0.0, ridge, 0.0, 1e-6);
-            for ScoredEvent { score, truth } in events {
+            for ScoredEvent { score, truth, weight } in events {
                 let p = 1.0 / (1.0 + (-(slope * score + offset)).exp());
-                let (error, curvature) = (p - truth, (p * (1.0 - p)).max(1e-6));
+                let (error, curvature) = (weight * (p - truth), weight * (p * (1.0 - p)).max(1e-6));
                 (a, b) = (a + error * score, b + error);
                 (aa, ab, bb) = (aa + curvature * score * score, ab + curvature * score, bb + curvature);
             }
@@ -62,7 +64,8 @@ mod tests {
 
     #[test]
     fn platt_scaling_finds_slope_and_offset_and_keeps_to_what_is_expected_of_few() {
-        let event = |score: f64| ScoredEvent { score, truth: 1.0 / (1.0 + (-(2.0 * score - 0.5)).exp()) };
+        let truth = |score: f64| 1.0 / (1.0 + (-(2.0 * score - 0.5)).exp());
+        let event = |score: f64| ScoredEvent { score, truth: truth(score), weight: 1.0 };
         let events: Vec<ScoredEvent> = (-10_000..10_000).map(|i| event(f64::from(i) / 3000.0)).collect();
 
         let PlattScale { slope, offset } = PlattScale::fit(&events, 1.0);

@@ -10,6 +10,7 @@ use crate::fit::loss::{LinkFunction, log_loss, probabilities};
 use crate::fit::outputs::{CrossFitting, OutOfFoldLogits};
 use crate::fit::sample::{InputSpan, TrainingSample};
 use crate::fit::task::LearningGoal;
+use crate::fit::weighting::RowWeight;
 use crate::statistics::RandomDraws;
 
 /// Questions on the way to a leaf.
@@ -99,6 +100,7 @@ impl BoostedTrees {
             let one = |sample: &&TrainingSample| TrainingSample {
                 dense: span.dense(sample).to_vec(),
                 target: preference(goal, sample),
+                weight: RowWeight(data.weights.of_sample(sample) as f32),
                 ..TrainingSample::default()
             };
             samples.iter().map(one).collect()
@@ -154,9 +156,10 @@ impl BoostedTrees {
     /// Returns the forest without trees: it knows how often each output holds, and no more.
     fn empty(link: LinkFunction, span: InputSpan, samples: &[&TrainingSample]) -> Self {
         let outputs = samples.first().map_or(0, |sample| sample.target.len());
-        let n = samples.len() as f64;
+        let n: f64 = samples.iter().map(|sample| f64::from(sample.weight.0)).sum();
         let share = |output: usize| {
-            let sum: f64 = samples.iter().map(|sample| f64::from(sample.target[output])).sum();
+            let part = |sample: &&TrainingSample| f64::from(sample.weight.0 * sample.target[output]);
+            let sum: f64 = samples.iter().map(part).sum();
             (sum + 0.5) / (n + 1.0)
         };
         let logit = |p: f64| if link == LinkFunction::Softmax { p.ln() } else { (p / (1.0 - p)).ln() };
@@ -227,8 +230,11 @@ impl<'s> BinnedRows<'s> {
     fn derivatives(&self) -> Vec<LossDerivatives> {
         let one = |(sample, logits): (&&TrainingSample, &[f64])| {
             let probabilities = probabilities(self.link, logits, 1.0);
-            let derivatives =
-                |(p, target): (f64, &f32)| LossDerivatives { slope: p - f64::from(*target), curvature: p * (1.0 - p) };
+            let weight = f64::from(sample.weight.0);
+            let derivatives = |(p, target): (f64, &f32)| LossDerivatives {
+                slope: weight * (p - f64::from(*target)),
+                curvature: weight * p * (1.0 - p),
+            };
             probabilities.into_iter().zip(&sample.target).map(derivatives).collect::<Vec<_>>()
         };
         self.samples.iter().zip(self.logits.chunks_exact(self.outputs.max(1))).flat_map(one).collect()
@@ -308,7 +314,7 @@ fn cuts(mut values: Vec<f32>) -> Vec<f32> {
 
 fn loss(link: LinkFunction, samples: &[&TrainingSample], logits: &[Vec<f64>]) -> f64 {
     let one = |(sample, logits): (&&TrainingSample, &Vec<f64>)| {
-        log_loss(link, &probabilities(link, logits, 1.0), &sample.target)
+        f64::from(sample.weight.0) * log_loss(link, &probabilities(link, logits, 1.0), &sample.target)
     };
     samples.iter().zip(logits).map(one).sum()
 }

@@ -45,7 +45,11 @@ impl NeighbourClassifier {
     /// Keeps exemplars of all rows, with the number of voters that was best on the splits.
     pub(super) fn cross_fit(data: &FitData<'_>, span: InputSpan) -> CrossFitting<Self> {
         let FitData { goal, splits, ref rows, seed, .. } = *data;
-        let target = |sample: &TrainingSample| preference(goal, sample);
+        // A weight counts in the vote: what one speaks for is multiplied by it.
+        let target = |sample: &TrainingSample| -> Vec<f32> {
+            let weight = data.weights.of_sample(sample) as f32;
+            preference(goal, sample).into_iter().map(|part| weight * part).collect()
+        };
         let mut counts: Vec<VoterCount> = COUNTS.iter().map(|_| VoterCount::default()).collect();
         for split in splits {
             let votes = Self::of(span, &split.rest, target, seed);

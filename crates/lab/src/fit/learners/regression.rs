@@ -3,6 +3,7 @@
 use super::lbfgs::minimise;
 use crate::fit::loss::{LinkFunction, log_loss, probabilities};
 use crate::fit::sample::{InputSpan, TrainingSample};
+use crate::fit::weighting::RowWeights;
 
 /// The shape of a regression.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +25,8 @@ pub(in crate::fit) struct LogisticRegression {
 struct RegressionLoss<'s> {
     shape: RegressionShape,
     samples: &'s [&'s TrainingSample],
+    /// The share of each sample in the loss; together 1.
+    shares: Vec<f64>,
     penalty: f64,
     /// Single precision is enough to read and half as much to move.
     weights: Vec<f32>,
@@ -36,11 +39,11 @@ impl LogisticRegression {
         Self { weights: vec![0.0; shape.outputs * (shape.span.width() + 1)], shape }
     }
 
-    /// Minimises the mean log loss plus `penalty` times half the squared weights, from here on.
-    pub(in crate::fit) fn fit(self, samples: &[&TrainingSample], penalty: f64) -> Self {
-        let shape = self.shape;
+    /// Minimises the mean loss of weighted samples plus `penalty` times half the squared weights, from here on.
+    pub(in crate::fit) fn fit(self, samples: &[&TrainingSample], row_weights: &RowWeights, penalty: f64) -> Self {
+        let (shape, shares) = (self.shape, shares(samples, row_weights));
         let (weights, gradient) = (vec![0.0; self.weights.len()], vec![0.0; self.weights.len()]);
-        let mut loss = RegressionLoss { shape, samples, penalty, weights, gradient };
+        let mut loss = RegressionLoss { shape, samples, shares, penalty, weights, gradient };
         Self { shape, weights: minimise(self.weights, |weights, gradient| loss.at(weights, gradient)) }
     }
 
@@ -69,8 +72,8 @@ impl RegressionLoss<'_> {
         let outputs = shape.outputs;
         self.weights.iter_mut().zip(weights).for_each(|(single, double)| *single = *double as f32);
         self.gradient.fill(0.0);
-        let (mut sum, mut logits, n) = (0.0, vec![0.0_f32; outputs], samples.len().max(1) as f64);
-        for sample in samples {
+        let (mut sum, mut logits) = (0.0, vec![0.0_f32; outputs]);
+        for (sample, share) in samples.iter().zip(&self.shares) {
             logits.fill(0.0);
             shape.span.each(sample, |input, value| {
                 let row = &self.weights[input * outputs..][..outputs];
@@ -79,9 +82,9 @@ impl RegressionLoss<'_> {
             let wide: Vec<f64> = logits.iter().map(|logit| f64::from(*logit)).collect();
             let probabilities = probabilities(shape.link, &wide, 1.0);
             let target = shape.link.target(&sample.target);
-            sum += log_loss(shape.link, &probabilities, &target);
+            sum += share * log_loss(shape.link, &probabilities, &target);
             for ((error, p), target) in logits.iter_mut().zip(&probabilities).zip(&*target) {
-                *error = ((p - f64::from(*target)) / n) as f32;
+                *error = (share * (p - f64::from(*target))) as f32;
             }
             shape.span.each(sample, |input, value| {
                 let row = &mut self.gradient[input * outputs..][..outputs];
@@ -93,13 +96,21 @@ impl RegressionLoss<'_> {
         let squares: f64 = weights[..free].iter().map(|weight| weight * weight).sum();
         gradient.iter_mut().zip(&self.gradient).for_each(|(double, single)| *double = f64::from(*single));
         gradient[..free].iter_mut().zip(weights).for_each(|(slot, weight)| *slot += penalty * weight);
-        sum / n + 0.5 * penalty * squares
+        sum + 0.5 * penalty * squares
     }
+}
+
+/// Returns the share of each sample in a loss, by its weight.
+fn shares(samples: &[&TrainingSample], weights: &RowWeights) -> Vec<f64> {
+    let weights: Vec<f64> = samples.iter().map(|sample| weights.of_sample(sample)).collect();
+    let sum = weights.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+    weights.into_iter().map(|weight| weight / sum).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fit::weighting::{ClassWeights, RowWeight};
 
     fn sample(dense: f32, target: [f32; 2]) -> TrainingSample {
         TrainingSample {
@@ -108,6 +119,10 @@ mod tests {
             target: target.to_vec(),
             ..TrainingSample::default()
         }
+    }
+
+    fn row_weights(samples: &[&TrainingSample]) -> RowWeights {
+        RowWeights::of(ClassWeights::Auto, samples)
     }
 
     fn shape() -> RegressionShape {
@@ -119,9 +134,21 @@ mod tests {
         let samples =
             [sample(0.0, [1.0, 0.0]), sample(0.0, [1.0, 0.0]), sample(0.0, [1.0, 0.0]), sample(0.0, [0.0, 1.0])];
 
-        let fitted = LogisticRegression::new(shape()).fit(&samples.iter().collect::<Vec<_>>(), 0.1);
+        let samples: Vec<&TrainingSample> = samples.iter().collect();
+        let fitted = LogisticRegression::new(shape()).fit(&samples, &row_weights(&samples), 0.1);
 
-        let found = probabilities(LinkFunction::Softmax, &fitted.logits(&samples[0]), 1.0);
+        let found = probabilities(LinkFunction::Softmax, &fitted.logits(samples[0]), 1.0);
+        assert!((found[0] - 0.75).abs() < 5e-3, "{found:?}");
+    }
+
+    #[test]
+    fn a_row_of_weight_three_is_as_good_as_three_rows() {
+        let heavy = TrainingSample { weight: RowWeight(3.0), ..sample(0.0, [1.0, 0.0]) };
+        let samples = [&heavy, &sample(0.0, [0.0, 1.0])];
+
+        let fitted = LogisticRegression::new(shape()).fit(&samples, &row_weights(&samples), 0.1);
+
+        let found = probabilities(LinkFunction::Softmax, &fitted.logits(samples[0]), 1.0);
         assert!((found[0] - 0.75).abs() < 5e-3, "{found:?}");
     }
 
@@ -133,6 +160,7 @@ mod tests {
         let mut loss = RegressionLoss {
             shape: shape(),
             samples: &samples,
+            shares: shares(&samples, &row_weights(&samples)),
             penalty: 0.1,
             weights: vec![0.0; 8],
             gradient: vec![0.0; 8],

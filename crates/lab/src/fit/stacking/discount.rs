@@ -54,6 +54,7 @@ fn loss(probabilities: &[f64], truth: &[f32]) -> f64 {
 mod tests {
     use super::*;
     use crate::fit::task::LearningGoal;
+    use crate::fit::weighting::ClassWeights;
 
     const TRUTHS: [[f32; 2]; 2] = [[1.0, 0.0], [0.0, 1.0]];
 
@@ -66,6 +67,7 @@ mod tests {
                 logs: vec![logs(if i % 2 == 1 { 0.8 } else { 0.2 }), coin],
                 truth: &TRUTHS[i % 2],
                 length: 0.0,
+                weight: 1.0,
             }
         };
         let rows: Vec<MixtureRow<'_>> = (0..400).map(row).collect();
@@ -75,6 +77,7 @@ mod tests {
             weights: vec![1.0, 0.0],
             learnt: 400,
             has_base_head: true,
+            class_weights: ClassWeights::Auto,
         };
 
         let mixture = discounted(&start, &rows);

@@ -1,0 +1,99 @@
+//! The forms of personal data and secrets: a pattern without groups, and a check of what it finds. Where two begin at one
+//! place, the earlier one in this table counts.
+
+use pointsman_core::config::RedactedKind;
+
+use super::checks;
+
+/// A form that a kind is written in.
+#[derive(Debug)]
+pub(super) struct SecretForm {
+    pub(super) kind: RedactedKind,
+    pub(super) pattern: &'static str,
+    /// Returns how many bytes of what was found belong to it, if it is one.
+    pub(super) check: fn(&str) -> Option<usize>,
+}
+
+/// Vendors' own beginnings of keys. Each is long enough, with what must follow, to be no word.
+const VENDOR_KEYS: &str = concat!(
+    r"(?-u:\b)(?:",
+    r"sk-[A-Za-z0-9_-]{16,}",      // OpenAI, Anthropic, OpenRouter, DeepSeek
+    r"|(?:AKIA|ASIA)[0-9A-Z]{16}", // Amazon
+    r"|gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{22,}",
+    r"|AIza[0-9A-Za-z_-]{35}|ya29\.[0-9A-Za-z_-]{20,}", // Google
+    r"|xox[abeoprs]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{10,}", // Slack
+    r"|glpat-[A-Za-z0-9_-]{20,}",
+    r"|hf_[A-Za-z0-9]{30,}",
+    r"|[prs]k_(?:live|test)_[0-9A-Za-z]{16,}|whsec_[0-9A-Za-z+/=]{20,}", // Stripe
+    r"|gsk_[A-Za-z0-9]{20,}|xai-[A-Za-z0-9]{20,}|pplx-[A-Za-z0-9]{20,}|nvapi-[A-Za-z0-9_-]{20,}|r8_[A-Za-z0-9]{30,}",
+    r"|npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{16,}|dckr_pat_[A-Za-z0-9_-]{20,}|SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",
+    r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}", // JSON web tokens
+    r")",
+);
+
+/// A private key in PEM, to its end or that of the text.
+const PRIVATE_KEY: &str =
+    r"-----BEGIN [A-Z ]{0,24}PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]{0,24}PRIVATE KEY-----|\z)";
+
+pub(super) static FORMS: [SecretForm; 14] = [
+    SecretForm { kind: RedactedKind::Key, pattern: PRIVATE_KEY, check: checks::all },
+    SecretForm { kind: RedactedKind::Key, pattern: VENDOR_KEYS, check: checks::vendor_key },
+    // A header field, and a member or variable that says what it holds.
+    SecretForm {
+        kind: RedactedKind::Key,
+        pattern: r"(?-u:\b)(?i:bearer|basic)[ ]+[A-Za-z0-9._~+/=-]{16,}",
+        check: checks::all,
+    },
+    SecretForm {
+        kind: RedactedKind::Key,
+        pattern: concat!(
+            r#"(?-u:\b)(?i:api[_-]?key|secret[_-]?key|access[_-]?key|client[_-]?secret|auth[_-]?token|access[_-]?token"#,
+            r#"|passwo?r?d)["']?[ ]{0,3}[:=][ ]{0,3}["']?[^\s"',;]{8,}"#,
+        ),
+        check: checks::all,
+    },
+    // The user and password of a URL.
+    SecretForm {
+        kind: RedactedKind::Key,
+        pattern: r"(?-u:\b)[a-z][a-z0-9+.-]+://[^\s/@:]+:[^\s/@]+@",
+        check: checks::all,
+    },
+    SecretForm { kind: RedactedKind::Email, pattern: r"[\w.%+-]+@(?:[\w-]+\.)+\p{L}{2,}", check: checks::all },
+    SecretForm {
+        kind: RedactedKind::Iban,
+        pattern: r"(?-u:\b)[A-Za-z]{2}[0-9]{2}(?:[ ]?[A-Za-z0-9]{4}){2,7}(?:[ ]?[A-Za-z0-9]{1,4})?",
+        check: checks::iban,
+    },
+    SecretForm {
+        kind: RedactedKind::Ssn,
+        pattern: r"(?-u:\b)[0-9]{3}[ -][0-9]{2}[ -][0-9]{4}(?-u:\b)",
+        check: checks::ssn,
+    },
+    SecretForm {
+        kind: RedactedKind::Card,
+        pattern: r"(?-u:\b)[0-9](?:[ -]?[0-9]){12,18}(?-u:\b)",
+        check: checks::card,
+    },
+    SecretForm { kind: RedactedKind::Ip, pattern: r"(?-u:\b)[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?-u:\b)", check: checks::ip },
+    SecretForm {
+        kind: RedactedKind::Ip,
+        pattern: r"(?-u:\b)[0-9A-Fa-f]{1,4}:(?:[0-9A-Fa-f]{0,4}:){1,6}[0-9A-Fa-f]{1,4}(?-u:\b)",
+        check: checks::ip,
+    },
+    // International, North American, and what begins with a zero.
+    SecretForm {
+        kind: RedactedKind::Phone,
+        pattern: r"\+[0-9](?:[ .()/-]{0,2}[0-9]){7,14}(?-u:\b)",
+        check: checks::phone,
+    },
+    SecretForm {
+        kind: RedactedKind::Phone,
+        pattern: r"(?:\([0-9]{3}\)[ ]?|(?-u:\b)[0-9]{3}[ .-])[0-9]{3}[ .-][0-9]{4}(?-u:\b)",
+        check: checks::phone,
+    },
+    SecretForm {
+        kind: RedactedKind::Phone,
+        pattern: r"(?-u:\b)0[0-9](?:(?:[ .-][0-9]{2}){4}|[0-9]{0,3}[ /-][0-9]{3,8}(?:[ -][0-9]{2,5}){0,3})(?-u:\b)",
+        check: checks::phone,
+    },
+];
