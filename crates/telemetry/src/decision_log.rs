@@ -120,7 +120,8 @@ impl DecisionLog {
             }
         };
         std::thread::Builder::new().name("decision-lines".into()).spawn(hand_over)?;
-        Ok(Self(Arc::new(DecisionLogQueue { queue, key: None, max_text: None, metrics: Arc::clone(metrics) })))
+        let (key, max_text, answers, redactor) = (None, None, None, None);
+        Ok(Self(Arc::new(DecisionLogQueue { queue, key, max_text, answers, redactor, metrics: Arc::clone(metrics) })))
     }
 
     /// Returns what may be kept of `text`. Takes microseconds for a few KiB and a tenth of a millisecond at most.
