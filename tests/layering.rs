@@ -67,18 +67,12 @@ const HOUSES: &[House] = &[
     },
     House {
         folder: "crates/lab/src",
-        floors: &[&[
-            "evaluate",
-            "fit",
-            "label",
-            "calibrate",
-            "replay",
-            "comparison",
-            "runs",
-            "grade",
-            "collect",
-            "prepare",
-        ]],
+        floors: &[
+            &["evaluate", "fit", "label", "calibrate", "replay", "comparison", "runs", "grade", "collect", "prepare"],
+            &["engine"],
+            &["answers", "decision_log"],
+            &["dataset", "statistics", "judge"],
+        ],
         ground: &[],
     },
 ];

@@ -75,7 +75,8 @@ impl PartialAnswer {
         match event["type"].as_str().unwrap_or_default() {
             "content_block_start" if block["type"] == "tool_use" => {
                 let call = self.call(&event["index"]);
-                call.head = block.as_object().cloned().unwrap_or_default();
+                // Beside its index, by which the parts of its arguments find it.
+                call.head.extend(block.as_object().cloned().unwrap_or_default());
             }
             "content_block_start" => self.text.push_str(block["text"].as_str().unwrap_or_default()),
             "content_block_delta" => {
