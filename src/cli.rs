@@ -79,6 +79,9 @@ enum CliCommand {
     /// Asks models and policies for their answers to prompts, resumable and within a budget.
     #[cfg(feature = "lab")]
     Collect(lab::collect::CollectArguments),
+    /// Simulates a policy that learns from feedback, on rows with outcomes of several models.
+    #[cfg(feature = "lab")]
+    Simulate(lab::simulate::SimulateArguments),
     /// Asks an LLM judge for labels of prompts, offline, resumable and within a budget.
     #[cfg(feature = "lab")]
     Label(lab::label::LabelArguments),
@@ -130,6 +133,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         CliCommand::Calibrate(command) => lab::calibrate::run(&command),
         #[cfg(feature = "lab")]
         CliCommand::Replay(command) => lab::replay::run(&command),
+        #[cfg(feature = "lab")]
+        CliCommand::Simulate(command) => lab::simulate::run(&command),
         #[cfg(feature = "lab")]
         CliCommand::Label(command) => lab::label::run(&command),
         #[cfg(feature = "lab")]

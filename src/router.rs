@@ -6,6 +6,7 @@
 mod affinity;
 mod affinity_key;
 mod asking;
+mod bandits;
 mod control_loops;
 mod counting;
 mod details;
@@ -36,6 +37,8 @@ use pointsman_core::policy::{
 use pointsman_core::prompt::state::StateKind;
 use pointsman_telemetry::{AnsweredBy, Metrics};
 
+pub(crate) use self::bandits::BanditState;
+use self::bandits::Bandits;
 use self::control_loops::ControlLoops;
 pub use self::control_loops::ControlState;
 pub use self::header::header_text;
@@ -71,6 +74,7 @@ pub struct Router {
     states: StateMemory,
     unbilled: UnbilledResponses,
     targets: ControlLoops,
+    bandits: Bandits,
     quotas: QuotaLedgers,
     quality: AnswerQuality,
     metrics: Arc<Metrics>,
@@ -87,6 +91,7 @@ impl Router {
             states: StateMemory::default(),
             unbilled: UnbilledResponses::default(),
             targets: ControlLoops::default(),
+            bandits: Bandits::default(),
             quotas: QuotaLedgers::default(),
             quality: AnswerQuality::default(),
             metrics,
@@ -115,6 +120,7 @@ impl Router {
             self.metrics.expect_state(kind.as_str(), StateOutcome::ALL.into_iter().map(StateOutcome::as_str));
         }
         self.targets.adopt(snapshot, &self.metrics);
+        self.bandits.adopt(snapshot, &self.metrics);
         self.quotas.adopt(snapshot, &self.metrics);
         for policy in snapshot.policies.iter().filter(|policy| policy.affinity().is_some()) {
             let outcomes = PinOutcome::ALL.into_iter().map(PinOutcome::as_str).chain([NO_KEY]);
@@ -233,8 +239,9 @@ impl Router {
     }
 
     /// Remembers who answered a request, so that what is said of the answer can be counted as theirs.
-    pub(crate) fn remember_answer(&self, request: AnsweredRequest<'_>) {
+    pub(crate) fn remember_answer(&self, routing: &Routing, request: AnsweredRequest<'_>) {
         self.quality.answered(request);
+        self.bandits.remember(routing, request);
     }
 
     /// Remembers that another model was asked the same request.
@@ -242,8 +249,9 @@ impl Router {
         self.quality.shadowed(request);
     }
 
-    /// Takes in what is thought of an answer; returns who gave it, if that is remembered.
+    /// Takes in what is thought of an answer, from which bandits learn; returns who gave it, if that is remembered.
     pub(crate) fn rated(&self, rating: AnswerRating<'_>) -> Option<AnsweredBy> {
+        self.bandits.reward(rating, self.snapshot().store.is_some());
         self.quality.rated(rating, &self.metrics)
     }
 
@@ -259,7 +267,24 @@ impl Router {
         self.targets.states(&self.snapshot())
     }
 
-    /// Shares what the targets' loops know with other replicas, for as long as the future is polled; does nothing
+    /// Tells whether a policy learns from feedback.
+    #[must_use]
+    pub fn learns(&self) -> bool {
+        !self.bandits.is_empty()
+    }
+
+    /// Returns how the bandits of the policies stand.
+    #[must_use]
+    pub fn bandits(&self) -> BTreeMap<Name, BanditState> {
+        self.bandits.states()
+    }
+
+    /// Makes the bandit of a policy forget all rewards; tells whether there is one.
+    pub fn reset_bandit(&self, policy: &Name) -> bool {
+        self.bandits.reset(policy, self.snapshot().store.as_ref())
+    }
+
+    /// Shares what the targets' loops and the bandits know with other replicas, for as long as the future is polled; does nothing
     /// without a store.
     pub async fn share(&self) {
         loop {
@@ -267,6 +292,7 @@ impl Router {
             if let Some(store) = &snapshot.store {
                 store.look();
                 self.targets.share(store).await;
+                self.bandits.share(store).await;
                 self.quotas.share(store).await;
             }
             drop(snapshot);

@@ -68,7 +68,19 @@ const HOUSES: &[House] = &[
     House {
         folder: "crates/lab/src",
         floors: &[
-            &["evaluate", "fit", "label", "calibrate", "replay", "comparison", "runs", "grade", "collect", "prepare"],
+            &[
+                "evaluate",
+                "fit",
+                "label",
+                "calibrate",
+                "replay",
+                "comparison",
+                "runs",
+                "grade",
+                "collect",
+                "prepare",
+                "simulation",
+            ],
             &["engine"],
             &["answers", "decision_log"],
             &["dataset", "statistics", "judge"],

@@ -156,6 +156,8 @@ QUALITY = Dashboard(
         ], "percentunit", "Share of the latest requests that the strong models of a policy with a `target` got, and what it is held to."),
         lines("Threshold of policies with a target", Q(f"pointsman_threshold{{{P}}}", "{{policy}}"), "short", "Moves so that the share is held; it stands still while scores have drifted."),
         lines("Frozen thresholds", [Q(f"pointsman_target_frozen{{{P}}}", "{{policy}}: frozen"), Q(rate("target_freezes_total", P, "policy"), "{{policy}}: freezes")], "short", "1 while a threshold stays where it is because its scores have drifted."),
+        lines("Bandits: chance of a good answer", [Q(f"pointsman_bandit_quality_ratio{{{P}}}", "{{policy}} {{label}}: {{model}}")], "percentunit", "What a policy that learns from feedback believes of each model, by the label of the prompts."),
+        lines("Bandits: rewards", [Q(rate("bandit_rewards_total", P, "policy, model, outcome"), "{{policy}} {{model}}: {{outcome}}"), Q(rate("bandit_drifts_total", P, "policy, model"), "{{policy}} {{model}}: drifts"), Q(f"pointsman_bandit_frozen{{{P}}}", "{{policy}}: frozen")], "short", "Feedback on answers whose model a bandit chose. Frozen: feedback is suspicious, and nothing is learnt."),
         lines("Affinity", Q(rate("affinity_total", P, "policy, outcome"), "{{policy}}: {{outcome}}"), "reqps", "What became of the model that a conversation was held to.", stack="normal"),
         Row("Scores"),
         heat("Scores of $head", Q(f'sum by (le) (increase(pointsman_score_bucket{{{C}, head=~"$head"}}{RATE}))', "{{le}}"), "percentunit", "Calibrated probabilities of all labels. A sure classifier is dark at both ends and pale between."),

@@ -40,7 +40,7 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const CLIENT_HEADER: &str = "x-pointsman-client";
 
 /// Every route, as a 404 lists them.
-pub(super) const ROUTES: [&str; 17] = [
+pub(super) const ROUTES: [&str; 18] = [
     "GET /",
     "GET /metrics",
     "GET /health",
@@ -56,6 +56,7 @@ pub(super) const ROUTES: [&str; 17] = [
     "POST /rollback",
     "GET /kill-switch",
     "PUT /kill-switch",
+    "POST /bandits/reset",
     "GET /openapi.json",
     "GET /docs",
 ];
@@ -68,8 +69,8 @@ pub(super) const DOCS: &str = include_str!("docs.html");
 /// The routes, for programs. `%VERSION%` is ours.
 const OPENAPI: &str = include_str!("openapi.json");
 
-/// The largest body that turns the kill switch.
-const MAX_KILL_BYTES: usize = 4 << 10;
+/// The largest body that names a policy: for the kill switch, and for what a bandit is to forget.
+const MAX_POLICY_BYTES: usize = 4 << 10;
 
 type AdminState = State<Arc<dyn AdminPlane>>;
 
@@ -106,6 +107,7 @@ fn router(plane: Arc<dyn AdminPlane>) -> Router {
         .route("/reload", post(reload))
         .route("/rollback", post(rollback))
         .route("/kill-switch", get(killed).put(kill))
+        .route("/bandits/reset", post(reset_bandit))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(&plane), guard))
@@ -245,8 +247,17 @@ async fn killed(State(plane): AdminState) -> Json<Value> {
 }
 
 async fn kill(State(plane): AdminState, headers: HeaderMap, request: Request) -> Result<Json<Value>, AdminError> {
-    let body = read(&headers, request.into_body(), MAX_KILL_BYTES).await?;
+    let body = read(&headers, request.into_body(), MAX_POLICY_BYTES).await?;
     plane.kill(&body.bytes).map(Json)
+}
+
+async fn reset_bandit(
+    State(plane): AdminState,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Json<Value>, AdminError> {
+    let body = read(&headers, request.into_body(), MAX_POLICY_BYTES).await?;
+    plane.reset_bandit(&body.bytes).map(Json)
 }
 
 async fn not_found(uri: Uri) -> AdminError {

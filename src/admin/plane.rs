@@ -40,6 +40,13 @@ struct KillSwitchChange {
     policy: Option<Name>,
 }
 
+/// The body of `POST /bandits/reset`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BanditReset {
+    policy: Name,
+}
+
 #[async_trait]
 impl AdminPlane for GatewayProcess {
     fn metrics(&self) -> String {
@@ -54,6 +61,7 @@ impl AdminPlane for GatewayProcess {
             classifiers: classifiers(&snapshot),
             store: snapshot.store.as_ref().map(store_state),
             targets: self.reloader.router().targets(),
+            bandits: self.reloader.router().bandits(),
             files: Some(file_watch(&self.reloader.watch())),
             last_reload: self.reloader.last().map(last_reload),
         }
@@ -131,6 +139,17 @@ impl AdminPlane for GatewayProcess {
         let which = policy.as_ref().map_or("every policy", Name::as_str);
         tracing::warn!(policy = which, killed, "Kill switch turned");
         Ok(self.killed())
+    }
+
+    fn reset_bandit(&self, body: &[u8]) -> Result<Value, AdminError> {
+        let router = self.reloader.router();
+        let BanditReset { policy } = serde_json::from_slice(body).map_err(|error| AdminError::unreadable(&error))?;
+        if !router.reset_bandit(&policy) {
+            let known = router.bandits().into_keys().map(|name| name.to_string()).collect::<Vec<_>>().join(", ");
+            return Err(AdminError::no_policy(&policy, &known));
+        }
+        tracing::warn!(%policy, "Bandit reset");
+        Ok(json!({ "policy": policy, "reset": true }))
     }
 
     async fn reload(&self) -> Result<Value, AdminError> {

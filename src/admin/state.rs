@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::clients::UnknownClient;
 use crate::proxy::rejection::Rejection;
-use crate::router::ControlState;
+use crate::router::{BanditState, ControlState};
 
 /// The path whose policy decides when a body is sent to `/v1/decide`.
 pub(super) const DECIDED_PATH: &str = "/v1/chat/completions";
@@ -63,6 +63,12 @@ pub(crate) trait AdminPlane: Send + Sync + 'static {
     /// When the body cannot be read or there is no such policy.
     fn kill(&self, body: &[u8]) -> Result<Value, AdminError>;
 
+    /// Makes the bandit of a policy forget all rewards.
+    ///
+    /// # Errors
+    /// When the body cannot be read or no policy of that name has a bandit.
+    fn reset_bandit(&self, body: &[u8]) -> Result<Value, AdminError>;
+
     /// Reads the configuration again and swaps to it.
     ///
     /// # Errors
@@ -106,6 +112,9 @@ pub(crate) struct Readiness {
     /// The targets of the policies that have one.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub targets: BTreeMap<Name, ControlState>,
+    /// The bandits of the policies that learn.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub bandits: BTreeMap<Name, BanditState>,
     /// The watch on files; absent where a process has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub files: Option<FileWatchStatus>,

@@ -59,6 +59,7 @@ impl AdminPlane for Scripted {
             classifiers: BTreeMap::from([(Name::new("default").expect("a valid name"), missing)]),
             store: None,
             targets: BTreeMap::new(),
+            bandits: BTreeMap::new(),
             files: None,
             last_reload: Some(LastReload { at, outcome: ReloadOutcome::Applied, detail: None }),
         }
@@ -112,6 +113,10 @@ impl AdminPlane for Scripted {
             return Err(AdminError::reload_rejected("models.small: no provider `x`".to_owned()));
         }
         Ok(json!({"outcome": "applied", "generation": self.generation.fetch_add(1, Ordering::Relaxed) + 1}))
+    }
+
+    fn reset_bandit(&self, body: &[u8]) -> Result<Value, AdminError> {
+        Ok(json!({ "bytes": body.len() }))
     }
 
     fn feedback(&self, body: &[u8]) -> Result<Value, AdminError> {

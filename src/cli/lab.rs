@@ -14,6 +14,7 @@ mod record;
 pub(super) mod reference;
 pub(super) mod replay;
 pub(super) mod runs;
+pub(super) mod simulate;
 
 /// The exit code for bad data (`EX_DATAERR`).
 const DATA: u8 = 65;

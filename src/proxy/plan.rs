@@ -261,7 +261,8 @@ fn measured(mut verdict: Verdict, prompt: &Prompt<'_>, body: &Bytes) -> Verdict 
 
 /// Notes whose request it is, where clients may speak of the answer and could speak of another's.
 fn note_owner(proxy: &Proxy, ctx: &RequestContext) {
-    if let Some(client) = ctx.client_name().filter(|_| ctx.snapshot.decision_log.is_some()) {
+    let is_heard = ctx.snapshot.decision_log.is_some() || proxy.router.learns();
+    if let Some(client) = ctx.client_name().filter(|_| is_heard) {
         proxy.owners.note(&ctx.request_id, client);
     }
 }

@@ -4,15 +4,17 @@ use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use pointsman_core::config::{Name, PolicyMode, StateRule};
 use pointsman_core::features::Features;
+use pointsman_core::policy::bandit::BanditBelief;
 use pointsman_core::policy::{Decision, DialectFit, Policy, PolicyWorld, ProviderHealth};
 use pointsman_core::prompt::{Prompt, TextScope, conversation_key};
 use pointsman_translation::{DialectFamily, Translation};
 use tokio::time::Instant;
 
+use super::bandits::Bandits;
 use super::control_loops::ControlLoops;
 use super::incoming::{IncomingRequest, QuotaMode};
 use super::quotas::{ClaimingDecision, QuotaClaim, QuotaLedgers, QuotaParty};
@@ -37,6 +39,7 @@ pub(super) struct RequestWorld<'w, 'r> {
     pub(super) incoming: &'w IncomingRequest<'r>,
     switch: &'w KillSwitch,
     targets: &'w ControlLoops,
+    bandits: &'w Bandits,
     quotas: &'w QuotaLedgers,
     /// The quotas, by their positions, that another request used up while the request was decided: one bit each.
     lost: AtomicU64,
@@ -48,12 +51,13 @@ pub(super) struct RequestWorld<'w, 'r> {
 
 impl<'w, 'r> RequestWorld<'w, 'r> {
     pub(super) fn new(router: &'w Router, snapshot: &'w Snapshot, incoming: &'w IncomingRequest<'r>) -> Self {
-        let Router { switch, targets, quotas, .. } = router;
+        let Router { switch, targets, bandits, quotas, .. } = router;
         Self {
             snapshot,
             incoming,
             switch,
             targets,
+            bandits,
             quotas,
             lost: AtomicU64::new(0),
             conversation: OnceLock::new(),
@@ -207,6 +211,10 @@ impl PolicyWorld for RequestWorld<'_, '_> {
 
     fn threshold(&self, policy: &Name) -> Option<f64> {
         self.targets.threshold(policy)
+    }
+
+    fn bandit(&self, policy: &Name) -> Option<Arc<BanditBelief>> {
+        self.bandits.belief(policy)
     }
 
     fn conversation(&self) -> u64 {

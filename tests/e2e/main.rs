@@ -16,6 +16,7 @@ mod admin;
 mod affinity;
 mod agents;
 mod background;
+mod bandit;
 mod bedrock;
 mod bodies;
 mod calibrated;

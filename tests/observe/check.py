@@ -40,6 +40,8 @@ EMPTY = {
     "Quality by policy": "the traffic's feedback names requests that nobody has made",
     "Ratings behind the quality": "the traffic's feedback names requests that nobody has made",
     "Shadow answers": "no policy here has another model asked",
+    "Bandits: chance of a good answer": "no policy here learns from feedback",
+    "Bandits: rewards": "no policy here learns from feedback",
 }
 # Panels in which nothing happens here, so that all they show is zero, and why.
 CALM = {

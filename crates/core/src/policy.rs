@@ -6,6 +6,7 @@
 //! request.
 
 mod affinity;
+pub mod bandit;
 mod constraints;
 pub mod control;
 mod decision;

@@ -24,4 +24,5 @@ pub mod label;
 pub mod prepare;
 pub mod replay;
 pub mod runs;
+pub mod simulation;
 pub mod statistics;

@@ -5,6 +5,7 @@
 //! series is bounded by the configuration. Series whose labels are known beforehand start at zero, so that the first
 //! error is an increase that an alert can see.
 
+mod bandits;
 mod buckets;
 mod catalogue;
 mod costs;
@@ -34,6 +35,8 @@ use std::time::{Duration, SystemTime};
 use pointsman_core::config::Name;
 use prometheus::{Counter, Gauge, Histogram, IntCounter, IntGauge, TextEncoder};
 
+use self::bandits::BanditFamilies;
+pub use self::bandits::{BanditMetrics, RewardOutcome};
 pub use self::catalogue::{MetricDescription, MetricUnit, markdown};
 pub use self::costs::AnswerCost;
 use self::costs::CostFamilies;
@@ -112,6 +115,7 @@ pub struct Metrics {
     unfamiliar: Family<IntCounter, 2>,
     scores: Family<Histogram, 3>,
     held: PolicyStateFamilies,
+    bandits: BanditFamilies,
     log_lines: IntCounter,
     log_dropped: [IntCounter; DroppedLine::ALL.len()],
     quality: QualityFamilies,
@@ -174,6 +178,7 @@ impl Metrics {
             unfamiliar: Family::register(r, define::UNFAMILIAR),
             scores: Family::register(r, define::SCORES),
             held: PolicyStateFamilies::register(r),
+            bandits: BanditFamilies::register(r),
             log_lines: Family::register(r, define::LOG_LINES).with([]),
             log_dropped: each(r, define::LOG_DROPPED, DroppedLine::ALL.map(DroppedLine::as_str)),
             quality: QualityFamilies::register(r),

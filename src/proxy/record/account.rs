@@ -95,14 +95,16 @@ impl Recorder {
     /// Remembers who answered a request that a policy decided, while feedback is taken.
     fn remember_answer(&self, header: &RequestHeader, status: Option<u16>, ctx: &RequestContext) {
         let is_answered = status.is_some_and(|status| (200..300).contains(&status)) && ctx.rejected.is_none();
-        if !is_answered || ctx.snapshot.decision_log.is_none() {
+        let is_rated = ctx.snapshot.decision_log.is_some() || self.router.learns();
+        if !is_answered || !is_rated {
             return;
         }
-        let policy = ctx.routing().and_then(|routing| routing.decision.deciding_policy());
-        let generates = Dialect::of_path(header.uri.path()).is_some_and(Dialect::generates);
-        if let (Some(policy), Some(model), true) = (policy, ctx.attempts.model(), generates) {
+        let routing = ctx.routing().filter(|_| Dialect::of_path(header.uri.path()).is_some_and(Dialect::generates));
+        let decided = routing.and_then(|routing| Some((routing, routing.decision.deciding_policy()?)));
+        if let (Some((routing, policy)), Some(model)) = (decided, ctx.attempts.model()) {
             let client = ctx.client_name();
-            self.router.remember_answer(AnsweredRequest { request_id: &ctx.request_id, client, policy, model });
+            let request = AnsweredRequest { request_id: &ctx.request_id, client, policy, model };
+            self.router.remember_answer(routing, request);
         }
     }
 

@@ -106,12 +106,17 @@ impl Feedback {
         json!({"object": "feedback", "request_id": self.request_id, "accepted": true})
     }
 
-    /// Writes it to the log of `snapshot` and counts it. Comments are written only where prompts are.
+    /// Writes it to the log of `snapshot`, has the policies that learn take it in, and counts it. Comments are written only
+    /// where prompts are.
     ///
     /// # Errors
-    /// When there is no log, or more lines wait than it takes, or a client speaks of an answer that it has not seen.
+    /// When there is no log and nobody learns, or more lines wait than it takes, or a client speaks of an answer that it
+    /// has not seen.
     fn record(self, snapshot: &Snapshot, rater: AnswerRater<'_>, keeper: QualityKeeper<'_>) -> Result<(), Rejection> {
-        let log = snapshot.decision_log.as_ref().ok_or(Rejection::FeedbackDisabled)?;
+        let log = snapshot.decision_log.as_ref();
+        if log.is_none() && !keeper.router.learns() {
+            return Err(Rejection::FeedbackDisabled);
+        }
         if self.answer == AnswerSide::Shadow && rater != AnswerRater::Operator {
             let message = "Only the operator may speak of a shadow `answer`, on the admin listener.";
             return Err(FeedbackError { param: Some("answer"), message }.into());
@@ -123,15 +128,7 @@ impl Feedback {
             (FeedbackKind::Comment, self.comment.is_some(), None),
         ];
         let request_id = self.request_id.clone();
-        let feedback = Self { comment: self.comment.filter(|_| log.keeps_text()), ..self };
-        let (client, is_operators) = match rater {
-            AnswerRater::Client(client) => (client.cloned(), false),
-            AnswerRater::Operator => (None, true),
-        };
-        let given = GivenFeedback { time: SystemTime::now(), client, is_operators, feedback, log: log.clone() };
-        if !log.write(Box::new(given)) {
-            return Err(Rejection::Overloaded);
-        }
+        log.map_or(Ok(()), |log| self.write(log, rater))?;
         // Correctness says more than a rating, as it does in the log.
         let quality = correct.or(rating);
         let by = keeper.router.rated(AnswerRating { request_id: &request_id, rater, side: answer, quality });
@@ -140,6 +137,16 @@ impl Feedback {
             keeper.metrics.feedback_given(kind, quality, by.as_ref());
         }
         Ok(())
+    }
+
+    fn write(self, log: &DecisionLog, rater: AnswerRater<'_>) -> Result<(), Rejection> {
+        let feedback = Self { comment: self.comment.filter(|_| log.keeps_text()), ..self };
+        let (client, is_operators) = match rater {
+            AnswerRater::Client(client) => (client.cloned(), false),
+            AnswerRater::Operator => (None, true),
+        };
+        let given = GivenFeedback { time: SystemTime::now(), client, is_operators, feedback, log: log.clone() };
+        if log.write(Box::new(given)) { Ok(()) } else { Err(Rejection::Overloaded) }
     }
 }
 

@@ -311,6 +311,7 @@ impl NamesFiles for StrategyConfig {
             Self::Tiers(_)
             | Self::Threshold(_)
             | Self::Utility(_)
+            | Self::Bandit(_)
             | Self::Judge(_)
             | Self::Split(_)
             | Self::Random(_) => {}

@@ -3,6 +3,7 @@
 //! A strategy may hold others: `cascade` its stages, `hierarchy` its branches. [`StrategyConfig::visit`] walks over all
 //! of them with the path of each, so that later stages can point into the file.
 
+mod bandit;
 mod judge;
 mod merge;
 mod nested;
@@ -15,6 +16,7 @@ mod utility;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::bandit::{BanditConfig, WarmStart};
 pub use self::judge::{JudgeBreaker, JudgeCache, JudgeChoice, JudgeConfig};
 pub use self::nested::{CascadeConfig, HierarchyBranch, HierarchyConfig};
 pub use self::similarity::{BackgroundTexts, SimilarityConfig, SimilarityRoute};
@@ -35,6 +37,8 @@ pub enum StrategyConfig {
     Threshold(ThresholdConfig),
     /// Chooses by the chance of each model to succeed, its price and its latency.
     Utility(UtilityConfig),
+    /// Chooses by what clients said of earlier answers, and learns from it.
+    Bandit(BanditConfig),
     /// Chooses by how near the prompt is to descriptions and examples.
     Similarity(SimilarityConfig),
     /// Chooses by what another LLM says.
@@ -56,6 +60,7 @@ enum ReadStrategy {
     Tiers(TiersConfig),
     Threshold(ThresholdConfig),
     Utility(UtilityConfig),
+    Bandit(BanditConfig),
     Similarity(SimilarityConfig),
     Judge(JudgeConfig),
     Split(SplitConfig),
@@ -70,6 +75,7 @@ impl From<ReadStrategy> for StrategyConfig {
             ReadStrategy::Tiers(tiers) => Self::Tiers(tiers),
             ReadStrategy::Threshold(threshold) => Self::Threshold(threshold),
             ReadStrategy::Utility(utility) => Self::Utility(utility),
+            ReadStrategy::Bandit(bandit) => Self::Bandit(bandit),
             ReadStrategy::Similarity(similarity) => Self::Similarity(similarity),
             ReadStrategy::Judge(judge) => Self::Judge(judge),
             ReadStrategy::Split(split) => Self::Split(split),
@@ -88,6 +94,7 @@ impl StrategyConfig {
             Self::Tiers(_) => "tiers",
             Self::Threshold(_) => "threshold",
             Self::Utility(_) => "utility",
+            Self::Bandit(_) => "bandit",
             Self::Similarity(_) => "similarity",
             Self::Judge(_) => "judge",
             Self::Split(_) => "split",
@@ -106,6 +113,7 @@ impl StrategyConfig {
             Self::Tiers(tiers) => tiers.tiers.iter().map(|(_, model)| model.clone()).collect(),
             Self::Threshold(threshold) => threshold.rungs().into_iter().map(|rung| rung.model).collect(),
             Self::Utility(utility) => utility.models.clone(),
+            Self::Bandit(bandit) => bandit.models.clone(),
             Self::Similarity(similarity) => similarity.routes.iter().map(|route| route.model.clone()).collect(),
             Self::Judge(judge) => judge.choices.iter().map(|choice| choice.model.clone()).collect(),
             Self::Split(split) => split.models.keys().cloned().collect(),
@@ -122,6 +130,7 @@ impl StrategyConfig {
             Self::Tiers(TiersConfig { otherwise, .. })
             | Self::Threshold(ThresholdConfig { otherwise, .. })
             | Self::Utility(UtilityConfig { otherwise, .. })
+            | Self::Bandit(BanditConfig { otherwise, .. })
             | Self::Similarity(SimilarityConfig { otherwise, .. })
             | Self::Judge(JudgeConfig { otherwise, .. })
             | Self::Cascade(CascadeConfig { otherwise, .. })
@@ -151,6 +160,7 @@ impl StrategyConfig {
             | Self::Threshold(ThresholdConfig { classifier, head, .. })
             | Self::Hierarchy(HierarchyConfig { classifier, head, .. }) => Some((classifier, vec![head.clone()])),
             Self::Utility(utility) => Some((&utility.classifier, utility.heads())),
+            Self::Bandit(bandit) => Some((bandit.classifier.as_ref()?, bandit.heads())),
             Self::Similarity(_) | Self::Judge(_) | Self::Split(_) | Self::Random(_) | Self::Cascade(_) => None,
         }
     }
@@ -181,6 +191,18 @@ impl StrategyConfig {
         self.visit(&KeyPath::root(), &mut |_, strategy| {
             if let Self::Threshold(threshold) = strategy {
                 found.push(threshold);
+            }
+        });
+        found
+    }
+
+    /// Returns the `bandit` strategies among it and those within it.
+    #[must_use]
+    pub fn bandits(&self) -> Vec<&BanditConfig> {
+        let mut found = Vec::new();
+        self.visit(&KeyPath::root(), &mut |_, strategy| {
+            if let Self::Bandit(bandit) = strategy {
+                found.push(bandit);
             }
         });
         found

@@ -1,6 +1,7 @@
 //! Rules that types cannot express: references, bounds, addresses. Finds every problem, stops at none.
 
 mod affinity;
+mod bandit;
 mod cloud;
 mod credential;
 mod decision_log;

@@ -1,9 +1,11 @@
 //! The facts of a request besides its prompt, and the world as it is now.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use pointsman_translation::DialectFamily;
 
+use super::bandit::BanditBelief;
 use super::constraints::DialectFit;
 use crate::config::{Name, StateRule};
 use crate::prompt::{Prompt, TextScope};
@@ -105,6 +107,11 @@ pub trait PolicyWorld {
 
     /// Returns the threshold that holds a policy's target now, in place of the configured one.
     fn threshold(&self, _policy: &Name) -> Option<f64> {
+        None
+    }
+
+    /// Returns what the policy's bandit believes of its models now.
+    fn bandit(&self, _policy: &Name) -> Option<Arc<BanditBelief>> {
         None
     }
 

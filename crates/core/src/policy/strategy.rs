@@ -3,6 +3,7 @@
 //! A strategy picks a model or abstains; what it must know first it asks for. Strategies may stand within each other:
 //! where one abstains, its own `otherwise` serves, else what it stands in decides.
 
+mod bandit;
 mod cascade;
 mod doubt;
 mod hierarchy;
@@ -15,6 +16,7 @@ mod threshold;
 mod tiers;
 mod utility;
 
+use self::bandit::BanditStrategy;
 use self::cascade::CascadeStrategy;
 use self::hierarchy::HierarchyStrategy;
 use self::judge::JudgeStrategy;
@@ -37,6 +39,7 @@ impl Strategy {
             config::StrategyConfig::Tiers(tiers) => Box::new(TiersStrategy::new(tiers)),
             config::StrategyConfig::Threshold(threshold) => Box::new(ThresholdStrategy::new(threshold)),
             config::StrategyConfig::Utility(utility) => Box::new(UtilityStrategy::new(config, utility)),
+            config::StrategyConfig::Bandit(bandit) => Box::new(BanditStrategy::new(config, bandit)),
             config::StrategyConfig::Similarity(similarity) => Box::new(SimilarityStrategy::new(path, similarity)),
             config::StrategyConfig::Judge(judge) => Box::new(JudgeStrategy::new(path, judge)),
             config::StrategyConfig::Split(split) => Box::new(SplitStrategy::new(policy, split)),

@@ -1,6 +1,7 @@
 //! Policies without a classifier: rules, strategies and constraints over made-up signals.
 
 mod affinity;
+mod bandit;
 mod dialect;
 mod drive;
 mod explained;

@@ -277,6 +277,34 @@ pub(super) const TARGET_FREEZES: MetricDefinition<1> = MetricDefinition {
     buckets: &[],
 };
 
+pub(super) const BANDIT_REWARDS: MetricDefinition<3> = MetricDefinition {
+    name: "pointsman_bandit_rewards_total",
+    help: "Feedback on answers whose model a bandit chose, by whether it learnt from it.",
+    labels: ["policy", "model", "outcome"],
+    buckets: &[],
+};
+
+pub(super) const BANDIT_QUALITY: MetricDefinition<3> = MetricDefinition {
+    name: "pointsman_bandit_quality_ratio",
+    help: "Chance of a good answer that a bandit believes a model to have, by the label of the prompts.",
+    labels: ["policy", "model", "label"],
+    buckets: &[],
+};
+
+pub(super) const BANDIT_FROZEN: MetricDefinition<1> = MetricDefinition {
+    name: "pointsman_bandit_frozen",
+    help: "1 while a policy's bandit learns nothing because feedback is suspicious, else 0.",
+    labels: ["policy"],
+    buckets: &[],
+};
+
+pub(super) const BANDIT_DRIFTS: MetricDefinition<2> = MetricDefinition {
+    name: "pointsman_bandit_drifts_total",
+    help: "Times that a model's answers were rated otherwise than before, so that its bandit knows it less well.",
+    labels: ["policy", "model"],
+    buckets: &[],
+};
+
 pub(super) const STORE_AVAILABLE: MetricDefinition<0> = MetricDefinition {
     name: "pointsman_store_available",
     help: "1 while the store that replicas share answers, else 0.",

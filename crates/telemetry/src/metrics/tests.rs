@@ -59,6 +59,7 @@ fn touched() -> Metrics {
     metrics.client_answered_strong(&name("team"), &policy);
     metrics.state_named("response", "known");
     metrics.target(&policy).froze();
+    metrics.bandit(&policy, std::slice::from_ref(&model)).believes("simple", &model, 0.9);
     metrics.store().available(true);
     let _ = metrics.classifier(&classifier);
     metrics.judge(&policy).answered(Duration::from_millis(300));
@@ -81,8 +82,12 @@ fn touch_quality(metrics: &Metrics) {
 }
 
 /// Every metric: name, type, unit, labels.
-const GOLDEN: [&str; 92] = [
+const GOLDEN: [&str; 96] = [
     "pointsman_affinity_total counter 1 policy,outcome",
+    "pointsman_bandit_drifts_total counter 1 policy,model",
+    "pointsman_bandit_frozen gauge 1 policy",
+    "pointsman_bandit_quality_ratio gauge ratio policy,model,label",
+    "pointsman_bandit_rewards_total counter 1 policy,model,outcome",
     "pointsman_baseline_cost_usd_total counter usd policy",
     "pointsman_broken_streams_total counter 1 model,cause",
     "pointsman_build_info gauge 1 version",

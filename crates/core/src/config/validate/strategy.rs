@@ -41,6 +41,13 @@ impl ConfigChecker<'_> {
     /// Checks a policy's whole strategy.
     pub(super) fn strategy(&mut self, path: &KeyPath, strategy: &StrategyConfig) {
         self.nested(path, strategy, Nesting { has_stand_in: false, depth: 1 });
+        let count = strategy.bandits().len();
+        if count > 1 {
+            self.wrong(
+                path,
+                format!("holds {count} `bandit` strategies, and rewards could not tell them apart (allowed: one)"),
+            );
+        }
     }
 
     fn nested(&mut self, path: &KeyPath, strategy: &StrategyConfig, nesting: Nesting) {
@@ -61,6 +68,7 @@ impl ConfigChecker<'_> {
             StrategyConfig::Tiers(tiers) => self.tiers(path, tiers),
             StrategyConfig::Threshold(threshold) => self.threshold(path, threshold),
             StrategyConfig::Utility(utility) => self.utility(path, utility),
+            StrategyConfig::Bandit(bandit) => self.bandit(path, bandit),
             StrategyConfig::Similarity(similarity) => self.similarity(path, similarity),
             StrategyConfig::Judge(judge) => self.judge(path, judge),
             StrategyConfig::Split(split) => self.split(path, split),
@@ -242,7 +250,7 @@ impl ConfigChecker<'_> {
         self.nested(&path.key("default"), &strategy.default, within);
     }
 
-    fn models(&mut self, path: &KeyPath, models: &[Name]) {
+    pub(super) fn models(&mut self, path: &KeyPath, models: &[Name]) {
         if models.is_empty() {
             self.wrong(path, "must hold at least one model");
         }
@@ -267,6 +275,7 @@ impl ConfigChecker<'_> {
 fn never_abstains(strategy: &StrategyConfig) -> bool {
     match strategy {
         StrategyConfig::Split(_) | StrategyConfig::Random(_) => true,
+        StrategyConfig::Bandit(bandit) => bandit.classifier.is_none(),
         StrategyConfig::Cascade(stages) => stages.stages.iter().any(never_abstains),
         StrategyConfig::Hierarchy(hierarchy) => hierarchy.strategies().all(never_abstains),
         _ => false,

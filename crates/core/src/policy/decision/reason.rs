@@ -19,6 +19,10 @@ pub enum Reason {
     Threshold,
     /// The best of success, cost and latency.
     Utility,
+    /// The best by what clients said of earlier answers.
+    Bandit,
+    /// A draw that lets every model be heard of.
+    Exploration,
     /// The nearest description or examples.
     Similarity,
     /// The judge's label.
@@ -70,6 +74,8 @@ impl Reason {
             Self::RoundedUp,
             Self::Threshold,
             Self::Utility,
+            Self::Bandit,
+            Self::Exploration,
             Self::Similarity,
             Self::Judge,
             Self::Split,
@@ -115,6 +121,8 @@ impl Reason {
             Self::RoundedUp => "rounded_up",
             Self::Threshold => "threshold",
             Self::Utility => "utility",
+            Self::Bandit => "bandit",
+            Self::Exploration => "exploration",
             Self::Similarity => "similarity",
             Self::Judge => "judge",
             Self::Split => "split",

@@ -35,6 +35,7 @@ pub(in crate::policy) fn problems(
 fn missing_head(path: &KeyPath, strategy: &StrategyConfig, head: &Name) -> KeyPath {
     let key = match strategy {
         StrategyConfig::Utility(_) => "models",
+        StrategyConfig::Bandit(bandit) if *head != bandit.head => "warm",
         StrategyConfig::Tiers(_) if **head == *"tier" => "classifier",
         StrategyConfig::Threshold(_) if **head == *"strong_wins" => "classifier",
         StrategyConfig::Hierarchy(_) if **head == *"domain" => "classifier",
