@@ -39,7 +39,7 @@ WORTH = """\
 """
 EXACT = 1e-9
 # Prompts from which on a router must be better than chance in these data.
-SURE = 200
+SURE = 500
 
 
 class Loop:
