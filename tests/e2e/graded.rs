@@ -63,10 +63,12 @@ async fn run(command: &mut tokio::process::Command) -> Output {
 }
 
 fn answer(id: &str, model: &str, text: &str, reference: Value) -> Value {
-    json!({
+    let mut row = json!({
         "kind": "answer", "id": id, "prompt": format!("question {id}"), "asked": model, "model": model,
-        "status": 200, "answer": text, "reference": reference, "cost_usd": 0.001,
-    })
+        "status": 200, "answer": text, "cost_usd": 0.001,
+    });
+    row["reference"] = reference;
+    row
 }
 
 fn stderr(output: &Output) -> String {

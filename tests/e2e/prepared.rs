@@ -62,7 +62,7 @@ fn said(content: &Value) -> Answer {
 
 fn towns(count: usize) -> Vec<Value> {
     let town = |i: usize| {
-        let label = if i % 2 == 0 { "simple" } else { "complex" };
+        let label = if i.is_multiple_of(2) { "simple" } else { "complex" };
         json!({"prompt": format!("Which river flows through town {i} of the list {}?", i * 7919), "label": label})
     };
     (0..count).map(town).collect()
