@@ -22,7 +22,7 @@ INSTRUCTIONS_FLAGS ?=
 ALLOCATIONS_FLAGS ?=
 # What `make reports` is given: --docs draws the pictures of docs/comparison.md.
 REPORTS_FLAGS ?=
-# What `make loop` is given: --rows 120 is what CI takes, --outcomes FILE other outcomes, --out DIR keeps everything.
+# What `make loop` is given: --rows 120 is what CI takes, --outcomes FILE other outcomes, --out DIR keeps everything, --pictures docs draws those of docs/loop.md.
 LOOP_FLAGS ?=
 # How long `make fuzz` runs each target, and with which sanitizer: `address` needs CARGO="cargo +nightly".
 FUZZ_SECONDS ?= 600

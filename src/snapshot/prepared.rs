@@ -72,7 +72,7 @@ impl PreparedConfig {
     /// the key of this hash, and nothing that other processes share or read. Every policy may be asked by its name,
     /// whatever its `match` and `mode`.
     #[must_use]
-    pub fn secluded(mut self, key: KeyHash) -> Self {
+    pub(crate) fn secluded(mut self, key: KeyHash) -> Self {
         let config = &mut self.config;
         config.listen = Listeners::plain(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let client = ClientConfig {

@@ -28,7 +28,8 @@ def environment() -> dict[str, str]:
 
 
 def read(path: pathlib.Path) -> list[Row]:
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    # Lines end with a line feed alone: prompts hold other separators that `splitlines` takes for ends.
+    return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
 
 
 def write(path: pathlib.Path, rows: list[Row]) -> None:

@@ -30,7 +30,7 @@ class Question:
 
 def questions(path: pathlib.Path, count: int, seed: int) -> list[Question]:
     """Draws questions from rows with `strong_correct` and `weak_correct`, in the order of the file."""
-    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
+    rows = [json.loads(line) for line in path.read_text("utf-8").split("\n") if line.strip()]
     rows = [row for row in rows if not row.get("contaminated")]
     drawn = sorted(random.Random(seed).sample(range(len(rows)), min(count, len(rows))))
     return [question(f"q{place:05}", rows[place]) for place in drawn]

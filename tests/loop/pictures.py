@@ -21,6 +21,7 @@ def take(page: pathlib.Path, folder: pathlib.Path) -> None:
         browser.value("document.querySelector('.prompts').scrollIntoView()")
         shoot(browser, folder / "loop-prompts.png")
         browser.value("document.getElementById('list').focus()")
+        browser.press("ArrowDown")  # a shorter prompt than the first, so that its answers are in view
         browser.press("Enter")
         browser.until("document.getElementById('detail').open")
         shoot(browser, folder / "loop-answers.png")

@@ -289,7 +289,7 @@ fn words_of(row: &PromptRow) -> String {
         match &turn["content"] {
             Value::String(text) => words.push_str(text),
             Value::Array(parts) => {
-                parts.iter().filter_map(|part| part["text"].as_str()).for_each(|text| words.push_str(text))
+                parts.iter().filter_map(|part| part["text"].as_str()).for_each(|text| words.push_str(text));
             }
             _ => {}
         }

@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     fn adopted(row: Value) -> Result<Value, &'static str> {
-        let mut row = row.as_object().cloned().expect("an object");
+        let Value::Object(mut row) = row else { panic!("an object") };
         adopt(&mut row)?;
         Ok(Value::Object(row))
     }

@@ -224,7 +224,8 @@ mod tests {
     use super::*;
 
     fn row(value: Value) -> PromptRow {
-        PromptRow::of(value.as_object().cloned().expect("an object")).expect("a row").expect("a prompt")
+        let Value::Object(value) = value else { panic!("an object") };
+        PromptRow::of(value).expect("a row").expect("a prompt")
     }
 
     fn body(row: &PromptRow) -> Value {

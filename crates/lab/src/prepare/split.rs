@@ -115,8 +115,8 @@ mod tests {
 
     fn rows(count: usize) -> Vec<PreparedRow> {
         let row = |index: usize| {
-            let keys =
-                json!({"label": if index % 10 == 0 { "rare" } else { "common" }, "group": format!("g{}", index / 2)});
+            let label = if index.is_multiple_of(10) { "rare" } else { "common" };
+            let keys = json!({"label": label, "group": format!("g{}", index / 2)});
             let keys = keys.as_object().cloned().expect("an object");
             PreparedRow { id: index.to_string(), words: String::new(), text: "x".into(), keys }
         };

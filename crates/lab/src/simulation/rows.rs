@@ -110,17 +110,17 @@ impl SimulationRows {
 
     /// Returns the model with the best mean over all rows.
     pub(super) fn best_single(&self) -> usize {
-        best(self.models.len(), self.rows.iter())
+        best(self.models.len(), &self.rows.iter())
     }
 
     /// Returns the model with the best mean over the rows of each label.
     pub(super) fn best_by_label(&self) -> Vec<usize> {
-        let of = |label| best(self.models.len(), self.rows.iter().filter(move |row| row.label == label));
+        let of = |label| best(self.models.len(), &self.rows.iter().filter(move |row| row.label == label));
         (0..self.labels.len()).map(of).collect()
     }
 }
 
-fn best<'r>(models: usize, rows: impl Iterator<Item = &'r SimulationRow> + Clone) -> usize {
+fn best<'r>(models: usize, rows: &(impl Iterator<Item = &'r SimulationRow> + Clone)) -> usize {
     let sum = |model: usize| rows.clone().map(|row| row.scores[model]).sum::<f64>();
     let sums: Vec<f64> = (0..models).map(sum).collect();
     (0..models).rev().max_by(|a, b| sums[*a].total_cmp(&sums[*b])).unwrap_or_default()

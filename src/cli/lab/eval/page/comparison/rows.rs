@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn numbers_have_six_digits() {
         assert_eq!(
-            [short(0.123_456_789), short(1234.567_89), short(0.0)],
+            [short(0.123_456_789), short(1_234.567_89), short(0.0)],
             [json!(0.123_457), json!(1234.57), json!(0)]
         );
     }

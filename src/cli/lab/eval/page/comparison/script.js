@@ -7,6 +7,7 @@
   const VERDICT_TITLES = ["another model's answer is better", "a cheaper model's answer is as good", "no answer is better, none as good is cheaper"];
   const [MODEL, LABEL, REASON, SCORE, VERDICT, QUALITY, COST, MS] = [0, 1, 2, 3, 4, 5, 6, 7];
   const SLICE = 12; // milliseconds of a search before the page may breathe
+  const LIKELY = 4; // labels of a head that are shown with their scores
   const n = index.ids.length;
   const isRouted = index.routers.length > 0;
   const list = $("list"), space = $("space"), detail = $("detail");
@@ -220,8 +221,25 @@
     if (choice[SCORE] !== null) facts.push(`score ${digits(choice[SCORE], 3)}`);
     made.append(title, element("p", "facts", facts.join(", ")));
     const scores = own.find((answer) => answer.scores)?.scores;
-    if (scores) made.append(element("pre", "", scores));
+    if (scores) made.append(element("pre", "", scoreLines(scores)));
     return made;
+  }
+
+  /** Returns a line for each head, its likeliest labels first. */
+  function scoreLines(scores) {
+    let heads;
+    try {
+      heads = Object.entries(JSON.parse(scores));
+    } catch {
+      return scores; // cut, because it is long
+    }
+    const line = ([head, labels]) => {
+      const sorted = Object.entries(labels).sort((one, other) => other[1] - one[1]);
+      const likely = sorted.slice(0, LIKELY).map(([label, score]) => `${label} ${digits(score, 3)}`);
+      if (sorted.length > LIKELY) likely.push(`${sorted.length - LIKELY} others`);
+      return `${head}: ${likely.join(", ")}`;
+    };
+    return heads.map(line).join("\n");
   }
 
   function answerElement(name, answer, isChosen) {
