@@ -241,7 +241,9 @@ impl Router {
     /// Remembers who answered a request, so that what is said of the answer can be counted as theirs.
     pub(crate) fn remember_answer(&self, routing: &Routing, request: AnsweredRequest<'_>) {
         self.quality.answered(request);
-        self.bandits.remember(routing, request);
+        if !self.bandits.is_empty() {
+            self.bandits.remember(routing, request, self.snapshot().store.is_some());
+        }
     }
 
     /// Remembers that another model was asked the same request.

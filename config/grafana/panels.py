@@ -15,7 +15,7 @@ U = f'{N}, provider=~"$provider"'
 RATE = "[$__rate_interval]"
 # Every reason is in one of three classes, which tests/dashboards.rs checks: what a policy chose, what it could not
 # choose (`otherwise` serves), and what moved its choice.
-CHOSEN = 'reason=~"rule|tier|rounded_up|threshold|utility|similarity|judge|split|random|override|catalog|affinity|affinity_tool_loop|affinity_cache|housekeeping"'
+CHOSEN = 'reason=~"rule|tier|rounded_up|threshold|utility|bandit|exploration|similarity|judge|split|random|override|catalog|affinity|affinity_tool_loop|affinity_cache|housekeeping"'
 ABSTAINED = 'reason=~"low_confidence|no_ask|unfamiliar|truncated|not_similar|unmapped_label|kill_switch|not_rolled_out|classifier_.+|judge_.+"'
 CONSTRAINED = 'reason=~"context|images|audio|files|tools|json_schema|max_output|region|dialect|state|not_allowed|quota|unhealthy|saturated"'
 FAILED = 'outcome!~"success|client_error|cancelled|shed|internal"'

@@ -119,8 +119,9 @@ impl Bandits {
         self.0.load().is_empty()
     }
 
-    /// Remembers an answer whose model a bandit chose, so that a word on it is a reward.
-    pub(super) fn remember(&self, routing: &Routing, answered: AnsweredRequest<'_>) {
+    /// Remembers an answer whose model a bandit chose, so that a word on it is a reward; one that came before the answer was
+    /// over is one now.
+    pub(super) fn remember(&self, routing: &Routing, answered: AnsweredRequest<'_>, is_shared: bool) {
         let decision = &routing.decision;
         if !matches!(decision.reason, Reason::Bandit | Reason::Exploration) || *answered.model != decision.model {
             return;
@@ -129,7 +130,11 @@ impl Bandits {
         let Some(own) = bandits.get(&decision.policy) else { return };
         let Some(arm) = own.models.iter().position(|model| *model == decision.model) else { return };
         let label = decision.label.as_deref().unwrap_or_default().into();
-        own.inner().answers.remember(answered.request_id, DecidedAnswer::new(label, arm, answered.client.cloned()));
+        let answer = DecidedAnswer::new(label, arm, answered.client.cloned());
+        let early = own.inner().answers.remember(answered.request_id, answer);
+        if let Some(early) = early {
+            own.reward(early.of(answered.request_id), is_shared);
+        }
     }
 
     /// Learns from a word on a client's answer; does nothing where no bandit chose its model.
@@ -189,10 +194,13 @@ impl PolicyBandit {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a rating in; tells whether it was of an answer of this bandit's.
+    /// Takes a rating in; tells whether it was of an answer of this bandit's that is over.
     fn reward(&self, rating: RewardingWord<'_>, is_shared: bool) -> bool {
         let mut inner = self.inner();
-        let Some(answer) = inner.answers.rate(rating) else { return false };
+        let Some(answer) = inner.answers.rate(rating) else {
+            inner.answers.keep(rating);
+            return false;
+        };
         let model = &self.models[answer.arm];
         let known = self.belief.load().counts(&answer.label, answer.arm);
         let surprise = rating.quality - known.chance().0;
