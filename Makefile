@@ -153,7 +153,8 @@ sbom: setup ## Write target/sbom/*.cdx.json, the list of what is built in (Cyclo
 
 .PHONY: book
 book: .venv/book ## Build the book of docs/ in target/book, every relative link and anchor checked
-	.venv/bin/rumdl check --no-config --no-cache --enable MD051,MD057 $(PAGES)
+	@# The card of a tuned bundle is a template: its picture lies beside the card that is written from it.
+	.venv/bin/rumdl check --no-config --no-cache --enable MD051,MD057 --exclude models/train/classification/card.md $(PAGES)
 	@# Not optimised: that would take two and a half times as long, and the book is built in a second either way.
 	@[ "$$(mdbook --version 2>/dev/null)" = "mdbook v$(MDBOOK)" ] || { set -x; CARGO_PROFILE_RELEASE_OPT_LEVEL=0 \
 		$(CARGO) install --quiet --locked --force --root .tools mdbook --version $(MDBOOK) --no-default-features --features search; }
