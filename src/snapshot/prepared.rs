@@ -3,22 +3,18 @@
 //! Reports every mistake that the file, its rules and the files and variables that it names hold, in one go. Opens no
 //! connection and starts nothing.
 
-use std::collections::BTreeMap;
+#[cfg(feature = "lab")]
+mod secluded;
+
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use pointsman_core::config::{
-    ClientConfig, ClientKey, ClientModels, Config, KeyHash, Listeners, Name, PolicyMode, RateLimit, Secret, TimeSpan,
-};
+use pointsman_core::config::{Config, Secret, TimeSpan};
 use pointsman_core::policy::PolicySet;
 
 use super::key_material::KeyMaterial;
 use crate::certificates::ListenerCertificate;
 use crate::upstream::{ResolvedProviders, TrustedAuthorities};
-
-/// The name of the only client of a gateway for one process.
-const SECLUDED_CLIENT: &str = "pointsman";
 
 /// A sound configuration and the parts that were read and compiled to find that out.
 #[derive(Debug)]
@@ -66,32 +62,6 @@ impl PreparedConfig {
         for classifier in self.config.classifiers.values_mut() {
             classifier.deadline = classifier.deadline.max(TimeSpan(patience));
         }
-    }
-
-    /// Makes it that of a gateway for this process alone: a plain listener on a free port of loopback, one client with
-    /// the key of this hash, and nothing that other processes share or read. Every policy may be asked by its name,
-    /// whatever its `match` and `mode`.
-    #[must_use]
-    pub(crate) fn secluded(mut self, key: KeyHash) -> Self {
-        let config = &mut self.config;
-        config.listen = Listeners::plain(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        let client = ClientConfig {
-            keys: vec![ClientKey { sha256: key }],
-            policies: None,
-            models: ClientModels::default(),
-            rate_limit: RateLimit::default(),
-        };
-        let name = Name::new(SECLUDED_CLIENT).expect("a name of ours");
-        config.clients = Some(BTreeMap::from([(name, client)]));
-        (config.decision_log, config.store, config.tracing, config.upgrade) = (None, None, None, None);
-        for policy in &mut config.policies {
-            // A loop that moves the threshold goes by real traffic.
-            (policy.overrides.policy, policy.mode, policy.target) = (true, PolicyMode::Route, None);
-            policy.shadow_answers = None;
-        }
-        config.classifiers.values_mut().for_each(|classifier| classifier.shadow = None);
-        self.certificates = vec![None];
-        self.recompiled()
     }
 
     /// Leaves the policies out, and what only they ask: then every name is that of a model.

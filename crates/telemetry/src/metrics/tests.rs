@@ -59,7 +59,6 @@ fn touched() -> Metrics {
     metrics.client_answered_strong(&name("team"), &policy);
     metrics.state_named("response", "known");
     metrics.target(&policy).froze();
-    metrics.bandit(&policy, std::slice::from_ref(&model)).believes("simple", &model, 0.9);
     metrics.store().available(true);
     let _ = metrics.classifier(&classifier);
     metrics.judge(&policy).answered(Duration::from_millis(300));
@@ -79,6 +78,7 @@ fn touch_quality(metrics: &Metrics) {
     metrics.set_quality(&policy, Some(&model), AnswerSide::Served, QualityEstimate { ratio: estimate, ratings: 8.0 });
     metrics.set_quality_held(&policy, estimate);
     metrics.shadow_answers(&policy, &model, &["answered"]).paid(0.5);
+    metrics.bandit(&policy, std::slice::from_ref(&model)).believes("simple", &model, 0.9);
 }
 
 /// Every metric: name, type, unit, labels.
