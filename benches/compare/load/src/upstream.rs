@@ -138,7 +138,9 @@ impl Api {
             Self::Chat => Bytes::new(),
             Self::Messages => [
                 named(&json!({"type": "message_start", "message": message(model, &json!([]), None)})),
-                named(&json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}})),
+                named(
+                    &json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+                ),
             ]
             .concat()
             .into(),
@@ -152,7 +154,7 @@ impl Api {
             Self::Messages => {
                 let delta = json!({"type": "text_delta", "text": text});
                 named(&json!({"type": "content_block_delta", "index": 0, "delta": delta})).into()
-            },
+            }
         }
     }
 
