@@ -18,7 +18,7 @@ mod report;
 use std::path::PathBuf;
 
 pub use self::choice::{ChoiceCounts, ChoiceVerdict, JudgedChoice, RoutedChoice};
-use self::complete::{CompletePrompts, Expected};
+use self::complete::{CompletePrompts, ExpectedAnswers};
 pub use self::offline::OfflinePolicy;
 pub use self::outcome::AnswerOutcome;
 pub use self::prompts::ComparedPrompt;
@@ -129,7 +129,7 @@ impl Comparison {
         }
         let policies: Vec<String> = table.names(|prompt| &prompt.routed).into_iter().collect();
         let mut left_out = LeftOutPrompts { contaminated: table.contaminated, ..LeftOutPrompts::default() };
-        let expected = Expected { models: &models, policies: &policies, weights: &request.weights };
+        let expected = ExpectedAnswers { models: &models, policies: &policies, weights: &request.weights };
         let prompts = std::mem::take(&mut table.prompts);
         let mut complete = CompletePrompts::of(prompts, &expected, &mut left_out);
         if let Some(offline) = offline {

@@ -35,7 +35,7 @@ struct PromptOutcomes {
 }
 
 /// Names of those who must have answered a prompt, and how their grades count.
-pub(super) struct Expected<'e> {
+pub(super) struct ExpectedAnswers<'e> {
     pub(super) models: &'e [String],
     pub(super) policies: &'e [String],
     pub(super) weights: &'e GraderWeights,
@@ -43,7 +43,11 @@ pub(super) struct Expected<'e> {
 
 impl CompletePrompts {
     /// Takes the prompts that all of `expected` answered; counts the others in `left_out`.
-    pub(super) fn of(prompts: Vec<ComparedPrompt>, expected: &Expected<'_>, left_out: &mut LeftOutPrompts) -> Self {
+    pub(super) fn of(
+        prompts: Vec<ComparedPrompt>,
+        expected: &ExpectedAnswers<'_>,
+        left_out: &mut LeftOutPrompts,
+    ) -> Self {
         let models = expected.models.iter().map(|name| ModelOutcomes { name: name.clone(), outcomes: Vec::new() });
         let policies = expected.policies.iter().map(|name| PolicyOutcomes {
             name: name.clone(),
@@ -167,7 +171,7 @@ impl PolicyOutcomes {
     }
 }
 
-impl Expected<'_> {
+impl ExpectedAnswers<'_> {
     /// Returns the outcomes of a prompt; `None` where one is missing.
     fn outcomes(&self, prompt: &ComparedPrompt, left_out: &mut LeftOutPrompts) -> Option<PromptOutcomes> {
         let models = self.models.iter().map(|name| self.outcome(name, &prompt.answers, left_out));

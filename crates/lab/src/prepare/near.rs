@@ -30,13 +30,13 @@ const MOST_COMPARED: usize = 64;
 /// Signs without which two sums have the same words.
 const SIGNS: [char; 9] = ['+', '*', '/', '^', '<', '>', '=', '%', '−'];
 
-type Fixed = BuildHasherDefault<DefaultHasher>;
+type SeedlessHasher = BuildHasherDefault<DefaultHasher>;
 
 /// The rows that were kept, to find those that are alike.
 pub(super) struct SimilarRows {
     threshold: f64,
-    same: HashSet<u64, Fixed>,
-    buckets: HashMap<(usize, u64), Vec<usize>, Fixed>,
+    same: HashSet<u64, SeedlessHasher>,
+    buckets: HashMap<(usize, u64), Vec<usize>, SeedlessHasher>,
     shingles: Vec<Vec<u64>>,
     /// The first row that each row is alike to, which may be alike to another.
     parents: Vec<usize>,
@@ -89,7 +89,7 @@ impl SimilarRows {
     /// Returns the rows that are at least half like this one.
     fn alike(&self, shingles: &[u64], bands: &[u64]) -> Vec<(usize, f64)> {
         let buckets = bands.iter().enumerate().filter_map(|(band, key)| self.buckets.get(&(band, *key)));
-        let candidates: HashSet<usize, Fixed> =
+        let candidates: HashSet<usize, SeedlessHasher> =
             buckets.flat_map(|rows| rows.iter().rev().take(MOST_COMPARED).copied()).collect();
         let mut alike: Vec<(usize, f64)> = candidates
             .into_iter()
@@ -172,7 +172,7 @@ const fn mixed(hash: u64, function: u64) -> u64 {
 
 /// Returns the same hash in every process.
 fn hash(of: impl std::hash::Hash) -> u64 {
-    Fixed::default().hash_one(of)
+    SeedlessHasher::default().hash_one(of)
 }
 
 #[cfg(test)]

@@ -66,11 +66,10 @@ fn touched() -> Metrics {
     let _ = metrics.provider(&name("openai"));
     let _ = metrics.peer(&name("openai"), &"10.0.0.7:80".into());
     let _ = metrics.provider_key(&name("openai"), &name("second"));
-    let _ = metrics.renewal(&name("vertex"));
     metrics
 }
 
-/// Touches what is thought of answers.
+/// Touches what is thought of answers, and what clouds are asked for.
 fn touch_quality(metrics: &Metrics) {
     let (policy, model) = (name("auto"), name("small"));
     metrics.feedback_given(FeedbackKind::Rating, Some(1.0), None);
@@ -78,6 +77,7 @@ fn touch_quality(metrics: &Metrics) {
     metrics.set_quality(&policy, Some(&model), AnswerSide::Served, QualityEstimate { ratio: estimate, ratings: 8.0 });
     metrics.set_quality_held(&policy, estimate);
     metrics.shadow_answers(&policy, &model, &["answered"]).paid(0.5);
+    let _ = metrics.renewal(&name("vertex"));
     metrics.bandit(&policy, std::slice::from_ref(&model)).believes("simple", &model, 0.9);
 }
 

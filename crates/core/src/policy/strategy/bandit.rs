@@ -93,8 +93,11 @@ impl BanditStrategy {
         let score = decided.map(|(_, score)| score);
         let mut chance = SmallRng::seed_from_u64(known.facts.live.draw().to_bits());
         let belief = known.facts.live.bandit(known.policy);
-        let all =
-            self.outlooks(Prompted { scores, label: label.as_deref(), belief: belief.as_deref() }, known, &mut chance);
+        let all = self.outlooks(
+            PromptEvidence { scores, label: label.as_deref(), belief: belief.as_deref() },
+            known,
+            &mut chance,
+        );
         let explores = chance.random_bool(self.explore);
         let best = if explores {
             all.get(chance.random_range(0..all.len().max(1)))
@@ -113,7 +116,12 @@ impl BanditStrategy {
         StrategyPick { expected: expected.collect(), ..pick }
     }
 
-    fn outlooks(&self, prompted: Prompted<'_>, known: &ChoiceContext<'_>, chance: &mut SmallRng) -> Vec<ArmOutlook> {
+    fn outlooks(
+        &self,
+        prompted: PromptEvidence<'_>,
+        known: &ChoiceContext<'_>,
+        chance: &mut SmallRng,
+    ) -> Vec<ArmOutlook> {
         let estimate = CostEstimate { features: known.features, live: known.facts.live, warm: known.warm };
         let outlook = |(arm, own): (usize, &BanditArm)| {
             let counts = self.warm(own, &prompted).with(prompted.counts(arm));
@@ -129,7 +137,7 @@ impl BanditStrategy {
     }
 
     /// Returns what is thought of a model before any reward, as counts of so many answers as that weighs.
-    fn warm(&self, arm: &BanditArm, prompted: &Prompted<'_>) -> AnswerCounts {
+    fn warm(&self, arm: &BanditArm, prompted: &PromptEvidence<'_>) -> AnswerCounts {
         let by_head = || {
             let level = prompted.scores?.head(arm.success_head.as_ref()?)?.level()?;
             level.is_finite().then_some(level.clamp(0.0, 1.0))
@@ -144,13 +152,13 @@ impl BanditStrategy {
 
 /// What is known of a prompt, and what is believed of the models.
 #[derive(Clone, Copy)]
-struct Prompted<'p> {
+struct PromptEvidence<'p> {
     scores: Option<&'p Scores>,
     label: Option<&'p str>,
     belief: Option<&'p BanditBelief>,
 }
 
-impl Prompted<'_> {
+impl PromptEvidence<'_> {
     fn counts(&self, arm: usize) -> AnswerCounts {
         self.belief.map_or_else(AnswerCounts::default, |belief| belief.counts(self.label.unwrap_or_default(), arm))
     }
