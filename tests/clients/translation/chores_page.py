@@ -8,6 +8,7 @@ import pathlib
 from collections import defaultdict
 
 from translation.chore_vendors import Run
+from translation.page import difference
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "agents.md"
@@ -67,5 +68,6 @@ class Page:
             PAGE.write_text(before + BEGIN + self.rendered() + END + after, "utf-8")
         elif old != self.rendered():
             print(f"{PAGE.name} is stale: `make clients-agents-translation BLESS=--bless` writes its tables")
+            print(difference(old, self.rendered()))
             return True
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import pathlib
 
@@ -86,13 +87,20 @@ def rendered(cells: list[Cell]) -> str:
     return HEAD + versions() + "\n".join(lines) + "\n" + LEGEND + reasons
 
 
+def difference(old: str, new: str) -> str:
+    """The lines that differ: what a machine that cannot write the page says of it."""
+    return "\n".join(difflib.unified_diff(old.splitlines(), new.splitlines(), "committed", "this run", n=0, lineterm=""))
+
+
 def check(cells: list[Cell], *, bless: bool) -> bool:
     """Writes the page, or tells whether it says something else than the run."""
     text = rendered(cells)
     if bless:
         PAGE.write_text(text, "utf-8")
         return False
-    if PAGE.exists() and PAGE.read_text("utf-8") == text:
+    old = PAGE.read_text("utf-8") if PAGE.exists() else ""
+    if old == text:
         return False
     print(f"{PAGE.name} is stale: `make clients-translation BLESS=--bless` writes it")
+    print(difference(old, text))
     return True
