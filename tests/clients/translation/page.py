@@ -89,7 +89,9 @@ def rendered(cells: list[Cell]) -> str:
 
 def difference(old: str, new: str) -> str:
     """The lines that differ: what a machine that cannot write the page says of it."""
-    return "\n".join(difflib.unified_diff(old.splitlines(), new.splitlines(), "committed", "this run", n=0, lineterm=""))
+    return "\n".join(
+        difflib.unified_diff(old.splitlines(), new.splitlines(), "committed", "this run", n=0, lineterm="")
+    )
 
 
 def check(cells: list[Cell], *, bless: bool) -> bool:
