@@ -1,10 +1,10 @@
 """Traffic through one proxy, from which a build learns what is hot: `traffic.py --requests N --seconds S`.
 
 `POINTSMAN` names the instrumented binary; it writes its counts when it ends. Chat, messages, responses and embeddings,
-whole and streamed, plain and compressed, are decided by a rule, by the lexical forms and by the cascade. One provider
-answers over TLS, the other fails now and then. Prompts are drawn as those of `benches/compare`, from another seed: what
-is measured there is not what was learnt here. The requests are the same on every run, and their number is bounded, as
-the time is.
+whole and streamed, plain and compressed, are decided by a rule, by the lexical forms and by the cascade, or go to a
+model whose provider speaks another API. One provider answers over TLS, the other fails now and then. Prompts are drawn
+as those of `benches/compare`, from another seed: what is measured there is not what was learnt here. The requests are
+the same on every run, and their number is bounded, as the time is.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FAILING = 0.01
 RECONNECTS = 0.03
 TLS = ROOT / "tests" / "fixtures" / "tls"
 
-POLICIES = [("rule", 50), ("lexical", 25), ("cascade", 25)]
+POLICIES = [("rule", 40), ("lexical", 20), ("cascade", 20), ("translated", 20)]
 KINDS = [
     ("chat", 34), ("chat stream", 30), ("messages", 8), ("messages stream", 9), ("responses", 6),
     ("responses stream", 6), ("gzip", 4), ("embeddings", 3),
@@ -54,9 +54,13 @@ retry: {max_attempts: 3, pause: 5ms, budget: 1.0}
 providers:
   plain: {base_url: "http://127.0.0.1:$plain/v1", credential: passthrough}
   secure: {base_url: "https://llm.test:$secure/v1", peers: [127.0.0.1:$secure], tls: {ca: "$tls/ca.pem"}}
+  messages: {base_url: "http://127.0.0.1:$plain/v1", credential: passthrough, dialects: [messages]}
+  chat: {base_url: "http://127.0.0.1:$plain/v1", credential: passthrough, dialects: [chat]}
 models:
   small: {provider: plain, name: small-up, price: {input: 0.1, output: 0.4, cached_input: 0.01}}
   large: {provider: secure, name: large-up, price: {input: 2.0, output: 8.0, cached_input: 0.2}}
+  claude: {provider: messages, name: claude-up, price: {input: 2.0, output: 8.0, cached_input: 0.2}}
+  gpt: {provider: chat, name: gpt-up, price: {input: 2.0, output: 8.0, cached_input: 0.2}}
 classifiers:
   default: {bundle: "$root/models/pointsman-mini", deadline: 5s, queue: 1024}
 policies:
@@ -75,6 +79,10 @@ policies:
     match: {model: [cascade]}
     strategy: {kind: tiers, classifier: default, head: tier, tiers: {$tiers}, otherwise: large}
     fallback: [large]
+  - name: translated
+    match: {model: [translated]}
+    rules: [{when: 'request.path == "/v1/messages"', use: gpt}]
+    strategy: {kind: split, models: {claude: 1}}
 """)
 
 
