@@ -118,7 +118,7 @@ impl ProxyHttp for Proxy {
         Box::new(RequestContext::new(self.router.snapshot(), self.request_ids.next(), self.open.enter()))
     }
 
-    /// None: Pingora's default is one that could compress answers, which asks each request and each chunk whether to.
+    /// None: Pingora's default is one that could compress answers, and asks each request and chunk whether to.
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Self::CTX) -> Result<()> {
@@ -266,9 +266,7 @@ impl ProxyHttp for Proxy {
         }
         let gap = ctx.meter.as_mut().and_then(|meter| meter.pass(body, end_of_stream));
         self.translate(ctx, body, end_of_stream)?;
-        if let (Some(text), Some(body)) = (&mut ctx.answer_text, &body) {
-            text.push(body);
-        }
+        ctx.keep_text(body.as_ref());
         if ctx.meter.as_ref().is_some_and(AnswerMeter::has_said_all) {
             ctx.attempts.adapter.answer_is_whole();
         }
@@ -294,9 +292,7 @@ impl ProxyHttp for Proxy {
         if ctx.answer_translation.is_some() {
             self.translate(ctx, &mut body, true)?;
         }
-        if let (Some(text), Some(body)) = (&mut ctx.answer_text, &body) {
-            text.push(body);
-        }
+        ctx.keep_text(body.as_ref());
         Ok(body)
     }
 

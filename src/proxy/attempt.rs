@@ -4,6 +4,7 @@
 //! fall back on. It counts and logs nothing: `record` does.
 
 mod alternatives;
+mod attempt_body;
 pub(super) mod body_adapter;
 mod client_account;
 pub(super) mod cloud;
@@ -34,11 +35,12 @@ use pointsman_core::usage::AnswerError;
 use tokio::time::Instant;
 
 use self::alternatives::FallbackModels;
+use self::attempt_body::AttemptBody;
 use self::body_adapter::SessionSwap;
 use self::context_length::{ErrorSearch, LengthSearch, WithheldAnswer};
 use self::credential::AttemptCredential;
 use self::earlier_failure::EarlierFailure;
-use self::original::{AnswerKind, AttemptBody};
+use self::original::AnswerKind;
 use self::refused_parameter::FoundRefusals;
 use self::stale::ConnectionUse;
 use super::downstream::drain::CutSignal;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use pointsman_core::config::{Name, TokenPrice};
 use pointsman_core::usage::{AnswerTextReader, UsageBounds};
 use pointsman_telemetry::{LoggedText, RequestTrace};
@@ -96,6 +97,14 @@ impl RequestContext {
     /// Forgets an answer of which the client has seen nothing.
     pub(super) fn forget_answer(&mut self) {
         (self.meter, self.answer_translation, self.answer_text) = (None, None, None);
+        self.aws_answer = None;
+    }
+
+    /// Reads the text of a chunk of the answer as its client gets it, where answers are logged.
+    pub(super) fn keep_text(&mut self, chunk: Option<&Bytes>) {
+        if let (Some(text), Some(chunk)) = (&mut self.answer_text, chunk) {
+            text.push(chunk);
+        }
     }
 
     /// Returns the decision that the request is sent by, if a policy made one.

@@ -8,8 +8,9 @@ use pingora::{ErrorType, OrErr, Result};
 use pointsman_core::prompt::Dialect;
 
 use super::UpstreamAttempts;
+use super::attempt_body::AttemptBody;
 use super::forward::{ANTHROPIC_BETA, set_authority};
-use super::original::{AnswerKind, AttemptBody};
+use super::original::AnswerKind;
 use crate::proxy::large_work;
 use crate::upstream::{CloudCall, CloudService, Deployment, RequestSigner};
 

@@ -7,12 +7,14 @@
 mod classifier;
 mod credentials;
 mod files;
+mod judge;
 mod quality;
 mod quotas;
 
 pub(super) use self::classifier::*;
 pub(super) use self::credentials::*;
 pub(super) use self::files::*;
+pub(super) use self::judge::*;
 pub(super) use self::quality::*;
 pub(super) use self::quotas::*;
 use super::buckets::{FIRST_BYTE, INTER_CHUNK, OVERHEAD, RATE, REQUEST};
@@ -372,33 +374,5 @@ pub(super) const BUILD_INFO: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_build_info",
     help: "The version of this binary; always 1.",
     labels: ["version"],
-    buckets: &[],
-};
-
-pub(super) const JUDGE_QUESTIONS: MetricDefinition<2> = MetricDefinition {
-    name: "pointsman_judge_questions_total",
-    help: "Prompts that a policy's judge was to judge, by what came of it: answered, cached, or why there was no answer.",
-    labels: ["policy", "outcome"],
-    buckets: &[],
-};
-
-pub(super) const JUDGE_TIME: MetricDefinition<1> = MetricDefinition {
-    name: "pointsman_judge_seconds",
-    help: "Time that a judge took for an answer that was not cached.",
-    labels: ["policy"],
-    buckets: FIRST_BYTE,
-};
-
-pub(super) const JUDGE_TOKENS: MetricDefinition<2> = MetricDefinition {
-    name: "pointsman_judge_tokens_total",
-    help: "Tokens that judges' answers used.",
-    labels: ["policy", "direction"],
-    buckets: &[],
-};
-
-pub(super) const JUDGE_COST: MetricDefinition<1> = MetricDefinition {
-    name: "pointsman_judge_cost_usd_total",
-    help: "What judges' answers cost in US dollars, by the price of the model that judges; beside `pointsman_cost_usd_total`.",
-    labels: ["policy"],
     buckets: &[],
 };
