@@ -23,7 +23,7 @@ use ring::hmac;
 use writer::{LogWriter, WriterMessage};
 
 pub use self::redaction::RedactedText;
-use self::redaction::Redactor;
+use self::redaction::{Redactor, before_cut};
 pub use self::sampling::RequestSample;
 
 use super::{DroppedLine, Metrics};
@@ -150,11 +150,11 @@ impl DecisionLog {
         self.0.redactor.as_ref().map_or_else(|| RedactedText::unchanged(text), |redactor| redactor.redact(text))
     }
 
-    /// Like [`Self::redact`], for a text whose end was cut: its last word goes too, as it may be half of a secret.
+    /// Like [`Self::redact`], for a text whose end was cut: its last word goes too, with the groups of a number before it,
+    /// as it may be half of a secret.
     #[must_use]
     pub fn redact_cut<'t>(&self, text: &'t str) -> RedactedText<'t> {
-        let whole_words = || text.trim_end_matches(|c: char| !c.is_whitespace());
-        self.redact(if self.0.redactor.is_some() { whole_words() } else { text })
+        self.redact(if self.0.redactor.is_some() { before_cut(text) } else { text })
     }
 
     /// Hands a line over and returns at once; false when it was dropped, which is counted.

@@ -5,6 +5,7 @@
 //! whatever has no form of its own. Runs on the log's own thread.
 
 mod checks;
+mod cut;
 mod forms;
 
 use std::borrow::Cow;
@@ -13,7 +14,12 @@ use pointsman_core::config::{RedactedKind, RedactedKinds};
 use regex_automata::meta::Regex;
 use regex_automata::{Input, Match};
 
+pub(super) use self::cut::before_cut;
 use self::forms::{FORMS, SecretForm};
+
+/// The longest thing that is looked into word by word where it only looked like a secret. A longer run without a blank is
+/// passed over whole: each of its words would be read to its end, time and again.
+const LONGEST_RUN: usize = 256;
 
 /// Replaces the kinds that the operator named.
 #[derive(Debug)]
@@ -54,7 +60,7 @@ impl Redactor {
         let (mut out, mut copied, mut at, mut replaced) = (String::new(), 0, 0, 0);
         while let Some(found) = self.pattern.find(Input::new(text).range(at..)) {
             let Some((kind, length)) = self.known(text, &found) else {
-                at = after_word(text, found.start());
+                at = if found.len() > LONGEST_RUN { found.end() } else { after_word(text, found.start()) };
                 continue;
             };
             out.push_str(&text[copied..found.start()]);

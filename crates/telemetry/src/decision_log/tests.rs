@@ -203,6 +203,6 @@ fn answers_are_kept_of_the_sampled_requests_and_a_text_that_was_cut_loses_its_la
     assert_eq!(all.redact("ana@mail.example wrote").text, "[EMAIL] wrote");
     assert_eq!(
         (&*all.redact_cut("it is 4111 111").text, &*none.redact_cut("it is 4111 111").text),
-        ("it is 4111 ", "it is 4111 111")
+        ("it is ", "it is 4111 111")
     );
 }

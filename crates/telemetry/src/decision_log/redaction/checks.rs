@@ -22,6 +22,14 @@ pub(super) fn vendor_key(found: &str) -> Option<usize> {
     found.bytes().any(|byte| byte.is_ascii_digit()).then_some(found.len())
 }
 
+/// Takes what stands behind `Bearer` or `Basic`, but for a long word of prose behind `basic`: credentials in base64 mix
+/// cases, or have digits.
+pub(super) fn credentials(found: &str) -> Option<usize> {
+    let (scheme, value) = found.split_once(' ')?;
+    let is_word = value.trim_start().bytes().skip(1).all(|byte| byte.is_ascii_lowercase());
+    (!(is_word && scheme.eq_ignore_ascii_case("basic"))).then_some(found.len())
+}
+
 /// Takes as many characters as the country's numbers have, if their checksum is good (ISO 7064, mod 97-10).
 pub(super) fn iban(found: &str) -> Option<usize> {
     let country = found.get(..2)?.to_ascii_uppercase();

@@ -32,30 +32,35 @@ const VENDOR_KEYS: &str = concat!(
 );
 
 /// A private key in PEM, to its end or that of the text.
-const PRIVATE_KEY: &str =
-    r"-----BEGIN [A-Z ]{0,24}PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]{0,24}PRIVATE KEY-----|\z)";
+macro_rules! private_key {
+    () => {
+        r"-----BEGIN [A-Z ]{0,24}PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z ]{0,24}PRIVATE KEY-----|\z)"
+    };
+}
+
+/// A member or variable that says what it holds, also as the end of a longer name (`AWS_SECRET_ACCESS_KEY`), and within
+/// JSON that is a text itself, where quotes are escaped. A private key is taken whole.
+const NAMED_SECRET: &str = concat!(
+    r"(?i:api[_-]?key|secret[_-]?key|access[_-]?key|client[_-]?secret|auth[_-]?token|access[_-]?token|passwo?r?d",
+    r#"|passphrase)\\{0,3}["']?[ ]{0,3}[:=][ ]{0,3}\\{0,3}["']?(?:"#,
+    private_key!(),
+    r#"|[^\s"',;]{8,})"#,
+);
 
 pub(super) static FORMS: [SecretForm; 14] = [
-    SecretForm { kind: RedactedKind::Key, pattern: PRIVATE_KEY, check: checks::all },
+    SecretForm { kind: RedactedKind::Key, pattern: private_key!(), check: checks::all },
     SecretForm { kind: RedactedKind::Key, pattern: VENDOR_KEYS, check: checks::vendor_key },
-    // A header field, and a member or variable that says what it holds.
+    // A header field.
     SecretForm {
         kind: RedactedKind::Key,
         pattern: r"(?-u:\b)(?i:bearer|basic)[ ]+[A-Za-z0-9._~+/=-]{16,}",
-        check: checks::all,
+        check: checks::credentials,
     },
+    SecretForm { kind: RedactedKind::Key, pattern: NAMED_SECRET, check: checks::all },
+    // The user and password of a URL; stores have a password alone.
     SecretForm {
         kind: RedactedKind::Key,
-        pattern: concat!(
-            r#"(?-u:\b)(?i:api[_-]?key|secret[_-]?key|access[_-]?key|client[_-]?secret|auth[_-]?token|access[_-]?token"#,
-            r#"|passwo?r?d)["']?[ ]{0,3}[:=][ ]{0,3}["']?[^\s"',;]{8,}"#,
-        ),
-        check: checks::all,
-    },
-    // The user and password of a URL.
-    SecretForm {
-        kind: RedactedKind::Key,
-        pattern: r"(?-u:\b)[a-z][a-z0-9+.-]+://[^\s/@:]+:[^\s/@]+@",
+        pattern: r"(?-u:\b)(?i:[a-z][a-z0-9+.-]+)://[^\s/@:]*:[^\s/@]+@",
         check: checks::all,
     },
     SecretForm { kind: RedactedKind::Email, pattern: r"[\w.%+-]+@(?:[\w-]+\.)+\p{L}{2,}", check: checks::all },

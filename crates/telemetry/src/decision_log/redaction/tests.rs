@@ -25,6 +25,14 @@ fn personal_data_and_secrets_are_replaced_by_their_kinds() {
         ("postgres://app:s3cret@db.internal/x", "[KEY]db.internal/x"),
         ("-----BEGIN RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----\nrest", "[KEY]\nrest"),
         ("-----BEGIN PRIVATE KEY-----\nMIIB", "[KEY]"),
+        ("AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMIK7MDENG", "AWS_SECRET_[KEY]"),
+        ("export DB_PASSWORD='hunter2hunter2'", "export DB_[KEY]'"),
+        ("{\"dbPassword\":\"hunter2hunter2\"}", "{\"db[KEY]\"}"),
+        (r#"{\"password\": \"hunter2hunter2\"}"#, r#"{\"[KEY]"}"#),
+        ("redis://:s3cret@cache:6379/0 is it", "[KEY]cache:6379/0 is it"),
+        ("HTTPS://app:s3cret@db", "[KEY]db"),
+        ("secret_key: -----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\nrest", "[KEY]\nrest"),
+        ("Authorization: Basic YWRtaW46aHVudGVyMg==", "Authorization: [KEY]"),
     ] {
         assert_eq!(redacted(text), expected, "{text}");
     }
@@ -52,9 +60,18 @@ fn what_only_looks_like_one_stays() {
         "000-12-3456, 1,000,000.00 and 3.14159265358979",
         "sk-short, sk-learn-like-estimators-for-all, task-management-of-things, me@home",
         "isbn 978-3-16-148410-0",
+        "a basic understanding of Basic internationalization",
     ] {
         assert_eq!(redacted(text), text);
     }
+}
+
+#[test]
+fn a_long_run_that_looks_like_many_keys_is_passed_over_once() {
+    let run = "sk-abcdefghijklmnopqrs-".repeat(40_000);
+
+    assert_eq!(redacted(&run), run, "no part of it has a digit");
+    assert_eq!(redacted(&format!("{run} ana@mail.example")), format!("{run} [EMAIL]"));
 }
 
 #[test]
