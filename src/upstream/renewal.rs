@@ -1,14 +1,15 @@
 //! A credential that expires and renews itself: fetched when it is first needed, and again before it expires.
 //!
 //! One fetch is in flight at a time, whoever waits for it. While a renewal fails, the last good credential serves until it
-//! expires; from then on requests fail at once between two tries. Nothing is fetched for a provider that nobody asks.
+//! expires, or is refused with 401; from then on requests fail at once between two tries. Nothing is fetched for a
+//! provider that nobody asks.
 
 pub(super) mod fetch;
 
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
@@ -23,9 +24,18 @@ use self::fetch::FetchError;
 /// five minutes before.
 const LONGEST_MARGIN: Duration = Duration::from_secs(240);
 
+/// The longest lifetime that is believed; a credential that claims to live longer is renewed all the same.
+const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The longest time that a fetch may take, all its requests together: others wait for it.
+const LONGEST_FETCH: Duration = Duration::from_secs(15);
+
 /// The least time between two fetches that fail; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// The status that says that a credential is none; others may speak of what was asked for.
+const UNAUTHORIZED: u16 = 401;
 
 /// The least age of a credential at which a refusal by the provider has it fetched anew.
 const LEAST_AGE: Duration = Duration::from_secs(30);
@@ -63,8 +73,8 @@ pub(crate) struct HeldCredential<T> {
     value: T,
     fetched: Instant,
     lifetime: Option<Duration>,
-    /// True once the provider has refused it.
-    is_refused: AtomicBool,
+    /// The status with which the provider has refused it; 0 where it has not.
+    refusal: AtomicU16,
 }
 
 /// The reason why there is no credential.
@@ -86,16 +96,26 @@ impl<T> HeldCredential<T> {
         &self.value
     }
 
-    /// Notes that the provider refused it: a new one is fetched for the next request, unless this one is new itself.
-    pub(crate) fn refused(&self) {
-        if self.lifetime.is_some() && self.fetched.elapsed() >= LEAST_AGE {
-            self.is_refused.store(true, Ordering::Relaxed);
+    /// Notes that the provider refused it with `status`: a new one is fetched for the next request, unless this one is new
+    /// itself.
+    pub(crate) fn refused(&self, status: u16) {
+        let is_worse = status == UNAUTHORIZED || self.refusal.load(Ordering::Relaxed) == 0;
+        if is_worse && self.lifetime.is_some() && self.fetched.elapsed() >= LEAST_AGE {
+            self.refusal.store(status, Ordering::Relaxed);
         }
     }
 
     fn is_good(&self, now: Instant) -> bool {
-        !self.is_refused.load(Ordering::Relaxed)
-            && self.lifetime.is_none_or(|lifetime| now.duration_since(self.fetched) < lifetime)
+        self.refusal.load(Ordering::Relaxed) == 0 && self.is_alive(now)
+    }
+
+    /// Returns whether it serves where no other can be had: a refusal other than 401 may be of what one request asked for.
+    fn is_last_resort(&self, now: Instant) -> bool {
+        self.refusal.load(Ordering::Relaxed) != UNAUTHORIZED && self.is_alive(now)
+    }
+
+    fn is_alive(&self, now: Instant) -> bool {
+        self.lifetime.is_none_or(|lifetime| now.duration_since(self.fetched) < lifetime)
     }
 
     fn is_fresh(&self, now: Instant) -> bool {
@@ -139,10 +159,16 @@ impl<S: CredentialSource> RenewedCredential<S> {
             let now = Instant::now();
             match this.held.load_full().filter(|held| held.is_good(now)) {
                 Some(held) => Ok(held),
-                None => this.renew(&mut pace).await,
+                None => this.renew(&mut pace).await.or_else(|error| this.last_resort().ok_or(error)),
             }
         });
         fetching.await.unwrap_or_else(|error| Err(NoCredentialError(error.to_string().into())))
+    }
+
+    /// Returns the held credential, where it serves as long as no other can be had.
+    fn last_resort(&self) -> Option<Arc<HeldCredential<S::Credential>>> {
+        let now = Instant::now();
+        self.held.load_full().filter(|held| held.is_last_resort(now))
     }
 
     /// Renews the credential on a task of its own, unless one is at it.
@@ -162,7 +188,8 @@ impl<S: CredentialSource> RenewedCredential<S> {
         if let (Some(last), true) = (&pace.last, pace.not_before.is_some_and(|moment| now < moment)) {
             return Err(last.clone());
         }
-        match self.source.fetch().await {
+        let fetched = tokio::time::timeout(LONGEST_FETCH, self.source.fetch()).await;
+        match fetched.unwrap_or(Err(FetchError::TooSlow)) {
             Ok(fetched) => {
                 *pace = RenewalPace::default();
                 Ok(self.hold(fetched))
@@ -173,11 +200,12 @@ impl<S: CredentialSource> RenewedCredential<S> {
 
     fn hold(&self, fetched: FetchedCredential<S::Credential>) -> Arc<HeldCredential<S::Credential>> {
         let FetchedCredential { value, lifetime } = fetched;
+        let lifetime = lifetime.map(|lifetime| lifetime.min(LONGEST_LIFE));
         if let Some(lifetime) = lifetime {
             self.metrics.renewed(SystemTime::now() + lifetime);
             tracing::debug!(provider = %self.provider, lifetime_s = lifetime.as_secs(), "Credential renewed");
         }
-        let held = HeldCredential { value, fetched: Instant::now(), lifetime, is_refused: AtomicBool::new(false) };
+        let held = HeldCredential { value, fetched: Instant::now(), lifetime, refusal: AtomicU16::new(0) };
         let held = Arc::new(held);
         self.held.store(Some(Arc::clone(&held)));
         held
@@ -190,7 +218,7 @@ impl<S: CredentialSource> RenewedCredential<S> {
         let now = Instant::now();
         pace.not_before = Some(now + pause);
         let provider = &self.provider;
-        if self.held.load().as_ref().is_some_and(|held| held.is_good(now)) {
+        if self.last_resort().is_some() {
             tracing::warn!(%provider, %error, "A credential cannot be renewed; the last one serves until it expires");
         } else {
             tracing::error!(%provider, %error, "There is no credential for a provider");

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::{HeaderValue, Request, Uri, header};
 use pointsman_core::config::{GoogleCredentials, RegularFile};
+use pointsman_http_client::HttpOrigin;
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use rustls_pki_types::PrivatePkcs8KeyDer;
@@ -92,7 +93,8 @@ impl GoogleTokens {
             GoogleCredentials::Metadata => {
                 let host = (place.environment)("GCE_METADATA_HOST").filter(|host| !host.is_empty());
                 let url = format!("http://{}{METADATA_PATH}", host.as_deref().unwrap_or(METADATA_HOST));
-                url.parse().map(Self::Metadata).map_err(|_| "`GCE_METADATA_HOST` is not a host".to_owned())
+                let url: Option<Uri> = url.parse().ok().filter(|url| HttpOrigin::of(url).is_some());
+                url.map(Self::Metadata).ok_or_else(|| "`GCE_METADATA_HOST` is not a host".to_owned())
             }
             GoogleCredentials::File(file) => {
                 let path = place.base_dir.join(file);
@@ -152,8 +154,12 @@ impl ServiceAccount {
     }
 }
 
-/// Tells whether a URL keeps what is sent there to itself: `https`, or a server on this machine.
+/// Tells whether a URL keeps what is sent there to itself: `https`, or a server on this machine. One with a user's password
+/// is none that is asked, and would be shown.
 pub(super) fn is_guarded(url: &Uri) -> bool {
+    if HttpOrigin::of(url).is_none() {
+        return false;
+    }
     let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     let is_here = || host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback());
     match url.scheme_str() {
@@ -186,6 +192,9 @@ impl CredentialSource for GoogleTokens {
 
 fn token_of(body: &[u8]) -> Result<FetchedCredential<HeaderValue>, FetchError> {
     let answer: TokenAnswer = serde_json::from_slice(body).map_err(|_| FetchError::Unreadable("holds no token"))?;
+    if answer.expires_in == 0 {
+        return Err(FetchError::Unreadable("holds a token that has expired"));
+    }
     let value = HeaderValue::from_str(&format!("Bearer {}", answer.access_token));
     let mut value = value.map_err(|_| FetchError::Unreadable("holds a token that no header can carry"))?;
     value.set_sensitive(true);

@@ -117,8 +117,8 @@ impl UpstreamAttempts {
         match &self.credential.current {
             CurrentCredential::Common => {}
             CurrentCredential::Key(key) => key.answered(status, self.told_to_wait),
-            CurrentCredential::Google(held) if is_refusal => held.refused(),
-            CurrentCredential::Aws(held) if is_refusal => held.refused(),
+            CurrentCredential::Google(held) if is_refusal => held.refused(status),
+            CurrentCredential::Aws(held) if is_refusal => held.refused(status),
             CurrentCredential::Google(_) | CurrentCredential::Aws(_) => {}
         }
     }

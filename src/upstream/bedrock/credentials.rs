@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::{Method, Request, Uri};
 use pointsman_core::config::{AwsAccessKey, AwsCredentialSource, AwsProfile, RegularFile};
+use pointsman_http_client::HttpOrigin;
 use serde::Deserialize;
 
 use super::profile::credentials_of_profile;
@@ -76,11 +77,7 @@ impl AwsCredentialServer {
         match section {
             AwsCredentialSource::Environment => of_environment(place).map(Self::Fixed),
             AwsCredentialSource::Container => container(place),
-            AwsCredentialSource::Instance => {
-                let server = variable(place, "AWS_EC2_METADATA_SERVICE_ENDPOINT");
-                let server = server.unwrap_or_else(|| INSTANCE_SERVER.to_owned());
-                Ok(Self::Instance(server.trim_end_matches('/').to_owned()))
-            }
+            AwsCredentialSource::Instance => instance(place),
             AwsCredentialSource::Profile(AwsProfile { file, profile }) => {
                 let text = RegularFile::open(&place.base_dir.join(file), MAX_FILE_BYTES).and_then(RegularFile::text);
                 let text = text.map_err(|error| format!("cannot read the credentials file: {error}"))?;
@@ -127,9 +124,17 @@ fn container(place: &ConfigSurroundings<'_>) -> Result<AwsCredentialServer, Stri
     Ok(AwsCredentialServer::Container { url, token })
 }
 
+fn instance(place: &ConfigSurroundings<'_>) -> Result<AwsCredentialServer, String> {
+    let server = variable(place, "AWS_EC2_METADATA_SERVICE_ENDPOINT");
+    let server = server.unwrap_or_else(|| INSTANCE_SERVER.to_owned());
+    let url: Option<Uri> = server.parse().ok().filter(|url| HttpOrigin::of(url).is_some());
+    url.ok_or("`AWS_EC2_METADATA_SERVICE_ENDPOINT` is not a URL that can be asked")?;
+    Ok(AwsCredentialServer::Instance(server.trim_end_matches('/').to_owned()))
+}
+
 fn is_container_host(url: &Uri) -> bool {
     let host = url.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    let address: Option<IpAddr> = host.parse().ok();
+    let address: Option<IpAddr> = host.parse().ok().filter(|_| HttpOrigin::of(url).is_some());
     CONTAINER_HOSTS.iter().any(|known| known.parse().ok() == address && address.is_some())
 }
 
@@ -146,16 +151,21 @@ impl AwsCredentials {
 }
 
 impl ContainerToken {
-    fn read(&self) -> Result<Option<String>, FetchError> {
-        match self {
-            Self::None => Ok(None),
-            Self::Fixed(token) => Ok(Some(token.clone())),
-            Self::File(path) => {
-                let text = RegularFile::open(path, MAX_FILE_BYTES).and_then(RegularFile::text);
-                let text = text.map_err(|error| FetchError::File(format!("cannot read the token's file: {error}")))?;
-                Ok(Some(text.trim().to_owned()))
-            }
-        }
+    /// Reads the token; a file of it on a thread that may wait for a disk.
+    async fn read(&self) -> Result<Option<String>, FetchError> {
+        let path = match self {
+            Self::None => return Ok(None),
+            Self::Fixed(token) => return Ok(Some(token.clone())),
+            Self::File(path) => path.clone(),
+        };
+        let read = move || {
+            let text = RegularFile::open(&path, MAX_FILE_BYTES).and_then(RegularFile::text);
+            text.map_err(|error| error.to_string())
+        };
+        let read = tokio::task::spawn_blocking(read).await;
+        let text = read.unwrap_or_else(|error| Err(error.to_string()));
+        let text = text.map_err(|error| FetchError::File(format!("cannot read the token's file: {error}")))?;
+        Ok(Some(text.trim().to_owned()))
     }
 }
 
@@ -167,7 +177,7 @@ impl CredentialSource for AwsCredentialServer {
             Self::Fixed(credentials) => Ok(FetchedCredential { value: credentials.clone(), lifetime: None }),
             Self::Container { url, token } => {
                 let mut request = Request::get(url.clone());
-                if let Some(token) = token.read()? {
+                if let Some(token) = token.read().await? {
                     request = request.header(http::header::AUTHORIZATION, token);
                 }
                 credentials_of(&ask(request.body(Bytes::new())?).await?, SystemTime::now())
@@ -258,6 +268,8 @@ mod tests {
             ("http://[fd00:ec2::23]/v1/credentials", true),
             ("http://127.0.0.1:8080/x", true),
             ("https://credentials.example/x", true),
+            ("https://user:planted@credentials.example/x", false),
+            ("http://user:planted@169.254.170.23/x", false),
             ("http://credentials.example/x", false),
             ("http://10.0.0.1/x", false),
             ("file:///etc/passwd", false),
@@ -267,6 +279,21 @@ mod tests {
             assert_eq!(found.is_ok(), is_allowed, "{url}");
         }
         assert!(resolved(&AwsCredentialSource::Container, &[]).is_err());
+    }
+
+    #[test]
+    fn a_machine_s_metadata_is_at_a_url_that_can_be_asked() {
+        for (url, is_allowed) in [
+            ("http://169.254.169.254/", true),
+            ("http://[fd00:ec2::254]", true),
+            ("metadata", false),
+            ("http://u:p@h", false),
+        ] {
+            let found = resolved(&AwsCredentialSource::Instance, &[("AWS_EC2_METADATA_SERVICE_ENDPOINT", url)]);
+
+            assert_eq!(found.is_ok(), is_allowed, "{url}");
+        }
+        assert!(resolved(&AwsCredentialSource::Instance, &[]).is_ok());
     }
 
     #[test]

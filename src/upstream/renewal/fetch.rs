@@ -37,6 +37,9 @@ pub(crate) enum FetchError {
     /// The answer is not what it should be.
     #[error("the server's answer {0}")]
     Unreadable(&'static str),
+    /// The server did not answer in time.
+    #[error("the server does not answer in time")]
+    TooSlow,
     /// A file cannot be read.
     #[error("{0}")]
     File(String),

@@ -6,6 +6,9 @@ use std::sync::atomic::AtomicUsize;
 
 use super::*;
 
+/// The lifetime of a credential that never comes.
+const NEVER: u64 = 0;
+
 /// A source that gives these in turn: credentials with their lifetimes in seconds, or failures.
 #[derive(Default)]
 struct Script {
@@ -20,6 +23,9 @@ impl CredentialSource for Script {
         let number = self.fetches.fetch_add(1, Ordering::Relaxed) + 1;
         tokio::task::yield_now().await; // others come to wait
         let step = self.steps.lock().expect("no panic").pop_front().flatten();
+        if step == Some(NEVER) {
+            std::future::pending::<()>().await;
+        }
         let lifetime = step.map(Duration::from_secs).ok_or(FetchError::Unreadable("fails as scripted"))?;
         Ok(FetchedCredential { value: number, lifetime: Some(lifetime) })
     }
@@ -123,10 +129,34 @@ async fn the_last_good_one_serves_while_renewal_fails_until_it_expires_and_tries
 async fn one_that_the_provider_refuses_is_fetched_anew_unless_it_is_new() {
     let credential = scripted([Some(3600), Some(3600)]);
 
-    credential.get().await.expect("a credential").refused();
+    credential.get().await.expect("a credential").refused(401);
     assert_eq!(value(&credential).await, Some(1));
     after(31).await;
-    credential.get().await.expect("a credential").refused();
+    credential.get().await.expect("a credential").refused(401);
+
+    assert_eq!(value(&credential).await, Some(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_was_refused_with_403_serves_on_while_no_other_can_be_had_and_one_with_401_does_not() {
+    let credential = scripted([Some(3600), None, None, None]);
+    let held = credential.get().await.expect("a credential");
+    after(31).await;
+
+    held.refused(403);
+    assert_eq!((value(&credential).await, fetches(&credential)), (Some(1), 2), "a new one was asked for");
+    held.refused(401);
+    held.refused(403);
+
+    assert_eq!(value(&credential).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_that_hangs_ends_and_a_lifetime_beyond_all_bounds_is_bounded() {
+    let credential = scripted([Some(NEVER), Some(u64::MAX)]);
+
+    assert_eq!(value(&credential).await, None, "it did not come");
+    after(5).await;
 
     assert_eq!(value(&credential).await, Some(2));
 }
