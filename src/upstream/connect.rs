@@ -8,9 +8,11 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, StatusCode, header};
 use pingora::upstreams::peer::HttpPeer;
 use pointsman_core::config::PeerProtocol;
-use pointsman_http_client::{Destination, ExchangeLimits, HttpClient, HttpError, HttpVersion, ServerTrust, TlsTerms};
+use pointsman_http_client::{
+    Destination, ExchangeLimits, HttpClient, HttpError, HttpVersion, ServerTrust, TlsTerms, retry_after,
+};
 
-use super::{NoPeerError, PeerLease, PeerOutcome, Provider, UpstreamKey};
+use super::{NoPeerError, PeerLease, PeerOutcome, Provider, UpstreamKey, limit_reset};
 
 /// The time that an idle connection to a provider is kept for reuse; providers close theirs after 60 s and more.
 const KEEP_IDLE: Duration = Duration::from_secs(50);
@@ -33,6 +35,8 @@ pub(crate) struct ProviderCaller {
 pub(crate) struct ProviderAnswer {
     pub status: StatusCode,
     pub body: Bytes,
+    /// The time for which it asks to be left alone.
+    pub wait: Option<Duration>,
 }
 
 /// A request of our own: a JSON body for one path.
@@ -144,7 +148,7 @@ impl ProviderCaller {
         let key = provider.credential.ring().map(|ring| ring.choose(None, &[]));
         let answered = self.exchange(provider, lease.endpoint.address, call, key.as_deref()).await;
         if let (Some(key), Ok(answer)) = (&key, &answered) {
-            key.answered(answer.status.as_u16(), None);
+            key.answered(answer.status.as_u16(), answer.wait);
         }
         report(&lease, &answered);
         Ok(answered?)
@@ -165,7 +169,10 @@ impl ProviderCaller {
         };
         let request = request(provider, call, key).map_err(HttpError::Request)?;
         let (head, body) = self.client.send(&provider.destination(address), request, limits).await?.into_parts();
-        Ok(ProviderAnswer { status: head.status, body })
+        let is_limited = head.status == StatusCode::TOO_MANY_REQUESTS;
+        let reset = || if is_limited { limit_reset(&head.headers) } else { None };
+        let wait = retry_after(&head.headers).or_else(reset);
+        Ok(ProviderAnswer { status: head.status, body, wait })
     }
 }
 

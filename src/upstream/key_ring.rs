@@ -12,6 +12,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use pointsman_core::config::Name;
 use pointsman_telemetry::{Metrics, ProviderKeyMetrics};
+use tokio::sync::Notify;
 
 use super::clock::EPOCH;
 use super::peer::weight;
@@ -60,6 +61,10 @@ pub(crate) struct UpstreamKey {
     rests_until: AtomicU64,
     /// True while it rests because the provider refused it.
     is_refused: AtomicBool,
+    /// True while a task waits for the end of its rest: one, however often a key is refused and let in.
+    is_awaited: AtomicBool,
+    /// Wakes that task up when the rest ends early.
+    let_in: Notify,
     metrics: ProviderKeyMetrics,
 }
 
@@ -149,6 +154,8 @@ impl UpstreamKey {
             value: key.value,
             rests_until: AtomicU64::new(0),
             is_refused: AtomicBool::new(false),
+            is_awaited: AtomicBool::new(false),
+            let_in: Notify::new(),
             metrics,
         }
     }
@@ -205,17 +212,20 @@ impl UpstreamKey {
 
     fn let_in(&self) {
         self.is_refused.store(false, Ordering::Relaxed);
-        if self.rests_until.swap(0, Ordering::Relaxed) > 0 {
+        if self.rests_until.swap(0, Ordering::SeqCst) > 0 {
             self.note_return();
+            self.let_in.notify_one();
         }
     }
 
     /// Lets it rest; returns whether it did not before.
     fn rest(self: &Arc<Self>, wait: Duration) -> bool {
         let until = milliseconds_now().saturating_add(milliseconds(wait)).max(1);
-        let is_new = self.rests_until.fetch_max(until, Ordering::Relaxed) == 0;
+        let is_new = self.rests_until.fetch_max(until, Ordering::SeqCst) == 0;
         self.metrics.rests(true);
-        if is_new && let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        if let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && !self.is_awaited.swap(true, Ordering::SeqCst)
+        {
             runtime.spawn(Arc::clone(self).wake());
         }
         is_new
@@ -223,17 +233,27 @@ impl UpstreamKey {
 
     /// Waits for the end of its rest, however long that becomes, and says so.
     async fn wake(self: Arc<Self>) {
-        loop {
-            let until = self.rests_until.load(Ordering::Relaxed);
-            if until == 0 {
-                return;
+        while self.is_still_awaited() {
+            let until = self.rests_until.load(Ordering::SeqCst);
+            tokio::select! {
+                () = tokio::time::sleep_until(*EPOCH + Duration::from_millis(until)) => {}
+                () = self.let_in.notified() => continue,
             }
-            tokio::time::sleep_until(*EPOCH + Duration::from_millis(until)).await;
-            if self.rests_until.compare_exchange(until, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            if self.rests_until.compare_exchange(until, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok() && until > 0 {
                 self.is_refused.store(false, Ordering::Relaxed);
-                return self.note_return();
+                self.note_return();
             }
         }
+    }
+
+    /// Returns whether there is a rest to wait for; where there is none, the next one is for another task.
+    fn is_still_awaited(&self) -> bool {
+        if self.rests_until.load(Ordering::SeqCst) > 0 {
+            return true;
+        }
+        self.is_awaited.store(false, Ordering::SeqCst);
+        // A rest that began just now has found the task still there.
+        self.rests_until.load(Ordering::SeqCst) > 0 && !self.is_awaited.swap(true, Ordering::SeqCst)
     }
 
     fn note_return(&self) {

@@ -101,6 +101,28 @@ async fn a_refused_key_is_out_until_it_is_let_in_or_a_while_has_passed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_task_waits_for_a_key_however_often_it_is_refused_and_let_in() {
+    let ring = ring(&[1, 1]);
+    let key = ring.choose(Some(0), &[]);
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+
+    for status in [403, 200].repeat(50) {
+        key.answered(status, None);
+        tokio::task::yield_now().await;
+    }
+    assert!(tasks() <= 1, "{} tasks", tasks());
+
+    key.answered(429, Some(Duration::from_secs(2)));
+    tokio::time::advance(Duration::from_millis(2001)).await;
+    tokio::task::yield_now().await;
+    assert!(Arc::ptr_eq(&key, &ring.choose(Some(0), &[])));
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(tasks(), 0, "nobody waits for a key that does not rest");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_began_before_a_limit_does_not_end_the_rest() {
     let ring = ring(&[1, 1]);
     let key = ring.choose(Some(0), &[]);
