@@ -13,12 +13,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use pointsman_core::config::{Name, ShadowAnswersConfig, TokenPrice};
+use pointsman_core::usage::Usage;
 use pointsman_telemetry::{Metrics, RequestSample, ShadowAnswerMetrics};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-pub(crate) use self::budget::BudgetHold;
 use self::budget::DayBudget;
+pub(crate) use self::budget::{BudgetHold, ShadowSpending};
 use crate::store::SharedStore;
 use crate::upstream::{Deployment, ProviderAnswer, ProviderCall, ProviderCaller};
 
@@ -75,6 +76,8 @@ pub(crate) struct ShadowContext<'a> {
     pub caller: &'a Arc<ProviderCaller>,
     /// The metrics to count in.
     pub metrics: &'a Metrics,
+    /// The spending of the process.
+    pub spending: &'a ShadowSpending,
 }
 
 /// A request for the other model.
@@ -123,22 +126,21 @@ impl ShadowOutcome {
 }
 
 impl ShadowAsker {
-    /// Makes the asker of a policy. What `previous` has spent today stays spent.
+    /// Makes the asker of a policy. What was spent for it today stays spent.
     pub(crate) fn new(
         section: &ShadowAnswersConfig,
         deployment: &Arc<Deployment>,
         context: ShadowContext<'_>,
         previous: Option<&Self>,
     ) -> Self {
-        let ShadowContext { policy, store, caller, metrics } = context;
+        let ShadowContext { policy, store, caller, metrics, spending } = context;
         let same_places = previous.filter(|old| old.section.max_concurrency == section.max_concurrency);
         let places = same_places.map(|old| Arc::clone(&old.places));
-        let spent = previous.map(|old| old.budget.spent()).unwrap_or_default();
         Self {
             section: section.clone(),
             deployment: Arc::clone(deployment),
             sample: RequestSample::new(section.sample.get()),
-            budget: Arc::new(DayBudget::new(policy, section.max_per_day, store.cloned(), spent)),
+            budget: Arc::new(DayBudget::new(policy, section.max_per_day, store.cloned(), spending.of(policy))),
             places: places.unwrap_or_else(|| Arc::new(Semaphore::new(section.max_concurrency))),
             metrics: metrics.shadow_answers(policy, &section.model, &ShadowOutcome::ALL.map(ShadowOutcome::as_str)),
             caller: Arc::clone(caller),
@@ -205,12 +207,16 @@ impl ShadowAsker {
     }
 
     /// Settles what was reserved: at `cost` where it is known. Where nothing was answered, nothing was spent; where an answer
-    /// does not say what it cost, all that was reserved is.
+    /// does not say what it used, all that was reserved is: thoughts that nobody sees may have been paid for.
     pub(crate) async fn settle(&self, hold: BudgetHold, cost: SettledCost) {
         let spent = match cost {
             SettledCost::Paid(dollars) => {
                 self.metrics.paid(dollars);
                 dollars
+            }
+            SettledCost::Estimated(dollars) => {
+                self.metrics.paid(dollars);
+                hold.dollars().max(dollars)
             }
             SettledCost::Nothing => 0.0,
             SettledCost::Unknown => hold.dollars(),
@@ -224,6 +230,8 @@ impl ShadowAsker {
 pub(crate) enum SettledCost {
     /// So many US dollars.
     Paid(f64),
+    /// So many US dollars by what can be read of the answer, which does not say what it used.
+    Estimated(f64),
     /// Nothing: it was refused, or never sent.
     Nothing,
     /// Nobody knows: it was sent.
@@ -231,9 +239,11 @@ pub(crate) enum SettledCost {
 }
 
 impl SettledCost {
-    /// Returns the cost of an answer with this status, whose bill is `dollars`.
-    pub(crate) fn of(status: StatusCode, dollars: Option<f64>) -> Self {
+    /// Returns the cost of an answer with this status, whose usage costs `dollars`.
+    pub(crate) fn of(status: StatusCode, usage: Option<&Usage>, dollars: Option<f64>) -> Self {
+        let is_estimated = usage.is_some_and(|usage| usage.estimated && usage.billed.is_none());
         match dollars {
+            Some(dollars) if is_estimated => Self::Estimated(dollars),
             Some(dollars) => Self::Paid(dollars),
             None if status.is_client_error() => Self::Nothing,
             None => Self::Unknown,
@@ -278,8 +288,13 @@ mod tests {
 
     #[test]
     fn an_answer_without_a_bill_is_free_only_where_it_was_refused() {
-        assert_eq!(SettledCost::of(StatusCode::BAD_REQUEST, None), SettledCost::Nothing);
-        assert_eq!(SettledCost::of(StatusCode::OK, None), SettledCost::Unknown);
-        assert_eq!(SettledCost::of(StatusCode::OK, Some(0.5)), SettledCost::Paid(0.5));
+        let said = Usage { input: 5, output: 2, ..Usage::default() };
+        let estimated = Usage { estimated: true, ..said };
+        let cost = |status, usage: Option<&Usage>| SettledCost::of(status, usage, usage.map(|_| 0.5));
+
+        assert_eq!(cost(StatusCode::BAD_REQUEST, None), SettledCost::Nothing);
+        assert_eq!(cost(StatusCode::OK, None), SettledCost::Unknown);
+        assert_eq!(cost(StatusCode::OK, Some(&said)), SettledCost::Paid(0.5));
+        assert_eq!(cost(StatusCode::OK, Some(&estimated)), SettledCost::Estimated(0.5));
     }
 }

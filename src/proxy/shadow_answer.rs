@@ -21,6 +21,7 @@ use super::attempt::original::OriginalBody;
 use super::attempt::shadow_body::{MAX_BODY, ShadowRequest};
 use super::attempt::translated::{ANTHROPIC_VERSION, url_of};
 use super::context::RequestContext;
+use super::large_work;
 use super::record::{Recorder, RedactedTexts, TextEnd};
 use crate::router::{AnsweredRequest, Router};
 use crate::shadow_answers::{SettledCost, ShadowAsker, ShadowOutcome, ShadowPlace, ShadowQuestion};
@@ -142,8 +143,8 @@ impl ShadowTask {
         };
         let (reply, cost) = match self.asker.ask(question).await {
             Ok(answer) => {
-                let reply = self.read(&request, &answer);
-                let cost = SettledCost::of(answer.status, reply.cost);
+                let reply = large_work::at_once(answer.body.len(), || self.read(&request, &answer));
+                let cost = SettledCost::of(answer.status, reply.usage.as_ref(), reply.cost);
                 (reply, cost)
             }
             // It may have been sent, and worked on.

@@ -3,6 +3,7 @@
 //! In this process, or in the store where replicas share one: then each change is made only to the sum that it was
 //! reckoned from, so that no two replicas spend the same dollar. A store that does not answer lets nothing be spent.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -31,6 +32,11 @@ pub(super) struct DayBudget {
     spent: SharedSpending,
 }
 
+/// The spending of every policy of the process's, whatever its configuration says meanwhile: a policy whose budget goes
+/// and comes back has spent what it has spent.
+#[derive(Debug, Default)]
+pub(crate) struct ShadowSpending(Mutex<BTreeMap<Name, SharedSpending>>);
+
 /// The spending of a policy, which the budgets before and after a reload share.
 pub(super) type SharedSpending = Arc<Mutex<DaySpending>>;
 
@@ -48,6 +54,14 @@ pub(crate) struct BudgetHold {
     micros: u64,
 }
 
+impl ShadowSpending {
+    /// Returns the spending of a policy.
+    pub(super) fn of(&self, policy: &Name) -> SharedSpending {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry(policy.clone()).or_default())
+    }
+}
+
 impl BudgetHold {
     /// Returns what was taken, in US dollars.
     #[expect(clippy::cast_precision_loss, reason = "less than 2^52 millionths")]
@@ -63,18 +77,13 @@ impl DayBudget {
         Self { key, max: micros(max_per_day), store, spent }
     }
 
-    /// Returns what this process has spent, for the budget that follows.
-    pub(super) fn spent(&self) -> SharedSpending {
-        Arc::clone(&self.spent)
-    }
-
     /// Takes so many dollars.
     ///
     /// # Errors
     /// When less is left today, or the store does not say.
     pub(super) async fn reserve(&self, dollars: f64) -> Result<BudgetHold, ShadowOutcome> {
         let hold = BudgetHold { day: today(), micros: micros(dollars) };
-        let Some(store) = &self.store else { return self.take(&hold).map(|()| hold) };
+        let Some(store) = &self.store else { return self.take(hold) };
         let more = |spent: u64| Some(spent.saturating_add(hold.micros)).filter(|sum| *sum <= self.max);
         match self.change(store, hold.day, more).await {
             Ok(true) => Ok(hold),
@@ -100,15 +109,17 @@ impl DayBudget {
         }
     }
 
-    fn take(&self, hold: &BudgetHold) -> Result<(), ShadowOutcome> {
+    fn take(&self, hold: BudgetHold) -> Result<BudgetHold, ShadowOutcome> {
         let mut spending = self.spending();
-        let spent = if spending.day == hold.day { spending.micros } else { 0 };
+        // The day that another request has begun just now, or that a clock has gone back from, goes on.
+        let day = if spending.day == hold.day + 1 { spending.day } else { hold.day };
+        let spent = if spending.day == day { spending.micros } else { 0 };
         let sum = spent.saturating_add(hold.micros);
         if sum > self.max {
             return Err(ShadowOutcome::OverBudget);
         }
-        *spending = DaySpending { day: hold.day, micros: sum };
-        Ok(())
+        *spending = DaySpending { day, micros: sum };
+        Ok(BudgetHold { day, ..hold })
     }
 
     /// Changes the sum of a day in the store; false where `change` does not want it changed.
@@ -169,10 +180,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_never_settled_stays_spent_and_a_reload_forgets_nothing() {
-        let before = budget(1.0);
+        let (policy, spending) = (Name::new("auto").expect("a valid name"), ShadowSpending::default());
+        let before = DayBudget::new(&policy, 1.0, None, spending.of(&policy));
         let _unsettled = before.reserve(0.75).await.expect("enough is left");
+        drop(before);
 
-        let after = DayBudget::new(&Name::new("auto").expect("a valid name"), 2.0, None, before.spent());
+        let after = DayBudget::new(&policy, 2.0, None, spending.of(&policy));
 
         assert_eq!(after.spending().micros, 750_000);
         assert!(after.reserve(1.5).await.is_err() && after.reserve(1.25).await.is_ok());
@@ -184,5 +197,18 @@ mod tests {
         *budget.spending() = DaySpending { day: today() - 1, micros: 1_000_000 };
 
         assert!(budget.reserve(1.0).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_request_from_before_midnight_does_not_make_the_new_day_forget_what_was_spent() {
+        let budget = budget(1.0);
+        *budget.spending() = DaySpending { day: today() + 1, micros: 1_000_000 };
+
+        assert_eq!(budget.reserve(0.5).await.expect_err("it is spent"), ShadowOutcome::OverBudget);
+
+        *budget.spending() = DaySpending { day: today() + 1, micros: 250_000 };
+        let hold = budget.reserve(0.5).await.expect("enough is left");
+        budget.settle(hold, 0.25).await;
+        assert_eq!(*budget.spending(), DaySpending { day: today() + 1, micros: 500_000 });
     }
 }

@@ -31,6 +31,7 @@ use super::memory;
 use super::prepared::{CollectorSecrets, PreparedConfig, SinkSecrets, StoreSecrets};
 use crate::certificates::ListenerCertificate;
 use crate::clients::Clients;
+use crate::shadow_answers::ShadowSpending;
 use crate::upstream::{ConfigSurroundings, ProviderCaller, Upstreams};
 
 /// The longest time for reading a configuration and the files that it names, weights apart, and compiling it.
@@ -56,6 +57,8 @@ pub struct SnapshotBuilder {
     runtime: OnceLock<Result<Arc<OnnxRuntime>, String>>,
     /// Asks judges; made for the first one, because it loads the system's certificate authorities.
     caller: OnceLock<Arc<ProviderCaller>>,
+    /// The spending on shadow answers, which no configuration makes undone.
+    spending: ShadowSpending,
     loads: LoadThreads,
 }
 
@@ -93,8 +96,8 @@ impl SnapshotBuilder {
     pub fn new(path: &Path, metrics: Arc<Metrics>) -> Self {
         let environment = Box::new(|name: &str| std::env::var(name).ok());
         let (created, runtime, caller) = (SystemTime::now(), OnceLock::new(), OnceLock::new());
-        let loads = LoadThreads::default();
-        Self { path: path.to_owned(), environment, metrics, created, runtime, caller, loads }
+        let (spending, loads) = (ShadowSpending::default(), LoadThreads::default());
+        Self { path: path.to_owned(), environment, metrics, created, runtime, caller, spending, loads }
     }
 
     /// Like [`SnapshotBuilder::prepare`], on a thread of its own that is left behind when a file system hangs.

@@ -126,7 +126,7 @@ async fn what_a_request_may_cost_at_most_is_taken_from_the_day_s_budget_before_i
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     // 64 tokens of an answer may cost 0.000512 dollars, the prompt a little more.
     let policy = "    shadow_answers: {model: frontier, sample: 1, max_per_day: 0.0018, max_tokens: 64}\n".to_owned();
-    let config = logging(Config { policy, ..Config::new(&small, &frontier) }, LOGGED);
+    let config = logging(Config { policy: policy.clone(), ..Config::new(&small, &frontier) }, LOGGED);
     let gateway = start(&config).await;
 
     frontier.script(completion("paid: 0.0006")); // of 0.0018
@@ -139,9 +139,34 @@ async fn what_a_request_may_cost_at_most_is_taken_from_the_day_s_budget_before_i
     until_metric(&gateway, "pointsman_generation 2").await;
     chat(gateway.listen, question("auto", "three")).await;
     until_metric(&gateway, &outcome("over_budget", 1)).await;
+    gateway.write(&config.yaml().replace(&policy, ""));
+    until_metric(&gateway, "pointsman_generation 3").await;
+    gateway.write(&config.yaml());
+    until_metric(&gateway, "pointsman_generation 4").await;
+    chat(gateway.listen, question("auto", "four")).await;
+    until_metric(&gateway, &outcome("over_budget", 2)).await;
 
     let asked = [frontier.take().is_some(), frontier.take().is_some(), frontier.take().is_some()];
     assert_eq!(asked, [true, true, false]);
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_say_what_it_used_keeps_all_that_was_taken_for_it() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let policy = "    shadow_answers: {model: frontier, sample: 1, max_per_day: 0.0018, max_tokens: 64}\n".to_owned();
+    let config = logging(Config { policy, ..Config::new(&small, &frontier) }, LOGGED);
+    let gateway = start(&config).await;
+    let silent = json!({"choices": [{"finish_reason": "stop", "message": {"role": "assistant", "content": "7"}}]});
+
+    for answered in 1..=2 {
+        let kind = vec![("content-type", "application/json")];
+        frontier.script(Answer::Reply(StatusCode::OK, kind, silent.to_string().into()));
+        chat(gateway.listen, question("auto", "one")).await;
+        until_metric(&gateway, &outcome("answered", answered)).await;
+    }
+    chat(gateway.listen, question("auto", "three")).await;
+
+    until_metric(&gateway, &outcome("over_budget", 1)).await;
 }
 
 #[tokio::test]

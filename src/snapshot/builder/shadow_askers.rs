@@ -23,7 +23,7 @@ impl SnapshotBuilder {
         let askers = wanted.filter_map(|(policy, section)| {
             let deployment = upstreams.model(&section.model)?;
             let caller = self.caller.get_or_init(|| Arc::new(ProviderCaller::new()));
-            let context = ShadowContext { policy, store, caller, metrics: &self.metrics };
+            let context = ShadowContext { policy, store, caller, metrics: &self.metrics, spending: &self.spending };
             let before = previous.and_then(|snapshot| snapshot.shadow_askers.get(policy));
             let asker = ShadowAsker::new(section, deployment, context, before.map(|before| &**before));
             Some((policy.clone(), Arc::new(asker)))
