@@ -21,6 +21,7 @@ use pointsman_telemetry::{DecisionLogEntry, LoggedText};
 use super::redacted_texts::{RedactedTexts, TextEnd};
 use crate::proxy::answer::rejection::RejectionCode;
 use crate::proxy::context::RequestContext;
+use crate::proxy::large_work;
 use crate::router::{PolicyFinding, Verdict};
 use crate::snapshot::{ClassifierState, Snapshot};
 
@@ -80,8 +81,13 @@ pub(super) fn log(ctx: &mut RequestContext, over: RequestTotals) {
         overhead: ctx.clock.overhead(),
         over,
         kept: std::mem::take(&mut ctx.kept),
-        answer: ctx.answer_text.take().and_then(|text| AnswerTextReader::finish(*text)),
+        answer: ctx.answer_text.take().and_then(|text| finished(*text)),
     }));
+}
+
+/// Returns what was read of an answer. A large document is parsed beside the threads that serve everybody.
+fn finished(text: AnswerTextReader) -> Option<AnswerText> {
+    large_work::at_once(text.held_bytes(), move || text.finish())
 }
 
 /// Returns whether a policy decided or refused a request.

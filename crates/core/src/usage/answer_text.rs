@@ -93,6 +93,12 @@ impl AnswerTextReader {
         }
     }
 
+    /// Returns the bytes of a document that [`Self::finish`] parses.
+    #[must_use]
+    pub const fn held_bytes(&self) -> usize {
+        self.held.bytes.len()
+    }
+
     /// Returns what was read; `None` where nothing of it is an answer of its API.
     #[must_use]
     pub fn finish(mut self) -> Option<AnswerText> {
