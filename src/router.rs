@@ -283,7 +283,7 @@ impl Router {
 
     /// Makes the bandit of a policy forget all rewards; tells whether there is one.
     pub fn reset_bandit(&self, policy: &Name) -> bool {
-        self.bandits.reset(policy, self.snapshot().store.as_ref())
+        self.bandits.reset(policy, self.snapshot().store.is_some())
     }
 
     /// Shares what the targets' loops and the bandits know with other replicas, for as long as the future is polled; does nothing

@@ -2,14 +2,13 @@
 //!
 //! A bandit belongs to its models, its head and a bundle's weights; when one of them changes, what it knows is worth
 //! nothing and it starts anew. A reward is clients' feedback on an answer whose model the bandit chose. With a store,
-//! replicas know together: every second each adds what it has learnt.
+//! replicas know together ([`sharing`]).
 
 mod decided;
+mod sharing;
 
 use std::collections::BTreeMap;
-use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pointsman_core::config::{BanditConfig, Name};
@@ -21,13 +20,11 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use self::decided::{DecidedAnswer, DecidedAnswers};
+use self::sharing::UnsharedNews;
 use super::Routing;
 use super::quality::{AnswerRater, AnswerRating, AnsweredRequest};
 use crate::snapshot::{ClassifierState, Snapshot};
 use crate::store::SharedStore;
-
-/// The time that the store keeps what is known of traffic that has ended.
-const KEEP: Duration = Duration::from_hours(24 * 30);
 
 /// Told apart from what versions keep that counted otherwise.
 const SPELLING: &str = "1";
@@ -70,19 +67,26 @@ struct RewardingWord<'r> {
 struct PolicyBandit {
     policy: Name,
     models: Vec<Name>,
-    memory: f64,
-    max_client_share: f64,
     identity: String,
     belief: ArcSwap<BanditBelief>,
     inner: Mutex<BanditKnowledge>,
     metrics: BanditMetrics,
 }
 
-#[derive(Default)]
+/// The terms of learning, which a reload may change.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct LearningTerms {
+    memory: f64,
+    max_client_share: f64,
+}
+
 struct BanditKnowledge {
+    terms: LearningTerms,
     answers: DecidedAnswers,
-    /// The rewards that other replicas do not know yet; empty without a store.
-    unshared: RewardTally,
+    /// The news that other replicas do not know yet; empty without a store.
+    unshared: UnsharedNews,
+    /// The number of times that all was to be forgotten.
+    resets: u64,
     drift: Vec<DriftWatch>,
     clients: SuspicionWatch,
     frozen: Option<Suspicion>,
@@ -101,6 +105,9 @@ impl Bandits {
             .map(|(name, section)| {
                 let identity = identity(snapshot, section);
                 let known = before.get(name).filter(|known| known.identity == identity).cloned();
+                if let Some(known) = &known {
+                    known.inner().terms = LearningTerms::of(section);
+                }
                 let started = || Arc::new(PolicyBandit::new(name, section, identity, metrics));
                 (name.clone(), known.unwrap_or_else(started))
             })
@@ -155,14 +162,12 @@ impl Bandits {
         self.0.load().iter().map(|(name, own)| (name.clone(), own.state())).collect()
     }
 
-    /// Makes the bandit of a policy forget all rewards; tells whether there is one.
-    pub(super) fn reset(&self, policy: &Name, store: Option<&SharedStore>) -> bool {
+    /// Makes the bandit of a policy forget all rewards, and the other replicas too once they hear of it; tells whether there
+    /// is one.
+    pub(super) fn reset(&self, policy: &Name, is_shared: bool) -> bool {
         let bandits = self.0.load();
         let Some(own) = bandits.get(policy) else { return false };
-        own.reset();
-        if let Some(store) = store {
-            store.put(&own.key(), own.words(), KEEP);
-        }
+        own.reset(is_shared);
         true
     }
 
@@ -174,18 +179,34 @@ impl Bandits {
     }
 }
 
+impl LearningTerms {
+    fn of(section: &BanditConfig) -> Self {
+        Self { memory: f64::from(section.memory), max_client_share: section.max_client_share.get() }
+    }
+}
+
+impl BanditKnowledge {
+    fn new(section: &BanditConfig) -> Self {
+        Self {
+            terms: LearningTerms::of(section),
+            answers: DecidedAnswers::default(),
+            unshared: UnsharedNews::default(),
+            resets: 0,
+            drift: vec![DriftWatch::default(); section.models.len()],
+            clients: SuspicionWatch::default(),
+            frozen: None,
+        }
+    }
+}
+
 impl PolicyBandit {
     fn new(policy: &Name, section: &BanditConfig, identity: String, metrics: &Metrics) -> Self {
-        let arms = section.models.len();
-        let inner = BanditKnowledge { drift: vec![DriftWatch::default(); arms], ..BanditKnowledge::default() };
         Self {
             policy: policy.clone(),
             models: section.models.clone(),
-            memory: f64::from(section.memory),
-            max_client_share: section.max_client_share.get(),
             identity,
-            belief: ArcSwap::from_pointee(BanditBelief::new(arms)),
-            inner: Mutex::new(inner),
+            belief: ArcSwap::from_pointee(BanditBelief::new(section.models.len())),
+            inner: Mutex::new(BanditKnowledge::new(section)),
             metrics: metrics.bandit(policy, &section.models),
         }
     }
@@ -208,7 +229,8 @@ impl PolicyBandit {
             AnswerRater::Client(Some(client)) => client.as_str(),
             AnswerRater::Client(None) | AnswerRater::Operator => "",
         };
-        let suspicion = inner.clients.observe(client, surprise, self.max_client_share);
+        let terms = inner.terms;
+        let suspicion = inner.clients.observe(client, surprise, terms.max_client_share);
         self.watch(&mut inner, suspicion);
         if suspicion.is_some() {
             self.metrics.rewarded(model, RewardOutcome::Frozen);
@@ -221,8 +243,9 @@ impl PolicyBandit {
             tally.take_back(reward(earlier));
         }
         let mut belief = BanditBelief::clone(&self.belief.load());
-        belief.learn(&tally, self.memory);
-        if known.weight() >= DriftWatch::LEAST && inner.drift[answer.arm].observe(surprise) {
+        belief.learn(&tally, terms.memory);
+        let has_drifted = known.weight() >= DriftWatch::LEAST && inner.drift[answer.arm].observe(surprise);
+        if has_drifted {
             belief.doubt(answer.arm);
             self.metrics.drifted(model);
             tracing::warn!(policy = %self.policy, %model, "The answers of a model are rated otherwise than before");
@@ -232,7 +255,7 @@ impl PolicyBandit {
         self.belief.store(Arc::new(belief));
         inner.answers.learnt(rating);
         if is_shared {
-            inner.unshared.join(&tally);
+            inner.unshared.add(&tally, has_drifted.then_some(answer.arm));
         }
         true
     }
@@ -267,58 +290,14 @@ impl PolicyBandit {
         BanditState { rewards: belief.rewards(), frozen, labels: labels.collect() }
     }
 
-    fn reset(&self) {
+    fn reset(&self, is_shared: bool) {
         let mut inner = self.inner();
-        inner.unshared = RewardTally::default();
+        inner.unshared = if is_shared { UnsharedNews::of_reset() } else { UnsharedNews::default() };
+        inner.resets += 1;
         inner.drift.iter_mut().for_each(|watch| *watch = DriftWatch::default());
         inner.clients = SuspicionWatch::default();
         self.watch(&mut inner, None);
         self.belief.store(Arc::new(BanditBelief::new(self.models.len())));
-    }
-
-    fn key(&self) -> String {
-        format!("bandit:{}:{}", self.policy, self.identity)
-    }
-
-    fn words(&self) -> Vec<u8> {
-        // Numbers, with text for keys.
-        serde_json::to_vec(&**self.belief.load()).unwrap_or_default()
-    }
-
-    async fn share(&self, store: &SharedStore) {
-        let Ok(before) = store.get(&self.key()).await else { return };
-        let shared: Option<BanditBelief> = before.as_deref().and_then(|text| serde_json::from_slice(text).ok());
-        let unshared = mem::take(&mut self.inner().unshared);
-        let together = match shared {
-            Some(mut shared) => {
-                shared.learn(&unshared, self.memory);
-                shared
-            }
-            None => BanditBelief::clone(&self.belief.load()),
-        };
-        let is_told = (before.is_some() && unshared.is_empty()) || {
-            let text = serde_json::to_vec(&together).unwrap_or_default();
-            store.replace(&self.key(), before, text, KEEP).await == Ok(true)
-        };
-        self.shared(together, &unshared, is_told);
-    }
-
-    /// Goes by what all know from now on; what could not be told is kept for the next time.
-    fn shared(&self, mut together: BanditBelief, unshared: &RewardTally, is_told: bool) {
-        let mut inner = self.inner();
-        if !is_told {
-            let later = mem::take(&mut inner.unshared);
-            inner.unshared = unshared.clone();
-            inner.unshared.join(&later);
-            return;
-        }
-        together.learn(&inner.unshared, self.memory); // came in while the store was asked
-        for (label, arms) in together.labels() {
-            for (model, counts) in self.models.iter().zip(arms) {
-                self.metrics.believes(label, model, counts.chance().0);
-            }
-        }
-        self.belief.store(Arc::new(together));
     }
 }
 
@@ -332,3 +311,6 @@ fn identity(snapshot: &Snapshot, section: &BanditConfig) -> String {
     let hash = Sha256::new().chain_update(SPELLING).chain_update(models).chain_update(&*bundle).finalize();
     hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests;

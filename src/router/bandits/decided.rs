@@ -41,7 +41,9 @@ pub(super) struct RatedAnswer {
 pub(super) struct DecidedAnswers {
     by_id: HashMap<Box<str>, DecidedAnswer>,
     order: VecDeque<Box<str>>,
-    early: VecDeque<(Box<str>, EarlyWord)>,
+    /// The last word on each answer that is not known.
+    early: HashMap<Box<str>, EarlyWord>,
+    early_order: VecDeque<Box<str>>,
 }
 
 /// A word on an answer that was not over.
@@ -76,10 +78,15 @@ impl DecidedAnswers {
             AnswerRater::Operator => None,
             AnswerRater::Client(client) => Some(client.cloned()),
         };
-        if self.early.len() >= MOST_EARLY {
-            self.early.pop_front();
+        let word = EarlyWord { client, quality: rating.quality };
+        if self.early.insert(rating.request_id.into(), word).is_none() {
+            self.early_order.push_back(rating.request_id.into());
         }
-        self.early.push_back((rating.request_id.into(), EarlyWord { client, quality: rating.quality }));
+        while self.early_order.len() > MOST_EARLY {
+            if let Some(oldest) = self.early_order.pop_front() {
+                self.early.remove(&oldest);
+            }
+        }
     }
 
     /// Remembers an answer, and returns the last word on it that came before. Clients choose the ids of their requests: an
@@ -93,8 +100,7 @@ impl DecidedAnswers {
                 self.by_id.remove(&oldest);
             }
         }
-        let at = self.early.iter().rposition(|(own, _)| **own == *request_id)?;
-        self.early.remove(at).map(|(_, early)| early)
+        self.early.remove(request_id)
     }
 
     /// Returns the answer that a rating is of; `None` where it is not known, or is another client's.
