@@ -166,6 +166,23 @@ async fn the_budget_is_never_exceeded_and_the_run_says_so() {
 }
 
 #[tokio::test]
+async fn an_answer_that_does_not_say_what_it_used_counts_with_its_worst_case() {
+    let silent = |_| {
+        reply(StatusCode::OK, vec![], &json!({"choices": [{"finish_reason": "stop", "message": {"content": "7"}}]}))
+    };
+    let (small, frontier) = (Origin::start().await, Origin::answering((0..20).map(silent)).await);
+    let folder = Folder::new(&Config::new(&small, &frontier), &prompts(20));
+
+    // Each answer may have cost 0.8 dollars.
+    let arguments = ["--models", "frontier", "--max-tokens", "100000", "--max-cost", "2.5"];
+    let done = folder.collect(&arguments).await;
+
+    let counts = counts(&done);
+    assert_eq!((&counts["answered"], &counts["ended"]), (&json!(3), &json!("budget")));
+    assert!(folder.rows().iter().all(|row| row["tokens_estimated"] == true), "{counts}");
+}
+
+#[tokio::test]
 async fn a_budget_needs_the_price_of_every_model_that_may_answer() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let folder = Folder::new(&Config::new(&small, &frontier), &prompts(1));

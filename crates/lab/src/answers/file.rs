@@ -1,8 +1,10 @@
 //! Files of answers: read as a stream with the place of every error, appended to row by row.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Write};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
 
 use super::AnswerRow;
 use crate::dataset::DatasetError;
@@ -42,6 +44,9 @@ pub enum AnswersError {
     /// The file cannot be written.
     #[error("cannot write `{}`", path.display())]
     Write { path: PathBuf, source: io::Error },
+    /// Another run writes the file.
+    #[error("another run writes `{}`", path.display())]
+    Taken { path: PathBuf },
 }
 
 impl AnswerRows {
@@ -113,17 +118,25 @@ impl<R: BufRead> Iterator for AnswerRows<R> {
 
 impl AnswerFile {
     /// Opens or makes the file, and shows `known` the rows that stand there. A row that a killed run left half is cut
-    /// off.
+    /// off; a whole one without its line end, as editors leave it, gets one. What is no file of answers stays as it is.
     ///
     /// # Errors
-    /// When the file cannot be used, or a row in it is no answer.
+    /// When the file cannot be used, another run writes it, or a row in it is no answer.
     pub fn open(path: &Path, mut known: impl FnMut(AnswerRow)) -> Result<Self, AnswersError> {
         let refuse = |source| AnswersError::Write { path: path.to_owned(), source };
-        let file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(refuse)?;
-        file.set_len(whole_lines(&file).map_err(refuse)?).map_err(refuse)?;
-        for row in AnswerRows::open(path)? {
+        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(refuse)?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => return Err(AnswersError::Taken { path: path.to_owned() }),
+            Err(TryLockError::Error(error)) if error.kind() != io::ErrorKind::Unsupported => return Err(refuse(error)),
+            Ok(()) | Err(TryLockError::Error(_)) => {} // not every file system has locks
+        }
+        let end = RowsEnd::of(&file).map_err(refuse)?;
+        let whole = File::open(path).map_err(|source| AnswersError::Read { path: path.to_owned(), source })?;
+        for row in AnswerRows::new(path, BufReader::new(whole.take(end.bytes))) {
             known(row?);
         }
+        let mended = if end.lacks_line_end { file.write_all(b"\n") } else { file.set_len(end.bytes) };
+        mended.map_err(refuse)?;
         Ok(Self { path: path.to_owned(), file })
     }
 
@@ -140,16 +153,29 @@ impl AnswerFile {
     }
 }
 
-/// Returns the number of bytes up to the end of the last whole line.
-fn whole_lines(file: &File) -> io::Result<u64> {
-    let (mut reader, mut line, mut whole) = (BufReader::new(file), Vec::new(), 0);
-    loop {
-        line.clear();
-        let read = reader.read_until(b'\n', &mut line)?;
-        if read == 0 || line.last() != Some(&b'\n') {
-            return Ok(whole);
+/// The end of the rows of a file.
+#[derive(Debug, Clone, Copy)]
+struct RowsEnd {
+    /// The bytes up to there.
+    bytes: u64,
+    /// True where the last row is whole, but for the end of its line.
+    lacks_line_end: bool,
+}
+
+impl RowsEnd {
+    fn of(file: &File) -> io::Result<Self> {
+        let (mut reader, mut line, mut bytes) = (BufReader::new(file), Vec::new(), 0);
+        loop {
+            line.clear();
+            let read = reader.read_until(b'\n', &mut line)? as u64;
+            if line.last() == Some(&b'\n') {
+                bytes += read;
+                continue;
+            }
+            // An object that was cut off has no end.
+            let lacks_line_end = serde_json::from_slice::<Map<String, Value>>(&line).is_ok();
+            return Ok(Self { bytes: if lacks_line_end { bytes + read } else { bytes }, lacks_line_end });
         }
-        whole += read as u64;
     }
 }
 
@@ -221,5 +247,45 @@ mod tests {
 
         let ids: Vec<String> = AnswerRows::open(&path).expect("a file").map(|row| row.expect("a row").id).collect();
         assert_eq!((known.len(), ids), (1, vec!["a".to_owned(), "c".to_owned()]));
+    }
+
+    #[test]
+    fn a_whole_row_without_its_line_end_is_kept_and_gets_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("answers.jsonl");
+        let whole = r#"{"id":"a","asked":"m","prompt":"p","answer":"x"}"#;
+        std::fs::write(&path, whole).expect("written");
+        let mut known = Vec::new();
+
+        let mut file = AnswerFile::open(&path, |row| known.push(row)).expect("a file");
+        file.append(&AnswerRow { id: "c".into(), ..known[0].clone() }).expect("written");
+
+        let ids: Vec<String> = AnswerRows::open(&path).expect("a file").map(|row| row.expect("a row").id).collect();
+        assert_eq!(ids, ["a", "c"]);
+    }
+
+    #[test]
+    fn a_file_that_holds_something_else_stays_as_it_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("notes.txt");
+        std::fs::write(&path, "first\nthe last line has no end").expect("written");
+
+        let refused = AnswerFile::open(&path, |_| {}).expect_err("no answers").to_string();
+
+        assert!(refused.contains("line 1"), "{refused}");
+        assert_eq!(std::fs::read_to_string(&path).expect("a file"), "first\nthe last line has no end");
+    }
+
+    #[test]
+    fn two_runs_do_not_write_one_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("answers.jsonl");
+
+        let first = AnswerFile::open(&path, |_| {}).expect("a file");
+        let second = AnswerFile::open(&path, |_| {});
+
+        assert!(matches!(second, Err(AnswersError::Taken { .. })), "{second:?}");
+        drop(first);
+        assert!(AnswerFile::open(&path, |_| {}).is_ok());
     }
 }

@@ -60,6 +60,8 @@ enum TaskOutcome {
 impl<'r, S: AnswerSource> CollectState<'r, S> {
     pub(super) fn open(run: &'r CollectRun, source: &'r S, stop: &'r CollectStop) -> Result<Self, CollectError> {
         if run.failed == FailedRows::Retry {
+            // A file of something else is refused before anything in it moves.
+            drop(AnswerFile::open(&run.out, |_| {})?);
             let failed = |source| CollectError::Order { path: run.out.clone(), source };
             order::arrange(&run.out, |line| (!line.is_failure()).then_some(0)).map_err(failed)?;
         }

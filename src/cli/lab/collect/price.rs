@@ -8,6 +8,7 @@ use pointsman_core::features::{Features, TokenCounter};
 use pointsman_core::prompt::Prompt;
 use pointsman_core::usage::Usage;
 use pointsman_lab::collect::{CollectRequest, CollectTarget};
+use serde_json::Value;
 
 use crate::snapshot::Snapshot;
 use crate::upstream::Deployment;
@@ -50,17 +51,28 @@ pub(super) fn check(
 pub(super) fn worst_cost(snapshot: &Snapshot, request: &CollectRequest<'_>) -> f64 {
     let Some(features) = features(request) else { return 0.0 };
     let answer = Some(features.request.max_output_tokens).filter(|tokens| *tokens > 0);
+    let (answers, writes_cache) = (answers(request), request.body.contains("\"cache_control\""));
     let config = &snapshot.config;
     let models = models_of(config, snapshot, request.target);
     let costs = models.iter().filter_map(|name| snapshot.upstreams.model(name)).map(|model| {
-        let output = answer.into_iter().chain(longest(model)).min().unwrap_or_default();
-        model.price.map_or(0.0, |price| dearest(&price, features.tokens_of(model.tokenizer), output))
+        let longest = answer.into_iter().chain(longest(model)).min().unwrap_or_default();
+        let (input, output) = (features.tokens_of(model.tokenizer), longest.saturating_mul(answers));
+        model.price.map_or(0.0, |price| dearest(&price, MostTokens { input, output, writes_cache }))
     });
     let judges = judges_of(config, request.target).into_iter().map(|(judge, max_tokens)| {
         let price = snapshot.upstreams.model(&judge).and_then(|model| Some((model.price?, model.tokenizer)));
-        price.map_or(0.0, |(price, tokenizer)| dearest(&price, features.tokens_of(tokenizer) + JUDGE_WORDS, max_tokens))
+        price.map_or(0.0, |(price, tokenizer)| {
+            let input = features.tokens_of(tokenizer) + JUDGE_WORDS;
+            dearest(&price, MostTokens { input, output: max_tokens, writes_cache: false })
+        })
     });
     costs.fold(0.0, f64::max) + judges.sum::<f64>()
+}
+
+/// Returns how many answers a request asks for at once.
+fn answers(request: &CollectRequest<'_>) -> u64 {
+    let body: Value = serde_json::from_str(&request.body).unwrap_or_default();
+    body["n"].as_u64().unwrap_or(1).max(1)
 }
 
 /// Returns the features of a request.
@@ -69,10 +81,21 @@ pub(super) fn features(request: &CollectRequest<'_>) -> Option<Features> {
     Some(Features::counted(&prompt, &TokenCounter::new()))
 }
 
-/// Returns what so many tokens cost at most: an answer may be all reasoning, and a prompt may be written to a cache.
-fn dearest(price: &TokenPrice, input: u64, output: u64) -> f64 {
+/// The tokens that a request may use at most.
+#[derive(Debug, Clone, Copy)]
+struct MostTokens {
+    input: u64,
+    output: u64,
+    /// True where the prompt may be written to a cache.
+    writes_cache: bool,
+}
+
+/// Returns what so many tokens cost at most: an answer may be all reasoning, and a prompt may be written to a cache for an
+/// hour.
+fn dearest(price: &TokenPrice, MostTokens { input, output, writes_cache }: MostTokens) -> f64 {
+    let written_1h = if writes_cache { input } else { 0 };
     let plain = Usage { input, output, ..Usage::default() };
-    let kinds = [plain, Usage { reasoning: output, ..plain }];
+    let kinds = [Usage { written_1h, ..plain }, Usage { written_1h, reasoning: output, ..plain }];
     kinds.iter().map(|usage| usage.cost(price)).fold(0.0, f64::max)
 }
 
@@ -102,4 +125,30 @@ fn judges_of(config: &Config, target: &CollectTarget) -> Vec<(Name, u64)> {
         });
     }
     judges
+}
+
+#[cfg(test)]
+mod tests {
+    use pointsman_core::prompt::Dialect;
+
+    use super::*;
+
+    #[test]
+    fn each_of_several_answers_may_be_as_long_as_one() {
+        let target = CollectTarget { asked: "small".to_owned(), policy: None };
+        let request =
+            |body: &str| CollectRequest { target: &target, dialect: Dialect::ChatCompletions, body: body.to_owned() };
+
+        let counts = [r#"{"n": 4}"#, r#"{"n": 0}"#, "{}", r#"{"n": null}"#].map(|body| answers(&request(body)));
+
+        assert_eq!(counts, [4, 1, 1, 1]);
+    }
+
+    #[test]
+    fn a_prompt_that_may_be_written_to_a_cache_is_reckoned_at_the_dearest_rate() {
+        let price = TokenPrice::new(2.0, 8.0);
+        let cost = |writes_cache| dearest(&price, MostTokens { input: 1_000_000, output: 100_000, writes_cache });
+
+        assert!((cost(false) - 2.8).abs() < 1e-9 && (cost(true) - 4.8).abs() < 1e-9, "an hour is twice the input");
+    }
 }

@@ -34,6 +34,9 @@ const TRIES: u32 = 6;
 /// The longest wait that a provider's `Retry-After` is followed for.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
+/// The key of rows whose provider does not say what was used.
+const ESTIMATED: &str = "tokens_estimated";
+
 /// The gateways of the process: one whose policies may be asked, one where every name is a model's.
 pub(super) struct GatewaySource {
     policies: Option<LoopbackGateway>,
@@ -123,7 +126,10 @@ impl AnswerSource for GatewaySource {
         };
         let row = row_of(&raw, &request, &gateway.snapshot(), decision.as_deref());
         let judged = row.judge_cost_usd.unwrap_or_default();
+        let is_estimated = row.other.contains_key(ESTIMATED);
         let paid = match row.cost_usd {
+            // Thoughts that nobody sees may have been paid for.
+            Some(cost) if is_estimated => self.worst_cost(&request).max(cost + judged),
             Some(cost) => cost + judged,
             // An answer without a cost, or without its end, and one that did not come in time may have cost all they can.
             None if raw.answer.status().is_success() || raw.answer.status() == StatusCode::GATEWAY_TIMEOUT => {
@@ -159,7 +165,7 @@ fn row_of(
         (row.input_tokens, row.output_tokens) = (Some(usage.input), Some(usage.output));
         row.cost_usd = usage.paid(deployment.and_then(|deployment| deployment.price.as_ref()));
         if usage.estimated {
-            row.other.insert("tokens_estimated".to_owned(), json!(true));
+            row.other.insert(ESTIMATED.to_owned(), json!(true));
         }
     }
     row
