@@ -162,8 +162,8 @@ impl Bandits {
         self.0.load().iter().map(|(name, own)| (name.clone(), own.state())).collect()
     }
 
-    /// Makes the bandit of a policy forget all rewards, and the other replicas too once they hear of it; tells whether there
-    /// is one.
+    /// Makes the bandit of a policy forget all rewards, and the other replicas too once they hear of it; tells whether
+    /// there is one.
     pub(super) fn reset(&self, policy: &Name, is_shared: bool) -> bool {
         let bandits = self.0.load();
         let Some(own) = bandits.get(policy) else { return false };

@@ -96,8 +96,8 @@ impl<T> HeldCredential<T> {
         &self.value
     }
 
-    /// Notes that the provider refused it with `status`: a new one is fetched for the next request, unless this one is new
-    /// itself.
+    /// Notes that the provider refused it with `status`: a new one is fetched for the next request, unless this one is
+    /// new itself.
     pub(crate) fn refused(&self, status: u16) {
         let is_worse = status == UNAUTHORIZED || self.refusal.load(Ordering::Relaxed) == 0;
         if is_worse && self.lifetime.is_some() && self.fetched.elapsed() >= LEAST_AGE {
@@ -109,7 +109,8 @@ impl<T> HeldCredential<T> {
         self.refusal.load(Ordering::Relaxed) == 0 && self.is_alive(now)
     }
 
-    /// Returns whether it serves where no other can be had: a refusal other than 401 may be of what one request asked for.
+    /// Returns whether it serves where no other can be had: a refusal other than 401 may be of what one request asked
+    /// for.
     fn is_last_resort(&self, now: Instant) -> bool {
         self.refusal.load(Ordering::Relaxed) != UNAUTHORIZED && self.is_alive(now)
     }

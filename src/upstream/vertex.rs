@@ -154,8 +154,8 @@ impl ServiceAccount {
     }
 }
 
-/// Tells whether a URL keeps what is sent there to itself: `https`, or a server on this machine. One with a user's password
-/// is none that is asked, and would be shown.
+/// Tells whether a URL keeps what is sent there to itself: `https`, or a server on this machine. One with a user's
+/// password is none that is asked, and would be shown.
 pub(super) fn is_guarded(url: &Uri) -> bool {
     if HttpOrigin::of(url).is_none() {
         return false;

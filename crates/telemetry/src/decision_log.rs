@@ -150,8 +150,8 @@ impl DecisionLog {
         self.0.redactor.as_ref().map_or_else(|| RedactedText::unchanged(text), |redactor| redactor.redact(text))
     }
 
-    /// Like [`Self::redact`], for a text whose end was cut: its last word goes too, with the groups of a number before it,
-    /// as it may be half of a secret.
+    /// Like [`Self::redact`], for a text whose end was cut: its last word goes too, with the groups of a number before
+    /// it, as it may be half of a secret.
     #[must_use]
     pub fn redact_cut<'t>(&self, text: &'t str) -> RedactedText<'t> {
         self.redact(if self.0.redactor.is_some() { before_cut(text) } else { text })

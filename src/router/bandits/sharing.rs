@@ -1,7 +1,7 @@
 //! What replicas know together, in a store: every second each adds its news, and goes by what all know.
 //!
-//! A sum is written only over the one that it was reckoned from. News that the store did not take is told the next time,
-//! a reset as well: until every replica can hear of it, it is not over.
+//! A sum is written only over the one that it was reckoned from. News that the store did not take is told the next
+//! time, a reset as well: until every replica can hear of it, it is not over.
 
 use std::collections::BTreeSet;
 use std::mem;
@@ -86,8 +86,8 @@ impl PolicyBandit {
         SharingRound { news: mem::take(&mut inner.unshared), own: self.belief.load_full(), resets: inner.resets }
     }
 
-    /// Returns what all know, with the news: what the store has, or what this replica knows where it has nothing, or is to
-    /// forget it.
+    /// Returns what all know, with the news: what the store has, or what this replica knows where it has nothing, or is
+    /// to forget it.
     pub(super) fn together(&self, shared: Option<BanditBelief>, round: &SharingRound) -> BanditBelief {
         match shared.filter(|_| !round.news.is_reset) {
             Some(mut shared) => {
@@ -98,8 +98,8 @@ impl PolicyBandit {
         }
     }
 
-    /// Goes by what was `told` from now on; what could not be told is kept for the next time. After a reset all of it is to
-    /// be forgotten.
+    /// Goes by what was `told` from now on; what could not be told is kept for the next time. After a reset all of it is
+    /// to be forgotten.
     pub(super) fn end_round(&self, round: SharingRound, told: Option<BanditBelief>) {
         let mut inner = self.inner();
         if inner.resets != round.resets {

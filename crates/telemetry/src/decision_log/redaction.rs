@@ -17,8 +17,8 @@ use regex_automata::{Input, Match};
 pub(super) use self::cut::before_cut;
 use self::forms::{FORMS, SecretForm};
 
-/// The longest thing that is looked into word by word where it only looked like a secret. A longer run without a blank is
-/// passed over whole: each of its words would be read to its end, time and again.
+/// The longest thing that is looked into word by word where it only looked like a secret. A longer run without a blank
+/// is passed over whole: each of its words would be read to its end, time and again.
 const LONGEST_RUN: usize = 256;
 
 /// Replaces the kinds that the operator named.

@@ -90,8 +90,8 @@ struct MostTokens {
     writes_cache: bool,
 }
 
-/// Returns what so many tokens cost at most: an answer may be all reasoning, and a prompt may be written to a cache for an
-/// hour.
+/// Returns what so many tokens cost at most: an answer may be all reasoning, and a prompt may be written to a cache for
+/// an hour.
 fn dearest(price: &TokenPrice, MostTokens { input, output, writes_cache }: MostTokens) -> f64 {
     let written_1h = if writes_cache { input } else { 0 };
     let plain = Usage { input, output, ..Usage::default() };
