@@ -1,6 +1,6 @@
 //! The command line: one file for each subcommand.
 //!
-//! Exit codes: 1 when a gate refuses, else as in sysexits: 64 for bad usage, 65 for bad data, 69 for an address or a
+//! Exit codes: 1 when a gate refuses, 3 when an import has findings, else as in sysexits: 64 for bad usage, 65 for bad data, 69 for an address or a
 //! library that is not to be had, 78 for a bad configuration. Results go to stdout, everything else to stderr.
 
 mod bundle;
@@ -10,6 +10,7 @@ mod demo;
 mod features;
 mod gateway;
 mod hash_key;
+mod import;
 #[cfg(feature = "lab")]
 mod lab;
 mod process;
@@ -27,6 +28,8 @@ use pointsman_telemetry::logging::LogFormat;
 
 /// The exit code of a gate that a change does not pass.
 const REFUSED: u8 = 1;
+/// The exit code of an import that made a configuration, and found lines that did not carry over.
+const FINDINGS: u8 = 3;
 /// The exit code for bad usage (`EX_USAGE`).
 const USAGE: u8 = 64;
 /// The exit code when something needed is not available (`EX_UNAVAILABLE`).
@@ -64,6 +67,9 @@ enum CliCommand {
     Eval(Box<lab::eval::EvalArguments>),
     /// Prints the hash of a client's key, read from stdin, for `clients.<name>.keys`.
     HashKey,
+    /// Makes a configuration of that of another router or gateway; says of every line that does not carry over why, and
+    /// exits with 3 then.
+    Import(import::ImportArguments),
     /// Fits heads to labels or outcomes, over the encoder of a bundle, and writes a new bundle.
     #[cfg(feature = "lab")]
     Fit(lab::fit::FitArguments),
@@ -127,6 +133,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         #[cfg(feature = "lab")]
         CliCommand::Eval(command) => lab::eval::run(&command),
         CliCommand::HashKey => hash_key::run(),
+        CliCommand::Import(command) => import::run(&command),
         #[cfg(feature = "lab")]
         CliCommand::Fit(command) => lab::fit::run(&command),
         #[cfg(feature = "lab")]

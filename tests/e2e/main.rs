@@ -43,6 +43,7 @@ mod governed;
 mod graded;
 mod harness;
 mod headers;
+mod imported;
 mod kept_connections;
 mod kept_elsewhere;
 mod kept_state;

@@ -93,6 +93,7 @@ pub use self::strategy::{
 pub use self::target::{Target, TargetQuantity};
 pub use self::tokenizer::TokenizerName;
 pub use self::tracing::{OtlpConfig, TracingConfig};
+pub use self::tree::{MapEntry, NodeContent, SourceFlaw, SourceMark, YamlNode, parse as read_yaml};
 pub use self::values::{Glob, Name, Ratio, TierModels, TimeSpan};
 
 /// Returns the one of `names` that `name` is probably a misspelling of.

@@ -21,19 +21,26 @@ const MAX_DEPTH: usize = 32;
 
 /// A value and where it stands.
 #[derive(Debug, Clone)]
-pub(super) struct YamlNode {
-    pub(super) at: SourceMark,
-    pub(super) kind: NodeContent,
+pub struct YamlNode {
+    /// The place of the value; of what an alias repeats, the place of the anchor.
+    pub at: SourceMark,
+    /// The value itself.
+    pub kind: NodeContent,
 }
 
 /// The content of a [`YamlNode`].
 #[derive(Debug, Clone)]
-pub(super) enum NodeContent {
+pub enum NodeContent {
+    /// A text, a number, a truth value or nothing.
     Scalar {
+        /// The text, without its quotes.
         text: String,
+        /// Whether it stands there without quotes, so that it may be a number.
         plain: bool,
     },
+    /// A mapping, in the order of the file.
     Map(Vec<MapEntry>),
+    /// A list.
     List(Vec<YamlNode>),
     /// A value that was wrong, has been reported and is no longer looked at.
     Hole,
@@ -41,27 +48,37 @@ pub(super) enum NodeContent {
 
 /// One key of a mapping.
 #[derive(Debug, Clone)]
-pub(super) struct MapEntry {
-    pub(super) key: String,
-    pub(super) at: SourceMark,
-    pub(super) value: YamlNode,
+pub struct MapEntry {
+    /// The key.
+    pub key: String,
+    /// The place of the key.
+    pub at: SourceMark,
+    /// The value of the key.
+    pub value: YamlNode,
 }
 
 /// A range of the source: bytes, and the line and column (from 1, in characters) of its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct SourceMark {
-    pub(super) line: usize,
-    pub(super) column: usize,
-    pub(super) start: usize,
-    pub(super) end: usize,
+pub struct SourceMark {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, from 1, in characters.
+    pub column: usize,
+    /// The first byte.
+    pub start: usize,
+    /// The byte after the last.
+    pub end: usize,
 }
 
 /// Something wrong with the file before any type is known.
 #[derive(Debug)]
-pub(super) struct SourceFlaw {
-    pub(super) path: KeyPath,
-    pub(super) at: SourceMark,
-    pub(super) message: String,
+pub struct SourceFlaw {
+    /// The path of the value.
+    pub path: KeyPath,
+    /// The place in the file.
+    pub at: SourceMark,
+    /// The flaw.
+    pub message: String,
 }
 
 /// A node found by its path.
@@ -73,8 +90,11 @@ pub(super) struct FoundNode<'t> {
     pub(super) node: &'t YamlNode,
 }
 
-/// Reads `text` into a tree. No tree when it is not YAML, or not one document.
-pub(super) fn parse(text: &str) -> (Option<YamlNode>, Vec<SourceFlaw>) {
+/// Reads the YAML of `text` into a tree. No tree when it is not YAML, or not one document.
+///
+/// Bounded in depth, in values and in bytes, those that aliases repeat included.
+#[must_use]
+pub fn parse(text: &str) -> (Option<YamlNode>, Vec<SourceFlaw>) {
     let mut builder = TreeBuilder::default();
     for event in Parser::new_from_str(text) {
         let outcome = match event {

@@ -1,0 +1,145 @@
+//! What is made of each file in `tests/fixtures`, beside what is expected of it. `POINTSMAN_BLESS=1` writes it anew.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pointsman_core::config::Config;
+use pointsman_import::{FindingKind, ForeignFile, ForeignRouter, ImportedConfig, import};
+
+/// The word that every text of the fixtures holds which stands for a secret.
+const SECRET: &str = "hunter2";
+
+/// A foreign file of the fixtures.
+struct Fixture {
+    router: ForeignRouter,
+    path: PathBuf,
+    name: String,
+    text: String,
+}
+
+fn fixtures() -> Vec<Fixture> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let mut all = Vec::new();
+    for router in ForeignRouter::ALL {
+        let folder = root.join(router.as_str());
+        let entries = fs::read_dir(&folder).expect("a folder for every project");
+        let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+        files.sort();
+        for path in files {
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            if name.ends_with(".imported.yaml") || name.ends_with(".findings") {
+                continue;
+            }
+            let text = fs::read_to_string(&path).expect("a text");
+            all.push(Fixture { router, path, name, text });
+        }
+    }
+    assert!(all.len() >= 18, "too few fixtures: {}", all.len());
+    all
+}
+
+impl Fixture {
+    fn import(&self) -> ImportedConfig {
+        let file = ForeignFile { router: self.router, name: &self.name, text: &self.text };
+        import(&file, "models/pointsman-mini").unwrap_or_else(|error| panic!("{}: {error}", self.path.display()))
+    }
+
+    fn listed(&self, imported: &ImportedConfig) -> String {
+        imported.findings.iter().map(|finding| format!("{}:{finding}\n", self.name)).collect()
+    }
+}
+
+/// Compares `text` with the file at `path`, or writes it there.
+fn same(path: &Path, text: &str) {
+    if std::env::var_os("POINTSMAN_BLESS").is_some() {
+        return fs::write(path, text).expect("a writable folder");
+    }
+    let expected = fs::read_to_string(path).unwrap_or_default();
+    assert!(expected == text, "{} is not what is made now (POINTSMAN_BLESS=1 writes it):\n{text}", path.display());
+}
+
+#[test]
+fn each_file_gives_the_configuration_and_the_findings_that_stand_beside_it() {
+    for fixture in fixtures() {
+        let imported = fixture.import();
+
+        let beside = |end: &str| fixture.path.with_file_name(format!("{}.{end}", fixture.name));
+        same(&beside("imported.yaml"), &imported.text);
+        same(&beside("findings"), &fixture.listed(&imported));
+    }
+}
+
+#[test]
+fn every_configuration_loads() {
+    for fixture in fixtures() {
+        let imported = fixture.import();
+
+        let config = Config::parse(&imported.text, "imported.yaml");
+        assert!(config.is_ok(), "{}: {}", fixture.path.display(), config.expect_err("problems"));
+    }
+}
+
+#[test]
+fn no_secret_of_a_file_is_in_the_configuration_or_in_a_finding() {
+    let mut secrets = 0;
+    for fixture in fixtures() {
+        let imported = fixture.import();
+
+        let shown = format!("{}{}", imported.text, fixture.listed(&imported));
+        assert!(!shown.to_lowercase().contains(SECRET), "{}:\n{shown}", fixture.path.display());
+        secrets += imported.findings.iter().filter(|finding| finding.kind == FindingKind::Secret).count();
+    }
+    assert!(secrets >= 10, "{secrets}");
+}
+
+#[test]
+fn every_finding_is_on_a_line_of_the_file() {
+    for fixture in fixtures() {
+        let lines = fixture.text.lines().count();
+        for finding in fixture.import().findings {
+            let is_there = (1..=lines).contains(&finding.line) && (finding.line..=lines).contains(&finding.last_line);
+            assert!(is_there && !finding.message.is_empty(), "{}: {finding:?}", fixture.path.display());
+        }
+    }
+}
+
+/// A line that says something is in the configuration, or within the lines of a finding: nothing is passed over. What
+/// "in the configuration" means is the reader's affair: every value that no importer read has a finding.
+#[test]
+fn keys_that_nobody_knows_are_found_wherever_they_stand() {
+    let unknown = "zz_unknown_key";
+    for fixture in fixtures().iter().filter(|fixture| fixture.name.ends_with(".yaml") && !fixture.text.contains("<<:")) {
+        let text = format!("{}\n{unknown}: {{a: 1, b: [2]}}\n", fixture.text);
+        let file = ForeignFile { router: fixture.router, name: &fixture.name, text: &text };
+
+        let imported = import(&file, "b").expect("a configuration");
+
+        let found = imported.findings.iter().any(|finding| finding.path == unknown && finding.kind == FindingKind::LeftOut);
+        assert!(found, "{}: {:?}", fixture.path.display(), imported.findings);
+    }
+}
+
+#[test]
+fn the_table_of_findings_in_the_docs_is_that_of_the_fixtures() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/import.md");
+    let text = fs::read_to_string(&page).expect("the page");
+    for fixture in fixtures() {
+        let imported = fixture.import();
+        let mut kinds: BTreeMap<FindingKind, usize> = BTreeMap::new();
+        for finding in &imported.findings {
+            *kinds.entry(finding.kind).or_default() += 1;
+        }
+        let count = |kind: FindingKind| kinds.get(&kind).copied().unwrap_or_default();
+        let row = format!(
+            "| `{}/{}` | {} | {} | {} | {} |",
+            fixture.router.as_str(),
+            fixture.name,
+            fixture.text.lines().count(),
+            count(FindingKind::LeftOut),
+            count(FindingKind::Changed),
+            count(FindingKind::Secret)
+        );
+        assert!(text.contains(&row), "docs/import.md lacks the row:\n{row}");
+    }
+}
