@@ -223,7 +223,7 @@ fn a_file_of_nothing_and_one_that_cannot_be_read_are_refused_with_their_place() 
     let unknown = pointsman(&["import", "--from", "nobody", &name(&other)]);
 
     assert_eq!(unreadable.status.code(), Some(65));
-    assert!(text(&unreadable.stderr).contains("broken.yaml:3:"), "{}", text(&unreadable.stderr));
+    assert!(text(&unreadable.stderr).contains("broken.yaml:2:"), "{}", text(&unreadable.stderr));
     assert_eq!(foreign.status.code(), Some(65));
     assert!(text(&foreign.stderr).contains("is it a file of bifrost?"), "{}", text(&foreign.stderr));
     assert_eq!((missing.status.code(), unknown.status.code()), (Some(64), Some(64)));

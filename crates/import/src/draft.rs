@@ -236,7 +236,13 @@ impl DraftPolicy {
             line_of(out, &format!("    strategy: {strategy}"));
         }
         if !self.fallback.is_empty() {
-            line_of(out, &format!("    fallback: {}", YamlValue::texts(self.fallback.iter().cloned())));
+            let mut fallback: Vec<&str> = Vec::new();
+            for model in &self.fallback {
+                if !fallback.contains(&model.as_str()) {
+                    fallback.push(model);
+                }
+            }
+            line_of(out, &format!("    fallback: {}", YamlValue::texts(fallback)));
         }
         for (key, value) in &self.more {
             line_of(out, &format!("    {key}: {value}"));
@@ -284,10 +290,12 @@ fn free_name(wanted: &str, is_used: impl Fn(&str) -> bool) -> String {
 
 /// Keys with whole weights of 1 to 1,000.
 fn weighted(keys: &[DraftKey]) -> Vec<YamlValue> {
-    let least = keys.iter().map(|key| key.weight).filter(|weight| *weight > 0.0).fold(f64::INFINITY, f64::min);
     let most = keys.iter().map(|key| key.weight).fold(0.0, f64::max);
-    let is_whole = keys.iter().all(|key| key.weight.fract() == 0.0 && (1.0..=1000.0).contains(&key.weight));
-    let scale = if is_whole { 1.0 } else { (10.0 / least).min(1000.0 / most) };
+    let is_whole = |scale: &f64| {
+        let whole = |weight: f64| (weight - weight.round()).abs() < 1e-6 && (1.0..=1000.0).contains(&weight);
+        keys.iter().all(|key| whole(key.weight * scale))
+    };
+    let scale = [1.0, 10.0, 100.0, 1000.0].into_iter().find(is_whole).unwrap_or(1000.0 / most);
     let even = keys.iter().all(|key| (key.weight - most).abs() < 1e-9);
     let value = |key: &DraftKey| {
         let mut entries = vec![("env".to_owned(), YamlValue::text(&key.variable))];

@@ -93,12 +93,9 @@ fn write(pair: RouterPair, draft: &mut Draft, findings: &FindingLog) {
     let strong = or(&pair.strong, STRONG);
     let weak = or(&pair.weak, WEAK);
     for (role, model) in [("strong", &strong), ("weak", &weak)] {
-        let Some((provider, upstream)) = provider_of(model, pair.base_url.as_deref(), findings) else { continue };
+        let (provider, upstream) = provider_of(model, pair.base_url.as_deref(), findings);
         let provider = draft.provider(provider);
         draft.models.push(DraftModel { name: role.to_owned(), provider, upstream, more: Vec::new() });
-    }
-    if draft.models.len() < 2 {
-        return;
     }
     for (router, threshold, line) in &pair.asked {
         add_policy(draft, &format!("router-{router}-{threshold}"), router, threshold);
@@ -154,7 +151,11 @@ fn add_policy(draft: &mut Draft, model: &str, router: &str, threshold: &str) {
 }
 
 /// The provider of a model as LiteLLM, which RouteLLM asks through, understands its name.
-fn provider_of(model: &NamedModel, base_url: Option<&str>, findings: &FindingLog) -> Option<(DraftProvider, String)> {
+fn provider_of(model: &NamedModel, base_url: Option<&str>, findings: &FindingLog) -> (DraftProvider, String) {
+    let changed = |message: String| {
+        let (line, path) = (model.line, String::new());
+        findings.note(Finding { line, last_line: line, path, kind: FindingKind::Changed, message });
+    };
     let (prefix, upstream) = model.name.split_once('/').unwrap_or(("openai", &model.name));
     let vendor = VendorAddress::of(prefix);
     let own_address = base_url.filter(|_| prefix == "openai" && model.name.contains('/')).and_then(clean_address);
@@ -165,27 +166,17 @@ fn provider_of(model: &NamedModel, base_url: Option<&str>, findings: &FindingLog
         }
         (None, Some(vendor)) => (vendor.name().to_owned(), vendor.base_url.to_owned(), vendor.variable),
         (None, None) => {
-            findings.note(Finding {
-                line: model.line,
-                last_line: model.line,
-                path: String::new(),
-                kind: FindingKind::LeftOut,
-                message: format!("the provider `{prefix}` is not known here: add it and the model `{upstream}` yourself"),
-            });
-            return None;
+            changed(format!(
+                "the provider `{prefix}` is not known here: write its address in the place of the `.invalid` host"
+            ));
+            (name_of(prefix), format!("https://{}.invalid/v1", prefix.to_ascii_lowercase().replace('_', "-")), None)
         }
     };
     if name == "anyscale" {
-        findings.note(Finding {
-            line: model.line,
-            last_line: model.line,
-            path: String::new(),
-            kind: FindingKind::Changed,
-            message: "Anyscale's endpoints have closed: name another weak model".to_owned(),
-        });
+        changed("Anyscale's endpoints have closed: name another weak model".to_owned());
     }
     let keys = provider_key(None, &name, usual).into_iter().collect();
     let address = address_entries(&address, None);
     let provider = DraftProvider { name, address, keys, ..DraftProvider::default() };
-    Some((provider, upstream.to_owned()))
+    (provider, upstream.to_owned())
 }

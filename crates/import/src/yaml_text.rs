@@ -33,8 +33,11 @@ impl YamlValue {
         Self::Plain(count.to_string())
     }
 
-    pub(crate) fn flag(flag: bool) -> Self {
-        Self::Plain(flag.to_string())
+    /// Makes a length of time.
+    pub(crate) fn milliseconds(milliseconds: f64) -> Self {
+        let whole = milliseconds.round();
+        let is_seconds = whole % 1000.0 == 0.0;
+        Self::Plain(if is_seconds { format!("{}s", whole / 1000.0) } else { format!("{whole}ms") })
     }
 
     pub(crate) fn texts<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Self {
@@ -112,10 +115,10 @@ mod tests {
     fn values_are_written_in_flow_style() {
         let value = YamlValue::map([
             ("a", YamlValue::texts(["x", "y z"])),
-            ("0", YamlValue::map([("n", YamlValue::number(0.1 + 0.2)), ("c", YamlValue::count(3))])),
-            ("f", YamlValue::flag(true)),
+            ("0", YamlValue::map([("price", YamlValue::number(0.1 + 0.2)), ("c", YamlValue::count(3))])),
+            ("f", YamlValue::Plain("true".to_owned())),
         ]);
 
-        assert_eq!(value.to_string(), "{a: [x, \"y z\"], \"0\": {n: 0.3, c: 3}, f: true}");
+        assert_eq!(value.to_string(), "{a: [x, \"y z\"], \"0\": {price: 0.3, c: 3}, f: true}");
     }
 }

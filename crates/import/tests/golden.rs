@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use pointsman_core::config::Config;
-use pointsman_import::{FindingKind, ForeignFile, ForeignRouter, ImportedConfig, import};
+use pointsman_import::{FindingKind, ForeignFile, ForeignRouter, ImportError, ImportedConfig, import};
 
 /// The word that every text of the fixtures holds which stands for a secret.
 const SECRET: &str = "hunter2";
@@ -118,6 +118,38 @@ fn keys_that_nobody_knows_are_found_wherever_they_stand() {
         let found = imported.findings.iter().any(|finding| finding.path == unknown && finding.kind == FindingKind::LeftOut);
         assert!(found, "{}: {:?}", fixture.path.display(), imported.findings);
     }
+}
+
+/// Values that nobody expects: whatever stands in a foreign file, what is written loads.
+const ODD_VALUES: [&str; 7] = ["-1", "x y!", "999999999999999", "\"\"", "[1, {a: b}]", "null", "\"${ODD}\""];
+
+/// Returns `line` with its last value replaced; `None` where it has none.
+fn with_odd_value(line: &str, odd: &str) -> Option<String> {
+    let (key, value) = line.rsplit_once(": ").or_else(|| line.rsplit_once(" = "))?;
+    let separator = if line.rsplit_once(": ").is_some() { ": " } else { " = " };
+    let end: String = value.chars().rev().take_while(|c| matches!(c, ',' | '}' | ']' | ' ' | ')')).collect();
+    Some(format!("{key}{separator}{odd}{}", end.chars().rev().collect::<String>()))
+}
+
+#[test]
+fn a_file_with_an_odd_value_anywhere_still_gives_a_configuration_that_loads() {
+    let mut tried = 0;
+    for fixture in fixtures() {
+        let lines: Vec<&str> = fixture.text.lines().collect();
+        for (index, line) in lines.iter().enumerate() {
+            let Some(odd) = with_odd_value(line, ODD_VALUES[(index + tried) % ODD_VALUES.len()]) else { continue };
+            let mut changed = lines.clone();
+            changed[index] = &odd;
+            let text = changed.join("\n");
+            let file = ForeignFile { router: fixture.router, name: &fixture.name, text: &text };
+
+            tried += 1;
+            if let Err(error @ ImportError::Invalid { .. }) = import(&file, "b") {
+                panic!("{}:{}: {odd}\n{error}", fixture.path.display(), index + 1);
+            }
+        }
+    }
+    assert!(tried > 300, "{tried}");
 }
 
 #[test]

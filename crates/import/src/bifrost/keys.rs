@@ -53,7 +53,7 @@ impl<'s> ProviderKeys<'s> {
         let mut more = YamlEntries::new();
         let seconds = network.as_ref().and_then(|network| network.number_at("default_request_timeout_in_seconds"));
         if let Some(seconds) = seconds.filter(|seconds| (0.001..=3600.0).contains(seconds)) {
-            let whole = YamlValue::Text(format!("{}ms", (seconds * 1000.0).round()));
+            let whole = YamlValue::milliseconds(seconds * 1000.0);
             more.push(("timeouts".to_owned(), YamlValue::map([("whole", whole)])));
         }
         if let Some(buffers) = value.get("concurrency_and_buffer_size") {
@@ -110,7 +110,7 @@ impl<'s> ProviderKeys<'s> {
         provider.keys.extend(more);
         let name = draft.provider(provider);
         self.value.change(format!(
-            "its keys serve every model: list those that clients ask for under `models`, as `{}/MODEL: {{provider: {name}, name: MODEL}}`",
+            "no models are listed, so that it serves all: list those that clients ask for under `models`, as `{}/MODEL: {{provider: {name}, name: MODEL}}`",
             self.name
         ));
     }

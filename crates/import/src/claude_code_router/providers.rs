@@ -75,7 +75,7 @@ impl ProviderModels {
         let keys = key.and_then(|key| provider_key(Some(&key), name, usual)).into_iter().collect();
         let mut more = YamlEntries::new();
         if let Some(timeout) = timeout {
-            let whole = YamlValue::Text(format!("{}ms", timeout.round()));
+            let whole = YamlValue::milliseconds(timeout);
             more.push(("timeouts".to_owned(), YamlValue::map([("whole", whole)])));
         }
         let provider = DraftProvider { name: name_of(name), address: written, keys, passes_key: false, more };

@@ -96,7 +96,7 @@ fn add_timeouts(params: &SourceValue<'_>, more: &mut YamlEntries) {
 
 /// Returns a length of time as the configuration has it.
 pub(super) fn span(seconds: f64) -> YamlValue {
-    YamlValue::Text(format!("{}ms", (seconds * 1000.0).round()))
+    YamlValue::milliseconds(seconds * 1000.0)
 }
 
 fn add_price(params: &SourceValue<'_>, info: Option<&SourceValue<'_>>, more: &mut YamlEntries) {

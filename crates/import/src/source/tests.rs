@@ -1,10 +1,10 @@
 use super::*;
 use crate::reader::SourceValue;
 
-fn leftovers_of(file: &str, text: &str, read: impl Fn(&SourceValue<'_>)) -> Vec<String> {
+fn leftovers_of(file: &str, text: &str, look: impl Fn(&SourceValue<'_>)) -> Vec<String> {
     let findings = FindingLog::default();
-    let root = super::read(file, text, &findings).expect("a readable file");
-    read(&SourceValue::root(&root, &findings));
+    let root = read(file, text, &findings).expect("a readable file");
+    look(&SourceValue::root(&root, &findings));
     root.leftovers(&findings);
     findings.into_sorted().iter().map(ToString::to_string).collect()
 }
@@ -75,12 +75,12 @@ fn toml_has_the_lines_of_its_keys() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_placed() {
-    for (file, text, line) in [("f.yaml", "a: 1\nb: [\n", 3), ("f.toml", "a = 1\nb = \n", 2), ("f.json", "{\n\"a\": [}\n", 2)] {
-        let fault = super::read(file, text, &FindingLog::default()).expect_err("a fault");
+    for (file, text, line) in [("f.yaml", "a: 1\nb: [\n", 2), ("f.toml", "a = 1\nb = \n", 2), ("f.json", "{\n\"a\": [}\n", 2)] {
+        let fault = read(file, text, &FindingLog::default()).expect_err("a fault");
 
         assert_eq!(fault.line, line, "{file}: {fault:?}");
     }
-    let empty = super::read("f.yaml", "# nothing\n", &FindingLog::default()).expect_err("empty");
+    let empty = read("f.yaml", "# nothing\n", &FindingLog::default()).expect_err("empty");
     assert_eq!(empty.message, "the file is empty");
 }
 
@@ -105,7 +105,7 @@ proptest::proptest! {
     fn no_text_ends_in_a_panic(text in "\\PC{0,200}|[\\[\\]{}:,\"'/*\\\\u d8tx\n\t#=-]{0,120}") {
         for file in ["f.yaml", "f.json", "f.toml"] {
             let findings = FindingLog::default();
-            if let Ok(root) = super::read(file, &text, &findings) {
+            if let Ok(root) = read(file, &text, &findings) {
                 root.leftovers(&findings);
             }
         }

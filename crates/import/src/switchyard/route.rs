@@ -206,7 +206,7 @@ fn judge_strategy(tiers: &JudgedTiers<'_>, said: &[Option<&SourceValue<'_>>]) ->
     ];
     let seconds = get("timeout_secs").and_then(|seconds| seconds.number());
     if let Some(seconds) = seconds.filter(|seconds| (0.001..=60.0).contains(seconds)) {
-        entries.push(("timeout".to_owned(), YamlValue::Text(format!("{}ms", (seconds * 1000.0).round()))));
+        entries.push(("timeout".to_owned(), YamlValue::milliseconds(seconds * 1000.0)));
     }
     let confidence = get("min_confidence").and_then(|confidence| confidence.number());
     if let Some(confidence) = confidence.filter(|confidence| *confidence > 0.0 && *confidence <= 1.0) {

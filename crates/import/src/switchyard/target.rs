@@ -99,7 +99,7 @@ impl<'s> TargetCatalog<'s> {
         let mut more = YamlEntries::new();
         let seconds = inherited("timeout_secs").and_then(|seconds| seconds.number());
         if let Some(seconds) = seconds.filter(|seconds| (0.001..=3600.0).contains(seconds)) {
-            let whole = YamlValue::Text(format!("{}ms", (seconds * 1000.0).round()));
+            let whole = YamlValue::milliseconds(seconds * 1000.0);
             more.push(("timeouts".to_owned(), YamlValue::map([("whole", whole)])));
         }
         if let Some(retries) = inherited("max_retries").and_then(|retries| retries.count()) {
