@@ -65,7 +65,7 @@ const HOUSES: &[House] = &[
         floors: &[
             &["litellm", "bifrost", "routellm", "switchyard", "claude_code_router", "semantic_router"],
             &["deployments"],
-            &["credentials"],
+            &["credentials", "repair"],
             &["draft"],
             &["vendors", "reader", "efforts"],
             &["source", "yaml_text"],
@@ -136,6 +136,7 @@ const PURE: &[(&str, &[&str])] = &[
             "semantic_router",
             "deployments",
             "credentials",
+            "repair",
             "draft",
             "vendors",
             "reader",

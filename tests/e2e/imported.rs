@@ -44,7 +44,8 @@ impl Imported {
     fn run(&self, command: &str, arguments: &[&str]) -> Output {
         let written = fs::read_to_string(&self.config).expect("a configuration");
         let words = written.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-        let variables: BTreeSet<&str> = words.filter(|word| word.contains('_') && *word == word.to_uppercase()).collect();
+        let variables: BTreeSet<&str> =
+            words.filter(|word| word.contains('_') && *word == word.to_uppercase()).collect();
         Command::new(env!("CARGO_BIN_EXE_pointsman"))
             .arg(command)
             .arg("-c")
@@ -183,13 +184,21 @@ fn decisions_of_semantic_router_are_tried_in_the_order_of_their_priorities() {
     let imported = import("semantic-router/config.yaml");
 
     assert!(imported.decide("auto", &[], "This is URGENT: the site shows an error").starts_with("gpt-5-mini"));
-    assert_eq!(imported.decide("MoM", &[], "\u{bf}Cu\u{e1}l es la capital de Francia y por qu\u{e9} es tan famosa?"), "qwen3-8b");
-    let legal = "A contract was signed under duress. Under common law, is the contract void or voidable by the plaintiff?";
+    assert_eq!(
+        imported.decide("MoM", &[], "\u{bf}Cu\u{e1}l es la capital de Francia y por qu\u{e9} es tan famosa?"),
+        "qwen3-8b"
+    );
+    let legal =
+        "A contract was signed under duress. Under common law, is the contract void or voidable by the plaintiff?";
     assert!(imported.decide("auto", &[], legal).starts_with("gpt-5-mini"));
     assert_eq!(imported.decide("auto", &[], "Hello, how are you?"), "qwen3-8b");
 
     let domains = import("semantic-router/domains.yaml");
-    assert!(domains.decide("auto", &[], "Compute the integral of x squared times e to the x, and prove it.").starts_with("qwen3"));
+    assert!(
+        domains
+            .decide("auto", &[], "Compute the integral of x squared times e to the x, and prove it.")
+            .starts_with("qwen3")
+    );
     assert!(domains.decide("auto", &[], "Hello!").starts_with("phi4"));
 }
 
@@ -236,7 +245,8 @@ fn a_configuration_that_is_there_is_not_replaced() {
     fs::write(&there, "mine\n").expect("writable");
     let file = fixture("litellm/minimal.yaml");
 
-    let arguments = ["import", "--from", "litellm", "-o", there.to_str().expect("a name"), file.to_str().expect("a name")];
+    let arguments =
+        ["import", "--from", "litellm", "-o", there.to_str().expect("a name"), file.to_str().expect("a name")];
     let output = pointsman(&arguments);
 
     assert_eq!(output.status.code(), Some(69), "{}", text(&output.stderr));

@@ -86,7 +86,8 @@ fn wanted_models(root: &SourceValue<'_>) -> BTreeSet<String> {
     let mut wanted = BTreeSet::new();
     let Some(governance) = root.get("governance") else { return wanted };
     let of = |key: &str| governance.get(key).map_or_else(Vec::new, |list| list.items());
-    for config in of("virtual_keys").iter().filter_map(|key| key.get("provider_configs")).flat_map(|list| list.items()) {
+    for config in of("virtual_keys").iter().filter_map(|key| key.get("provider_configs")).flat_map(|list| list.items())
+    {
         let Some(provider) = config.text_at("provider") else { continue };
         let models = config.get("allowed_models").map_or_else(Vec::new, |models| models.texts());
         wanted.extend(models.into_iter().filter(|model| *model != "*").map(|model| format!("{provider}/{model}")));

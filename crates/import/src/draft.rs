@@ -258,9 +258,8 @@ pub(crate) fn always(model: &str) -> YamlValue {
 /// Makes the strategy that gives each conversation to one of `models`, by their shares.
 pub(crate) fn split(models: &[(String, f64)]) -> YamlValue {
     let even = models.iter().all(|(_, weight)| *weight <= 0.0);
-    let share = |(model, weight): &(String, f64)| {
-        (model.clone(), YamlValue::number(if even { 1.0 } else { weight.max(0.0) }))
-    };
+    let share =
+        |(model, weight): &(String, f64)| (model.clone(), YamlValue::number(if even { 1.0 } else { weight.max(0.0) }));
     let shares = models.iter().filter(|(_, weight)| even || *weight > 0.0).map(share).collect();
     YamlValue::map([("kind", YamlValue::text("split")), ("models", YamlValue::Map(shares))])
 }

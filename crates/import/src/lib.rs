@@ -16,6 +16,7 @@ mod efforts;
 mod finding;
 mod litellm;
 mod reader;
+mod repair;
 mod routellm;
 mod semantic_router;
 mod source;
@@ -27,10 +28,13 @@ use pointsman_core::config::{Config, ConfigProblems};
 use pointsman_core::model_family::catalog_problems;
 use pointsman_core::policy::PolicySet;
 
-pub use self::finding::{Finding, FindingKind};
 use self::draft::Draft;
 use self::finding::FindingLog;
+pub use self::finding::{Finding, FindingKind};
 use self::reader::SourceValue;
+
+/// The most things that are taken out because the loader refuses them.
+const MAX_REPAIRS: usize = 100;
 
 /// A project whose configurations can be imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,17 +149,38 @@ pub fn import(file: &ForeignFile<'_>, bundle: &str) -> Result<ImportedConfig, Im
         }
         root.leftovers(&findings);
     }
-    let findings = findings.into_sorted();
     if draft.providers.is_empty() {
-        return Err(ImportError::NothingToServe { router: file.router, findings });
+        return Err(ImportError::NothingToServe { router: file.router, findings: findings.into_sorted() });
     }
     if draft.models.is_empty() && draft.default_provider.is_none() {
         let first = draft.providers.iter().find(|provider| !provider.is_cloud());
         draft.default_provider = first.map(|provider| provider.name.clone());
     }
+    make_loadable(&mut draft, bundle, &findings)?;
+    let findings = findings.into_sorted();
     let text = draft.written(&heading(file, &draft, findings.len()), bundle);
-    checked(&text).map_err(|problems| ImportError::Invalid { problems: Box::new(problems), text: text.clone() })?;
     Ok(ImportedConfig { text, findings })
+}
+
+/// Takes out of `draft` what the loader refuses, one thing after the other.
+fn make_loadable(draft: &mut Draft, bundle: &str, findings: &FindingLog) -> Result<(), ImportError> {
+    for _ in 0..MAX_REPAIRS {
+        let text = draft.written("", bundle);
+        let Err(problems) = checked(&text) else { return Ok(()) };
+        let taken = problems.iter().find(|problem| repair::take_out(draft, problem));
+        let Some(problem) = taken else {
+            return Err(ImportError::Invalid { problems: Box::new(problems), text });
+        };
+        findings.note(Finding {
+            line: 1,
+            last_line: 1,
+            path: problem.path.clone(),
+            kind: FindingKind::LeftOut,
+            message: format!("the configuration cannot have what was made of it here: {}", problem.message),
+        });
+    }
+    let text = draft.written("", bundle);
+    checked(&text).map_err(|problems| ImportError::Invalid { problems: Box::new(problems), text })
 }
 
 /// The comment at the top of the configuration.

@@ -16,9 +16,18 @@ use crate::reader::SourceValue;
 const LITELLM_TAKEN: [&str; 3] = ["drop_params", "modify_params", "telemetry"];
 /// Why keys of `litellm_settings` have no counterpart.
 const LITELLM_REASONS: [(&str, &str); 12] = [
-    ("callbacks", "metrics, the access log, the decision log and OTLP traces take the place of callbacks (docs/observability.md)"),
-    ("success_callback", "metrics, the decision log and OTLP traces take the place of callbacks (docs/observability.md)"),
-    ("failure_callback", "metrics, the decision log and OTLP traces take the place of callbacks (docs/observability.md)"),
+    (
+        "callbacks",
+        "metrics, the access log, the decision log and OTLP traces take the place of callbacks (docs/observability.md)",
+    ),
+    (
+        "success_callback",
+        "metrics, the decision log and OTLP traces take the place of callbacks (docs/observability.md)",
+    ),
+    (
+        "failure_callback",
+        "metrics, the decision log and OTLP traces take the place of callbacks (docs/observability.md)",
+    ),
     ("service_callback", "metrics take the place of callbacks (docs/observability.md)"),
     ("set_verbose", "the variable RUST_LOG says which log records are written"),
     ("json_logs", "`--log-format json` says it on the command line"),

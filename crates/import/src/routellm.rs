@@ -103,7 +103,9 @@ fn write(pair: RouterPair, draft: &mut Draft, findings: &FindingLog) {
             noted(
                 *line,
                 FindingKind::Changed,
-                &format!("the threshold {threshold} is of the scores of `{router}`: `pointsman calibrate --policy router-{router}-{threshold}` finds the one for the same share of strong calls here"),
+                &format!(
+                    "the threshold {threshold} is of the scores of `{router}`: `pointsman calibrate --policy router-{router}-{threshold}` finds the one for the same share of strong calls here"
+                ),
             );
         }
     }
@@ -114,7 +116,9 @@ fn write(pair: RouterPair, draft: &mut Draft, findings: &FindingLog) {
         noted(
             1,
             FindingKind::Changed,
-            &format!("clients name the threshold of `{router}`, and the file names none: {threshold} stands in the policy, whatever a client's `router-{router}-...` says"),
+            &format!(
+                "clients name the threshold of `{router}`, and the file names none: {threshold} stands in the policy, whatever a client's `router-{router}-...` says"
+            ),
         );
     }
 }

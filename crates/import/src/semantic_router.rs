@@ -13,7 +13,8 @@ use crate::reader::SourceValue;
 
 /// The names that clients ask for to be routed.
 const VIRTUAL: [&str; 3] = ["auto", "MoM", "vllm-sr/auto"];
-const NOT_DONE: &str = "nothing here does that: requests are only routed, and translated where a provider speaks another API";
+const NOT_DONE: &str =
+    "nothing here does that: requests are only routed, and translated where a provider speaks another API";
 const KEPT: &str = "answers are not kept unless the configuration of Pointsman says so";
 const REASONS: [(&str, &str); 17] = [
     ("bert_model", "the bundle under `classifiers` has an encoder of its own"),
@@ -71,13 +72,17 @@ fn rest(root: &SourceValue<'_>) {
 
 /// The address that clients connect to: loopback, as clients of the other router are known to a proxy before it.
 fn listen(root: &SourceValue<'_>, draft: &mut Draft) {
-    let Some(listener) = root.get("listeners").and_then(|listeners| listeners.items().into_iter().next()) else { return };
+    let Some(listener) = root.get("listeners").and_then(|listeners| listeners.items().into_iter().next()) else {
+        return;
+    };
     listener.take_all(&["name"]);
     let port = listener.count_at("port").filter(|port| (1..=65_535).contains(port));
     draft.listen = port.map(|port| format!("127.0.0.1:{port}"));
     if let Some(address) = listener.get("address") {
         if !matches!(address.text(), Some("127.0.0.1" | "localhost" | "::1")) {
-            address.change("clients need no key, so that Pointsman listens on loopback only: add `clients`, then the address");
+            address.change(
+                "clients need no key, so that Pointsman listens on loopback only: add `clients`, then the address",
+            );
         }
     }
     if let Some(keys) = listener.get("api_keys") {

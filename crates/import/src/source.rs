@@ -111,7 +111,9 @@ impl SourceNode {
     /// Returns whether nothing is said: `null`, `~`, no value, an empty mapping or list.
     pub(crate) fn is_nothing(&self) -> bool {
         match &self.content {
-            SourceContent::Scalar { text, is_plain } => *is_plain && matches!(text.as_str(), "" | "~" | "null" | "Null"),
+            SourceContent::Scalar { text, is_plain } => {
+                *is_plain && matches!(text.as_str(), "" | "~" | "null" | "Null")
+            }
             SourceContent::Map(entries) => entries.is_empty(),
             SourceContent::List(nodes) => nodes.is_empty(),
         }

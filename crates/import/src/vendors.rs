@@ -142,7 +142,11 @@ mod tests {
             ("https://api.openai.com/v1", None, "{base_url: https://api.openai.com/v1}"),
             ("http://h:8000/v1", None, "{base_url: http://h:8000/v1, dialects: [chat]}"),
             ("http://h/v1", Some("messages"), "{base_url: http://h/v1, dialects: [messages]}"),
-            ("https://r.openai.azure.com/openai/deployments/d", None, "{base_url: https://r.openai.azure.com/openai/v1}"),
+            (
+                "https://r.openai.azure.com/openai/deployments/d",
+                None,
+                "{base_url: https://r.openai.azure.com/openai/v1}",
+            ),
         ] {
             assert_eq!(YamlValue::Map(address_entries(address, spoken)).to_string(), written);
         }

@@ -65,9 +65,7 @@ fn add_client(key: &SourceValue<'_>, limits: &[SourceValue<'_>], draft: &mut Dra
         return key.leave_out("a key of this name is there already");
     }
     if let Some(value) = value {
-        value.conceal(format!(
-            "a key stands here; `clients.{name}` holds its SHA-256, so that it still works"
-        ));
+        value.conceal(format!("a key stands here; `clients.{name}` holds its SHA-256, so that it still works"));
     }
     draft.clients.push((name, YamlValue::Map(client)));
 }
@@ -92,10 +90,16 @@ fn allowed_models(key: &SourceValue<'_>) -> Vec<String> {
         if let Some(weight) = config.get("weight") {
             let _ = weight.number();
             if configs.len() > 1 {
-                weight.leave_out("a client asks for `provider/model`: a policy with a `split` shares a name among providers");
+                weight.leave_out(
+                    "a client asks for `provider/model`: a policy with a `split` shares a name among providers",
+                );
             }
         }
-        config.leave_out_all(&[("budget", BUDGETS), ("budget_id", BUDGETS), ("rate_limit", "limits are those of a client, not of a provider")]);
+        config.leave_out_all(&[
+            ("budget", BUDGETS),
+            ("budget_id", BUDGETS),
+            ("rate_limit", "limits are those of a client, not of a provider"),
+        ]);
     }
     allowed
 }

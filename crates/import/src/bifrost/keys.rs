@@ -49,7 +49,8 @@ impl<'s> ProviderKeys<'s> {
     pub(super) fn read(name: &str, value: &SourceValue<'s>) -> Self {
         let network = value.get("network_config");
         let base_url = network.as_ref().and_then(|network| clean_address(network.get("base_url")?.text()?));
-        let base_url = base_url.map(|url| if url.ends_with("/v1") || name == "gemini" { url } else { format!("{url}/v1") });
+        let base_url =
+            base_url.map(|url| if url.ends_with("/v1") || name == "gemini" { url } else { format!("{url}/v1") });
         let mut more = YamlEntries::new();
         let seconds = network.as_ref().and_then(|network| network.number_at("default_request_timeout_in_seconds"));
         if let Some(seconds) = seconds.filter(|seconds| (0.001..=3600.0).contains(seconds)) {
@@ -61,7 +62,9 @@ impl<'s> ProviderKeys<'s> {
                 more.push(("max_concurrent".to_owned(), YamlValue::count(most)));
             }
             if let Some(size) = buffers.get("buffer_size") {
-                size.leave_out("no queue stands before a provider: one request too many is refused, or goes to a fallback");
+                size.leave_out(
+                    "no queue stands before a provider: one request too many is refused, or goes to a fallback",
+                );
             }
         }
         let retries = network.as_ref().and_then(|network| network.count_at("max_retries"));
@@ -103,7 +106,10 @@ impl<'s> ProviderKeys<'s> {
     fn note_no_models(&self, uses: &[KeyUse], draft: &mut Draft) {
         let Some(first) = uses.first() else { return };
         let mut provider = first.provider.clone();
-        let more = uses.iter().skip(1).flat_map(|own| own.provider.keys.iter().map(|key| DraftKey { weight: own.weight, ..key.clone() }));
+        let more = uses
+            .iter()
+            .skip(1)
+            .flat_map(|own| own.provider.keys.iter().map(|key| DraftKey { weight: own.weight, ..key.clone() }));
         if let [key] = provider.keys.as_mut_slice() {
             key.weight = first.weight;
         }
@@ -126,11 +132,15 @@ impl<'s> ProviderKeys<'s> {
         let weight = key.number_at("weight").filter(|weight| *weight > 0.0).unwrap_or(1.0);
         let listed = key.get("models").map_or_else(Vec::new, |models| models.texts());
         let Some(provider) = self.provider(Some(key)) else {
-            key.leave_out(format!("the provider `{}` is not known here: give its address as `network_config.base_url`", self.name));
+            key.leave_out(format!(
+                "the provider `{}` is not known here: give its address as `network_config.base_url`",
+                self.name
+            ));
             return None;
         };
         let names = self.deployment_names(key);
-        let upstream = |model: &str| names.iter().find(|(own, _)| own == model).map_or(model, |(_, own)| own).to_owned();
+        let upstream =
+            |model: &str| names.iter().find(|(own, _)| own == model).map_or(model, |(_, own)| own).to_owned();
         let mut models: Vec<(String, String)> = if listed.contains(&"*") || listed.is_empty() {
             let mut all = names.clone();
             all.extend(self.wanted(wanted).into_iter().filter(|(model, _)| !names.iter().any(|(own, _)| own == model)));
@@ -158,7 +168,13 @@ impl<'s> ProviderKeys<'s> {
             config.take_all(&["api_version"]);
             let address = address_of(&config.get("endpoint")?)?;
             let keys = self.own_key(key, Some("AZURE_API_KEY"));
-            return Some(DraftProvider { name, address: address_entries(&address, None), keys, passes_key: false, more });
+            return Some(DraftProvider {
+                name,
+                address: address_entries(&address, None),
+                keys,
+                passes_key: false,
+                more,
+            });
         }
         if let Some(config) = key.and_then(|key| key.get("bedrock_key_config")) {
             let address = vec![("bedrock".to_owned(), bedrock(&config))];
@@ -188,7 +204,8 @@ impl<'s> ProviderKeys<'s> {
 fn address_of(value: &SourceValue<'_>) -> Option<String> {
     let text = value.text()?;
     if let KeyReference::Variable(name) = KeyReference::of(text) {
-        value.change(format!("the address stands in the variable {name}: write it in the place of the `.invalid` host"));
+        value
+            .change(format!("the address stands in the variable {name}: write it in the place of the `.invalid` host"));
         return Some(format!("https://{}.invalid/openai/v1", name.to_ascii_lowercase().replace('_', "-")));
     }
     clean_address(text)
@@ -212,7 +229,8 @@ fn vertex(config: &SourceValue<'_>) -> YamlValue {
         );
     }
     config.take_all(&["project_number"]);
-    let entries = [("project", said(config, "project_id", "my-project")), ("location", said(config, "region", "global"))];
+    let entries =
+        [("project", said(config, "project_id", "my-project")), ("location", said(config, "region", "global"))];
     YamlValue::map(entries.map(|(key, value)| (key, YamlValue::text(value))))
 }
 

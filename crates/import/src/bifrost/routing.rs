@@ -71,7 +71,11 @@ fn add_policy(rule: &SourceValue<'_>, groups: &DeploymentGroups, draft: &mut Dra
 }
 
 /// Returns the model of the catalog that a target means; one without a model is that of the condition.
-fn target_model(target: &SourceValue<'_>, condition: &RuleCondition, groups: &DeploymentGroups) -> Result<String, String> {
+fn target_model(
+    target: &SourceValue<'_>,
+    condition: &RuleCondition,
+    groups: &DeploymentGroups,
+) -> Result<String, String> {
     let provider = target.text_at("provider").unwrap_or_default();
     let asked = match condition.models.as_slice() {
         [only] if !only.contains(['*', '?']) => Some(only.as_str()),
@@ -82,7 +86,9 @@ fn target_model(target: &SourceValue<'_>, condition: &RuleCondition, groups: &De
         (Some(model), _) => model.to_owned(),
         (None, Some(asked)) => bare(asked),
         (None, None) => {
-            return Err("a target without a model sends every model elsewhere: a policy for each model does that".to_owned());
+            return Err(
+                "a target without a model sends every model elsewhere: a policy for each model does that".to_owned()
+            );
         }
     };
     let name = if provider.is_empty() { model.clone() } else { format!("{provider}/{model}") };

@@ -82,7 +82,8 @@ impl ProviderModels {
         let provider = draft.provider(provider);
         for model in value.get("models").map_or_else(Vec::new, |models| models.texts()) {
             let own = transformer.as_ref().and_then(|transformer| transformer.get(model));
-            let max_output = own.as_ref().and_then(|own| TransformerEffects::read(own).max_output).or(effects.max_output);
+            let max_output =
+                own.as_ref().and_then(|own| TransformerEffects::read(own).max_output).or(effects.max_output);
             let entry = DraftModel {
                 name: draft.free_model_name(&names.of(name, model)),
                 provider: provider.clone(),
@@ -149,10 +150,13 @@ impl TransformerEffects {
                 used.leave_out(*why);
             } else if TRANSLATED.contains(&lower.as_str()) {
                 if let Some(options) = options {
-                    options.leave_out("options of a transformer: `adapt.set` of the model sets parameters of a request");
+                    options
+                        .leave_out("options of a transformer: `adapt.set` of the model sets parameters of a request");
                 }
             } else if own.max_output.is_none() {
-                used.leave_out("a transformer of the other router's: requests are translated by themselves (docs/translation.md)");
+                used.leave_out(
+                    "a transformer of the other router's: requests are translated by themselves (docs/translation.md)",
+                );
             }
         }
         own

@@ -117,7 +117,8 @@ impl<'s> AutoRouter<'s> {
     fn similarity(&self, groups: &DeploymentGroups, default: Option<String>) -> Option<(YamlValue, Vec<String>)> {
         let value = self.params.get("auto_router_config");
         let Some(value) = value else {
-            self.params.leave_out("its routes stand in another file: put them under `routes` of a strategy `similarity`");
+            self.params
+                .leave_out("its routes stand in another file: put them under `routes` of a strategy `similarity`");
             return None;
         };
         let Some(SemanticRoutes { routes }) = value.text().and_then(|text| serde_json::from_str(text).ok()) else {
@@ -139,7 +140,9 @@ impl<'s> AutoRouter<'s> {
         }
         let otherwise = default.or_else(|| groups.models_of(&routes.first()?.name).into_iter().next())?;
         if let Some(encoder) = self.params.get("auto_router_embedding_model") {
-            encoder.change("the classifier's own encoder compares: `pointsman check` says where it does not tell the routes apart");
+            encoder.change(
+                "the classifier's own encoder compares: `pointsman check` says where it does not tell the routes apart",
+            );
         }
         let strategy = YamlValue::map([
             ("kind", YamlValue::text("similarity")),
@@ -153,8 +156,10 @@ impl<'s> AutoRouter<'s> {
 
 impl SemanticRoute {
     fn written(&self, model: &str) -> YamlValue {
-        let mut entries: YamlEntries =
-            vec![("name".to_owned(), YamlValue::text(name_of(&self.name))), ("model".to_owned(), YamlValue::text(model))];
+        let mut entries: YamlEntries = vec![
+            ("name".to_owned(), YamlValue::text(name_of(&self.name))),
+            ("model".to_owned(), YamlValue::text(model)),
+        ];
         if let Some(description) = self.description.as_ref().filter(|text| !text.trim().is_empty()) {
             entries.push(("description".to_owned(), YamlValue::text(description)));
         }
@@ -188,7 +193,8 @@ fn models_of_tier(tier: &SourceValue<'_>, groups: &DeploymentGroups) -> Vec<Stri
 
 /// Returns the first model of the catalog that the name at `value` stands for.
 fn first_model(value: &SourceValue<'_>, groups: &DeploymentGroups) -> Option<String> {
-    let name = if value.is_map() { value.get("model_name").or_else(|| value.get("model"))?.text()? } else { value.text()? };
+    let name =
+        if value.is_map() { value.get("model_name").or_else(|| value.get("model"))?.text()? } else { value.text()? };
     if let Some(params) = value.get("litellm_params") {
         params.leave_out("parameters of a tier: give the model another entry in `models`, with `effort` or `adapt`");
     }

@@ -153,7 +153,11 @@ fn add_parameters(params: &SourceValue<'_>, more: &mut YamlEntries) {
             continue;
         }
         let text = value.text().unwrap_or_default().to_owned();
-        let written = if value.is_plain() && text.parse::<f64>().is_ok() { YamlValue::Plain(text) } else { YamlValue::Text(text) };
+        let written = if value.is_plain() && text.parse::<f64>().is_ok() {
+            YamlValue::Plain(text)
+        } else {
+            YamlValue::Text(text)
+        };
         set.push((key.to_owned(), written));
         value.change("`adapt.set` gives every request this value, also one that says another");
     }

@@ -115,10 +115,8 @@ fn vertex(params: &SourceValue<'_>) -> Option<DraftProvider> {
     };
     let project = said("vertex_project", "my-project")?;
     let location = said("vertex_location", "us-central1")?;
-    let mut cloud: YamlEntries = vec![
-        ("project".to_owned(), YamlValue::text(&project)),
-        ("location".to_owned(), YamlValue::text(&location)),
-    ];
+    let mut cloud: YamlEntries =
+        vec![("project".to_owned(), YamlValue::text(&project)), ("location".to_owned(), YamlValue::text(&location))];
     if let Some(credentials) = params.get("vertex_credentials") {
         match credentials.text() {
             Some(path) if KeyReference::of(path) == KeyReference::Inline && !path.starts_with('{') => {
@@ -136,7 +134,8 @@ fn vertex(params: &SourceValue<'_>) -> Option<DraftProvider> {
 fn said_address(value: &SourceValue<'_>) -> Option<String> {
     let text = value.text()?;
     if let KeyReference::Variable(name) = KeyReference::of(text) {
-        value.change(format!("the address stands in the variable {name}: write it in the place of the `.invalid` host"));
+        value
+            .change(format!("the address stands in the variable {name}: write it in the place of the `.invalid` host"));
         return Some(format!("https://{}.invalid", name.to_ascii_lowercase().replace('_', "-")));
     }
     let clean = clean_address(text);

@@ -66,7 +66,8 @@ impl<'s> RouterSettings<'s> {
         self.strategy = self.strategy.take().or_else(|| place.get("routing_strategy"));
         self.allowed_fails = self.allowed_fails.or_else(|| place.count_at("allowed_fails"));
         self.cooldown = self.cooldown.or_else(|| place.number_at("cooldown_time"));
-        self.timeout = self.timeout.or_else(|| place.number_at("request_timeout").or_else(|| place.number_at("timeout")));
+        self.timeout =
+            self.timeout.or_else(|| place.number_at("request_timeout").or_else(|| place.number_at("timeout")));
         self.retries = self.retries.or_else(|| place.count_at("num_retries"));
         for (alias, target) in place.get("model_group_alias").map_or_else(Vec::new, |aliases| aliases.entries()) {
             self.aliases.push((alias.to_owned(), target));
@@ -121,8 +122,12 @@ impl<'s> RouterSettings<'s> {
             return;
         }
         let how = match strategy.text().unwrap_or_default() {
-            "simple-shuffle" => "a conversation stays with its deployment, so that caches of prompts stay warm: only new conversations are drawn",
-            _ => "deployments of a name share its conversations by their weights, and none is measured: `balance: least_requests` does that among `peers` of one provider",
+            "simple-shuffle" => {
+                "a conversation stays with its deployment, so that caches of prompts stay warm: only new conversations are drawn"
+            }
+            _ => {
+                "deployments of a name share its conversations by their weights, and none is measured: `balance: least_requests` does that among `peers` of one provider"
+            }
         };
         strategy.change(how);
     }

@@ -30,7 +30,8 @@ struct ScriptWord<'t> {
 impl ServerCommand {
     pub(super) fn read(text: &str, findings: &FindingLog) -> Self {
         let mut own = Self { pair: RouterPair::default(), address: None, unknown: Vec::new() };
-        let words: Vec<ScriptWord<'_>> = text.lines().enumerate().flat_map(|(index, line)| words(line, index + 1)).collect();
+        let words: Vec<ScriptWord<'_>> =
+            text.lines().enumerate().flat_map(|(index, line)| words(line, index + 1)).collect();
         let mut at = words.iter().position(|word| word.text == SERVER).map_or(words.len(), |at| at + 1);
         while let Some(word) = words.get(at) {
             at += 1;
@@ -40,7 +41,8 @@ impl ServerCommand {
                 }
                 continue;
             };
-            let (option, joined) = option.split_once('=').map_or((option, None), |(option, value)| (option, Some(value)));
+            let (option, joined) =
+                option.split_once('=').map_or((option, None), |(option, value)| (option, Some(value)));
             let mut values: Vec<&str> = joined.into_iter().collect();
             while values.is_empty() || option == "routers" {
                 match words.get(at).filter(|next| !next.text.starts_with("--") && !matches!(next.text, ";" | "&&")) {
@@ -98,10 +100,12 @@ impl ServerCommand {
             };
             self.pair.strong = self.pair.strong.take().or_else(|| quoted("strong_model"));
             self.pair.weak = self.pair.weak.take().or_else(|| quoted("weak_model"));
-            if let Some((_, rest)) = line.split_once("routers").filter(|_| self.pair.routers.is_empty() && line.contains('[')) {
-                let found = ROUTERS.iter().filter(|router| {
-                    rest.contains(&format!("\"{router}\"")) || rest.contains(&format!("'{router}'"))
-                });
+            if let Some((_, rest)) =
+                line.split_once("routers").filter(|_| self.pair.routers.is_empty() && line.contains('['))
+            {
+                let found = ROUTERS
+                    .iter()
+                    .filter(|router| rest.contains(&format!("\"{router}\"")) || rest.contains(&format!("'{router}'")));
                 self.pair.routers = found.map(|router| (*router).to_owned()).collect();
             }
         }
@@ -154,5 +158,7 @@ impl ServerCommand {
 fn words(line: &str, number: usize) -> impl Iterator<Item = ScriptWord<'_>> {
     let bounds = |c: char| c.is_whitespace() || "\"'`,[]\\".contains(c);
     let said = if line.trim_start().starts_with('#') { "" } else { line };
-    said.split(bounds).filter(|word| !word.is_empty() && *word != "-").map(move |text| ScriptWord { text, line: number })
+    said.split(bounds)
+        .filter(|word| !word.is_empty() && *word != "-")
+        .map(move |text| ScriptWord { text, line: number })
 }

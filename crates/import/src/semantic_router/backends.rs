@@ -41,10 +41,16 @@ impl BackendModels {
     pub(super) fn read(root: &SourceValue<'_>, draft: &mut Draft) -> Self {
         let providers = root.get("providers");
         let defaults = providers.as_ref().and_then(|providers| providers.get("defaults"));
-        let effort = root.text_at("default_reasoning_effort").or_else(|| defaults.as_ref()?.text_at("reasoning_effort"));
+        let effort =
+            root.text_at("default_reasoning_effort").or_else(|| defaults.as_ref()?.text_at("reasoning_effort"));
         let mut own = Self { effort: effort.and_then(Effort::of), ..Self::default() };
-        let cards = root.get("routing").and_then(|routing| routing.get("modelCards")).map_or_else(Vec::new, |cards| cards.items());
-        for model in providers.and_then(|providers| providers.get("models")).map_or_else(Vec::new, |models| models.items()) {
+        let cards = root
+            .get("routing")
+            .and_then(|routing| routing.get("modelCards"))
+            .map_or_else(Vec::new, |cards| cards.items());
+        for model in
+            providers.and_then(|providers| providers.get("models")).map_or_else(Vec::new, |models| models.items())
+        {
             own.read_model(&model, &cards, draft);
         }
         own.read_older(root, draft);
@@ -130,7 +136,8 @@ impl BackendModels {
             add_card(card, &mut more);
         }
         let upstream = value.text_at("provider_model_id").unwrap_or(name).to_owned();
-        let model = DraftModel { name: draft.free_model_name(name), provider: draft.provider(provider), upstream, more };
+        let model =
+            DraftModel { name: draft.free_model_name(name), provider: draft.provider(provider), upstream, more };
         self.add(name, model, draft);
         Some(())
     }
@@ -181,7 +188,9 @@ fn backend(value: &SourceValue<'_>, spoken: Option<&'static str>) -> Option<Draf
     let keys = match value.text_at("api_key_env") {
         Some(variable) => vec![crate::draft::DraftKey { variable: variable.to_owned(), weight: 1.0 }],
         None => {
-            let key = value.get("api_key").and_then(|key| provider_key(Some(&key), &name, known.and_then(|vendor| vendor.variable)));
+            let key = value
+                .get("api_key")
+                .and_then(|key| provider_key(Some(&key), &name, known.and_then(|vendor| vendor.variable)));
             key.into_iter().collect()
         }
     };
@@ -212,12 +221,15 @@ fn add_peers(provider: &mut DraftProvider, backends: &[SourceValue<'_>]) {
         }
         match host_and_port(value) {
             Some(peer) => peers.push(peer),
-            None if backends.len() > 1 => value.leave_out("peers are hosts with a port; this one has an address of its own"),
+            None if backends.len() > 1 => {
+                value.leave_out("peers are hosts with a port; this one has an address of its own")
+            }
             None => {}
         }
     }
     if peers.len() > 1 {
-        let has_ports = peers.iter().all(|peer| peer.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()));
+        let has_ports =
+            peers.iter().all(|peer| peer.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()));
         if has_ports {
             provider.more.push(("peers".to_owned(), YamlValue::texts(peers)));
         }

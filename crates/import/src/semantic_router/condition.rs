@@ -70,6 +70,8 @@ fn leaf(value: &SourceValue<'_>, signals: &Signals) -> Result<RuleExpression, St
         value.change("the classifier's own tier takes the place of examples of hard and easy prompts");
         return Ok(scored(format!("scores.default.tier.{tier} > 0.5")));
     }
-    let expression = signals.expression(kind, name).ok_or(format!("no rule can read the signal `{kind}: {name}` (docs/policies.md)"))?;
+    let expression = signals
+        .expression(kind, name)
+        .ok_or(format!("no rule can read the signal `{kind}: {name}` (docs/policies.md)"))?;
     Ok(RuleExpression { text: expression.to_owned(), asks_classifier: false })
 }

@@ -80,7 +80,8 @@ impl DecisionList {
         let mut seen: Vec<String> = Vec::new();
         let mut branches = Vec::new();
         for Decision { value, model, domains, .. } in decisions {
-            let own: Vec<String> = domains.unwrap_or_default().into_iter().filter(|label| !seen.contains(label)).collect();
+            let own: Vec<String> =
+                domains.unwrap_or_default().into_iter().filter(|label| !seen.contains(label)).collect();
             if let Some(rules) = value.get("rules") {
                 rules.take();
             }

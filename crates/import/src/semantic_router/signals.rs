@@ -35,7 +35,8 @@ pub(super) struct Signals {
 
 impl Signals {
     pub(super) fn read(root: &SourceValue<'_>) -> Self {
-        let threshold = root.get("classifier").and_then(|classifier| classifier.get("category_model")?.number_at("threshold"));
+        let threshold =
+            root.get("classifier").and_then(|classifier| classifier.get("category_model")?.number_at("threshold"));
         let threshold = threshold.filter(|threshold| (0.0..=1.0).contains(threshold)).unwrap_or(DOMAIN_THRESHOLD);
         let mut own = Self { threshold, ..Self::default() };
         let signals = root.get("routing").and_then(|routing| routing.get("signals"));
@@ -118,7 +119,10 @@ fn keywords(value: &SourceValue<'_>) -> Option<String> {
     }
     value.take_all(&["bm25_threshold", "ngram_threshold", "ngram_arity", "fuzzy_threshold"]);
     let list = |words: &[&str]| {
-        let quoted: Vec<String> = words.iter().map(|word| text_literal(&if counts_case { word_pattern(word) } else { (*word).to_owned() })).collect();
+        let quoted: Vec<String> = words
+            .iter()
+            .map(|word| text_literal(&if counts_case { word_pattern(word) } else { (*word).to_owned() }))
+            .collect();
         let name = if counts_case { "matches_any" } else { "contains_any" };
         format!("prompt.{name}([{}], 'ask')", quoted.join(", "))
     };

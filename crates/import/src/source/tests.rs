@@ -19,10 +19,7 @@ fn what_nobody_reads_is_found_with_its_lines() {
 
     assert_eq!(
         found,
-        [
-            "1: a: left out: nothing here stands for it",
-            "4: b.d: left out: nothing here stands for it (to line 6)"
-        ]
+        ["1: a: left out: nothing here stands for it", "4: b.d: left out: nothing here stands for it (to line 6)"]
     );
 }
 
@@ -34,13 +31,7 @@ fn a_value_that_an_alias_repeats_is_taken_where_one_of_them_is() {
         root.get("y").expect("a mapping").number_at("k").expect("a number");
     });
 
-    assert_eq!(
-        found,
-        [
-            "1: x.l: left out: nothing here stands for it",
-            "2: y.m: left out: nothing here stands for it"
-        ]
-    );
+    assert_eq!(found, ["1: x.l: left out: nothing here stands for it", "2: y.m: left out: nothing here stands for it"]);
 }
 
 #[test]
@@ -75,7 +66,9 @@ fn toml_has_the_lines_of_its_keys() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_placed() {
-    for (file, text, line) in [("f.yaml", "a: 1\nb: [\n", 2), ("f.toml", "a = 1\nb = \n", 2), ("f.json", "{\n\"a\": [}\n", 2)] {
+    for (file, text, line) in
+        [("f.yaml", "a: 1\nb: [\n", 2), ("f.toml", "a = 1\nb = \n", 2), ("f.json", "{\n\"a\": [}\n", 2)]
+    {
         let fault = read(file, text, &FindingLog::default()).expect_err("a fault");
 
         assert_eq!(fault.line, line, "{file}: {fault:?}");

@@ -119,10 +119,14 @@ impl Route {
         if let Some(escalation) = value.get("escalation") {
             escalation.leave_out("no answer is judged before the client gets it: `feedback` and a `bandit` learn from answers (docs/closed-loop.md)");
         }
-        let strategy = judge_strategy(&JudgedTiers { judge: &judge, strong: &strong, weak: &weak }, &[Some(value), classifier.as_ref()]);
+        let strategy = judge_strategy(
+            &JudgedTiers { judge: &judge, strong: &strong, weak: &weak },
+            &[Some(value), classifier.as_ref()],
+        );
         let mut more = YamlEntries::new();
         let trigger = value.text_at("classify_trigger");
-        let holds = value.flag_at("session_affinity") == Some(true) || trigger.is_some_and(|trigger| trigger != "every_request");
+        let holds = value.flag_at("session_affinity") == Some(true)
+            || trigger.is_some_and(|trigger| trigger != "every_request");
         if holds {
             let moves = YamlValue::map([("key", YamlValue::text("conversation")), ("move", YamlValue::text("never"))]);
             more.push(("affinity".to_owned(), moves));
@@ -142,8 +146,10 @@ impl Route {
     ) -> Option<Self> {
         let Tiers { strong, weak } = tiers(value, catalog, draft)?;
         let picker = value.get("picker");
-        let is_capable_first = picker.as_ref().and_then(SourceValue::text).is_some_and(|picker| picker.contains("capable_first"));
-        let in_trouble = DraftRule { when: "prompt.stalled || prompt.tool_errors >= 2".to_owned(), model: strong.clone() };
+        let is_capable_first =
+            picker.as_ref().and_then(SourceValue::text).is_some_and(|picker| picker.contains("capable_first"));
+        let in_trouble =
+            DraftRule { when: "prompt.stalled || prompt.tool_errors >= 2".to_owned(), model: strong.clone() };
         let mut rules = vec![in_trouble];
         if is_capable_first {
             let when = "prompt.tool_calls > 0 && prompt.tool_errors == 0 && !prompt.plan_mode".to_owned();
@@ -160,10 +166,9 @@ impl Route {
             catalog.model(&classifier.get("target").unwrap_or_else(|| classifier.clone()), draft)
         });
         let strategy = match judge {
-            Some(judge) => judge_strategy(
-                &JudgedTiers { judge: &judge, strong: &strong, weak: &weak },
-                &[classifier.as_ref()],
-            ),
+            Some(judge) => {
+                judge_strategy(&JudgedTiers { judge: &judge, strong: &strong, weak: &weak }, &[classifier.as_ref()])
+            }
             None => always(otherwise),
         };
         value.take_all(&["fallback_target_on_evict"]);

@@ -79,7 +79,9 @@ impl<'s> TargetCatalog<'s> {
         let base_url = match inherited("base_url") {
             Some(said) => match said.text().map(|text| (KeyReference::of(text), text)) {
                 Some((KeyReference::Variable(name), _)) => {
-                    said.change(format!("the address stands in the variable {name}: write it in the place of the `.invalid` host"));
+                    said.change(format!(
+                        "the address stands in the variable {name}: write it in the place of the `.invalid` host"
+                    ));
                     format!("https://{}.invalid", name.to_ascii_lowercase().replace('_', "-"))
                 }
                 Some((_, text)) => clean_address(text)?,
@@ -88,7 +90,8 @@ impl<'s> TargetCatalog<'s> {
             None => OPENAI.to_owned(),
         };
         let known = VendorAddress::at(&base_url);
-        let provider = known.map_or_else(|| name_of(host_of(&base_url).unwrap_or(name)), |known| known.name().to_owned());
+        let provider =
+            known.map_or_else(|| name_of(host_of(&base_url).unwrap_or(name)), |known| known.name().to_owned());
         let spoken = inherited("format").and_then(|format| dialect_of(format.text()?));
         let address = address_entries(&base_url, spoken);
         let key = match value.text_at("api_key_env") {
