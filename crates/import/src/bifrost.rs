@@ -1,6 +1,7 @@
 //! Bifrost's `config.json`: providers with keys and weights, virtual keys, routing rules.
 //!
-//! Clients of Bifrost ask for `provider/model`, and so do clients of what is written: a model of the catalog has that name.
+//! Clients of Bifrost ask for `provider/model`, and so do clients of what is written: a model of the catalog has that
+//! name.
 
 mod governance;
 mod keys;

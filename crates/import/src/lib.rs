@@ -1,9 +1,9 @@
 //! Importers: configurations of other LLM routers and gateways, as a configuration of Pointsman.
 //!
-//! [`import`] takes the text of a foreign file and returns a configuration that loads, with a [`Finding`] for every line
-//! that did not carry over as it stands there. A file is read into a tree that knows which of its values were taken over
-//! (`source`, `reader`); the importer of each project puts what it knows into a draft (`draft`, `deployments`), and what
-//! it did not take is found at the end. Secrets are named and never copied (`credentials`).
+//! [`import`] takes the text of a foreign file and returns a configuration that loads, with a [`Finding`] for every
+//! line that did not carry over as it stands there. A file is read into a tree that knows which of its values were
+//! taken over (`source`, `reader`); the importer of each project puts what it knows into a draft (`draft`,
+//! `deployments`), and what it did not take is found at the end. Secrets are named and never copied (`credentials`).
 //!
 //! Nothing here opens files, asks the network or reads variables.
 

@@ -1,7 +1,7 @@
 //! The last resort: what the loader refuses of a draft is taken out, so that the rest loads.
 //!
-//! Importers check what they know. Bounds of the configuration, odd names and expressions that are too long are the loader's
-//! affair, and a foreign file may hold any of them.
+//! Importers check what they know. Bounds of the configuration, odd names and expressions that are too long are the
+//! loader's affair, and a foreign file may hold any of them.
 
 use pointsman_core::config::ConfigProblem;
 

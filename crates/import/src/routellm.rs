@@ -1,8 +1,8 @@
 //! RouteLLM: the two models and the routers of its server, and the thresholds that clients name.
 //!
-//! RouteLLM has no one file: the models stand on the server's command line, the thresholds in the names that clients ask
-//! for (`router-mf-0.11593`), the routers' weights in a YAML file. So a script, a compose file, a notebook or that YAML
-//! is read, whichever is there.
+//! RouteLLM has no one file: the models stand on the server's command line, the thresholds in the names that clients
+//! ask for (`router-mf-0.11593`), the routers' weights in a YAML file. So a script, a compose file, a notebook or that
+//! YAML is read, whichever is there.
 
 mod command;
 

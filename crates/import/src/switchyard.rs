@@ -1,4 +1,5 @@
-//! Switchyard's routes: TOML with `llm_clients`, `targets` and `routes`, and the older YAML with `routes` or `profiles`.
+//! Switchyard's routes: TOML with `llm_clients`, `targets` and `routes`, and the older YAML with `routes` or
+//! `profiles`.
 
 mod route;
 mod target;

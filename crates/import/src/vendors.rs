@@ -81,8 +81,8 @@ impl VendorAddress {
     }
 }
 
-/// Returns what a provider at `base_url` is written with: the address, and the API that it speaks where Pointsman does not
-/// know the host. `spoken` is the API that the file says, chat completions where it says none.
+/// Returns what a provider at `base_url` is written with: the address, and the API that it speaks where Pointsman does
+/// not know the host. `spoken` is the API that the file says, chat completions where it says none.
 pub(crate) fn address_entries(base_url: &str, spoken: Option<&'static str>) -> YamlEntries {
     let base_url = azure_address(base_url).unwrap_or_else(|| base_url.to_owned());
     let is_known = base_url.contains(".azure.com")
@@ -108,8 +108,8 @@ pub(crate) fn host_of(base_url: &str) -> Option<&str> {
     authority.rsplit('@').next().filter(|host| !host.is_empty())
 }
 
-/// Returns an address without user, query and fragment, with a scheme and without a slash at its end; `None` where it is
-/// none.
+/// Returns an address without user, query and fragment, with a scheme and without a slash at its end; `None` where it
+/// is none.
 pub(crate) fn clean_address(address: &str) -> Option<String> {
     let address = address.trim();
     let address = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };

@@ -26,7 +26,15 @@ const REASONS: [(&str, &str); 9] = [
 pub(super) struct AutoRouter<'s> {
     name: String,
     params: SourceValue<'s>,
-    is_complexity: bool,
+    kind: AutoRouterKind,
+}
+
+/// The way in which an auto router chooses.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AutoRouterKind {
+    Complexity,
+    Adaptive,
+    Semantic,
 }
 
 /// The routes of a router by likeness, which stand in the file as a text of JSON.
@@ -59,8 +67,13 @@ impl<'s> AutoRouter<'s> {
         if let Some(info) = item.get("model_info") {
             info.take();
         }
-        let is_complexity = which.starts_with("complexity_router") || params.get("complexity_router_config").is_some();
-        Some(Self { name, params, is_complexity })
+        let has = |name: &str| which.starts_with(name) || params.get(&format!("{name}_config")).is_some();
+        let kind = match (has("complexity_router"), has("adaptive_router")) {
+            (true, _) => AutoRouterKind::Complexity,
+            (_, true) => AutoRouterKind::Adaptive,
+            _ => AutoRouterKind::Semantic,
+        };
+        Some(Self { name, params, kind })
     }
 
     /// Adds the policy that routes as this router does.
@@ -70,11 +83,15 @@ impl<'s> AutoRouter<'s> {
             .find_map(|key| self.params.get(key));
         let in_config = self.params.get("complexity_router_config").and_then(|config| config.get("default_model"));
         let default = default.or(in_config).and_then(|value| first_model(&value, groups));
-        let strategy = if self.is_complexity { self.tiers(groups, default) } else { self.similarity(groups, default) };
+        let strategy = match self.kind {
+            AutoRouterKind::Complexity => self.tiers(groups, default),
+            AutoRouterKind::Adaptive => self.bandit(groups, default),
+            AutoRouterKind::Semantic => self.similarity(groups, default),
+        };
         let Some((strategy, fallback)) = strategy else {
             return self.params.leave_out("its models are not in the file, so that nothing is left to choose from");
         };
-        draft.asks_classifier = true;
+        draft.asks_classifier |= self.kind != AutoRouterKind::Adaptive;
         draft.policies.push(DraftPolicy {
             name: draft.free_policy_name(&name_of(&self.name)),
             models: vec![self.name.clone()],
@@ -112,6 +129,27 @@ impl<'s> AutoRouter<'s> {
             ("otherwise", YamlValue::text(otherwise)),
         ]);
         Some((strategy, fallback))
+    }
+
+    fn bandit(&self, groups: &DeploymentGroups, default: Option<String>) -> Option<(YamlValue, Vec<String>)> {
+        let config = self.params.get("adaptive_router_config")?;
+        let available = config.get("available_models").map_or_else(Vec::new, |list| list.items());
+        let models: Vec<String> = available.iter().filter_map(|value| first_model(value, groups)).collect();
+        if models.len() < 2 {
+            return None;
+        }
+        if let Some(weights) = config.get("weights") {
+            weights.change("`lambda` makes cost count, once every model has a `price`");
+        }
+        config.change("clients' feedback teaches a bandit which model answers well (docs/policies.md)");
+        let otherwise = default.or_else(|| models.last().cloned())?;
+        let strategy = YamlValue::map([
+            ("kind", YamlValue::text("bandit")),
+            ("models", YamlValue::texts(models)),
+            ("lambda", YamlValue::count(0)),
+            ("otherwise", YamlValue::text(otherwise)),
+        ]);
+        Some((strategy, Vec::new()))
     }
 
     fn similarity(&self, groups: &DeploymentGroups, default: Option<String>) -> Option<(YamlValue, Vec<String>)> {

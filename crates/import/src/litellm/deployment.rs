@@ -105,7 +105,16 @@ fn add_price(params: &SourceValue<'_>, info: Option<&SourceValue<'_>>, more: &mu
         said.filter(|cost| *cost >= 0.0).map(|cost| YamlValue::number(cost * 1e6))
     };
     let costs = ["input_cost_per_token", "output_cost_per_token"].map(cost);
-    let [Some(input), Some(output)] = costs else { return };
+    let [Some(input), Some(output)] = costs else {
+        let said = ["input_cost_per_token", "output_cost_per_token"].iter().find_map(|key| {
+            let place = params.get(key).or_else(|| info?.get(key));
+            place.filter(|place| place.number().is_some())
+        });
+        if let Some(said) = said {
+            said.leave_out("a price has one for the prompt and one for the answer");
+        }
+        return;
+    };
     let mut price = vec![("input".to_owned(), input), ("output".to_owned(), output)];
     let cached = [("cache_read_input_token_cost", "cached_input"), ("cache_creation_input_token_cost", "cache_write")];
     price.extend(cached.into_iter().filter_map(|(key, own)| Some((own.to_owned(), cost(key)?))));

@@ -15,7 +15,13 @@ const LEVELS: [(&str, &str); 3] = [("hard", "complex"), ("medium", "medium"), ("
 
 /// Reads the condition at `value`; the error says what no rule can read.
 pub(super) fn read(value: &SourceValue<'_>, signals: &Signals) -> Result<RuleExpression, String> {
-    let Some(children) = value.get("conditions") else { return leaf(value, signals) };
+    let Some(children) = value.get("conditions") else {
+        // A decision without conditions is for every prompt.
+        let is_leaf = value.get("type").is_some();
+        value.take_all(&["operator", "on_unknown"]);
+        let always = RuleExpression { text: "true".to_owned(), asks_classifier: false };
+        return if is_leaf { leaf(value, signals) } else { Ok(always) };
+    };
     let children = children.items();
     let operator = value.text_at("operator").unwrap_or("AND").to_ascii_uppercase();
     value.take_all(&["on_unknown"]);

@@ -196,7 +196,8 @@ struct JudgedTiers<'m> {
     weak: &'m str,
 }
 
-/// Makes the strategy that asks another model which of two tiers a prompt is for; `said` are the places of its settings.
+/// Makes the strategy that asks another model which of two tiers a prompt is for; `said` are the places of its
+/// settings.
 fn judge_strategy(tiers: &JudgedTiers<'_>, said: &[Option<&SourceValue<'_>>]) -> YamlValue {
     let get = |key: &str| said.iter().flatten().find_map(|place| place.get(key));
     let choice = |label: &str, model: &str, description: &str| {
