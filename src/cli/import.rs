@@ -22,7 +22,7 @@ const BAD_DATA: u8 = 65;
 #[derive(Debug, clap::Args)]
 pub(super) struct ImportArguments {
     /// The project that the file is for.
-    #[arg(long, value_parser = PossibleValuesParser::new(ForeignRouter::ALL.map(ForeignRouter::as_str)).map(router_of))]
+    #[arg(long, value_parser = PossibleValuesParser::new(ForeignRouter::ALL.map(ForeignRouter::as_str)).map(|name| router_of(&name)))]
     from: ForeignRouter,
     /// The other project's file: YAML, JSON, TOML, or a script that starts RouteLLM.
     #[arg(value_name = "FILE")]
@@ -135,7 +135,7 @@ fn shown(path: &Path, error: &ImportError) -> String {
     }
 }
 
-fn router_of(name: String) -> ForeignRouter {
+fn router_of(name: &str) -> ForeignRouter {
     let found = ForeignRouter::ALL.into_iter().find(|router| router.as_str() == name);
     found.expect("clap lets the listed names through alone")
 }

@@ -41,11 +41,19 @@ impl FindingLog {
     /// Notes a finding; what looks like a secret in its path or message is hidden.
     pub(crate) fn note(&self, finding: Finding) {
         let hidden = |text: &str| without_secrets(text).into_owned();
-        let finding = Finding { path: hidden(&finding.path), message: hidden(&finding.message), ..finding };
+        let Finding { line, last_line, path, kind, message } = finding;
+        let finding = Finding { line, last_line, path: hidden(&path), kind, message: hidden(&message) };
         let mut list = self.0.borrow_mut();
         if !list.contains(&finding) {
             list.push(finding);
         }
+    }
+
+    /// Tells whether there is a finding about the value at `path`, or about something in it.
+    pub(crate) fn is_about(&self, path: &str) -> bool {
+        let within =
+            |own: &str| own.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+        self.0.borrow().iter().any(|finding| within(&finding.path))
     }
 
     /// Returns the findings in the order of the file.

@@ -127,6 +127,15 @@ impl<'s> SourceValue<'s> {
         self.note(FindingKind::LeftOut, why.into());
     }
 
+    /// Notes that nothing stands for the value, unless a finding about it or in it says why already.
+    pub(crate) fn leave_out_unsaid(&self, why: &str) {
+        if self.findings.is_about(&self.path) {
+            self.node.take();
+        } else {
+            self.leave_out(why);
+        }
+    }
+
     /// Notes for each of `reasons` whose key is there that nothing stands for it.
     pub(crate) fn leave_out_all(&self, reasons: &[(&str, &str)]) {
         for (key, why) in reasons {

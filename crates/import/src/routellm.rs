@@ -52,7 +52,7 @@ pub(crate) fn import_script(text: &str, draft: &mut Draft, findings: &FindingLog
     for finding in unknown {
         findings.note(finding);
     }
-    write(pair, draft, findings);
+    write(&pair, draft, findings);
 }
 
 /// Puts the YAML of RouteLLM's routers at `root` into `draft`.
@@ -76,10 +76,10 @@ pub(crate) fn import(root: &SourceValue<'_>, draft: &mut Draft, findings: &Findi
     if pair.routers.is_empty() {
         return;
     }
-    write(pair, draft, findings);
+    write(&pair, draft, findings);
 }
 
-fn write(pair: RouterPair, draft: &mut Draft, findings: &FindingLog) {
+fn write(pair: &RouterPair, draft: &mut Draft, findings: &FindingLog) {
     let noted = |line: usize, kind: FindingKind, message: &str| {
         findings.note(Finding { line, last_line: line, path: String::new(), kind, message: message.to_owned() });
     };

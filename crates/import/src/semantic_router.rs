@@ -60,10 +60,10 @@ pub(crate) fn import(root: &SourceValue<'_>, draft: &mut Draft) {
 
 fn rest(root: &SourceValue<'_>) {
     root.leave_out_all(&REASONS);
-    if let Some(strategy) = root.get("strategy").or_else(|| root.get("routing")?.get("strategy")) {
-        if strategy.text() != Some("priority") {
-            strategy.change("rules are tried in the order of their decisions' priorities");
-        }
+    if let Some(strategy) = root.get("strategy").or_else(|| root.get("routing")?.get("strategy"))
+        && strategy.text() != Some("priority")
+    {
+        strategy.change("rules are tried in the order of their decisions' priorities");
     }
     if let Some(effort) = root.get("default_reasoning_effort") {
         effort.take();
@@ -78,12 +78,11 @@ fn listen(root: &SourceValue<'_>, draft: &mut Draft) {
     listener.take_all(&["name"]);
     let port = listener.count_at("port").filter(|port| (1..=65_535).contains(port));
     draft.listen = port.map(|port| format!("127.0.0.1:{port}"));
-    if let Some(address) = listener.get("address") {
-        if !matches!(address.text(), Some("127.0.0.1" | "localhost" | "::1")) {
-            address.change(
-                "clients need no key, so that Pointsman listens on loopback only: add `clients`, then the address",
-            );
-        }
+    if let Some(address) = listener.get("address")
+        && !matches!(address.text(), Some("127.0.0.1" | "localhost" | "::1"))
+    {
+        address
+            .change("clients need no key, so that Pointsman listens on loopback only: add `clients`, then the address");
     }
     if let Some(keys) = listener.get("api_keys") {
         keys.conceal("clients need no key until `clients` says so: `pointsman hash-key` gives the hash of each");

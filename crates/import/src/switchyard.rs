@@ -22,8 +22,9 @@ pub(crate) fn import(root: &SourceValue<'_>, draft: &mut Draft) {
     let routes = root.get("routes").or_else(|| root.get("profiles"));
     let mut served = Vec::new();
     for (name, value) in routes.map_or_else(Vec::new, |routes| routes.entries()) {
-        if let Some(route) = Route::read(name, &value, &mut catalog, draft) {
-            served.push(route);
+        match Route::read(name, &value, &mut catalog, draft) {
+            Some(route) => served.push(route),
+            None => value.leave_out_unsaid("it has no type, or one of its targets is not in the file"),
         }
     }
     for route in served {

@@ -82,10 +82,10 @@ fn allowed_models(key: &SourceValue<'_>) -> Vec<String> {
         } else {
             allowed.extend(models.into_iter().map(|model| format!("{provider}/{model}")));
         }
-        if let Some(keys) = config.get("key_ids") {
-            if keys.texts() != ["*"] {
-                keys.leave_out("all keys of a provider are for all clients: make a provider for each group of keys");
-            }
+        if let Some(keys) = config.get("key_ids")
+            && keys.texts() != ["*"]
+        {
+            keys.leave_out("all keys of a provider are for all clients: make a provider for each group of keys");
         }
         if let Some(weight) = config.get("weight") {
             let _ = weight.number();

@@ -47,7 +47,9 @@ impl ProviderModels {
             *seen.entry(model.to_owned()).or_default() += 1;
         }
         for provider in &providers {
-            own.read_provider(provider, timeout, &ModelNames { seen: &seen }, draft);
+            if own.read_provider(provider, timeout, &ModelNames { seen: &seen }, draft).is_none() {
+                provider.leave_out_unsaid("it has no name, or no address (http://host:port/path)");
+            }
         }
         own
     }
@@ -62,10 +64,7 @@ impl ProviderModels {
         let name = value.text_at("name")?;
         let address = value.first(&["api_base_url", "baseurl", "base_url"])?;
         let text = address.text()?;
-        let Some(base_url) = clean_address(text).map(|address| without_endpoint(&address)) else {
-            value.leave_out("its address is none (http://host:port/path)");
-            return None;
-        };
+        let base_url = without_endpoint(&clean_address(text)?);
         let transformer = value.first(&["transformer", "transformers"]);
         let effects = transformer.as_ref().map(TransformerEffects::read).unwrap_or_default();
         let by_address = ENDPOINTS.iter().find(|(end, _)| text.trim_end_matches('/').ends_with(end));

@@ -33,7 +33,10 @@ const REASONS: [(&str, &str); 5] = [
 pub(super) fn read(item: &SourceValue<'_>, settings: &RouterSettings<'_>, draft: &mut Draft) -> Option<Deployment> {
     let name = item.get("model_name")?;
     let group = name.text()?.to_owned();
-    let params = item.get("litellm_params")?;
+    let Some(params) = item.get("litellm_params").filter(SourceValue::is_map) else {
+        item.leave_out("it has no `litellm_params`, so that no model stands for it");
+        return None;
+    };
     if group.contains('*') {
         wildcard(item, &params, draft);
         return None;

@@ -82,7 +82,10 @@ fn by_address(params: &SourceValue<'_>, prefix: &str) -> Option<DraftProvider> {
 
 fn azure(params: &SourceValue<'_>, prefix: &str) -> Option<DraftProvider> {
     let base = said_address(&params.first(&["api_base", "base_url"])?)?;
-    let base = base.split("/openai").next().unwrap_or(&base).trim_end_matches('/').to_owned();
+    // Only the path may name the API: hosts are called `openai-...` too.
+    let path_at = base.find("://").and_then(|at| base[at + 3..].find('/').map(|slash| at + 3 + slash));
+    let (host_part, path) = base.split_at(path_at.unwrap_or(base.len()));
+    let base = format!("{host_part}{}", path.split("/openai").next().unwrap_or_default());
     params.take_all(&["api_version"]);
     let path = if base.ends_with("/anthropic") { "/v1" } else { "/openai/v1" };
     let name = name_of(host_of(&base)?.split('.').next().unwrap_or(prefix));

@@ -51,7 +51,9 @@ impl BackendModels {
         for model in
             providers.and_then(|providers| providers.get("models")).map_or_else(Vec::new, |models| models.items())
         {
-            own.read_model(&model, &cards, draft);
+            if own.read_model(&model, &cards, draft).is_none() {
+                model.leave_out_unsaid("it has no name, or no back end with an address");
+            }
         }
         own.read_older(root, draft);
         let said = root.get("default_model").or_else(|| defaults?.first(&["model", "default_model"]));
@@ -114,10 +116,7 @@ impl BackendModels {
         let name = value.text_at("name")?;
         value.leave_out_all(&MODEL_REASONS);
         let backends = value.get("backend_refs").map_or_else(Vec::new, |list| list.items());
-        let Some(first) = backends.first() else {
-            value.leave_out("no back end stands there: give the model an address");
-            return None;
-        };
+        let first = backends.first()?;
         let spoken = match value.text_at("api_format") {
             Some("anthropic") => Some("messages"),
             Some("responses" | "openai_responses") => Some("responses"),
@@ -222,7 +221,7 @@ fn add_peers(provider: &mut DraftProvider, backends: &[SourceValue<'_>]) {
         match host_and_port(value) {
             Some(peer) => peers.push(peer),
             None if backends.len() > 1 => {
-                value.leave_out("peers are hosts with a port; this one has an address of its own")
+                value.leave_out("peers are hosts with a port; this one has an address of its own");
             }
             None => {}
         }

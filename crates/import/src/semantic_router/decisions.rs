@@ -149,10 +149,8 @@ fn read_decision<'s>(
             Some("static") => algorithm.take(),
             _ => algorithm.change("the decision's first model answers, or the one with the largest weight"),
         }
-    } else if found.len() > 1 {
-        if let Some(list) = value.get("modelRefs") {
-            list.change("the decision's first model answers, or the one with the largest weight");
-        }
+    } else if let Some(list) = value.get("modelRefs").filter(|_| found.len() > 1) {
+        list.change("the decision's first model answers, or the one with the largest weight");
     }
     for plugin in value.get("plugins").map_or_else(Vec::new, |list| list.items()) {
         let kind = plugin.text_at("type").unwrap_or_default();
