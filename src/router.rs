@@ -80,6 +80,13 @@ pub struct Router {
     metrics: Arc<Metrics>,
 }
 
+/// The outcome of a word on an answer.
+struct TakenRating {
+    /// True when somebody remembers the answer.
+    is_known: bool,
+    by: Option<AnsweredBy>,
+}
+
 impl Router {
     /// Makes a router that serves `first`.
     #[must_use]
@@ -238,23 +245,39 @@ impl Router {
         }
     }
 
-    /// Remembers who answered a request, so that what is said of the answer can be counted as theirs.
+    /// Remembers who answered a request, so that what is said of the answer can be counted as theirs; what was said before it
+    /// was over counts now.
     pub(crate) fn remember_answer(&self, routing: &Routing, request: AnsweredRequest<'_>) {
-        self.quality.answered(request);
+        // What the quality knows, the bandits know: a word that comes between is early for both.
         if !self.bandits.is_empty() {
-            self.bandits.remember(routing, request, self.snapshot().store.is_some());
+            self.bandits.remember(routing, request);
+        }
+        for early in self.quality.answered(request).into_iter().flatten() {
+            self.take_in(early.rating());
         }
     }
 
     /// Remembers that another model was asked the same request.
     pub(crate) fn remember_shadow_answer(&self, request: AnsweredRequest<'_>) {
-        self.quality.shadowed(request);
+        if let Some(early) = self.quality.shadowed(request) {
+            self.take_in(early.rating());
+        }
     }
 
-    /// Takes in what is thought of an answer, from which bandits learn; returns who gave it, if that is remembered.
+    /// Takes in what is thought of an answer, from which bandits learn; returns who gave it, if that is remembered. A word on
+    /// an answer that nobody knows yet is kept until it is over.
     pub(crate) fn rated(&self, rating: AnswerRating<'_>) -> Option<AnsweredBy> {
-        self.bandits.reward(rating, self.snapshot().store.is_some());
-        self.quality.rated(rating, &self.metrics)
+        let taken = self.take_in(rating);
+        if taken.is_known {
+            return taken.by;
+        }
+        self.quality.keep_early(rating).and_then(|early| self.take_in(early.rating()).by)
+    }
+
+    fn take_in(&self, rating: AnswerRating<'_>) -> TakenRating {
+        let by = self.quality.rated(rating, &self.metrics);
+        let is_reward = self.bandits.reward(rating, self.snapshot().store.is_some());
+        TakenRating { is_known: by.is_some() || is_reward, by }
     }
 
     /// Takes in what an answer cost, for a policy that holds a cost. `price` returns what it would have cost with a

@@ -126,9 +126,8 @@ impl Bandits {
         self.0.load().is_empty()
     }
 
-    /// Remembers an answer whose model a bandit chose, so that a word on it is a reward; one that came before the answer was
-    /// over is one now.
-    pub(super) fn remember(&self, routing: &Routing, answered: AnsweredRequest<'_>, is_shared: bool) {
+    /// Remembers an answer whose model a bandit chose, so that a word on it is a reward.
+    pub(super) fn remember(&self, routing: &Routing, answered: AnsweredRequest<'_>) {
         let decision = &routing.decision;
         if !matches!(decision.reason, Reason::Bandit | Reason::Exploration) || *answered.model != decision.model {
             return;
@@ -138,23 +137,16 @@ impl Bandits {
         let Some(arm) = own.models.iter().position(|model| *model == decision.model) else { return };
         let label = decision.label.as_deref().unwrap_or_default().into();
         let answer = DecidedAnswer::new(label, arm, answered.client.cloned());
-        let early = own.inner().answers.remember(answered.request_id, answer);
-        if let Some(early) = early {
-            own.reward(early.of(answered.request_id), is_shared);
-        }
+        own.inner().answers.remember(answered.request_id, answer);
     }
 
-    /// Learns from a word on a client's answer; does nothing where no bandit chose its model.
-    pub(super) fn reward(&self, rating: AnswerRating<'_>, is_shared: bool) {
+    /// Learns from a word on a client's answer; tells whether a bandit remembers that it chose the answer's model.
+    pub(super) fn reward(&self, rating: AnswerRating<'_>, is_shared: bool) -> bool {
         let AnswerRating { request_id, rater, side: AnswerSide::Served, quality: Some(quality) } = rating else {
-            return;
+            return false;
         };
         let word = RewardingWord { request_id, rater, quality };
-        for own in self.0.load().values() {
-            if own.reward(word, is_shared) {
-                return;
-            }
-        }
+        self.0.load().values().any(|own| own.reward(word, is_shared))
     }
 
     /// Returns how every bandit stands.
@@ -218,10 +210,7 @@ impl PolicyBandit {
     /// Takes a rating in; tells whether it was of an answer of this bandit's that is over.
     fn reward(&self, rating: RewardingWord<'_>, is_shared: bool) -> bool {
         let mut inner = self.inner();
-        let Some(answer) = inner.answers.rate(rating) else {
-            inner.answers.keep(rating);
-            return false;
-        };
+        let Some(answer) = inner.answers.rate(rating) else { return false };
         let model = &self.models[answer.arm];
         let known = self.belief.load().counts(&answer.label, answer.arm);
         let surprise = rating.quality - known.chance().0;

@@ -2,8 +2,10 @@
 //!
 //! A memory of recent requests joins a rating with the policy and the model that answered; it is bounded and forgets, and
 //! other replicas' requests are not in it. Of each request the first rating of a side counts once; a later one takes its
-//! place. Windows weigh ratings by their age, so that what was thought a thousand ratings ago hardly counts.
+//! place. Windows weigh ratings by their age, so that what was thought a thousand ratings ago hardly counts. A rating that
+//! comes before its answer is over is kept until then, for the windows and for the bandits alike.
 
+mod early;
 mod memory;
 mod window;
 
@@ -13,6 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use pointsman_core::config::Name;
 use pointsman_telemetry::{AnswerSide, AnsweredBy, Metrics};
 
+use self::early::{EarlyRating, EarlyRatings};
 use self::memory::AnsweredRequests;
 use self::window::{PairWindow, RatingWindow};
 
@@ -20,6 +23,7 @@ use self::window::{PairWindow, RatingWindow};
 #[derive(Default)]
 pub(super) struct AnswerQuality {
     requests: AnsweredRequests,
+    early: EarlyRatings,
     windows: Mutex<QualityWindows>,
 }
 
@@ -67,14 +71,24 @@ pub(crate) enum AnswerRater<'r> {
 }
 
 impl AnswerQuality {
-    /// Remembers who answered a request.
-    pub(super) fn answered(&self, request: AnsweredRequest<'_>) {
+    /// Remembers who answered a request; returns the ratings that came before that was known.
+    pub(super) fn answered(&self, request: AnsweredRequest<'_>) -> [Option<EarlyRating>; 2] {
         self.requests.answered(request);
+        [AnswerRater::Client(request.client), AnswerRater::Operator]
+            .map(|rater| self.early.take(request.rating_by(rater, AnswerSide::Served)))
     }
 
-    /// Remembers that another model was asked the same request.
-    pub(super) fn shadowed(&self, request: AnsweredRequest<'_>) {
+    /// Remembers that another model was asked the same request; returns the operator's rating that came before.
+    pub(super) fn shadowed(&self, request: AnsweredRequest<'_>) -> Option<EarlyRating> {
         self.requests.shadowed(request);
+        self.early.take(request.rating_by(AnswerRater::Operator, AnswerSide::Shadow))
+    }
+
+    /// Keeps a rating of an answer that is not known until it is; returns it where the answer became known meanwhile.
+    pub(super) fn keep_early(&self, rating: AnswerRating<'_>) -> Option<EarlyRating> {
+        self.early.keep(rating);
+        // Whoever remembers an answer looks for words on it afterwards: one of the two sees the other.
+        self.requests.knows(rating).then(|| self.early.take(rating)).flatten()
     }
 
     /// Takes a word in and shows what is thought now; returns who gave the answer that it is on, if that is remembered.
@@ -86,6 +100,13 @@ impl AnswerQuality {
             windows.show(&noted, rating.side, metrics);
         }
         Some(noted.by)
+    }
+}
+
+impl<'r> AnsweredRequest<'r> {
+    /// Returns what a rating of the answer would be, but for its quality.
+    const fn rating_by(self, rater: AnswerRater<'r>, side: AnswerSide) -> AnswerRating<'r> {
+        AnswerRating { request_id: self.request_id, rater, side, quality: None }
     }
 }
 
@@ -150,8 +171,8 @@ mod tests {
         let (policy, small, big) = (name("auto"), name("small"), name("big"));
         for (id, served, shadow) in [("a", 1.0, 1.0), ("b", 0.5, 1.0), ("c", 1.0, 1.0), ("d", 0.5, 1.0)] {
             let request = AnsweredRequest { request_id: id, client: None, policy: &policy, model: &small };
-            quality.answered(request);
-            quality.shadowed(AnsweredRequest { model: &big, ..request });
+            assert_eq!(quality.answered(request), [None, None]);
+            assert_eq!(quality.shadowed(AnsweredRequest { model: &big, ..request }), None);
             for (side, value) in [(AnswerSide::Served, served), (AnswerSide::Shadow, shadow)] {
                 let rating = AnswerRating { request_id: id, rater: AnswerRater::Operator, side, quality: Some(value) };
                 assert!(quality.rated(rating, &metrics).is_some());
@@ -183,7 +204,8 @@ mod tests {
     fn a_client_rates_its_own_answers_alone_and_a_later_word_takes_the_place_of_the_first() {
         let (quality, metrics) = (AnswerQuality::default(), Metrics::new());
         let (policy, model, anna, mallory) = (name("auto"), name("small"), name("anna"), name("mallory"));
-        quality.answered(AnsweredRequest { request_id: "a", client: Some(&anna), policy: &policy, model: &model });
+        let request = AnsweredRequest { request_id: "a", client: Some(&anna), policy: &policy, model: &model };
+        assert_eq!(quality.answered(request), [None, None]);
         let rate = |rater, value| {
             let rating = AnswerRating { request_id: "a", rater, side: AnswerSide::Served, quality: Some(value) };
             quality.rated(rating, &metrics)
@@ -197,5 +219,50 @@ mod tests {
         let text = metrics.render();
         assert!(text.contains(r#"answer="served",bound="mean",model="small",policy="auto"} 1"#), "{text}");
         assert!(text.contains(r#"pointsman_quality_ratings{answer="served",model="small",policy="auto"} 1"#), "{text}");
+    }
+
+    #[test]
+    fn a_rating_that_outruns_its_answer_is_kept_until_that_is_over_and_then_counts_once() {
+        let (quality, metrics) = (AnswerQuality::default(), Metrics::new());
+        let (policy, model, shadow) = (name("auto"), name("small"), name("big"));
+        let (anna, mallory) = (name("anna"), name("mallory"));
+        let request = AnsweredRequest { request_id: "a", client: Some(&anna), policy: &policy, model: &model };
+        let rating = |rater, side| AnswerRating { quality: Some(1.0), ..request.rating_by(rater, side) };
+        for word in [
+            rating(AnswerRater::Client(Some(&anna)), AnswerSide::Served),
+            rating(AnswerRater::Client(Some(&mallory)), AnswerSide::Served),
+            rating(AnswerRater::Operator, AnswerSide::Shadow),
+        ] {
+            assert_eq!(quality.rated(word, &metrics), None);
+            assert_eq!(quality.keep_early(word), None);
+        }
+
+        let [of_client, of_operator] = quality.answered(request);
+        let of_client = of_client.expect("anna's word");
+        assert!(of_operator.is_none());
+        assert!(quality.rated(of_client.rating(), &metrics).is_some());
+        let of_shadow = quality.shadowed(AnsweredRequest { model: &shadow, ..request }).expect("the operator's word");
+        assert!(quality.rated(of_shadow.rating(), &metrics).is_some());
+
+        let text = metrics.render();
+        for (answer, model) in [("served", "small"), ("shadow", "big")] {
+            let ratings = format!(r#"pointsman_quality_ratings{{answer="{answer}",model="{model}",policy="auto"}} 1"#);
+            assert!(text.contains(&ratings), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_rating_whose_answer_became_known_meanwhile_is_not_kept() {
+        let (quality, metrics) = (AnswerQuality::default(), Metrics::new());
+        let (policy, model) = (name("auto"), name("small"));
+        let request = AnsweredRequest { request_id: "a", client: None, policy: &policy, model: &model };
+        let rating =
+            AnswerRating { quality: Some(0.5), ..request.rating_by(AnswerRater::Client(None), AnswerSide::Served) };
+        assert_eq!(quality.rated(rating, &metrics), None);
+        assert_eq!(quality.answered(request), [None, None]);
+
+        let word = quality.keep_early(rating).expect("the answer is known now");
+
+        assert!(quality.rated(word.rating(), &metrics).is_some());
     }
 }

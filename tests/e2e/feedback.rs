@@ -80,3 +80,22 @@ async fn ratings_show_the_quality_of_a_model_s_answers_and_only_the_operator_spe
     assert!(value("low", "small") < 0.3 && value("high", "small") > 0.85);
     assert!(!metrics.contains(r#"pointsman_quality_ratio{answer="shadow""#), "nobody else was asked");
 }
+
+#[tokio::test]
+async fn a_rating_that_outruns_its_answer_counts_once_that_is_over() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let gateway = start(&logging(Config::new(&small, &frontier), "")).await;
+    let send = async |path: &str, body: Value| {
+        let mut connection = Connection::open(gateway.listen, Framing::Length).await;
+        let request = connection.request(Method::POST, path).header("content-type", "application/json");
+        let request = request.header("x-request-id", "quickly-rated");
+        let request = request.body(Framing::Length.body(body.to_string().into())).expect("a valid request");
+        Reply::read(connection.send(request).await.expect("an answer")).await
+    };
+
+    let word = send("/v1/feedback", json!({"request_id": "quickly-rated", "rating": "up"})).await;
+    let answer = send(CHAT, serde_json::from_str(&question("auto", "hi")).expect("JSON")).await;
+
+    assert_eq!([word.status, answer.status], [StatusCode::OK; 2]);
+    until_metric(&gateway, r#"pointsman_quality_ratings{answer="served",model="small",policy="auto"} 1"#).await;
+}

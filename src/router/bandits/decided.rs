@@ -1,6 +1,4 @@
 //! Memory of the answers whose models a bandit chose, so that a word on one is a reward, once.
-//!
-//! A client may speak of an answer before the proxy has closed its books on it: such a word is kept until then.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -11,9 +9,6 @@ use crate::router::quality::AnswerRater;
 
 /// Answers that are remembered; older ones are forgotten, and words on them are no rewards.
 const MOST: usize = 65_536;
-
-/// Words that are kept because no answer is known that they are on: few, as an answer is over within milliseconds.
-const MOST_EARLY: usize = 1024;
 
 /// An answer whose model a bandit chose.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,33 +31,11 @@ pub(super) struct RatedAnswer {
     pub(super) corrects: Option<f64>,
 }
 
-/// The answers that are remembered, and words on answers that are not known.
+/// The answers that are remembered.
 #[derive(Debug, Default)]
 pub(super) struct DecidedAnswers {
     by_id: HashMap<Box<str>, DecidedAnswer>,
     order: VecDeque<Box<str>>,
-    /// The last word on each answer that is not known.
-    early: HashMap<Box<str>, EarlyWord>,
-    early_order: VecDeque<Box<str>>,
-}
-
-/// A word on an answer that was not over.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct EarlyWord {
-    /// The client; `None` for the operator.
-    client: Option<Option<Name>>,
-    quality: f64,
-}
-
-impl EarlyWord {
-    /// Returns the word as one on the answer with this id.
-    pub(super) fn of<'w>(&'w self, request_id: &'w str) -> RewardingWord<'w> {
-        let rater = match &self.client {
-            None => AnswerRater::Operator,
-            Some(client) => AnswerRater::Client(client.as_ref()),
-        };
-        RewardingWord { request_id, rater, quality: self.quality }
-    }
 }
 
 impl DecidedAnswer {
@@ -72,26 +45,8 @@ impl DecidedAnswer {
 }
 
 impl DecidedAnswers {
-    /// Keeps a word on an answer that is not known yet.
-    pub(super) fn keep(&mut self, rating: RewardingWord<'_>) {
-        let client = match rating.rater {
-            AnswerRater::Operator => None,
-            AnswerRater::Client(client) => Some(client.cloned()),
-        };
-        let word = EarlyWord { client, quality: rating.quality };
-        if self.early.insert(rating.request_id.into(), word).is_none() {
-            self.early_order.push_back(rating.request_id.into());
-        }
-        while self.early_order.len() > MOST_EARLY {
-            if let Some(oldest) = self.early_order.pop_front() {
-                self.early.remove(&oldest);
-            }
-        }
-    }
-
-    /// Remembers an answer, and returns the last word on it that came before. Clients choose the ids of their requests: an
-    /// id that comes again is the newer answer's.
-    pub(super) fn remember(&mut self, request_id: &str, answer: DecidedAnswer) -> Option<EarlyWord> {
+    /// Remembers an answer. Clients choose the ids of their requests: an id that comes again is the newer answer's.
+    pub(super) fn remember(&mut self, request_id: &str, answer: DecidedAnswer) {
         if self.by_id.insert(request_id.into(), answer).is_none() {
             self.order.push_back(request_id.into());
         }
@@ -100,7 +55,6 @@ impl DecidedAnswers {
                 self.by_id.remove(&oldest);
             }
         }
-        self.early.remove(request_id)
     }
 
     /// Returns the answer that a rating is of; `None` where it is not known, or is another client's.
@@ -133,7 +87,7 @@ mod tests {
     fn a_rating_is_of_its_own_client_s_answer_or_the_operator_s() {
         let [anna, mallory] = ["anna", "mallory"].map(|name| Name::new(name).expect("a name"));
         let mut answers = DecidedAnswers::default();
-        let _ = answers.remember("a", DecidedAnswer::new("simple".into(), 1, Some(anna.clone())));
+        answers.remember("a", DecidedAnswer::new("simple".into(), 1, Some(anna.clone())));
 
         assert_eq!(answers.rate(rating("a", Some(&anna), 1.0)).map(|answer| answer.arm), Some(1));
         assert_eq!(answers.rate(rating("a", Some(&mallory), 1.0)), None);
@@ -144,7 +98,7 @@ mod tests {
     #[test]
     fn a_second_rating_of_an_answer_corrects_the_first() {
         let mut answers = DecidedAnswers::default();
-        let _ = answers.remember("a", DecidedAnswer::new("".into(), 0, None));
+        answers.remember("a", DecidedAnswer::new("".into(), 0, None));
         assert_eq!(answers.rate(rating("a", None, 1.0)).and_then(|answer| answer.corrects), None);
 
         answers.learnt(rating("a", None, 1.0));
@@ -153,26 +107,13 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_comes_before_its_answer_is_over_is_kept_until_then() {
-        let mut answers = DecidedAnswers::default();
-        answers.keep(rating("a", None, 0.0));
-        answers.keep(rating("a", None, 1.0));
-
-        let early = answers.remember("a", DecidedAnswer::new("".into(), 0, None)).expect("the word");
-
-        assert!((early.of("a").quality - 1.0).abs() < f64::EPSILON, "the last one counts");
-        assert_eq!(answers.remember("b", DecidedAnswer::new("".into(), 0, None)), None);
-    }
-
-    #[test]
     fn the_memory_is_bounded() {
         let mut answers = DecidedAnswers::default();
         for id in 0..MOST + 10 {
-            let _ = answers.remember(&id.to_string(), DecidedAnswer::new("".into(), 0, None));
+            answers.remember(&id.to_string(), DecidedAnswer::new("".into(), 0, None));
         }
-        (0..MOST_EARLY + 10).for_each(|id| answers.keep(rating(&format!("early {id}"), None, 1.0)));
 
-        assert_eq!((answers.by_id.len(), answers.order.len(), answers.early.len()), (MOST, MOST, MOST_EARLY));
+        assert_eq!((answers.by_id.len(), answers.order.len()), (MOST, MOST));
         assert!(answers.rate(rating("9", None, 1.0)).is_none());
     }
 }

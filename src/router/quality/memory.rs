@@ -51,6 +51,15 @@ struct RequestSlot {
 const EMPTY: RequestSlot =
     RequestSlot { id: 0, owner: 0, served_by: NOBODY, shadow_by: NOBODY, qualities: [UNRATED; 2] };
 
+impl RequestSlot {
+    const fn by(&self, side: AnswerSide) -> u16 {
+        match side {
+            AnswerSide::Served => self.served_by,
+            AnswerSide::Shadow => self.shadow_by,
+        }
+    }
+}
+
 impl AnsweredRequests {
     /// Notes who answered a request; the older one in its place is forgotten.
     pub(super) fn answered(&self, request: AnsweredRequest<'_>) {
@@ -76,30 +85,36 @@ impl AnsweredRequests {
 
     /// Notes a word on an answer; returns who gave it, where the request is remembered and is the rater's to speak of.
     pub(super) fn rated(&self, rating: AnswerRating<'_>) -> Option<NotedRating> {
+        let (by, slot, before) = self.with_answer(rating, |slot| {
+            let before = *slot;
+            if let Some(quality) = rating.quality {
+                slot.qualities[side(rating.side)] = steps(quality);
+            }
+            (slot.by(rating.side), *slot, before)
+        })?;
+        let by = self.known.load().get(usize::from(by)).cloned()?;
+        let is_new = pair(&before).is_none();
+        let before = quality(before.qualities[side(rating.side)]);
+        Some(NotedRating { by, before, pair: pair(&slot).filter(|_| is_new) })
+    }
+
+    /// Tells whether an answer is remembered and is the rater's to speak of.
+    pub(super) fn knows(&self, rating: AnswerRating<'_>) -> bool {
+        self.with_answer(rating, |_| ()).is_some()
+    }
+
+    /// Runs `run` on the request of an answer that is remembered and is the rater's to speak of.
+    fn with_answer<T>(&self, rating: AnswerRating<'_>, run: impl FnOnce(&mut RequestSlot) -> T) -> Option<T> {
         let id = self.hash(rating.request_id);
         self.shards.get()?;
         let owner = match rating.rater {
             AnswerRater::Client(client) => Some(self.owner(client)),
             AnswerRater::Operator => None,
         };
-        let (slot, before) = self.with_slot(id, |slot| {
-            if slot.id != id || owner.is_some_and(|owner| owner != slot.owner) {
-                return None;
-            }
-            let before = *slot;
-            if let Some(quality) = rating.quality {
-                slot.qualities[side(rating.side)] = steps(quality);
-            }
-            Some((*slot, before))
-        })?;
-        let by = match rating.side {
-            AnswerSide::Served => slot.served_by,
-            AnswerSide::Shadow => slot.shadow_by,
-        };
-        let by = self.known.load().get(usize::from(by)).cloned()?;
-        let is_new = pair(&before).is_none();
-        let before = quality(before.qualities[side(rating.side)]);
-        Some(NotedRating { by, before, pair: pair(&slot).filter(|_| is_new) })
+        self.with_slot(id, |slot| {
+            let is_own = slot.id == id && owner.is_none_or(|owner| owner == slot.owner);
+            (is_own && slot.by(rating.side) != NOBODY).then(|| run(slot))
+        })
     }
 
     /// Returns the place of a policy and model, and adds them the first time; `None` where there are too many.
