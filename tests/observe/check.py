@@ -95,6 +95,11 @@ def check_files() -> None:
     run([sys.executable, str(ROOT / "config" / "grafana" / "generate.py"), "--check"])
     run(["promtool", "check", "config", str(prometheus / "prometheus.yaml")])
     run(["promtool", "test", "rules", str(prometheus / "tests.yaml")])
+    alerts = re.findall(r"- alert: (\w+)", (prometheus / "alerts.yaml").read_text())
+    for page in (prometheus / "tests.yaml", ROOT / "docs" / "observability.md"):
+        missing = [alert for alert in alerts if alert not in page.read_text()]
+        if missing:
+            sys.exit(f"{page} does not speak of {', '.join(missing)}")
 
 
 def run(command: list[str]) -> None:
