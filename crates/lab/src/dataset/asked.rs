@@ -4,8 +4,8 @@ use pointsman_core::features::{Features, TextStructure, TokenCounter};
 use pointsman_core::prompt::{Dialect, Prompt};
 use serde_json::{Map, Value, json};
 
-/// The keys beside `messages` that are the request's. What else stands in a row may mean anything.
-const REQUEST_KEYS: [&str; 12] = [
+/// The keys beside what is asked that are the request's, for whoever reads rows. What else stands in a row may mean anything.
+pub(super) const REQUEST_KEYS: [&str; 17] = [
     "system",
     "tools",
     "tool_choice",
@@ -14,10 +14,15 @@ const REQUEST_KEYS: [&str; 12] = [
     "response_format",
     "reasoning_effort",
     "thinking",
+    "output_config",
     "max_tokens",
     "max_completion_tokens",
     "temperature",
+    "top_p",
+    "top_k",
+    "seed",
     "stop",
+    "stop_sequences",
 ];
 
 /// Blocks of a turn that only Messages has.

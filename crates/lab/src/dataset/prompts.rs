@@ -14,27 +14,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::asked::{AskedPrompt, RowRequest};
+use super::asked::{AskedPrompt, REQUEST_KEYS, RowRequest};
 use super::lines::RowLines;
 use super::{DatasetError, benchmark};
-
-/// Keys of a row that belong to the request, beside what is asked.
-const PARAMETERS: [&str; 14] = [
-    "system",
-    "tools",
-    "tool_choice",
-    "functions",
-    "parallel_tool_calls",
-    "response_format",
-    "reasoning_effort",
-    "thinking",
-    "max_tokens",
-    "max_completion_tokens",
-    "temperature",
-    "top_p",
-    "seed",
-    "stop",
-];
 
 /// Digits of an id that a row does not bring itself.
 const ID_BYTES: usize = 8;
@@ -101,7 +83,7 @@ impl PromptRow {
         let asked = AskedPrompt::take(&mut self.keys.clone()).expect("it was read when the row was");
         let read = asked.request();
         let mut body: Map<String, Value> = serde_json::from_str(read.body()).expect("a body of our own is an object");
-        for key in PARAMETERS {
+        for key in REQUEST_KEYS {
             if let Some(value) = self.keys.get(key) {
                 body.entry(key).or_insert_with(|| value.clone());
             }
@@ -142,6 +124,12 @@ impl PromptRows {
     #[must_use]
     pub fn sha256(&self) -> String {
         self.lines.sha256()
+    }
+
+    /// Returns the number of the line that was read last, from 1.
+    #[must_use]
+    pub const fn line(&self) -> u64 {
+        self.lines.number()
     }
 
     fn read(&mut self) -> Result<Option<PromptRow>, DatasetError> {
@@ -256,6 +244,34 @@ mod tests {
                 "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Sum up."}],
             })
         );
+    }
+
+    #[test]
+    fn every_key_of_a_request_is_the_request_s_for_whoever_reads_the_row() {
+        let value = |key: &str| match key {
+            "system" => json!("Be brief."),
+            "temperature" | "top_p" => json!(0.5),
+            "max_tokens" | "max_completion_tokens" | "top_k" | "seed" => json!(7),
+            "parallel_tool_calls" => json!(true),
+            "tools" | "functions" | "stop" | "stop_sequences" => json!([]),
+            "reasoning_effort" | "tool_choice" => json!("auto"),
+            _ => json!({}),
+        };
+        for key in REQUEST_KEYS {
+            let turns = json!([{"role": "user", "content": "Sum up."}]);
+            let keys = Map::from_iter([("messages".to_owned(), turns), (key.to_owned(), value(key))]);
+
+            let asked = AskedPrompt::take(&mut keys.clone()).expect("a row of `eval`");
+            let collected = row(Value::Object(keys));
+
+            for request in [asked.request(), collected.request()] {
+                let body: Value = serde_json::from_str(request.body()).expect("JSON");
+                assert_eq!(body[key], value(key), "{key}");
+            }
+        }
+        let rows = json!({"messages": [{"role": "user", "content": "Sum up."}], "top_p": 0.25, "label": "simple"});
+        let asked = AskedPrompt::take(&mut rows.as_object().expect("an object").clone()).expect("a row");
+        assert_eq!(json!(asked.features())["top_p"], json!(0.25), "`eval` sees what would serve");
     }
 
     #[test]
