@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,27 @@ class EncoderTests(unittest.TestCase):
         other = rows.read([self.write("b.jsonl", [{"prompt": "x", "label": "huge"}])]).rows[0]
         with self.assertRaisesRegex(SystemExit, "line 1: the label 'huge' is none of small, large"):
             labels.index(other)
+
+
+class PrecisionTests(unittest.TestCase):
+    """Which precision a training gets, on devices that need not be here."""
+
+    def chosen(self, wanted: str, device: str, *, computes: bool) -> str:
+        def is_supported(including_emulation: bool = True) -> bool:
+            return computes or including_emulation
+
+        with unittest.mock.patch("torch.cuda.is_bf16_supported", is_supported):
+            return command.precision_of(wanted, device)
+
+    def test_a_gpu_that_computes_bf16_trains_in_it_and_no_other_device_does(self) -> None:
+        self.assertEqual(self.chosen("auto", "cuda", computes=True), "bf16")
+        self.assertEqual(self.chosen("auto", "cuda:1", computes=True), "bf16")
+        self.assertEqual(self.chosen("auto", "cuda", computes=False), "fp32")
+        self.assertEqual(self.chosen("auto", "cpu", computes=True), "fp32")
+
+    def test_a_precision_that_was_asked_for_is_taken(self) -> None:
+        self.assertEqual(self.chosen("bf16", "cpu", computes=False), "bf16")
+        self.assertEqual(self.chosen("fp32", "cuda", computes=True), "fp32")
 
 
 class LossTests(unittest.TestCase):

@@ -132,11 +132,18 @@ def tokens_of(arguments: argparse.Namespace, classifier: network.PooledClassifie
 
 
 def settings_of(arguments: argparse.Namespace, device: str) -> TuningSettings:
-    precision = arguments.precision
-    if precision == "auto":
-        precision = "bf16" if device == "cuda" and torch.cuda.is_bf16_supported() else "fp32"
+    precision = precision_of(arguments.precision, device)
     names = TuningSettings.__dataclass_fields__
     return TuningSettings(**{name: getattr(arguments, name) for name in names} | {"precision": precision})
+
+
+def precision_of(wanted: str, device: str) -> str:
+    """Returns the precision of the training: with `auto`, bf16 where a GPU computes it itself, else fp32."""
+    if wanted != "auto":
+        return wanted
+    # A GPU that only emulates bf16 is slower with it than without.
+    is_gpu = torch.device(device).type == "cuda"
+    return "bf16" if is_gpu and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
 
 
 def encoded(prompts: list[LabelledPrompt], labels: LabelNames, tokens: PromptTokens) -> EncodedRows:

@@ -60,6 +60,7 @@ class TuningRun:
 
     def __init__(self, network: PooledClassifier, settings: TuningSettings, folder: Path, device: str):
         self.network, self.settings, self.device, self.folder = network.to(device), settings, device, folder
+        self.device_type = torch.device(device).type  # without its number
         self.last, self.best = folder / "last.pt", folder / "best.pt"
         if settings.freeze_embeddings:
             word_embeddings(network).requires_grad_(False)
@@ -137,7 +138,7 @@ class TuningRun:
         with torch.no_grad():
             for at in range(0, len(order), VALIDATION_BATCH):
                 batch = order[at : at + VALIDATION_BATCH]
-                logits = self.logits(rows, batch, torch.autocast(self.device, enabled=False))
+                logits = self.logits(rows, batch, torch.autocast(self.device_type, enabled=False))
                 total += float(self.losses(rows, batch, logits, loss).sum())
                 said.append(np.asarray(logits.float().cpu().numpy()))
         return figures.of_epoch(np.concatenate(said), rows.labels[order], total / len(order))
@@ -156,7 +157,7 @@ class TuningRun:
 
     def autocast(self) -> AbstractContextManager[Any]:
         cast: AbstractContextManager[Any] = torch.autocast(
-            self.device, torch.bfloat16, enabled=self.settings.precision == "bf16"
+            self.device_type, torch.bfloat16, enabled=self.settings.precision == "bf16"
         )
         return cast
 
