@@ -191,7 +191,7 @@ fn eval_of_a_head_that_is_not_there_is_bad_usage() {
     assert!(text(&evaluated.stderr).contains("no head `mood` (allowed: tier, "), "{evaluated:?}");
 }
 
-fn fit(data: &str, task: &str, out: &Path, more: &[&str]) -> Output {
+pub(crate) fn fit(data: &str, task: &str, out: &Path, more: &[&str]) -> Output {
     let folder = out.parent().expect("below a folder");
     let file = folder.join("rows.jsonl");
     fs::write(&file, data).expect("a writable folder");
@@ -349,7 +349,7 @@ fn fit_does_not_mind_that_nobody_reads_its_report() {
 }
 
 /// Each model answers its own kind of prompt.
-fn scores() -> String {
+pub(crate) fn scores() -> String {
     let row = |i: u8| {
         let (prompt, small) =
             if i.is_multiple_of(2) { (format!("Add {i} and {i}"), 0) } else { (format!("Say hello, take {i}"), 1) };

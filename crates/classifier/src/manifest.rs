@@ -11,6 +11,7 @@ mod head;
 mod levels;
 mod mix;
 mod scope;
+mod training;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -180,6 +181,9 @@ impl WeightPrecision {
 }
 
 impl Manifest {
+    /// The manifest's file in the folder of a bundle.
+    pub const FILE: &str = FILE;
+
     /// Reads the manifest and checks what can be checked without the other files.
     ///
     /// # Errors

@@ -211,7 +211,7 @@ impl FitRequest {
     ) -> Result<TrainingSet, FitError> {
         let inputs = FeatureInputs::parse("features.json", &features.bytes).map_err(BundleError::from)?;
         let mut set = TrainingSet::new(self, base, &examples.rows, inputs)?;
-        let is_recorded = leakage::mentions(&base.manifest().training, &examples.sha256);
+        let is_recorded = base.manifest().was_trained_on(&examples.sha256);
         let reads_nothing_learnt = self.fresh && self.inputs == FitInputs::Lexical;
         set.knows_answers |= is_recorded && !reads_nothing_learnt;
         Ok(set)

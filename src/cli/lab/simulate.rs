@@ -7,7 +7,7 @@ use pointsman_lab::simulation::{BanditSimulation, ModelDrift, SimulationError, S
 
 use super::DATA;
 use crate::cli::table::{ColumnAlign, TextTable};
-use crate::cli::{USAGE, fail};
+use crate::cli::{UNAVAILABLE, USAGE, fail};
 
 /// What `simulate` can be asked for.
 #[derive(Debug, clap::Args)]
@@ -18,6 +18,10 @@ pub(in crate::cli) struct SimulateArguments {
     /// The field of the rows that stands for the label of a classifier; without it all prompts are alike.
     #[arg(long, value_name = "FIELD")]
     label: Option<String>,
+    /// A bundle with heads `success/<model>` that were fitted on other rows (`fit --task success`): `utility` by them stands
+    /// beside the bandit, and with `--keys 'lambda: 0, warm: {heads: success}'` the bandit starts from them.
+    #[arg(long, value_name = "DIR")]
+    bundle: Option<PathBuf>,
     /// Keys of the strategy `bandit` beside its models.
     #[arg(long, value_name = "KEYS", default_value = "lambda: 0")]
     keys: String,
@@ -49,13 +53,18 @@ pub(in crate::cli) fn run(arguments: &SimulateArguments) -> ExitCode {
     let simulation = BanditSimulation {
         data: arguments.data.clone(),
         label: arguments.label.clone(),
+        bundle: arguments.bundle.clone(),
         keys: arguments.keys.clone(),
         requests: arguments.requests,
         streams: arguments.streams,
         seed: arguments.seed,
         drift: arguments.drift.clone(),
     };
-    match simulation.run() {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error, UNAVAILABLE),
+    };
+    match runtime.block_on(simulation.run()) {
         Ok(report) if arguments.json => {
             println!("{}", serde_json::to_string(&report).expect("a report is plain data"));
             ExitCode::SUCCESS
@@ -64,24 +73,42 @@ pub(in crate::cli) fn run(arguments: &SimulateArguments) -> ExitCode {
             print!("{}", tables(&report));
             ExitCode::SUCCESS
         }
-        Err(error @ SimulationError::Rows(_)) => fail(&error, DATA),
-        Err(error) => fail(&error, USAGE),
+        Err(error) => {
+            let code = code(&error);
+            fail(&error, code)
+        }
+    }
+}
+
+const fn code(error: &SimulationError) -> u8 {
+    match error {
+        SimulationError::Rows(_) | SimulationError::Learnt { .. } | SimulationError::Unscored { .. } => DATA,
+        SimulationError::OnnxRuntime(_) | SimulationError::Bundle(_) => UNAVAILABLE,
+        SimulationError::Keys(_) | SimulationError::NoModel { .. } | SimulationError::NoHead { .. } => USAGE,
     }
 }
 
 fn tables(report: &SimulationReport) -> String {
-    let mut table =
-        TextTable::new(["chooses", "quality", "95 %"], [ColumnAlign::Left, ColumnAlign::Right, ColumnAlign::Right]);
+    let right = ColumnAlign::Right;
+    let columns = ["chooses", "quality", "95 %", "the bandit's regret", "95 %"];
+    let mut table = TextTable::new(columns, [ColumnAlign::Left, right, right, right, right]);
     let single = format!("best single model, {}", report.best_single_model);
-    let rows: [(&str, StreamMean); 5] = [
-        ("bandit", report.bandit),
-        (&single, report.best_single),
-        ("best model of each label", report.best_by_label),
-        ("a model by chance", report.random),
-        ("oracle", report.oracle),
+    let regret = report.regret;
+    let mut rows: Vec<(&str, StreamMean, Option<StreamMean>)> = vec![
+        ("bandit", report.bandit, None),
+        (&single, report.best_single, Some(regret.best_single)),
+        ("best model of each label", report.best_by_label, Some(regret.best_by_label)),
+        ("a model by chance", report.random, None),
+        ("oracle", report.oracle, Some(regret.oracle)),
     ];
-    for (name, StreamMean { mean, low, high }) in rows {
-        table.push([name.to_owned(), format!("{mean:.4}"), format!("{low:.4} to {high:.4}")]);
+    if let Some(utility) = report.utility {
+        rows.insert(1, ("utility by the bundle's heads", utility, regret.utility));
+    }
+    let words = |StreamMean { mean, low, high }| [format!("{mean:.4}"), format!("{low:.4} to {high:.4}")];
+    for (name, quality, regret) in rows {
+        let [quality, interval] = words(quality);
+        let [regret, of_regret] = regret.map_or_else(Default::default, words);
+        table.push([name.to_owned(), quality, interval, regret, of_regret]);
     }
     let tenths = |all: &[f64]| all.iter().map(|quality| format!("{quality:.3}")).collect::<Vec<_>>().join(" ");
     let SimulationReport { streams, requests, rows, models, labels, .. } = report;
@@ -90,6 +117,9 @@ fn tables(report: &SimulationReport) -> String {
     text.push_str(&table.render());
     text.push_str(&format!("\n  by tenths of a stream: bandit {}\n", tenths(&report.bandit_by_tenth)));
     text.push_str(&format!("  best single model      {}\n", tenths(&report.best_single_by_tenth)));
+    if report.utility.is_some() {
+        text.push_str(&format!("  utility                {}\n", tenths(&report.utility_by_tenth)));
+    }
     if let Some(ModelDrift { model, factor }) = &report.drift {
         let after =
             report.noticed_after.map_or_else(String::new, |most| format!(", after {most:.0} of its rewards at most"));

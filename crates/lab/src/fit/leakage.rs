@@ -1,8 +1,4 @@
-//! Leakage: whether a base bundle was trained on the rows, as its record or its own surprise tells.
-
-use std::collections::BTreeMap;
-
-use serde_json::Value;
+//! Leakage: whether a base bundle was trained on the rows, as its own surprise tells.
 
 use super::loss::{LinkFunction, log_loss};
 use super::sample::TrainingSample;
@@ -35,23 +31,8 @@ pub(super) fn entropy(probabilities: &[f64]) -> f64 {
     probabilities.iter().map(|p| -p * p.max(1e-12).ln()).sum()
 }
 
-/// Returns whether a training record names a file's sha256, at any depth: a base may have a base.
-pub(super) fn mentions(training: &BTreeMap<String, Value>, sha256: &str) -> bool {
-    fn holds(value: &Value, sha256: &str) -> bool {
-        match value {
-            Value::String(text) => text.eq_ignore_ascii_case(sha256),
-            Value::Array(values) => values.iter().any(|value| holds(value, sha256)),
-            Value::Object(values) => values.values().any(|value| holds(value, sha256)),
-            _ => false,
-        }
-    }
-    training.values().any(|value| holds(value, sha256))
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::fit::outputs::{BaseOutputs, HeadOutputs};
 
@@ -71,13 +52,5 @@ mod tests {
 
         assert!(knows_answers(LearningGoal::Choice(2), &samples(true)));
         assert!(!knows_answers(LearningGoal::Choice(2), &samples(false)));
-    }
-
-    #[test]
-    fn a_hash_is_found_however_deep_it_stands() {
-        let training = json!({"seed": 7, "base": {"training": {"data": [{"rows.jsonl": "ABC"}]}}});
-        let training = training.as_object().cloned().expect("an object").into_iter().collect();
-
-        assert!(mentions(&training, "abc") && !mentions(&training, "abd"));
     }
 }

@@ -5,13 +5,21 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use pointsman_core::config::Name;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use super::CLASSIFIER;
+use crate::dataset::asked::AskedPrompt;
+
 /// One prompt's outcomes.
 #[derive(Debug)]
 pub(super) struct SimulationRow {
+    /// The line in the file, from 1.
+    pub(super) line: usize,
+    /// The prompt, else why the row has none that could be scored.
+    pub(super) asked: Result<AskedPrompt, &'static str>,
     /// The position of its label.
     pub(super) label: usize,
     /// The quality of each model's answer, in the order of the models.
@@ -75,7 +83,7 @@ impl SimulationRows {
             if line.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
-            let row: RowKeys = serde_json::from_slice(line).map_err(|error| shape(at + 1, error.to_string()))?;
+            let mut row: RowKeys = serde_json::from_slice(line).map_err(|error| shape(at + 1, error.to_string()))?;
             if let Some((model, score)) = row.scores.iter().find(|(_, score)| !(0.0..=1.0).contains(*score)) {
                 return Err(shape(at + 1, format!("the score of `{model}` is {score}")));
             }
@@ -92,7 +100,8 @@ impl SimulationRows {
                 labels.push(own);
                 labels.len() - 1
             });
-            read.push((place, row.scores));
+            let asked = AskedPrompt::take(&mut row.rest);
+            read.push((SimulationRow { line: at + 1, asked, label: place, scores: Vec::new() }, row.scores));
         }
         let models: Vec<String> = read.first().into_iter().flat_map(|(_, scores)| scores.keys().cloned()).collect();
         let models: Vec<String> =
@@ -100,12 +109,30 @@ impl SimulationRows {
         if models.len() < 2 {
             return Err(SimulationRowError::Models { path: path.to_owned() });
         }
-        let row = |(label, scores): (usize, BTreeMap<String, f64>)| SimulationRow {
-            label,
+        let row = |(row, scores): (SimulationRow, BTreeMap<String, f64>)| SimulationRow {
             scores: models.iter().map(|model| scores[model]).collect(),
+            ..row
         };
         let rows = read.into_iter().map(row).collect();
         Ok(Self { sha256, models, labels, rows })
+    }
+
+    /// Returns a configuration with one policy, whose strategy has these keys beside the rows' models. Answers cost nothing.
+    pub(super) fn configuration(&self, strategy: &str) -> String {
+        let model = |model: &String| format!("  '{model}': {{provider: p, price: {{input: 0, output: 0}}}}\n");
+        let models: String = self.models.iter().map(model).collect();
+        let list = self.models.iter().map(|model| format!("'{model}'")).collect::<Vec<_>>().join(", ");
+        format!(
+            "version: 1\nlisten: {{address: 127.0.0.1:8080}}\nproviders: {{p: {{base_url: http://simulated}}}}\nmodels:\n{models}\
+             classifiers: {{{CLASSIFIER}: {{bundle: simulated}}}}\npolicies:\n  - name: simulated\n    strategy: {{{strategy}, \
+             models: [{list}]}}\n"
+        )
+    }
+
+    /// Returns the place of a model that a strategy over the rows' models chose.
+    pub(super) fn place(&self, model: &Name) -> usize {
+        let place = self.models.iter().position(|own| *own == model.as_str());
+        place.expect("the strategy's models are the rows'")
     }
 
     /// Returns the model with the best mean over all rows.

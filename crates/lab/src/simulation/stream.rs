@@ -10,12 +10,14 @@ use pointsman_core::scores::{HeadScores, Scores};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 
+use super::fitted::FittedChances;
 use super::rows::{SimulationRow, SimulationRows};
-use super::{BLOCKS, ModelDrift};
+use super::{BLOCKS, ModelDrift, classifier};
 
 /// A stream that is to be run.
 pub(super) struct SimulatedStream<'s> {
     pub(super) rows: &'s SimulationRows,
+    pub(super) fitted: Option<&'s FittedChances>,
     pub(super) policies: &'s PolicySet,
     pub(super) memory: f64,
     pub(super) requests: usize,
@@ -31,8 +33,11 @@ pub(super) struct StreamOutcome {
     pub(super) best_by_label: f64,
     pub(super) random: f64,
     pub(super) oracle: f64,
+    /// That of `utility`; 0 where no chances were fitted.
+    pub(super) utility: f64,
     pub(super) bandit_by_block: Vec<f64>,
     pub(super) best_single_by_block: Vec<f64>,
+    pub(super) utility_by_block: Vec<f64>,
     pub(super) noticed_after: Option<f64>,
     pub(super) false_alarms: u64,
 }
@@ -71,6 +76,7 @@ impl SimulatedStream<'_> {
         let outcome = StreamOutcome {
             bandit_by_block: vec![0.0; BLOCKS],
             best_single_by_block: vec![0.0; BLOCKS],
+            utility_by_block: vec![0.0; BLOCKS],
             ..StreamOutcome::default()
         };
         let mut state = StreamState { world, drift: vec![DriftWatch::default(); arms], since: 0.0, outcome };
@@ -78,10 +84,11 @@ impl SimulatedStream<'_> {
         let policy = self.policies.iter().next().expect("the configuration has one policy");
         let block_size = (self.requests as f64 / BLOCKS as f64).max(1.0);
         for number in 0..self.requests {
-            let row = &self.rows.rows[arrivals.random_range(0..self.rows.rows.len())];
+            let at = arrivals.random_range(0..self.rows.rows.len());
+            let row = &self.rows.rows[at];
             let has_changed = self.drift.is_some() && number >= self.requests / 2;
             let quality = |model: usize| self.quality(row, model, has_changed);
-            let chosen = self.choose(policy, row, &state.world);
+            let chosen = self.choose(policy, at, &state.world);
             self.learn(&mut state, row, chosen, has_changed);
             let all = arms as f64;
             let outcome = &mut state.outcome;
@@ -93,6 +100,10 @@ impl SimulatedStream<'_> {
             outcome.oracle += (0..arms).map(quality).fold(0.0, f64::max);
             outcome.bandit_by_block[block] += quality(chosen) / block_size;
             outcome.best_single_by_block[block] += quality(single) / block_size;
+            if let Some(fitted) = self.fitted {
+                outcome.utility += quality(fitted.choices[at]);
+                outcome.utility_by_block[block] += quality(fitted.choices[at]) / block_size;
+            }
         }
         state.outcome.over(self.requests)
     }
@@ -103,20 +114,23 @@ impl SimulatedStream<'_> {
     }
 
     /// Has the strategy choose, as it does while serving.
-    fn choose(&self, policy: &Policy, row: &SimulationRow, world: &LearningWorld) -> usize {
+    fn choose(&self, policy: &Policy, at: usize, world: &LearningWorld) -> usize {
+        let row = &self.rows.rows[at];
         let labels: Vec<&str> = self.rows.labels.iter().map(String::as_str).collect();
-        let mut signals = KnownSignals::default();
+        let mut heads = self.fitted.map_or_else(Vec::new, |fitted| fitted.heads[at].clone());
         if !labels[row.label].is_empty() {
             let probabilities: Vec<f32> = (0..labels.len()).map(|at| if at == row.label { 1.0 } else { 0.0 }).collect();
-            let scores = Scores::of(vec![HeadScores::new("tier", &labels, &probabilities)]);
-            signals.add_scores(Name::new("c").expect("a letter is a name"), Ok(scores));
+            heads.push(HeadScores::new("tier", &labels, &probabilities));
+        }
+        let mut signals = KnownSignals::default();
+        if !heads.is_empty() {
+            signals.add_scores(classifier(), Ok(Scores::of(heads)));
         }
         let facts = RequestFacts { live: world, ..RequestFacts::bare("auto", "/v1/chat/completions") };
         let PolicyStep::Decide(decision) = policy.step(&facts, &Features::default(), &signals) else {
             unreachable!("all that a bandit asks for is known")
         };
-        let place = self.rows.models.iter().position(|model| *model == decision.model.as_str());
-        place.expect("the strategy's models are the rows'")
+        self.rows.place(&decision.model)
     }
 
     fn learn(&self, state: &mut StreamState, row: &SimulationRow, arm: usize, has_changed: bool) {
@@ -146,9 +160,8 @@ impl StreamOutcome {
     /// Turns sums into means.
     fn over(mut self, requests: usize) -> Self {
         let n = requests.max(1) as f64;
-        for sum in
-            [&mut self.bandit, &mut self.best_single, &mut self.best_by_label, &mut self.random, &mut self.oracle]
-        {
+        let Self { bandit, best_single, best_by_label, random, oracle, utility, .. } = &mut self;
+        for sum in [bandit, best_single, best_by_label, random, oracle, utility] {
             *sum /= n;
         }
         self
