@@ -18,12 +18,12 @@ const LOGGED: &str = ", text: true, answers: {sample: 1}";
 const RESPONSES: &str = "/v1/responses";
 
 /// Sends every request to `small`, and has `frontier` asked too.
-fn shadowing(small: &Origin, frontier: &Origin, more: &str) -> Config {
+pub(crate) fn shadowing(small: &Origin, frontier: &Origin, more: &str) -> Config {
     let policy = format!("    shadow_answers: {{model: frontier, sample: 1, max_per_day: 1{more}}}\n");
     logging(Config { policy, ..Config::new(small, frontier) }, LOGGED)
 }
 
-fn completion(text: &str) -> Answer {
+pub(crate) fn completion(text: &str) -> Answer {
     let body = json!({"id": "c", "object": "chat.completion", "model": "m", "usage": {"prompt_tokens": 100, "completion_tokens": 50},
         "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}]});
     Answer::Reply(StatusCode::OK, vec![("content-type", "application/json")], body.to_string().into())
@@ -37,7 +37,7 @@ async fn metrics(gateway: &Gateway) -> String {
     String::from_utf8_lossy(&get(gateway.admin, "/metrics").await.body).into_owned()
 }
 
-fn outcome(outcome: &str, count: u64) -> String {
+pub(crate) fn outcome(outcome: &str, count: u64) -> String {
     format!(r#"pointsman_shadow_answers_total{{model="frontier",outcome="{outcome}",policy="auto"}} {count}"#)
 }
 

@@ -182,6 +182,18 @@ impl AnswerRow {
         self.policy.is_some()
     }
 
+    /// Returns whether the client of the request never saw the answer: another model was asked the same.
+    #[must_use]
+    pub fn is_shadow(&self) -> bool {
+        self.other.get("shadow") == Some(&Value::Bool(true))
+    }
+
+    /// Returns whether only the beginning of the answer was written.
+    #[must_use]
+    pub fn is_truncated(&self) -> bool {
+        self.other.get("answer_truncated") == Some(&Value::Bool(true))
+    }
+
     /// Returns the model whose answer this is: who answered, else who was asked.
     #[must_use]
     pub fn answered_by(&self) -> &str {

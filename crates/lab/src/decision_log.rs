@@ -19,7 +19,7 @@ use pointsman_telemetry::decision_log::record::{RecordKind, ShadowAnswerRecord};
 use serde::Deserialize;
 use serde_json::Value;
 
-pub use self::answers::{AnswerCounts, export_answers};
+pub use self::answers::{AnswerCounts, ExportedMarks, export_answers};
 pub use self::decision::{LoggedDecision, prompt_group};
 pub use self::outcomes::{FeedbackOutcomes, LoggedFeedback};
 use super::dataset::DatasetError;
@@ -89,9 +89,27 @@ impl DecisionLogs {
     /// # Errors
     /// When a file cannot be read.
     pub fn outcomes(&self) -> Result<FeedbackOutcomes, DatasetError> {
+        self.outcomes_of(|line| match line {
+            LogLine::Feedback(feedback) => Some(feedback),
+            _ => None,
+        })
+    }
+
+    /// Reads what was said of shadow answers, and which decisions these could belong to.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn shadow_outcomes(&self) -> Result<FeedbackOutcomes, DatasetError> {
+        self.outcomes_of(|line| match line {
+            LogLine::ShadowFeedback(feedback) => Some(feedback),
+            _ => None,
+        })
+    }
+
+    fn outcomes_of(&self, word: impl Fn(LogLine) -> Option<LoggedFeedback>) -> Result<FeedbackOutcomes, DatasetError> {
         let mut outcomes = FeedbackOutcomes::default();
         self.each(|line| {
-            if let LogLine::Feedback(feedback) = line {
+            if let Some(feedback) = word(line) {
                 outcomes.add(&feedback);
             }
             Ok::<_, DatasetError>(())

@@ -21,9 +21,11 @@ mod opinions;
 mod pairwise;
 mod panel;
 mod reference;
+mod references;
 mod report;
 mod run;
 mod schema;
+mod shadow_pairs;
 mod training_rows;
 mod votes;
 
@@ -35,9 +37,11 @@ pub use self::panel::{JudgePanel, PanelJudge};
 pub use self::report::{
     GradeCounts, GradeReport, GraderCounts, JudgeAgreement, JudgeCounts, PairwiseFigures, TargetFigures,
 };
+pub use self::shadow_pairs::ShadowPairFigures;
 pub use self::training_rows::{ModelSides, TrainingRowCounts, TrainingRowOutput};
 pub use self::votes::{PreferenceVote, VoteWinner};
 use crate::answers::{AnswersError, GraderWeights};
+use crate::dataset::DatasetError;
 use crate::judge::{JudgeClientError, RubricError};
 
 /// A grader.
@@ -76,6 +80,8 @@ enum ExactGrader {
 pub struct GradeRun {
     /// The file of the answers.
     pub answers: PathBuf,
+    /// The origin of the answers.
+    pub origin: AnswerOrigin,
     /// The file of the graded answers.
     pub out: PathBuf,
     /// The graders to use; of none, each row gets those that its reference names, and judges those that none fits.
@@ -88,6 +94,8 @@ pub struct GradeRun {
     pub panel: Option<JudgePanel>,
     /// The model whose answers the others are compared with, two by two.
     pub baseline: Option<String>,
+    /// The file of references for answers that bring none.
+    pub references: Option<PathBuf>,
     /// The file of people's marks.
     pub marks: Option<PathBuf>,
     /// The grade of requests that failed.
@@ -100,6 +108,16 @@ pub struct GradeRun {
     pub concurrency: usize,
     /// Decides the draws of intervals.
     pub seed: u64,
+}
+
+/// The origin of answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AnswerOrigin {
+    /// A file of answers.
+    #[default]
+    Rows,
+    /// A decision log: feedback in it stands as marks of people in the answers' file.
+    DecisionLog,
 }
 
 /// The grade of requests that got no answer.
@@ -122,6 +140,9 @@ pub enum GradeError {
     /// A reference cannot be read.
     #[error("`{}` line {line}: reference: {message}", path.display())]
     Reference { path: PathBuf, line: u64, message: String },
+    /// The file of references cannot be read.
+    #[error(transparent)]
+    References(#[from] DatasetError),
     /// Marks or votes cannot be read.
     #[error(transparent)]
     Opinions(#[from] OpinionsError),
@@ -201,7 +222,7 @@ impl GradeRun {
         if asked(GraderKind::Pairwise) && self.baseline.is_none() {
             return refuse("the grader `pairwise` needs the model to compare with (--baseline)");
         }
-        if asked(GraderKind::Human) && self.marks.is_none() {
+        if asked(GraderKind::Human) && self.marks.is_none() && self.origin == AnswerOrigin::Rows {
             return refuse("the grader `human` needs marks (--marks)");
         }
         if asked(GraderKind::Tests) && self.commands.is_none() {

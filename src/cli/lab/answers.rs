@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use pointsman_lab::decision_log::rows::ExportError;
-use pointsman_lab::decision_log::{AnswerCounts, DecisionLogs, export_answers};
+use pointsman_lab::decision_log::{AnswerCounts, DecisionLogs, ExportedMarks, export_answers};
 
 use super::DATA;
 use crate::cli::fail;
@@ -26,11 +26,8 @@ pub(in crate::cli) struct AnswersArguments {
 
 pub(in crate::cli) fn run(arguments: &AnswersArguments) -> ExitCode {
     match export(arguments) {
-        Ok(AnswerCounts { served, shadow, without_text, passed_over }) => {
-            eprintln!("{served} answers, {shadow} shadow answers beside them ({passed_over} lines passed over)");
-            if without_text > 0 {
-                eprintln!("{without_text} answers are left out: their asks were not written whole");
-            }
+        Ok(counts) => {
+            say(&counts);
             ExitCode::SUCCESS
         }
         Err(error) => fail(&error, DATA),
@@ -40,5 +37,17 @@ pub(in crate::cli) fn run(arguments: &AnswersArguments) -> ExitCode {
 fn export(arguments: &AnswersArguments) -> Result<AnswerCounts, ExportError> {
     // Prompts and answers stand in it: nobody else may read it.
     let out = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&arguments.out)?;
-    export_answers(&DecisionLogs::new(arguments.from_log.clone()), BufWriter::new(out))
+    export_answers(&DecisionLogs::new(arguments.from_log.clone()), ExportedMarks::None, BufWriter::new(out))
+}
+
+/// Says what the logs held.
+pub(super) fn say(counts: &AnswerCounts) {
+    let AnswerCounts { served, shadow, without_text, marked, passed_over } = counts;
+    eprintln!("{served} answers, {shadow} shadow answers beside them ({passed_over} lines passed over)");
+    if *without_text > 0 {
+        eprintln!("{without_text} answers are left out: their asks were not written whole");
+    }
+    if *marked > 0 {
+        eprintln!("{marked} answers have a mark of people: feedback in the logs");
+    }
 }

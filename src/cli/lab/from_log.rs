@@ -1,12 +1,12 @@
 //! `--from-log`: decision logs in the place of a file of rows.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, BufWriter};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use pointsman_lab::decision_log::DecisionLogs;
 use pointsman_lab::decision_log::rows::{ExportCounts, ExportError, ExportKind, export};
+use pointsman_lab::decision_log::{AnswerCounts, DecisionLogs, ExportedMarks, export_answers};
 
 /// Decision logs in the place of `--data`.
 #[derive(Debug, clap::Args)]
@@ -55,15 +55,28 @@ impl FromLog {
             return Ok(RowFile { path: data.to_owned(), folder: None });
         }
         let rows = RowFile::temporary()?;
-        // Prompts may stand in it: nobody else may read it.
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&rows.path)?;
-        let exported = export(&DecisionLogs::new(self.from_log.clone()), wanted, BufWriter::new(file))?;
+        let exported = export(&DecisionLogs::new(self.from_log.clone()), wanted, BufWriter::new(rows.file()?))?;
         say(&exported);
         Ok(rows)
     }
 }
 
 impl RowFile {
+    /// Writes the answers that logs hold, with what was said of them where that is wanted.
+    pub(in crate::cli) fn of_answers(
+        logs: &[PathBuf],
+        marks: ExportedMarks,
+    ) -> Result<(Self, AnswerCounts), ExportError> {
+        let rows = Self::temporary()?;
+        let counts = export_answers(&DecisionLogs::new(logs.to_owned()), marks, BufWriter::new(rows.file()?))?;
+        Ok((rows, counts))
+    }
+
+    /// Makes the file. Prompts may stand in it: nobody else may read it.
+    fn file(&self) -> io::Result<File> {
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&self.path)
+    }
+
     /// Returns the path of the rows.
     pub(in crate::cli) fn path(&self) -> &Path {
         &self.path

@@ -9,26 +9,37 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use pointsman_lab::answers::GraderWeights;
+use pointsman_lab::decision_log::ExportedMarks;
+use pointsman_lab::decision_log::rows::ExportError;
 use pointsman_lab::grade::{
-    CommandLine, CommandSettings, FailedAnswers, GradeError, GradeReport, GradeRun, GraderKind, ModelSides,
-    TrainingRowCounts, TrainingRowOutput,
+    AnswerOrigin, CommandLine, CommandSettings, FailedAnswers, GradeError, GradeReport, GradeRun, GraderKind,
+    ModelSides, TrainingRowCounts, TrainingRowOutput,
 };
 use pointsman_lab::runs::OpenRun;
 
 use self::judges::{JudgeArguments, JudgeFailure};
-use super::DATA;
+use super::from_log::RowFile;
 use super::record::RecordArguments;
+use super::{DATA, answers};
 use crate::cli::{CONFIG, UNAVAILABLE, USAGE, fail};
 
 /// What `grade` can be asked for.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct GradeArguments {
     /// The answers, as `collect` writes them; graded ones may be graded again, by other graders.
-    #[arg(value_name = "ANSWERS", required_unless_present = "votes", requires = "out")]
+    #[arg(value_name = "ANSWERS", required_unless_present_any = ["votes", "from_log"], requires = "out", group = "graded")]
     answers: Option<PathBuf>,
+    /// Decision logs in the place of ANSWERS, in any order: what clients got (`decision_log.answers`), beside it the shadow
+    /// answer to the same request; feedback in them is a mark of people.
+    #[arg(long, value_name = "FILE", num_args = 1.., requires = "out", group = "graded")]
+    from_log: Vec<PathBuf>,
+    /// Prompts with a `reference`, for answers that bring none: found by `id`, which is the answer's or its request's, else
+    /// by the prompt's words. Benchmark rows will do.
+    #[arg(long, value_name = "FILE", requires = "graded")]
+    references: Option<PathBuf>,
     /// Where graded answers go: the same rows, with `grades`. Verdicts of judges are kept beside it, in
     /// `<out>.verdicts.jsonl`, and not asked for again.
-    #[arg(long, value_name = "FILE", requires = "answers")]
+    #[arg(long, value_name = "FILE", requires = "graded")]
     out: Option<PathBuf>,
     /// Which graders to use; without it each row gets those that its `reference` names, and judges those that none
     /// fits.
@@ -120,6 +131,8 @@ enum GradeFailure {
     Judges(#[from] JudgeFailure),
     #[error(transparent)]
     Grade(#[from] GradeError),
+    #[error(transparent)]
+    Export(#[from] ExportError),
     #[error("cannot start a runtime")]
     Runtime(#[source] io::Error),
 }
@@ -127,7 +140,9 @@ enum GradeFailure {
 pub(in crate::cli) fn run(arguments: &GradeArguments) -> ExitCode {
     let inputs = |run: &mut OpenRun| {
         run.seed(arguments.seed);
-        arguments.answers.iter().chain(&arguments.marks).chain(&arguments.votes).for_each(|path| run.data(path));
+        let answers = arguments.answers.iter().chain(&arguments.from_log);
+        let opinions = arguments.references.iter().chain(&arguments.marks).chain(&arguments.votes);
+        answers.chain(opinions).for_each(|path| run.data(path));
     };
     let outputs = |run: &mut OpenRun| arguments.out.iter().chain(&arguments.rows).for_each(|path| run.out(path));
     match arguments.record.around("grade", inputs, || grade(arguments), outputs) {
@@ -153,22 +168,31 @@ fn grade(arguments: &GradeArguments) -> Result<GradeOutcome, GradeFailure> {
             .then(|| ModelSides { strong: arguments.strong.clone(), weak: arguments.weak.clone() }),
         votes: arguments.votes.clone(),
     });
-    let (Some(answers), Some(out)) = (&arguments.answers, &arguments.out) else {
+    let Some(out) = &arguments.out else {
         let votes = rows.map(|rows| rows.write_votes(&weights)).transpose()?;
         return Ok(GradeOutcome::Voted { rows: votes.unwrap_or_default() });
     };
+    let graders: Vec<GraderKind> = arguments.grader.iter().map(|name| GraderKind::from(*name)).collect();
+    let logged = logged(&arguments.from_log, &graders)?;
+    let answers = match &logged {
+        Some(rows) => rows.path(),
+        None => arguments.answers.as_deref().expect("the arguments name answers or logs"),
+    };
+    let beside = arguments.references.as_deref().or(arguments.answers.as_deref());
     let grading = GradeRun {
-        answers: answers.clone(),
+        answers: answers.to_owned(),
+        origin: if logged.is_some() { AnswerOrigin::DecisionLog } else { AnswerOrigin::Rows },
         out: out.clone(),
-        graders: arguments.grader.iter().map(|name| GraderKind::from(*name)).collect(),
+        graders,
         tolerance: arguments.tolerance,
         commands: arguments.allow_commands.then(|| CommandSettings {
             default: arguments.tests_command.clone(),
             timeout: arguments.tests_timeout,
-            base: answers.parent().unwrap_or(Path::new("")).to_owned(),
+            base: beside.and_then(Path::parent).unwrap_or(Path::new("")).to_owned(),
         }),
         panel: arguments.judges.panel()?,
         baseline: arguments.judges.baseline.clone(),
+        references: arguments.references.clone(),
         marks: arguments.marks.clone(),
         failed: match arguments.failed {
             FailedName::Leave => FailedAnswers::Leave,
@@ -180,6 +204,18 @@ fn grade(arguments: &GradeArguments) -> Result<GradeOutcome, GradeFailure> {
         seed: arguments.seed,
     };
     graded(&grading)
+}
+
+/// Returns the answers of the logs as rows; feedback goes along unless only other graders are asked for.
+fn logged(logs: &[PathBuf], graders: &[GraderKind]) -> Result<Option<RowFile>, ExportError> {
+    if logs.is_empty() {
+        return Ok(None);
+    }
+    let is_marked = graders.is_empty() || graders.contains(&GraderKind::Human);
+    let marks = if is_marked { ExportedMarks::Feedback } else { ExportedMarks::None };
+    let (rows, counts) = RowFile::of_answers(logs, marks)?;
+    answers::say(&counts);
+    Ok(Some(rows))
 }
 
 fn graded(grading: &GradeRun) -> Result<GradeOutcome, GradeFailure> {
@@ -207,6 +243,12 @@ fn say(report: &GradeReport) {
     let unclear: u64 = report.graders.values().map(|grader| grader.unclear).sum();
     if unclear > 0 {
         eprintln!("{unclear} grades are 0 because the answer could not be read");
+    }
+    if counts.truncated > 0 {
+        eprintln!("{} answers were written in part, and no grader reads them", counts.truncated);
+    }
+    if counts.references_left > 0 {
+        eprintln!("{} references are of no answer in the file", counts.references_left);
     }
     if counts.marks_left > 0 {
         eprintln!("{} marks are of no answer in the file", counts.marks_left);
@@ -260,7 +302,7 @@ impl GradeFailure {
             Self::Grade(GradeError::Rubric(_)) => CONFIG,
             Self::Grade(GradeError::Judge(_) | GradeError::Output { .. } | GradeError::Command(_))
             | Self::Runtime(_) => UNAVAILABLE,
-            Self::Grade(_) => DATA,
+            Self::Grade(_) | Self::Export(_) => DATA,
         }
     }
 }

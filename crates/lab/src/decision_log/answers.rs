@@ -1,8 +1,9 @@
 //! From decision logs to rows of answers, which `grade` and `eval --answers` read: what clients got, and beside it what
 //! another model answered to the same request.
 //!
-//! Both rows of a request have one `id`, so that they can be graded blind against each other. Two passes over the files: in
-//! memory stand the shadow answers, which are few. An ask that was cut is no prompt that could be graded, and is left out.
+//! Both rows of a request have one `id`, so that they can be graded blind against each other. Feedback on either can go along
+//! as a mark of people. Two passes over the files, six with feedback: in memory stand the shadow answers, which are few, and
+//! what was said. An ask that was cut is no prompt that could be graded, and is left out.
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -10,7 +11,10 @@ use std::io::Write;
 use serde_json::{Map, Value, json};
 
 use super::rows::ExportError;
-use super::{DecisionLogs, LogLine, LoggedDecision, LoggedShadowAnswer, key, prompt_group};
+use super::{DecisionLogs, FeedbackOutcomes, LogLine, LoggedDecision, LoggedShadowAnswer, key, prompt_group};
+
+/// The quality from which a word says that an answer is right, as 4 of 5 does.
+const RIGHT: f64 = 0.75;
 
 /// Counts of an export of answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,15 +25,42 @@ pub struct AnswerCounts {
     pub shadow: u64,
     /// Answers whose asks were not written whole.
     pub without_text: u64,
+    /// Answers with a mark of people.
+    pub marked: u64,
     /// Lines that were passed over.
     pub passed_over: u64,
+}
+
+/// The handling of feedback in an export of answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ExportedMarks {
+    /// Answers go alone.
+    #[default]
+    None,
+    /// The last word on an answer is its grade by the grader `human`.
+    Feedback,
+}
+
+/// The last words on answers, by side.
+#[derive(Debug, Default)]
+struct LoggedWords {
+    served: FeedbackOutcomes,
+    shadow: FeedbackOutcomes,
 }
 
 /// Writes the answers that the logs hold, one JSON object a line, those of other models behind those to the same requests.
 ///
 /// # Errors
 /// When a log cannot be read, or the rows cannot be written.
-pub fn export_answers(logs: &DecisionLogs, mut to: impl Write) -> Result<AnswerCounts, ExportError> {
+pub fn export_answers(
+    logs: &DecisionLogs,
+    marks: ExportedMarks,
+    mut to: impl Write,
+) -> Result<AnswerCounts, ExportError> {
+    let words = match marks {
+        ExportedMarks::None => LoggedWords::default(),
+        ExportedMarks::Feedback => LoggedWords { served: logs.outcomes()?, shadow: logs.shadow_outcomes()? },
+    };
     let mut shadows: HashMap<u128, LoggedShadowAnswer> = HashMap::new();
     let passed_over = logs.each(|line| {
         if let LogLine::ShadowAnswer(answer) = line {
@@ -49,12 +80,18 @@ pub fn export_answers(logs: &DecisionLogs, mut to: impl Write) -> Result<AnswerC
             return Ok(());
         };
         let shared = shared(&decision, prompt);
-        writeln!(to, "{}", Value::Object(served_row(&decision, shared.clone())))?;
-        counts.served += 1;
-        if let Some(shadow) = shadow {
-            writeln!(to, "{}", Value::Object(shadow_row(&shadow, shared)))?;
-            counts.shadow += 1;
+        let mut write = |mut row: Map<String, Value>, words: &FeedbackOutcomes| {
+            let mark = words.of(&decision).map(mark);
+            counts.marked += u64::from(mark.is_some());
+            row.extend(mark.map(|mark| ("grades".to_owned(), json!([mark]))));
+            writeln!(to, "{}", Value::Object(row))
+        };
+        write(served_row(&decision, shared.clone()), &words.served)?;
+        if let Some(shadow) = &shadow {
+            write(shadow_row(shadow, shared), &words.shadow)?;
         }
+        counts.served += 1;
+        counts.shadow += u64::from(shadow.is_some());
         Ok::<_, ExportError>(())
     })?;
     to.flush()?;
@@ -125,6 +162,12 @@ fn shadow_row(shadow: &LoggedShadowAnswer, mut row: Map<String, Value>) -> Map<S
     row
 }
 
+/// Returns what somebody said of an answer as a grade.
+fn mark(quality: f64) -> Value {
+    let score = (quality * 1e4).round() / 1e4; // of the digits that were given, not those of a short float
+    json!({"grader": "human", "score": score, "correct": score >= RIGHT, "judge": "feedback"})
+}
+
 fn calls<C: serde::Serialize>(calls: &[C]) -> Option<&[C]> {
     (!calls.is_empty()).then_some(calls)
 }
@@ -142,12 +185,16 @@ mod tests {
     use super::*;
 
     fn exported(lines: &[Value]) -> (AnswerCounts, Vec<Value>) {
+        exported_with(ExportedMarks::None, lines)
+    }
+
+    fn exported_with(marks: ExportedMarks, lines: &[Value]) -> (AnswerCounts, Vec<Value>) {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("d.jsonl");
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
         std::fs::write(&file, text).expect("written");
         let mut rows = Vec::new();
-        let counts = export_answers(&DecisionLogs::new(vec![file]), &mut rows).expect("rows");
+        let counts = export_answers(&DecisionLogs::new(vec![file]), marks, &mut rows).expect("rows");
         let rows = String::from_utf8(rows).expect("text");
         (counts, rows.lines().map(|row| serde_json::from_str(row).expect("a row")).collect())
     }
@@ -183,6 +230,30 @@ mod tests {
         assert_eq!((&rows[0]["asked"], &rows[1]["asked"]), (&json!("auto"), &json!("big")));
         assert_eq!((&rows[1]["tool_calls"][0]["name"], &rows[1]["policy"]), (&json!("look"), &Value::Null));
         assert_eq!(rows[0]["group"], rows[1]["group"]);
+    }
+
+    #[test]
+    fn the_last_word_on_either_answer_is_a_mark_of_people_where_marks_are_wanted() {
+        let word = |kind: &str, more: Value| {
+            let mut word = json!({"kind": kind, "request_id": "a", "time": "2026-11-30T10:00:00Z"});
+            word.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+            word
+        };
+        let lines = [
+            decision("a", "2 + 2?", Some("4")),
+            shadow("a", "team", "four"),
+            decision("b", "hi", Some("hello")),
+            word("feedback", json!({"client": "team", "rating": 0.3})),
+            word("feedback", json!({"client": "others", "rating": 0.0})),
+            word("shadow_feedback", json!({"operator": true, "correct": true})),
+        ];
+
+        let (counts, rows) = exported_with(ExportedMarks::Feedback, &lines);
+
+        assert_eq!((counts.marked, counts.served, counts.shadow), (2, 2, 1));
+        let mark = |score: f64, correct: bool| json!([{"grader": "human", "score": score, "correct": correct, "judge": "feedback"}]);
+        assert_eq!((&rows[0]["grades"], &rows[1]["grades"]), (&mark(0.3, false), &mark(1.0, true)));
+        assert_eq!((&rows[2]["grades"], &exported(&lines).1[0]["grades"]), (&Value::Null, &Value::Null));
     }
 
     #[test]

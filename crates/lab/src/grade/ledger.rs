@@ -1,8 +1,10 @@
-//! The file of judges' verdicts beside the graded answers: each was paid for, so each is on the disk before it counts.
+//! The file of judges' verdicts beside the graded answers: each was paid for, so each is on the disk before it counts. Reasons
+//! quote prompts: nobody else may read it.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -49,7 +51,7 @@ impl VerdictFile {
 
     /// Opens or makes the file. A line that a killed run left half is cut off and asked again.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+        let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
         let (mut known, mut reader, mut line, mut end) = (HashMap::new(), BufReader::new(&file), Vec::new(), 0);
         loop {
             line.clear();

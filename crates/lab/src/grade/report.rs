@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::shadow_pairs::{ShadowPairFigures, ShadowPairs};
 use super::training_rows::TrainingRowCounts;
 use crate::answers::{AnswerGrade, AnswerRow, GraderWeights};
 use crate::dataset::DataIdentity;
@@ -22,6 +23,9 @@ pub struct GradeReport {
     pub graders: BTreeMap<String, GraderCounts>,
     /// The figures of each model and policy that was asked.
     pub asked: BTreeMap<String, TargetFigures>,
+    /// Served answers beside the shadow answers to the same requests, where both have grades.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<ShadowPairFigures>,
     /// The agreement of judges and people, where two of them graded the same answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agreement: Option<JudgeAgreement>,
@@ -45,6 +49,12 @@ pub struct GradeCounts {
     pub commands_not_allowed: u64,
     /// Answers that could not be compared: the baseline has none to the same prompt.
     pub without_baseline: u64,
+    /// Answers of which only the beginning was written; no grader reads them.
+    pub truncated: u64,
+    /// Answers whose reference stands in the file of references.
+    pub references: u64,
+    /// References in that file that fit no answer.
+    pub references_left: u64,
     /// Marks of people that fit no answer.
     pub marks_left: u64,
     /// The questions to judges.
@@ -136,6 +146,7 @@ pub(super) struct GradeTally {
     weights: GraderWeights,
     graders: BTreeMap<String, GraderCounts>,
     asked: BTreeMap<String, TargetTally>,
+    shadows: ShadowPairs,
     levels: Vec<ItemRatings>,
     correct: Vec<ItemRatings>,
     pairs: Vec<ItemRatings>,
@@ -172,6 +183,7 @@ impl GradeTally {
         }
         tally.figures.unclear += u64::from(row.grades.iter().any(|grade| grade.unclear));
         if let Some(quality) = quality {
+            self.shadows.add(row, quality);
             tally.figures.graded += 1;
             let prompt = tally.prompts.entry(row.id.clone()).or_default();
             (prompt.sum, prompt.n) = (prompt.sum + quality, prompt.n + 1.0);
@@ -219,6 +231,7 @@ impl GradeTally {
             data,
             counts: self.counts,
             graders: self.graders,
+            shadow: self.shadows.figures(seed),
             asked: self.asked.into_iter().map(|(name, tally)| (name, tally.figures(seed))).collect(),
             agreement: is_some.then_some(agreement),
             rows: None,

@@ -1,8 +1,9 @@
 //! One run: rows pass in their order, each gets its grades, and the whole becomes the output at once.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use futures::{StreamExt, stream};
@@ -12,9 +13,10 @@ use super::marks::HumanMarks;
 use super::pairwise::{self, AnswerPair};
 use super::panel::{PanelQuestion, PanelState, shown};
 use super::reference::{self, ExactCheck};
+use super::references::{GivenReference, ReferenceTable};
 use super::report::{GradeCounts, GradeReport, GradeTally, JudgeCounts};
 use super::training_rows::TrainingRowTable;
-use super::{ExactGrader, FailedAnswers, GradeError, GradeRun, GraderKind};
+use super::{AnswerOrigin, ExactGrader, FailedAnswers, GradeError, GradeRun, GraderKind};
 use crate::answers::{AnswerGrade, AnswerRow, AnswerRows};
 use crate::dataset::DataIdentity;
 use crate::dataset::asked::AskedPrompt;
@@ -25,12 +27,21 @@ struct GradeState<'g> {
     panel: Option<PanelState<'g>>,
     /// The baseline's answers by prompt.
     baseline: HashMap<String, String>,
+    references: ReferenceTable,
     marks: HumanMarks,
+}
+
+/// The place of an answer's row in its file.
+#[derive(Clone, Copy)]
+struct RowPlace<'p> {
+    path: &'p Path,
+    line: u64,
 }
 
 /// A row with its new grades, and what could not be graded about it.
 struct GradedRow {
     row: AnswerRow,
+    has_given_reference: bool,
     commands_not_allowed: bool,
     without_baseline: bool,
 }
@@ -50,7 +61,7 @@ impl GradeRun {
         let mut answers = AnswerRows::open(&self.answers)?;
         let half = half_path(&self.out);
         let refuse = GradeError::output(&half);
-        let mut out = BufWriter::new(File::create(&half).map_err(&refuse)?);
+        let mut out = BufWriter::new(self.output(&half).map_err(&refuse)?);
         {
             let rows = std::iter::from_fn(|| Some(answers.next()?.map(|row| (answers.line(), row))));
             let graded = stream::iter(rows).map(async |read| {
@@ -59,7 +70,9 @@ impl GradeRun {
             });
             let mut graded = Box::pin(graded.buffered(self.concurrency.max(1)));
             while let Some(graded) = graded.next().await {
-                let GradedRow { row, commands_not_allowed, without_baseline } = graded?;
+                let GradedRow { row, has_given_reference, commands_not_allowed, without_baseline } = graded?;
+                tally.counts.references += u64::from(has_given_reference);
+                tally.counts.truncated += u64::from(row.is_truncated());
                 tally.counts.commands_not_allowed += u64::from(commands_not_allowed);
                 tally.counts.without_baseline += u64::from(without_baseline);
                 if row.grades.iter().any(|grade| grade.grader == GraderKind::Human.as_str()) {
@@ -75,10 +88,22 @@ impl GradeRun {
         out.flush().map_err(&refuse)?;
         fs::rename(&half, &self.out).map_err(GradeError::output(&self.out))?;
         tally.counts.marks_left = state.marks.left(&marked);
+        tally.counts.references_left = state.references.left();
         tally.counts.judges = state.panel.as_ref().map(judge_counts);
         let mut report = tally.report(DataIdentity::new(&self.answers, answers.sha256()), self.seed);
         report.rows = table.map(TrainingRowTable::write).transpose()?;
         Ok(report)
+    }
+}
+
+impl GradeRun {
+    /// Makes the file of the graded answers; nobody else may read what people asked in production.
+    fn output(&self, path: &Path) -> io::Result<File> {
+        let mode = match self.origin {
+            AnswerOrigin::Rows => 0o666,
+            AnswerOrigin::DecisionLog => 0o600,
+        };
+        OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(path)
     }
 }
 
@@ -90,6 +115,7 @@ impl<'g> GradeState<'g> {
                 Some(model) if run.panel.is_some() && run.uses(GraderKind::Pairwise) => baseline(&run.answers, model)?,
                 _ => HashMap::new(),
             },
+            references: run.references.as_deref().map(ReferenceTable::read).transpose()?.unwrap_or_default(),
             marks: run.marks.as_deref().map(HumanMarks::read).transpose()?.unwrap_or_default(),
             run,
         })
@@ -97,12 +123,22 @@ impl<'g> GradeState<'g> {
 
     /// Gives a row its grades. One that it has from the same grader, and judge, is replaced.
     async fn graded(&self, line: u64, mut row: AnswerRow) -> Result<GradedRow, GradeError> {
+        let given = if row.reference.is_none() { self.references.of(&row) } else { None };
+        let place = match given {
+            Some(GivenReference { line, reference, .. }) => {
+                row.reference = Some(reference.clone());
+                RowPlace { path: self.references.path(), line: *line }
+            }
+            None => RowPlace { path: &self.run.answers, line },
+        };
         let (mut grades, mut commands_not_allowed, mut without_baseline) = (Vec::new(), false, false);
         match row.text().filter(|text| !text.is_empty()) {
+            // Half of an answer may be right where the whole is wrong.
+            _ if row.is_truncated() => {}
             None => grades.extend(self.of_failed(&row)),
             Some(answer) => {
                 for grader in ExactGrader::ALL.into_iter().filter(|grader| self.run.uses(grader.kind())) {
-                    let Some(check) = self.check(grader, line, &row)? else { continue };
+                    let Some(check) = self.check(grader, place, &row)? else { continue };
                     let grade = check.grade(answer, self.run.commands.as_ref()).await?;
                     commands_not_allowed |= grade.is_none();
                     grades.extend(grade);
@@ -120,7 +156,7 @@ impl<'g> GradeState<'g> {
         }
         row.grades.retain(|old| !grades.iter().any(|new| replaces(new, old)));
         row.grades.extend(grades);
-        Ok(GradedRow { row, commands_not_allowed, without_baseline })
+        Ok(GradedRow { row, has_given_reference: given.is_some(), commands_not_allowed, without_baseline })
     }
 
     /// Returns the grade of a request without an answer's text.
@@ -141,10 +177,15 @@ impl<'g> GradeState<'g> {
         })
     }
 
-    fn check(&self, grader: ExactGrader, line: u64, row: &AnswerRow) -> Result<Option<ExactCheck>, GradeError> {
+    fn check(
+        &self,
+        grader: ExactGrader,
+        RowPlace { path, line }: RowPlace<'_>,
+        row: &AnswerRow,
+    ) -> Result<Option<ExactCheck>, GradeError> {
         let Some(reference) = &row.reference else { return Ok(None) };
         let check = ExactCheck::read(grader, reference, self.run.tolerance);
-        check.map_err(|message| GradeError::Reference { path: self.run.answers.clone(), line, message })
+        check.map_err(|message| GradeError::Reference { path: path.to_owned(), line, message })
     }
 
     /// Returns the grades of the judges: where they were asked for, else where no other grader fits.

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::super::GradeRun;
+use super::super::{AnswerOrigin, GradeRun};
 use super::*;
 use crate::answers::GraderWeights;
 
@@ -9,12 +9,14 @@ fn grading(folder: &tempfile::TempDir, rows: &[Value]) -> GradeRun {
     fs::write(&answers, rows.iter().map(|row| format!("{row}\n")).collect::<String>()).expect("written");
     GradeRun {
         answers,
+        origin: AnswerOrigin::Rows,
         out: folder.path().join("graded.jsonl"),
         graders: Vec::new(),
         tolerance: 0.0,
         commands: None,
         panel: None,
         baseline: None,
+        references: None,
         marks: None,
         failed: FailedAnswers::Leave,
         weights: GraderWeights::default(),
@@ -93,6 +95,40 @@ async fn graders_that_were_not_asked_for_do_not_grade() {
     let graded = graded(&run).await;
 
     assert_eq!(graded[0].grades.iter().map(|grade| &*grade.grader).collect::<Vec<_>>(), ["number"]);
+}
+
+#[tokio::test]
+async fn an_answer_that_was_written_in_part_is_read_by_no_grader_and_counted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut row = answer("a", &json!({"number": 42}), "The answer is 4");
+    row["answer_truncated"] = json!(true);
+    let run = GradeRun { failed: FailedAnswers::Zero, ..grading(&folder, &[row]) };
+
+    let report = run.run(|_| {}).await.expect("graded");
+
+    assert_eq!((report.counts.truncated, report.counts.graded, report.counts.ungraded), (1, 0, 1));
+}
+
+#[tokio::test]
+async fn a_reference_of_another_file_fits_answers_without_one_and_is_named_with_that_file_where_it_cannot_be_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let references = folder.path().join("references.jsonl");
+    let write = |right: Value| {
+        let lines = [json!({"id": "a", "prompt": "x", "reference": {"number": right}}), json!({"prompt": "nothing"})];
+        fs::write(&references, lines.map(|line| format!("{line}\n")).concat()).expect("written");
+    };
+    let (mut bare, own) = (answer("a", &Value::Null, "7"), answer("a", &json!({"number": 8}), "7"));
+    bare.as_object_mut().expect("an object").remove("reference");
+    let run = GradeRun { references: Some(references.clone()), ..grading(&folder, &[bare, own]) };
+
+    write(json!(7));
+    let report = run.run(|_| {}).await.expect("graded");
+    write(json!("many"));
+    let error = run.run(|_| {}).await.expect_err("no number").to_string();
+
+    assert_eq!((report.counts.references, report.counts.references_left), (1, 0));
+    assert_eq!(report.graders["number"].correct, 1, "a row's own reference counts");
+    assert!(error.contains("references.jsonl` line 1: reference: `number`"), "{error}");
 }
 
 #[test]
