@@ -29,6 +29,19 @@ POINTSMAN = os.environ.get("POINTSMAN", str(ROOT / "target" / "debug" / "pointsm
 PATIENCE = 180.0
 EXPERIMENT = "routing of support prompts"
 
+# Rules alone decide, so that no prompt is classified; the bundle is one that the configuration names.
+CONFIG = """
+version: 1
+listen: {{address: 127.0.0.1:8080}}
+providers: {{p: {{base_url: http://127.0.0.1:1}}}}
+models: {{small: {{provider: p}}, standard: {{provider: p}}, frontier: {{provider: p}}}}
+classifiers: {{default: {{bundle: {bundle}}}}}
+policies:
+  - name: by-rules
+    rules: [{{when: prompt.tokens >= 0, use: small}}]
+    strategy: {{kind: tiers, classifier: default, tiers: {{simple: small, medium: standard, complex: frontier}}, otherwise: frontier}}
+"""
+
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="pointsman-mlflow-") as name:
@@ -40,8 +53,10 @@ def main() -> None:
             by_option(client, folder, url)
             by_variables(client, folder, url)
             a_failed_run(client, folder, url)
+            with_files(client, folder, url)
+            files_of_another_store(client, folder, url)
         without_a_server(folder, url)
-    print("MLflow: runs by option and by variables, a failed run, a server that is gone: as they should be")
+    print("MLflow: runs by option and by variables, a failed run, a run's files, a server that is gone: as they should be")
 
 
 class TrackingServer:
@@ -52,7 +67,7 @@ class TrackingServer:
         store = [
             "--backend-store-uri",
             f"sqlite:///{folder}/mlflow.db",
-            "--default-artifact-root",
+            "--artifacts-destination",
             str(folder / "artifacts"),
         ]
         command = [
@@ -141,6 +156,43 @@ def a_failed_run(client: MlflowClient, folder: pathlib.Path, url: str) -> None:
     assert done.returncode == 65, done
     (run,) = client.search_runs([experiment(client, "pointsman")])
     assert run.info.status == "FAILED" and "small" in run.data.tags["pointsman.error"], run
+
+
+def with_files(client: MlflowClient, folder: pathlib.Path, url: str) -> None:
+    """Sends the page, the configuration and the manifest of its bundle, and reads them back."""
+    (folder / "split.yaml").write_text(CONFIG.format(bundle=ROOT / "models" / "pointsman-mini"))
+    more = ("--config", "split.yaml", "--policy", "by-rules", "--report", "page", "--mlflow", url)
+    named = ("--mlflow-experiment", "with files")
+    done = evaluate(folder, *more, *named)
+    assert done.returncode == 0 and "warning" not in done.stderr, done.stderr
+    done = evaluate(folder, *more, *named, "--mlflow-artifacts")
+    assert done.returncode == 0 and "warning" not in done.stderr, done.stderr
+    without, run = client.search_runs([experiment(client, "with files")], order_by=["attributes.start_time ASC"])
+    assert not client.list_artifacts(without.info.run_id), "nothing is sent that nobody asked for"
+    (manifest,) = (file.path for kind in files(client, run, "bundles") for file in client.list_artifacts(run.info.run_id, kind))
+    assert files(client, run, "report") == ["report/index.html"], files(client, run, "report")
+    assert files(client, run, "config") == ["config/split.yaml"], files(client, run, "config")
+    for name, own in [
+        ("report/index.html", folder / "page" / "index.html"),
+        ("config/split.yaml", folder / "split.yaml"),
+        (manifest, ROOT / "models" / "pointsman-mini" / "bundle.yaml"),
+    ]:
+        kept = pathlib.Path(client.download_artifacts(run.info.run_id, name, str(folder)))
+        assert kept.read_bytes() == own.read_bytes() and kept != own, name
+
+
+def files_of_another_store(client: MlflowClient, folder: pathlib.Path, url: str) -> None:
+    """Keeps files from a store that the server does not hand them to; the record is there all the same."""
+    client.create_experiment("another store", artifact_location=(folder / "elsewhere").as_uri())
+    more = ("--report", "page", "--mlflow", url, "--mlflow-experiment", "another store", "--mlflow-artifacts")
+    done = evaluate(folder, *more)
+    assert done.returncode == 0 and "MLflow lacks the run's `report/index.html`" in done.stderr, done.stderr
+    (run,) = client.search_runs([experiment(client, "another store")])
+    assert run.info.status == "FINISHED" and not (folder / "elsewhere").exists(), run.info
+
+
+def files(client: MlflowClient, run: Any, kind: str) -> list[str]:
+    return [file.path for file in client.list_artifacts(run.info.run_id, kind)]
 
 
 def without_a_server(folder: pathlib.Path, url: str) -> None:

@@ -4,6 +4,7 @@
 //! Each run has a folder of its own with `run.json`. Owns these files and their comparison; [`mlflow`] sends a record to a
 //! tracking server as well. Keeps no prompts and no answers: a file is named by its path and its hash.
 
+mod artifact;
 mod difference;
 mod figures;
 mod folder;
@@ -16,9 +17,10 @@ use std::time::SystemTime;
 use std::{fs, io};
 
 use humantime::format_rfc3339_millis;
-use pointsman_classifier::{Bundle, BundleIdentity};
+use pointsman_classifier::{Bundle, BundleIdentity, Manifest};
 use serde::{Deserialize, Serialize};
 
+pub use self::artifact::RunArtifact;
 pub use self::difference::{RunDifference, RunFact, RunFigure};
 pub use self::folder::{RunFolder, RunList};
 
@@ -95,6 +97,8 @@ pub struct OpenRun {
     record: RunRecord,
     /// The run's own folder; `None` where records go elsewhere.
     folder: Option<PathBuf>,
+    /// The files that belong to the record.
+    artifacts: Vec<RunArtifact>,
 }
 
 /// Errors of records.
@@ -119,7 +123,7 @@ impl OpenRun {
     /// Starts a run whose record is kept in no folder.
     #[must_use]
     pub fn unkept(command: &str, arguments: &[String]) -> Self {
-        Self { record: RunRecord::new(command, arguments), folder: None }
+        Self { record: RunRecord::new(command, arguments), folder: None, artifacts: Vec::new() }
     }
 
     /// Names a program's version.
@@ -130,6 +134,7 @@ impl OpenRun {
     /// Names the configuration.
     pub fn config(&mut self, path: &Path) {
         self.record.config = identity::file(path).map(|file| RunFile { rows: None, ..file });
+        self.artifacts.extend(RunArtifact::kept("config", path));
     }
 
     /// Names a file of rows that was read; its hash and its rows are taken now.
@@ -150,7 +155,22 @@ impl OpenRun {
     pub fn bundle_in(&mut self, folder: &Path) {
         if let Ok(identity) = Bundle::verify(folder) {
             self.bundle(&identity);
+            let kind = format!("bundles/{}-{}", identity.name, identity.version);
+            let manifest = RunArtifact::kept(&kind, &folder.join(Manifest::FILE));
+            self.artifacts.extend(manifest.filter(|manifest| !self.artifacts.contains(manifest)));
         }
+    }
+
+    /// Names a page that was written for people to read.
+    pub fn report(&mut self, page: &Path) {
+        self.artifacts.push(RunArtifact::file("report", page));
+    }
+
+    /// Returns the files that belong to the record: the configuration and the manifests of bundles as they were, and the
+    /// page.
+    #[must_use]
+    pub fn artifacts(&self) -> &[RunArtifact] {
+        &self.artifacts
     }
 
     /// Names the seed.

@@ -120,7 +120,12 @@ fn print<R: Serialize>(
     work: impl FnOnce() -> Result<R, EvalError>,
     render: impl FnOnce(&R) -> String,
 ) -> ExitCode {
-    let outputs = |run: &mut OpenRun| arguments.report.iter().for_each(|path| run.out(path));
+    let outputs = |run: &mut OpenRun| {
+        if let Some(folder) = &arguments.report {
+            run.out(folder);
+            run.report(&folder.join(page::FILE));
+        }
+    };
     match arguments.record.around("eval", |run| arguments.inputs(run), work, outputs) {
         Err(code) => code,
         Ok(Ok(report)) if arguments.json => {

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use pointsman_core::config::Config;
 use pointsman_lab::runs::mlflow::{MlflowError, MlflowServer};
-use pointsman_lab::runs::{OpenRun, RunFolder, RunRecord, RunsError};
+use pointsman_lab::runs::{OpenRun, RunArtifact, RunFolder, RunRecord, RunsError};
 use serde::Serialize;
 
 use crate::cli::{UNAVAILABLE, USAGE, fail, reason};
@@ -35,12 +35,17 @@ pub(in crate::cli) struct RecordArguments {
     /// The experiment there; by default what MLFLOW_EXPERIMENT_NAME names, else `pointsman`.
     #[arg(long, value_name = "NAME")]
     mlflow_experiment: Option<String>,
+    /// Sends files of the run there as well: the page of `--report`, which shows prompts and answers, the configuration, and
+    /// the manifests of bundles. The server has to serve artifacts.
+    #[arg(long)]
+    mlflow_artifacts: bool,
 }
 
 /// A command under way, and where its record goes.
 struct RecordedCommand {
     run: OpenRun,
     server: Option<MlflowServer>,
+    sends_artifacts: bool,
 }
 
 /// Errors that keep a run from being recorded as it was asked for.
@@ -90,7 +95,7 @@ impl RecordArguments {
             None => OpenRun::unkept(command, &arguments),
         };
         run.version("pointsman", env!("CARGO_PKG_VERSION"));
-        Ok(Some(RecordedCommand { run, server }))
+        Ok(Some(RecordedCommand { run, server, sends_artifacts: self.mlflow_artifacts }))
     }
 
     fn server(&self) -> Result<Option<MlflowServer>, MlflowError> {
@@ -109,8 +114,9 @@ impl RecordArguments {
 impl RecordedCommand {
     /// Writes the record; what cannot be written is warned of, because the work is done.
     fn end(self, error: Option<String>) {
+        let artifacts = if self.sends_artifacts { self.run.artifacts().to_vec() } else { Vec::new() };
         match self.run.end(error) {
-            Ok(record) => self.server.iter().for_each(|server| send(server, &record)),
+            Ok(record) => self.server.iter().for_each(|server| send(server, &record, &artifacts)),
             Err(error) => warn(&reason(&error)),
         }
     }
@@ -125,13 +131,20 @@ pub(super) fn config(run: &mut OpenRun, path: &Path) {
     }
 }
 
-fn send(server: &MlflowServer, record: &RunRecord) {
+fn send(server: &MlflowServer, record: &RunRecord, artifacts: &[RunArtifact]) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return warn(&format!("cannot start a runtime: {error}")),
     };
-    if let Err(error) = runtime.block_on(server.record(record)) {
-        warn(&format!("MLflow has no record of the run: {}", reason(&error)));
+    let recorded = match runtime.block_on(server.record(record)) {
+        Ok(recorded) => recorded,
+        Err(error) => return warn(&format!("MLflow has no record of the run: {}", reason(&error))),
+    };
+    for artifact in artifacts {
+        if let Err(error) = runtime.block_on(server.upload(&recorded, artifact)) {
+            // The others would fail alike.
+            return warn(&format!("MLflow lacks the run's `{}`: {}", artifact.name, reason(&error)));
+        }
     }
 }
 

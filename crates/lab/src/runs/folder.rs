@@ -55,7 +55,7 @@ impl RunFolder {
             let folder = self.path.join(&record.id);
             match fs::create_dir(&folder) {
                 Ok(()) => {
-                    let run = OpenRun { record, folder: Some(folder) };
+                    let run = OpenRun { record, folder: Some(folder), artifacts: Vec::new() };
                     run.write()?;
                     return Ok(run);
                 }

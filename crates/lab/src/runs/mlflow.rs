@@ -1,9 +1,12 @@
 //! Records for an MLflow tracking server, over its REST API: an experiment, a run with parameters, metrics, tags and
 //! inputs.
 //!
-//! Sends what the record holds and nothing else: neither prompts nor answers, and no files, since a server on another
-//! machine takes these through its own store. A server that fails ends nothing: the caller warns.
+//! A record holds neither prompts nor answers. Files of the run go only where the caller sends them, and only through the
+//! server itself. A server that fails ends nothing: the caller warns.
 
+mod artifacts;
+
+use std::io;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -28,13 +31,25 @@ const MAX_NAME: usize = 250;
 /// A tracking server and the experiment for runs.
 pub struct MlflowServer {
     origin: HttpOrigin,
-    path: String,
+    /// The host, and the port where the URL has one.
+    authority: String,
+    /// The path before that of the API.
+    base: String,
     experiment: String,
     authorization: Option<HeaderValue>,
     http: HttpClient,
 }
 
-/// Errors that keep a record from the server.
+/// A run that the server has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedRun {
+    /// The server's id of it.
+    pub id: String,
+    /// The place of its artifacts.
+    pub artifact_uri: Option<String>,
+}
+
+/// Errors that keep a record, or a file, from the server.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each field is named for what it holds")]
 pub enum MlflowError {
@@ -53,6 +68,15 @@ pub enum MlflowError {
     /// The server's answer lacks something.
     #[error("the tracking server's answer to {call} has no `{lacks}`")]
     Answer { call: &'static str, lacks: &'static str },
+    /// The run's artifacts are kept where the server is not asked.
+    #[error("the server keeps the files of this run at `{uri}`, not itself (allowed: a server that serves artifacts)")]
+    Store {
+        /// The place, without what may be secret.
+        uri: String,
+    },
+    /// A file of the run cannot be read.
+    #[error("cannot read `{name}`")]
+    File { name: String, source: io::Error },
 }
 
 /// The answer of a server.
@@ -70,16 +94,16 @@ impl MlflowServer {
         let wrong = || MlflowError::Url { url: url.rsplit('@').next().unwrap_or_default().to_owned() };
         let uri: Uri = url.parse().map_err(|_| wrong())?;
         let origin = HttpOrigin::of(&uri).ok_or_else(wrong)?;
-        let path = format!("{}{API}", uri.path().trim_end_matches('/'));
-        let experiment = experiment.to_owned();
-        Ok(Self { origin, path, experiment, authorization, http: HttpClient::closing() })
+        let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
+        let (base, experiment) = (uri.path().trim_end_matches('/').to_owned(), experiment.to_owned());
+        Ok(Self { origin, authority, base, experiment, authorization, http: HttpClient::closing() })
     }
 
-    /// Records a run that has ended and returns the server's id of it.
+    /// Records a run that has ended and returns what the server says of it.
     ///
     /// # Errors
     /// When the server cannot be reached or refuses.
-    pub async fn record(&self, run: &RunRecord) -> Result<String, MlflowError> {
+    pub async fn record(&self, run: &RunRecord) -> Result<RecordedRun, MlflowError> {
         let experiment = self.experiment_id().await?;
         let tags = pairs(tags(run));
         let body = json!({
@@ -87,12 +111,14 @@ impl MlflowServer {
         });
         let created = self.post("runs/create", &body).await?;
         let lacks = MlflowError::Answer { call: "runs/create", lacks: "run.info.run_id" };
-        let id = created["run"]["info"]["run_id"].as_str().ok_or(lacks)?.to_owned();
+        let info = &created["run"]["info"];
+        let id = info["run_id"].as_str().ok_or(lacks)?.to_owned();
+        let artifact_uri = info["artifact_uri"].as_str().map(str::to_owned);
         self.log(&id, run).await?;
         let status = if run.error.is_some() { "FAILED" } else { "FINISHED" };
         let end = run.ended.as_deref().map(millis);
         self.post("runs/update", &json!({"run_id": id, "status": status, "end_time": end})).await?;
-        Ok(id)
+        Ok(RecordedRun { id, artifact_uri })
     }
 
     async fn log(&self, id: &str, run: &RunRecord) -> Result<(), MlflowError> {
@@ -160,16 +186,27 @@ impl MlflowServer {
     }
 
     async fn send(&self, method: Method, call: &str, body: String) -> Result<MlflowAnswer, MlflowError> {
+        let path = format!("{}{API}/{call}", self.base);
+        self.exchange(method, &path, "application/json", body.into()).await
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        media_type: &str,
+        body: Bytes,
+    ) -> Result<MlflowAnswer, MlflowError> {
         let mut request = Request::builder()
             .method(method)
-            .uri(format!("{}/{call}", self.path))
-            .header(header::CONTENT_TYPE, "application/json")
+            .uri(path)
+            .header(header::CONTENT_TYPE, media_type)
             .header(header::ACCEPT, "application/json")
             .header(header::USER_AGENT, USER_AGENT);
         if let Some(authorization) = &self.authorization {
             request = request.header(header::AUTHORIZATION, authorization);
         }
-        let request = request.body(Bytes::from(body)).map_err(HttpError::Request)?;
+        let request = request.body(body).map_err(HttpError::Request)?;
         let destination = self.origin.destination(ServerTrust::System).await?;
         let answer = self.http.send(&destination, request, LIMITS).await?;
         let status = answer.status();
@@ -193,7 +230,7 @@ impl MlflowAnswer {
 
 impl std::fmt::Debug for MlflowServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MlflowServer").field("origin", &self.origin).field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("MlflowServer").field("origin", &self.origin).field("base", &self.base).finish_non_exhaustive()
     }
 }
 

@@ -16,7 +16,7 @@ use pointsman_lab::evaluate::EvaluationReport;
 use pointsman_lab::statistics::RESAMPLES;
 
 /// The page's file in the folder of a report.
-const FILE: &str = "index.html";
+pub(super) const FILE: &str = "index.html";
 
 const STYLE: &str = include_str!("page/style.css");
 

@@ -11,6 +11,7 @@ struct Seen {
     line: String,
     headers: Vec<String>,
     body: Value,
+    text: String,
 }
 
 /// A server that gives these answers, one a connection, and tells what it was asked.
@@ -38,7 +39,13 @@ fn scripted(answers: Vec<(u16, Value)>) -> (SocketAddr, JoinHandle<Vec<Seen>>) {
             let length = answer.len();
             write!(connection, "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{answer}")
                 .expect("written");
-            Seen { line: lines.remove(0), headers: lines, body: serde_json::from_slice(&body).unwrap_or_default() }
+            let text = String::from_utf8_lossy(&body).into_owned();
+            Seen {
+                line: lines.remove(0),
+                headers: lines,
+                body: serde_json::from_slice(&body).unwrap_or_default(),
+                text,
+            }
         };
         answers.into_iter().map(answer).collect()
     });
@@ -56,10 +63,13 @@ fn record() -> RunRecord {
     record
 }
 
-async fn send(address: SocketAddr, experiment: &str) -> Result<String, MlflowError> {
+fn server(address: SocketAddr, experiment: &str) -> MlflowServer {
     let authorization = Some(HeaderValue::from_static("Bearer token"));
-    let server = MlflowServer::new(&format!("http://{address}/base/"), experiment, authorization).expect("a URL");
-    server.record(&record()).await
+    MlflowServer::new(&format!("http://{address}/base/"), experiment, authorization).expect("a URL")
+}
+
+async fn send(address: SocketAddr, experiment: &str) -> Result<RecordedRun, MlflowError> {
+    server(address, experiment).record(&record()).await
 }
 
 #[tokio::test]
@@ -75,11 +85,11 @@ async fn a_run_goes_into_an_experiment_that_is_made_where_there_is_none() {
         ok(),
     ]);
 
-    let id = send(address, "a b&c").await.expect("recorded");
+    let recorded = send(address, "a b&c").await.expect("recorded");
 
     let seen = server.join().expect("a server");
     let calls: Vec<&str> = seen.iter().map(|seen| seen.line.trim_end_matches(" HTTP/1.1")).collect();
-    assert_eq!(id, "r1");
+    assert_eq!(recorded, RecordedRun { id: "r1".to_owned(), artifact_uri: None });
     assert_eq!(calls[0], "GET /base/api/2.0/mlflow/experiments/get-by-name?experiment_name=a+b%26c");
     assert_eq!(calls[1..3], ["POST /base/api/2.0/mlflow/experiments/create", "POST /base/api/2.0/mlflow/runs/create"]);
     assert!(
@@ -105,6 +115,33 @@ async fn a_refusal_is_told_with_the_call_and_the_server_s_words() {
 
     server.join().expect("a server");
     assert_eq!(error.to_string(), "the tracking server answers runs/create with 400: too long");
+}
+
+#[tokio::test]
+async fn a_file_of_a_run_goes_into_its_folder_through_the_server_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let page = folder.path().join("index.html");
+    std::fs::write(&page, "<!doctype html>").expect("written");
+    let mut run = OpenRun::unkept("eval", &[]);
+    run.report(&page);
+    let [artifact] = run.artifacts() else { panic!("one file") };
+    let (address, answering) = scripted(vec![(200, json!({})), (503, json!({"message": "full"}))]);
+    let server = server(address, "e");
+    let at = |uri: &str| RecordedRun { id: "r1".to_owned(), artifact_uri: Some(uri.to_owned()) };
+
+    let sent = server.upload(&at("mlflow-artifacts:/3/r1/artifacts"), artifact).await;
+    let refused = server.upload(&at("mlflow-artifacts:/3/r1/artifacts"), artifact).await.expect_err("refused");
+    let elsewhere = server.upload(&at("s3://bucket/3/r1/artifacts"), artifact).await.expect_err("another store");
+
+    let seen = answering.join().expect("a server");
+    assert!(sent.is_ok(), "{sent:?}");
+    let path = "PUT /base/api/2.0/mlflow-artifacts/artifacts/3/r1/artifacts/report/index.html HTTP/1.1";
+    assert_eq!((&*seen[0].line, &*seen[0].text), (path, "<!doctype html>"));
+    for header in ["content-type: text/html; charset=utf-8", "authorization: Bearer token"] {
+        assert!(seen[0].headers.iter().any(|own| own.eq_ignore_ascii_case(header)), "{:?}", seen[0].headers);
+    }
+    assert!(refused.to_string().contains("503: full"), "{refused}");
+    assert!(elsewhere.to_string().contains("`s3://bucket`"), "{elsewhere}");
 }
 
 #[test]
