@@ -39,7 +39,11 @@ classifiers: {{default: {{bundle: {bundle}}}}}
 policies:
   - name: by-rules
     rules: [{{when: prompt.tokens >= 0, use: small}}]
-    strategy: {{kind: tiers, classifier: default, tiers: {{simple: small, medium: standard, complex: frontier}}, otherwise: frontier}}
+    strategy:
+      kind: tiers
+      classifier: default
+      tiers: {{simple: small, medium: standard, complex: frontier}}
+      otherwise: frontier
 """
 
 
@@ -56,7 +60,9 @@ def main() -> None:
             with_files(client, folder, url)
             files_of_another_store(client, folder, url)
         without_a_server(folder, url)
-    print("MLflow: runs by option and by variables, a failed run, a run's files, a server that is gone: as they should be")
+    print(
+        "MLflow: runs by option and by variables, a failed run, a run's files, a server that is gone: as they should be"
+    )
 
 
 class TrackingServer:
@@ -169,7 +175,9 @@ def with_files(client: MlflowClient, folder: pathlib.Path, url: str) -> None:
     assert done.returncode == 0 and "warning" not in done.stderr, done.stderr
     without, run = client.search_runs([experiment(client, "with files")], order_by=["attributes.start_time ASC"])
     assert not client.list_artifacts(without.info.run_id), "nothing is sent that nobody asked for"
-    (manifest,) = (file.path for kind in files(client, run, "bundles") for file in client.list_artifacts(run.info.run_id, kind))
+    (manifest,) = (
+        file.path for kind in files(client, run, "bundles") for file in client.list_artifacts(run.info.run_id, kind)
+    )
     assert files(client, run, "report") == ["report/index.html"], files(client, run, "report")
     assert files(client, run, "config") == ["config/split.yaml"], files(client, run, "config")
     for name, own in [

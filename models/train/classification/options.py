@@ -60,7 +60,10 @@ def training_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--weight-decay", type=float, default=0.01)
     group.add_argument("--warm-up", type=float, default=0.1, help="share of the steps in which the rates rise")
     group.add_argument(
-        "--precision", choices=["auto", "fp32", "bf16"], default="auto", help="auto: bf16 on a GPU that computes it itself"
+        "--precision",
+        choices=["auto", "fp32", "bf16"],
+        default="auto",
+        help="auto: bf16 on a GPU that computes it itself",
     )
     group.add_argument("--device", default="auto", help="cpu, cuda, or auto: cuda where there is one")
     group.add_argument("--threads", type=int, default=0, help="of torch; 0 leaves it to torch")
