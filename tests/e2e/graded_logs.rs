@@ -129,19 +129,9 @@ async fn answers_of_a_log_are_graded_by_references_and_by_what_was_said_and_shad
         (&shadow["requests"], shadow["served"].as_f64().map(|mean| (mean * 1e4).round())),
         (&json!(3), Some(5833.0))
     );
-    assert!(shadow["difference_ci95"]["low"].as_f64() < shadow["difference_ci95"]["high"].as_f64(), "{shadow}");
+    assert!(shadow["difference_ci95"][0].as_f64() < shadow["difference_ci95"][1].as_f64(), "{shadow}");
     let mode = fs::metadata(folder.0.join("graded.jsonl")).expect("a file").permissions().mode();
     assert_eq!(mode & 0o077, 0, "prompts of people are nobody else's to read");
-
-    let compared = crate::cli::pointsman(&[
-        "eval",
-        "--json",
-        "--answers",
-        folder.0.join("graded.jsonl").to_str().expect("a plain name"),
-    ]);
-    let compared: Value = serde_json::from_slice(&compared.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&compared.stderr)));
-    assert_eq!((&compared["n"], &compared["routers"][0]["name"]), (&json!(3), &json!("auto")), "{compared}");
 }
 
 #[tokio::test]
