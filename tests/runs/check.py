@@ -180,12 +180,14 @@ def with_files(client: MlflowClient, folder: pathlib.Path, url: str) -> None:
     )
     assert files(client, run, "report") == ["report/index.html"], files(client, run, "report")
     assert files(client, run, "config") == ["config/split.yaml"], files(client, run, "config")
+    fetched = folder / "fetched"
+    fetched.mkdir()
     for name, own in [
         ("report/index.html", folder / "page" / "index.html"),
         ("config/split.yaml", folder / "split.yaml"),
         (manifest, ROOT / "models" / "pointsman-mini" / "bundle.yaml"),
     ]:
-        kept = pathlib.Path(client.download_artifacts(run.info.run_id, name, str(folder)))
+        kept = pathlib.Path(client.download_artifacts(run.info.run_id, name, str(fetched)))
         assert kept.read_bytes() == own.read_bytes() and kept != own, name
 
 
