@@ -16,7 +16,7 @@ fn bandit(memory: u32) -> PolicyBandit {
 fn teach(bandit: &PolicyBandit, ids: &str, qualities: &[f64]) {
     for (number, quality) in qualities.iter().enumerate() {
         let request_id = &*format!("{ids}{number}");
-        let _ = bandit.inner().answers.remember(request_id, DecidedAnswer::new("".into(), 1, None));
+        bandit.inner().answers.remember(request_id, DecidedAnswer::new("".into(), 1, None));
         let word = RewardingWord { request_id, rater: AnswerRater::Operator, quality: *quality };
         assert!(bandit.reward(word, true));
     }
