@@ -3,12 +3,13 @@
 //! A body is read level by level, so that what nobody reads costs no more than to skip it. Of a key that comes twice the
 //! last counts, as with most servers.
 
+pub(crate) mod escape;
 pub(crate) mod writer;
 
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// The fields of an object, in their order.
@@ -86,32 +87,37 @@ impl<'b> Fields<'b> {
 
 impl<'de: 'b, 'b> Deserialize<'de> for Fields<'b> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FieldsVisitor;
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
 
-        impl<'de> Visitor<'de> for FieldsVisitor {
-            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+struct FieldsVisitor;
 
-            fn expecting(&self, form: &mut fmt::Formatter<'_>) -> fmt::Result {
-                form.write_str("an object")
-            }
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields<'de>;
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::with_capacity(map.size_hint().unwrap_or(8));
-                while let Some(Text(key)) = map.next_key()? {
-                    fields.push((key, map.next_value()?));
-                }
-                Ok(fields)
-            }
+    fn expecting(&self, form: &mut fmt::Formatter<'_>) -> fmt::Result {
+        form.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Vec::with_capacity(map.size_hint().unwrap_or(8));
+        while let Some(Text(key)) = map.next_key()? {
+            fields.push((key, map.next_value()?));
         }
-
-        deserializer.deserialize_map(FieldsVisitor).map(Fields)
+        Ok(Fields(fields))
     }
 }
 
 /// Returns the text of a string; `None` for any other value.
 #[must_use]
 pub fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
-    raw.get().starts_with('"').then(|| serde_json::from_str::<Text<'_>>(raw.get()).ok()).flatten().map(|text| text.0)
+    // It was read as JSON before: without an escape it is what it stands for.
+    let plain = raw.get().strip_prefix('"')?.strip_suffix('"')?;
+    if memchr::memchr(b'\\', plain.as_bytes()).is_none() {
+        return Some(Cow::Borrowed(plain));
+    }
+    serde_json::from_str::<Text<'_>>(raw.get()).ok().map(|text| text.0)
 }
 
 /// Returns a value of a plain type; `None` for one of another type.
@@ -124,6 +130,67 @@ pub fn value<'b, T: Deserialize<'b>>(raw: &'b RawValue) -> Option<T> {
 #[must_use]
 pub fn list(raw: &RawValue) -> Option<Vec<&RawValue>> {
     raw.get().starts_with('[').then(|| serde_json::from_str(raw.get()).ok()).flatten()
+}
+
+/// Returns the elements of a list as objects, and `None` for each that is another value; `None` for what is no list. A list
+/// of which nothing but the objects' fields is wanted is read once so, and not once more for each element.
+#[must_use]
+pub(crate) fn objects(raw: &RawValue) -> Option<Vec<Option<Fields<'_>>>> {
+    let elements: Option<Vec<Element<'_>>> =
+        raw.get().starts_with('[').then(|| serde_json::from_str(raw.get()).ok()).flatten();
+    elements.map(|elements| elements.into_iter().map(|element| element.0).collect())
+}
+
+/// An element of a list, as an object.
+struct Element<'b>(Option<Fields<'b>>);
+
+impl<'de: 'b, 'b> Deserialize<'de> for Element<'b> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ElementVisitor).map(Element)
+    }
+}
+
+struct ElementVisitor;
+
+impl<'de> Visitor<'de> for ElementVisitor {
+    type Value = Option<Fields<'de>>;
+
+    fn expecting(&self, form: &mut fmt::Formatter<'_>) -> fmt::Result {
+        form.write_str("a value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        FieldsVisitor.visit_map(map).map(Some)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+        while elements.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
 }
 
 /// Tells whether a value is `null`.
@@ -141,6 +208,27 @@ pub fn is_text(raw: &RawValue) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_is_read_with_and_without_escapes_and_nothing_else_is_one() {
+        let fields = Fields::of_document(br#"{"a": "x \u00e9\n", "b": "", "c": "gr\u00fcn", "d": 1, "e": ["x"]}"#);
+        let fields = fields.expect("an object");
+
+        let read = ["a", "b", "c", "d", "e"].map(|name| fields.text(name));
+        assert_eq!(read, [Some("x \u{e9}\n".into()), Some("".into()), Some("gr\u{fc}n".into()), None, None]);
+        assert!(matches!(fields.text("b"), Some(Cow::Borrowed(_))));
+    }
+
+    #[test]
+    fn the_objects_of_a_list_are_read_and_what_is_none_has_its_place() {
+        let fields = Fields::of_document(br#"{"a": [{"b": 1}, "x", [1, {}], null, true, -1, 2, 0.5, {}], "c": {}}"#);
+        let fields = fields.expect("an object");
+
+        let read = fields.get("a").and_then(objects).expect("a list");
+        let found: Vec<_> = read.iter().map(|element| element.as_ref().map(|fields| fields.iter().count())).collect();
+        assert_eq!(found, [Some(1), None, None, None, None, None, None, None, Some(0)]);
+        assert!(fields.get("c").and_then(objects).is_none());
+    }
 
     #[test]
     fn of_a_key_that_comes_twice_the_last_counts_and_null_is_absent() {

@@ -25,7 +25,7 @@ pub(super) fn write(citations: &RawValue, place: Range<usize>, list: &mut Vec<u8
         annotation.value("type", "url_citation");
         let mut citation = annotation.object("url_citation");
         citation.value("start_index", &start).value("end_index", &end);
-        citation.value("title", &*title).value("url", &*url).close();
+        citation.and_text("title", &title).and_text("url", &url).close();
         annotation.close();
     }
 }

@@ -15,7 +15,7 @@ use crate::translation::{AnswerDetails, RequestMemo};
 pub(super) fn write(answer: &NeutralAnswer<'_>, details: &AnswerDetails<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
     let mut object = ObjectWriter::open(&mut out);
-    object.value("id", &*id(answer.id.as_deref(), details.unique)).value("object", "chat.completion");
+    object.and_text("id", &id(answer.id.as_deref(), details.unique)).value("object", "chat.completion");
     object.value("created", &answer.created.unwrap_or(details.now));
     object.value("model", answer.model.as_deref().unwrap_or_default());
     let mut writer = ChatChoiceWriter { details, made_ids: 0 };
@@ -83,7 +83,8 @@ impl ChatChoiceWriter<'_> {
         let holds = AnswerHolds { calls: !calls.is_empty(), refusal: refusal.is_some() };
         let text = text(&choice.parts);
         let is_spoken = !text.is_empty() || !holds.calls && refusal.is_none();
-        message.value("role", "assistant").value("content", &is_spoken.then_some(&*text));
+        message.word("role", "assistant");
+        if is_spoken { message.text("content", &text) } else { message.raw("content", "null") }
         message.value("refusal", &refusal.or_else(|| stop::refusal_words(&choice.stop)));
         let thoughts: Vec<&Thinking<'_>> = choice.parts.iter().filter_map(thinking).collect();
         thought::write(&mut message, &thoughts);
@@ -97,7 +98,7 @@ impl ChatChoiceWriter<'_> {
             None => {}
             Some((_, call)) if self.details.memo.wants_function_call => {
                 let mut function = message.object("function_call");
-                function.value("name", &*call.name).value("arguments", &*call.arguments).close();
+                function.and_text("name", &call.name).and_text("arguments", &call.arguments).close();
             }
             Some(_) => push_list(message.key("tool_calls"), &calls, |out, call| self.call(out, *call)),
         }
@@ -114,18 +115,18 @@ impl ChatChoiceWriter<'_> {
             }
             id => Cow::Borrowed(id),
         };
-        object.value("id", &*id);
+        object.text("id", &id);
         if call_kind(self.details.memo, call.kind, &call.name) == CallKind::Custom {
             let input = match call.kind {
                 CallKind::Custom => Cow::Borrowed(&*call.arguments),
                 CallKind::Function => custom_tool::unwrap(&call.arguments),
             };
             object.value("type", "custom");
-            object.object("custom").value("name", &*call.name).value("input", &*input).close();
+            object.object("custom").and_text("name", &call.name).and_text("input", &input).close();
         } else {
             let arguments = if call.arguments.is_empty() { "{}" } else { &*call.arguments };
             object.value("type", "function");
-            object.object("function").value("name", &*call.name).value("arguments", arguments).close();
+            object.object("function").and_text("name", &call.name).value("arguments", arguments).close();
         }
         if let Some(seal) = &part.sealed {
             thought::write_signature(&mut object, seal);
@@ -160,6 +161,9 @@ fn text<'p>(parts: &'p [Part<'_>]) -> Cow<'p, str> {
 }
 
 fn annotations(message: &mut ObjectWriter<'_>, parts: &[Part<'_>]) {
+    if parts.iter().all(|part| !matches!(part.body, PartBody::Text { citations: Some(_), .. })) {
+        return;
+    }
     let mut written = Vec::new();
     let mut begin = 0;
     for part in parts {

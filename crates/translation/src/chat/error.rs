@@ -77,7 +77,7 @@ fn page_message(status: u16, body: &[u8]) -> Cow<'_, str> {
 pub(super) fn write(error: &NeutralError<'_>, out: &mut Vec<u8>) {
     let mut object = ObjectWriter::open(out);
     let mut inner = object.object("error");
-    inner.value("message", &*error.message).value("type", type_of(error.kind));
+    inner.and_text("message", &error.message).value("type", type_of(error.kind));
     inner.value("param", &error.param).value("code", &code_of(error)).close();
     object.close();
 }

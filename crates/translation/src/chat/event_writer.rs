@@ -85,7 +85,7 @@ impl ChunkWriter {
     fn begin(&mut self, vendors: Option<&str>, model: Option<&str>, created: Option<u64>) {
         self.head.extend_from_slice(b"data: ");
         let mut object = ObjectWriter::open(&mut self.head);
-        object.value("id", &*id(vendors, &self.unique)).value("object", "chat.completion.chunk");
+        object.and_text("id", &id(vendors, &self.unique)).value("object", "chat.completion.chunk");
         object.value("created", &created.unwrap_or(self.now)).value("model", model.unwrap_or_default());
         self.head.extend_from_slice(b",\"choices\":[");
     }
@@ -161,11 +161,11 @@ impl ChunkWriter {
             (PartState::Text { .. }, PartDelta::Text(text)) => {
                 self.choices[open.choice].letters += text.chars().count();
                 self.chunk(open.choice, out, |delta| {
-                    delta.value("content", &**text);
+                    delta.text("content", text);
                 });
             }
             (PartState::Refusal, PartDelta::Text(text)) => self.chunk(open.choice, out, |delta| {
-                delta.value("refusal", &**text);
+                delta.text("refusal", text);
             }),
             (PartState::Thinking(thought), PartDelta::Text(text)) => {
                 thought.text.push_str(text);

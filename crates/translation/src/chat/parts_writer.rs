@@ -81,11 +81,11 @@ fn write_part(part: &Part<'_>, writing: ContentWriting, out: &mut Vec<u8>, losse
     let mut writer = ObjectWriter::open(&mut object);
     let written = match &part.body {
         PartBody::Text { text, .. } => {
-            writer.value("type", "text").value("text", &**text);
+            writer.value("type", "text").text("text", text);
             Ok(())
         }
         PartBody::Refusal(refusal) => {
-            writer.value("type", "refusal").value("refusal", &**refusal);
+            writer.value("type", "refusal").text("refusal", refusal);
             Ok(())
         }
         PartBody::Image(image) => write_image(image, &mut writer),
@@ -154,7 +154,7 @@ fn write_image(image: &Image<'_>, part: &mut ObjectWriter<'_>) -> Result<(), Fie
         ImageDetail::High => "high",
         ImageDetail::Original => "original",
     });
-    part.object("image_url").value("url", &*url).optional("detail", detail).close();
+    part.object("image_url").and_text("url", &url).optional("detail", detail).close();
     Ok(())
 }
 
@@ -172,14 +172,14 @@ fn write_audio(audio: &Audio<'_>, part: &mut ObjectWriter<'_>) -> Result<(), Fie
     let own = media_type.strip_prefix("audio/").filter(|format| *format != "mpeg");
     let format = media::audio_format(media_type).or(own).ok_or(Field::Audio)?;
     part.value("type", "input_audio");
-    part.object("input_audio").value("data", &**data).value("format", format).close();
+    part.object("input_audio").and_text("data", data).value("format", format).close();
     Ok(())
 }
 
 fn write_video(source: &MediaSource<'_>, writing: ContentWriting, part: &mut ObjectWriter<'_>) -> Result<(), Field> {
     let url = address(source).filter(|_| writing.is_own).ok_or(Field::Video)?;
     part.value("type", "video_url");
-    part.object("video_url").value("url", &*url).close();
+    part.object("video_url").and_text("url", &url).close();
     Ok(())
 }
 
@@ -206,7 +206,7 @@ fn write_document(
             losses.dropped(Field::DocumentDetails);
         }
         losses.changed(Field::Documents, "a text as a text part");
-        part.value("type", "text").value("text", &*text);
+        part.value("type", "text").text("text", &text);
         return Ok(());
     }
     if document.context.is_some() {
@@ -218,13 +218,13 @@ fn write_document(
     match &document.source {
         MediaSource::Base64 { media_type, data } => {
             let name = title.unwrap_or_else(|| media::name_of_type(media_type));
-            file.value("filename", name).value("file_data", &*media::data_url(media_type, data));
+            file.value("filename", name).text("file_data", &media::data_url(media_type, data));
         }
         MediaSource::FileId(id) if writing.is_own => {
-            file.value("file_id", &**id).optional("filename", title);
+            file.and_text("file_id", id).optional("filename", title);
         }
         MediaSource::Url { url, .. } if writing.is_own => {
-            file.optional("filename", title).value("file_data", &**url);
+            file.optional("filename", title).text("file_data", url);
         }
         MediaSource::FileId(_) => return Err(Field::FileIds),
         MediaSource::Url { .. } | MediaSource::Text(_) => return Err(Field::Documents),

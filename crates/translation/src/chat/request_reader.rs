@@ -31,10 +31,10 @@ pub(super) fn read<'b>(body: &'b [u8], losses: &mut LossReport) -> Result<Neutra
         return Err(TranslationRefusal::malformed("model", "must be a string"));
     };
     let mut request = NeutralRequest::new(model);
-    let Some(messages) = fields.get("messages").and_then(json::list) else {
+    let Some(messages) = fields.get("messages").and_then(json::objects) else {
         return Err(TranslationRefusal::malformed("messages", "must be a list"));
     };
-    request.turns = turns_reader::read(&messages, losses)?;
+    request.turns = turns_reader::read(messages, losses)?;
     for (name, raw) in fields.iter() {
         if json::is_null(raw) {
             continue;

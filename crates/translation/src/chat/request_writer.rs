@@ -145,7 +145,7 @@ fn output(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, losses: &
             let mut format = object.object("response_format");
             format.value("type", "json_schema");
             let mut named = format.object("json_schema");
-            named.value("name", &*legal_name(name.as_deref().unwrap_or("response")));
+            named.text("name", &legal_name(name.as_deref().unwrap_or("response")));
             named.optional("description", description.as_deref()).raw("schema", schema.get());
             named.optional("strict", output_strict(request, *strict, schema, losses).as_ref()).close();
             format.close();

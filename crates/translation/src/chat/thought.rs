@@ -106,10 +106,10 @@ pub(super) fn write_detail(out: &mut Vec<u8>, thought: &Thinking<'_>, index: usi
     let mut detail = ObjectWriter::open(out);
     let is_encrypted = thought.is_redacted || thought.text.is_empty() && seal.maker != DialectFamily::Messages;
     if is_encrypted {
-        detail.value("type", "reasoning.encrypted").value("data", &*seal.to_field(DialectFamily::Chat));
+        detail.value("type", "reasoning.encrypted").text("data", &seal.to_field(DialectFamily::Chat));
     } else {
-        detail.value("type", "reasoning.text").value("text", &*thought.text);
-        detail.value("signature", &*seal.to_field(DialectFamily::Chat));
+        detail.value("type", "reasoning.text").text("text", &thought.text);
+        detail.text("signature", &seal.to_field(DialectFamily::Chat));
     }
     detail.value("index", &index).close();
 }
@@ -128,6 +128,6 @@ pub(super) fn signature_of_extra(extra: &RawValue) -> Option<VendorSeal<'_>> {
 /// Writes the seal of a message or of a call.
 pub(super) fn write_signature(object: &mut ObjectWriter<'_>, seal: &VendorSeal<'_>) {
     let mut extra = object.object("extra_content");
-    extra.object("google").value("thought_signature", &*seal.to_field(DialectFamily::Chat)).close();
+    extra.object("google").and_text("thought_signature", &seal.to_field(DialectFamily::Chat)).close();
     extra.close();
 }

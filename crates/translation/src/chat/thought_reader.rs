@@ -117,7 +117,7 @@ fn details_json(details: &[DetailReading]) -> String {
     let mut out = Vec::new();
     push_list(&mut out, details, |out, detail| {
         let mut object = ObjectWriter::open(out);
-        object.value("type", &*detail.kind);
+        object.text("type", &detail.kind);
         for (name, text) in detail.texts.iter().chain(&detail.values) {
             object.value(name, &**text);
         }

@@ -118,11 +118,11 @@ fn custom(tool: &Tool<'_>, grammar: Option<&(Cow<'_, str>, Cow<'_, str>)>, out: 
     let mut object = ObjectWriter::open(out);
     object.value("type", "custom");
     let mut custom = object.object("custom");
-    custom.value("name", &*tool.name).optional("description", tool.description.as_deref());
+    custom.and_text("name", &tool.name).optional("description", tool.description.as_deref());
     if let Some((syntax, definition)) = grammar {
         let mut format = custom.object("format");
         format.value("type", "grammar");
-        format.object("grammar").value("syntax", &**syntax).value("definition", &**definition).close();
+        format.object("grammar").and_text("syntax", syntax).and_text("definition", definition).close();
         format.close();
     }
     custom.close();
@@ -207,7 +207,7 @@ fn named(request: &NeutralRequest<'_>, name: &str, out: &mut Vec<u8>) {
     };
     let name = written_name(request, name);
     let mut choice = ObjectWriter::open(out);
-    choice.value("type", kind).object(kind).value("name", &*name).close();
+    choice.value("type", kind).object(kind).and_text("name", &name).close();
     choice.close();
 }
 

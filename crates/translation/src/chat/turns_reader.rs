@@ -17,7 +17,7 @@ use crate::refusal::TranslationRefusal;
 
 /// Reads the list of messages.
 pub(super) fn read<'b>(
-    messages: &[&'b RawValue],
+    messages: Vec<Option<Fields<'b>>>,
     losses: &mut LossReport,
 ) -> Result<Vec<Turn<'b>>, TranslationRefusal> {
     let mut reader = TurnsReader {
@@ -26,8 +26,8 @@ pub(super) fn read<'b>(
         holds_results: false,
         losses,
     };
-    for (index, raw) in messages.iter().enumerate() {
-        reader.message(index, raw)?;
+    for (index, fields) in messages.into_iter().enumerate() {
+        reader.message(index, fields)?;
     }
     Ok(reader.turns)
 }
@@ -42,11 +42,11 @@ struct TurnsReader<'b, 'l> {
 }
 
 impl<'b> TurnsReader<'b, '_> {
-    fn message(&mut self, index: usize, raw: &'b RawValue) -> Result<(), TranslationRefusal> {
+    fn message(&mut self, index: usize, fields: Option<Fields<'b>>) -> Result<(), TranslationRefusal> {
         let problem = |field: &str, problem: &str| {
             Err(TranslationRefusal::malformed(format!("messages[{index}]{field}"), problem))
         };
-        let Some(fields) = Fields::of(raw) else { return problem("", "must be an object") };
+        let Some(fields) = fields else { return problem("", "must be an object") };
         let Some(role) = fields.text("role") else { return problem(".role", "must be a string") };
         self.unknown_fields(index, &role, &fields);
         match &*role {

@@ -158,7 +158,7 @@ impl TurnsWriter<'_> {
         let content = parts_writer::content(&texts, writing, self.losses).unwrap_or_else(|| b"\"\"".to_vec());
         self.begin();
         let mut message = ObjectWriter::open(self.out);
-        message.value("role", "tool").value("tool_call_id", &*id);
+        message.value("role", "tool").text("tool_call_id", &id);
         message.key("content").extend_from_slice(&content);
         message.close();
     }
@@ -262,7 +262,7 @@ fn write_call(out: &mut Vec<u8>, part: &Part<'_>, id: &str, is_own: bool) {
     object.value("id", id);
     if call.kind == CallKind::Custom && is_own {
         object.value("type", "custom");
-        object.object("custom").value("name", &*call.name).value("input", &*call.arguments).close();
+        object.object("custom").and_text("name", &call.name).and_text("input", &call.arguments).close();
     } else {
         let arguments = match (call.kind, &*call.arguments) {
             (CallKind::Custom, input) => Cow::Owned(custom_tool::wrap(input)),
@@ -271,7 +271,7 @@ fn write_call(out: &mut Vec<u8>, part: &Part<'_>, id: &str, is_own: bool) {
         };
         let name = if is_own { Cow::Borrowed(&*call.name) } else { tool_name::written(&call.name) };
         object.value("type", "function");
-        object.object("function").value("name", &*name).value("arguments", &*arguments).close();
+        object.object("function").and_text("name", &name).and_text("arguments", &arguments).close();
     }
     if let Some(seal) = part.sealed.as_ref().filter(|seal| seal.maker == DialectFamily::Chat) {
         thought::write_signature(&mut object, seal);

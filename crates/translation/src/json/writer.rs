@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::escape::push_text;
+
 /// A JSON object that is being written.
 pub(crate) struct ObjectWriter<'o> {
     out: &'o mut Vec<u8>,
@@ -27,7 +29,7 @@ impl<'o> ObjectWriter<'o> {
     pub(crate) fn key(&mut self, name: &str) -> &mut Vec<u8> {
         self.separate();
         if name.bytes().any(|byte| matches!(byte, b'"' | b'\\' | ..=0x1f)) {
-            push_value(self.out, name);
+            push_text(self.out, name);
         } else {
             self.out.push(b'"');
             self.out.extend_from_slice(name.as_bytes());
@@ -39,7 +41,13 @@ impl<'o> ObjectWriter<'o> {
 
     /// Writes a member whose value is a text.
     pub(crate) fn text(&mut self, name: &str, text: &str) {
-        push_value(self.key(name), text);
+        push_text(self.key(name), text);
+    }
+
+    /// Writes a member whose value is a text, before others.
+    pub(crate) fn and_text(&mut self, name: &str, text: &str) -> &mut Self {
+        self.text(name, text);
+        self
     }
 
     /// Writes a member whose value is a text, where there is one.
@@ -179,7 +187,7 @@ pub(crate) fn push_list<T>(
 
 /// Writes a list of texts to the end of `out`.
 pub(crate) fn push_texts<'t>(out: &mut Vec<u8>, texts: impl IntoIterator<Item = &'t str>) {
-    push_list(out, texts, push_value);
+    push_list(out, texts, push_text);
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::translation::AnswerDetails;
 pub(super) fn write(answer: &NeutralAnswer<'_>, details: &AnswerDetails<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(1024);
     let mut message = ObjectWriter::open(&mut out);
-    message.value("id", &*message_id(answer.id.as_deref(), details.unique));
+    message.text("id", &message_id(answer.id.as_deref(), details.unique));
     message.word("type", "message");
     message.word("role", "assistant");
     message.value("model", answer.model.as_deref().unwrap_or_default());
@@ -82,7 +82,7 @@ impl AnswerBlocks<'_, '_> {
         match &part.body {
             PartBody::Text { text, citations } if !text.is_empty() => {
                 let mut block = self.block("text");
-                block.value("text", &**text);
+                block.text("text", text);
                 if let Some(citations) = citations {
                     write_citations(&mut block, citations, text);
                 }
@@ -92,7 +92,7 @@ impl AnswerBlocks<'_, '_> {
                 self.said.has_refusal = true;
                 if !text.is_empty() {
                     let mut block = self.block("text");
-                    block.value("text", &**text);
+                    block.text("text", text);
                     block.close();
                 }
             }
@@ -111,12 +111,12 @@ impl AnswerBlocks<'_, '_> {
         let sealed = signature(thinking.sealed.as_ref());
         if thinking.is_redacted {
             let mut block = self.block("redacted_thinking");
-            block.value("data", &*sealed);
+            block.text("data", &sealed);
             return block.close();
         }
         let mut block = self.block("thinking");
-        block.value("thinking", &*thinking.text);
-        block.value("signature", &*sealed);
+        block.text("thinking", &thinking.text);
+        block.text("signature", &sealed);
         block.close();
     }
 
@@ -124,14 +124,14 @@ impl AnswerBlocks<'_, '_> {
         if let Some(sealed) = sealed {
             let mut block = self.block("thinking");
             block.word("thinking", "");
-            block.value("signature", &*sealed.to_field(DialectFamily::Messages));
+            block.text("signature", &sealed.to_field(DialectFamily::Messages));
             block.close();
         }
         self.said.has_calls = true;
         let id = call_id(&call.id, self.unique, self.calls);
         self.calls += 1;
         let mut block = self.block("tool_use");
-        block.value("id", &*id);
+        block.text("id", &id);
         push_value(block.key("name"), &*tool_names::written(&call.name));
         write_input(block.key("input"), call);
         block.close();

@@ -59,7 +59,7 @@ impl<'l> BlockWriting<'l> {
         let mut object = match &part.body {
             PartBody::Text { text, .. } | PartBody::Refusal(text) => {
                 let mut object = ObjectWriter::of_type("text", out);
-                object.value("text", &**text);
+                object.text("text", text);
                 object
             }
             PartBody::Image(image) => write_image(out, image),
@@ -77,8 +77,8 @@ impl<'l> BlockWriting<'l> {
     fn call<'o>(&mut self, out: &'o mut Vec<u8>, call: &ToolCall<'_>) -> ObjectWriter<'o> {
         let mut object = ObjectWriter::of_type("tool_use", out);
         let id = self.ids.of_call(call);
-        object.value("id", &*id);
-        object.value("name", &*tool_names::written(&call.name));
+        object.text("id", &id);
+        object.text("name", &tool_names::written(&call.name));
         if write_input(object.key("input"), call) == InputForm::Wrapped && call.kind == CallKind::Function {
             self.losses.changed(Field::Tools, "arguments that are no JSON object");
         }
@@ -88,7 +88,7 @@ impl<'l> BlockWriting<'l> {
     fn result<'o>(&mut self, out: &'o mut Vec<u8>, result: &ToolResult<'_>) -> ObjectWriter<'o> {
         let mut object = ObjectWriter::of_type("tool_result", out);
         let id = self.ids.of_result(result);
-        object.value("tool_use_id", &*id);
+        object.text("tool_use_id", &id);
         let mut kept: Vec<_> = Vec::with_capacity(result.parts.len());
         kept.extend(result.parts.iter().filter(|part| self.keeps(part)));
         match kept.as_slice() {
@@ -205,7 +205,7 @@ fn write_thought(out: &mut Vec<u8>, thinking: &Thinking<'_>) {
         return object.close();
     }
     let mut object = ObjectWriter::of_type("thinking", out);
-    object.value("thinking", &*thinking.text);
+    object.text("thinking", &thinking.text);
     object.value("signature", sealed);
     object.close();
 }
@@ -224,7 +224,7 @@ pub(super) fn write_input(out: &mut Vec<u8>, call: &ToolCall<'_>) -> InputForm {
     let arguments = call.arguments.trim();
     if call.kind == CallKind::Custom {
         let mut object = ObjectWriter::open(out);
-        object.value("input", &*call.arguments);
+        object.text("input", &call.arguments);
         object.close();
         return InputForm::Wrapped;
     }

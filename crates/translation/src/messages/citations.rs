@@ -41,10 +41,10 @@ fn write_one(fields: &Fields<'_>, quote: &str, found: &mut dyn FnMut(&[u8])) {
     let mut out = Vec::with_capacity(128);
     let mut object = ObjectWriter::of_type("web_search_result_location", &mut out);
     object.value("cited_text", quote);
-    object.value("url", &*url);
+    object.text("url", &url);
     object.value("title", &fields.text("title"));
     // Anthropic's models want back what they encrypted: the mark says that another vendor's model has cited.
-    object.value("encrypted_index", &*signature(None));
+    object.text("encrypted_index", &signature(None));
     object.close();
     found(&out);
 }

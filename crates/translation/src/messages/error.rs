@@ -96,7 +96,7 @@ const fn name_of(kind: ErrorKind) -> &'static str {
 pub(super) fn write(out: &mut Vec<u8>, error: &NeutralError<'_>) {
     let mut object = ObjectWriter::of_type("error", out);
     let mut inner = ObjectWriter::of_type(name_of(error.kind), object.key("error"));
-    inner.value("message", &*words(error));
+    inner.text("message", &words(error));
     inner.close();
     object.close();
 }

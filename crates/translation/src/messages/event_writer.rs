@@ -110,7 +110,7 @@ impl BlockEvents {
         write_event(out, "message_start", |out| {
             let mut event = ObjectWriter::of_type("message_start", out);
             let mut message = ObjectWriter::open(event.key("message"));
-            message.value("id", &*message_id(beginning.id, &self.unique));
+            message.text("id", &message_id(beginning.id, &self.unique));
             message.word("type", "message");
             message.word("role", "assistant");
             message.value("model", beginning.model.unwrap_or_default());

@@ -21,7 +21,7 @@ pub(super) fn write_image_source(out: &mut Vec<u8>, source: &MediaSource<'_>) {
         MediaSource::Base64 { media_type, data } => {
             let mut object = ObjectWriter::of_type("base64", out);
             object.optional("media_type", image_type(media_type));
-            object.value("data", &**data);
+            object.text("data", data);
             object.close();
         }
         MediaSource::Url { url, .. } => write_url(out, url),
@@ -65,7 +65,7 @@ pub(super) fn write_document_source(out: &mut Vec<u8>, source: &MediaSource<'_>)
         MediaSource::Base64 { media_type, data } if media_type == "application/pdf" => {
             let mut object = ObjectWriter::of_type("base64", out);
             object.word("media_type", "application/pdf");
-            object.value("data", &**data);
+            object.text("data", data);
             object.close();
         }
         MediaSource::Base64 { media_type, data } => write_plain(out, &text(media_type, data).unwrap_or_default()),

@@ -45,11 +45,11 @@ fn read_turns<'b>(
     request: &mut NeutralRequest<'b>,
     losses: &mut LossReport,
 ) -> Result<(), TranslationRefusal> {
-    let turns = fields.get("messages").and_then(json::list);
+    let turns = fields.get("messages").and_then(json::objects);
     let turns = turns.ok_or_else(|| TranslationRefusal::malformed("messages", "no list"))?;
     request.turns.reserve(turns.len());
-    for (index, raw) in turns.into_iter().enumerate() {
-        let turn = read_turn(raw, index, losses);
+    for (index, fields) in turns.into_iter().enumerate() {
+        let turn = fields.and_then(|fields| read_turn(&fields, index, losses));
         request.turns.push(turn.ok_or_else(|| {
             TranslationRefusal::malformed(format!("messages[{index}]"), "no turn with a role and a content")
         })?);
@@ -60,8 +60,7 @@ fn read_turns<'b>(
     Ok(())
 }
 
-fn read_turn<'b>(raw: &'b RawValue, index: usize, losses: &mut LossReport) -> Option<Turn<'b>> {
-    let fields = Fields::of(raw)?;
+fn read_turn<'b>(fields: &Fields<'b>, index: usize, losses: &mut LossReport) -> Option<Turn<'b>> {
     let role = match &*fields.text("role")? {
         "user" => TurnRole::User,
         "assistant" => TurnRole::Assistant,

@@ -55,7 +55,7 @@ fn write_tool(out: &mut Vec<u8>, tool: &Tool<'_>, writing: &mut BlockWriting<'_>
         return write_web_search(out, server, writing.losses);
     }
     let mut object = ObjectWriter::open(out);
-    object.value("name", &*tool_names::written(&tool.name));
+    object.text("name", &tool_names::written(&tool.name));
     match &tool.kind {
         ToolKind::Function { schema, strict } => {
             object.optional("description", tool.description.as_deref());

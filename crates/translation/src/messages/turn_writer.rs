@@ -118,7 +118,7 @@ impl<'r, 'b> Conversation<'r, 'b> {
                     if trimmed.len() < text.len() {
                         writing.losses.changed(Field::Prefill, "no white space at its end");
                     }
-                    object.value("content", trimmed);
+                    object.text("content", trimmed);
                 }
                 [Part { body: PartBody::Text { text, .. }, cache: None, .. }] => object.text("content", text),
                 parts => push_list(object.key("content"), parts, |out, part| writing.write(out, part)),

@@ -70,12 +70,12 @@ impl ChunkWriter {
                 delta.object("function_call").value("name", call.name).value("arguments", "").close();
             }),
             StreamedCallForm::Function => self.call_chunk(place, out, |object| {
-                object.value("id", &*id).value("type", "function");
+                object.and_text("id", &id).value("type", "function");
                 object.object("function").value("name", call.name).value("arguments", "").close();
             }),
             StreamedCallForm::Custom | StreamedCallForm::Unwrapped(_) => {
                 self.call_chunk(place, out, |object| {
-                    object.value("id", &*id).value("type", "custom");
+                    object.and_text("id", &id).value("type", "custom");
                     object.object("custom").value("name", call.name).value("input", "").close();
                 });
             }
