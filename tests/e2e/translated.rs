@@ -140,6 +140,12 @@ async fn a_client_of_chat_completions_is_answered_by_a_model_that_speaks_message
     assert_eq!(reply.header("x-pointsman-translated"), Some("chat->messages; dropped=seed"));
     assert_eq!(reply.header("content-type"), Some("application/json"));
     assert_eq!(reply.header("request-id"), None, "the vendor's own");
+    let length = reply.body.len().to_string();
+    assert_eq!(
+        (reply.header("content-length"), reply.header("transfer-encoding")),
+        (Some(&*length), None),
+        "it goes out in one piece"
+    );
     until_metric(&gateway, "pointsman_translations_total{from=\"chat\",to=\"messages\"} 1").await;
     let lost = "pointsman_translation_losses_total{field=\"seed\",from=\"chat\",kind=\"dropped\",to=\"messages\"} 1";
     until_metric(&gateway, lost).await;

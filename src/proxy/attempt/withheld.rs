@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::header;
 use pingora::protocols::http::HttpTask;
 use pingora::{Error, ErrorType, Result};
 use tokio::time::Instant;
@@ -101,6 +102,26 @@ impl Withheld {
     }
 }
 
+/// Says the length of an answer of HTTP/1 in its header, where all of the answer is at hand: it goes out in one piece then,
+/// not in chunks, of which each is a write of its own.
+pub(super) fn state_length(tasks: &mut [HttpTask]) {
+    let [HttpTask::Header(head, false), body @ ..] = tasks else { return };
+    let is_whole = body.last().is_some_and(|last| matches!(last, HttpTask::Body(_, true) | HttpTask::Done));
+    if !is_whole || !head.headers.contains_key(header::TRANSFER_ENCODING) {
+        return;
+    }
+    let mut length = 0;
+    for task in body {
+        match task {
+            HttpTask::Body(bytes, _) => length += bytes.as_ref().map_or(0, bytes::Bytes::len),
+            HttpTask::Done => {}
+            _ => return,
+        }
+    }
+    head.remove_header(&header::TRANSFER_ENCODING);
+    let _ = head.insert_header(header::CONTENT_LENGTH, length); // a number is a value of every field
+}
+
 impl UpstreamDeadlines {
     pub(super) fn deadline(self) -> Option<Instant> {
         let pause = self.pause.map(|(idle, since)| since + idle);
@@ -112,5 +133,40 @@ impl UpstreamDeadlines {
         if let Some((_, since)) = &mut self.pause {
             *since = Instant::now();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use pingora::http::ResponseHeader;
+
+    use super::*;
+
+    /// Returns the length that an answer in chunks says once it is passed on with these parts of its body.
+    fn stated(body: Vec<HttpTask>) -> Option<String> {
+        let mut head = ResponseHeader::build(200, None).expect("an answer");
+        head.insert_header(header::TRANSFER_ENCODING, "chunked").expect("a field");
+        let mut tasks = vec![HttpTask::Header(Box::new(head), false)];
+        tasks.extend(body);
+
+        state_length(&mut tasks);
+
+        let HttpTask::Header(head, _) = &tasks[0] else { panic!("{tasks:?}") };
+        let length =
+            head.headers.get(header::CONTENT_LENGTH).map(|length| length.to_str().expect("a number").to_owned());
+        assert_ne!(head.headers.contains_key(header::TRANSFER_ENCODING), length.is_some(), "the one or the other");
+        length
+    }
+
+    #[test]
+    fn an_answer_that_is_all_there_says_its_length_and_no_other_does() {
+        let part = |text: &'static str, is_end| HttpTask::Body(Some(Bytes::from_static(text.as_bytes())), is_end);
+
+        assert_eq!(stated(vec![part("ab", false), HttpTask::Body(None, false), part("c", true)]).as_deref(), Some("3"));
+        assert_eq!(stated(vec![part("ab", false), HttpTask::Done]).as_deref(), Some("2"));
+        assert_eq!(stated(vec![part("ab", false)]), None);
+        assert_eq!(stated(vec![part("ab", false), HttpTask::Trailer(None)]), None);
+        assert_eq!(stated(Vec::new()), None);
     }
 }

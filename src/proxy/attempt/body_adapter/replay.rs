@@ -20,7 +20,7 @@ use tokio::time::Instant;
 
 use super::SessionSlot;
 use super::rest::AnswerRest;
-use crate::proxy::attempt::withheld::{UpstreamDeadlines, Withheld};
+use crate::proxy::attempt::withheld::{UpstreamDeadlines, Withheld, state_length};
 use crate::proxy::downstream::drain::CutSignal;
 use crate::upstream::{CUT_OFF, SILENT};
 
@@ -127,13 +127,14 @@ impl ReplaySession {
             opening.tasks.append(&mut tasks);
             tasks = opening.tasks;
         }
-        let Some(tasks) = self.withheld.sift(tasks)? else {
+        let Some(mut tasks) = self.withheld.sift(tasks)? else {
             if let Some(deadlines) = self.withheld.deadlines_of_whole() {
                 self.patience = deadlines;
                 self.patience.renew();
             }
             return Ok(false); // there is more to come
         };
+        state_length(&mut tasks);
         let is_over = self.inner_mut().response_duplex_vec(tasks).await?;
         self.patience.renew();
         if self.slot.is_whole.load(Ordering::Relaxed) {
