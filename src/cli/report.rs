@@ -44,7 +44,7 @@ fn head(text: &mut String, explanation: &Value) {
     if explanation["applied"] == false && explanation["provider"].is_null() {
         line("applied", "no, the policy only watches".to_owned());
     }
-    for key in ["provider", "client"].into_iter().filter(|key| !explanation[*key].is_null()) {
+    for key in ["provider", "key", "client"].into_iter().filter(|key| !explanation[*key].is_null()) {
         line(key, plain(&explanation[key]));
     }
     match (explanation["label"].as_str(), explanation["score"].as_f64()) {

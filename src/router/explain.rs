@@ -3,6 +3,7 @@
 //! The keys are described in `src/admin/openapi.json`, and a test holds the two together.
 
 mod asked;
+mod key;
 mod parameters;
 mod translations;
 
@@ -33,7 +34,8 @@ struct SharedExplanation<'s> {
 impl Verdict {
     /// Returns what is to happen to a request and all that went into it, as one JSON object. The keys are those of
     /// [`Routing::explain`] or [`PolicyRefusal::explain`], `parameters` (what is changed in the parameters so that they
-    /// fit the model), `translation` of each candidate (what the request would lose in the API of its provider), `ask` (how the newest ask was found) and `client`; of a
+    /// fit the model), `translation` of each candidate (what the request would lose in the API of its provider), `key` (the name of the provider's key, where it has several), `ask` (how
+    /// the newest ask was found) and `client`; of a
     /// request that passes through, `model` is null,
     /// `reason` is `pass` and `provider` says where to.
     #[must_use]
@@ -54,6 +56,7 @@ impl Verdict {
             _ => &none,
         };
         translations::add(&mut explanation, set, (snapshot, incoming));
+        explanation["key"] = json!(key::name(self, snapshot, incoming));
         explanation["ask"] = ask(incoming.prompt.ask());
         explanation["applied"] = is_applied.into();
         explanation["client"] = json!(incoming.client.map(Client::name));

@@ -92,6 +92,11 @@ impl KeyRing {
         Arc::clone(chosen)
     }
 
+    /// Returns the key that a request of a conversation would go with now; nothing is counted.
+    pub(crate) fn of_conversation(&self, conversation: u64) -> &Arc<UpstreamKey> {
+        self.ready(Some(conversation), &[]).unwrap_or_else(|| self.soonest(&[]))
+    }
+
     /// Returns whether a key that has not `refused` the request could take it now.
     pub(crate) fn has_ready(&self, refused: &[Arc<UpstreamKey>]) -> bool {
         let now = self.now();

@@ -11,7 +11,7 @@ use crate::gateway::{Config, Gateway};
 use crate::origin::Origin;
 use crate::reload::until_metric;
 
-const KEY: &str = "planted-hash-key-0123456789";
+pub(crate) const KEY: &str = "planted-hash-key-0123456789";
 const HARD: &str = "Prove that there are infinitely many primes congruent to 3 modulo 4, then generalise the argument as far as \
      you can towards Dirichlet's theorem, explain precisely where the elementary method breaks down, and derive an explicit \
      upper bound for the n-th such prime.";

@@ -6,10 +6,12 @@ use std::fs;
 use http::StatusCode;
 use serde_json::json;
 
-use crate::client::{Reply, chat, question};
+use crate::client::{Connection, Framing, Reply, chat, question};
+use crate::decision_log::{KEY, lines, logging};
 use crate::gateway::{Config, Gateway};
 use crate::origin::{Answer, Origin};
 use crate::reload::until_metric;
+use crate::schema::Document;
 
 const TWO: &str = "keys: [{env: KEY_A, weight: 3}, {env: KEY_B, name: second}]";
 const ENVIRONMENT: [(&str, &str); 2] = [("KEY_A", "sk-planted-a"), ("KEY_B", "sk-planted-b")];
@@ -81,6 +83,37 @@ async fn conversations_are_spread_by_weight_and_each_keeps_its_key() {
     until_metric(&keys.gateway, &series("second", 2 * counts["b"])).await;
     let log = keys.gateway.log();
     assert!(log.contains("key=\"second\"") && !log.contains("planted"), "the access line has the key's name: {log}");
+}
+
+#[tokio::test]
+async fn explanations_and_the_decision_log_name_the_key_and_never_show_it() {
+    let small = Origin::start().await;
+    let config = Config {
+        one: vec![TWO.to_owned()],
+        whole_strategy: Some(ONLY_SMALL.to_owned()),
+        ..Config::new(&small, &small)
+    };
+    let mut gateway =
+        Gateway::start_with(&logging(config, ""), &[&ENVIRONMENT[..], &[("LOG_KEY", KEY)]].concat()).await;
+    let mut expected = Vec::new();
+
+    for conversation in 0..8 {
+        let body = question("auto", &format!("conversation {conversation}"));
+        let mut connection = Connection::open(gateway.admin, Framing::Length).await;
+        let decided = connection.post(Framing::Length, "/v1/decide", body.clone()).await;
+        assert_eq!(Document::new().violations("Decision", &decided.json()), Vec::<String>::new());
+        assert!(small.take().is_none(), "nobody is asked");
+        chat(gateway.listen, body).await;
+        let sent = key_of(small.next().await.header("authorization"));
+        let name = if sent == "a" { "KEY_A" } else { "second" };
+        assert_eq!(decided.json()["key"], name, "the one that the request went with then");
+        assert!(!String::from_utf8_lossy(&decided.body).contains("planted"));
+        expected.push(json!(name));
+    }
+
+    let lines = lines(&mut gateway);
+    assert_eq!(lines.iter().map(|line| line["key"].clone()).collect::<Vec<_>>(), expected);
+    assert!(!json!(lines).to_string().contains("planted"));
 }
 
 #[tokio::test]

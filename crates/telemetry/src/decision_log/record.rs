@@ -115,6 +115,9 @@ pub struct DecisionRecord<'l> {
     pub applied: bool,
     /// Attempts at upstreams.
     pub attempts: u32,
+    /// The name of the key that the last attempt went with, of a provider that has several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<Cow<'l, str>>,
     /// The status that the client got.
     pub status: Option<u16>,
     /// The code of Pointsman's own error.
