@@ -160,8 +160,13 @@ impl PolicyWorld for RequestWorld<'_, '_> {
     }
 
     fn keeps_state(&self, model: &Name, rule: StateRule) -> bool {
-        let provider = || self.snapshot.upstreams.model(model).map(|deployment| &deployment.provider.name);
-        self.keeper(rule).is_none_or(|keeper| provider() == Some(&keeper.provider))
+        let Some(keeper) = self.keeper(rule) else { return true };
+        let target = self.snapshot.upstreams.model(model);
+        target.is_some_and(|target| {
+            // What Anthropic's API wants back amid a tool loop, no other API takes: there it is left out.
+            let is_let_go = || rule == StateRule::Strip && self.incoming.leaves_history_out(target);
+            target.provider.name == keeper.provider || is_let_go()
+        })
     }
 
     fn leaves_history_out(&self, model: &Name) -> bool {

@@ -156,8 +156,6 @@ def vendor_at(run: Run, turn: int) -> str:
     has_changed = turn >= chores.CHANGE
     if run.change == "hiccup" and turn > chores.CHANGE:
         has_changed = run.second == run.own
-    if run.change == "rule" and run.first == run.own == "messages":
-        has_changed = False
     return run.second if has_changed else run.first
 
 

@@ -229,6 +229,51 @@ async fn signed_thinking_stays_within_a_tool_loop_and_goes_outside_of_one() {
 }
 
 #[tokio::test]
+async fn an_open_tool_loop_goes_to_a_model_of_another_api_without_its_thoughts_and_back() {
+    let two = Two::start(|config| {
+        config.policy = "    state: strip\n".to_owned();
+        config.one = vec!["dialects: [chat]".to_owned()];
+    })
+    .await;
+    let thinking = json!({"type": "thinking", "thinking": "hm", "signature": "EqQBCgIYAhIM-signed"});
+    let call = json!({"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}});
+    two.frontier.script(json_answer(&json!({"id": "msg_1", "type": "message", "content": [thinking, call]})));
+    let begun = json!({"model": "auto", "max_tokens": 2000, "thinking": {"type": "enabled", "budget_tokens": 1024},
+        "messages": [{"role": "user", "content": long()}]});
+    two.post(MESSAGES, &begun).await;
+    assert_eq!(two.asked(), (0, 1));
+    let turn = |role: &str, block: &Value| json!({"role": role, "content": [block]});
+    let result = |id: &str| turn("user", &json!({"type": "tool_result", "tool_use_id": id, "content": "ok"}));
+    let opened =
+        [json!({"role": "user", "content": "do it"}), json!({"role": "assistant", "content": [thinking, call]})];
+    let mut amid = begun.clone();
+    amid["messages"] = json!([opened[0], opened[1], result("toolu_1")]);
+
+    let reply = two.post(MESSAGES, &amid).await;
+
+    assert_eq!((reply.header("x-pointsman-reason"), reply.header("x-pointsman-model")), (Some("rule"), Some("small")));
+    let translated = reply.header("x-pointsman-translated").expect("a translation");
+    assert!(translated.starts_with("messages->chat; dropped=thinking"), "{translated}");
+    let sent = two.small.next().await;
+    assert!(!String::from_utf8_lossy(&sent.body).contains("EqQB"), "{sent:?}");
+    let sent: Value = serde_json::from_slice(&sent.body).expect("JSON");
+    assert_eq!(
+        (&sent["messages"][2]["role"], &sent["messages"][2]["tool_call_id"]),
+        (&json!("tool"), &json!("toolu_1"))
+    );
+
+    // The other model has called a tool without a thought, and a longer result leads back.
+    let other = json!({"type": "tool_use", "id": "call_2", "name": "f", "input": {}});
+    let said = json!({"type": "text", "text": long()});
+    let back = json!({"role": "user", "content": [result("call_2")["content"][0], said]});
+    amid["messages"] = json!([opened[0], opened[1], result("toolu_1"), turn("assistant", &other), back]);
+    let reply = two.post(MESSAGES, &amid).await;
+    assert_eq!(reply.header("x-pointsman-model"), Some("frontier"));
+    let sent: Value = serde_json::from_slice(&two.frontier.next().await.body).expect("JSON");
+    assert_eq!(sent["messages"], amid["messages"], "its maker gets its thoughts back");
+}
+
+#[tokio::test]
 async fn of_what_nobody_has_seen_the_answer_and_the_log_say_who_was_asked() {
     let two = Two::start(|_| {}).await;
     for _ in 0..2 {

@@ -1,5 +1,6 @@
 //! Anthropic's thinking: which mode, which budget, and which effort beside it.
 
+use memchr::memmem;
 use serde_json::Value;
 
 use super::super::change::ChangeReason;
@@ -10,6 +11,9 @@ use crate::config::Effort;
 
 /// The least tokens that a budget may have.
 const LEAST_BUDGET: u64 = 1024;
+
+/// The beginnings of ids of calls that Anthropic's API has not given: OpenAI's, and those that a translation has made or coded.
+const OTHERS_IDS: [&[u8]; 3] = [b"\"call_", b"\"gemini_call_", b"\"pmid_"];
 
 /// The thinking that a request is to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,11 +90,14 @@ impl FitDraft<'_> {
     /// Turns thinking to a budget, below the longest answer.
     fn turn_to_budget(&mut self, rule: &EffortRule, asked: Option<u64>) {
         let reason = self.effort_reason(rule.source);
-        let is_new = !self.members.has("thinking") || self.members.text("thinking.type").as_deref() == Some("disabled");
+        let may_think = match self.members.text("thinking.type").as_deref() {
+            Some("enabled") => !self.answers_anothers_call(),
+            _ => self.may_begin_to_think(),
+        };
         let effort = self.wanted_effort(rule);
         let wanted = asked.unwrap_or_else(|| budget_of(effort.unwrap_or(Effort::Medium))).max(LEAST_BUDGET);
         let budget = self.length().map_or(Some(wanted), |length| budget_within(wanted, length));
-        let Some(budget) = budget.filter(|_| !is_new || self.may_begin_to_think()) else {
+        let Some(budget) = budget.filter(|_| may_think) else {
             self.thinks = false;
             return self.drop("thinking", reason);
         };
@@ -114,6 +121,13 @@ impl FitDraft<'_> {
         let own = messages.iter().rev().find(|message| is_by(message, "assistant"));
         let thought = own.is_some_and(|own| has_part(own, "thinking") || has_part(own, "redacted_thinking"));
         !answers_a_tool || thought
+    }
+
+    /// Returns whether the client's own budget would be refused because the conversation has moved here amid a loop: the calls
+    /// that are answered are another vendor's, made without a thought.
+    fn answers_anothers_call(&self) -> bool {
+        let holds_others = |messages: bytes::Bytes| OTHERS_IDS.iter().any(|id| memmem::find(&messages, id).is_some());
+        self.members.get("messages").is_some_and(holds_others) && !self.may_begin_to_think()
     }
 
     /// Sets the effort beside thinking, or leaves it out where there is none.

@@ -148,3 +148,26 @@ fn a_budget_is_not_turned_on_where_the_api_would_refuse_it() {
     assert!(thinks(&in_loop(json!([thought, call]))));
     assert!(thinks(&json!({"max_tokens": 20_000, "messages": [{"role": "user", "content": "a"}]})));
 }
+
+#[test]
+fn a_budget_of_the_client_s_is_left_out_where_a_call_of_another_vendor_s_model_is_answered() {
+    let in_loop = |mode: Value, own: Value| {
+        json!({"max_tokens": 20_000, "thinking": mode, "messages": [{"role": "user", "content": "a"},
+            {"role": "assistant", "content": own},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "b"}]}]})
+    };
+    let call = |id: &str| json!({"type": "tool_use", "id": id, "name": "f", "input": {}});
+    let thought = json!({"type": "thinking", "thinking": "", "signature": "s"});
+    let budget = json!({"type": "enabled", "budget_tokens": 2048});
+
+    let thinks = |mode: &Value, own: Value| {
+        let after = messages("claude-sonnet-4-5", "", &in_loop(mode.clone(), own));
+        after.get("thinking").is_some()
+    };
+
+    assert!(!thinks(&budget, json!([call("call_1")])));
+    assert!(!thinks(&budget, json!([{"type": "text", "text": "x"}, call("pmid_YQ")])));
+    assert!(thinks(&budget, json!([thought, call("call_1")])));
+    assert!(thinks(&budget, json!([call("toolu_1")])), "the client's own request is the client's");
+    assert!(!thinks(&json!({"type": "adaptive"}), json!([call("toolu_1")])), "which becomes a budget here");
+}
