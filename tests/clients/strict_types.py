@@ -7,35 +7,23 @@ beyond the types, each with its reason.
 from __future__ import annotations
 
 import collections
-import importlib
 import json
-import pkgutil
 import re
 import subprocess
 import sys
-import typing
 from pathlib import Path
 from typing import Any
 
-# Iterables are validated when they are walked, which is too late to choose among the members of a union.
-typing.Iterable = typing.List  # type: ignore[misc] # noqa: UP006
+import pydantic
+from pydantic import TypeAdapter
 
-import anthropic.types  # noqa: E402
-import openai.types  # noqa: E402
-import pydantic  # noqa: E402
-import typing_extensions  # noqa: E402
-from google.genai import types as google  # noqa: E402
-from pydantic import ConfigDict, TypeAdapter  # noqa: E402
+from translation.sdk_types import ANSWERS, EVENTS, REQUESTS, known_members
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "crates" / "translation" / "tests" / "fixtures" / "data"
 TRANSLATE = ROOT / "target" / "debug" / "examples" / "translate"
 APIS = ("chat", "responses", "messages", "gemini")
 MODELS = {"chat": "gpt-6", "responses": "gpt-6", "messages": "claude-opus-5", "gemini": "gemini-3-pro"}
-
-# Members of a request that the SDK's types lack: sampling, which Anthropic's newest SDK does not offer, and which older
-# models take.
-REQUEST_EXTRAS = {"messages": {"temperature", "top_k", "top_p"}}
 
 # Members of answers that no type of the SDK has, by their places without numbers. Each is meant.
 EXTRAS = {
@@ -54,67 +42,6 @@ EXTRAS = {
 }
 # What a type says of members that are meant, likewise.
 MISFITS = {r"choices\.delta\.tool_calls\.type: Input should be 'function'"}
-
-
-class GenerateContentRequest(pydantic.BaseModel):  # type: ignore[misc]
-    """A body of Gemini's generateContent: the SDK has types for its parts only."""
-
-    model_config = ConfigDict(extra="forbid", alias_generator=pydantic.alias_generators.to_camel)
-
-    contents: list[google.Content]
-    system_instruction: google.Content | None = None
-    tools: list[google.Tool] | None = None
-    tool_config: google.ToolConfig | None = None
-    generation_config: google.GenerationConfig | None = None
-    safety_settings: list[google.SafetySetting] | None = None
-    cached_content: str | None = None
-    service_tier: str | None = None
-    store: bool | None = None  # the API's reference has it, the SDK's types do not
-    labels: dict[str, str] | None = None
-
-
-def forbid_extras(package: Any) -> None:
-    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        importlib.import_module(module.name)
-    for name, loaded in list(sys.modules.items()):
-        if name.startswith(package.__name__):
-            for kind in vars(loaded).values():
-                if typing_extensions.is_typeddict(kind):
-                    kind.__pydantic_config__ = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
-
-
-forbid_extras(openai.types)
-forbid_extras(anthropic.types)
-
-from anthropic.types import Message, message_create_params  # noqa: E402
-from anthropic.types import RawMessageStreamEvent as MessageEvent  # noqa: E402
-from openai.types.chat import ChatCompletion, ChatCompletionChunk, completion_create_params  # noqa: E402
-from openai.types.responses import Response, ResponseStreamEvent, response_create_params  # noqa: E402
-
-
-def either(params: Any, name: str) -> TypeAdapter[Any]:
-    """Returns the type of a request, with and without a stream."""
-    return TypeAdapter(getattr(params, f"{name}NonStreaming") | getattr(params, f"{name}Streaming"))
-
-
-REQUESTS: dict[str, TypeAdapter[Any]] = {
-    "chat": either(completion_create_params, "CompletionCreateParams"),
-    "responses": either(response_create_params, "ResponseCreateParams"),
-    "messages": either(message_create_params, "MessageCreateParams"),
-    "gemini": TypeAdapter(GenerateContentRequest),
-}
-ANSWERS: dict[str, TypeAdapter[Any]] = {
-    "chat": TypeAdapter(ChatCompletion),
-    "responses": TypeAdapter(Response),
-    "messages": TypeAdapter(Message),
-    "gemini": TypeAdapter(google.GenerateContentResponse),
-}
-EVENTS: dict[str, TypeAdapter[Any]] = {
-    "chat": TypeAdapter(ChatCompletionChunk),
-    "responses": TypeAdapter(ResponseStreamEvent),
-    "messages": TypeAdapter(MessageEvent),
-    "gemini": TypeAdapter(google.GenerateContentResponse),
-}
 
 
 def extras(value: Any, place: str = "") -> list[str]:
@@ -210,8 +137,7 @@ def found_in(job: Any, answer: Any) -> tuple[int, list[str]]:
     client = job["client"]
     if job["kind"] == "request":
         body = json.loads(answer["out"])
-        known = REQUEST_EXTRAS.get(job["upstream"], set())
-        return 1, problems(REQUESTS[job["upstream"]], {name: body[name] for name in body if name not in known})
+        return 1, problems(REQUESTS[job["upstream"]], known_members(job["upstream"], body))
     if job["kind"] == "answer":
         return 1, problems(ANSWERS[client], json.loads(answer["out"]))
     events = [event for event in unframed(answer["out"]) if not is_error(event) and event.get("type") != "ping"]

@@ -6,7 +6,8 @@ import base64
 import json
 import urllib.request
 import uuid
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, TypeVar
 
 import pydantic
 
@@ -17,9 +18,8 @@ CAPABILITIES = tuple(
 )
 UPSTREAMS = ("chat", "responses", "messages", "gemini")
 KEY = "key-of-the-client"
-PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
+PNG_BASE64 = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PNG = base64.b64decode(PNG_BASE64)
 IMAGE = f"image/png {len(PNG)} bytes"
 PARAMETERS = {
     "type": "object",
@@ -34,6 +34,7 @@ ANSWERS = {
     "parallel": "Paris has 18 degrees, Rome has 24 degrees.",
 }
 STATUSES = (400, 401, 429, 500, 529)
+Failure = TypeVar("Failure", bound=Exception)
 
 
 class Place(pydantic.BaseModel):
@@ -73,6 +74,21 @@ class Client:
             assert json.load(answer)["left"], "the upstream worked on"
 
 
+class LoopClient(Client):
+    """An SDK whose caller runs the tools: turn by turn, each streamed or whole."""
+
+    def ended(self, play: str, *, streamed: bool = False) -> str:
+        """Returns the text that ends a loop."""
+        raise NotImplementedError
+
+    def tools_streamed(self) -> None:
+        for play in ("tools", "parallel"):
+            same(self.ended(play, streamed=True), ANSWERS[play])
+
+    def parallel(self) -> None:
+        same(self.ended("parallel"), ANSWERS["parallel"])
+
+
 def prompt(play: str) -> str:
     return f"[play:{play}] What about Paris and Rome?"
 
@@ -94,3 +110,21 @@ def same(found: Any, wanted: Any) -> None:
 def said(error: Exception) -> None:
     """Demands the upstream's words in an error."""
     assert WORDS in str(error), f"{type(error).__name__} without the upstream's words: {error}"
+
+
+def failures(ask: Callable[[str], object], kind: type[Failure]) -> Iterator[tuple[int, Failure]]:
+    """Yields every status with the error that its play ends in, which must say the upstream's words."""
+    for status in STATUSES:
+        error: Failure | None = None
+        try:
+            answer = ask(f"err{status}")
+        except kind as found:
+            error = found
+        assert error, f"no error for {status}: {answer!r}"
+        said(error)
+        yield status, error
+
+
+def told_to_wait(error: Any, status: int) -> None:
+    """Demands the upstream's Retry-After of an error with the status, and of no other."""
+    same(error.response.headers.get("retry-after"), "7" if status == 429 else None)

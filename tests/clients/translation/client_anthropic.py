@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import functools
 from typing import Any
 
@@ -13,14 +12,15 @@ from translation.checks import (
     IMAGE,
     KEY,
     PARAMETERS,
-    PNG,
-    STATUSES,
-    Client,
+    PNG_BASE64,
+    LoopClient,
     Place,
+    failures,
     prompt,
     said,
     same,
     slow,
+    told_to_wait,
     weather,
 )
 from translation.plays import TEXT, THOUGHT
@@ -40,7 +40,7 @@ def sdk_of(url: str) -> anthropic.Anthropic:
     return anthropic.Anthropic(base_url=url, api_key=KEY, max_retries=0, timeout=30)
 
 
-class Messages(Client):
+class Messages(LoopClient):
     """Messages."""
 
     name = "anthropic (Python)"
@@ -97,15 +97,11 @@ class Messages(Client):
         same(([block.type for block in first.content], first.stop_reason), (["text", "tool_use"], "tool_use"))
         same(last.content[0].text, ANSWERS["tools"])
 
-    def tools_streamed(self) -> None:
-        same(self.loop("tools", streamed=True)[1].content[0].text, ANSWERS["tools"])
-        same(self.loop("parallel", streamed=True)[1].content[0].text, ANSWERS["parallel"])
-
-    def parallel(self) -> None:
-        same(self.loop("parallel")[1].content[0].text, ANSWERS["parallel"])
+    def ended(self, play: str, *, streamed: bool = False) -> str:
+        return str(self.loop(play, streamed=streamed)[1].content[0].text)
 
     def image(self) -> None:
-        source = {"type": "base64", "media_type": "image/png", "data": base64.b64encode(PNG).decode()}
+        source = {"type": "base64", "media_type": "image/png", "data": PNG_BASE64}
         parts = [{"type": "image", "source": source}, {"type": "text", "text": prompt("image")}]
         same(self.create("image", messages=[{"role": "user", "content": parts}]).content[0].text, IMAGE)
 
@@ -136,14 +132,9 @@ class Messages(Client):
             same(last.content[-1].text, ANSWERS["moved"])
 
     def errors(self) -> None:
-        for status in STATUSES:
-            try:
-                self.create(f"err{status}")
-                raise AssertionError(f"no error for {status}")
-            except anthropic.APIStatusError as error:
-                same((error.status_code, error.type), (status, KINDS[status]))
-                said(error)
-                same(error.response.headers.get("retry-after"), "7" if status == 429 else None)
+        for status, error in failures(self.create, anthropic.APIStatusError):
+            same((error.status_code, error.type), (status, KINDS[status]))
+            told_to_wait(error, status)
 
     def broken(self) -> None:
         for play in ("cut", "midfail"):

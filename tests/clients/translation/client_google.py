@@ -14,9 +14,9 @@ from translation.checks import (
     KEY,
     PARAMETERS,
     PNG,
-    STATUSES,
-    Client,
+    LoopClient,
     Place,
+    failures,
     prompt,
     said,
     same,
@@ -33,7 +33,7 @@ def sdk_of(url: str) -> genai.Client:
     return genai.Client(api_key=KEY, vertexai=False, http_options=types.HttpOptions(base_url=url, timeout=30000))
 
 
-class Google(Client):
+class Google(LoopClient):
     """generateContent and streamGenerateContent."""
 
     name = "google-genai (Python)"
@@ -88,12 +88,8 @@ class Google(Client):
         same((parts[0].text, parts[1].function_call.name), ("I will look.", "weather"))
         same(last, ANSWERS["tools"])
 
-    def tools_streamed(self) -> None:
-        same(self.loop("tools", streamed=True)[1], ANSWERS["tools"])
-        same(self.loop("parallel", streamed=True)[1], ANSWERS["parallel"])
-
-    def parallel(self) -> None:
-        same(self.loop("parallel")[1], ANSWERS["parallel"])
+    def ended(self, play: str, *, streamed: bool = False) -> str:
+        return self.loop(play, streamed=streamed)[1]
 
     def image(self) -> None:
         [answer] = self.ask([types.Part.from_bytes(data=PNG, mime_type="image/png"), prompt("image")])
@@ -121,13 +117,8 @@ class Google(Client):
         same(last, ANSWERS["moved"])
 
     def errors(self) -> None:
-        for status in STATUSES:
-            try:
-                self.ask(prompt(f"err{status}"))
-                raise AssertionError(f"no error for {status}")
-            except errors.APIError as error:
-                same(error.code, status)
-                said(error)
+        for status, error in failures(lambda play: self.ask(prompt(play)), errors.APIError):
+            same(error.code, status)
 
     def broken(self) -> None:
         for play in ("cut", "midfail"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 from langchain_anthropic import ChatAnthropic
@@ -10,7 +9,18 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 
-from translation.checks import ANSWERS, IMAGE, KEY, PNG, STATUSES, Client, Place, prompt, said, same, slow
+from translation.checks import (
+    ANSWERS,
+    IMAGE,
+    KEY,
+    PNG_BASE64,
+    LoopClient,
+    Place,
+    failures,
+    prompt,
+    same,
+    slow,
+)
 from translation.checks import weather as degrees
 from translation.plays import TEXT
 
@@ -21,7 +31,7 @@ def weather(city: str) -> str:
     return degrees(city)
 
 
-class LangChain(Client):
+class LangChain(LoopClient):
     """What the models share."""
 
     package = "langchain-core"
@@ -65,15 +75,11 @@ class LangChain(Client):
     def tools(self) -> None:
         same(self.loop(self.llm(), "tools")[1], ANSWERS["tools"])
 
-    def tools_streamed(self) -> None:
-        same(self.loop(self.llm(), "tools", streamed=True)[1], ANSWERS["tools"])
-        same(self.loop(self.llm(), "parallel", streamed=True)[1], ANSWERS["parallel"])
-
-    def parallel(self) -> None:
-        same(self.loop(self.llm(), "parallel")[1], ANSWERS["parallel"])
+    def ended(self, play: str, *, streamed: bool = False) -> str:
+        return self.loop(self.llm(), play, streamed=streamed)[1]
 
     def image(self) -> None:
-        picture = {"type": "image", "base64": base64.b64encode(PNG).decode(), "mime_type": "image/png"}
+        picture = {"type": "image", "base64": PNG_BASE64, "mime_type": "image/png"}
         same(self.llm().invoke([HumanMessage([{"type": "text", "text": prompt("image")}, picture])]).text, IMAGE)
 
     def structured(self) -> None:
@@ -92,14 +98,8 @@ class LangChain(Client):
             self.note_thought(last, shown or None)
 
     def errors(self) -> None:
-        for status in STATUSES:
-            try:
-                self.llm().invoke(prompt(f"err{status}"))
-            except Exception as error:
-                same(getattr(error, "status_code", None), status)
-                said(error)
-                continue
-            raise AssertionError(f"no error for {status}")
+        for status, error in failures(lambda play: self.llm().invoke(prompt(play)), Exception):
+            same(getattr(error, "status_code", None), status)
 
     def cancelled(self) -> None:
         run, asked = slow()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import functools
 import json
 from typing import Any
@@ -14,19 +13,20 @@ from translation.checks import (
     IMAGE,
     KEY,
     PARAMETERS,
-    PNG,
-    STATUSES,
-    Client,
+    PNG_BASE64,
+    LoopClient,
     Place,
+    failures,
     prompt,
     said,
     same,
     slow,
+    told_to_wait,
     weather,
 )
 from translation.plays import TEXT, THOUGHT, WORDS
 
-DATA = "data:image/png;base64," + base64.b64encode(PNG).decode()
+DATA = f"data:image/png;base64,{PNG_BASE64}"
 CHAT_TOOL: Any = {"type": "function", "function": {"name": "weather", "description": "d", "parameters": PARAMETERS}}
 RESPONSES_TOOL: Any = {"type": "function", "name": "weather", "parameters": PARAMETERS, "strict": True}
 KINDS: dict[int, type[openai.APIStatusError]] = {
@@ -43,7 +43,7 @@ def sdk_of(url: str) -> openai.OpenAI:
     return openai.OpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0, timeout=30)
 
 
-class OpenAI(Client):
+class OpenAI(LoopClient):
     """What both APIs of the SDK share."""
 
     package = "openai"
@@ -55,14 +55,9 @@ class OpenAI(Client):
         raise NotImplementedError
 
     def errors(self) -> None:
-        for status in STATUSES:
-            try:
-                self.create(f"err{status}")
-                raise AssertionError(f"no error for {status}")
-            except openai.APIStatusError as error:
-                assert isinstance(error, KINDS[status]), f"{type(error).__name__} for {status}"
-                said(error)
-                same(error.response.headers.get("retry-after"), "7" if status == 429 else None)
+        for status, error in failures(self.create, openai.APIStatusError):
+            assert isinstance(error, KINDS[status]), f"{type(error).__name__} for {status}"
+            told_to_wait(error, status)
 
     def broken(self) -> None:
         for play in ("cut", "midfail"):
@@ -123,9 +118,8 @@ class Chat(OpenAI):
         same((first.content, first.tool_calls[0].function.name), ("I will look.", "weather"))
         same(last.content, ANSWERS["tools"])
 
-    def tools_streamed(self) -> None:
-        same(self.loop("tools", streamed=True)[1].content, ANSWERS["tools"])
-        same(self.loop("parallel", streamed=True)[1].content, ANSWERS["parallel"])
+    def ended(self, play: str, *, streamed: bool = False) -> str:
+        return str(self.loop(play, streamed=streamed)[1].content)
 
     def parallel(self) -> None:
         first, last = self.loop("parallel")
@@ -210,12 +204,8 @@ class Responses(OpenAI):
         same([item.type for item in first.output], ["message", "function_call"])
         same(last.output_text, ANSWERS["tools"])
 
-    def tools_streamed(self) -> None:
-        same(self.loop("tools", streamed=True)[1].output_text, ANSWERS["tools"])
-        same(self.loop("parallel", streamed=True)[1].output_text, ANSWERS["parallel"])
-
-    def parallel(self) -> None:
-        same(self.loop("parallel")[1].output_text, ANSWERS["parallel"])
+    def ended(self, play: str, *, streamed: bool = False) -> str:
+        return str(self.loop(play, streamed=streamed)[1].output_text)
 
     def image(self) -> None:
         parts = [

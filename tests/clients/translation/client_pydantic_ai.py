@@ -16,7 +16,19 @@ from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 
-from translation.checks import ANSWERS, IMAGE, KEY, PNG, STATUSES, Client, Place, prompt, said, same, slow, weather
+from translation.checks import (
+    ANSWERS,
+    IMAGE,
+    KEY,
+    PNG,
+    Client,
+    Place,
+    failures,
+    prompt,
+    same,
+    slow,
+    weather,
+)
 from translation.plays import TEXT
 
 
@@ -80,14 +92,8 @@ class PydanticAI(Client):
         self.note_thought(self.run("thinking", tools=[weather], model_settings=self.thinks).output, None)
 
     def errors(self) -> None:
-        for status in STATUSES:
-            try:
-                self.run(f"err{status}")
-            except ModelHTTPError as error:
-                same(error.status_code, status)
-                said(error)
-                continue
-            raise AssertionError(f"no error for {status}")
+        for status, error in failures(self.run, ModelHTTPError):
+            same(error.status_code, status)
 
     def cancelled(self) -> None:
         run, asked = slow()

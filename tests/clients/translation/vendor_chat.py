@@ -24,7 +24,7 @@ def validate(body: dict[str, Any]) -> None:
     body = copy.deepcopy(body)
     for message in body["messages"]:
         message.pop("reasoning_content", None)  # of the open models' servers, and not in the SDK's types
-    strict.validate(strict.CHAT, body)
+    strict.validate("chat", body)
 
 
 def read(body: dict[str, Any], _: str) -> Ask:

@@ -25,7 +25,7 @@ WITHOUT_IDS = {"tools"}
 
 
 def validate(body: dict[str, Any]) -> None:
-    strict.validate(strict.GEMINI, body)
+    strict.validate("gemini", body)
     roles = [content.get("role") for content in body["contents"]]
     demand(all(role in ("user", "model") for role in roles), f"roles {roles}")
     demand(all(content["parts"] for content in body["contents"]), "an empty turn")

@@ -20,8 +20,7 @@ USAGE = {**FIRST_USAGE, "output_tokens": TOKENS["output"]}
 
 
 def validate(body: dict[str, Any]) -> None:
-    sampling = {"temperature", "top_p", "top_k"}  # the newest SDK has them no more, its API takes them of older models
-    strict.validate(strict.MESSAGES, {name: value for name, value in body.items() if name not in sampling})
+    strict.validate("messages", body)
     thinking = body.get("thinking", {})
     demand(thinking.get("budget_tokens", 0) < body["max_tokens"], "max_tokens must be greater than the budget")
     ids = [block["id"] for _, block in blocks_of(body) if block["type"] == "tool_use"]

@@ -28,7 +28,7 @@ def validate(body: dict[str, Any]) -> None:
     for part in (part for item in items if isinstance(item.get("content"), list) for part in item["content"]):
         if part["type"] == "input_image":
             part.setdefault("detail", "auto")  # Vercel's SDK leaves it out, and the vendor does not mind
-    strict.validate(strict.RESPONSES, body)
+    strict.validate("responses", body)
     demand(not items or items[-1].get("type") != "reasoning", "a reasoning item without the item that follows it")
 
 
