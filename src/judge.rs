@@ -1,6 +1,6 @@
 //! Another LLM is asked which of a strategy's choices a prompt is for.
 //!
-//! Asked at its provider, beside the requests that go there: the provider's key, peers, breaker and `max_concurrent`
+//! Asked at its provider, in whichever API that speaks, beside the requests that go there: the provider's key, peers, breaker and `max_concurrent`
 //! hold for the judge too. Its questions carry [`HEADER`], so that one that comes back to Pointsman asks no judge
 //! again. Answers are remembered; the same prompt twice at a time is one question. A judge that fails is left alone for
 //! a while, and each cause is said once a spell.
@@ -33,7 +33,7 @@ use self::description::RequestDescription;
 use self::question::{JudgeQuestion, QuestionKey};
 use self::spell::{FailureSpell, SilenceCause};
 use self::words::PrivateWords;
-use crate::upstream::{Deployment, ProviderAnswer, ProviderCall, ProviderCaller};
+use crate::upstream::{ChatCall, Deployment, ProviderAnswer, ProviderCall, ProviderCaller};
 
 /// Marks a judge's questions.
 pub(crate) const HEADER: &str = "x-pointsman-judge";
@@ -196,18 +196,21 @@ impl Judge {
     }
 
     async fn exchange(&self, description: &RequestDescription, deadline: Instant) -> Result<Judgement, FailedQuestion> {
-        let body = self.question.body(description, &self.deployment);
-        let fields = [
+        let question = self.question.body(description, &self.deployment.upstream_name);
+        let asked = ChatCall::new(&self.deployment, &question)
+            .map_err(|refusal| FailedQuestion::of(JudgeFailure::Failed, refusal.to_string()))?;
+        let own = [
             (header::USER_AGENT, HeaderValue::from_static(USER_AGENT)),
             (HeaderName::from_static(HEADER), HeaderValue::from_static("1")),
         ];
-        let path = self.deployment.provider.base.below("/chat/completions");
-        let call = ProviderCall { path: &path, fields: &fields, body: &body, max_bytes: MAX_BYTES, silence: None };
+        let fields: Vec<_> = asked.call.fields.iter().cloned().chain(own).collect();
+        let (path, body) = (&*asked.call.path, &asked.call.body);
+        let call = ProviderCall { path, fields: &fields, body, max_bytes: MAX_BYTES, silence: None };
         match timeout_at(deadline, self.caller.post(&self.deployment.provider, call)).await {
             Err(_) => {
                 Err(FailedQuestion::of(JudgeFailure::Timeout, format!("no answer within {:?}", self.section.timeout.0)))
             }
-            Ok(Ok(answer)) if answer.status == StatusCode::OK => self.read(&answer),
+            Ok(Ok(answer)) if answer.status == StatusCode::OK => self.read(&asked, &answer),
             Ok(Ok(answer)) => {
                 let cause = SilenceCause { failure: JudgeFailure::Failed, status: Some(answer.status) };
                 Err(FailedQuestion { cause, answer: Some(answer), detail: String::new() })
@@ -217,9 +220,10 @@ impl Judge {
     }
 
     /// Reads the label and what the answer cost, which is paid for whatever it says.
-    fn read(&self, answer: &ProviderAnswer) -> Result<Judgement, FailedQuestion> {
-        let answer: Value = serde_json::from_slice(&answer.body)
-            .map_err(|_| FailedQuestion::of(JudgeFailure::BadAnswer, "the body is no JSON".to_owned()))?;
+    fn read(&self, asked: &ChatCall, answer: &ProviderAnswer) -> Result<Judgement, FailedQuestion> {
+        let bad = |problem: String| FailedQuestion::of(JudgeFailure::BadAnswer, problem);
+        let answer = asked.read(&answer.body).map_err(|refusal| bad(refusal.to_string()))?;
+        let answer: Value = serde_json::from_slice(&answer).map_err(|_| bad("the body is no JSON".to_owned()))?;
         let usage = Usage::of_value(&answer["usage"], AnswerFormat::OpenAi, &self.deployment.usage_bounds());
         let cost_usd = usage.and_then(|usage| usage.paid(self.deployment.price.as_ref()));
         if let Some(usage) = usage {
@@ -238,10 +242,7 @@ impl Judge {
                     format!("`max_tokens: {}` ran out after {} characters", self.section.max_tokens, text.len());
                 Err(FailedQuestion::of(JudgeFailure::Truncated, detail))
             }
-            (None, AnswerEnding::Whole) => Err(FailedQuestion::of(
-                JudgeFailure::BadAnswer,
-                format!("no single label in {} characters", text.len()),
-            )),
+            (None, AnswerEnding::Whole) => Err(bad(format!("no single label in {} characters", text.len()))),
         }
     }
 

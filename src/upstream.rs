@@ -19,6 +19,7 @@ mod google;
 pub(crate) mod health;
 mod key_ring;
 mod lease;
+mod model_call;
 mod peer;
 mod pool;
 mod provider;
@@ -26,6 +27,7 @@ mod rate_limit;
 mod recent;
 mod refused_parameters;
 mod renewal;
+mod request_credential;
 mod resolver;
 mod translation;
 mod trust;
@@ -47,6 +49,7 @@ pub(crate) use failure::{
 };
 pub(crate) use key_ring::{KeyRing, UpstreamKey};
 pub(crate) use lease::{NoPeerError, PeerLease, PeerOutcome};
+pub(crate) use model_call::{ANTHROPIC_VERSION, ChatCall, ModelCall};
 pub(crate) use peer::{Peer, PeerId};
 use pointsman_core::config::{Config, ConfigProblem, ConfigProblems, KeyPath, KnownModel, Name, TokenPrice};
 use pointsman_core::usage::UsageBounds;
@@ -56,7 +59,8 @@ use provider::ResolvedProvider;
 pub(crate) use rate_limit::limit_reset;
 pub(crate) use recent::RecentAnswers;
 pub(crate) use refused_parameters::RefusedParameters;
-pub(crate) use renewal::{HeldCredential, NoCredentialError};
+pub(crate) use renewal::NoCredentialError;
+pub(crate) use request_credential::RequestCredential;
 pub(crate) use translation::{
     EarlyTranslation, TranslationPreview, is_spoken_by, passed_translation_for, translation_for,
 };

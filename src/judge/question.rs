@@ -7,12 +7,10 @@ use bytes::Bytes;
 use pointsman_core::config;
 use pointsman_core::config::{CatalogEntry, JudgeChoice, Name};
 use pointsman_core::judgement::JudgeLabels;
-use pointsman_core::prompt::{Dialect, Prompt};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::description::RequestDescription;
-use crate::upstream::Deployment;
 
 /// A question's hash.
 pub(super) type QuestionKey = [u8; 32];
@@ -62,26 +60,18 @@ impl JudgeQuestion {
         Sha256::digest(description.as_str()).into()
     }
 
-    /// Returns the body of the question, adapted as every request to the model is.
-    pub(super) fn body(&self, description: &RequestDescription, deployment: &Deployment) -> Bytes {
+    /// Returns the body of the question to a model, as chat completions have it.
+    pub(super) fn body(&self, description: &RequestDescription, model: &str) -> Bytes {
         let format = json!({"name": "pointsman_choice", "strict": true, "schema": self.schema});
         let user = description.as_str();
         let body = json!({
-            "model": deployment.upstream_name,
+            "model": model,
             "messages": [{"role": "system", "content": self.system}, {"role": "user", "content": user}],
             "temperature": 0,
             "max_tokens": self.max_tokens,
             "response_format": {"type": "json_schema", "json_schema": format},
         });
-        let body = Bytes::from(body.to_string());
-        match Prompt::parse(Dialect::ChatCompletions, &body) {
-            Ok(prompt) => {
-                let fitted = deployment.fit(Dialect::ChatCompletions, &body, deployment.output_limit);
-                let edits = fitted.edits.and(deployment.edits(Dialect::ChatCompletions, false));
-                edits.apply(&body, prompt.model_span.clone(), &deployment.upstream_name)
-            }
-            Err(_) => body, // it is one of our own, and parses
-        }
+        Bytes::from(body.to_string())
     }
 }
 

@@ -11,7 +11,7 @@ use pointsman_core::usage::{AnswerFormat, AnswerTextReader, OpeningVerdict, Stat
 use super::answer::aws::AwsAnswer;
 use super::answer::meter::AnswerMeter;
 use super::answer::translated::AnswerTranslation;
-use super::attempt::cloud::CloudAttempt;
+use super::attempt::cloud::{ClientAsk, CloudAttempt};
 use super::attempt::{context_length, fallback};
 use super::context::RequestContext;
 use super::{Proxy, kept_state};
@@ -26,7 +26,8 @@ impl Proxy {
         ctx: &mut RequestContext,
     ) -> Result<()> {
         let client = session.req_header();
-        let cloud = CloudAttempt::of(&ctx.attempts, client.uri.path()).filter(CloudAttempt::wraps_answers);
+        let asked = ClientAsk { path: client.uri.path(), model: ctx.asked.model.as_deref() };
+        let cloud = CloudAttempt::of(&ctx.attempts, asked).filter(CloudAttempt::wraps_answers);
         ctx.aws_answer = if cloud.is_some() { AwsAnswer::begin(upstream)?.map(Box::new) } else { None };
         let (path, scope) = if let Some(translation) = ctx.attempts.body.translation() {
             let begun = AnswerTranslation::begin(upstream, translation, &self.request_ids.next())?;

@@ -51,7 +51,8 @@ pub(super) fn pass_read(
         keep(ctx, prompt);
     }
     ctx.verdict = Some(verdict);
-    if own_count::takes_over(ctx, prompt.dialect, provider.count_pair(prompt.dialect)) {
+    let known_as = without_context_suffix(&prompt.model).unwrap_or(&prompt.model);
+    if own_count::takes_over(ctx, prompt.dialect, provider.count_pair(prompt.dialect, known_as)) {
         return Ok(RequestPlan::Answer(own_count::answer(prompt.dialect, counted(prompt))));
     }
     prepare(ctx, asked, &provider)?;
@@ -73,7 +74,7 @@ fn prepare(ctx: &mut RequestContext, asked: RouterQuestion<'_>, provider: &Provi
     ctx.passed_price = snapshot.upstreams.price_of(provider, known_as).map(Box::new);
     ctx.passed_bounds = snapshot.upstreams.bounds_of(provider, known_as);
     let copies = usize::from(without_context_suffix(&prompt.model).is_some()) + usize::from(ctx.client.is_some());
-    if let Some(pair) = passed_translation_for(prompt.dialect, provider)? {
+    if let Some(pair) = passed_translation_for(prompt.dialect, provider, known_as)? {
         reserve_copies(ctx, asked.body, copies + 1)?;
         ctx.asked.model = Some(known_as.to_owned());
         let wanted =

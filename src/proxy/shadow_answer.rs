@@ -19,14 +19,13 @@ use tokio::time::Instant;
 
 use super::attempt::original::OriginalBody;
 use super::attempt::shadow_body::{MAX_BODY, ShadowRequest};
-use super::attempt::translated::{ANTHROPIC_VERSION, url_of};
 use super::context::RequestContext;
 use super::large_work;
 use super::record::{Recorder, RedactedTexts, TextEnd};
 use crate::router::{AnsweredRequest, Router};
 use crate::shadow_answers::{SettledCost, ShadowAsker, ShadowOutcome, ShadowPlace, ShadowQuestion};
 use crate::snapshot::Snapshot;
-use crate::upstream::ProviderAnswer;
+use crate::upstream::{ModelCall, ProviderAnswer};
 
 /// A request that another model is asked too.
 pub(super) struct PlannedShadowAnswer {
@@ -134,9 +133,9 @@ impl ShadowTask {
         let Some(request) = self.original.shadow_request(&target, self.asker.max_tokens()) else {
             return self.asker.ended(ShadowOutcome::Unsuitable);
         };
-        let url = url_of(&target.provider, &target.upstream_name, request.dialect);
-        let fields = if request.dialect.is_anthropic() { vec![ANTHROPIC_VERSION] } else { Vec::new() };
-        let question = ShadowQuestion { url: &url, fields: &fields, body: &request.body, tokens: self.tokens };
+        let call = ModelCall::new(&target, request.dialect, request.body.clone());
+        let ModelCall { path, fields, body } = &call;
+        let question = ShadowQuestion { url: path, fields, body, tokens: self.tokens };
         let hold = match self.asker.reserve(question).await {
             Ok(hold) => hold,
             Err(outcome) => return self.asker.ended(outcome),

@@ -6,7 +6,7 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use pointsman_core::usage::UsageEvent;
 
-use super::attempt::cloud::CloudAttempt;
+use super::attempt::cloud::{ClientAsk, CloudAttempt};
 use super::attempt::{forward, translated};
 use super::context::RequestContext;
 use super::{header_fields, kept_state};
@@ -18,7 +18,8 @@ pub(super) fn write(session: &Session, upstream: &mut RequestHeader, ctx: &mut R
     };
     ctx.attempts.upstream_is_h2 = upstream.version == Version::HTTP_2;
     let reads_answer = kept_state::scope_of(session.req_header(), ctx).is_kept();
-    let cloud = CloudAttempt::of(&ctx.attempts, session.req_header().uri.path());
+    let asked = ClientAsk { path: session.req_header().uri.path(), model: ctx.asked.model.as_deref() };
+    let cloud = CloudAttempt::of(&ctx.attempts, asked);
     header_fields::edit_request(upstream, |upstream| {
         if ctx.asked.wants_long_context && ctx.attempts.body.translation().is_none() {
             forward::want_long_context(upstream)?;

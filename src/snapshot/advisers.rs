@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pointsman_classifier::ExemplarIndex;
-use pointsman_core::config::{Config, ConfigProblem, Credential, KeyPath, Name, ProviderConfig, StrategyConfig};
+use pointsman_core::config::{Config, ConfigProblem, Credential, KeyPath, Name, StrategyConfig};
 use pointsman_core::scores::ClassifierFailure;
 
 use crate::judge::Judge;
@@ -80,13 +80,6 @@ pub(super) fn check_judges(config: &Config) -> Vec<ConfigProblem> {
                 let message = format!(
                     "`{}` is at a provider with `credential: passthrough`, and a judge's question is no client's (allowed: a model \
                      whose provider has a key of its own, or needs none)",
-                    judge.judge
-                );
-                problems.extend(config.problem(&path.key("judge"), message));
-            }
-            if section.is_some_and(ProviderConfig::is_cloud) {
-                let message = format!(
-                    "`{}` is a cloud's model, which judges cannot ask (allowed: a model of another provider)",
                     judge.judge
                 );
                 problems.extend(config.problem(&path.key("judge"), message));

@@ -59,13 +59,6 @@ impl BaseUrl {
         if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) }
     }
 
-    /// Returns the path and query of an operation below the base URL's own path.
-    #[must_use]
-    pub(crate) fn below(&self, operation: &str) -> String {
-        let version = self.api_version.as_ref().map(|version| format!("?{API_VERSION}={version}"));
-        format!("{}{operation}{}", self.prefix, version.unwrap_or_default())
-    }
-
     fn takes_azure_paths(&self, asked: &AskedUrl<'_>) -> bool {
         let host = self.address.host.to_ascii_lowercase();
         let is_azure = || HOSTS.iter().any(|end| host.ends_with(end));

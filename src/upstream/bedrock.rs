@@ -7,4 +7,4 @@ mod signature;
 
 pub(crate) use self::credentials::{AwsCredentialServer, AwsCredentials};
 pub(crate) use self::event_stream::{EventFrames, FrameError};
-pub(crate) use self::signature::RequestSigner;
+pub(crate) use self::signature::{RequestSigner, SignatureError};

@@ -12,7 +12,9 @@ use pointsman_http_client::{
     Destination, ExchangeLimits, HttpClient, HttpError, HttpVersion, ServerTrust, TlsTerms, retry_after,
 };
 
-use super::{NoPeerError, PeerLease, PeerOutcome, Provider, UpstreamKey, limit_reset};
+use super::bedrock::{RequestSigner, SignatureError};
+use super::cloud::CloudService;
+use super::{NoCredentialError, NoPeerError, PeerLease, PeerOutcome, Provider, RequestCredential, limit_reset};
 
 /// The time that an idle connection to a provider is kept for reuse; providers close theirs after 60 s and more.
 const KEEP_IDLE: Duration = Duration::from_secs(50);
@@ -60,6 +62,12 @@ pub(crate) enum CallError {
     /// There is no peer to ask.
     #[error(transparent)]
     NoPeer(#[from] NoPeerError),
+    /// There is no credential to ask with.
+    #[error(transparent)]
+    NoCredential(#[from] NoCredentialError),
+    /// The request cannot be signed.
+    #[error(transparent)]
+    Unsigned(#[from] SignatureError),
     /// The peer gave no answer.
     #[error(transparent)]
     Http(#[from] HttpError),
@@ -145,34 +153,28 @@ impl ProviderCaller {
     /// When there is no peer, no connection, or no whole answer.
     pub(crate) async fn post(&self, provider: &Provider, call: ProviderCall<'_>) -> Result<ProviderAnswer, CallError> {
         let lease = provider.pick(None, None, &[]).await?;
-        let key = provider.credential.ring().map(|ring| ring.choose(None, &[]));
-        let answered = self.exchange(provider, lease.endpoint.address, call, key.as_deref()).await;
-        if let (Some(key), Ok(answer)) = (&key, &answered) {
-            key.answered(answer.status.as_u16(), answer.wait);
-        }
-        report(&lease, &answered);
-        Ok(answered?)
-    }
-
-    async fn exchange(
-        &self,
-        provider: &Provider,
-        address: SocketAddr,
-        call: ProviderCall<'_>,
-        key: Option<&UpstreamKey>,
-    ) -> Result<ProviderAnswer, HttpError> {
+        let credential = RequestCredential::of(provider, None, &[]).await?;
         let timeouts = provider.timeouts;
         let limits = ExchangeLimits {
             connect: timeouts.connect.0,
             read: call.silence.unwrap_or_else(|| timeouts.idle.0.max(timeouts.first_byte.0)),
             max_bytes: call.max_bytes,
         };
-        let request = request(provider, call, key).map_err(HttpError::Request)?;
-        let (head, body) = self.client.send(&provider.destination(address), request, limits).await?.into_parts();
-        let is_limited = head.status == StatusCode::TOO_MANY_REQUESTS;
-        let reset = || if is_limited { limit_reset(&head.headers) } else { None };
-        let wait = retry_after(&head.headers).or_else(reset);
-        Ok(ProviderAnswer { status: head.status, body, wait })
+        let request = request(provider, call, &credential).map_err(HttpError::Request)?;
+        let request = signed(request, provider, &credential)?;
+        let sent = self.client.send(&provider.destination(lease.endpoint.address), request, limits).await;
+        let answered = sent.map(|answer| {
+            let (head, body) = answer.into_parts();
+            let is_limited = head.status == StatusCode::TOO_MANY_REQUESTS;
+            let reset = || if is_limited { limit_reset(&head.headers) } else { None };
+            let wait = retry_after(&head.headers).or_else(reset);
+            ProviderAnswer { status: head.status, body, wait }
+        });
+        if let Ok(answer) = &answered {
+            credential.answered(answer.status.as_u16(), answer.wait);
+        }
+        report(&lease, &answered);
+        Ok(answered?)
     }
 }
 
@@ -185,19 +187,33 @@ impl Default for ProviderCaller {
 fn request(
     provider: &Provider,
     call: ProviderCall<'_>,
-    key: Option<&UpstreamKey>,
+    credential: &RequestCredential,
 ) -> Result<Request<Bytes>, http::Error> {
     let mut request = Request::post(call.path)
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::ACCEPT, "application/json");
-    let one_of_several = key.map(|key| (key.field(), key.value()));
-    if let Some((field, key)) = one_of_several.or_else(|| provider.credential.key()) {
+    if let Some((field, key)) = credential.field(provider) {
         request = request.header(field, key);
     }
     for (name, value) in call.fields {
         request = request.header(name, value);
     }
     request.body(call.body.clone())
+}
+
+/// Returns a request with its signature, where the provider wants one. Nothing of what is signed may change afterwards.
+fn signed(
+    request: Request<Bytes>,
+    provider: &Provider,
+    credential: &RequestCredential,
+) -> Result<Request<Bytes>, CallError> {
+    let region = provider.cloud.as_ref().and_then(CloudService::region);
+    let (Some(credentials), Some(region)) = (credential.aws(), region) else { return Ok(request) };
+    let (mut head, body) = request.into_parts();
+    let host = HeaderValue::from_str(&provider.base.authority);
+    head.headers.insert(header::HOST, host.map_err(|error| HttpError::Request(error.into()))?);
+    RequestSigner { credentials, region }.sign(&mut head, &body)?;
+    Ok(Request::from_parts(head, body))
 }
 
 fn report(lease: &PeerLease, answered: &Result<ProviderAnswer, HttpError>) {

@@ -1,7 +1,7 @@
 //! The translation of a request on its way to a provider that does not speak the client's API.
 
 use bytes::Bytes;
-use pointsman_core::config::Name;
+use pointsman_core::config::{Name, SpokenDialects};
 use pointsman_core::prompt::Dialect;
 use pointsman_translation::{
     DialectFamily, Field, Loss, LossKind, LossReport, TranslatedRequest, Translation, TranslationRefusal,
@@ -89,18 +89,22 @@ pub(crate) fn translation_for(
     pair.map(Some).ok_or_else(|| no_counterpart(dialect))
 }
 
-/// Returns the translation of a request that passes to a provider, which is no cloud, for a model that no catalog has.
+/// Returns the translation of a request that passes to a provider for `model`, which no catalog has.
 ///
 /// # Errors
 /// As [`translation_for`].
 pub(crate) fn passed_translation_for(
     dialect: Dialect,
     provider: &Provider,
+    model: &str,
 ) -> Result<Option<Translation>, TranslationRefusal> {
-    let Some(client) = dialect.family().filter(|family| !provider.dialects.has(*family)) else { return Ok(None) };
-    let upstream = provider.dialects.nearest_to(client).filter(|_| dialect.generates());
-    let Some(upstream) = upstream else { return Err(no_counterpart(dialect)) };
-    Ok(Some(Translation { client, upstream }))
+    if provider.takes(dialect, model) {
+        return Ok(None);
+    }
+    let client = dialect.family().filter(|_| dialect.generates());
+    let upstream = |client| provider.dialects_for(model).nearest_to(client);
+    let pair = client.and_then(|client| Some(Translation { client, upstream: upstream(client)? }));
+    pair.map(Some).ok_or_else(|| no_counterpart(dialect))
 }
 
 /// Checks that a provider speaks the API of a request that cannot be translated.
@@ -150,9 +154,20 @@ impl TranslationPreview {
 }
 
 impl Provider {
-    /// Returns the two APIs of a request that only counts tokens, where the provider does not speak the client's.
-    pub(crate) fn count_pair(&self, dialect: Dialect) -> Option<Translation> {
-        let client = dialect.family().filter(|family| !self.dialects.has(*family))?;
-        Some(Translation { client, upstream: self.dialects.nearest_to(client)? })
+    /// Returns the APIs in which it can be asked for the model that it calls `model`.
+    fn dialects_for(&self, model: &str) -> SpokenDialects {
+        if self.cloud.is_some() { self.spoken_dialects(model) } else { self.dialects }
+    }
+
+    /// Returns whether a request of `dialect` for the model that it calls `model` goes to it in the client's own words.
+    fn takes(&self, dialect: Dialect, model: &str) -> bool {
+        let is_spoken = dialect.family().is_none_or(|family| self.dialects_for(model).has(family));
+        is_spoken && self.cloud.as_ref().is_none_or(|cloud| cloud.takes(dialect))
+    }
+
+    /// Returns the two APIs of a request that only counts tokens, where the provider cannot count those of `model`.
+    pub(crate) fn count_pair(&self, dialect: Dialect, model: &str) -> Option<Translation> {
+        let client = dialect.family().filter(|_| !self.takes(dialect, model))?;
+        Some(Translation { client, upstream: self.dialects_for(model).nearest_to(client)? })
     }
 }

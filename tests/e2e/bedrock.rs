@@ -14,9 +14,12 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
 use crate::client::{CHAT, Connection, Framing, Reply, question};
+use crate::decision_log::KEY as LOG_KEY;
 use crate::gateway::{Config, Gateway};
 use crate::origin::{Answer, Origin, Recorded};
+use crate::shadow_answers::shadowing;
 use crate::translated::{MESSAGE, MESSAGES, chat_request, reply_of};
+use crate::vertex::JUDGED;
 
 const CLAUDE: &str = "eu.anthropic.claude-sonnet-4-5-20250929-v1:0";
 const PATH: &str = "/v1/model/eu.anthropic.claude-sonnet-4-5-20250929-v1%3A0";
@@ -303,26 +306,64 @@ async fn an_api_key_goes_as_it_is_other_vendors_models_get_chat_completions_and_
     expected_signature(&asked, SECRET);
 }
 
-#[test]
-fn a_cloud_s_model_is_no_judge() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("pointsman.yaml");
-    let text = "version: 1
-listen: {address: 127.0.0.1:0}
-providers:
-  aws: {bedrock: {region: eu-west-1, credentials: instance}}
-models:
-  claude: {provider: aws, name: 'eu.anthropic.claude-sonnet-4-5-20250929-v1:0'}
-policies:
-  - name: judged
-    match: {model: [auto]}
-    strategy: {kind: judge, judge: claude, otherwise: claude, choices: [{label: any, model: claude, description: all}]}
-";
-    std::fs::write(&file, text).expect("written");
+#[tokio::test]
+async fn a_model_of_bedrock_judges_by_a_signed_question() {
+    let verdict = r#"{"id": "m", "type": "message", "role": "assistant", "model": "c", "stop_reason": "end_turn",
+ "content": [{"type": "text", "text": "{\"label\": \"hard\"}"}], "usage": {"input_tokens": 9, "output_tokens": 3}}"#;
+    let (models, frontier) = (Origin::answering([reply_of(verdict)]).await, Origin::start().await);
+    let config = Config {
+        frontier: frontier.address(),
+        whole_strategy: Some(JUDGED.to_owned()),
+        rules: Vec::new(),
+        ..config(&models, "")
+    };
+    let gateway = Gateway::start_with(&config, &ENVIRONMENT).await;
 
-    let output = crate::cli::pointsman(&["check", "-c", file.to_str().expect("a plain name")]);
+    let reply = crate::client::chat(gateway.listen, question("auto", "Prove it.")).await;
 
-    let said = crate::cli::text(&output.stdout) + &crate::cli::text(&output.stderr);
-    assert_eq!(output.status.code(), Some(78), "{said}");
-    assert!(said.contains("policies[0].strategy.judge: `claude` is a cloud's model"), "{said}");
+    assert_eq!(reply.header("x-pointsman-model"), Some("frontier"), "{reply:?} {}", gateway.log());
+    let asked = models.next().await;
+    assert_eq!(asked.path, format!("{PATH}/invoke"));
+    expected_signature(&asked, SECRET);
+    assert_eq!(asked.header("x-amz-security-token"), Some("planted-token"));
+    let body: Value = serde_json::from_slice(&asked.body).expect("JSON");
+    assert_eq!((&body["anthropic_version"], body.get("model")), (&json!("bedrock-2023-05-31"), None));
+    assert!(!gateway.log().contains("planted"), "{}", gateway.log());
+}
+
+#[tokio::test]
+async fn bedrock_answers_what_no_policy_takes() {
+    let models = Origin::answering([reply_of(MESSAGE)]).await;
+    let config = Config { default_provider: Some("one"), ..config(&models, "") };
+    let gateway = Gateway::start_with(&config, &ENVIRONMENT).await;
+    let mut body = messages_request(false);
+    body["model"] = json!("anthropic.claude-haiku-4-5-20251001-v1:0");
+
+    let native = post(&gateway, MESSAGES, &body).await;
+    let counted = post(&gateway, "/v1/messages/count_tokens", &body).await;
+
+    assert_eq!((native.status, &native.body[..]), (StatusCode::OK, MESSAGE.as_bytes()), "byte for byte");
+    let asked = models.next().await;
+    assert_eq!(asked.path, "/v1/model/anthropic.claude-haiku-4-5-20251001-v1%3A0/invoke");
+    expected_signature(&asked, SECRET);
+    assert!(counted.json()["input_tokens"].as_u64().is_some_and(|tokens| tokens > 0), "{counted:?}");
+    assert!(models.take().is_none(), "Pointsman counts");
+}
+
+#[tokio::test]
+async fn a_model_of_bedrock_is_asked_too_for_comparison() {
+    let (small, models) = (Origin::start().await, Origin::answering([reply_of(MESSAGE)]).await);
+    let config = Config {
+        frontier_extra: "bedrock: {region: eu-west-1}\n    dialects: [messages]",
+        ..shadowing(&small, &models, ", max_tokens: 64")
+    };
+    let environment = [&ENVIRONMENT[..], &[("LOG_KEY", LOG_KEY)]].concat();
+    let gateway = Gateway::start_with(&config, &environment).await;
+
+    let reply = crate::client::chat(gateway.listen, question("auto", "hi")).await;
+
+    assert_eq!(reply.header("x-pointsman-model"), Some("small"));
+    let asked = models.next().await;
+    assert_eq!(asked.path, "/prefix/v1/model/frontier-1/invoke");
+    expected_signature(&asked, SECRET);
 }

@@ -19,6 +19,10 @@ const CLAUDE: &str = "claude-sonnet-4-5@20250929";
 const GEMINI: &str = r#"{"candidates": [{"content": {"role": "model", "parts": [{"text": "Hi"}]}, "finishReason": "STOP"}],
  "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 1, "totalTokenCount": 4}}"#;
 
+/// A strategy whose judge is the model of the cloud.
+pub(crate) const JUDGED: &str = "{kind: judge, judge: small, timeout: 5s, otherwise: small, choices: [
+      {label: easy, model: small, description: small talk}, {label: hard, model: frontier, description: proofs}]}";
+
 /// A gateway before a scripted Vertex AI, and before what gives tokens.
 struct Vertex {
     models: Origin,
@@ -51,11 +55,17 @@ fn key_file(folder: &Path, server: &Origin) -> PathBuf {
 impl Vertex {
     /// A gateway whose account is that of a key file.
     async fn start(model: &str, tokens: Vec<Answer>, answers: Vec<Answer>) -> Self {
+        Self::start_as(model, (tokens, answers), |config| config).await
+    }
+
+    /// The same with another configuration; the scripts are of tokens and of answers.
+    async fn start_as(model: &str, scripts: (Vec<Answer>, Vec<Answer>), change: impl FnOnce(Config) -> Config) -> Self {
+        let (tokens, answers) = scripts;
         let (models, tokens) = (Origin::answering(answers).await, Origin::answering(tokens).await);
         let folder = tempfile::tempdir().expect("a folder");
         let file = key_file(folder.path(), &tokens);
         let credentials = format!("{{file: {}}}", file.display());
-        let gateway = Gateway::start(&config(&models, model, &credentials)).await;
+        let gateway = Gateway::start(&change(config(&models, model, &credentials))).await;
         Self { models, tokens, gateway, _folder: folder }
     }
 
@@ -218,4 +228,67 @@ async fn the_metadata_server_gives_tokens_and_without_one_another_model_answers(
             until_metric(&gateway, failures).await;
         }
     }
+}
+
+#[tokio::test]
+async fn a_cloud_answers_what_no_policy_takes_in_the_api_of_the_model_that_is_named() {
+    let answers = vec![reply_of(MESSAGE), reply_of(GEMINI), reply_of(GEMINI), reply_of(r#"{"input_tokens": 12}"#)];
+    let default = |config| Config { default_provider: Some("one"), ..config };
+    let vertex = Vertex::start_as("gemini-3-pro", (vec![token("t-1", 3600)], answers), default).await;
+    let named = |mut body: Value, model: &str| {
+        body["model"] = json!(model);
+        body
+    };
+    let hello = json!({"messages": [{"role": "user", "content": "hi"}]});
+
+    let native = vertex.post(MESSAGES, &named(messages_request(false), CLAUDE)).await;
+    let translated = vertex.post(CHAT, &named(hello.clone(), "gemini-2.5-flash")).await;
+    let body = json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}]});
+    let google = vertex.post("/v1beta/models/gemini-2.5-pro:generateContent", &body).await;
+    let counted = vertex.post("/v1/messages/count_tokens", &named(messages_request(false), CLAUDE)).await;
+
+    assert_eq!((native.status, &native.body[..]), (StatusCode::OK, MESSAGE.as_bytes()), "byte for byte");
+    let asked = vertex.models.next().await;
+    assert_eq!(asked.path, format!("{ROOT}/anthropic/models/{CLAUDE}:rawPredict"));
+    assert_eq!(asked.header("authorization"), Some("Bearer t-1"));
+    assert_eq!(
+        (&json_of(&asked)["anthropic_version"], json_of(&asked).get("model")),
+        (&json!("vertex-2023-10-16"), None)
+    );
+    assert_eq!(translated.json()["choices"][0]["message"]["content"], "Hi");
+    assert_eq!(vertex.models.next().await.path, format!("{ROOT}/google/models/gemini-2.5-flash:generateContent"));
+    assert_eq!(google.json()["usageMetadata"]["totalTokenCount"], 4);
+    assert_eq!(vertex.models.next().await.path, format!("{ROOT}/google/models/gemini-2.5-pro:generateContent"));
+    assert_eq!(counted.json()["input_tokens"], 12);
+    assert_eq!(vertex.models.next().await.path, format!("{ROOT}/anthropic/models/count-tokens:rawPredict"));
+
+    let embeddings = vertex.post("/v1/embeddings", &json!({"model": "e", "input": "hi"})).await;
+    let files = vertex.post("/v1/files", &json!({"purpose": "batch"})).await;
+    assert_eq!((embeddings.status, files.status), (StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND), "{embeddings:?}");
+    assert!(vertex.models.take().is_none(), "a cloud has no such paths");
+}
+
+#[tokio::test]
+async fn a_model_of_a_cloud_judges_in_its_own_api() {
+    let verdict = r#"{"id": "m", "type": "message", "role": "assistant", "model": "c", "stop_reason": "end_turn",
+ "content": [{"type": "text", "text": "{\"label\": \"hard\"}"}], "usage": {"input_tokens": 9, "output_tokens": 3}}"#;
+    let frontier = Origin::start().await;
+    let judged = |config| Config { whole_strategy: Some(JUDGED.to_owned()), rules: Vec::new(), ..config };
+    let address = frontier.address();
+    let vertex = Vertex::start_as(CLAUDE, (vec![token("t-1", 3600)], vec![reply_of(verdict)]), |config| Config {
+        frontier: address,
+        ..judged(config)
+    })
+    .await;
+
+    let reply = vertex.ask().await;
+
+    assert_eq!(reply.header("x-pointsman-model"), Some("frontier"), "{reply:?} {}", vertex.gateway.log());
+    let asked = vertex.models.next().await;
+    assert_eq!(asked.path, format!("{ROOT}/anthropic/models/{CLAUDE}:rawPredict"));
+    assert_eq!((asked.header("authorization"), asked.header("anthropic-version")), (Some("Bearer t-1"), None));
+    let body = json_of(&asked);
+    assert_eq!((&body["anthropic_version"], body.get("model")), (&json!("vertex-2023-10-16"), None));
+    assert_eq!(body["output_config"]["format"]["schema"]["properties"]["label"]["enum"], json!(["easy", "hard"]));
+    assert!(body["system"].as_str().is_some_and(|told| told.contains("- hard: proofs")), "{body}");
 }

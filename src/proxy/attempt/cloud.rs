@@ -12,7 +12,7 @@ use super::attempt_body::AttemptBody;
 use super::forward::{ANTHROPIC_BETA, set_authority};
 use super::original::AnswerKind;
 use crate::proxy::large_work;
-use crate::upstream::{CloudCall, CloudService, Deployment, RequestSigner};
+use crate::upstream::{CloudCall, CloudService, Provider, RequestSigner};
 
 /// The type of the streams of AWS.
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("application/vnd.amazon.eventstream");
@@ -22,25 +22,37 @@ const ANTHROPIC_FIELDS: &str = "anthropic-";
 
 /// An attempt at a model of a cloud.
 pub(in crate::proxy) struct CloudAttempt {
-    target: Arc<Deployment>,
+    provider: Arc<Provider>,
+    /// The model, as the cloud calls it.
+    model: String,
     /// The dialect that the model is asked in.
     dialect: Dialect,
     stream: bool,
 }
 
+/// The part of a client's request that an attempt at a cloud goes by.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::proxy) struct ClientAsk<'a> {
+    /// The path.
+    pub(in crate::proxy) path: &'a str,
+    /// The model, where the request passes through.
+    pub(in crate::proxy) model: Option<&'a str>,
+}
+
 impl CloudAttempt {
-    /// Returns the attempt, where it goes to a cloud; the client has asked on `path`.
-    pub(in crate::proxy) fn of(attempts: &UpstreamAttempts, path: &str) -> Option<Self> {
-        let target = attempts.target().filter(|target| target.provider.cloud.is_some())?;
+    /// Returns the attempt, where it goes to a cloud.
+    pub(in crate::proxy) fn of(attempts: &UpstreamAttempts, asked: ClientAsk<'_>) -> Option<Self> {
+        let provider = attempts.provider().filter(|provider| provider.cloud.is_some())?;
         let (dialect, stream) = match attempts.body.translation() {
             Some(translation) => (translation.answer_dialect(), translation.stream),
-            None => (Dialect::of_path(path)?, attempts.body.asks_for() == Some(AnswerKind::Stream)),
+            None => (Dialect::of_path(asked.path)?, attempts.body.asks_for() == Some(AnswerKind::Stream)),
         };
-        Some(Self { target: Arc::clone(target), dialect, stream })
+        let model = attempts.target().map(|target| &*target.upstream_name).or(asked.model).unwrap_or_default();
+        Some(Self { provider: Arc::clone(provider), model: model.to_owned(), dialect, stream })
     }
 
     fn cloud(&self) -> &CloudService {
-        self.target.provider.cloud.as_ref().expect("an attempt at a cloud")
+        self.provider.cloud.as_ref().expect("an attempt at a cloud")
     }
 
     /// Makes the body the one that the cloud wants. To do it again, for another attempt, changes nothing.
@@ -59,9 +71,9 @@ impl CloudAttempt {
 
     /// Asks for the cloud's path, where it has one of its own, and names the types that it reads and writes.
     pub(in crate::proxy) fn set_target(&self, upstream: &mut Parts) -> Result<()> {
-        let call = CloudCall { model: &self.target.upstream_name, dialect: self.dialect, stream: self.stream };
+        let call = CloudCall { model: &self.model, dialect: self.dialect, stream: self.stream };
         if let Some(path) = self.cloud().path(&call) {
-            set_authority(upstream, &self.target.provider, &path)?;
+            set_authority(upstream, &self.provider, &path)?;
         }
         let fields = &mut upstream.headers;
         fields.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

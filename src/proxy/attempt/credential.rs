@@ -1,20 +1,18 @@
-//! The credential of an attempt: the provider's only key, one of several, a token of Google's, or what AWS' signatures are
-//! made with.
+//! The credential of an attempt, and the keys that it was tried with.
 //!
 //! A key that the provider refuses, or limits, is changed for another of the same provider, before another model is asked:
 //! once for each key, and beside the attempts that `retry` counts.
 
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue};
 use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType, Result};
 use pointsman_http_client::retry_after;
 
 use super::UpstreamAttempts;
 use crate::upstream::{
-    AttemptFailure, AwsCredentials, HeldCredential, NoCredentialError, Provider, UpstreamCredential, UpstreamKey,
-    limit_reset,
+    AttemptFailure, AwsCredentials, NoCredentialError, Provider, RequestCredential, UpstreamKey, limit_reset,
 };
 
 /// The keys that one request is tried with beside the first.
@@ -23,46 +21,27 @@ const MOST_CHANGES: u32 = 8;
 /// The credential of the current attempt, where it is not the provider's only key.
 #[derive(Default)]
 pub(in crate::proxy) struct AttemptCredential {
-    current: CurrentCredential,
+    current: RequestCredential,
     /// The keys that were refused or limited with this request.
     refused: Vec<Arc<UpstreamKey>>,
     /// The attempts that followed on a change of the key.
     changes: u32,
 }
 
-/// The credential that an attempt goes with.
-#[derive(Default)]
-enum CurrentCredential {
-    /// The provider's only key, the client's own, or none.
-    #[default]
-    Common,
-    /// One of several keys.
-    Key(Arc<UpstreamKey>),
-    /// A token of Google's.
-    Google(Arc<HeldCredential<HeaderValue>>),
-    /// The credentials that sign the request.
-    Aws(Arc<HeldCredential<AwsCredentials>>),
-}
-
 impl AttemptCredential {
     /// Returns the key of the attempt, where its provider has several.
     pub(in crate::proxy) const fn key(&self) -> Option<&Arc<UpstreamKey>> {
-        if let CurrentCredential::Key(key) = &self.current { Some(key) } else { None }
+        self.current.key()
     }
 
     /// Returns the credentials that sign the request, where it is to be signed.
     pub(in crate::proxy) fn aws(&self) -> Option<&AwsCredentials> {
-        if let CurrentCredential::Aws(held) = &self.current { Some(held.value()) } else { None }
+        self.current.aws()
     }
 
     /// Returns the field that the attempt's credential goes in, and its value; `None` where it goes in none.
     pub(in crate::proxy) fn field<'c>(&'c self, provider: &'c Provider) -> Option<(&'c HeaderName, &'c HeaderValue)> {
-        match &self.current {
-            CurrentCredential::Common => provider.credential.key(),
-            CurrentCredential::Key(key) => Some((key.field(), key.value())),
-            CurrentCredential::Google(token) => Some((&header::AUTHORIZATION, token.value())),
-            CurrentCredential::Aws(_) => None,
-        }
+        self.current.field(provider)
     }
 
     /// Returns how many attempts followed on a change of the key.
@@ -77,20 +56,8 @@ impl UpstreamAttempts {
     /// # Errors
     /// When there is no credential; nothing was sent then.
     pub(super) async fn ready_credential(&mut self, provider: &Provider) -> Result<()> {
-        self.credential.current = match &provider.credential {
-            UpstreamCredential::None | UpstreamCredential::Passthrough | UpstreamCredential::Key(_) => {
-                CurrentCredential::Common
-            }
-            UpstreamCredential::Keys(ring) => {
-                CurrentCredential::Key(ring.choose(self.peer_key, &self.credential.refused))
-            }
-            UpstreamCredential::Google(tokens) => {
-                CurrentCredential::Google(tokens.get().await.map_err(|error| self.no_credential(provider, error))?)
-            }
-            UpstreamCredential::Aws(server) => {
-                CurrentCredential::Aws(server.get().await.map_err(|error| self.no_credential(provider, error))?)
-            }
-        };
+        let ready = RequestCredential::of(provider, self.peer_key, &self.credential.refused).await;
+        self.credential.current = ready.map_err(|error| self.no_credential(provider, error))?;
         Ok(())
     }
 
@@ -114,13 +81,7 @@ impl UpstreamAttempts {
         if is_refusal && self.body.asks_for().is_none() {
             return;
         }
-        match &self.credential.current {
-            CurrentCredential::Common => {}
-            CurrentCredential::Key(key) => key.answered(status, self.told_to_wait),
-            CurrentCredential::Google(held) if is_refusal => held.refused(status),
-            CurrentCredential::Aws(held) if is_refusal => held.refused(status),
-            CurrentCredential::Google(_) | CurrentCredential::Aws(_) => {}
-        }
+        self.credential.current.answered(status, self.told_to_wait);
     }
 
     /// Returns whether a failure is the key's, of a provider that has several.

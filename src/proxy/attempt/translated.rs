@@ -19,11 +19,7 @@ use super::forward::set_authority;
 use super::original::{ASKING, OriginalBody};
 use crate::proxy::downstream::client_use::key_in;
 use crate::proxy::header_fields::{KEY_FIELDS, value};
-use crate::upstream::{AskedUrl, Deployment, EarlyTranslation, Provider, UpstreamCredential, key_field};
-
-/// The version of Anthropic's API that its requests must name.
-pub(in crate::proxy) const ANTHROPIC_VERSION: (HeaderName, HeaderValue) =
-    (HeaderName::from_static("anthropic-version"), HeaderValue::from_static("2023-06-01"));
+use crate::upstream::{ANTHROPIC_VERSION, Deployment, EarlyTranslation, Provider, UpstreamCredential, key_field};
 
 /// The beginnings of header fields that only the vendor of the client's API, its SDKs and its agents know.
 const VENDOR_FIELDS: [&str; 9] =
@@ -170,25 +166,7 @@ pub(in crate::proxy) fn set_target(
     model: &str,
     translation: &AttemptTranslation,
 ) -> Result<()> {
-    set_authority(upstream, provider, &url_of(provider, model, translation.answer_dialect()))
-}
-
-/// Returns the path and query at which a provider is asked in a dialect, for the model that it calls `model`.
-pub(in crate::proxy) fn url_of(provider: &Provider, model: &str, dialect: Dialect) -> String {
-    match dialect.path_operation() {
-        Some(operation) => {
-            let framing = if dialect.streams_by_path() { "?alt=sse" } else { "" };
-            format!("{}{framing}", provider.base.google_url(model, operation))
-        }
-        None => provider.base.url_for(&AskedUrl {
-            path: dialect.path(),
-            query: None,
-            azure: None,
-            google: None,
-            model: Some(model),
-            is_routed: true,
-        }),
-    }
+    set_authority(upstream, provider, &provider.base.model_url(model, translation.answer_dialect()))
 }
 
 /// Removes the fields that only the vendor of the client's API knows, and adds those of the upstream's.

@@ -104,6 +104,9 @@ fn send(ctx: &mut RequestContext, models: &RequestedModels, body: Option<Bytes>)
             keeping_provider(ctx).or_else(|| default_provider(ctx)).ok_or(Rejection::PathNotFound)?
         }
     };
+    if provider.cloud.is_some() {
+        return Err(Rejection::PathNotFound); // of a cloud's own paths none is a client's
+    }
     ctx.attempts.keep_to_peer(ctx.state.peer_at(&provider.name).cloned());
     ctx.attempts.pass_to(provider);
     if let Some(body) = body {

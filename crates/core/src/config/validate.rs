@@ -125,7 +125,6 @@ impl ConfigChecker<'_> {
         }
         if let Some(name) = &config.default_provider {
             self.reference(&root("default_provider"), name, "providers", "provider");
-            self.default_provider(&root("default_provider"), name);
         }
     }
 

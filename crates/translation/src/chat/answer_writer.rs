@@ -84,7 +84,11 @@ impl ChatChoiceWriter<'_> {
         let text = text(&choice.parts);
         let is_spoken = !text.is_empty() || !holds.calls && refusal.is_none();
         message.word("role", "assistant");
-        if is_spoken { message.text("content", &text) } else { message.raw("content", "null") }
+        if is_spoken {
+            message.text("content", &text)
+        } else {
+            message.raw("content", "null")
+        }
         message.value("refusal", &refusal.or_else(|| stop::refusal_words(&choice.stop)));
         let thoughts: Vec<&Thinking<'_>> = choice.parts.iter().filter_map(thinking).collect();
         thought::write(&mut message, &thoughts);

@@ -171,5 +171,5 @@ fn a_cloud_knows_its_address_and_says_what_has_no_meaning_beside_it() {
         assert!(found[0].starts_with(&format!("providers.cloud.{path}: ")), "{keys}: {found:?}");
     }
     let default = with("bedrock: {region: r}").replacen("default_provider: openai", "default_provider: cloud", 1);
-    assert!(problems(&default)[0].starts_with("default_provider: "));
+    assert!(Config::parse(&default, "p.yaml").is_ok(), "a cloud may answer what no policy takes");
 }

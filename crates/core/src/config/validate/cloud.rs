@@ -2,9 +2,7 @@
 
 use super::ConfigChecker;
 use crate::config::problem::KeyPath;
-use crate::config::{
-    AwsCredentialSource, BedrockConfig, Credential, GoogleCredentials, Name, ProviderConfig, VertexConfig,
-};
+use crate::config::{AwsCredentialSource, BedrockConfig, Credential, GoogleCredentials, ProviderConfig, VertexConfig};
 
 impl ConfigChecker<'_> {
     /// Checks the cloud that a provider is, if it is one.
@@ -25,15 +23,6 @@ impl ConfigChecker<'_> {
             if provider.credential == Credential::Passthrough {
                 self.wrong(&path.key("credential"), "has no meaning with `bedrock` (allowed: a key, or none)");
             }
-        }
-    }
-
-    /// Refuses a cloud as the provider of what no policy decides: its paths are not those of clients.
-    pub(super) fn default_provider(&mut self, path: &KeyPath, name: &Name) {
-        if self.config.providers.get(name).is_some_and(ProviderConfig::is_cloud) {
-            let message =
-                format!("`{name}` is a cloud, which answers models of the catalog only (allowed: another provider)");
-            self.wrong(path, message);
         }
     }
 

@@ -40,13 +40,6 @@ impl ConfigChecker<'_> {
             self.wrong(&path.key("model"), format!("{message} (allowed: a model with a `price`)"));
         }
         let provider = self.config.providers.get(&model.provider);
-        if provider.is_some_and(|provider| provider.vertex.is_some() || provider.bedrock.is_some()) {
-            let message = format!(
-                "`{}` is a cloud's, whose requests are signed otherwise (allowed: a model of a provider with a `base_url`)",
-                section.model
-            );
-            self.wrong(&path.key("model"), message);
-        }
         if provider.is_some_and(|provider| provider.credential == Credential::Passthrough) {
             let message = format!(
                 "`{}` is asked with its clients' own keys, which are for their own requests (allowed: a model of a \
