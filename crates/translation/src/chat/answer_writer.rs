@@ -85,9 +85,9 @@ impl ChatChoiceWriter<'_> {
         let is_spoken = !text.is_empty() || !holds.calls && refusal.is_none();
         message.word("role", "assistant");
         if is_spoken {
-            message.text("content", &text)
+            message.text("content", &text);
         } else {
-            message.raw("content", "null")
+            message.raw("content", "null");
         }
         message.value("refusal", &refusal.or_else(|| stop::refusal_words(&choice.stop)));
         let thoughts: Vec<&Thinking<'_>> = choice.parts.iter().filter_map(thinking).collect();
