@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help setup build pgo quick demo observe run test bench compare instructions allocations fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
-	clients-python clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter train-check reports mlflow loop soak chaos hostile sbom
+	clients-python clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter train-check reports mlflow loop soak chaos hostile sbom licences install helm schemas unit image
 
 CARGO ?= cargo
 # What `make run` serves, and what `make demo` is given besides.
@@ -22,6 +22,13 @@ INSTRUCTIONS_FLAGS ?=
 ALLOCATIONS_FLAGS ?=
 # What `make reports` is given: --docs draws the pictures of docs/comparison.md.
 REPORTS_FLAGS ?=
+# What `make helm` is given: --bless takes the manifests as they are now.
+BLESS ?=
+# What `make image` is given: --binary target/release/pointsman takes that in place of the first stage, --file Dockerfile, --keep keeps the images.
+IMAGE_FLAGS ?=
+# Where `make install` puts things, and the folder that stands for the root, for packages.
+PREFIX ?= /usr/local
+DESTDIR ?=
 # What `make loop` is given: --rows 120 is what CI takes, --outcomes FILE other outcomes, --out DIR keeps everything, --pictures docs draws those of docs/loop.md.
 LOOP_FLAGS ?=
 # How long `make fuzz` runs each target, and with which sanitizer: `address` needs CARGO="cargo +nightly".
@@ -127,7 +134,7 @@ lint: setup ## Check format and lints as CI does
 lint-python: .venv/lint ## Check format, lints and types of all Python as CI does
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
-	MYPYPATH=benches/gpu:benches/instructions .venv/bin/mypy .ci/wheel.py benches/gpu benches/instruction_sets benches/instructions crates/core/known_models models tests/fixtures
+	MYPYPATH=benches/gpu:benches/instructions .venv/bin/mypy .ci/licences.py .ci/wheel.py benches/gpu benches/instruction_sets benches/instructions crates/core/known_models models tests/fixtures
 	MYPYPATH=benches/compare:benches/compare/tests .venv/bin/mypy benches/compare
 	MYPYPATH=tests/clients .venv/bin/mypy tests/clients
 	MYPYPATH=crates/translation/tests/fixtures .venv/bin/mypy crates/translation/tests/fixtures
@@ -138,6 +145,7 @@ lint-python: .venv/lint ## Check format, lints and types of all Python as CI doe
 	MYPYPATH=tests/reports:tests/loop .venv/bin/mypy tests/loop
 	MYPYPATH=tests/clients:tests/resilience .venv/bin/mypy tests/resilience
 	MYPYPATH=tests/observe:config/grafana .venv/bin/mypy config/grafana tests/observe
+	.venv/bin/mypy tests/deploy
 
 doc: setup ## Build the documentation, private items included
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --locked --no-deps --document-private-items
@@ -150,6 +158,28 @@ PAGES = README.md CONTRIBUTING.md CHANGELOG.md SECURITY.md docs models/pointsman
 sbom: setup ## Write target/sbom/*.cdx.json, the list of what is built in (CycloneDX)
 	@command -v cargo-cyclonedx >/dev/null || $(CARGO) install --locked --root .tools cargo-cyclonedx
 	bash .ci/sbom
+
+licences: setup ## Write target/licences, the licences of all that is linked in and of ONNX Runtime: images and `make install` carry them
+	python3 .ci/licences.py target/licences
+
+install: licences ## Install what `make build` made as a systemd service (PREFIX, DESTDIR); as root, or with a DESTDIR
+	PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" bash deploy/systemd/install
+
+helm: setup .venv/helm ## Render the Helm chart, and hold it to Kubernetes' schemas and to the golden manifests (BLESS=--bless writes them)
+	@bash .ci/setup helm
+	.venv/bin/python tests/deploy/helm.py $(BLESS)
+
+schemas: setup .venv/helm tests/deploy/node/node_modules/.package-lock.json ## Hold dashboards, provisioning and the chart's monitoring to published types
+	@bash .ci/setup helm
+	.venv/bin/python tests/deploy/published.py
+
+unit: licences ## Hold the systemd unit to systemd's own tools: verify, security, sysusers, tmpfiles
+	@bash .ci/setup systemd
+	python3 tests/deploy/unit.py
+
+image: licences ## Build the image with buildah, base images included, run it and let it serve (as root; IMAGE_FLAGS)
+	@bash .ci/setup buildah
+	python3 tests/deploy/image.py $(IMAGE_FLAGS)
 
 .PHONY: book
 book: .venv/book ## Build the book of docs/ in target/book, every relative link and anchor checked
@@ -261,7 +291,7 @@ hostile: quick .venv/resilience ## Send every hostile input, HTTP/1 and HTTP/2 b
 	@mkdir -p target/resilience
 	$(RESILIENCE) .venv/bin/python tests/resilience/hostile.py --json target/resilience/hostile.json --markdown target/resilience/hostile.md $(ROWS)
 
-dashboards: setup .venv/observe ## Run every dashboard's query, every rule, and what images and compose.yaml say
+dashboards: licences .venv/observe ## Run every dashboard's query, every rule, and what images and compose.yaml say
 	@bash .ci/setup prometheus
 	$(CARGO) build --locked
 	.venv/bin/python tests/observe/check.py
@@ -312,6 +342,16 @@ eval: quick .venv/models ## Print every quality table, draw the plots of docs/ (
 	[ -x .venv/bin/python ] || python3 -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
+
+.venv/helm: tests/deploy/helm.txt
+	@bash .ci/setup python
+	[ -x .venv/bin/python ] || python3 -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+tests/deploy/node/node_modules/.package-lock.json: tests/deploy/node/package-lock.json
+	@bash .ci/setup node
+	cd tests/deploy/node && npm ci
 
 .venv/resilience: tests/resilience/requirements.txt
 	@bash .ci/setup python

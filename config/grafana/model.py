@@ -169,7 +169,6 @@ def variable(name: str) -> Json:
         "label": label,
         "type": "query",
         "datasource": DATASOURCE,
-        "definition": query,
         "query": {"query": query, "refId": name, "qryType": 1},
         **(
             {"allValue": ".*", "current": {"selected": True, "text": ["All"], "value": ["$__all"]}}
@@ -323,7 +322,6 @@ OPTIONS = {
     "table": {
         "showHeader": True,
         "cellHeight": "sm",
-        "footer": {"show": False, "reducer": ["sum"], "countRows": False, "fields": ""},
     },
     "heatmap": {
         "calculate": False,

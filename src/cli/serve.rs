@@ -11,6 +11,7 @@ use pointsman_telemetry::logging::LogFormat;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::gateway::{Gateway, ListenerSource, StartError};
+use super::notification::ServiceState;
 use super::{CONFIG, UNAVAILABLE, fail};
 use crate::proxy::ShutdownReason;
 use crate::reload::Reloader;
@@ -71,6 +72,7 @@ async fn serve(path: &Path, start: ListenerSource) -> Result<(), StartError> {
     };
     let generation = gateway.reloader().router().snapshot().generation;
     eprintln!("ready listen={} admin={} generation={generation}", gateway.address(), gateway.admin_address());
+    ServiceState::Serving.tell();
     let reason = loop {
         if let SignalRequest::Stop(reason) = signals.next(gateway.reloader()).await {
             break reason;
@@ -87,6 +89,7 @@ async fn serve(path: &Path, start: ListenerSource) -> Result<(), StartError> {
             }
         }
     };
+    ServiceState::Ending.tell();
     stop(gateway, signals, reason).await;
     tracing::info!("Stopped");
     Ok(())

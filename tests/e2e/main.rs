@@ -70,6 +70,7 @@ mod rules;
 mod runs;
 mod schema;
 mod secrets;
+mod service_manager;
 mod shadow;
 mod shadow_answers;
 mod simulated;
