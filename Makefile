@@ -145,7 +145,7 @@ lint-python: .venv/lint ## Check format, lints and types of all Python as CI doe
 	MYPYPATH=tests/reports:tests/loop .venv/bin/mypy tests/loop
 	MYPYPATH=tests/clients:tests/resilience .venv/bin/mypy tests/resilience
 	MYPYPATH=tests/observe:config/grafana .venv/bin/mypy config/grafana tests/observe
-	.venv/bin/mypy tests/deploy
+	MYPYPATH=tests/deploy .venv/bin/mypy tests/deploy
 
 doc: setup ## Build the documentation, private items included
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --locked --no-deps --document-private-items

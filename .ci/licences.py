@@ -2,8 +2,8 @@
 
     licences.py FOLDER
 
-- crates.txt: every crate that is linked into the binary, with its version and licence, and the texts that came with them;
-  texts that are the same stand there once
+- crates.txt: every crate that is linked into the binary, with its version and licence, and the texts that came with
+  them; texts that are the same stand there once
 - onnxruntime.txt: those of the ONNX Runtime that lies in .tools, where `make setup` put them
 """
 

@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
-"""Renders the chart with the real helm, and holds what comes out to Kubernetes' schemas and to the golden manifests: `make helm`.
+"""Renders the chart with the real helm, and holds it to Kubernetes' schemas and to golden manifests: `make helm`.
 
     helm.py [--bless]
 
 For each file of tests/deploy/values:
 
 - `helm lint --strict` and `helm template`; the manifests are those of tests/deploy/golden (--bless writes them anew)
-- each manifest against the JSON schemas of Kubernetes, of the newest and of the oldest release that the chart allows, without unknown keys
+- each manifest against the JSON schemas of Kubernetes, of the newest and of the oldest release that the chart allows;
+  unknown keys are refused
 - kubectl's own types read those of them that its offline commands take
 - `pointsman check` of the configuration in the ConfigMap, its files where the pod has them
 
-Then, values that must be refused, each with its words; and that a change of the configuration changes the ConfigMap alone.
+Then, values that must be refused, each with its words; and that a change of the configuration changes the ConfigMap
+alone.
 """
 
 from __future__ import annotations
@@ -43,9 +45,11 @@ class Plain(yaml.SafeDumper):
     """Writes texts of several lines as blocks, so that a diff of golden manifests can be read."""
 
 
-Plain.add_representer(
-    str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
-)
+def block(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+Plain.add_representer(str, block)
 
 
 @dataclass(frozen=True)
@@ -63,18 +67,30 @@ REFUSALS = [
     Refusal(["--set", "secrets[0].name=providers"], "missing property 'secretName'"),
     Refusal(["--set", "service.type=ExternalName"], "value must be one of"),
     Refusal(["--set", "ingress.enabled=true"], "minItems"),
-    Refusal(["--set", "autoscaling.enabled=true,autoscaling.cpu.enabled=false,autoscaling.queue.enabled=false"], "nothing to go by"),
+    Refusal(
+        ["--set", "autoscaling.enabled=true,autoscaling.cpu.enabled=false,autoscaling.queue.enabled=false"],
+        "nothing to go by",
+    ),
     Refusal(["--set", "config=admin: ["], "config: no YAML"),
     Refusal(["--set", "config=version: 1"], "config: listen: is missing"),
-    Refusal(["--set", "config=listen: {address: 127.0.0.1:8080}"], "`127.0.0.1:8080` cannot be reached from outside the pod"),
-    Refusal(["--set", "config=listen: {address: 0.0.0.0:8080}"], "admin.address: `` cannot be reached from outside the pod"),
+    Refusal(
+        ["--set", "config=listen: {address: 127.0.0.1:8080}"], "`127.0.0.1:8080` cannot be reached from outside the pod"
+    ),
+    Refusal(
+        ["--set", "config=listen: {address: 0.0.0.0:8080}"], "admin.address: `` cannot be reached from outside the pod"
+    ),
     Refusal(
         ["--set", "config=listen: {address: 0.0.0.0:80}\nadmin: {address: 0.0.0.0:81}\nlimits: {drain: 1m 30s}"],
         "limits.drain: `1m 30s` is not read by the chart",
     ),
     Refusal(["--set", "valkey.enabled=true,existingConfigMap=mine"], "cannot write its `store` into existingConfigMap"),
     Refusal(
-        ["--set", "valkey.enabled=true", "--set", "config=listen: {address: 0.0.0.0:80}\nadmin: {address: 0.0.0.0:81}\nstore: {redis: {}}"],
+        [
+            "--set",
+            "valkey.enabled=true",
+            "--set",
+            "config=listen: {address: 0.0.0.0:80}\nadmin: {address: 0.0.0.0:81}\nstore: {redis: {}}",
+        ],
         "has a `store`, and valkey.enabled brings one",
     ),
 ]
@@ -105,9 +121,14 @@ def check(values: pathlib.Path) -> None:
 
 
 def helm(*arguments: str, succeeds: bool = True) -> str:
-    done = subprocess.run(["helm", *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    done = outcome(["helm", *arguments])
     assert (done.returncode == 0) == succeeds, f"helm {' '.join(arguments)}:\n{done.stdout}{done.stderr}"
     return done.stdout if succeeds else done.stderr
+
+
+def outcome(command: list[str], told: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Runs a command, with a text on its standard input; returns how it ended and what it said."""
+    return subprocess.run(command, cwd=ROOT, input=told, capture_output=True, text=True, check=False)
 
 
 def render(*arguments: str) -> list[Manifest]:
@@ -147,7 +168,8 @@ def name(manifest: Manifest) -> str:
 def golden(values: pathlib.Path, manifests: list[Manifest]) -> None:
     file = HERE / "golden" / values.name
     head = f"# Written by `make helm BLESS=--bless`: what the chart makes of tests/deploy/values/{values.name}.\n"
-    text = head + "---\n".join(yaml.dump(shown(manifest), Dumper=Plain, sort_keys=False, width=140) for manifest in manifests)
+    parts = [yaml.dump(shown(manifest), Dumper=Plain, sort_keys=False, width=140) for manifest in manifests]
+    text = head + "---\n".join(parts)
     if "--bless" in sys.argv:
         file.write_text(text, "utf-8")
     expected = file.read_text("utf-8") if file.exists() else ""
@@ -155,7 +177,7 @@ def golden(values: pathlib.Path, manifests: list[Manifest]) -> None:
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as new:
             new.write(text)
             new.flush()
-            diff = subprocess.run(["diff", "-u", str(file), new.name], stdout=subprocess.PIPE, text=True, check=False).stdout
+            diff = outcome(["diff", "-u", str(file), new.name]).stdout
         raise AssertionError(f"{file} differs (make helm BLESS=--bless takes it as it is now):\n{diff}")
 
 
@@ -175,7 +197,8 @@ def what_is_copied_is_whole(manifests: list[Manifest]) -> None:
             groups = [group for file in files for group in yaml.safe_load(file.read_text())["groups"]]
             assert manifest["spec"]["groups"] == groups, "the PrometheusRule has other groups than config/prometheus"
         if manifest["metadata"]["name"].endswith("-dashboards"):
-            dashboards = {f"pointsman-{file.name}": json.loads(file.read_text()) for file in (ROOT / "config/grafana/dashboards").glob("*.json")}
+            ours = (ROOT / "config" / "grafana" / "dashboards").glob("*.json")
+            dashboards = {f"pointsman-{file.name}": json.loads(file.read_text()) for file in ours}
             assert {key: json.loads(text) for key, text in manifest["data"].items()} == dashboards
             assert len(json.dumps(manifest)) < 1 << 20, "a ConfigMap holds a mebibyte"
 
@@ -184,16 +207,14 @@ def what_is_copied_is_whole(manifests: list[Manifest]) -> None:
 
 
 def read_by_kubectl(manifests: list[Manifest]) -> None:
-    """Lets kubectl read what its offline commands take: those with pods, by its own types, which drop keys that they do not know."""
+    """Lets kubectl read what its offline commands take: those with pods, by its own types, which drop unknown keys."""
     for manifest in manifests:
         if manifest["kind"] not in ("Deployment", "Job"):
             continue
         container = manifest["spec"]["template"]["spec"]["containers"][0]["name"]
         # Another image, because kubectl shows nothing where it changed nothing.
-        command = ["kubectl", "set", "image", "--local", "--filename=-", "--output=json", f"{container}=example.com/other:1"]
-        done = subprocess.run(
-            command, input=json.dumps(manifest), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False
-        )
+        command = "kubectl set image --local --filename=- --output=json".split()
+        done = outcome([*command, f"{container}=example.com/other:1"], json.dumps(manifest))
         assert done.returncode == 0 and done.stdout, f"kubectl: {name(manifest)}: {done.stderr}"
         lost = list(missing(manifest, json.loads(done.stdout)))
         assert not lost, f"kubectl: {name(manifest)}: does not know {', '.join(lost)}"
@@ -217,13 +238,21 @@ def the_checks_find_mistakes() -> None:
     """Checks that the checks check: a key that nobody knows is found by the schemas and by kubectl."""
     wrong = next(manifest for manifest in render() if manifest["kind"] == "Deployment")
     wrong["spec"]["template"]["spec"]["containers"][0]["readinesProbe"] = {"periodSeconds": 1}
-    for finds in (functools.partial(hold_to_schema, "a mistake"), lambda manifest: read_by_kubectl([manifest])):
+    for look in (see_by_schema, see_by_kubectl):
         try:
-            finds(wrong)
+            look(wrong)
         except AssertionError as error:
             assert "readinesProbe" in str(error), error
         else:
-            raise SystemExit("a mistake passes")
+            raise SystemExit(f"a mistake passes {look.__name__}")
+
+
+def see_by_schema(manifest: Manifest) -> None:
+    hold_to_schema("a mistake", manifest)
+
+
+def see_by_kubectl(manifest: Manifest) -> None:
+    read_by_kubectl([manifest])
 
 
 # --- the configuration
@@ -241,11 +270,16 @@ def configurations_are_good(values: str, manifests: list[Manifest]) -> None:
                 put(root / file, content)
             for path in sorted(set(re.findall(r"/run/secrets/[\w./-]+", text))):
                 put(root / path.lstrip("/"), secret(path))
-            text = text.replace("/run/secrets", f"{root}/run/secrets").replace("/opt/pointsman/models", str(ROOT / "models"))
-            text = text.replace("/bundles/large", str(ROOT / "models" / "pointsman-mini")).replace("ca: ca.pem", f"ca: {authority()[0]}")
+            for inside, here in {
+                "/run/secrets": f"{root}/run/secrets",
+                "/opt/pointsman/models": f"{ROOT}/models",
+                "/bundles/large": f"{ROOT}/models/pointsman-mini",
+                "ca: ca.pem": f"ca: {authority()[0]}",
+            }.items():
+                text = text.replace(inside, here)
             put(root / "pointsman.yaml", text)
-            done = subprocess.run([binary(), "check", "-c", str(root / "pointsman.yaml")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-            assert done.returncode == 0, f"{values}: {name(manifest)}: pointsman check:\n{done.stdout}"
+            done = outcome([binary(), "check", "-c", str(root / "pointsman.yaml")])
+            assert done.returncode == 0, f"{values}: {name(manifest)}: pointsman check:\n{done.stdout}{done.stderr}"
 
 
 def put(file: pathlib.Path, content: str) -> None:
@@ -264,8 +298,10 @@ def authority() -> tuple[str, str]:
     """Makes a certificate and its key, for the listener and as an authority."""
     folder = tempfile.mkdtemp(prefix="pointsman-helm-")
     cert, key = f"{folder}/cert.pem", f"{folder}/key.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1", "-subj", "/CN=llm.example.com"]
-    subprocess.run([*command, "-addext", "subjectAltName=DNS:llm.example.com", "-keyout", key, "-out", cert], stderr=subprocess.DEVNULL, check=True)
+    kind = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=llm.example.com"
+    named = ["-addext", "subjectAltName=DNS:llm.example.com", "-keyout", key, "-out", cert]
+    made = outcome([*kind.split(), *named])
+    assert made.returncode == 0, made.stderr
     return cert, key
 
 
@@ -292,7 +328,7 @@ def a_change_of_the_configuration_restarts_no_pod() -> None:
 
 
 def minimal(model: str) -> str:
-    return f"listen: {{address: 0.0.0.0:80}}\nadmin: {{address: 0.0.0.0:81}}\nmodels: {{{model}: {{}}}}".replace(",", "\\,")
+    return f"listen: {{address: 0.0.0.0:80}}\nadmin: {{address: 0.0.0.0:81}}\nmodels: {{{model}: {{}}}}"
 
 
 def the_package_holds_the_dashboards() -> None:
@@ -303,8 +339,9 @@ def the_package_holds_the_dashboards() -> None:
         members = subprocess.check_output(["tar", "-tzf", str(archive)], text=True).splitlines()
         assert sum(member.startswith("pointsman/files/dashboards/") for member in members) == 5, members
         version = re.search(r'^version = "(.+)"', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)
-        assert version and archive.name == f"pointsman-{version[1]}.tgz", f"{archive.name} is not of the crate's version"
-        whole = helm("template", "pointsman", str(archive), "--set", "dashboards.enabled=true,prometheusRule.enabled=true")
+        assert version and archive.name == f"pointsman-{version[1]}.tgz", f"{archive.name}: not the crate's version"
+        both = "dashboards.enabled=true,prometheusRule.enabled=true"
+        whole = helm("template", "pointsman", str(archive), "--set", both)
         assert "Pointsman: Traffic and savings" in whole and "PointsmanDown" in whole
 
 

@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
 """Builds an image of a Dockerfile with buildah, runs it, and lets it serve: `make image`.
 
-    image.py [--binary FILE] [--file Dockerfile] [--keep] [--report FILE]
+    image.py [--binary FILE] [--file Dockerfile] [--env NAME=VALUE] [--keep] [--report FILE]
 
-There is no registry of images here, so the base images are made, under the names that the Dockerfile has them by:
-debian:bookworm-slim by debootstrap, less what the published one leaves out, and rust:1.95-bookworm of it and the toolchain that is
-installed. With `--binary` the first stage is not run: its last line's results are taken from outside (the binary given, and the
-libraries and licences that `make setup licences` made), and the last stage is built as it stands.
+The base images are made here (bases.py). With `--binary` the first stage is not run: what the last stage copies of it
+is taken from outside (the binary given, and the libraries and licences that `make setup licences` made), and the last
+stage is built as it stands.
 
-What runs is the image's own user, entry point, command and health check, by buildah in a chroot, in a network of its own that reaches
-nothing: a scripted upstream within it stands for the provider.
+What runs is the image's own user, entry point, command and health check, by buildah in a chroot, in a network of its
+own that reaches nothing: a scripted upstream within it stands for the provider.
 """
 
 from __future__ import annotations
@@ -38,36 +37,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.dont_write_bytecode = True
+
+from bases import ROOT, STORE, buildah, command, make_bases, remove_store  # noqa: E402
+
 HOME = "opt/pointsman"
-STORE = ROOT / "target" / "images"
 BUILD_PATIENCE, RUN_PATIENCE = 3600, 60
 CLONE_NEWNET = 0x40000000
+PROMPTS = ("What is the capital of France?", "Prove that there are infinitely many primes.")
 Json = dict[str, Any]
-
-SOURCES = """\
-Types: deb
-URIs: http://deb.debian.org/debian
-Suites: bookworm bookworm-updates
-Components: main
-Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
-
-Types: deb
-URIs: http://deb.debian.org/debian-security
-Suites: bookworm-security
-Components: main
-Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
-"""
-# What the published images have apt leave no caches by.
-APT_CLEAN = """\
-DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/archives/partial/*.deb /var/cache/apt/*.bin || true"; };
-APT::Update::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/archives/partial/*.deb /var/cache/apt/*.bin || true"; };
-Dir::Cache::pkgcache "";
-Dir::Cache::srcpkgcache "";
-"""
-# What debian:*-slim has no files of.
-SLIM = ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/lintian", "usr/share/groff")
-SLIM_DPKG = "".join(f"path-exclude /{folder}/*\n" for folder in SLIM) + "path-include /usr/share/doc/*/copyright\n"
 
 
 def main() -> None:
@@ -78,7 +56,7 @@ def main() -> None:
         with timed(report, "base images"):
             make_bases(arguments.file, arguments.binary is None)
         with timed(report, "image"):
-            build(arguments.file, arguments.binary)
+            build(arguments)
         report |= sizes()
         with timed(report, "serving"):
             report |= serve()
@@ -96,6 +74,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Builds an image with buildah, runs it, and lets it serve.")
     parser.add_argument("--binary", help="a release binary, in place of the first stage")
     parser.add_argument("--file", default="Dockerfile")
+    parser.add_argument("--env", action="append", default=[], help="a variable of the build, NAME=VALUE; several times")
     parser.add_argument("--keep", action="store_true", help="leaves images and base images in target/images")
     parser.add_argument("--report", help="a file for what was measured")
     return parser.parse_args()
@@ -108,92 +87,13 @@ def timed(report: Json, name: str) -> Iterator[None]:
     report[f"{name}, s"] = round(time.monotonic() - started)
 
 
-def buildah(*arguments: str, patience: int = 600) -> str:
-    """Runs buildah with a store of this check's own; raises with its words when it fails."""
-    done = subprocess.run(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=patience, check=False)
-    if done.returncode:
-        raise SystemExit(f"buildah {' '.join(arguments)}:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
-    return done.stdout.strip()
-
-
-def command(*arguments: str) -> list[str]:
-    return ["buildah", "--root", str(STORE / "root"), "--runroot", str(STORE / "run"), "--storage-driver", "vfs", *arguments]
-
-
-def remove_store() -> None:
-    subprocess.run(command("rm", "--all"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-    shutil.rmtree(STORE, ignore_errors=True)
-
-
-# --- base images
-
-
-def make_bases(file: str, with_rust: bool) -> None:
-    known = {name for image in json.loads(buildah("images", "--json") or "[]") or [] for name in image.get("names") or []}
-    names = re.findall(r"^FROM (\S+)", (ROOT / file).read_text(), re.MULTILINE)
-    assert names[-1].startswith("debian:bookworm"), f"{file}: only a Debian base can be made here, not {names[-1]}"
-    debian = f"docker.io/library/{names[-1]}"
-    if debian not in known:
-        make_debian(debian)
-    rust = f"docker.io/library/{names[0]}"
-    if with_rust and rust not in known:
-        make_rust(rust, debian)
-
-
-def make_debian(name: str) -> None:
-    with tempfile.TemporaryDirectory(dir=STORE) as folder:
-        root = pathlib.Path(folder, "debian")
-        mirror = re.search(r"^URIs: (\S+)", SOURCES, re.MULTILINE)
-        assert mirror
-        debootstrap = ["debootstrap", "--variant=minbase", "bookworm", str(root), mirror[1]]
-        done = subprocess.run(debootstrap, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-        assert done.returncode == 0, f"debootstrap:\n{done.stdout[-4000:]}"
-        slim(root)
-        container = buildah("from", "scratch")
-        buildah("add", container, str(root), "/")
-        buildah("config", "--cmd", "bash", "--env", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", container)
-        buildah("commit", "--rm", container, name)
-
-
-def slim(root: pathlib.Path) -> None:
-    """Leaves out what the published slim image leaves out, so that sizes can be compared."""
-    for pattern in ("var/cache/apt/archives/*.deb", "var/cache/apt/*.bin", "var/lib/apt/lists/*", "var/log/*.log"):
-        for file in root.glob(pattern):
-            shutil.rmtree(file) if file.is_dir() else file.unlink()
-    for folder in SLIM:
-        for file in sorted(root.joinpath(folder).rglob("*"), reverse=True):
-            if file.name != "copyright" and (file.is_file() or file.is_symlink()):
-                file.unlink()
-    root.joinpath("etc/dpkg/dpkg.cfg.d/docker").write_text(SLIM_DPKG)
-    root.joinpath("etc/apt/apt.conf.d/docker-clean").write_text(APT_CLEAN)
-    root.joinpath("etc/apt/sources.list").unlink(missing_ok=True)
-    root.joinpath("etc/apt/sources.list.d/debian.sources").write_text(SOURCES)
-
-
-def make_rust(name: str, debian: str) -> None:
-    """Makes the image of the toolchain that is installed here, which has to be of the release that the Dockerfile names."""
-    release = re.search(r"rust:([0-9.]+)", name)
-    version = subprocess.check_output(["rustc", "--version"], text=True).split()[1]
-    assert release and version.startswith(release[1]), f"{name} needs Rust {release}, here is {version}"
-    sysroot = subprocess.check_output(["rustc", "--print", "sysroot"], text=True).strip()
-    container = buildah("from", "--pull-never", debian)
-    packages = "apt-get update && apt-get install -y --no-install-recommends ca-certificates gcc g++ libc6-dev make git python3"
-    buildah("run", "--isolation", "chroot", container, "--", "bash", "-c", packages)
-    buildah("add", container, sysroot, "/usr/local/toolchain")
-    buildah("run", "--isolation", "chroot", container, "--", "bash", "-c", "ln -s /usr/local/toolchain/bin/* /usr/local/bin/")
-    # The authorities of this machine, for registries behind a proxy of one's own.
-    buildah("add", container, "/etc/ssl/certs/ca-certificates.crt", "/etc/ssl/certs/ca-certificates.crt")
-    variables = {"CARGO_HTTP_CAINFO": "/etc/ssl/certs/ca-certificates.crt", "PIP_CERT": "/etc/ssl/certs/ca-certificates.crt"}
-    variables |= {key: value for key, value in os.environ.items() if key in ("PIP_INDEX_URL", "PIP_DEFAULT_TIMEOUT")}
-    buildah("config", *(f"--env={key}={value}" for key, value in variables.items()), container)
-    buildah("commit", "--rm", container, name)
-
-
 # --- the image
 
 
-def build(file: str, binary: str | None) -> None:
-    shared = ["bud", "--isolation", "chroot", "--pull-never", "--format", "docker", "--ignorefile", str(ROOT / ".dockerignore")]
+def build(arguments: argparse.Namespace) -> None:
+    file, binary = arguments.file, arguments.binary
+    shared = ["bud", "--isolation=chroot", "--pull-never", "--format=docker", f"--ignorefile={ROOT}/.dockerignore"]
+    shared += [f"--env={variable}" for variable in arguments.env]
     if binary is None:
         buildah(*shared, "-f", str(ROOT / file), "-t", "pointsman", str(ROOT), patience=BUILD_PATIENCE)
         return
@@ -262,7 +162,15 @@ class Provider(http.server.BaseHTTPRequestHandler):
         asked = json.loads(self.rfile.read(int(self.headers["content-length"])))["model"]
         choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": f"I am {asked}"}}
         usage = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}
-        body = json.dumps({"id": "c", "object": "chat.completion", "created": 1, "model": asked, "choices": [choice], "usage": usage})
+        answer = {
+            "id": "c",
+            "object": "chat.completion",
+            "created": 1,
+            "model": asked,
+            "choices": [choice],
+            "usage": usage,
+        }
+        body = json.dumps(answer)
         self.send_response(200)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
@@ -285,22 +193,23 @@ class Running:
         """Runs the image's own health check within the container."""
         test = image()["Healthcheck"]["Test"]
         assert test[0] == "CMD", test
-        inside = command("run", "--isolation", "chroot", self.name, "--", *test[1:])
+        inside = command("run", "--isolation=chroot", self.name, "--", *test[1:])
         return subprocess.run(inside, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
 def serve() -> Json:
-    """Sends prompts through the image in a network of its own, where its ports are free and no provider can be reached."""
+    """Sends prompts through the image in a network of its own: its ports are free there, and no provider is."""
     enter_own_network()
     provider = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Provider)
     threading.Thread(target=provider.serve_forever, daemon=True).start()
     with running(f"http://127.0.0.1:{provider.server_port}/v1") as container:
         started = time.monotonic()
         while not container.healthy():
-            assert container.process.poll() is None and time.monotonic() < started + RUN_PATIENCE, "\n".join(container.log)
+            assert container.process.poll() is None, "\n".join(container.log)
+            assert time.monotonic() < started + RUN_PATIENCE, "\n".join(container.log)
             time.sleep(0.1)
         ready = round(time.monotonic() - started, 1)
-        answers = {prompt: ask(prompt) for prompt in ("What is the capital of France?", "Prove that there are infinitely many primes.")}
+        answers = {prompt: ask(prompt) for prompt in PROMPTS}
         easy, hard = answers.values()
         assert easy["model"] == "small" and hard["model"] != "small", answers
         assert easy["answer"] == "I am gpt-4.1-nano", answers
@@ -309,7 +218,8 @@ def serve() -> Json:
         os.kill(process, signal.SIGTERM)
         assert container.process.wait(RUN_PATIENCE) == 0, "\n".join(container.log)
     provider.shutdown()
-    return {"ready after, s": ready, "answered by": {prompt: answer["model"] for prompt, answer in answers.items()}, "memory, MB": memory}
+    chosen = {prompt: answer["model"] for prompt, answer in answers.items()}
+    return {"ready after, s": ready, "answered by": chosen, "memory, MB": memory}
 
 
 def enter_own_network() -> None:
@@ -333,7 +243,7 @@ def running(upstream: str) -> Iterator[Running]:
         pathlib.Path(folder).chmod(0o755)
         name = buildah("from", "--pull-never", "pointsman")
         volume = f"--volume={served}:{home}/config/container.yaml:ro"  # as compose.yaml mounts it
-        inside = command("run", "--isolation", "chroot", volume, name, "--", *config["Entrypoint"], *config["Cmd"])
+        inside = command("run", "--isolation=chroot", volume, name, "--", *config["Entrypoint"], *config["Cmd"])
         process = subprocess.Popen(inside, stderr=subprocess.PIPE, text=True)
         log: list[str] = []
         threading.Thread(target=lambda: log.extend(process.stderr or ()), daemon=True).start()
@@ -347,9 +257,8 @@ def running(upstream: str) -> Iterator[Running]:
 
 def ask(prompt: str) -> Json:
     body = json.dumps({"model": "auto", "messages": [{"role": "user", "content": prompt}]}).encode()
-    request = urllib.request.Request(
-        "http://127.0.0.1:8080/v1/chat/completions", body, {"content-type": "application/json", "authorization": "Bearer key"}
-    )
+    fields = {"content-type": "application/json", "authorization": "Bearer key"}
+    request = urllib.request.Request("http://127.0.0.1:8080/v1/chat/completions", body, fields)
     with urllib.request.urlopen(request, timeout=RUN_PATIENCE) as answer:
         found = json.load(answer)
         return {"model": answer.headers["x-pointsman-model"], "answer": found["choices"][0]["message"]["content"]}
@@ -359,7 +268,7 @@ def main_process() -> int:
     """Returns the process of the image's binary in this network."""
     for folder in pathlib.Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if os.readlink(folder / "exe").endswith("/usr/local/bin/pointsman") and same_network(folder):
+            if str((folder / "exe").readlink()).endswith("/usr/local/bin/pointsman") and same_network(folder):
                 return int(folder.name)
     raise AssertionError("no process of the image runs")
 
@@ -374,7 +283,7 @@ def resident(process: int) -> float:
 
 
 def same_network(folder: pathlib.Path) -> bool:
-    return os.readlink(folder / "ns" / "net") == os.readlink("/proc/self/ns/net")
+    return (folder / "ns" / "net").readlink() == pathlib.Path("/proc/self/ns/net").readlink()
 
 
 if __name__ == "__main__":

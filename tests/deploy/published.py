@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Holds dashboards, provisioning and the Prometheus operator's manifests to the types that their readers publish.
 
-There is no Grafana and no operator in the package registries, but their types are on npm: `@grafana/schema` of the releases that the
-dashboards are for, Grafana's foundation SDK for queries, and `@kubernetes-models/prometheus-operator`. Each JSON is written as a TypeScript
-literal of its type, and the compiler looks for keys that the type does not have and for values that it does not allow. Keys that have
-defaults may be left out, as Grafana fills them in.
+There is no Grafana and no operator in the package registries, but their types are on npm: `@grafana/schema` of the
+releases that the dashboards are for, Grafana's foundation SDK for queries, and
+`@kubernetes-models/prometheus-operator`. Each JSON is written as a TypeScript literal of its type, and the compiler
+looks for keys that the type does not have and for values that it does not allow. Keys that have defaults may be left
+out, as Grafana fills them in.
 
-In published types an enum is no text, although it is one in JSON: copies are read in which an enum is the union of its values.
+In published types an enum is no text, although it is one in JSON: copies are read in which an enum is the union of
+its values.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 HERE = pathlib.Path(__file__).parent
 MODULES = HERE / "node" / "node_modules"
 WORK = ROOT / "target" / "published"
+ENUM = re.compile(r"export declare enum (\w+) \{(.*?)\n\}", re.DOTALL)
 RELEASES = {"11": "grafana-schema-11", "12": "grafana-schema-12"}
 Json = dict[str, Any]
 
@@ -38,26 +41,36 @@ export interface Datasources {
     apiVersion: 1;
     deleteDatasources?: {name: string; orgId?: number}[];
     prune?: boolean;
-    datasources: {
-        name: string; type: string; access?: "proxy" | "direct"; orgId?: number; uid?: string; url?: string; user?: string; database?: string;
-        basicAuth?: boolean; basicAuthUser?: string; withCredentials?: boolean; isDefault?: boolean; version?: number; editable?: boolean;
-        jsonData?: {
-            timeInterval?: string; httpMethod?: "GET" | "POST"; queryTimeout?: string; manageAlerts?: boolean; prometheusType?: string;
-            prometheusVersion?: string; cacheLevel?: string; incrementalQuerying?: boolean; disableMetricsLookup?: boolean;
-            exemplarTraceIdDestinations?: {name: string; datasourceUid?: string; url?: string}[];
-        };
-        secureJsonData?: Record<string, string>;
-    }[];
+    datasources: Datasource[];
+}
+interface Datasource {
+    name: string; type: string; access?: "proxy" | "direct"; orgId?: number; uid?: string; url?: string; user?: string;
+    database?: string; basicAuth?: boolean; basicAuthUser?: string; withCredentials?: boolean; isDefault?: boolean;
+    version?: number; editable?: boolean; jsonData?: Prometheus; secureJsonData?: Record<string, string>;
+}
+interface Prometheus {
+    timeInterval?: string; httpMethod?: "GET" | "POST"; queryTimeout?: string; manageAlerts?: boolean;
+    prometheusType?: string; prometheusVersion?: string; cacheLevel?: string; incrementalQuerying?: boolean;
+    disableMetricsLookup?: boolean;
+    exemplarTraceIdDestinations?: {name: string; datasourceUid?: string; url?: string}[];
 }
 export interface Providers {
     apiVersion: 1;
-    providers: {
-        name: string; orgId?: number; folder?: string; folderUid?: string; type: "file"; disableDeletion?: boolean; editable?: boolean;
-        updateIntervalSeconds?: number; allowUiUpdates?: boolean; options: {path: string; foldersFromFilesStructure?: boolean};
-    }[];
+    providers: Provider[];
+}
+interface Provider {
+    name: string; orgId?: number; folder?: string; folderUid?: string; type: "file"; disableDeletion?: boolean;
+    editable?: boolean; updateIntervalSeconds?: number; allowUiUpdates?: boolean;
+    options: {path: string; foldersFromFilesStructure?: boolean};
 }
 """
-PANELS = {"timeseries": "timeseries", "stat": "stat", "table": "table", "heatmap": "heatmap", "state-timeline": "statetimeline"}
+PANELS = {
+    "timeseries": "timeseries",
+    "stat": "stat",
+    "table": "table",
+    "heatmap": "heatmap",
+    "state-timeline": "statetimeline",
+}
 
 
 def main() -> None:
@@ -74,7 +87,9 @@ def main() -> None:
     write_operator()
     compile_all()
     the_compiler_finds_mistakes()
-    print(f"ok: {count} panels in the types of Grafana {' and '.join(RELEASES)}, provisioning, ServiceMonitor, PrometheusRule")
+    print(
+        f"ok: {count} panels in the types of Grafana {' and '.join(RELEASES)}, provisioning, the operator's manifests"
+    )
 
 
 # --- types
@@ -84,7 +99,7 @@ def copy_types(source: pathlib.Path, target: pathlib.Path) -> None:
     for file in source.rglob("*.d.ts"):
         place = target / file.relative_to(source)
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(re.sub(r"export declare enum (\w+) \{(.*?)\n\}", union, file.read_text("utf-8"), flags=re.DOTALL), "utf-8")
+        place.write_text(ENUM.sub(union, file.read_text("utf-8")), "utf-8")
 
 
 def union(match: re.Match[str]) -> str:
@@ -101,10 +116,14 @@ def union(match: re.Match[str]) -> str:
 
 def write_dashboards(release: str) -> int:
     schema = f"./grafana-{release}"
-    lines = [f'import type * as grafana from "{schema}/raw/dashboard/x/dashboard_types.gen";', 'import type * as prometheus from "./foundation/prometheus/types.gen";']
+    lines = [
+        f'import type * as grafana from "{schema}/raw/dashboard/x/dashboard_types.gen";',
+        'import type * as prometheus from "./foundation/prometheus/types.gen";',
+    ]
     for kind in PANELS.values():
         file = next((WORK / f"grafana-{release}" / "raw" / "composable" / kind / "panelcfg" / "x").glob("*.d.ts"))
-        lines.append(f'import type * as {kind} from "{schema}/raw/composable/{kind}/panelcfg/x/{file.name.removesuffix(".d.ts")}";')
+        module = f"{schema}/raw/composable/{kind}/panelcfg/x/{file.name.removesuffix('.d.ts')}"
+        lines.append(f'import type * as {kind} from "{module}";')
     lines.append(LOOSE)
     panels = 0
     for file in sorted((ROOT / "config" / "grafana" / "dashboards").glob("*.json")):
@@ -140,17 +159,24 @@ def write_provisioning() -> None:
     folder = ROOT / "config" / "grafana" / "provisioning"
     lines = ['import type {Datasources, Providers} from "./provisioning";']
     for kind, files in {"Datasources": "datasources", "Providers": "dashboards"}.items():
-        lines += [literal(f"{files}_{file.stem}", kind, yaml.safe_load(file.read_text())) for file in (folder / files).glob("*.yaml")]
+        lines += [
+            literal(f"{files}_{file.stem}", kind, yaml.safe_load(file.read_text()))
+            for file in (folder / files).glob("*.yaml")
+        ]
     (WORK / "provisioned.ts").write_text("\n".join(lines), "utf-8")
 
 
 def write_operator() -> None:
     """Writes what the chart makes for the operator, with the rules that golden manifests leave out."""
-    command = ["helm", "template", "pointsman", str(ROOT / "deploy/helm/pointsman"), "--set", "serviceMonitor.enabled=true,prometheusRule.enabled=true"]
-    manifests = [one for one in yaml.safe_load_all(subprocess.check_output(command, stderr=subprocess.DEVNULL, text=True)) if one and "monitoring.coreos.com" in one["apiVersion"]]
+    command = (
+        "helm template pointsman deploy/helm/pointsman --set serviceMonitor.enabled=true,prometheusRule.enabled=true"
+    )
+    text = subprocess.check_output(command.split(), cwd=ROOT, stderr=subprocess.DEVNULL, text=True)
+    manifests = [one for one in yaml.safe_load_all(text) if one and "monitoring.coreos.com" in one["apiVersion"]]
     kinds = [manifest["kind"] for manifest in manifests]
     assert sorted(kinds) == ["PrometheusRule", "ServiceMonitor"], kinds
-    lines = [f'import type {{I{kind}}} from "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/{kind}";' for kind in kinds]
+    module = "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1"
+    lines = [f'import type {{I{kind}}} from "{module}/{kind}";' for kind in kinds]
     lines += [literal(manifest["kind"], f"I{manifest['kind']}", manifest) for manifest in manifests]
     (WORK / "operator.ts").write_text("\n".join(lines), "utf-8")
 
@@ -160,10 +186,11 @@ def write_operator() -> None:
 
 def compiled(release: str, *files: str) -> str:
     """Returns what the TypeScript compiler complains of, with the types of a release of Grafana."""
-    options = {"noEmit": True, "strict": True, "skipLibCheck": True, "module": "esnext", "moduleResolution": "bundler", "target": "es2022", "types": []}
+    options: Json = {"noEmit": True, "strict": True, "skipLibCheck": True, "types": []}
+    options |= {"module": "esnext", "moduleResolution": "bundler", "target": "es2022"}
     options["paths"] = {"@grafana/schema": [f"./grafana-{release}/index.d.ts"]}
     (WORK / "tsconfig.json").write_text(json.dumps({"compilerOptions": options, "files": list(files)}))
-    command = ["node", str(MODULES / "typescript" / "bin" / "tsc"), "--project", str(WORK / "tsconfig.json"), "--pretty", "false"]
+    command = ["node", f"{MODULES}/typescript/bin/tsc", "--project", f"{WORK}/tsconfig.json", "--pretty", "false"]
     return subprocess.run(command, cwd=WORK, stdout=subprocess.PIPE, text=True, check=False).stdout
 
 
@@ -177,9 +204,16 @@ def compile_all() -> None:
 def the_compiler_finds_mistakes() -> None:
     """Checks that the check checks: a key that nobody knows, a value that no type allows, in each kind of file."""
     mistakes = {
-        "dashboards-12.ts": [('"graphTooltip": 1', '"graphTooltip": 7'), ('"colorMode": "value"', '"colorMode": "loud"'), ('"expr": ', '"exprs": ')],
+        "dashboards-12.ts": [
+            ('"graphTooltip": 1', '"graphTooltip": 7'),
+            ('"colorMode": "value"', '"colorMode": "loud"'),
+            ('"expr": ', '"exprs": '),
+        ],
         "provisioned.ts": [('"access": "proxy"', '"access": "by proxy"'), ('"isDefault": true', '"default": true')],
-        "operator.ts": [('"interval": "15s"', '"intervall": "15s"'), ('"jobLabel": "app.kubernetes.io/name"', '"jobLabel": 1')],
+        "operator.ts": [
+            ('"interval": "15s"', '"intervall": "15s"'),
+            ('"jobLabel": "app.kubernetes.io/name"', '"jobLabel": 1'),
+        ],
     }
     for file, changes in mistakes.items():
         text = (WORK / file).read_text()
