@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help setup build pgo quick demo observe run test bench compare instructions allocations fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
-	clients-python clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter train-check reports mlflow loop soak chaos hostile sbom licences install helm schemas unit image
+	clients-python clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter train-check reports mlflow loop soak chaos hostile sbom licences install helm schemas unit host image
 
 CARGO ?= cargo
 # What `make run` serves, and what `make demo` is given besides.
@@ -26,6 +26,8 @@ REPORTS_FLAGS ?=
 BLESS ?=
 # What `make image` is given: --binary target/release/pointsman takes that in place of the first stage, --file Dockerfile, --keep keeps the images.
 IMAGE_FLAGS ?=
+# What `make host` is given: --binary FILE in place of target/release/pointsman, --root FOLDER a machine that was made before.
+HOST_FLAGS ?=
 # Where `make install` puts things, and the folder that stands for the root, for packages.
 PREFIX ?= /usr/local
 DESTDIR ?=
@@ -176,6 +178,10 @@ schemas: setup .venv/helm tests/deploy/node/node_modules/.package-lock.json ## H
 unit: licences ## Hold the systemd unit to systemd's own tools: verify, security, sysusers, tmpfiles
 	@bash .ci/setup systemd
 	python3 tests/deploy/unit.py
+
+host: licences ## Boot a Debian with systemd in a container and let the installed unit serve, reload and hand over (as root; HOST_FLAGS)
+	@bash .ci/setup nspawn
+	python3 tests/deploy/boot.py $(HOST_FLAGS)
 
 image: licences ## Build the image with buildah, base images included, run it and let it serve (as root; IMAGE_FLAGS)
 	@bash .ci/setup buildah
