@@ -164,11 +164,12 @@ sbom: setup ## Write target/sbom/*.cdx.json, the list of what is built in (Cyclo
 licences: setup ## Write target/licences, the licences of all that is linked in and of ONNX Runtime: images and `make install` carry them
 	python3 .ci/licences.py target/licences
 
-install: licences ## Install what `make build` made as a systemd service (PREFIX, DESTDIR); as root, or with a DESTDIR
+install: ## Install what `make build licences` made as a systemd service (PREFIX, DESTDIR); as root, or with a DESTDIR
 	PREFIX="$(PREFIX)" DESTDIR="$(DESTDIR)" bash deploy/systemd/install
 
 helm: setup .venv/helm ## Render the Helm chart, and hold it to Kubernetes' schemas and to the golden manifests (BLESS=--bless writes them)
 	@bash .ci/setup helm
+	$(CARGO) build --locked
 	.venv/bin/python tests/deploy/helm.py $(BLESS)
 
 schemas: setup .venv/helm tests/deploy/node/node_modules/.package-lock.json ## Hold dashboards, provisioning and the chart's monitoring to published types
