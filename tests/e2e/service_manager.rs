@@ -36,7 +36,8 @@ async fn a_service_manager_hears_when_the_process_serves_and_when_it_ends() {
 async fn a_service_manager_that_is_gone_keeps_nobody_from_serving() {
     let origin = Origin::answering([]).await;
 
-    let gateway = Gateway::start_with(&Config::new(&origin, &origin), &[("NOTIFY_SOCKET", "/nonexistent/notify")]).await;
+    let gateway =
+        Gateway::start_with(&Config::new(&origin, &origin), &[("NOTIFY_SOCKET", "/nonexistent/notify")]).await;
 
     gateway.signal(Signal::TERM);
     assert_eq!(gateway.ended().await.0.code(), Some(0));
