@@ -78,6 +78,12 @@ pub(crate) struct JudgeContext<'a> {
     pub metrics: &'a Metrics,
 }
 
+/// Who is asked, and on whose behalf.
+struct JudgeTools<'a> {
+    deployment: &'a Arc<Deployment>,
+    asks: JudgeContext<'a>,
+}
+
 /// A question without an answer: why, and what there is to say of it.
 struct FailedQuestion {
     cause: SilenceCause,
@@ -95,8 +101,27 @@ impl Judge {
         asks: JudgeContext<'_>,
         previous: Option<&Self>,
     ) -> Self {
-        let JudgeContext { policy, catalog, caller, metrics } = asks;
-        let question = JudgeQuestion::new(section, catalog);
+        Self::asking(JudgeQuestion::new(section, asks.catalog), section, JudgeTools { deployment, asks }, previous)
+    }
+
+    /// Makes the judge of answers, which says of each whether it is good; see [`Self::ask_about`].
+    #[must_use]
+    pub(crate) fn of_answers(
+        section: &config::JudgeConfig,
+        deployment: &Arc<Deployment>,
+        asks: JudgeContext<'_>,
+        previous: Option<&Self>,
+    ) -> Self {
+        Self::asking(JudgeQuestion::of_answers(section), section, JudgeTools { deployment, asks }, previous)
+    }
+
+    fn asking(
+        question: JudgeQuestion,
+        section: &config::JudgeConfig,
+        tools: JudgeTools<'_>,
+        previous: Option<&Self>,
+    ) -> Self {
+        let JudgeTools { deployment, asks: JudgeContext { policy, caller, metrics, .. } } = tools;
         let is_same = |old: &&Self| {
             old.section == *section
                 && old.deployment.upstream_name == deployment.upstream_name
@@ -131,7 +156,24 @@ impl Judge {
         let deadline = started + self.section.timeout.0;
         // One that only waited for another's question says nothing more about the judge.
         let found = timeout_at(deadline, self.find(prompt, features, deadline)).await;
-        let answered = found.unwrap_or(Err(JudgeFailure::Timeout));
+        self.counted(found.unwrap_or(Err(JudgeFailure::Timeout)), started)
+    }
+
+    /// Asks what is to be thought of an answer to a prompt; at most for as long as the section's `timeout`.
+    ///
+    /// Cancel-safe: dropping the future gives the question up.
+    ///
+    /// # Errors
+    /// Why there is no word; counted.
+    pub(crate) async fn ask_about(&self, ask: &str, answer: &str) -> Result<Judgement, JudgeFailure> {
+        let started = Instant::now();
+        let deadline = started + self.section.timeout.0;
+        let description = RequestDescription::of_answer(ask, answer, self.section.max_chars);
+        let found = timeout_at(deadline, self.question(&description, ask, deadline)).await;
+        self.counted(found.unwrap_or(Err(JudgeFailure::Timeout)), started)
+    }
+
+    fn counted(&self, answered: Result<Judgement, JudgeFailure>, started: Instant) -> Result<Judgement, JudgeFailure> {
         match &answered {
             Ok(judgement) if judgement.is_cached => self.metrics.cached(),
             Ok(_) => self.metrics.answered(started.elapsed()),

@@ -1,6 +1,7 @@
 #![doc = include_str!("../docs/architecture.md")]
 
 mod admin;
+mod answer_sampler;
 mod certificates;
 mod cli;
 mod clients;

@@ -35,6 +35,7 @@ mod attempt;
 mod clock;
 mod context;
 mod downstream;
+mod escalation;
 mod header_fields;
 mod kept_state;
 mod large_work;
@@ -55,7 +56,7 @@ use bytes::Bytes;
 use http::Version;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
-use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use pointsman_telemetry::Metrics;
@@ -77,7 +78,7 @@ pub(crate) use self::server::{
     BindError, DrainState, Listeners, RunningProxy, ShutdownReason, ShutdownUrge, TakeOverError,
 };
 use crate::router::Router;
-use crate::upstream::{AttemptFailure, CONTEXT_LENGTH, ERROR_IN_ANSWER, REFUSED_PARAMETER, SILENT};
+use crate::upstream::{AttemptFailure, CONTEXT_LENGTH, ERROR_IN_ANSWER, ESCALATED, REFUSED_PARAMETER, SILENT};
 
 /// The proxy: give it to a Pingora service, or let `proxy::Listeners` serve it.
 pub struct Proxy {
@@ -234,13 +235,21 @@ impl ProxyHttp for Proxy {
         ctx.attempts.note_wait(upstream);
         self.measure(session, upstream, ctx)?;
         if ctx.attempts.body.asks_for().is_some() && ctx.meter.as_mut().is_some_and(AnswerMeter::read_opening) {
-            let is_stream = ctx.meter.as_ref().is_some_and(AnswerMeter::is_stream);
-            ctx.attempts.hold_answer(session, is_stream); // see `opened`
+            if Self::is_no_substitute(ctx, status) {
+                return Err(stale::turned_down(status, false.into()));
+            }
+            if !self.begin_check(session, upstream, ctx) {
+                let is_stream = ctx.meter.as_ref().is_some_and(AnswerMeter::is_stream);
+                ctx.attempts.hold_answer(session, is_stream); // see `opened`
+            }
             return Ok(());
         }
         self.recorder.attempt_answered(ctx, status);
         if let Some(again) = self.after_status(session, ctx, status) {
             return Err(stale::turned_down(status, again.into()));
+        }
+        if Self::is_no_substitute(ctx, status) {
+            return Err(stale::turned_down(status, false.into()));
         }
         self.recorder.answer_began(ctx, status);
         let is_stream = ctx.meter.as_ref().is_some_and(AnswerMeter::is_stream);
@@ -261,11 +270,13 @@ impl ProxyHttp for Proxy {
         if let Some(translation) = &mut ctx.answer_translation {
             translation.decode(body, end_of_stream)?;
         }
+        Self::read_for_check(ctx, body, end_of_stream);
         if let Some(verdict) = ctx.meter.as_mut().and_then(|meter| meter.open(body.as_ref(), end_of_stream)) {
             self.opened(ctx, verdict)?;
         }
         let gap = ctx.meter.as_mut().and_then(|meter| meter.pass(body, end_of_stream));
         self.translate(ctx, body, end_of_stream)?;
+        self.settle_check(ctx, end_of_stream)?;
         ctx.keep_text(body.as_ref());
         if ctx.meter.as_ref().is_some_and(AnswerMeter::has_said_all) {
             ctx.attempts.adapter.answer_is_whole();
@@ -292,6 +303,7 @@ impl ProxyHttp for Proxy {
         if ctx.answer_translation.is_some() {
             self.translate(ctx, &mut body, true)?;
         }
+        self.settle_check(ctx, true)?;
         ctx.keep_text(body.as_ref());
         Ok(body)
     }
@@ -322,6 +334,10 @@ impl ProxyHttp for Proxy {
         let mut error = if *error.etype() == SILENT { error.into_up() } else { error };
         if *error.etype() == ERROR_IN_ANSWER {
             error.set_retry(self.after_error_in_answer(ctx));
+            return error;
+        }
+        if *error.etype() == ESCALATED {
+            error.set_retry(self.escalate(ctx));
             return error;
         }
         if *error.etype() == CONTEXT_LENGTH {
@@ -381,6 +397,17 @@ impl ProxyHttp for Proxy {
         format!("{} {}", session.req_header().method, ctx.request_id)
     }
 
+    /// An answer that fails a check is no failure of its upstream.
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        _ctx: &Self::CTX,
+        error: &Error,
+        _context: ProxyWarnLogContext,
+    ) -> bool {
+        *error.etype() == ESCALATED
+    }
+
     /// One line from `logging` says it all; Pingora's own would repeat it, at error level when a client just left.
     fn suppress_error_log(&self, _session: &Session, _ctx: &Self::CTX, error: &Error) -> bool {
         *error.esource() != ErrorSource::Internal
@@ -388,6 +415,7 @@ impl ProxyHttp for Proxy {
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Self::CTX) {
         ctx.attempts.adapter.restore(session); // Pingora calls `finish` next: without the real session there is no keep-alive
+        self.note_asked_check(ctx);
         self.recorder.account(session, error, ctx);
         connection::request_ended();
         if ctx.keeps_connection {

@@ -5,6 +5,7 @@
 //! ends.
 
 mod advisers;
+mod answer_advisers;
 mod builder;
 mod key_material;
 mod load_threads;
@@ -22,6 +23,7 @@ use pointsman_core::prompt::{Dialect, Envelopes, GooglePath, ParseError, Prompt,
 use pointsman_telemetry::{DecisionLog, Tracer};
 
 pub(crate) use self::advisers::StrategyAdvisers;
+pub(crate) use self::answer_advisers::{AnswerAdvisers, UNAVAILABLE};
 pub use self::builder::{BuildError, EnvironmentLookup, SnapshotBuilder};
 use self::key_material::KeyMaterial;
 pub use self::load_threads::LoadError;

@@ -45,7 +45,7 @@ pub(crate) use connect::{CallError, ProviderAnswer, ProviderCall, ProviderCaller
 pub(crate) use credential::{UpstreamCredential, key_field};
 pub(crate) use deployment::{Deployment, UsageRequest};
 pub(crate) use failure::{
-    AttemptFailure, CONTEXT_LENGTH, CUT_OFF, ERROR_IN_ANSWER, PROVIDER_BUSY, REFUSED_PARAMETER, SILENT,
+    AttemptFailure, CONTEXT_LENGTH, CUT_OFF, ERROR_IN_ANSWER, ESCALATED, PROVIDER_BUSY, REFUSED_PARAMETER, SILENT,
 };
 pub(crate) use key_ring::{KeyRing, UpstreamKey};
 pub(crate) use lease::{NoPeerError, PeerLease, PeerOutcome};

@@ -27,14 +27,19 @@ const HOUSES: &[House] = &[
             &["proxy", "reload"],
             &["router"],
             &["snapshot"],
-            &["judge", "shadow_answers"],
+            &["judge", "shadow_answers", "answer_sampler"],
             &["upstream", "clients", "certificates", "store"],
         ],
         ground: &[],
     },
     House {
         folder: "crates/core/src",
-        floors: &[&["policy", "usage", "model_family"], &["features", "scores"], &["judgement", "prompt"]],
+        floors: &[
+            &["answer_check"],
+            &["policy", "usage", "model_family"],
+            &["features", "scores"],
+            &["judgement", "prompt"],
+        ],
         ground: &[("config", &["judgement", "prompt", "features", "scores"])],
     },
     House {

@@ -15,7 +15,7 @@ U = f'{N}, provider=~"$provider"'
 RATE = "[$__rate_interval]"
 # Every reason is in one of three classes, which tests/dashboards.rs checks: what a policy chose, what it could not
 # choose (`otherwise` serves), and what moved its choice.
-CHOSEN = 'reason=~"rule|tier|rounded_up|threshold|utility|bandit|exploration|similarity|judge|split|random|override|catalog|affinity|affinity_tool_loop|affinity_cache|housekeeping"'
+CHOSEN = 'reason=~"rule|tier|rounded_up|threshold|utility|bandit|exploration|similarity|judge|escalate|split|random|override|catalog|affinity|affinity_tool_loop|affinity_cache|housekeeping"'
 ABSTAINED = 'reason=~"low_confidence|no_ask|unfamiliar|truncated|not_similar|unmapped_label|kill_switch|not_rolled_out|classifier_.+|judge_.+"'
 CONSTRAINED = 'reason=~"context|images|audio|files|tools|json_schema|max_output|region|dialect|state|not_allowed|quota|unhealthy|saturated"'
 FAILED = 'outcome!~"success|client_error|cancelled|shed|internal"'
@@ -186,6 +186,9 @@ QUALITY = Dashboard(
         lines("Cost of judges", [
             Q("3600 * " + rate("judge_cost_usd_total", P, "policy"), "{{policy}}"),
         ], "currencyUSD", "US dollars an hour, beside the cost of the answers."),
+        lines("Escalations", Q(rate("escalations_total", P, "policy, check"), "{{policy}}: {{check}}"), "reqps", "Answers of cheap models that failed a check, so that the strong model was asked.", stack="normal"),
+        lines("Checked answers", Q(rate("checked_answers_total", P, "policy, outcome"), "{{policy}}: {{outcome}}"), "reqps", "Answers of cheap models that were to be checked, by what became of them.", stack="normal"),
+        lines("Cost of answers that nobody got", Q("3600 * " + rate("escalation_cost_usd_total", P, "policy, part"), "{{policy}}: {{part}}"), "currencyUSD", "US dollars an hour: answers that failed a check, and further ones to compare with."),
         lines("Tokens of judges", Q(rate("judge_tokens_total", P, "policy, direction"), "{{policy}}: {{direction}}"), "short", "Tokens a second."),
         Row("Feedback"),
         lines("Feedback", Q(rate("feedback_total", N, "kind"), "{{kind}}"), "reqps", "What clients say of answers on `POST /v1/feedback`.", stack="normal"),

@@ -20,6 +20,7 @@ use self::broken_stream::break_off;
 use self::decision_headers::decorate;
 use self::meter::AnswerMeter;
 use self::rejection::{AnswerShape, Rejection};
+use super::Proxy;
 use super::attempt;
 use super::attempt::earlier_failure::is_refusal;
 use super::context::RequestContext;
@@ -130,6 +131,11 @@ async fn write(session: &mut Session, ctx: &RequestContext, rejection: &Rejectio
 pub(super) async fn fail(session: &mut Session, error: &Error, ctx: &mut RequestContext) -> FailToProxy {
     if let Some(written) = begun(session).filter(|_| is_whole(ctx, error)) {
         return FailToProxy { error_code: written.status.as_u16(), can_reuse_downstream: false };
+    }
+    let is_gone = AttemptFailure::of(error) == AttemptFailure::ClientGone;
+    if !is_gone && Proxy::send_kept(session, ctx).await {
+        ctx.keeps_connection = session.as_downstream_mut().is_body_done();
+        return FailToProxy { error_code: StatusCode::OK.as_u16(), can_reuse_downstream: false };
     }
     let provider = ctx.attempts.provider().map(|provider| provider.name.clone());
     let said = ctx.attempts.answer_error.take().filter(|_| *error.etype() == ERROR_IN_ANSWER);

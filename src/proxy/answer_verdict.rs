@@ -92,6 +92,7 @@ impl Proxy {
             OpeningVerdict::Open => {}
             OpeningVerdict::Begun
                 if ctx.answer_translation.as_mut().is_some_and(|answer| answer.awaits_its_end(ctx.meter.as_ref())) => {}
+            OpeningVerdict::Begun if self.check_begun(ctx) => {}
             OpeningVerdict::Begun => {
                 ctx.attempts.adapter.release();
                 self.recorder.attempt_answered(ctx, StatusCode::OK);

@@ -11,6 +11,7 @@ pub(super) mod cloud;
 pub(super) mod context_length;
 mod credential;
 pub(super) mod earlier_failure;
+pub(super) mod escalation;
 pub(super) mod fallback;
 pub(super) mod forward;
 mod informational;
@@ -69,6 +70,8 @@ pub(super) struct UpstreamAttempts {
     tried: Vec<PeerId>,
     /// The number of attempts so far.
     count: u32,
+    /// The attempts before the answer of one of them failed a check, which failures may repeat.
+    uncounted: u32,
     /// The peers whose kept connection broke, which says nothing about them: once for each.
     excused: Vec<PeerId>,
     /// The connection of the current attempt.
@@ -137,6 +140,7 @@ impl UpstreamAttempts {
             informed: 0,
             tried: Vec::new(),
             count: 0,
+            uncounted: 0,
             excused: Vec::new(),
             connection: ConnectionUse::New,
             is_sent: false,
@@ -303,7 +307,8 @@ impl UpstreamAttempts {
 
     /// Returns whether attempts and time are left for another try.
     pub(super) fn may_try_again(&self) -> bool {
-        let counted = self.count.saturating_sub(self.credential.changes()) as usize - self.excused.len();
+        let tries = self.count.saturating_sub(self.uncounted);
+        let counted = (tries.saturating_sub(self.credential.changes()) as usize).saturating_sub(self.excused.len());
         counted < self.limit.attempts as usize && !self.time_left().is_zero()
     }
 

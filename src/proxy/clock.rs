@@ -39,6 +39,11 @@ impl RequestClock {
         self.elapsed()
     }
 
+    /// Marks the moment in which the client's answer went out.
+    pub(super) const fn first_byte_at(&mut self, at: Instant) {
+        self.first_byte = Some(at);
+    }
+
     /// Forgets the first byte of an answer that the client does not get after all.
     pub(super) const fn answer_withdrawn(&mut self) {
         self.first_byte = None;

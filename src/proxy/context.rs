@@ -16,6 +16,7 @@ use super::attempt::UpstreamAttempts;
 use super::clock::RequestClock;
 use super::downstream::admission::BodyReservation;
 use super::downstream::drain::OpenRequest;
+use super::escalation::EscalationWatch;
 use super::shadow_answer::PlannedShadowAnswer;
 use crate::proxy::downstream::client_use::ClientUse;
 use crate::router::{RequestState, Routing, Verdict};
@@ -55,6 +56,8 @@ pub struct RequestContext {
     pub(super) answer_text: Option<Box<AnswerTextReader>>,
     /// The request that another model is asked too, once its client has the answer.
     pub(super) shadow_answer: Option<Box<PlannedShadowAnswer>>,
+    /// The check of the answer, where a cheap model gives it first.
+    pub(super) escalation: Option<Box<EscalationWatch>>,
     /// The code of the error that Pointsman itself answered with.
     pub(super) rejected: Option<RejectionCode>,
     /// True when the client's connection stays although the request failed: its error was written whole.
@@ -86,6 +89,7 @@ impl RequestContext {
             answer_translation: None,
             answer_text: None,
             shadow_answer: None,
+            escalation: None,
             rejected: None,
             keeps_connection: false,
             kept: LoggedText::default(),

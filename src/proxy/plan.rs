@@ -24,7 +24,7 @@ use super::downstream::browser;
 use super::downstream::intake::{self, ReadBody};
 use super::large_work::{self, LARGE_BODY};
 use super::record::{feedback, traced};
-use super::{Proxy, kept_state, models, own_count, pass_through, shadow_answer};
+use super::{Proxy, escalation, kept_state, models, own_count, pass_through, shadow_answer};
 use crate::clients::Client;
 use crate::proxy::downstream::client_use::ClientUse;
 use crate::router::{IncomingRequest, JudgeMode, QuotaMode, RequestState, Router, Routing, Verdict, header_text};
@@ -337,6 +337,7 @@ fn send_to_model(
     ctx.verdict = Some(Verdict::Route(routing));
     ctx.shadow_answer = shadow_answer::plan(ctx);
     ctx.attempts.prepare(&proxy.retries)?;
+    escalation::plan(ctx, prompt);
     proxy.metrics.stage_ended(DecisionStage::Rewrite, started.elapsed());
     let provider = ctx.attempts.provider().unwrap_or(&target.provider);
     ctx.attempts.keep_to_peer(ctx.state.peer_at(&provider.name).cloned());

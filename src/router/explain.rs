@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 
 use pointsman_core::config::Name;
 use pointsman_core::features::Features;
-use pointsman_core::policy::{ClassifierAnswer, RuleTrace};
-use pointsman_core::prompt::{Ask, EnvelopeStretch};
+use pointsman_core::policy::{ClassifierAnswer, Decision, HasFormat, RuleTrace};
+use pointsman_core::prompt::{Ask, EnvelopeStretch, ResponseFormat};
 use pointsman_core::scores::{ClassifierFailure, Scores};
 use serde_json::{Map, Value, json};
 
@@ -75,7 +75,7 @@ impl Routing {
     ///
     /// `model`, `policy`, `rule` (its position) or `strategy` (its kind), `reason`, `label`, `label_from` (the text
     /// that was judged: the newest ask, or what it answers), `score`, `rationale` (a judge's), `flip` (the nearest
-    /// value that would have changed the strategy's choice), `stages` (of a cascade or hierarchy), `pin`, `quota` (one that was used up), `set` (the
+    /// value that would have changed the strategy's choice), `stages` (of a cascade or hierarchy), `pin`, `quota` (one that was used up), `escalation` (how the answer is checked), `set` (the
     /// parameters that rules set), `cost_usd` (what judges cost), `fallback`, and what was seen: `scores` (head to
     /// label to probability, of the classifier that was asked last; null when none was, or gave none), its `source`
     /// (`encoder`, `lexical` or
@@ -101,6 +101,7 @@ impl Routing {
             ("stages".to_owned(), json!(decision.stages)),
             ("pin".to_owned(), json!(decision.pin)),
             ("quota".to_owned(), json!(decision.quota)),
+            ("escalation".to_owned(), escalation(decision, features)),
             ("set".to_owned(), json!(decision.set)),
             ("cost_usd".to_owned(), json!(decision.cost_usd)),
             ("candidates".to_owned(), json!(decision.candidates)),
@@ -189,6 +190,16 @@ impl SharedExplanation<'_> {
             })
             .collect()
     }
+}
+
+/// Returns how the answer of the decision's model is checked, and which part of a stream is held for it; null where it is not.
+fn escalation(decision: &Decision, features: &Features) -> Value {
+    let Some(plan) = &decision.escalation else { return Value::Null };
+    let is_text = features.request.response_format == ResponseFormat::Text;
+    let holds = plan.holds(if is_text { HasFormat::No } else { HasFormat::Yes });
+    let mut shown = json!(plan);
+    shown["holds"] = holds.as_str().into();
+    shown
 }
 
 fn passed(policy: Option<&Name>, snapshot: &Snapshot) -> Value {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pointsman_classifier::ExemplarIndex;
-use pointsman_core::config::{Config, ConfigProblem, Credential, KeyPath, Name, StrategyConfig};
+use pointsman_core::config::{AnswerChecks, Config, ConfigProblem, Credential, EscalateConfig, KeyPath, Name, StrategyConfig};
 use pointsman_core::scores::ClassifierFailure;
 
+use super::answer_advisers::AnswerAdvisers;
 use crate::judge::Judge;
 
 /// Judges and exemplars, by the path of the strategy that asks them.
@@ -14,6 +15,8 @@ use crate::judge::Judge;
 pub(crate) struct StrategyAdvisers {
     pub(super) judges: BTreeMap<Arc<str>, Arc<Judge>>,
     pub(super) exemplars: BTreeMap<Arc<str>, StrategyExemplars>,
+    /// The advisers on cheap models' answers.
+    pub(super) answers: BTreeMap<Arc<str>, Arc<AnswerAdvisers>>,
     /// The routes and thresholds that cannot be meant, as far as only an encoder can tell.
     pub(super) warnings: Vec<ConfigProblem>,
 }
@@ -30,6 +33,12 @@ impl StrategyAdvisers {
     #[must_use]
     pub(crate) fn judge(&self, path: &str) -> Option<&Arc<Judge>> {
         self.judges.get(path)
+    }
+
+    /// Returns the advisers on the answers of the strategy at `path`.
+    #[must_use]
+    pub(crate) fn on_answers(&self, path: &str) -> Option<&Arc<AnswerAdvisers>> {
+        self.answers.get(path)
     }
 
     /// Returns whether a decision may wait for another model's answer.
@@ -73,14 +82,19 @@ pub(super) fn check_judges(config: &Config) -> Vec<ConfigProblem> {
     for (index, policy) in config.policies.iter().enumerate() {
         let path = KeyPath::root().key("policies").index(index).key("strategy");
         policy.strategy.visit(&path, &mut |path, strategy| {
-            let StrategyConfig::Judge(judge) = strategy else { return };
-            let provider = config.models.get(&judge.judge).map(|model| &model.provider);
+            let (path, judge) = match strategy {
+                StrategyConfig::Judge(judge) => (path.clone(), &judge.judge),
+                StrategyConfig::Escalate(EscalateConfig { check: AnswerChecks { judge: Some(judge), .. }, .. }) => {
+                    (path.key("check").key("judge"), &judge.judge)
+                }
+                _ => return,
+            };
+            let provider = config.models.get(judge).map(|model| &model.provider);
             let section = provider.and_then(|provider| config.providers.get(provider));
             if section.is_some_and(|section| section.credential == Credential::Passthrough) {
                 let message = format!(
-                    "`{}` is at a provider with `credential: passthrough`, and a judge's question is no client's (allowed: a model \
-                     whose provider has a key of its own, or needs none)",
-                    judge.judge
+                    "`{judge}` is at a provider with `credential: passthrough`, and a judge's question is no client's (allowed: a model \
+                     whose provider has a key of its own, or needs none)"
                 );
                 problems.extend(config.problem(&path.key("judge"), message));
             }

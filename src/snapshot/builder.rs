@@ -5,6 +5,7 @@
 //! that a load compiles each policy once.
 
 mod advisers;
+mod answer_advisers;
 mod classifiers;
 mod shadow_askers;
 mod shared_store;

@@ -24,6 +24,9 @@ pub(crate) const ERROR_IN_ANSWER: ErrorType = ErrorType::Custom("ErrorInAnswer")
 /// The error type of an attempt whose model's API refuses a parameter.
 pub(crate) const REFUSED_PARAMETER: ErrorType = ErrorType::Custom("RefusedParameter");
 
+/// The error type of an attempt whose answer has failed a check.
+pub(crate) const ESCALATED: ErrorType = ErrorType::Custom("AnswerFailedCheck");
+
 /// The error type of a request that outstayed a shutdown's drain.
 pub(crate) const CUT_OFF: ErrorType = ErrorType::Custom("CutOff");
 
@@ -69,7 +72,7 @@ impl AttemptFailure {
             (etype, _) if *etype == SILENT => Self::Timeout,
             (etype, _) if *etype == PROVIDER_BUSY => Self::Busy,
             (etype, _) if *etype == CONTEXT_LENGTH => Self::ContextLength,
-            (etype, _) if *etype == ERROR_IN_ANSWER => Self::Status(502),
+            (etype, _) if *etype == ERROR_IN_ANSWER || *etype == ESCALATED => Self::Status(502),
             (etype, _) if *etype == CUT_OFF => Self::CutOff,
             (ReadTimedout, ErrorSource::Downstream) => Self::ClientSlow,
             (_, ErrorSource::Downstream) => Self::ClientGone,

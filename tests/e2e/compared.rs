@@ -172,3 +172,45 @@ fn a_head_needs_its_bundle_and_answers_take_none() {
     assert_eq!(nothing.status.code(), Some(65));
     assert!(CONFIG.contains("auto") && text(&nothing.stderr).contains("holds no answers"), "{}", text(&nothing.stderr));
 }
+
+#[test]
+fn a_policy_that_checks_answers_pays_for_both_and_stands_beside_a_threshold_at_its_cost() {
+    let folder = Folder::new();
+    let text = fs::read_to_string(folder.config("p.yaml", "0.5")).expect("a file");
+    let checked = "  - name: checked\n    strategy: {kind: escalate, cheap: small, strong: big, check: {refusal: true, finish_reason: true}}\n";
+    let config = folder.write("both.yaml", &format!("{text}{checked}"));
+    // Small is wrong on the odd ones: there it refuses, or is cut.
+    let graded = answers(&folder, 8, |number, row| {
+        let name = row["asked"].as_str().expect("a name").to_owned();
+        if name == "auto" {
+            (row["asked"], row["policy"]) = (json!("old"), json!("old"));
+        }
+        row["finish_reason"] = json!(if name == "small" && number % 4 == 3 { "length" } else { "stop" });
+        if name == "small" && number % 4 == 1 {
+            row["answer"] = json!("I'm sorry, but I can't help with that.");
+        }
+    });
+    let compare = |policies: &'static str| {
+        let arguments: [&dyn AsRef<Path>; 10] =
+            [&"eval", &"--answers", &graded, &"-c", &config, &"--policy", &policies, &"--policies", &"old", &"--json"];
+        pointsman(&arguments)
+    };
+
+    let report = json(&compare("auto,checked"));
+
+    let routers = report["routers"].as_array().expect("a list");
+    let checked = routers.iter().find(|router| router["name"] == "checked").expect("the policy");
+    let near = |value: &Value, wanted: f64| (value.as_f64().expect("a number") - wanted).abs() < 1e-9;
+    // Big is wrong on 5 alone. Eight answers of small, and four of big.
+    assert!(near(&checked["quality"], 0.875) && near(&checked["cost_usd"], 0.006), "{checked}");
+    let against = |name: &str| {
+        let all = checked["against"].as_array().expect("a list");
+        all.iter().find(|other| other["name"] == name).unwrap_or_else(|| panic!("{name}: {checked}")).clone()
+    };
+    for name in ["threshold on the score of auto at its cost", "threshold on length at its cost", "random at its cost"]
+    {
+        assert!(near(&against(name)["cost_share"], 1.0), "{name}: {}", against(name));
+    }
+    // Of the gap between 0.5 and 0.75, chance gets what 5 of 9 parts of its cost buy.
+    assert!(near(&against("random at its cost")["quality"], 0.875 - (0.5 + 0.25 * 5.0 / 9.0)), "{checked}");
+}

@@ -31,6 +31,7 @@ mod dialects;
 mod drain;
 mod encodings;
 mod errors;
+mod escalated;
 mod expect;
 mod explained;
 mod failures;

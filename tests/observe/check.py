@@ -42,6 +42,9 @@ EMPTY = {
     "Shadow answers": "no policy here has another model asked",
     "Bandits: chance of a good answer": "no policy here learns from feedback",
     "Bandits: rewards": "no policy here learns from feedback",
+    "Escalations": "no policy here checks answers",
+    "Checked answers": "no policy here checks answers",
+    "Cost of answers that nobody got": "no policy here checks answers",
 }
 # Panels in which nothing happens here, so that all they show is zero, and why.
 CALM = {

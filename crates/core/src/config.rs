@@ -85,10 +85,10 @@ pub use self::shadow_answers::ShadowAnswersConfig;
 pub use self::state::{StateConfig, StateRule};
 pub use self::store::{RedisConfig, StoreConfig, StoreUrl};
 pub use self::strategy::{
-    BackgroundTexts, BanditConfig, CascadeConfig, HierarchyBranch, HierarchyConfig, JudgeBreaker, JudgeCache,
-    JudgeChoice, JudgeConfig, OnUnfamiliar, RandomConfig, SimilarityConfig, SimilarityRoute, SplitBy, SplitConfig,
-    StrategyConfig, SuccessSource, ThresholdConfig, ThresholdStep, TierLean, TierRounding, TiersConfig, UtilityConfig,
-    WarmStart,
+    AnswerChecks, AnswerJudgeConfig, BackgroundTexts, BanditConfig, CascadeConfig, EscalateConfig, GOOD_ANSWER,
+    HierarchyBranch, HierarchyConfig, HoldLimits, JudgeBreaker, JudgeCache, JudgeChoice, JudgeConfig, OnUnfamiliar,
+    RandomConfig, SelfConsistency, SimilarityConfig, SimilarityRoute, SplitBy, SplitConfig, StrategyConfig,
+    SuccessSource, ThresholdConfig, ThresholdStep, TierLean, TierRounding, TiersConfig, UtilityConfig, WarmStart,
 };
 pub use self::target::{Target, TargetQuantity};
 pub use self::tokenizer::TokenizerName;

@@ -35,9 +35,9 @@ pub use self::constraints::DialectFit;
 use self::constraints::{ConstrainedChoice, ConstrainingWorld, PolicyModels};
 use self::decision::ModelChoice;
 pub use self::decision::{
-    Candidate, Constraint, Decision, DecisionFlip, DecisionMaker, Denial, JudgeFailure, MODEL_HEADER, ModelExpectation,
-    NOT_ALLOWED, POLICY_HEADER, PinOutcome, PinTrace, PinUpdate, PolicyOutcome, QuotaOutcome, QuotaTrace, Reason,
-    RuleOutcome, RuleTrace, StrategyStage,
+    AnswerCheck, Candidate, Constraint, Decision, DecisionFlip, DecisionMaker, Denial, EscalationPlan, HasFormat,
+    HeldPart, JudgeFailure, MODEL_HEADER, ModelExpectation, NOT_ALLOWED, POLICY_HEADER, PinOutcome, PinTrace,
+    PinUpdate, PolicyOutcome, QuotaOutcome, QuotaTrace, Reason, RuleOutcome, RuleTrace, StrategyStage,
 };
 pub use self::drive::{PolicyParticipation, SignalSource};
 use self::estimate::{CostEstimate, USUAL_OUTPUT};
@@ -317,6 +317,9 @@ impl Policy {
             return PolicyOutcome::Denied(Denial::beyond_quota(&self.name, quota, candidates, ruled.traces));
         }
         let fallback = self.choices.fallback(&model, &candidates, live);
+        let is_allowed = |plan: &EscalationPlan| self.choices.quota_against(&choice.used_up, plan.strong()).is_none();
+        let escalation =
+            choice.escalation.take().filter(|plan| is_allowed(plan) && is_possible(plan, &model, &candidates));
         let ModelChoice { by, label, score, rationale, flip, stages, pin, .. } = choice;
         let is_held = self.affinity.is_some() && !self.keeps_house(features);
         let keep = if is_held { PinUpdate::of(by, reason) } else { PinUpdate::Nothing };
@@ -340,6 +343,7 @@ impl Policy {
             pin,
             keep,
             quota,
+            escalation,
         })
     }
 
@@ -377,6 +381,12 @@ impl Policy {
         let model = Name::new(wanted).ok().filter(|_| allowed);
         Some(model.ok_or_else(|| Denial::not_overridable(&self.name, wanted)))
     }
+}
+
+/// Returns whether the chosen model is the one whose answer a plan checks, and its strong model can serve the request.
+fn is_possible(plan: &EscalationPlan, model: &Name, candidates: &[Candidate]) -> bool {
+    let can = |candidate: &Candidate| candidate.model == *plan.strong() && candidate.fits.is_ok();
+    plan.cheap() == model && candidates.iter().any(can)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 mod choice;
 mod complete;
 mod contender;
+mod escalation;
 mod figures;
 mod offline;
 mod outcome;
@@ -113,14 +114,14 @@ pub enum ComparisonError {
 }
 
 impl Comparison {
-    /// Compares what `request` names, and `offline` decided anew; calls `progress` with the prompts that are decided.
+    /// Compares what `request` names, and each of `offline` decided anew; calls `progress` with the prompts that are decided.
     ///
     /// # Errors
     /// When the answers cannot be read, a policy cannot be decided, or no prompt is left to compare.
     pub async fn run(
         request: &ComparisonRequest,
-        offline: Option<&mut OfflinePolicy>,
-        progress: impl FnMut(usize, usize),
+        offline: &mut [OfflinePolicy],
+        mut progress: impl FnMut(usize, usize),
     ) -> Result<Self, ComparisonError> {
         let mut table = PromptTable::read(request)?;
         let models: Vec<String> = table.names(|prompt| &prompt.answers).into_iter().collect();
@@ -132,8 +133,8 @@ impl Comparison {
         let expected = ExpectedAnswers { models: &models, policies: &policies, weights: &request.weights };
         let prompts = std::mem::take(&mut table.prompts);
         let mut complete = CompletePrompts::of(prompts, &expected, &mut left_out);
-        if let Some(offline) = offline {
-            complete.decide(offline, &mut left_out, progress).await?;
+        for policy in offline {
+            complete.decide(policy, &mut left_out, &mut progress).await?;
         }
         if complete.is_empty() {
             return Err(ComparisonError::NothingComplete { reasons: left_out.to_string() });

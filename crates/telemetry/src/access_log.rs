@@ -47,6 +47,8 @@ pub struct AccessLine<'r> {
     pub shadow_model: Option<&'r str>,
     /// The code of the error that the watching policy would have answered.
     pub shadow_denied: Option<&'static str>,
+    /// The check that an answer failed, so that another model was asked.
+    pub escalated: Option<&'r str>,
     /// The provider that was asked last.
     pub provider: Option<&'r str>,
     /// The name of the key that it was asked with, where the provider has several.
@@ -100,6 +102,7 @@ impl AccessLine<'_> {
             shadow_policy = self.shadow_policy,
             shadow_model = self.shadow_model,
             shadow_denied = self.shadow_denied,
+            escalated = self.escalated,
             provider = self.provider,
             key = self.key,
             code = self.code,
@@ -159,6 +162,7 @@ mod tests {
         shadow_policy: None,
         shadow_model: None,
         shadow_denied: None,
+        escalated: None,
         provider: Some("openai"),
         key: Some("second"),
         code: None,

@@ -14,9 +14,9 @@ pub mod traces;
 pub use access_log::AccessLine;
 pub use decision_log::{DecisionLog, DecisionLogEntry, LoggedText, RedactedText, RequestSample};
 pub use metrics::{
-    AnswerSide, AnsweredBy, AttemptOutcome, BrokenStream, CacheOutcome, ChunkGaps, ClassifierMetrics, DecisionStage,
-    DroppedLine, EdgeMetrics, EjectionCause, EstimatedRatio, FeedbackKind, FileLook, FileWatchMetrics, JudgeMetrics,
-    Metrics, ModelInfo, PeerMetrics, ProviderKeyMetrics, ProviderMetrics, QualityEstimate, RefusedConnection,
-    ReloadOutcome, RenewalMetrics, ShadowAnswerMetrics, TokenDirection,
+    AnswerSide, AnsweredBy, AttemptOutcome, BrokenStream, CacheOutcome, CheckedAnswer, ChunkGaps, ClassifierMetrics,
+    DecisionStage, DroppedLine, EdgeMetrics, EjectionCause, EscalationMetrics, EstimatedRatio, FeedbackKind, FileLook,
+    FileWatchMetrics, JudgeMetrics, Metrics, ModelInfo, PeerMetrics, ProviderKeyMetrics, ProviderMetrics,
+    QualityEstimate, RefusedConnection, ReloadOutcome, RenewalMetrics, ShadowAnswerMetrics, TokenDirection,
 };
 pub use traces::{RequestTrace, Tracer, TracerError};

@@ -12,6 +12,7 @@ mod costs;
 mod credentials;
 mod definitions;
 mod edge;
+mod escalations;
 mod expected;
 mod family;
 mod files;
@@ -44,6 +45,8 @@ use self::credentials::CredentialFamilies;
 pub use self::credentials::{ProviderKeyMetrics, RenewalMetrics};
 use self::definitions as define;
 pub use self::edge::{EdgeMetrics, RefusedConnection};
+use self::escalations::EscalationFamilies;
+pub use self::escalations::{CheckCost, CheckedAnswer, EscalationMetrics};
 use self::family::{Family, Registry};
 pub use self::files::FileWatchMetrics;
 use self::held::PolicyStateFamilies;
@@ -116,6 +119,7 @@ pub struct Metrics {
     scores: Family<Histogram, 3>,
     held: PolicyStateFamilies,
     bandits: BanditFamilies,
+    escalations: EscalationFamilies,
     log_lines: IntCounter,
     log_dropped: [IntCounter; DroppedLine::ALL.len()],
     quality: QualityFamilies,
@@ -179,6 +183,7 @@ impl Metrics {
             scores: Family::register(r, define::SCORES),
             held: PolicyStateFamilies::register(r),
             bandits: BanditFamilies::register(r),
+            escalations: EscalationFamilies::register(r),
             log_lines: Family::register(r, define::LOG_LINES).with([]),
             log_dropped: each(r, define::LOG_DROPPED, DroppedLine::ALL.map(DroppedLine::as_str)),
             quality: QualityFamilies::register(r),

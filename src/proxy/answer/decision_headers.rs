@@ -16,6 +16,7 @@ fields! {
     OUR_REQUEST_ID = "x-pointsman-request-id";
     MODEL = "x-pointsman-model";
     FALLBACK_FROM = "x-pointsman-fallback-from";
+    ESCALATED = "x-pointsman-escalated";
     POLICY = "x-pointsman-policy";
     REASON = "x-pointsman-reason";
     PROVIDER = "x-pointsman-provider";
@@ -56,8 +57,13 @@ pub(super) fn decorate(answer: &mut HeaderMap, ctx: &RequestContext) -> Result<(
     let decision = &routing.decision;
     let model = ctx.attempts.model().unwrap_or(&decision.model);
     answer.insert(MODEL, value(model.as_str())?);
-    if *model != decision.model {
-        answer.insert(FALLBACK_FROM, value(decision.model.as_str())?);
+    let escalated_to = ctx.escalation.as_ref().and_then(|watch| watch.escalated_to());
+    let first = escalated_to.map_or(&decision.model, |strong| &strong.model);
+    if model != first {
+        answer.insert(FALLBACK_FROM, value(first.as_str())?);
+    }
+    if let Some(word) = ctx.escalation.as_ref().and_then(|watch| watch.word()) {
+        answer.insert(ESCALATED, value(&word)?);
     }
     if let Some(policy) = decision.deciding_policy() {
         answer.insert(POLICY, value(policy.as_str())?);

@@ -19,7 +19,10 @@ pub(super) struct FallbackModels {
 impl FallbackModels {
     /// Makes those of a request that `routing` sends to `target`.
     pub(super) fn new(target: &Deployment, routing: &Routing, upstreams: &Upstreams) -> Self {
-        let fallback = routing.decision.fallback.iter().filter_map(|name| upstreams.model(name).cloned());
+        let names = &routing.decision.fallback;
+        // The strong model answers in place of one that fails, too.
+        let strong = routing.decision.escalation.iter().map(|plan| plan.strong()).filter(|name| !names.contains(name));
+        let fallback = names.iter().chain(strong).filter_map(|name| upstreams.model(name).cloned());
         Self { fallback: fallback.collect(), wider: wider(target, routing, upstreams) }
     }
 
@@ -42,6 +45,11 @@ impl FallbackModels {
     pub(super) fn take_next(&mut self) -> Option<Arc<Deployment>> {
         let ready = self.fallback.iter().position(|target| !target.is_resting()).unwrap_or_default();
         self.fallback.remove(ready)
+    }
+
+    /// Removes a model, which is asked now.
+    pub(super) fn remove(&mut self, model: &Deployment) {
+        self.fallback.retain(|other| other.model != model.model);
     }
 
     /// Adds a model to fall back on when all others have failed.

@@ -33,6 +33,7 @@
 //! body is not read but passed on. Of the latter, [`SessionSwap::pass`] bounds the pauses of HTTP/2 clients, for which
 //! Pingora has no timeout at all.
 
+pub(super) mod checked;
 mod replay;
 mod rest;
 
@@ -41,10 +42,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use pingora::protocols::http::ServerSession as HttpSession;
+use pingora::protocols::http::{HttpTask, ServerSession as HttpSession};
 use pingora::proxy::Session;
 use tokio::time::Instant;
 
+use self::checked::{CheckedHold, PendingCheck};
 use self::replay::{BodyPause, ReplaySession, SentBody};
 use super::context_length::WithheldAnswer;
 use super::withheld::{LONGEST_HOLD, UpstreamDeadlines, Withheld};
@@ -61,6 +63,16 @@ struct SessionSlot {
     is_whole: AtomicBool,
     /// The client was sent it.
     has_delivered_all: AtomicBool,
+    hold: CheckedHold,
+}
+
+/// The limits within which a stream is held for a check.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::proxy) struct StreamHold {
+    /// The longest that it is held.
+    pub(in crate::proxy) longest: Duration,
+    /// The pause between the comments that its client is sent.
+    pub(in crate::proxy) comments: Duration,
 }
 
 /// Swaps the downstream session for a [`ReplaySession`] and back. Lives in the request context.
@@ -122,8 +134,58 @@ impl SessionSwap {
         self.stand_in(session, Bytes::new(), patience, Withheld::Opening { tasks: Vec::new(), until, then });
     }
 
+    /// Keeps the answer that has just begun from the client until [`Self::release`], or until [`Self::check_by`]'s check lets
+    /// it go; a stream within `limits`, while its client is sent comments.
+    pub(in crate::proxy) fn hold_for_check(
+        &mut self,
+        session: &mut Session,
+        idle: Option<Duration>,
+        limits: Option<StreamHold>,
+    ) {
+        self.slot.is_released.store(false, Ordering::Relaxed);
+        self.slot.hold.begin(limits.map(|limits| limits.comments));
+        let then = UpstreamDeadlines { until: self.ends, pause: idle.map(|idle| (idle, Instant::now())) };
+        let begins = if limits.is_some() { self.begins } else { self.ends };
+        let until = limits.map(|limits| Instant::now() + limits.longest);
+        let patience = UpstreamDeadlines { until: begins, pause: None };
+        self.stand_in(session, Bytes::new(), patience, Withheld::Opening { tasks: Vec::new(), until, then });
+    }
+
+    /// Marks that something real has come of an answer that is checked.
+    pub(in crate::proxy) fn note_begun(&self) {
+        self.slot.hold.note_begun();
+    }
+
+    /// Has the answer, whose end is about to come, let out or failed by a check.
+    pub(in crate::proxy) fn check_by(&self, check: PendingCheck) {
+        self.slot.hold.check_by(check);
+    }
+
+    /// Returns whether an answer went out because it was held for as long as one may be.
+    pub(in crate::proxy) fn has_expired(&self) -> bool {
+        self.slot.hold.has_expired()
+    }
+
+    /// Returns whether the client has the header of an answer that nothing else of has gone out.
+    pub(in crate::proxy) fn has_spoken(&self) -> bool {
+        self.slot.hold.has_spoken()
+    }
+
+    /// Returns whether an answer that failed is at hand, should nobody else answer.
+    pub(in crate::proxy) fn has_kept(&self) -> bool {
+        self.slot.hold.has_kept()
+    }
+
+    /// Takes the answer that failed.
+    pub(in crate::proxy) fn take_kept(&self) -> Option<Vec<HttpTask>> {
+        self.slot.hold.take_kept()
+    }
+
     /// Lets the answer out that is held, with the part of it that comes next.
     pub(in crate::proxy) fn release(&self) {
+        if self.slot.hold.is_used() {
+            self.slot.hold.fall_silent();
+        }
         self.slot.is_released.store(true, Ordering::Relaxed);
     }
 
@@ -141,6 +203,9 @@ impl SessionSwap {
     /// Fails the attempt, whose answer has just begun, when the upstream pauses for longer than `idle`, or is not done
     /// in time. What `may_last` is watched for the end of a drain alone.
     pub(in crate::proxy) fn watch(&mut self, session: &mut Session, idle: Option<Duration>, may_last: bool) {
+        if self.slot.hold.is_used() {
+            self.slot.hold.fall_silent();
+        }
         let patience = UpstreamDeadlines { until: self.ends, pause: idle.map(|idle| (idle, Instant::now())) };
         if may_last || patience.deadline().is_some() {
             self.stand_in(session, Bytes::new(), patience, Withheld::Nothing);

@@ -55,12 +55,17 @@ impl Recorder {
             tracing::debug!(request_id = %ctx.request_id, %error, "Request failed");
         }
         let UsageBill { usage, cost, baseline, debited } = self.bill(session.req_header(), error, ctx);
+        let cost = with_discarded(cost, ctx);
+        let discarded = ctx.escalation.as_ref().map_or(0, |watch| watch.tokens);
         let is_unanswered = status.is_none() || ctx.rejected.is_some();
         let is_left = is_unanswered && error.map(AttemptFailure::of) == Some(AttemptFailure::ClientGone);
         let is_spent = is_left && ctx.attempts.is_sent();
         self.settle_quotas(session.req_header(), ctx, RequestEnd { status, cost, is_spent });
         match (&mut ctx.client, usage, status) {
-            (Some(client), Some(usage), _) => client.correct((usage.input + usage.output).saturating_sub(debited)),
+            (Some(client), Some(usage), _) => {
+                client.correct((usage.input + usage.output + discarded).saturating_sub(debited));
+            }
+            (Some(client), None, _) if discarded > 0 => client.correct(discarded),
             // A client that leaves before its answer has still spent what its upstream is working on.
             _ if is_spent => {}
             // What was not answered used nothing: an outage is no reason to let a client wait afterwards.
@@ -148,6 +153,7 @@ fn write_access_line(session: &Session, ctx: &RequestContext, over: RequestTotal
     let translation = ctx.attempts.body.translation();
     let losses = translation.map(|translation| translation.losses.to_string()).filter(|losses| !losses.is_empty());
     let translation = translation.map(|translation| translation.pair.name());
+    let escalated = ctx.escalation.as_ref().and_then(|watch| watch.word());
     let header = session.req_header();
     AccessLine {
         method: header.method.as_str(),
@@ -166,6 +172,7 @@ fn write_access_line(session: &Session, ctx: &RequestContext, over: RequestTotal
         shadow_policy: watched.and_then(|finding| finding.policy()).map(Name::as_str),
         shadow_model: watched.and_then(|finding| finding.result.ok()).map(|decision| decision.model.as_str()),
         shadow_denied: watched.and_then(|finding| finding.result.err()).map(|denial| denial.code),
+        escalated: escalated.as_deref(),
         provider: ctx.attempts.provider().map(|provider| provider.name.as_str()),
         key: ctx.attempts.credential.key().map(|key| key.name().as_str()),
         code: ctx.rejected.map(RejectionCode::as_str),
@@ -236,6 +243,23 @@ impl Recorder {
         }
         let (cost, baseline) = self.count_cost(&usage, ctx).unzip();
         UsageBill { usage: Some(usage), cost, baseline, debited: 0 }
+    }
+
+    /// Counts an answer that has failed a check: what it used and cost is the policy's and the client's as any other's, and
+    /// saves nothing.
+    pub(in crate::proxy) fn bill_discarded(&self, ctx: &mut RequestContext) {
+        let (Some(meter), Some(target)) = (&ctx.meter, ctx.attempts.target()) else { return };
+        let Some(usage) = usage_of(meter, ctx, &target.usage_bounds()) else { return };
+        let model = Some(&target.model);
+        self.count_tokens(&usage, model);
+        let dollars = usage.paid(target.price.as_ref());
+        let policy = ctx.routing().map(|routing| (&routing.decision.policy, 0.0));
+        if let Some(dollars) = dollars {
+            self.metrics.paid(AnswerCost { model, client: ctx.client_name(), policy, dollars });
+        }
+        if let Some(watch) = &mut ctx.escalation {
+            watch.discard(usage.input + usage.output, dollars.unwrap_or_default());
+        }
     }
 
     pub(super) fn count_tokens(&self, usage: &Usage, model: Option<&Name>) {
@@ -320,6 +344,13 @@ pub(super) fn usage_of(meter: &AnswerMeter, ctx: &RequestContext, bounds: &Usage
         },
     };
     (features.is_some() || debited.is_some() || !usage.estimated).then_some(usage)
+}
+
+/// Returns the cost of an answer with that of what its client did not get: an answer that failed a check, and further ones
+/// that it was compared with.
+fn with_discarded(cost: Option<f64>, ctx: &RequestContext) -> Option<f64> {
+    let beside = ctx.escalation.as_ref().map_or(0.0, |watch| watch.cost_beside());
+    if beside > 0.0 { Some(cost.unwrap_or_default() + beside) } else { cost }
 }
 
 fn client_outcome(code: Option<RejectionCode>, status: Option<u16>) -> ClientOutcome {

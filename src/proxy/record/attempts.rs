@@ -24,12 +24,18 @@ impl Recorder {
     pub(in crate::proxy) fn answer_began(&self, ctx: &mut RequestContext, status: StatusCode) {
         let took = ctx.clock.first_byte_arrived();
         self.metrics.first_byte_arrived(ctx.attempts.model(), took);
-        let is_answer = !status.is_client_error() && !status.is_server_error();
-        if let (Some(routing), Some(model), true) = (ctx.routing(), ctx.attempts.model(), is_answer) {
-            self.router.answered(&ctx.snapshot, routing, model);
+        if !status.is_client_error() && !status.is_server_error() {
+            self.answer_chosen(ctx);
         }
         if status.is_success() {
             ctx.attempts.answer_began();
+        }
+    }
+
+    /// Remembers which model answers.
+    pub(in crate::proxy) fn answer_chosen(&self, ctx: &RequestContext) {
+        if let (Some(routing), Some(model)) = (ctx.routing(), ctx.attempts.model()) {
+            self.router.answered(&ctx.snapshot, routing, model);
         }
     }
 

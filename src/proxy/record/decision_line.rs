@@ -48,6 +48,12 @@ struct DecidedRequest {
     verdict: Verdict,
     /// `None` when the policy refused the request, or only watched.
     answered_by: Option<Name>,
+    /// The check that the first answer failed.
+    escalated: Option<String>,
+    /// The cost of judges of the answer.
+    checked_for: Option<f64>,
+    /// The cost of answers that the client did not get.
+    discarded: Option<f64>,
     /// True when the policy's finding is what happened.
     applied: bool,
     code: Option<&'static str>,
@@ -75,6 +81,9 @@ pub(super) fn log(ctx: &mut RequestContext, over: RequestTotals) {
         client: ctx.client_name().cloned(),
         snapshot: Arc::clone(&ctx.snapshot),
         answered_by: ctx.attempts.model().cloned(),
+        escalated: ctx.escalation.as_ref().and_then(|watch| watch.word()),
+        checked_for: ctx.escalation.as_ref().and_then(|watch| watch.judge_cost()),
+        discarded: ctx.escalation.as_ref().map(|watch| watch.cost_beside()).filter(|dollars| *dollars > 0.0),
         applied: verdict.is_applied(),
         verdict,
         code: ctx.rejected.map(RejectionCode::as_str),
@@ -140,6 +149,8 @@ impl DecidedRequest {
             candidates: self.candidates(),
             model: decision.map(|decision| Cow::from(&*decision.model)),
             answered_by: self.answered_by.as_deref().map(Cow::from),
+            escalated: self.escalated.as_deref().map(Cow::from),
+            escalation_cost_usd: self.discarded,
             applied: self.applied,
             attempts: self.attempts,
             key: self.key.as_deref().map(Cow::from),
@@ -212,7 +223,7 @@ impl DecidedRequest {
     }
 
     fn judges_cost(&self) -> Option<f64> {
-        self.finding().judge_cost_usd
+        self.finding().judge_cost_usd.into_iter().chain(self.checked_for).reduce(|sum, dollars| sum + dollars)
     }
 
     fn features(&self) -> &Features {

@@ -8,6 +8,7 @@ use pointsman_core::config::{Config, ConfigProblem, KeyPath, Name, SimilarityCon
 use pointsman_core::scores::ClassifierFailure;
 
 use super::SnapshotBuilder;
+use super::answer_advisers::AnswerAdviceContext;
 use crate::judge::{Judge, JudgeContext};
 use crate::snapshot::advisers::{StrategyAdvisers, StrategyExemplars};
 use crate::snapshot::state::ClassifierState;
@@ -54,6 +55,12 @@ impl SnapshotBuilder {
                             }
                             Err(problem) => problems.extend(problem),
                         }
+                    }
+                    StrategyConfig::Escalate(section) => {
+                        let context = AnswerAdviceContext { policy: &policy.name, config, upstreams };
+                        let old = previous.and_then(|advisers| advisers.on_answers(&key)).map(|old| &**old);
+                        let made = self.answer_advisers(path, section, context, old);
+                        advisers.answers.insert(key, Arc::new(made));
                     }
                     _ => {}
                 }

@@ -313,6 +313,7 @@ impl NamesFiles for StrategyConfig {
             | Self::Utility(_)
             | Self::Bandit(_)
             | Self::Judge(_)
+            | Self::Escalate(_)
             | Self::Split(_)
             | Self::Random(_) => {}
         }

@@ -4,6 +4,7 @@
 //! of them with the path of each, so that later stages can point into the file.
 
 mod bandit;
+mod escalate;
 mod judge;
 mod merge;
 mod nested;
@@ -17,6 +18,7 @@ mod utility;
 use serde::{Deserialize, Serialize};
 
 pub use self::bandit::{BanditConfig, WarmStart};
+pub use self::escalate::{AnswerChecks, AnswerJudgeConfig, EscalateConfig, GOOD_ANSWER, HoldLimits, SelfConsistency};
 pub use self::judge::{JudgeBreaker, JudgeCache, JudgeChoice, JudgeConfig};
 pub use self::nested::{CascadeConfig, HierarchyBranch, HierarchyConfig};
 pub use self::similarity::{BackgroundTexts, SimilarityConfig, SimilarityRoute};
@@ -43,6 +45,8 @@ pub enum StrategyConfig {
     Similarity(SimilarityConfig),
     /// Chooses by what another LLM says.
     Judge(JudgeConfig),
+    /// Chooses the cheap model, checks its answer, and the strong model where the answer fails.
+    Escalate(EscalateConfig),
     /// Chooses by fixed shares; a conversation, client or request always falls on the same side.
     Split(SplitConfig),
     /// Chooses by chance.
@@ -63,6 +67,7 @@ enum ReadStrategy {
     Bandit(BanditConfig),
     Similarity(SimilarityConfig),
     Judge(JudgeConfig),
+    Escalate(EscalateConfig),
     Split(SplitConfig),
     Random(RandomConfig),
     Cascade(CascadeConfig),
@@ -78,6 +83,7 @@ impl From<ReadStrategy> for StrategyConfig {
             ReadStrategy::Bandit(bandit) => Self::Bandit(bandit),
             ReadStrategy::Similarity(similarity) => Self::Similarity(similarity),
             ReadStrategy::Judge(judge) => Self::Judge(judge),
+            ReadStrategy::Escalate(escalate) => Self::Escalate(escalate),
             ReadStrategy::Split(split) => Self::Split(split),
             ReadStrategy::Random(random) => Self::Random(random),
             ReadStrategy::Cascade(stages) => Self::Cascade(stages),
@@ -97,6 +103,7 @@ impl StrategyConfig {
             Self::Bandit(_) => "bandit",
             Self::Similarity(_) => "similarity",
             Self::Judge(_) => "judge",
+            Self::Escalate(_) => "escalate",
             Self::Split(_) => "split",
             Self::Random(_) => "random",
             Self::Cascade(_) => "cascade",
@@ -116,6 +123,7 @@ impl StrategyConfig {
             Self::Bandit(bandit) => bandit.models.clone(),
             Self::Similarity(similarity) => similarity.routes.iter().map(|route| route.model.clone()).collect(),
             Self::Judge(judge) => judge.choices.iter().map(|choice| choice.model.clone()).collect(),
+            Self::Escalate(escalate) => vec![escalate.cheap.clone(), escalate.strong.clone()],
             Self::Split(split) => split.models.keys().cloned().collect(),
             Self::Random(random) => random.models.clone(),
             Self::Cascade(stages) => merge::ladders(stages.stages.iter().map(Self::ladder)),
@@ -133,6 +141,7 @@ impl StrategyConfig {
             | Self::Bandit(BanditConfig { otherwise, .. })
             | Self::Similarity(SimilarityConfig { otherwise, .. })
             | Self::Judge(JudgeConfig { otherwise, .. })
+            | Self::Escalate(EscalateConfig { otherwise, .. })
             | Self::Cascade(CascadeConfig { otherwise, .. })
             | Self::Hierarchy(HierarchyConfig { otherwise, .. }) => otherwise.as_ref(),
             Self::Split(_) | Self::Random(_) => None,
@@ -161,7 +170,12 @@ impl StrategyConfig {
             | Self::Hierarchy(HierarchyConfig { classifier, head, .. }) => Some((classifier, vec![head.clone()])),
             Self::Utility(utility) => Some((&utility.classifier, utility.heads())),
             Self::Bandit(bandit) => Some((bandit.classifier.as_ref()?, bandit.heads())),
-            Self::Similarity(_) | Self::Judge(_) | Self::Split(_) | Self::Random(_) | Self::Cascade(_) => None,
+            Self::Similarity(_)
+            | Self::Judge(_)
+            | Self::Escalate(_)
+            | Self::Split(_)
+            | Self::Random(_)
+            | Self::Cascade(_) => None,
         }
     }
 

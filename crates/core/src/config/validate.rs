@@ -6,6 +6,7 @@ mod cloud;
 mod credential;
 mod decision_log;
 mod edge;
+mod escalate;
 mod peers;
 mod price;
 mod prompt;

@@ -9,6 +9,7 @@ mod choice;
 mod constraint;
 mod denial;
 mod draw;
+mod escalation;
 mod judge_failure;
 mod pin;
 mod quota;
@@ -25,6 +26,7 @@ pub(super) use self::choice::ModelChoice;
 pub use self::constraint::Constraint;
 pub use self::denial::{Denial, MODEL_HEADER, NOT_ALLOWED, POLICY_HEADER};
 pub(super) use self::draw::{ModelDraw, ModelShares};
+pub use self::escalation::{AnswerCheck, EscalationPlan, HasFormat, HeldPart};
 pub use self::judge_failure::JudgeFailure;
 pub use self::pin::{PinOutcome, PinTrace, PinUpdate};
 pub use self::quota::{QuotaOutcome, QuotaTrace};
@@ -72,6 +74,8 @@ pub struct Decision {
     pub keep: PinUpdate,
     /// The trace of a quota that was used up; `None` where none stood against the choice.
     pub quota: Option<QuotaTrace>,
+    /// The plan by which the model's answer is checked; `None` where it goes out as it comes.
+    pub escalation: Option<Arc<EscalationPlan>>,
 }
 
 /// The name that stands where no policy chose; metrics say so of requests that pass as well.
@@ -108,6 +112,7 @@ impl Decision {
             pin: None,
             keep: PinUpdate::Nothing,
             quota: None,
+            escalation: None,
         }
     }
 

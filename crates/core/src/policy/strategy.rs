@@ -6,6 +6,7 @@
 mod bandit;
 mod cascade;
 mod doubt;
+mod escalate;
 mod hierarchy;
 mod judge;
 mod pick;
@@ -18,6 +19,7 @@ mod utility;
 
 use self::bandit::BanditStrategy;
 use self::cascade::CascadeStrategy;
+use self::escalate::EscalateStrategy;
 use self::hierarchy::HierarchyStrategy;
 use self::judge::JudgeStrategy;
 use self::pick::StrategyKind;
@@ -42,6 +44,7 @@ impl Strategy {
             config::StrategyConfig::Bandit(bandit) => Box::new(BanditStrategy::new(config, bandit)),
             config::StrategyConfig::Similarity(similarity) => Box::new(SimilarityStrategy::new(path, similarity)),
             config::StrategyConfig::Judge(judge) => Box::new(JudgeStrategy::new(path, judge)),
+            config::StrategyConfig::Escalate(escalate) => Box::new(EscalateStrategy::new(path, escalate)),
             config::StrategyConfig::Split(split) => Box::new(SplitStrategy::new(policy, split)),
             config::StrategyConfig::Random(random) => Box::new(RandomStrategy::new(random)),
             config::StrategyConfig::Cascade(stages) => Box::new(CascadeStrategy::new(path, stages, nested)),

@@ -4,6 +4,7 @@ mod affinity;
 mod bandit;
 mod dialect;
 mod drive;
+mod escalate;
 mod explained;
 mod housekeeping;
 mod lean;

@@ -99,6 +99,12 @@ impl AnswerTextReader {
         self.held.bytes.len()
     }
 
+    /// Returns what has come of a stream so far; of a whole answer nothing is known before its end.
+    #[must_use]
+    pub const fn so_far(&self) -> &AnswerText {
+        self.draft.so_far()
+    }
+
     /// Returns what was read; `None` where nothing of it is an answer of its API.
     #[must_use]
     pub fn finish(mut self) -> Option<AnswerText> {

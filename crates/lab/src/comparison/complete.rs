@@ -7,7 +7,7 @@ use std::fmt;
 use super::choice::{JudgedChoice, NOBODY, RoutedChoice};
 use super::contender::{Contender, SingleModels};
 use super::figures::{Measurement, RoutedColumn};
-use super::offline::{OfflineDecision, OfflinePolicy};
+use super::offline::{OfflineChoice, OfflineDecision, OfflinePolicy};
 use super::outcome::AnswerOutcome;
 use super::prompts::{ComparedPrompt, PromptTable};
 use super::report::{ComparisonReport, ContenderFigures, ContenderKind, LeftOutPrompts};
@@ -82,9 +82,9 @@ impl CompletePrompts {
         let (mut choices, mut is_decided) = (Vec::new(), Vec::new());
         for (row, prompt) in self.prompts.iter().enumerate() {
             match offline.decide(prompt).await? {
-                OfflineDecision::Chosen(choice, took_us) => {
-                    let outcome = self.outcome(row, &choice.model).ok_or_else(|| self.no_stand_in(offline, &choice))?;
-                    choices.push((choice, outcome.after(took_us)));
+                OfflineDecision::Chosen(chosen) => {
+                    let outcome = self.chosen(row, &chosen).map_err(|model| self.no_stand_in(offline, &model))?;
+                    choices.push((chosen.choice, outcome.after(chosen.took_us)));
                     is_decided.push(true);
                 }
                 OfflineDecision::Undecided(reason) => {
@@ -128,7 +128,7 @@ impl CompletePrompts {
             strong: singles.models[strong].name.clone(),
             weak: singles.models[weak].name.clone(),
             models,
-            routers: routed.iter().map(|routed| measured.router(routed, &others)).collect(),
+            routers: routed.iter().map(|own| measured.router(own, &routed, &others)).collect(),
             oracle: measured.figures(&oracle),
             random: measured.figures(&random),
         };
@@ -147,10 +147,20 @@ impl CompletePrompts {
         self.models.iter().find(|known| known.name == model).map(|known| known.outcomes[row])
     }
 
-    fn no_stand_in(&self, offline: &OfflinePolicy, choice: &RoutedChoice) -> ComparisonError {
+    /// Returns what comes of a choice, with the answers that were paid before or beside it.
+    ///
+    /// # Errors
+    /// The model that has no answers.
+    fn chosen(&self, row: usize, chosen: &OfflineChoice) -> Result<AnswerOutcome, String> {
+        let of = |model: &String| self.outcome(row, model).ok_or_else(|| model.clone());
+        let outcome = of(&chosen.choice.model)?;
+        chosen.first.as_ref().map_or(Ok(outcome), |first| Ok(outcome.behind(of(&first.model)?, first)))
+    }
+
+    fn no_stand_in(&self, offline: &OfflinePolicy, model: &str) -> ComparisonError {
         ComparisonError::NoStandIn {
             policy: offline.policy.to_string(),
-            model: choice.model.clone(),
+            model: model.to_owned(),
             allowed: listed(self.models.iter().map(|model| &model.name)),
         }
     }

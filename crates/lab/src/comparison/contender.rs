@@ -135,6 +135,39 @@ impl SingleModels {
         Some(self.choosing("length", ContenderKind::Length, &by_length))
     }
 
+    /// Returns the weak and the strong model by a ranking of prompts: the strong one answers those that score highest, as
+    /// many as cost `cost` a prompt in the mean; the last of them in part. `None` where a cost is not known.
+    pub(super) fn ranked_at_cost(&self, name: &str, scores: &[f64], cost: f64) -> Option<Contender> {
+        let [strong, weak] = self.ends()?.map(|place| &self.models[place]);
+        let costs = |model: &Contender| model.outcomes.iter().map(|outcome| outcome.cost).collect::<Option<Vec<f64>>>();
+        let (dear, cheap) = (costs(strong)?, costs(weak)?);
+        let mut left = cost * cheap.len() as f64 - cheap.iter().sum::<f64>();
+        let mut rows: Vec<usize> = (0..cheap.len()).collect();
+        rows.sort_by(|a, b| scores[*b].total_cmp(&scores[*a])); // stable
+        let mut parts = vec![0.0; rows.len()];
+        for row in rows {
+            let more = dear[row] - cheap[row];
+            parts[row] = if more > 0.0 { (left / more).clamp(0.0, 1.0) } else { 1.0 };
+            left -= parts[row] * more;
+        }
+        let mixed = parts.iter().enumerate().map(|(row, part)| weak.outcomes[row].mixed(strong.outcomes[row], *part));
+        let share = parts.iter().sum::<f64>() / parts.len().max(1) as f64;
+        let shares = BTreeMap::from([(strong.name.clone(), share), (weak.name.clone(), 1.0 - share)]);
+        let kind = ContenderKind::Ranked;
+        Some(Contender { name: name.to_owned(), kind, outcomes: mixed.collect(), timed: Some(Vec::new()), shares })
+    }
+
+    /// Returns the weak and the strong model drawn at random, so that a prompt costs `cost` in the mean; `None` where a cost
+    /// is not known.
+    pub(super) fn random_at_cost(&self, name: &str, cost: f64) -> Option<Contender> {
+        let [strong, weak] = self.ends()?;
+        let (dear, cheap) = (self.models[strong].cost()?, self.models[weak].cost()?);
+        let part = if dear > cheap { ((cost - cheap) / (dear - cheap)).clamp(0.0, 1.0) } else { 1.0 };
+        let mut chances = vec![0.0; self.models.len()];
+        (chances[strong], chances[weak]) = (part, 1.0 - part);
+        Some(self.random(name, &chances))
+    }
+
     fn choosing(&self, name: &str, kind: ContenderKind, places: &[usize]) -> Contender {
         let outcomes = places.iter().enumerate().map(|(row, place)| self.models[*place].outcomes[row]).collect();
         Contender::routed(name, kind, outcomes, places.iter().map(|place| &*self.models[*place].name))
@@ -198,6 +231,19 @@ mod tests {
 
         let qualities: Vec<f64> = random.outcomes.iter().map(|outcome| outcome.quality).collect();
         assert_eq!((qualities, random.cost()), (vec![1.0, 0.75, 0.0], Some(3.25)));
+    }
+
+    #[test]
+    fn a_ranking_sends_to_the_strong_model_what_the_cost_allows() {
+        let at_cost = |cost: f64| two().ranked_at_cost("ranked", &[0.1, 0.9, 0.5], cost).expect("priced");
+
+        let (cheap, middle, dear) = (at_cost(1.0), at_cost(2.5), at_cost(9.0));
+        assert_eq!((cheap.quality(), cheap.cost()), (1.0 / 3.0, Some(1.0)));
+        // The second prompt and half of the third.
+        assert_eq!((middle.quality(), middle.cost(), middle.shares["large"]), (2.0 / 3.0, Some(2.5), 0.5));
+        assert_eq!((dear.quality(), dear.cost()), (2.0 / 3.0, Some(4.0)));
+        let random = two().random_at_cost("random", 2.5).expect("priced");
+        assert_eq!((random.quality(), random.cost()), (0.5, Some(2.5)));
     }
 
     #[test]

@@ -13,6 +13,12 @@ use crate::statistics::{
     ConfidenceInterval, PairedMeans, PromptRanking, RoutedOutcome, RoutingIntervals, arena_score, percentile,
 };
 
+/// The reason of choices whose answers are checked.
+const ESCALATE: &str = "escalate";
+
+/// The reason of choices by a score beside a threshold.
+const THRESHOLD: &str = "threshold";
+
 /// The label of choices without one, as those of rules.
 const NO_LABEL: &str = "-";
 
@@ -85,8 +91,9 @@ impl<'m> Measurement<'m> {
         }
     }
 
-    /// Returns the figures of a policy beside each of `others`.
-    pub(super) fn router(&self, routed: &RoutedColumn, others: &[&Contender]) -> RouterFigures {
+    /// Returns the figures of a policy, which is one of `all`, beside each of `others`; of one that checks answers also beside
+    /// what its cost would buy otherwise.
+    pub(super) fn router(&self, routed: &RoutedColumn, all: &[RoutedColumn], others: &[&Contender]) -> RouterFigures {
         let contender = routed.contender();
         let chosen: Vec<Option<usize>> = routed.choices.iter().map(|judged| self.place(judged)).collect();
         let length = self.singles.by_length(&self.lengths, &chosen);
@@ -96,7 +103,8 @@ impl<'m> Measurement<'m> {
             self.singles.random("random at its shares", &chances)
         });
         let own = self.drawn(&contender);
-        let beside = others.iter().copied().chain(&length).chain(&random);
+        let at_cost = self.at_cost(routed, all);
+        let beside = others.iter().copied().chain(&length).chain(&random).chain(&at_cost);
         RouterFigures {
             figures: self.figures(&contender),
             choices: ChoiceCounts::of(&routed.choices),
@@ -106,6 +114,21 @@ impl<'m> Measurement<'m> {
             ranking: self.ranking(routed),
             labels: self.labels(routed),
         }
+    }
+
+    /// Returns what the cost of a policy that checks answers would buy otherwise: thresholds on other policies' scores and on
+    /// prompt length, and chance.
+    fn at_cost(&self, routed: &RoutedColumn, all: &[RoutedColumn]) -> Vec<Contender> {
+        let Some(cost) = routed.contender().cost().filter(|_| routed.checks_answers()) else { return Vec::new() };
+        let scored = all.iter().filter(|other| other.name != routed.name).filter_map(|other| {
+            let scores =
+                other.scores().or_else(|| self.ranks(other).filter(|(by, _)| *by == RankedBy::Score).map(|it| it.1))?;
+            let name = format!("threshold on the score of {} at its cost", other.name);
+            self.singles.ranked_at_cost(&name, &scores, cost)
+        });
+        let lengths: Vec<f64> = self.lengths.iter().map(|length| *length as f64).collect();
+        let length = self.singles.ranked_at_cost("threshold on length at its cost", &lengths, cost);
+        scored.chain(length).chain(self.singles.random_at_cost("random at its cost", cost)).collect()
     }
 
     fn drawn(&self, contender: &Contender) -> DrawnMeans {
@@ -214,6 +237,18 @@ impl<'m> Measurement<'m> {
 }
 
 impl RoutedColumn {
+    /// Returns the scores of a policy that a threshold decides, wherever that threshold is.
+    fn scores(&self) -> Option<Vec<f64>> {
+        let is_threshold = |judged: &JudgedChoice| judged.choice.reason.as_deref() == Some(THRESHOLD);
+        self.choices.iter().map(|judged| judged.choice.score.filter(|_| is_threshold(judged))).collect()
+    }
+
+    /// Returns whether answers are checked, so that one prompt may cost two.
+    fn checks_answers(&self) -> bool {
+        let mut reasons = self.choices.iter().filter_map(|judged| judged.choice.reason.as_deref());
+        reasons.any(|reason| reason == ESCALATE || reason.starts_with("escalate: "))
+    }
+
     fn contender(&self) -> Contender {
         let outcomes = self.choices.iter().map(|judged| judged.outcome).collect();
         Contender::routed(&self.name, self.kind, outcomes, self.choices.iter().map(|judged| &*judged.choice.model))

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use pointsman_core::answer_check::RequestedFormat;
 use pointsman_core::config::Name;
 use pointsman_core::policy::Decision;
 
+use super::escalation::{OfflineVerdict, verdict};
 use super::prompts::ComparedPrompt;
 use super::{ComparisonError, RoutedChoice};
+use crate::dataset::asked::AskedPrompt;
 use crate::engine::{OfflineEngine, ReplayedDecision};
 
 /// A policy of a configuration, and whose answers stand for those of the catalog's models.
@@ -21,10 +24,28 @@ pub struct OfflinePolicy {
     pub stand_ins: BTreeMap<String, String>,
 }
 
+/// The choice of a model for one prompt.
+pub(super) struct OfflineChoice {
+    pub(super) choice: RoutedChoice,
+    /// The time that the choice took, in microseconds.
+    pub(super) took_us: f64,
+    /// The model that answered first, and whose answer failed a check or was sampled.
+    pub(super) first: Option<FirstAnswer>,
+}
+
+/// An answer before that of the model that was chosen in the end, or the further answers that it was compared with.
+pub(super) struct FirstAnswer {
+    pub(super) model: String,
+    /// The answers that were paid beside that of the chosen model.
+    pub(super) paid: u32,
+    /// True where the client waited for it before another model was asked.
+    pub(super) is_waited_for: bool,
+}
+
 /// The decision of one prompt.
 pub(super) enum OfflineDecision {
-    /// A model, with the time that the choice took in microseconds.
-    Chosen(RoutedChoice, f64),
+    /// A model.
+    Chosen(OfflineChoice),
     /// The reason why the prompt alone does not decide it.
     Undecided(String),
 }
@@ -49,17 +70,44 @@ impl OfflinePolicy {
         let decided = self.engine.decide_prompt(&self.policy, asked).await?;
         let took = started.elapsed().as_secs_f64() * 1e6;
         match decided {
-            ReplayedDecision::Chosen(decision, _) => Ok(OfflineDecision::Chosen(self.choice(&decision), took)),
+            ReplayedDecision::Chosen(decision, _) => Ok(self.checked(&decision, prompt, took)),
             ReplayedDecision::Passed => undecided("the policy lets them pass"),
             ReplayedDecision::Refused => undecided("the policy refuses them"),
             ReplayedDecision::Unknown(lack) => undecided(&format!("no prompt holds the {lack}")),
         }
     }
 
+    /// Makes the checks of a decision's plan, if it has one.
+    fn checked(&self, decision: &Decision, prompt: &ComparedPrompt, took_us: f64) -> OfflineDecision {
+        let choice = self.choice(decision);
+        let Some(plan) = &decision.escalation else {
+            return OfflineDecision::Chosen(OfflineChoice { choice, took_us, first: None });
+        };
+        let rows = prompt.answers.get(&choice.model).map(Vec::as_slice).unwrap_or_default();
+        let format = prompt.asked.as_ref().map_or(RequestedFormat::Free, AskedPrompt::format);
+        let OfflineVerdict { failed, paid } = match verdict(plan, rows, &format) {
+            Ok(verdict) => verdict,
+            Err(check) => return OfflineDecision::Undecided(format!("no row holds the check `{}`", check.as_str())),
+        };
+        let first = |paid, is_waited_for| FirstAnswer { model: choice.model.clone(), paid, is_waited_for };
+        let (first, choice) = match failed {
+            Some(check) => {
+                let reason = Some(format!("{}: {}", decision.reason.as_str(), check.as_str()));
+                (Some(first(paid, true)), RoutedChoice { model: self.name_of(plan.strong()), reason, ..choice.clone() })
+            }
+            None if paid > 1 => (Some(first(paid - 1, false)), choice.clone()),
+            None => (None, choice.clone()),
+        };
+        OfflineDecision::Chosen(OfflineChoice { choice, took_us, first })
+    }
+
+    fn name_of(&self, model: &str) -> String {
+        self.stand_ins.get(model).cloned().unwrap_or_else(|| model.to_owned())
+    }
+
     fn choice(&self, decision: &Decision) -> RoutedChoice {
-        let model = decision.model.as_str();
         RoutedChoice {
-            model: self.stand_ins.get(model).cloned().unwrap_or_else(|| model.to_owned()),
+            model: self.name_of(&decision.model),
             label: decision.label.as_deref().map(str::to_owned),
             score: decision.score.map(f64::from),
             reason: Some(decision.reason.as_str().to_owned()),

@@ -1,5 +1,6 @@
 //! The worth of an answer and what it took.
 
+use super::offline::FirstAnswer;
 use crate::answers::{AnswerRow, GraderWeights};
 use crate::statistics::RunningMean;
 
@@ -49,6 +50,17 @@ impl AnswerOutcome {
         })
     }
 
+    /// Returns what is expected where `part` of the requests get `other`.
+    pub(super) fn mixed(self, other: Self, part: f64) -> Self {
+        let of = |own: f64, other: f64| own + part * (other - own);
+        Self {
+            quality: of(self.quality, other.quality),
+            right: of(self.right, other.right),
+            cost: self.cost.zip(other.cost).map(|(own, other)| of(own, other)),
+            ..Self::default()
+        }
+    }
+
     /// Returns the outcome behind a choice that took so many microseconds.
     pub(super) fn after(self, took_us: f64) -> Self {
         let later = |ms: f64| ms + took_us / 1e3;
@@ -56,6 +68,19 @@ impl AnswerOutcome {
             duration_ms: self.duration_ms.map(later),
             first_byte_ms: self.first_byte_ms.map(later),
             overhead_us: Some(self.overhead_us.unwrap_or_default() + took_us),
+            ..self
+        }
+    }
+
+    /// Returns the outcome behind other answers, which cost too: one that the client waited for, or samples beside it.
+    pub(super) fn behind(self, first: Self, how: &FirstAnswer) -> Self {
+        let waited = |own: Option<f64>, before: Option<f64>| {
+            if how.is_waited_for { own.zip(before).map(|(own, before)| own + before) } else { own }
+        };
+        Self {
+            cost: self.cost.zip(first.cost).map(|(own, before)| own + f64::from(how.paid) * before),
+            duration_ms: waited(self.duration_ms, first.duration_ms),
+            first_byte_ms: waited(self.first_byte_ms, first.duration_ms),
             ..self
         }
     }

@@ -64,6 +64,8 @@ pub enum ContenderKind {
     Random,
     /// The longer the prompt, the dearer the model.
     Length,
+    /// The weak and the strong model by a ranking of prompts, at a given cost.
+    Ranked,
 }
 
 /// The figures of one way to answer every prompt.

@@ -42,7 +42,7 @@ async fn compared(rows: &[Value], request: ComparisonRequest) -> Result<Comparis
         text
     });
     fs::write(&path, text).expect("written");
-    Comparison::run(&ComparisonRequest { answers: path, seed: 7, ..request }, None, |_, _| {}).await
+    Comparison::run(&ComparisonRequest { answers: path, seed: 7, ..request }, &mut [], |_, _| {}).await
 }
 
 fn close(a: f64, b: f64) -> bool {

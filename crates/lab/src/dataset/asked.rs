@@ -1,5 +1,6 @@
 //! What a row asks: one prompt, or a conversation that a user turn ends, alone or within a whole request body.
 
+use pointsman_core::answer_check::RequestedFormat;
 use pointsman_core::features::{Features, TextStructure, TokenCounter};
 use pointsman_core::prompt::{Dialect, Prompt};
 use serde_json::{Map, Value, json};
@@ -47,6 +48,12 @@ pub struct RowRequest {
 }
 
 impl AskedPrompt {
+    /// Returns the form that the request asks for in its answer.
+    pub(crate) fn format(&self) -> RequestedFormat {
+        let request = self.request.as_ref();
+        request.map_or(RequestedFormat::Free, |request| RequestedFormat::of(request.dialect, request.body.as_bytes()))
+    }
+
     /// Takes what is asked out of a row: `prompt`, else `messages`, else `text`.
     pub(crate) fn take(row: &mut Map<String, Value>) -> Result<Self, &'static str> {
         let prompt = string(row, "prompt").ok_or("`prompt` is no string")?;

@@ -111,6 +111,12 @@ pub struct DecisionRecord<'l> {
     pub model: Option<Cow<'l, str>>,
     /// The model that answered, after fallbacks; `None` when the policy refused, or only watched.
     pub answered_by: Option<Cow<'l, str>>,
+    /// The check that the first answer failed, so that another model was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub escalated: Option<Cow<'l, str>>,
+    /// The cost of answers that the client did not get, which is part of `cost_usd`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub escalation_cost_usd: Option<f64>,
     /// Set unless the policy only watched.
     pub applied: bool,
     /// Attempts at upstreams.

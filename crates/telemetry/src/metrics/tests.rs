@@ -81,10 +81,11 @@ fn touch_quality(metrics: &Metrics) {
     metrics.shadow_answers(&policy, &model, &["answered"]).paid(0.5);
     let _ = metrics.renewal(&name("vertex"));
     metrics.bandit(&policy, std::slice::from_ref(&model)).believes("simple", &model, 0.9);
+    metrics.escalation(&policy, ["refusal"]).escalated("refusal");
 }
 
 /// Every metric: name, type, unit, labels.
-const GOLDEN: [&str; 96] = [
+const GOLDEN: [&str; 99] = [
     "pointsman_affinity_total counter 1 policy,outcome",
     "pointsman_bandit_drifts_total counter 1 policy,model",
     "pointsman_bandit_frozen gauge 1 policy",
@@ -93,6 +94,7 @@ const GOLDEN: [&str; 96] = [
     "pointsman_baseline_cost_usd_total counter usd policy",
     "pointsman_broken_streams_total counter 1 model,cause",
     "pointsman_build_info gauge 1 version",
+    "pointsman_checked_answers_total counter 1 policy,outcome",
     "pointsman_classifier_answers_total counter 1 classifier,source",
     "pointsman_classifier_batch_size histogram 1 classifier",
     "pointsman_classifier_cache_total counter 1 classifier,outcome",
@@ -128,6 +130,8 @@ const GOLDEN: [&str; 96] = [
     "pointsman_downstream_connections_refused_total counter 1 reason",
     "pointsman_drift_psi gauge 1 classifier,signal",
     "pointsman_drift_window_prompts gauge 1 classifier",
+    "pointsman_escalation_cost_usd_total counter usd policy,part",
+    "pointsman_escalations_total counter 1 policy,check",
     "pointsman_fallbacks_total counter 1 from,to,cause",
     "pointsman_feedback_total counter 1 kind,policy,model,rating",
     "pointsman_file_changes_total counter 1 cause",

@@ -34,7 +34,7 @@ pub(super) fn check(
     let config = &snapshot.config;
     let models: BTreeSet<Name> = targets.iter().flat_map(|target| models_of(config, snapshot, target)).collect();
     let judges: BTreeSet<Name> =
-        targets.iter().flat_map(|target| judges_of(config, target)).map(|judge| judge.0).collect();
+        targets.iter().flat_map(|target| judges_of(config, target)).map(|judge| judge.model).collect();
     let lacking = |names: &BTreeSet<Name>, lacks: &dyn Fn(&Deployment) -> bool| {
         let deployments = names.iter().filter_map(|name| snapshot.upstreams.model(name));
         deployments.filter(|model| lacks(model)).map(|model| model.model.to_string()).collect::<Vec<_>>()
@@ -59,14 +59,34 @@ pub(super) fn worst_cost(snapshot: &Snapshot, request: &CollectRequest<'_>) -> f
         let (input, output) = (features.tokens_of(model.tokenizer), longest.saturating_mul(answers));
         model.price.map_or(0.0, |price| dearest(&price, MostTokens { input, output, writes_cache }))
     });
-    let judges = judges_of(config, request.target).into_iter().map(|(judge, max_tokens)| {
-        let price = snapshot.upstreams.model(&judge).and_then(|model| Some((model.price?, model.tokenizer)));
-        price.map_or(0.0, |(price, tokenizer)| {
-            let input = features.tokens_of(tokenizer) + JUDGE_WORDS;
-            dearest(&price, MostTokens { input, output: max_tokens, writes_cache: false })
-        })
-    });
-    costs.fold(0.0, f64::max) + judges.sum::<f64>()
+    let beside = |called: Vec<CallBeside>| {
+        let cost = |call: CallBeside| {
+            let model = snapshot.upstreams.model(&call.model)?;
+            let output = call.output.into_iter().chain(answer).chain(longest(model)).min().unwrap_or_default();
+            let (input, output) =
+                (features.tokens_of(model.tokenizer) + call.words, output.saturating_mul(call.answers));
+            let once =
+                dearest(&model.price?, MostTokens { input, output, writes_cache: writes_cache && call.is_client_s });
+            Some(f64::from(call.times) * once)
+        };
+        called.into_iter().filter_map(cost).sum::<f64>()
+    };
+    let called = judges_of(config, request.target).into_iter().chain(cheap_answers_of(config, request.target, answers));
+    costs.fold(0.0, f64::max) + beside(called.collect())
+}
+
+/// A call of a model beside that of the one that answers.
+struct CallBeside {
+    model: Name,
+    times: u32,
+    /// The tokens beside the prompt's, at most.
+    words: u64,
+    /// The longest answer, where the request or the model does not bound it.
+    output: Option<u64>,
+    /// The answers that it gives at once.
+    answers: u64,
+    /// True where it is asked in the client's own words.
+    is_client_s: bool,
 }
 
 /// Returns how many answers a request asks for at once.
@@ -113,18 +133,55 @@ fn models_of(config: &Config, snapshot: &Snapshot, target: &CollectTarget) -> Ve
     compiled.into_iter().flat_map(|own| own.models().cloned()).chain(fallback).collect()
 }
 
-/// Returns the judges that a policy's strategy may ask, with the longest answer of each.
-fn judges_of(config: &Config, target: &CollectTarget) -> Vec<(Name, u64)> {
+/// Returns the questions that a policy's strategy may ask judges.
+fn judges_of(config: &Config, target: &CollectTarget) -> Vec<CallBeside> {
+    let question = |model: &Name, words: u64, max_tokens: u32| CallBeside {
+        model: model.clone(),
+        times: 1,
+        words,
+        output: Some(u64::from(max_tokens)),
+        answers: 1,
+        is_client_s: false,
+    };
     let mut judges = Vec::new();
-    let Some(policy) = &target.policy else { return judges };
-    for own in config.policies.iter().filter(|own| own.name.as_str() == policy) {
-        own.strategy.visit(&KeyPath::root(), &mut |_, strategy| {
-            if let StrategyConfig::Judge(judge) = strategy {
-                judges.push((judge.judge.clone(), u64::from(judge.max_tokens)));
-            }
-        });
-    }
+    visit_strategies(config, target, &mut |strategy| match strategy {
+        StrategyConfig::Judge(judge) => judges.push(question(&judge.judge, JUDGE_WORDS, judge.max_tokens)),
+        StrategyConfig::Escalate(escalate) => judges.extend(escalate.check.judge.iter().map(|judge| {
+            // No text has more tokens than characters.
+            question(&judge.judge, JUDGE_WORDS + judge.max_chars as u64, judge.max_tokens)
+        })),
+        _ => {}
+    });
     judges
+}
+
+/// Returns the answers of cheap models that may be paid beside that of the strong one.
+fn cheap_answers_of(config: &Config, target: &CollectTarget, answers: u64) -> Vec<CallBeside> {
+    let mut calls = Vec::new();
+    visit_strategies(config, target, &mut |strategy| {
+        let StrategyConfig::Escalate(escalate) = strategy else { return };
+        let first =
+            CallBeside { model: escalate.cheap.clone(), times: 1, words: 0, output: None, answers, is_client_s: true };
+        let samples = escalate.check.self_consistency;
+        calls.extend(samples.map(|samples| CallBeside {
+            model: escalate.cheap.clone(),
+            times: samples.n.saturating_sub(1),
+            output: Some(samples.max_tokens),
+            answers: 1,
+            words: 0,
+            is_client_s: true,
+        }));
+        calls.push(first);
+    });
+    calls
+}
+
+/// Calls `see` with every strategy of the policy that is asked.
+fn visit_strategies(config: &Config, target: &CollectTarget, see: &mut dyn FnMut(&StrategyConfig)) {
+    let Some(policy) = &target.policy else { return };
+    for own in config.policies.iter().filter(|own| own.name.as_str() == policy) {
+        own.strategy.visit(&KeyPath::root(), &mut |_, strategy| see(strategy));
+    }
 }
 
 #[cfg(test)]

@@ -163,7 +163,9 @@ fn row_of(
     let bounds = deployment.map_or(UsageBounds::UNKNOWN_MODEL, |deployment| deployment.usage_bounds());
     if let Some(usage) = usage_of(&raw.answer, request, &bounds) {
         (row.input_tokens, row.output_tokens) = (Some(usage.input), Some(usage.output));
-        row.cost_usd = usage.paid(deployment.and_then(|deployment| deployment.price.as_ref()));
+        let beside = decision.and_then(|decision| decision.escalation_cost_usd).unwrap_or_default();
+        let own = usage.paid(deployment.and_then(|deployment| deployment.price.as_ref()));
+        row.cost_usd = own.map(|own| own + beside);
         if usage.estimated {
             row.other.insert(ESTIMATED.to_owned(), json!(true));
         }
@@ -180,7 +182,7 @@ fn decided(raw: &RawAnswer, request: &CollectRequest<'_>, decision: Option<&Logg
         model: text(headers, "x-pointsman-model"),
         label: text(headers, "x-pointsman-label"),
         score: text(headers, "x-pointsman-score").and_then(|score| score.parse().ok()),
-        reason: request.target.policy.as_ref().and(text(headers, "x-pointsman-reason")),
+        reason: request.target.policy.as_ref().and(reason(headers)),
         scores: decision.and_then(|decision| decision.scores.as_ref()).map(|scores| json!(scores)),
         judge_cost_usd: decision.and_then(|decision| decision.judge_cost_usd),
         status: Some(raw.answer.status().as_u16()),
@@ -194,6 +196,13 @@ fn decided(raw: &RawAnswer, request: &CollectRequest<'_>, decision: Option<&Logg
         row.other.insert("degraded".to_owned(), json!(degraded));
     }
     row
+}
+
+/// Returns the reason of a choice, with the check that made another model answer.
+fn reason(headers: &HeaderMap) -> Option<String> {
+    let reason = text(headers, "x-pointsman-reason")?;
+    let check = text(headers, "x-pointsman-escalated");
+    Some(check.map_or_else(|| reason.clone(), |check| format!("{reason}: {check}")))
 }
 
 /// Reads an answer, or the failure that it tells.

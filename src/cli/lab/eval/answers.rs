@@ -24,9 +24,10 @@ pub(super) struct AnswerArguments {
     /// chooses.
     #[arg(short, long, value_name = "FILE", requires = "answers")]
     config: Option<PathBuf>,
-    /// That policy; left out when the configuration has only one.
-    #[arg(long, value_name = "NAME", requires = "config")]
-    policy: Option<String>,
+    /// That policy; left out when the configuration has only one. May name several: a policy that checks answers is set
+    /// beside a threshold on another's score at its cost.
+    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',', requires = "config")]
+    policy: Vec<String>,
     /// Whose answers stand for those of a model of the catalog, such as `small=gpt-4.1-nano`; others go by their own
     /// name. May be given more than once.
     #[arg(long, value_name = "MODEL=NAME", requires = "config", value_parser = pair)]
@@ -57,12 +58,18 @@ impl AnswerArguments {
         self.config.iter().for_each(|path| record::config(run, path));
     }
 
-    fn offline(&self) -> Result<Option<OfflinePolicy>, EvalError> {
-        let Some(path) = &self.config else { return Ok(None) };
-        let engine = OfflineEngine::open(path)?;
-        let policy = engine.config.policies[engine.policy(self.policy.as_deref())?].name.clone();
+    fn offline(&self) -> Result<Vec<OfflinePolicy>, EvalError> {
+        let Some(path) = &self.config else { return Ok(Vec::new()) };
         let stand_ins: BTreeMap<String, String> = self.stand_in.iter().cloned().collect();
-        Ok(Some(OfflinePolicy { engine, policy, stand_ins }))
+        let open = |name: Option<&str>| {
+            let engine = OfflineEngine::open(path)?;
+            let policy = engine.config.policies[engine.policy(name)?].name.clone();
+            Ok(OfflinePolicy { engine, policy, stand_ins: stand_ins.clone() })
+        };
+        if self.policy.is_empty() {
+            return Ok(vec![open(None)?]);
+        }
+        self.policy.iter().map(|name| open(Some(name))).collect()
     }
 }
 
@@ -87,7 +94,7 @@ pub(super) fn compare(arguments: &EvalArguments) -> Result<ComparisonReport, Eva
             let _ = io::stderr().flush(); // a line less on a broken terminal
         }
     };
-    let comparison = runtime.block_on(Comparison::run(&request, offline.as_mut(), progress))?;
+    let comparison = runtime.block_on(Comparison::run(&request, &mut offline, progress))?;
     if terminal {
         eprint!("\r\x1b[K");
     }

@@ -58,7 +58,7 @@ impl ReplaySession {
         self.inner.as_ref().expect("present until drop")
     }
 
-    fn inner_mut(&mut self) -> &mut HttpSession {
+    pub(super) fn inner_mut(&mut self) -> &mut HttpSession {
         self.inner.as_mut().expect("present until drop")
     }
 
@@ -80,7 +80,7 @@ impl ReplaySession {
     }
 
     /// Waits for the client to leave, for the upstream's deadline or for the end of a drain.
-    async fn idle(&mut self) -> Result<Option<Bytes>> {
+    pub(super) async fn idle(&mut self) -> Result<Option<Bytes>> {
         let Self { inner, cut, patience, .. } = self;
         let inner = inner.as_mut().expect("present until drop");
         let deadline = patience.deadline();
@@ -106,6 +106,9 @@ impl ReplaySession {
     /// Waits for the client to leave, and meanwhile lets out what was held for long enough.
     async fn attend(&mut self) -> Result<Option<Bytes>> {
         self.finish_writing().await?;
+        if self.slot.hold.is_used() {
+            return self.attend_held().await;
+        }
         if let Some(until) = self.withheld.held_until() {
             tokio::select! {
                 biased;
@@ -120,6 +123,9 @@ impl ReplaySession {
     /// Passes on what came, unless it is withheld; returns whether the answer is over.
     async fn pass(&mut self, mut tasks: Vec<HttpTask>) -> Result<bool> {
         self.finish_writing().await?;
+        if self.slot.hold.is_used() {
+            tasks = self.checked(tasks).await?;
+        }
         if self.slot.is_released.load(Ordering::Relaxed)
             && let Some(mut opening) = self.withheld.release()
         {
@@ -145,7 +151,7 @@ impl ReplaySession {
 
     /// Lets out an opening that was held for as long as one may be. Cancel-safe: Pingora's queue of a connection keeps
     /// what is not written, and an HTTP/2 stream that has just begun takes an opening at once.
-    async fn let_out(&mut self) -> Result<()> {
+    pub(super) async fn let_out(&mut self) -> Result<()> {
         let Some(opening) = self.withheld.release() else { return Ok(()) };
         self.patience = opening.then;
         self.patience.renew();
@@ -160,7 +166,7 @@ impl ReplaySession {
     }
 
     /// Writes what [`Self::let_out`] has left.
-    async fn finish_writing(&mut self) -> Result<()> {
+    pub(super) async fn finish_writing(&mut self) -> Result<()> {
         while self.inner().has_pending_downstream_proxy_tasks() {
             self.inner_mut().write_downstream_proxy_tasks().await?;
         }

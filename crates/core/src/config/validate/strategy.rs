@@ -71,6 +71,7 @@ impl ConfigChecker<'_> {
             StrategyConfig::Bandit(bandit) => self.bandit(path, bandit),
             StrategyConfig::Similarity(similarity) => self.similarity(path, similarity),
             StrategyConfig::Judge(judge) => self.judge(path, judge),
+            StrategyConfig::Escalate(escalate) => self.escalate(path, escalate),
             StrategyConfig::Split(split) => self.split(path, split),
             StrategyConfig::Random(random) => self.random(path, random),
             StrategyConfig::Cascade(stages) => self.stages(path, stages, nesting),
@@ -274,7 +275,7 @@ impl ConfigChecker<'_> {
 /// A hierarchy abstains only where its branches do, so they need the stand-in, not it.
 fn never_abstains(strategy: &StrategyConfig) -> bool {
     match strategy {
-        StrategyConfig::Split(_) | StrategyConfig::Random(_) => true,
+        StrategyConfig::Split(_) | StrategyConfig::Random(_) | StrategyConfig::Escalate(_) => true,
         StrategyConfig::Bandit(bandit) => bandit.classifier.is_none(),
         StrategyConfig::Cascade(stages) => stages.stages.iter().any(never_abstains),
         StrategyConfig::Hierarchy(hierarchy) => hierarchy.strategies().all(never_abstains),

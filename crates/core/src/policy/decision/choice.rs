@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::candidate::ModelExpectation;
 use super::draw::ModelDraw;
+use super::escalation::EscalationPlan;
 use super::pin::PinTrace;
 use super::reason::Reason;
 use super::trace::{DecisionFlip, DecisionMaker, StrategyStage};
@@ -27,6 +28,8 @@ pub(in crate::policy) struct ModelChoice {
     pub(in crate::policy) expected: Vec<(Name, ModelExpectation)>,
     pub(in crate::policy) stages: Vec<StrategyStage>,
     pub(in crate::policy) pin: Option<PinTrace>,
+    /// The plan by which the model's answer is checked.
+    pub(in crate::policy) escalation: Option<Arc<EscalationPlan>>,
     /// The positions of the policy's quotas that stand against their models.
     pub(in crate::policy) used_up: Vec<usize>,
 }
@@ -47,6 +50,7 @@ impl ModelChoice {
             expected: Vec::new(),
             stages: Vec::new(),
             pin: None,
+            escalation: None,
             used_up: Vec::new(),
         }
     }

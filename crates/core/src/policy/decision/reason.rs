@@ -27,6 +27,8 @@ pub enum Reason {
     Similarity,
     /// The judge's label.
     Judge,
+    /// The cheap model, whose answer is checked.
+    Escalate,
     /// The model's share of a split.
     Split,
     /// A draw by chance.
@@ -78,6 +80,7 @@ impl Reason {
             Self::Exploration,
             Self::Similarity,
             Self::Judge,
+            Self::Escalate,
             Self::Split,
             Self::Random,
             Self::Affinity,
@@ -125,6 +128,7 @@ impl Reason {
             Self::Exploration => "exploration",
             Self::Similarity => "similarity",
             Self::Judge => "judge",
+            Self::Escalate => "escalate",
             Self::Split => "split",
             Self::Random => "random",
             Self::Affinity => "affinity",

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use crate::config::Name;
 use crate::features::Features;
-use crate::policy::decision::{DecisionMaker, ModelChoice, ModelDraw, ModelExpectation, Reason, StrategyStage};
+use crate::policy::decision::{
+    DecisionMaker, EscalationPlan, ModelChoice, ModelDraw, ModelExpectation, Reason, StrategyStage,
+};
 use crate::policy::estimate::WarmCache;
 use crate::policy::facts::{DecisionDetail, RequestFacts};
 use crate::policy::flip::{FlipCandidate, FlipOutcome, nearest};
@@ -55,6 +57,8 @@ pub(super) struct StrategyPick {
     /// Expectations of the models; only for an explanation.
     pub(super) expected: Vec<(Name, ModelExpectation)>,
     pub(super) stages: Vec<StrategyStage>,
+    /// The plan by which the model's answer is checked.
+    pub(super) escalation: Option<Arc<EscalationPlan>>,
 }
 
 impl Strategy {
@@ -75,11 +79,12 @@ impl Strategy {
             expected,
             stages,
             flips,
+            escalation,
         } = pick;
         let flip = nearest(&flips, model.as_ref());
         let model = model.unwrap_or_else(|| stand_in.clone());
         let plain = ModelChoice::plain(DecisionMaker::Strategy(kind), &model, reason);
-        Ok(ModelChoice { rung, label, score, rationale, flip, cost_usd, draw, expected, stages, ..plain })
+        Ok(ModelChoice { rung, label, score, rationale, flip, cost_usd, draw, expected, stages, escalation, ..plain })
     }
 
     /// Picks a model or abstains, or names the signal that it needs.
@@ -123,6 +128,7 @@ impl StrategyPick {
             draw: None,
             expected: Vec::new(),
             stages: Vec::new(),
+            escalation: None,
         }
     }
 

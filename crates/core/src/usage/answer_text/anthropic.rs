@@ -11,7 +11,7 @@ pub(super) fn read(document: &Value, draft: &mut AnswerDraft) {
         read_block(number, block, draft);
     }
     if let Some(reason) = document["stop_reason"].as_str() {
-        draft.end(reason);
+        end(reason, draft);
     }
 }
 
@@ -31,7 +31,7 @@ pub(super) fn read_event(event: &Value, draft: &mut AnswerDraft) {
         }
         "message_delta" => {
             if let Some(reason) = delta["stop_reason"].as_str() {
-                draft.end(reason);
+                end(reason, draft);
             }
         }
         _ => {}
@@ -49,4 +49,12 @@ fn read_block(number: u64, block: &Value, draft: &mut AnswerDraft) {
         }
         _ => {}
     }
+}
+
+/// Notes why an answer has ended, which may be that it refuses.
+fn end(reason: &str, draft: &mut AnswerDraft) {
+    if reason == "refusal" {
+        draft.refuse();
+    }
+    draft.end(reason);
 }

@@ -1,7 +1,7 @@
 //! An answer's text while it is put together, within its bound.
 
 /// The text of an answer.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct AnswerText {
     /// The words; the end may be cut.
     pub text: String,
@@ -9,6 +9,10 @@ pub struct AnswerText {
     pub tool_calls: Vec<ToolCallText>,
     /// The reason for which it has ended, in the words of its API.
     pub finish_reason: Option<String>,
+    /// True where the API itself marks the answer as a refusal.
+    pub is_refusal: bool,
+    /// The mean log probability of its tokens, where they were asked for.
+    pub mean_logprob: Option<f64>,
     /// Bytes of text and calls that came, those that were cut included.
     pub bytes: u64,
     /// True where something was cut.
@@ -34,6 +38,8 @@ pub(super) struct AnswerDraft {
     kept: usize,
     is_known: bool,
     pub(super) is_truncated: bool,
+    /// The sum of log probabilities, and of how many tokens they are.
+    logprobs: (f64, u64),
 }
 
 /// The calls that are kept of one answer.
@@ -42,7 +48,15 @@ const MAX_CALLS: usize = 128;
 impl AnswerDraft {
     pub(super) fn new(max_bytes: usize) -> Self {
         let answer = AnswerText::default();
-        Self { answer, numbers: Vec::new(), max_bytes, kept: 0, is_known: false, is_truncated: false }
+        Self {
+            answer,
+            numbers: Vec::new(),
+            max_bytes,
+            kept: 0,
+            is_known: false,
+            is_truncated: false,
+            logprobs: (0.0, 0),
+        }
     }
 
     /// Notes that what was read is of the API, even where it says nothing.
@@ -76,6 +90,27 @@ impl AnswerDraft {
         call.arguments.push_str(&arguments);
     }
 
+    /// Notes that the API itself marks the answer as a refusal.
+    pub(super) const fn refuse(&mut self) {
+        self.answer.is_refusal = true;
+    }
+
+    /// Adds the log probability of a token.
+    pub(super) fn push_logprob(&mut self, logprob: f64) {
+        self.logprobs.0 += logprob;
+        self.logprobs.1 += 1;
+    }
+
+    /// Sets the mean log probability, where the API says it itself.
+    pub(super) const fn set_mean_logprob(&mut self, mean: f64) {
+        self.answer.mean_logprob = Some(mean);
+    }
+
+    /// Returns what has come so far.
+    pub(super) const fn so_far(&self) -> &AnswerText {
+        &self.answer
+    }
+
     /// Returns a number that no call has yet.
     pub(super) fn next_call(&self) -> u64 {
         self.numbers.iter().max().map_or(0, |highest| highest + 1)
@@ -97,7 +132,10 @@ impl AnswerDraft {
     }
 
     pub(super) fn finish(self) -> Option<AnswerText> {
-        let Self { answer, is_known, is_truncated, .. } = self;
-        (is_known || answer.finish_reason.is_some()).then_some(AnswerText { is_truncated, ..answer })
+        let Self { answer, is_known, is_truncated, logprobs: (sum, tokens), .. } = self;
+        #[expect(clippy::cast_precision_loss, reason = "answers have fewer than 2^52 tokens")]
+        let mean = (tokens > 0).then(|| sum / tokens as f64);
+        let mean_logprob = mean.or(answer.mean_logprob);
+        (is_known || answer.finish_reason.is_some()).then_some(AnswerText { is_truncated, mean_logprob, ..answer })
     }
 }

@@ -22,6 +22,12 @@ pub(super) fn read(document: &Value, draft: &mut AnswerDraft) {
             draft.push_call(draft.next_call(), call["name"].as_str().unwrap_or_default(), &arguments);
         }
     }
+    for token in candidate["logprobsResult"]["chosenCandidates"].as_array().into_iter().flatten() {
+        token["logProbability"].as_f64().into_iter().for_each(|logprob| draft.push_logprob(logprob));
+    }
+    if let Some(mean) = candidate["avgLogprobs"].as_f64() {
+        draft.set_mean_logprob(mean);
+    }
     if let Some(reason) = candidate["finishReason"].as_str() {
         draft.end(reason);
     }

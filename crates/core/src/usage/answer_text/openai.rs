@@ -15,12 +15,21 @@ pub(super) fn read(document: &Value, draft: &mut AnswerDraft) {
     for said in [&choice["message"], &choice["delta"]] {
         read_message(said, draft);
     }
+    for token in choice["logprobs"]["content"].as_array().into_iter().flatten() {
+        token["logprob"].as_f64().into_iter().for_each(|logprob| draft.push_logprob(logprob));
+    }
+    for logprob in choice["logprobs"]["token_logprobs"].as_array().into_iter().flatten() {
+        logprob.as_f64().into_iter().for_each(|logprob| draft.push_logprob(logprob));
+    }
     if let Some(reason) = choice["finish_reason"].as_str() {
         draft.end(reason);
     }
 }
 
 fn read_message(said: &Value, draft: &mut AnswerDraft) {
+    if said["refusal"].as_str().is_some_and(|refusal| !refusal.is_empty()) {
+        draft.refuse();
+    }
     let parts = said["content"].as_array().into_iter().flatten().map(|part| &part["text"]);
     let texts = [&said["content"], &said["refusal"]].into_iter().chain(parts);
     texts.filter_map(Value::as_str).for_each(|text| draft.push_text(text));

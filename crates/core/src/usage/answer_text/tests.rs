@@ -32,7 +32,7 @@ fn expected(text: &str, calls: &[(&str, &str)], reason: &str) -> AnswerText {
     let tool_calls: Vec<_> = calls.collect();
     let of_calls = tool_calls.iter().map(|call| call.name.len() + call.arguments.len()).sum::<usize>();
     let bytes = (text.len() + of_calls) as u64;
-    AnswerText { text: text.into(), tool_calls, finish_reason: Some(reason.into()), bytes, is_truncated: false }
+    AnswerText { text: text.into(), tool_calls, finish_reason: Some(reason.into()), bytes, ..AnswerText::default() }
 }
 
 #[test]

@@ -59,6 +59,8 @@ fn whole<'l>(features: &'l Features, set: &'l BTreeMap<String, Value>) -> Decisi
         ],
         model: Some("small".into()),
         answered_by: Some("big".into()),
+        escalated: None,
+        escalation_cost_usd: None,
         applied: true,
         attempts: 2,
         key: Some("second".into()),

@@ -53,7 +53,28 @@ pub(in crate::metrics) const CLASSIFIER_COST: MetricDefinition<1> = MetricDefini
 
 pub(in crate::metrics) const NET_SAVINGS: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_net_savings_usd",
-    help: "What a policy has saved since the start: the baseline's cost less that of its answers, its judges and its shadow answers. Falls where they cost more.",
+    help: "What a policy has saved since the start: the baseline's cost less that of its answers, those that failed a check included, its judges, its samples and its shadow answers. Falls where they cost more.",
     labels: ["policy"],
+    buckets: &[],
+};
+
+pub(in crate::metrics) const ESCALATIONS: MetricDefinition<2> = MetricDefinition {
+    name: "pointsman_escalations_total",
+    help: "Answers of a policy's cheap model that failed a check, by the check, so that the strong model was asked; unavailable where a check could not be made.",
+    labels: ["policy", "check"],
+    buckets: &[],
+};
+
+pub(in crate::metrics) const CHECKED_ANSWERS: MetricDefinition<2> = MetricDefinition {
+    name: "pointsman_checked_answers_total",
+    help: "Answers of a policy's cheap model that were to be checked, by what became of them.",
+    labels: ["policy", "outcome"],
+    buckets: &[],
+};
+
+pub(in crate::metrics) const ESCALATION_COST: MetricDefinition<2> = MetricDefinition {
+    name: "pointsman_escalation_cost_usd_total",
+    help: "What answers cost that clients did not get: those that failed a check (discarded, also in `pointsman_cost_usd_total`), and those that others were compared with (samples).",
+    labels: ["policy", "part"],
     buckets: &[],
 };

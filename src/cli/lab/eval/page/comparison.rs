@@ -212,7 +212,7 @@ fn cost_quality(report: &ComparisonReport) -> String {
             ContenderKind::Policy | ContenderKind::PolicyOffline => ("--accent", 7.0),
             ContenderKind::Model => ("--warm", 5.0),
             ContenderKind::Oracle => ("--good", 5.0),
-            ContenderKind::Random | ContenderKind::Length => ("--grey", 5.0),
+            ContenderKind::Random | ContenderKind::Length | ContenderKind::Ranked => ("--grey", 5.0),
         };
         plot.dots(&[*point], colour, radius);
         plot.label(*point, &figures.name);
