@@ -5,10 +5,9 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderValue, header};
 
-use crate::upstream::{Deployment, ProviderAnswer, ProviderCall, ProviderCaller};
+use crate::upstream::{Deployment, ModelCall, ProviderAnswer, ProviderCall, ProviderCaller};
 
 const USER_AGENT: &str = concat!("pointsman/", env!("CARGO_PKG_VERSION"), " (sample)");
 
@@ -20,17 +19,6 @@ const MAX_BYTES: usize = 1 << 20;
 pub(crate) struct AnswerSampler {
     deployment: Arc<Deployment>,
     caller: Arc<ProviderCaller>,
-}
-
-/// A request for one more answer.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SampleQuestion<'q> {
-    /// The path and query at the provider.
-    pub url: &'q str,
-    /// More header fields.
-    pub fields: &'q [(HeaderName, HeaderValue)],
-    /// The JSON that is sent.
-    pub body: &'q Bytes,
 }
 
 impl AnswerSampler {
@@ -45,17 +33,17 @@ impl AnswerSampler {
     }
 
     /// Asks for one more answer; `None` where there is none. A status that is none of success is an answer too.
-    pub(crate) async fn ask(&self, question: SampleQuestion<'_>) -> Option<ProviderAnswer> {
+    pub(crate) async fn ask(&self, call: &ModelCall) -> Option<ProviderAnswer> {
         let provider = &self.deployment.provider;
         let agent = (header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
-        let fields: Vec<_> = question.fields.iter().cloned().chain([agent]).collect();
-        let call = ProviderCall {
-            path: question.url,
+        let fields: Vec<_> = call.fields.iter().cloned().chain([agent]).collect();
+        let post = ProviderCall {
+            path: &call.path,
             fields: &fields,
-            body: question.body,
+            body: &call.body,
             max_bytes: MAX_BYTES,
             silence: Some(provider.timeouts.whole.0),
         };
-        self.caller.post(provider, call).await.ok()
+        self.caller.post(provider, post).await.ok()
     }
 }

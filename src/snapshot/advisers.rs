@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use pointsman_classifier::ExemplarIndex;
-use pointsman_core::config::{AnswerChecks, Config, ConfigProblem, Credential, EscalateConfig, KeyPath, Name, StrategyConfig};
+use pointsman_core::config::{
+    AnswerChecks, Config, ConfigProblem, Credential, EscalateConfig, KeyPath, Name, StrategyConfig,
+};
 use pointsman_core::scores::ClassifierFailure;
 
 use super::answer_advisers::AnswerAdvisers;

@@ -16,12 +16,12 @@ use pointsman_core::usage::{AnswerFormat, AnswerFraming, AnswerText, AnswerTextR
 use tokio::time::{Instant, timeout};
 
 use super::{AskedOutcome, AskerKind, EscalationWatch};
-use crate::answer_sampler::{AnswerSampler, SampleQuestion};
+use crate::answer_sampler::AnswerSampler;
 use crate::proxy::attempt::original::OriginalBody;
 use crate::proxy::attempt::shadow_body::{MAX_BODY, ShadowRequest};
-use crate::proxy::attempt::translated::{ANTHROPIC_VERSION, url_of};
 use crate::proxy::context::RequestContext;
 use crate::snapshot::AnswerAdvisers;
+use crate::upstream::ModelCall;
 
 /// The checks of one answer that ask somebody.
 pub(super) struct AskedCheck {
@@ -124,13 +124,10 @@ impl AskedCheck {
         request: &ShadowRequest,
         section: SelfConsistency,
     ) -> Vec<SampledAnswer> {
-        let target = sampler.deployment();
-        let url = url_of(&target.provider, &target.upstream_name, request.dialect);
-        let fields = if request.dialect.is_anthropic() { vec![ANTHROPIC_VERSION] } else { Vec::new() };
-        let question = SampleQuestion { url: &url, fields: &fields, body: &request.body };
+        let call = &ModelCall::new(sampler.deployment(), request.dialect, request.body.clone());
         let patience: Duration = section.timeout.0;
         let asked = (1..section.n).map(|_| async move {
-            let answer = timeout(patience, sampler.ask(question)).await.ok()??;
+            let answer = timeout(patience, sampler.ask(call)).await.ok()??;
             answer.status.is_success().then(|| self.read(sampler, request, &answer.body))
         });
         join_all(asked).await.into_iter().flatten().collect()
