@@ -5,6 +5,7 @@
 //! given holds none, and it has no authentication: it belongs on loopback or a private network, and [`guard`] keeps web
 //! pages out.
 
+mod console;
 mod guard;
 mod http;
 mod listener;
@@ -14,5 +15,6 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::console::ConsoleState;
 pub(crate) use self::http::serve;
 pub(crate) use self::plane::GatewayProcess;

@@ -6,6 +6,7 @@ mod certificates;
 mod cli;
 mod clients;
 mod judge;
+mod preflight;
 mod proxy;
 mod reload;
 mod router;

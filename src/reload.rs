@@ -6,6 +6,7 @@
 //! end of the process. Listeners and threads are not reloadable; changing them is refused by key name.
 
 mod health;
+mod history;
 mod turns;
 mod watcher;
 
@@ -21,6 +22,8 @@ use pointsman_telemetry::{Metrics, ReloadOutcome};
 use tokio::sync::oneshot;
 
 pub(crate) use self::health::WatchHealth;
+use self::history::GenerationHistory;
+pub(crate) use self::history::GenerationRecord;
 use self::turns::{SnapshotChange, TurnEnd, TurnQueue};
 pub(crate) use self::watcher::FileWatcher;
 use crate::router::Router;
@@ -38,6 +41,7 @@ pub struct Reloader {
     /// The beginning of the load that made the snapshot that serves: what changed since may not be in it.
     since: Mutex<SystemTime>,
     watch: Mutex<WatchHealth>,
+    history: GenerationHistory,
 }
 
 /// The end of a reload.
@@ -68,9 +72,10 @@ impl Reloader {
     pub fn new(builder: impl Into<Arc<SnapshotBuilder>>, router: Arc<Router>, metrics: Arc<Metrics>) -> Self {
         let builder = builder.into();
         let since = Mutex::new(builder.created());
-        let (last, previous, turns, watch) = Default::default();
-        let reloader = Self { builder, router, metrics, last, previous, turns, since, watch };
+        let (last, previous, turns, watch, history) = Default::default();
+        let reloader = Self { builder, router, metrics, last, previous, turns, since, watch, history };
         let snapshot = reloader.router.snapshot();
+        reloader.started(&snapshot);
         announce(&reloader.metrics, &snapshot);
         reloader.metrics.started(snapshot.generation, SystemTime::now());
         reloader
@@ -162,7 +167,7 @@ impl Reloader {
             }
             Err(error) => return self.refused(trigger, &error.to_string()),
         };
-        self.ended(reloaded)
+        self.ended(trigger, reloaded)
     }
 
     fn roll_back_now(&self) -> TurnEnd {
@@ -172,13 +177,13 @@ impl Reloader {
         let generation = next.generation;
         tracing::warn!(generation, from = serving.generation, to = before.generation, "Rolled back");
         self.swap(serving, next);
-        Some(self.ended(ReloadResult::new(ReloadOutcome::RolledBack, generation, None)))
+        Some(self.ended("admin", ReloadResult::new(ReloadOutcome::RolledBack, generation, None)))
     }
 
     fn refused(&self, trigger: &'static str, error: &str) -> ReloadResult {
         let generation = self.router.snapshot().generation;
         tracing::error!(trigger, generation, "Reload refused; generation {generation} keeps serving\n{error}");
-        self.ended(ReloadResult::new(ReloadOutcome::Rejected, generation, Some(error.to_owned())))
+        self.ended(trigger, ReloadResult::new(ReloadOutcome::Rejected, generation, Some(error.to_owned())))
     }
 
     fn swap(&self, serving: Arc<Snapshot>, next: Snapshot) {
@@ -191,10 +196,33 @@ impl Reloader {
         }
     }
 
-    fn ended(&self, reloaded: ReloadResult) -> ReloadResult {
+    fn ended(&self, trigger: &'static str, reloaded: ReloadResult) -> ReloadResult {
         self.metrics.reloaded(reloaded.outcome, reloaded.generation, reloaded.at);
+        if reloaded.outcome != ReloadOutcome::Unchanged {
+            let ReloadResult { outcome, generation, error, at } = reloaded.clone();
+            let serves = (outcome != ReloadOutcome::Rejected).then(|| Arc::clone(&self.router.snapshot().config));
+            let outcome = Some(outcome);
+            self.history.note(GenerationRecord { generation, at, outcome, trigger, error, config: serves });
+        }
         *locked(&self.last) = Some(reloaded.clone());
         reloaded
+    }
+
+    fn started(&self, first: &Snapshot) {
+        let (at, config) = (SystemTime::now(), Some(Arc::clone(&first.config)));
+        let record =
+            GenerationRecord { generation: first.generation, at, outcome: None, trigger: "start", error: None, config };
+        self.history.note(record);
+    }
+
+    /// Returns the latest generations and refused reloads, the oldest first.
+    pub(crate) fn history(&self) -> Vec<GenerationRecord> {
+        self.history.records()
+    }
+
+    /// Returns the snapshot that a rollback brings back, if there is one.
+    pub(crate) fn previous(&self) -> Option<Arc<Snapshot>> {
+        locked(&self.previous).clone()
     }
 
     /// Returns how the last reload ended, if there was one.

@@ -11,6 +11,7 @@ mod control_loops;
 mod counting;
 mod details;
 mod explain;
+mod feed;
 mod header;
 mod incoming;
 mod live;
@@ -41,6 +42,7 @@ pub(crate) use self::bandits::BanditState;
 use self::bandits::Bandits;
 use self::control_loops::ControlLoops;
 pub use self::control_loops::ControlState;
+pub(crate) use self::feed::DecisionFeed;
 pub use self::header::header_text;
 pub use self::incoming::{IncomingRequest, JudgeMode, QuotaMode};
 use self::live::RequestWorld;
@@ -77,6 +79,7 @@ pub struct Router {
     bandits: Bandits,
     quotas: QuotaLedgers,
     quality: AnswerQuality,
+    feed: DecisionFeed,
     metrics: Arc<Metrics>,
 }
 
@@ -101,6 +104,7 @@ impl Router {
             bandits: Bandits::default(),
             quotas: QuotaLedgers::default(),
             quality: AnswerQuality::default(),
+            feed: DecisionFeed::default(),
             metrics,
         };
         router.adopt(&router.snapshot());
@@ -139,6 +143,11 @@ impl Router {
     #[must_use]
     pub const fn switch(&self) -> &KillSwitch {
         &self.switch
+    }
+
+    /// Returns the decisions that somebody looks at; they outlive reloads.
+    pub(crate) const fn feed(&self) -> &DecisionFeed {
+        &self.feed
     }
 
     /// Decides what happens to a request. Never fails: a classifier that cannot answer is a reason, not an error.
@@ -296,6 +305,16 @@ impl Router {
     #[must_use]
     pub fn learns(&self) -> bool {
         !self.bandits.is_empty()
+    }
+
+    /// Returns how many conversations of each policy are pinned here, and how many may be.
+    pub(crate) fn pinned(&self) -> BTreeMap<Name, (usize, usize)> {
+        self.pins.counts()
+    }
+
+    /// Returns how many names of state that providers keep are remembered here.
+    pub(crate) fn remembered_states(&self) -> usize {
+        self.states.count()
     }
 
     /// Returns how the bandits of the policies stand.

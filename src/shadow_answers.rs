@@ -206,16 +206,17 @@ impl ShadowAsker {
         }
     }
 
-    /// Settles what was reserved: at `cost` where it is known. Where nothing was answered, nothing was spent; where an answer
-    /// does not say what it used, all that was reserved is: thoughts that nobody sees may have been paid for.
-    pub(crate) async fn settle(&self, hold: BudgetHold, cost: SettledCost) {
+    /// Settles what was reserved for a client's request: at `cost` where it is known. Where nothing was answered, nothing
+    /// was spent; where an answer does not say what it used, all that was reserved is: thoughts that nobody sees may have
+    /// been paid for.
+    pub(crate) async fn settle(&self, hold: BudgetHold, cost: SettledCost, client: Option<&Name>) {
         let spent = match cost {
             SettledCost::Paid(dollars) => {
-                self.metrics.paid(dollars);
+                self.metrics.paid(dollars, client);
                 dollars
             }
             SettledCost::Estimated(dollars) => {
-                self.metrics.paid(dollars);
+                self.metrics.paid(dollars, client);
                 hold.dollars().max(dollars)
             }
             SettledCost::Nothing => 0.0,

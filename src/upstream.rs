@@ -40,6 +40,7 @@ use std::sync::Arc;
 pub(crate) use address::BaseUrl;
 pub(crate) use azure::AskedUrl;
 pub(crate) use bedrock::{AwsCredentials, EventFrames, FrameError, RequestSigner};
+pub(crate) use breaker::CircuitStand;
 pub(crate) use cloud::{CloudCall, CloudService};
 pub(crate) use connect::{CallError, ProviderAnswer, ProviderCall, ProviderCaller};
 pub(crate) use credential::{UpstreamCredential, key_field};

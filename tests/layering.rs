@@ -24,7 +24,7 @@ const HOUSES: &[House] = &[
             &["main"],
             &["cli"],
             &["admin"],
-            &["proxy", "reload"],
+            &["proxy", "reload", "preflight"],
             &["router"],
             &["snapshot"],
             &["judge", "shadow_answers", "answer_sampler"],

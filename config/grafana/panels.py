@@ -94,6 +94,7 @@ TRAFFIC = Dashboard(
         lines("Saved net", Q(f"3600 * (sum(rate(pointsman_baseline_cost_usd_total{{{N}}}{RATE})) - {SPENDING} - {COMPARING} - {CLASSIFYING})", "saved net"), "currencyUSD",
               "US dollars an hour: the baseline's cost less that of answers, judges, shadow answers and classifiers (their `usd_per_hour`)."),
         lines("Saved net since the start", Q(f"sum by (policy) (pointsman_net_savings_usd{{{P}}})", "{{policy}}"), "currencyUSD", "US dollars since each instance started, judges and shadow answers paid."),
+        lines("Saved net by client", Q(f"sum by (client) (pointsman_client_net_savings_usd{{{N}}})", "{{client}}"), "currencyUSD", "US dollars since each instance started, by the client whose key the requests came with: judges and shadow answers paid."),
         lines("Judges, classifiers and shadow answers", [
             Q(f"3600 * (sum(rate(pointsman_judge_cost_usd_total{{{N}}}{RATE})) or vector(0))", "judges"),
             Q(f"3600 * {CLASSIFYING}", "classifiers"), Q(f"3600 * {COMPARING}", "shadow answers"),

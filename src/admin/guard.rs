@@ -28,7 +28,7 @@ const PROBES: [&str; 3] = ["/health", "/healthz", "/readyz"];
 const METRICS: &str = "/metrics";
 
 /// Routes for people, which a link on any page may open.
-const PAGES: [&str; 2] = ["/", "/docs"];
+const PAGES: [&str; 4] = ["/", "/docs", "/console", "/console/"];
 
 /// Routes that only answer a question: `curl -d` without a label will do.
 const QUESTIONS: [&str; 3] = ["/v1/decide", "/predict", "/predict/batch"];
@@ -61,8 +61,14 @@ static CONTENT_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::from_str(&policy).expect("ASCII")
 });
 
+/// The policy of the console's pages, whose scripts and styles are files of this plane: nothing from elsewhere.
+const CONSOLE_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'",
+);
+
 /// Answers a request, if its sender may send it; tells browsers to keep the answer to themselves.
 pub(super) async fn guard(State(plane): State<Arc<dyn AdminPlane>>, request: Request<Body>, next: Next) -> Response {
+    let is_console = request.uri().path().starts_with("/console");
     let mut answer = match refused(&request, &plane.hosts()) {
         Some(error) => error.into_response(),
         None => next.run(request).await,
@@ -71,7 +77,8 @@ pub(super) async fn guard(State(plane): State<Arc<dyn AdminPlane>>, request: Req
     for (name, value) in &ANSWER_HEADERS {
         headers.insert(name, value.clone());
     }
-    headers.insert(header::CONTENT_SECURITY_POLICY, CONTENT_POLICY.clone());
+    let policy = if is_console { CONSOLE_POLICY } else { CONTENT_POLICY.clone() };
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     answer
 }
 

@@ -18,9 +18,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use super::guard::guard;
-use super::listener;
 use super::predict::{self, BatchPrediction, TextPrediction};
 use super::state::{AdminError, AdminPlane, ClassifierStatus, DECIDED_PATH, DecideRequest};
+use super::{console, listener};
 use crate::proxy::feedback;
 use crate::proxy::rejection::{AnswerShape, ErrorObject, Rejection, error_type};
 
@@ -75,8 +75,8 @@ const MAX_POLICY_BYTES: usize = 4 << 10;
 type AdminState = State<Arc<dyn AdminPlane>>;
 
 /// A body, and its place among those that are held.
-struct HeldBody {
-    bytes: Bytes,
+pub(super) struct HeldBody {
+    pub(super) bytes: Bytes,
     _place: Option<SemaphorePermit<'static>>,
 }
 
@@ -108,6 +108,7 @@ fn router(plane: Arc<dyn AdminPlane>) -> Router {
         .route("/rollback", post(rollback))
         .route("/kill-switch", get(killed).put(kill))
         .route("/bandits/reset", post(reset_bandit))
+        .merge(console::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(&plane), guard))
@@ -153,6 +154,7 @@ async fn index(State(plane): AdminState, headers: HeaderMap) -> Response {
         "generation": plane.generation(),
         "openapi": "/openapi.json",
         "docs": "/docs",
+        "console": "/console/",
         "routes": ROUTES,
     });
     (vary, Json(index)).into_response()
@@ -224,7 +226,7 @@ fn client(uri: &Uri, headers: &HeaderMap) -> Option<String> {
 }
 
 /// Returns the first value of a key of the query.
-fn query(uri: &Uri, wanted: &str) -> Option<String> {
+pub(super) fn query(uri: &Uri, wanted: &str) -> Option<String> {
     let mut pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
     pairs.find(|(key, _)| key == wanted).map(|(_, value)| value.into_owned())
 }
@@ -271,7 +273,7 @@ async fn method_not_allowed(method: Method, uri: Uri) -> AdminError {
 }
 
 /// Reads the body, at most `limit` bytes of it. One that says beforehand that it is larger is refused unread.
-async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<HeldBody, Rejection> {
+pub(super) async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<HeldBody, Rejection> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
         return Err(Rejection::BodyTooLarge { limit });

@@ -1,6 +1,7 @@
 //! The admin plane's view of a running process: the router, the reloader and the metrics behind one trait.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,6 +12,7 @@ use pointsman_telemetry::Metrics;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::console::ConsoleState;
 use super::state::{
     AdminError, AdminPlane, ClassifierStatus, DecideRequest, FileWatchStatus, LastReload, Readiness, ServingPhase,
     ShadowStatus, StoreStatus,
@@ -29,6 +31,10 @@ pub(crate) struct GatewayProcess {
     pub metrics: Arc<Metrics>,
     /// The state of the proxy's drain, once the proxy is on its way out.
     pub draining: DrainState,
+    /// The first listener of the data plane without TLS.
+    pub listen: Option<SocketAddr>,
+    /// The state of the console between two questions.
+    pub console: ConsoleState,
 }
 
 /// The body of `PUT /kill-switch`: without a policy it is about all of them.
@@ -49,6 +55,10 @@ struct BanditReset {
 
 #[async_trait]
 impl AdminPlane for GatewayProcess {
+    fn process(&self) -> Option<&GatewayProcess> {
+        Some(self)
+    }
+
     fn metrics(&self) -> String {
         self.metrics.render()
     }

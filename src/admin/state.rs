@@ -11,6 +11,7 @@ use pointsman_telemetry::ReloadOutcome;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use super::plane::GatewayProcess;
 use crate::clients::UnknownClient;
 use crate::proxy::rejection::Rejection;
 use crate::router::{BanditState, ControlState};
@@ -21,6 +22,11 @@ pub(super) const DECIDED_PATH: &str = "/v1/chat/completions";
 /// The process as the admin plane sees it.
 #[async_trait]
 pub(crate) trait AdminPlane: Send + Sync + 'static {
+    /// Returns the running process, which the console asks; `None` where there is none.
+    fn process(&self) -> Option<&GatewayProcess> {
+        None
+    }
+
     /// Returns every metric in Prometheus' text format.
     fn metrics(&self) -> String;
 

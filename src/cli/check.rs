@@ -3,26 +3,22 @@
 //!
 //! Exits with 78 for a bad configuration, and with `--strict` for warnings too; with 1 when a test fails.
 
-mod policy_tests;
-mod translations;
-
 use std::cmp::Reverse;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
-use pointsman_core::model_family;
 use pointsman_core::policy::PolicySet;
 use pointsman_telemetry::Metrics;
 
+use super::table::{ColumnAlign, TextTable, shorten};
 use super::{CONFIG, ConfigFile, REFUSED};
+use crate::preflight::{ConfigFindings, PATIENCE, policy_tests};
 use crate::router::Router;
 use crate::snapshot::{BuildError, ClassifierState, Snapshot, SnapshotBuilder};
 
-/// The longest time for a classifier over a test's prompt: tests are about where prompts go, not about how fast this
-/// machine is.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The characters of a test's name that are shown.
+const NAME_CHARS: usize = 48;
 
 /// The number of a policy's rules whose cost is shown.
 const SHOWN_RULES: usize = 10;
@@ -50,28 +46,17 @@ pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
             return CONFIG.into();
         }
     };
-    let mut warnings = snapshot.policies.lint();
-    warnings.extend_from_slice(snapshot.advisers.warnings());
-    warnings.extend(snapshot.config.price_warnings());
-    warnings.extend(snapshot.config.timeout_warnings());
-    let translated = translations::examine(&snapshot);
-    warnings.extend(translated.warnings);
+    let ConfigFindings { warnings, notes } = ConfigFindings::of(&snapshot);
     for warning in &warnings {
         eprintln!("warning: {warning}\n");
     }
-    if let Some(note) = snapshot.config.admin.open_note() {
-        println!("note: {note}");
-    }
-    for note in model_family::catalog_notes(&snapshot.config) {
-        println!("note: {note}");
-    }
-    for note in translated.notes {
+    for note in notes {
         println!("note: {note}");
     }
     report_rules(&snapshot.policies);
     let whole = report_classifiers(&snapshot);
     let router = Router::new(snapshot, metrics);
-    let passed = arguments.no_tests || policy_tests::run(&router);
+    let passed = arguments.no_tests || run_tests(&router);
     if !whole || (arguments.strict && !warnings.is_empty()) {
         return CONFIG.into();
     }
@@ -80,6 +65,35 @@ pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
     }
     println!("{}: ok ({})", path.display(), counts(&router.snapshot(), warnings.len()));
     ExitCode::SUCCESS
+}
+
+/// Runs every test and prints a table, and what failed with its place in the file; false when one failed.
+fn run_tests(router: &Router) -> bool {
+    let snapshot = router.snapshot();
+    if snapshot.config.tests.is_empty() {
+        return true;
+    }
+    for name in policy_tests::stand_ins(&snapshot) {
+        println!("tests: the encoder of `{name}` does not run: its lexical heads, or `otherwise`, decide");
+    }
+    let outcomes = match policy_tests::run(router) {
+        Ok(outcomes) => outcomes,
+        Err(error) => {
+            eprintln!("tests: cannot start a runtime: {error}");
+            return false;
+        }
+    };
+    let mut table = TextTable::new(["test", "expected", "got", ""], [ColumnAlign::Left; 4]);
+    for outcome in &outcomes {
+        let verdict = if outcome.failures.is_empty() { "ok" } else { "FAILED" };
+        let (expected, got) = (outcome.expected.clone(), outcome.got.clone());
+        table.push([shorten(&outcome.name, NAME_CHARS), expected, got, verdict.to_owned()]);
+    }
+    print!("{}", table.render());
+    let mut failures = outcomes.iter().flat_map(|outcome| &outcome.failures).peekable();
+    let passed = failures.peek().is_none();
+    failures.for_each(|failure| eprintln!("{failure}\n"));
+    passed
 }
 
 fn build(path: &Path, metrics: &Arc<Metrics>) -> Result<Snapshot, BuildError> {

@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::admin::{self, GatewayProcess};
+use crate::admin::{self, ConsoleState, GatewayProcess};
 use crate::proxy::rejection::RejectionCode;
 use crate::proxy::{BindError, Listeners, Proxy, RunningProxy, ShutdownReason, ShutdownUrge, TakeOverError};
 use crate::reload::{FileWatcher, Reloader};
@@ -81,6 +81,7 @@ impl Gateway {
         let prepared = blocking(move || reading.prepare_in_time()).await??;
         let config = prepared.config();
         let (listen, upgrade, address) = (config.listen.to_vec(), config.upgrade.clone(), config.admin.address);
+        let plain = listen.iter().position(|own| own.tls.is_none());
         if let Some(note) = config.admin.open_note() {
             tracing::warn!("{note}");
         }
@@ -110,8 +111,13 @@ impl Gateway {
         let served = listeners.serve(Proxy::new(router, Arc::clone(&metrics)))?;
         let (stop_admin, stopped) = oneshot::channel();
         let admin = admin_listener.local_addr()?;
-        let process =
-            Arc::new(GatewayProcess { reloader: Arc::clone(&reloader), metrics, draining: served.draining() });
+        let process = Arc::new(GatewayProcess {
+            reloader: Arc::clone(&reloader),
+            metrics,
+            draining: served.draining(),
+            listen: plain.map(|index| served.addresses()[index]),
+            console: ConsoleState::default(),
+        });
         let stopped = async { drop(stopped.await) };
         let admin_task = tokio::spawn(admin::serve(admin_listener, process, stopped));
         let watcher = watch(&reloader);

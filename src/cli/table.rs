@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+pub(super) use crate::preflight::shorten;
+
 /// The alignment of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ColumnAlign {
@@ -55,15 +57,6 @@ impl<const N: usize> TextTable<N> {
         }
         format!("{}\n", line.trim_end())
     }
-}
-
-/// Shortens `text` to one line of at most `limit` characters.
-pub(super) fn shorten(text: &str, limit: usize) -> String {
-    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if width(&line) <= limit {
-        return line;
-    }
-    line.chars().take(limit.saturating_sub(1)).chain(['…']).collect()
 }
 
 fn width(text: &str) -> usize {

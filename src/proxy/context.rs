@@ -6,6 +6,7 @@ use bytes::Bytes;
 use pointsman_core::config::{Name, TokenPrice};
 use pointsman_core::usage::{AnswerTextReader, UsageBounds};
 use pointsman_telemetry::{LoggedText, RequestTrace};
+use serde_json::Value;
 
 use super::answer::aws::AwsAnswer;
 use super::answer::meter::AnswerMeter;
@@ -38,6 +39,8 @@ pub struct RequestContext {
     pub(super) body_memory: Option<BodyReservation>,
     /// The router's verdict; `None` until there is one, and for requests that the router is not asked about.
     pub(super) verdict: Option<Verdict>,
+    /// The explanation of the verdict, where somebody looks.
+    pub(super) explanation: Option<Box<Value>>,
     /// The state that providers keep and the request names, and who keeps it.
     pub(super) state: Arc<RequestState>,
     /// The upstream's side: destination, body, and what was tried.
@@ -81,6 +84,7 @@ impl RequestContext {
             client: None,
             body_memory: None,
             verdict: None,
+            explanation: None,
             passed_price: None,
             passed_bounds: UsageBounds::UNKNOWN_MODEL,
             state: Arc::default(),

@@ -52,6 +52,7 @@ pub(super) struct RouterQuestion<'a> {
     pub(super) prompt: &'a Prompt<'a>,
     pub(super) body: &'a Bytes,
     pub(super) state: &'a RequestState,
+    pub(super) detail: DecisionDetail,
 }
 
 /// Lets a request in, or says why not: load first, then the header's size, then the client's key.
@@ -212,7 +213,8 @@ async fn route(
     kept_state::look_up(proxy, ctx, RequestState::of_prompt(&prompt, &body)).await;
     let (client, state) = (ctx.client.as_ref().map(|used| Arc::clone(used.client())), Arc::clone(&ctx.state));
     let client = client.as_deref();
-    let asked = RouterQuestion { snapshot: &snapshot, client, prompt: &prompt, body: &body, state: &state };
+    let detail = wanted_detail(&proxy.router, &body);
+    let asked = RouterQuestion { snapshot: &snapshot, client, prompt: &prompt, body: &body, state: &state, detail };
     let header = session.req_header();
     // A response goes on with the conversation of the one before it.
     let wants_key = snapshot.upstreams.want_key() || dialect == Dialect::Responses;
@@ -222,17 +224,18 @@ async fn route(
     });
     let wants_list = ctx.asked.wants_list(session.req_header().uri.query());
     ctx.attempts.body.read(OriginalBody::new(&body, &prompt).answered_as(wants_list));
-    let verdict = if snapshot.advisers.have_judges() {
+    let (verdict, explanation) = if snapshot.advisers.have_judges() {
         // A judge takes its time: a client that leaves meanwhile is noticed.
         let header = session.req_header().clone();
         tokio::select! {
             biased;
-            verdict = Box::pin(ask(&proxy.router, &header, asked)) => verdict,
+            answer = Box::pin(ask(&proxy.router, &header, asked)) => answer,
             _ = session.as_downstream_mut().read_body_or_idle(true) => return Err(Rejection::ClientGone),
         }
     } else {
         ask(&proxy.router, session.req_header(), asked).await
     };
+    ctx.explanation = explanation;
     note_owner(proxy, ctx);
     let verdict = measured(verdict, &prompt, &body);
     match verdict {
@@ -267,9 +270,24 @@ fn note_owner(proxy: &Proxy, ctx: &RequestContext) {
     }
 }
 
-async fn ask(router: &Router, header: &RequestHeader, asked: RouterQuestion<'_>) -> Verdict {
+/// Returns how much a decision is to tell: all that an explanation shows, where somebody looks and that is little work.
+fn wanted_detail(router: &Router, body: &Bytes) -> DecisionDetail {
+    let is_shown = body.len() < LARGE_BODY && router.feed().take_place();
+    if is_shown { DecisionDetail::Explanation } else { DecisionDetail::Decision }
+}
+
+/// Asks the router; the explanation is made while the request is at hand.
+async fn ask(
+    router: &Router,
+    header: &RequestHeader,
+    asked: RouterQuestion<'_>,
+) -> (Verdict, Option<Box<serde_json::Value>>) {
     let field = |name: &str| header_text(&header.headers, name);
-    router.route(asked.snapshot, &asked.of(header, &field)).await
+    let incoming = asked.of(header, &field);
+    let verdict = router.route(asked.snapshot, &incoming).await;
+    let is_explained = asked.detail == DecisionDetail::Explanation;
+    let explanation = is_explained.then(|| Box::new(verdict.explain(asked.snapshot, &incoming)));
+    (verdict, explanation)
 }
 
 impl<'a> RouterQuestion<'a> {
@@ -279,7 +297,7 @@ impl<'a> RouterQuestion<'a> {
         header: &'a RequestHeader,
         field: &'a (dyn Fn(&str) -> Option<Cow<'a, str>> + Sync),
     ) -> IncomingRequest<'a> {
-        let RouterQuestion { client, prompt, body, state, .. } = self;
+        let RouterQuestion { client, prompt, body, state, detail, .. } = self;
         IncomingRequest {
             path: header.uri.path(),
             header: field,
@@ -290,7 +308,7 @@ impl<'a> RouterQuestion<'a> {
             at: None,
             judging: JudgeMode::Ask,
             quotas: QuotaMode::Take,
-            detail: DecisionDetail::Decision,
+            detail,
         }
     }
 }

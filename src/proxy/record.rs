@@ -10,6 +10,7 @@ pub(crate) mod feedback;
 mod redacted_texts;
 mod request_ids;
 mod request_owners;
+mod seen_decision;
 pub(super) mod traced;
 
 use std::sync::Arc;

@@ -149,7 +149,7 @@ impl ShadowTask {
             // It may have been sent, and worked on.
             Err(error) => (ShadowReply { error: Some(error.into()), ..ShadowReply::default() }, SettledCost::Unknown),
         };
-        self.asker.settle(hold, cost).await;
+        self.asker.settle(hold, cost, self.client.as_ref()).await;
         let outcome = if reply.answer.is_some() { ShadowOutcome::Answered } else { ShadowOutcome::Failed };
         let ShadowTask { request_id, client, policy, .. } = &self;
         let answered = AnsweredRequest { request_id, client: client.as_ref(), policy, model: &target.model };

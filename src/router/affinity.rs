@@ -85,6 +85,12 @@ impl PinMemory {
         fresh.map_or(PinLookup::Nothing, |record| PinLookup::To(record.pin(now)))
     }
 
+    /// Returns how many conversations of each policy are remembered here, and how many may be.
+    pub(super) fn counts(&self) -> BTreeMap<Name, (usize, usize)> {
+        let memories = self.0.load_full();
+        memories.iter().map(|(name, memory)| (name.clone(), (memory.records.len(), memory.max_entries))).collect()
+    }
+
     /// Remembers what a decision says is to be remembered; `answered` is the model that answered, if it is another one.
     pub(super) fn remember(&self, snapshot: &Snapshot, routing: &Routing, answered: Option<&Name>, now: u64) {
         let decision = &routing.decision;

@@ -145,11 +145,22 @@ impl SnapshotBuilder {
     /// # Errors
     /// Every problem, with its place.
     pub fn prepare(&self) -> Result<PreparedConfig, ConfigProblems> {
-        let file = self.path.display().to_string();
-        let (config, problems) = match Config::read_text(&self.path) {
-            Ok(text) => Config::inspect(&text, &file),
-            Err(_) => (Some(Config::load(&self.path)?), ConfigProblems::new(&file, Vec::new())), // which says why
-        };
+        match Config::read_text(&self.path) {
+            Ok(text) => self.prepare_text(&text),
+            Err(_) => self.compile(Some(Config::load(&self.path)?), self.problems(Vec::new())), // which says why
+        }
+    }
+
+    /// Like [`SnapshotBuilder::prepare`], of a text that could stand in the file.
+    ///
+    /// # Errors
+    /// Every problem, with its place.
+    pub fn prepare_text(&self, text: &str) -> Result<PreparedConfig, ConfigProblems> {
+        let (config, problems) = Config::inspect(text, &self.path.display().to_string());
+        self.compile(config, problems)
+    }
+
+    fn compile(&self, config: Option<Config>, problems: ConfigProblems) -> Result<PreparedConfig, ConfigProblems> {
         let Some(config) = config else { return Err(problems) };
         let mut mistakes = ConfigMistakes::default();
         let key_material = KeyMaterial::read(&config, self.base_dir());

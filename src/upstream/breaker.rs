@@ -19,6 +19,17 @@ pub(super) struct CircuitBreaker {
     closed_at: Option<Instant>,
 }
 
+/// How a circuit stands, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CircuitStand {
+    /// Requests go through.
+    Closed,
+    /// Nothing goes through until then; the circuit has opened so often since the peer was well.
+    Open { until: Instant, trips: u32 },
+    /// A few trials go through.
+    HalfOpen { trips: u32 },
+}
+
 /// Lets one request through, and ties its report to the state that let it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BreakerTicket {
@@ -53,6 +64,15 @@ impl CircuitBreaker {
 
     pub(super) const fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// Returns how it stands: how often it has opened lately, and until when it lets nothing through.
+    pub(super) const fn stand(&self) -> CircuitStand {
+        match self.state {
+            CircuitState::Closed { .. } => CircuitStand::Closed,
+            CircuitState::Open { until } => CircuitStand::Open { until, trips: self.trips },
+            CircuitState::HalfOpen { .. } => CircuitStand::HalfOpen { trips: self.trips },
+        }
     }
 
     /// Tells whether a request would be let through now.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use pointsman_core::config::{self, Name, RequestAdaptation, SpokenDialects, TokenPrice};
@@ -169,6 +170,13 @@ impl Deployment {
     pub(crate) fn rest_until(&self, until: Instant) {
         let until = u64::try_from(until.saturating_duration_since(*EPOCH).as_millis()).unwrap_or(u64::MAX);
         self.rests_until.fetch_max(until, Ordering::Relaxed);
+    }
+
+    /// Returns for how long it still asks to be left alone; `None` where it does not.
+    #[must_use]
+    pub(crate) fn rest_left(&self) -> Option<Duration> {
+        let until = Duration::from_millis(self.rests_until.load(Ordering::Relaxed));
+        until.checked_sub(EPOCH.elapsed()).filter(|rest| !rest.is_zero())
     }
 
     /// Returns whether it asked to be left alone and that time is not over.

@@ -180,6 +180,17 @@ impl UpstreamKey {
         &self.value
     }
 
+    /// Returns for how long it still rests; `None` where it does not.
+    pub(crate) fn rest_left(&self) -> Option<Duration> {
+        let left = self.rests_until.load(Ordering::Relaxed).checked_sub(milliseconds_now())?;
+        (left > 0).then(|| Duration::from_millis(left))
+    }
+
+    /// Returns whether it rests because its provider refused it.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.is_refused.load(Ordering::Relaxed)
+    }
+
     /// Notes the status of an answer that it got, and how long that asks to wait: a rate-limited key rests, a refused one
     /// is out for a while, and one that is let in again is back.
     pub(crate) fn answered(self: &Arc<Self>, status: u16, wait: Option<Duration>) {

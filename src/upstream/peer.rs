@@ -16,7 +16,7 @@ use pointsman_telemetry::{EjectionCause, Metrics, PeerMetrics};
 use tokio::time::Instant;
 
 use super::address::HostPort;
-use super::breaker::{BreakerTicket, CircuitBreaker};
+use super::breaker::{BreakerTicket, CircuitBreaker, CircuitStand};
 use super::clock::EPOCH;
 use super::resolver::{PeerResolver, ResolveError};
 
@@ -99,6 +99,12 @@ impl Peer {
         self.in_flight.load(Ordering::Relaxed)
     }
 
+    /// Returns how its circuit stands.
+    #[must_use]
+    pub(crate) fn circuit(&self) -> CircuitStand {
+        self.breaker().stand()
+    }
+
     /// Notes the result of a health check.
     pub(crate) fn checked(&self, passed: bool, check: &HealthCheck) {
         let mut checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -141,7 +147,8 @@ impl Peer {
         Ok(*by_key.unwrap_or(&addresses[turn % addresses.len()]))
     }
 
-    pub(super) fn is_down(&self) -> bool {
+    /// Returns whether health checks eject it.
+    pub(crate) fn is_down(&self) -> bool {
         self.down.load(Ordering::Relaxed)
     }
 

@@ -224,6 +224,12 @@ impl Provider {
         self.section.max_concurrent.is_some_and(|limit| self.load.in_flight() >= limit)
     }
 
+    /// Returns how many requests are in flight, and how many may be; `None` where there is no limit.
+    #[must_use]
+    pub(crate) fn load(&self) -> (usize, Option<usize>) {
+        (self.load.in_flight(), self.section.max_concurrent)
+    }
+
     /// Returns its peers, at least one, in the order of the configuration.
     pub(crate) fn peers(&self) -> impl Iterator<Item = &Arc<Peer>> {
         self.pool.peers.iter()

@@ -26,6 +26,7 @@ mod cli;
 mod clients;
 mod collected;
 mod compared;
+mod console;
 mod decision_log;
 mod dialects;
 mod drain;

@@ -17,7 +17,19 @@ CHANGES: dict[str, tuple[str, bytes]] = {
     "/predict": ("POST", b'{"text": "a"}'),
     "/predict/batch": ("POST", b'{"texts": ["a"]}'),
 }
-READS = ["/config", "/generation", "/docs", "/openapi.json", "/", "/kill-switch"]
+READS = [
+    "/config",
+    "/generation",
+    "/docs",
+    "/openapi.json",
+    "/",
+    "/kill-switch",
+    "/console/",
+    "/console/main.js",
+    "/api/overview",
+    "/api/decisions",
+    "/api/configuration",
+]
 OPEN = ["/metrics", "/healthz", "/readyz", "/health"]
 FOREIGN = [
     ("Origin https", ["origin: https://evil.example"]), ("Origin null", ["origin: null"]), ("Origin with another port", ["origin: http://127.0.0.1:1"]), ("Origin file", ["origin: file://"]),

@@ -46,7 +46,7 @@ mod tree;
 mod validate;
 mod values;
 
-pub use self::admin::{AdminConfig, HostPort};
+pub use self::admin::{AdminConfig, ConsoleConfig, HostPort};
 pub use self::affinity::{AffinityConfig, AffinityKey, MoveRule};
 pub use self::catalog::{Capability, CatalogEntry, RequestAdaptation};
 pub use self::classifier::{

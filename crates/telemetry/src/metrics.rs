@@ -23,6 +23,7 @@ mod parameters;
 mod peers;
 mod quality;
 mod quotas;
+mod series;
 mod serving;
 mod streaming;
 #[cfg(test)]
@@ -61,6 +62,7 @@ use self::parameters::ParameterFamilies;
 pub use self::peers::{PeerMetrics, ProviderMetrics};
 use self::quality::QualityFamilies;
 pub use self::quality::{AnswerSide, AnsweredBy, EstimatedRatio, QualityEstimate, ShadowAnswerMetrics};
+pub use self::series::{MetricSeries, SeriesReading};
 pub use self::serving::{ClassifierMetrics, ModelInfo};
 pub use self::streaming::ChunkGaps;
 use self::streaming::StreamFamilies;

@@ -28,7 +28,9 @@ async fn status(admin: &Admin, line: &str, headers: &str, body: &str) -> (u16, S
 async fn every_route_but_health_and_metrics_refuses_other_hosts_origins_and_sites() {
     let admin = Admin::of(Arc::default()).await;
 
-    for route in http::ROUTES.iter().chain(&["GET /nothing", "DELETE /reload", "OPTIONS /kill-switch"]) {
+    for route in
+        http::ROUTES.iter().chain(&console::ROUTES).chain(&["GET /nothing", "DELETE /reload", "OPTIONS /kill-switch"])
+    {
         for (headers, expected) in FOREIGN {
             let headers = format!("{headers}\r\ncontent-type: application/json");
             let (got, head) = status(&admin, route, &headers, "").await;

@@ -81,6 +81,7 @@ impl Recorder {
         write_access_line(session, ctx, over);
         traced::ended(ctx, status, usage, cost);
         self.begin_shadow_answer(ctx, status);
+        self.show(session.req_header(), ctx, over);
         decision_line::log(ctx, over);
     }
 }
@@ -255,7 +256,7 @@ impl Recorder {
         let dollars = usage.paid(target.price.as_ref());
         let policy = ctx.routing().map(|routing| (&routing.decision.policy, 0.0));
         if let Some(dollars) = dollars {
-            self.metrics.paid(AnswerCost { model, client: ctx.client_name(), policy, dollars });
+            self.metrics.paid(AnswerCost { model, client: ctx.client_name(), policy, dollars, judges: 0.0 });
         }
         if let Some(watch) = &mut ctx.escalation {
             watch.discard(usage.input + usage.output, dollars.unwrap_or_default());
@@ -290,6 +291,7 @@ impl Recorder {
             client: ctx.client_name(),
             policy: routing.map(|routing| (&routing.decision.policy, baseline)),
             dollars,
+            judges: routing.and_then(|routing| routing.decision.cost_usd).unwrap_or_default(),
         });
         if let Some(routing) = routing {
             let models = &ctx.snapshot.upstreams;

@@ -50,7 +50,13 @@ impl Recorder {
         let baseline = candidates.filter_map(price_of).map(|price| usage.cost(price)).fold(dollars, f64::max);
         let policy = response.policy.as_ref().map(|(policy, _)| policy);
         let policy_cost = policy.map(|policy| (policy, baseline));
-        self.metrics.paid(AnswerCost { model, client: ctx.client_name(), policy: policy_cost, dollars });
+        self.metrics.paid(AnswerCost {
+            model,
+            client: ctx.client_name(),
+            policy: policy_cost,
+            dollars,
+            judges: 0.0, // whoever decided is not remembered
+        });
         if let Some(policy) = policy {
             self.router.billed(policy, dollars, |model| Some(usage.cost(price_of(model)?)));
         }

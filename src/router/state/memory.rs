@@ -103,6 +103,11 @@ impl StateMemory {
         }
     }
 
+    /// Returns how many names are remembered here.
+    pub(in crate::router) fn count(&self) -> usize {
+        self.answers.len() + self.objects.len()
+    }
+
     /// An id may be of another kind where a request names it than where an answer did.
     fn known(&self, key: &StateRecordKey) -> Option<StateRecord> {
         self.answers.get(key).or_else(|| self.objects.get(key))

@@ -12,7 +12,7 @@ use super::drift::DriftMonitor;
 use super::queue::PromptQueue;
 use super::state::ServingState;
 use crate::bundle::{Bundle, BundleIdentity, DriftReference};
-use crate::manifest::BundleKind;
+use crate::manifest::{BundleKind, CalibrationCurve};
 use crate::onnx::device::SessionDevice;
 use crate::scoring::heads::{HeadCalibration, Heads};
 use crate::scoring::inputs::FeatureInputs;
@@ -103,6 +103,12 @@ impl Classifier {
         let lexical = self.0.lexical.as_ref().filter(|_| source != ScoreSource::Encoder);
         let form = lexical.and_then(|lexical| lexical.form_of(head));
         self.0.heads.calibration(form.unwrap_or(head))
+    }
+
+    /// Returns the curve that calibrates the head called `head`, if its bundle has one.
+    #[must_use]
+    pub fn calibration_curve(&self, head: &str) -> Option<&CalibrationCurve> {
+        self.0.heads.curve(head)
     }
 
     /// Returns its name in the configuration.

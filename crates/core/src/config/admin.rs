@@ -25,6 +25,19 @@ pub struct AdminConfig {
     /// page that points its own name here is refused. Health and metrics are shown whatever the name.
     #[serde(default)]
     pub hosts: Vec<HostPort>,
+    /// The pages for operators at `/console/`.
+    #[serde(default)]
+    pub console: ConsoleConfig,
+}
+
+/// The pages for operators. They show what serves to whoever reaches the listener.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsoleConfig {
+    /// Lets whoever reaches the listener change this file from the console, and so decide where prompts and keys go.
+    /// Default false: the file is shown without what looks like a secret.
+    #[serde(default)]
+    pub edit: bool,
 }
 
 /// A host as the authority of a URL names it, with a port or without.
@@ -59,7 +72,12 @@ impl AdminConfig {
 
 impl Default for AdminConfig {
     fn default() -> Self {
-        Self { address: Self::default_address(), allow_open: false, hosts: Vec::new() }
+        Self {
+            address: Self::default_address(),
+            allow_open: false,
+            hosts: Vec::new(),
+            console: ConsoleConfig::default(),
+        }
     }
 }
 

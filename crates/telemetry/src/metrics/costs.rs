@@ -1,7 +1,7 @@
 //! The metrics of what answers cost: by model, by policy, by client.
 
 use pointsman_core::config::Name;
-use prometheus::Counter;
+use prometheus::{Counter, Gauge};
 
 use super::family::{Family, Registry};
 use super::{Metrics, definitions as define, model_label};
@@ -12,6 +12,7 @@ pub(super) struct CostFamilies {
     policies: Family<Counter, 2>,
     clients: Family<Counter, 2>,
     baseline: Family<Counter, 1>,
+    pub(super) client_savings: Family<Gauge, 1>,
 }
 
 /// The cost of one answer, and on whose account it goes.
@@ -25,6 +26,8 @@ pub struct AnswerCost<'n> {
     pub policy: Option<(&'n Name, f64)>,
     /// US dollars, 0 or more.
     pub dollars: f64,
+    /// US dollars for the judges that were asked about the request.
+    pub judges: f64,
 }
 
 impl CostFamilies {
@@ -34,6 +37,7 @@ impl CostFamilies {
             policies: Family::register(registry, define::POLICY_COST),
             clients: Family::register(registry, define::CLIENT_COST),
             baseline: Family::register(registry, define::BASELINE_COST),
+            client_savings: Family::register(registry, define::CLIENT_NET_SAVINGS),
         }
     }
 
@@ -45,7 +49,7 @@ impl CostFamilies {
 impl Metrics {
     /// Adds what an answer cost. What passed through has no baseline, so it counts for its client alone.
     pub fn paid(&self, cost: AnswerCost<'_>) {
-        let AnswerCost { model, client, policy, dollars } = cost;
+        let AnswerCost { model, client, policy, dollars, judges } = cost;
         if let Some(model) = model {
             self.costs.models.with([model.into()]).inc_by(dollars);
         }
@@ -56,6 +60,9 @@ impl Metrics {
         }
         if let Some(client) = client {
             self.costs.clients.with([client.into(), model_label(model)]).inc_by(dollars);
+            if let Some((_, baseline)) = policy {
+                self.costs.client_savings.with([client.into()]).add(baseline - dollars - judges);
+            }
         }
     }
 
@@ -64,5 +71,6 @@ impl Metrics {
         for model in models.map(Some).chain([None]) {
             self.costs.clients.with([client.into(), model_label(model)]);
         }
+        self.costs.client_savings.with([client.into()]);
     }
 }

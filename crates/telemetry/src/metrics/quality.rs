@@ -69,6 +69,7 @@ pub struct ShadowAnswerMetrics {
     answers: Family<IntCounter, 3>,
     cost: Counter,
     net_savings: Gauge,
+    client_savings: Family<Gauge, 1>,
 }
 
 impl QualityFamilies {
@@ -149,6 +150,7 @@ impl Metrics {
             answers: self.quality.shadow_answers.clone(),
             cost: self.quality.shadow_cost.with([policy.into(), model.into()]),
             net_savings: self.quality.net_savings.with([policy.into()]),
+            client_savings: self.costs.client_savings.clone(),
         }
     }
 }
@@ -159,10 +161,13 @@ impl ShadowAnswerMetrics {
         self.answers.with([(&self.policy).into(), (&self.model).into(), outcome.into()]).inc();
     }
 
-    /// Adds what an answer cost.
-    pub fn paid(&self, dollars: f64) {
+    /// Adds what an answer to a client's request cost.
+    pub fn paid(&self, dollars: f64, client: Option<&Name>) {
         self.cost.inc_by(dollars);
         self.net_savings.sub(dollars);
+        if let Some(client) = client {
+            self.client_savings.with([client.into()]).sub(dollars);
+        }
     }
 }
 
@@ -208,15 +213,19 @@ mod tests {
     fn what_is_saved_net_is_the_baseline_less_answers_judges_and_shadow_answers() {
         use crate::metrics::AnswerCost;
         let metrics = Metrics::new();
-        let [policy, model] = ["auto", "small"].map(|text| Name::new(text).expect("a valid name"));
+        let name = |text| Name::new(text).expect("a valid name");
+        let [policy, model] = ["auto", "small"].map(name);
 
-        metrics.paid(AnswerCost { model: Some(&model), client: None, policy: Some((&policy, 1.0)), dollars: 0.25 });
+        let (client, policy_cost) = (name("team"), Some((&policy, 1.0)));
+        let cost = AnswerCost { model: Some(&model), client: None, policy: policy_cost, dollars: 0.25, judges: 0.125 };
+        metrics.paid(AnswerCost { client: Some(&client), ..cost });
         metrics.judge(&policy).paid(10, 1, 0.125);
-        metrics.shadow_answers(&policy, &model, &["answered"]).paid(0.5);
+        metrics.shadow_answers(&policy, &model, &["answered"]).paid(0.5, Some(&client));
 
         let text = metrics.render();
         for series in [
             r#"pointsman_net_savings_usd{policy="auto"} 0.125"#,
+            r#"pointsman_client_net_savings_usd{client="team"} 0.125"#,
             r#"pointsman_shadow_answer_cost_usd_total{model="small",policy="auto"} 0.5"#,
             r#"pointsman_shadow_answers_total{model="small",outcome="answered",policy="auto"} 0"#,
         ] {

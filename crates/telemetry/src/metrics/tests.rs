@@ -28,6 +28,7 @@ fn touched() -> Metrics {
         client: Some(&name("team")),
         policy: Some((&policy, 0.5)),
         dollars: 0.25,
+        judges: 0.0,
     });
     metrics.stream_broke(Some(&model), BrokenStream::Cut);
     metrics.attempt_ended(&name("openai"), AttemptOutcome::Success);
@@ -78,14 +79,14 @@ fn touch_quality(metrics: &Metrics) {
     let estimate = EstimatedRatio { mean: 0.5, low: 0.25, high: 0.75 };
     metrics.set_quality(&policy, Some(&model), AnswerSide::Served, QualityEstimate { ratio: estimate, ratings: 8.0 });
     metrics.set_quality_held(&policy, estimate);
-    metrics.shadow_answers(&policy, &model, &["answered"]).paid(0.5);
+    metrics.shadow_answers(&policy, &model, &["answered"]).paid(0.5, None);
     let _ = metrics.renewal(&name("vertex"));
     metrics.bandit(&policy, std::slice::from_ref(&model)).believes("simple", &model, 0.9);
     metrics.escalation(&policy, ["refusal"]).escalated("refusal");
 }
 
 /// Every metric: name, type, unit, labels.
-const GOLDEN: [&str; 99] = [
+const GOLDEN: [&str; 100] = [
     "pointsman_affinity_total counter 1 policy,outcome",
     "pointsman_bandit_drifts_total counter 1 policy,model",
     "pointsman_bandit_frozen gauge 1 policy",
@@ -114,6 +115,7 @@ const GOLDEN: [&str; 99] = [
     "pointsman_classifier_unfamiliar_prompts_total counter 1 classifier,language",
     "pointsman_client_answers_total counter 1 client,policy",
     "pointsman_client_cost_usd_total counter usd client,model",
+    "pointsman_client_net_savings_usd gauge usd client",
     "pointsman_client_requests_total counter 1 client,outcome",
     "pointsman_client_strong_answers_total counter 1 client,policy",
     "pointsman_config_info gauge 1 sha256",
@@ -352,7 +354,9 @@ fn tokens_and_dollars_add_up() {
     metrics.tokens_used(None, TokenDirection::Input, 7);
     let team = name("team");
     metrics.expect_client_costs(&team, [&model].into_iter());
-    let cost = AnswerCost { model: Some(&model), client: Some(&team), policy: Some((&policy, 1.5)), dollars: 0.25 };
+    let policy_cost = Some((&policy, 1.5));
+    let cost =
+        AnswerCost { model: Some(&model), client: Some(&team), policy: policy_cost, dollars: 0.25, judges: 0.25 };
     metrics.paid(cost);
     metrics.paid(AnswerCost { client: None, ..cost });
     metrics.paid(AnswerCost { model: None, policy: None, ..cost });
@@ -369,6 +373,7 @@ fn tokens_and_dollars_add_up() {
         r#"pointsman_baseline_cost_usd_total{policy="auto"} 3"#,
         r#"pointsman_policy_cost_usd_total{model="small",policy="auto"} 0.5"#,
         r#"pointsman_client_cost_usd_total{client="team",model="small"} 0.25"#,
+        r#"pointsman_client_net_savings_usd{client="team"} 1"#,
         r#"pointsman_client_cost_usd_total{client="team",model="passthrough"} 0.25"#,
     ] {
         assert!(text.contains(series), "no `{series}` in\n{text}");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::Heads;
+use crate::manifest::CalibrationCurve;
 
 /// The calibration of a head's probabilities.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -24,5 +25,10 @@ impl Heads {
         // Votes are shares already.
         let temperature = head.neighbours.is_none().then_some(head.temperature);
         Some(HeadCalibration { head: Arc::clone(&head.name), temperature, isotonic: head.isotonic.is_some() })
+    }
+
+    /// Returns the curve that maps the probabilities of the head called `name`, if it has one.
+    pub(crate) fn curve(&self, name: &str) -> Option<&CalibrationCurve> {
+        self.0.iter().find(|head| &*head.name == name)?.isotonic.as_ref()
     }
 }

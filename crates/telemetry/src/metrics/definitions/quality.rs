@@ -51,6 +51,13 @@ pub(in crate::metrics) const CLASSIFIER_COST: MetricDefinition<1> = MetricDefini
     buckets: &[],
 };
 
+pub(in crate::metrics) const CLIENT_NET_SAVINGS: MetricDefinition<1> = MetricDefinition {
+    name: "pointsman_client_net_savings_usd",
+    help: "What policies have saved on a client's answers since the start: the baseline's cost less that of the answers, of the judges that were asked about them and of shadow answers to them.",
+    labels: ["client"],
+    buckets: &[],
+};
+
 pub(in crate::metrics) const NET_SAVINGS: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_net_savings_usd",
     help: "What a policy has saved since the start: the baseline's cost less that of its answers, those that failed a check included, its judges, its samples and its shadow answers. Falls where they cost more.",

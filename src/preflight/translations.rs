@@ -7,8 +7,8 @@ use pointsman_core::config::{ConfigProblem, KeyPath, LossRule, Name, PolicyTest}
 use pointsman_core::policy::{Policy, PolicyWorld, RequestFacts};
 use pointsman_translation::{DialectFamily, LossReport};
 
-use super::super::table::shorten;
 use super::policy_tests::{self, TestRequest};
+use super::shorten;
 use crate::snapshot::Snapshot;
 use crate::upstream::{Deployment, TranslationPreview};
 

@@ -3,16 +3,13 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use pointsman_core::config::{ExpectedOutcome, KeyPath, Name, PolicyTest};
+use pointsman_core::config::{ConfigProblem, ExpectedOutcome, KeyPath, Name, PolicyTest};
 use pointsman_core::policy::{Decision, DecisionDetail, Denial};
 use pointsman_core::prompt::{Dialect, RequestPath};
 use serde_json::{Value, json};
 
-use super::super::table::{ColumnAlign, TextTable, shorten};
 use crate::router::{IncomingRequest, JudgeMode, QuotaMode, Router, Verdict};
 use crate::snapshot::{ClassifierState, Snapshot};
-
-const NAME_CHARS: usize = 48;
 
 /// The result of a test's request.
 #[derive(Debug, Default)]
@@ -35,44 +32,47 @@ pub(super) struct TestRequest<'t> {
     pub(super) body: Bytes,
 }
 
-/// Runs every test and prints a table, and what failed with its place in the file; false when one failed.
-pub(super) fn run(router: &Router) -> bool {
+/// The outcome of one test.
+#[derive(Debug)]
+pub(crate) struct PolicyTestOutcome {
+    /// The test's name, or its prompt.
+    pub(crate) name: String,
+    pub(crate) expected: String,
+    pub(crate) got: String,
+    /// The test's line in the file, from 1.
+    pub(crate) line: Option<usize>,
+    /// Each part that was not as expected, with its place in the file; empty where the test passed.
+    pub(crate) failures: Vec<ConfigProblem>,
+}
+
+/// Runs every test of the configuration.
+///
+/// # Errors
+/// When no runtime can be started.
+pub(crate) fn run(router: &Router) -> std::io::Result<Vec<PolicyTestOutcome>> {
     let snapshot = router.snapshot();
-    if snapshot.config.tests.is_empty() {
-        return true;
-    }
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("tests: cannot start a runtime: {error}");
-            return false;
-        }
-    };
-    for name in stand_ins(&snapshot) {
-        println!("tests: the encoder of `{name}` does not run: its lexical heads, or `otherwise`, decide");
-    }
-    let mut table = TextTable::new(["test", "expected", "got", ""], [ColumnAlign::Left; 4]);
-    let mut failures = Vec::new();
-    for (index, test) in snapshot.config.tests.iter().enumerate() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let tests = snapshot.config.tests.iter().enumerate();
+    let outcomes = tests.map(|(index, test)| {
         let got = runtime.block_on(got(router, &snapshot, test));
-        let wrong = got.differs(&test.expect);
-        let verdict = if wrong.is_empty() { "ok" } else { "FAILED" };
-        table.push([shorten(&name(test), NAME_CHARS), expected(&test.expect), got.to_string(), verdict.to_owned()]);
-        let path = KeyPath::root().key("tests").index(index).key("expect");
-        failures.extend(wrong.into_iter().filter_map(|(key, message)| {
+        let path = KeyPath::root().key("tests").index(index);
+        let failures = got.differs(&test.expect).into_iter().filter_map(|(key, message)| {
             let message = format!("{message} ({got})");
-            snapshot.config.problem(&path.key(key), message)
-        }));
-    }
-    print!("{}", table.render());
-    for failure in &failures {
-        eprintln!("{failure}\n");
-    }
-    failures.is_empty()
+            snapshot.config.problem(&path.key("expect").key(key), message)
+        });
+        PolicyTestOutcome {
+            name: name(test),
+            expected: expected(&test.expect),
+            failures: failures.collect(),
+            line: snapshot.config.problem(&path, "").and_then(|problem| Some(problem.place?.line)),
+            got: got.to_string(),
+        }
+    });
+    Ok(outcomes.collect())
 }
 
 /// Returns the classifiers whose encoder does not run.
-fn stand_ins(snapshot: &Snapshot) -> impl Iterator<Item = &str> {
+pub(crate) fn stand_ins(snapshot: &Snapshot) -> impl Iterator<Item = &str> {
     let down = |state: &ClassifierState| match state {
         ClassifierState::Ready(classifier) => classifier.is_down(),
         ClassifierState::Unavailable { .. } => true,

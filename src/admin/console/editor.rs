@@ -1,0 +1,191 @@
+//! The editor of the configuration file: shown, checked with its tests, and saved as the next generation.
+//!
+//! Who may edit decides where prompts and keys go, so that `admin.console.edit` has to say it; without it the text is
+//! shown without what looks like a secret, and nothing else. A text is saved only over the one that its author saw
+//! (`If-Match`), and only if it would serve. Where it is refused after all, the former text is put back.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path as UrlPath, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use pointsman_core::config::{Config, without_secrets};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::super::http::read;
+use super::super::plane::GatewayProcess;
+use super::super::state::AdminError;
+use super::policies::problem;
+use super::versions::{FileVersion, VersionedFile, fingerprint};
+use super::{AdminState, PageAnswer, not_found, on_thread, process};
+use crate::preflight::{Examination, ExaminedClassifier, examine, shorten};
+use crate::proxy::rejection::Rejection;
+
+/// The largest body: a configuration of 1 MiB, as JSON spells it.
+const MAX_BYTES: usize = 4 << 20;
+
+/// The characters of a test's name that are shown.
+const NAME_CHARS: usize = 80;
+
+/// The body of a check and of a save.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EditedText {
+    text: String,
+    /// Saves although tests of the text fail.
+    #[serde(default)]
+    despite_tests: bool,
+}
+
+/// Returns the file's text as it is now, with its tag and its versions.
+pub(super) async fn show(State(plane): AdminState) -> PageAnswer {
+    let process = process(&plane)?;
+    let (path, is_edited) = (process.reloader.path().to_owned(), may_edit(process));
+    let serving = Arc::clone(&process.reloader.router().snapshot().config);
+    on_thread(move || shown(&path, &serving, is_edited)).await?.map(Json)
+}
+
+/// Returns the text of a version.
+pub(super) async fn version(State(plane): AdminState, UrlPath(name): UrlPath<String>) -> PageAnswer {
+    let process = process(&plane)?;
+    let (path, is_edited) = (process.reloader.path().to_owned(), may_edit(process));
+    let text = on_thread(move || VersionedFile::at(&path).ok()?.version(&name)).await?;
+    let text = text.ok_or_else(|| not_found("There is no such version.".to_owned()))?;
+    Ok(Json(json!({ "text": if is_edited { text } else { without_secrets(&text).into_owned() } })))
+}
+
+/// Examines a text, and changes nothing.
+pub(super) async fn check(State(plane): AdminState, headers: HeaderMap, request: Request) -> PageAnswer {
+    let process = process(&plane)?;
+    refuse_readers(process)?;
+    let EditedText { text, .. } = edited(&headers, request).await?;
+    let examined = examined(process, text).await?;
+    Ok(Json(findings(&examined)))
+}
+
+/// Saves a text in place of the one that its author saw, and makes it serve.
+pub(super) async fn save(State(plane): AdminState, headers: HeaderMap, request: Request) -> PageAnswer {
+    let process = process(&plane)?;
+    refuse_readers(process)?;
+    let tag = headers.get(header::IF_MATCH).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+    let tag = tag.ok_or_else(tag_missing)?;
+    let EditedText { text, despite_tests } = edited(&headers, request).await?;
+    let _turn = process.console.changes.lock().await;
+    let examined = examined(process, text.clone()).await?;
+    let passed = examined.tests.iter().all(|test| test.failures.is_empty());
+    if !examined.problems.is_empty() || !(passed || despite_tests) {
+        return Ok(Json(json!({"saved": false, "findings": findings(&examined)})));
+    }
+    let (path, next) = (process.reloader.path().to_owned(), text.clone());
+    let before = on_thread(move || replaced(&path, &tag, &next)).await??;
+    tracing::warn!(fingerprint = fingerprint(&text), "Configuration saved from the console");
+    apply(process, before, &text).await
+}
+
+/// Makes the file's new text serve; puts the former one back where it is refused.
+async fn apply(process: &GatewayProcess, before: String, text: &str) -> PageAnswer {
+    let reloaded = Arc::clone(&process.reloader).reload_in_background("console").await;
+    let reloaded = reloaded.ok_or(Rejection::Internal)?;
+    let Some(error) = reloaded.error else {
+        let (generation, outcome) = (reloaded.generation, reloaded.outcome);
+        let tag = quoted(&fingerprint(text));
+        return Ok(Json(json!({"saved": true, "generation": generation, "outcome": outcome, "etag": tag})));
+    };
+    let path = process.reloader.path().to_owned();
+    let restored = on_thread(move || VersionedFile::at(&path).and_then(|file| file.put(&before))).await?;
+    let said = match restored {
+        Ok(()) => "The former text stands in the file again.".to_owned(),
+        Err(error) => format!("The former text could not be put back: {error}."),
+    };
+    Err(AdminError::reload_rejected(format!("{error}\n{said}")))
+}
+
+fn shown(path: &Path, serving: &Config, is_edited: bool) -> Result<Value, AdminError> {
+    let file = VersionedFile::at(path).map_err(|error| unusable(&error))?;
+    let text = file.text().map_err(|error| unusable(&error))?;
+    let version = |own: &FileVersion| json!({"name": own.name, "bytes": own.bytes});
+    Ok(json!({
+        "file": path.file_name().map(|name| name.to_string_lossy()),
+        "etag": quoted(&fingerprint(&text)),
+        "serves": text == serving.text(),
+        "editable": is_edited,
+        "versions": file.versions().iter().map(version).collect::<Vec<_>>(),
+        "text": if is_edited { text } else { without_secrets(&text).into_owned() },
+    }))
+}
+
+/// Replaces the file's text if it has the tag that its author saw; returns the former text.
+fn replaced(path: &Path, tag: &str, text: &str) -> Result<String, AdminError> {
+    let file = VersionedFile::at(path).map_err(|error| unusable(&error))?;
+    let before = file.text().map_err(|error| unusable(&error))?;
+    if tag != quoted(&fingerprint(&before)) {
+        let message = "The file has changed since it was read here: read it again.".to_owned();
+        return Err(AdminError {
+            status: StatusCode::PRECONDITION_FAILED,
+            code: "precondition_failed",
+            param: None,
+            message,
+        });
+    }
+    file.replace(text).map_err(|error| unusable(&error))?;
+    Ok(before)
+}
+
+async fn edited(headers: &HeaderMap, request: Request) -> Result<EditedText, AdminError> {
+    let body = read(headers, request.into_body(), MAX_BYTES).await?;
+    serde_json::from_slice(&body.bytes).map_err(|error| AdminError::unreadable(&error))
+}
+
+async fn examined(process: &GatewayProcess, text: String) -> Result<Examination, AdminError> {
+    let _turn = process.console.examinations.acquire().await.map_err(|_| Rejection::Internal)?;
+    let path = process.reloader.path().to_owned();
+    on_thread(move || examine(&path, &text)).await
+}
+
+fn findings(examined: &Examination) -> Value {
+    let tests = examined.tests.iter().map(|test| {
+        json!({
+            "name": shorten(&test.name, NAME_CHARS),
+            "expected": test.expected,
+            "got": test.got,
+            "line": test.line,
+            "failures": test.failures.iter().map(problem).collect::<Vec<_>>(),
+        })
+    });
+    let classifier = |own: &ExaminedClassifier| json!({"name": own.name, "trouble": own.trouble});
+    json!({
+        "problems": examined.problems.iter().map(problem).collect::<Vec<_>>(),
+        "warnings": examined.findings.warnings.iter().map(problem).collect::<Vec<_>>(),
+        "notes": examined.findings.notes,
+        "classifiers": examined.classifiers.iter().map(classifier).collect::<Vec<_>>(),
+        "tests": tests.collect::<Vec<_>>(),
+    })
+}
+
+fn may_edit(process: &GatewayProcess) -> bool {
+    process.reloader.router().snapshot().config.admin.console.edit
+}
+
+fn refuse_readers(process: &GatewayProcess) -> Result<(), AdminError> {
+    if may_edit(process) {
+        return Ok(());
+    }
+    let message = "The configuration is not edited here (allowed: with `admin.console.edit: true`).".to_owned();
+    Err(AdminError { status: StatusCode::FORBIDDEN, code: "editing_off", param: None, message })
+}
+
+fn tag_missing() -> AdminError {
+    let message = "Say by `If-Match` which text is replaced: the `etag` that it was read with.".to_owned();
+    AdminError { status: StatusCode::PRECONDITION_REQUIRED, code: "precondition_required", param: None, message }
+}
+
+fn unusable(error: &std::io::Error) -> AdminError {
+    let message = format!("The configuration file cannot be used: {error}.");
+    AdminError { status: StatusCode::CONFLICT, code: "file_unusable", param: None, message }
+}
+
+fn quoted(tag: &str) -> String {
+    format!("\"{tag}\"")
+}

@@ -1,0 +1,44 @@
+//! The generations that served: when, of which configuration, and who asked for each.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use pointsman_core::config::without_secrets;
+use serde_json::{Value, json};
+
+use super::overview::seconds;
+use super::{AdminState, PageAnswer, not_found, process};
+use crate::reload::GenerationRecord;
+
+pub(super) async fn list(State(plane): AdminState) -> PageAnswer {
+    let reloader = &process(&plane)?.reloader;
+    let serving = reloader.router().snapshot();
+    let previous = reloader.previous().map(|before| before.generation);
+    Ok(Json(json!({
+        "serving": serving.generation,
+        "fingerprint": serving.config.fingerprint(),
+        "previous": previous,
+        "records": reloader.history().iter().rev().map(record).collect::<Vec<_>>(),
+    })))
+}
+
+/// Returns the text of a generation's configuration, for the page to compare.
+pub(super) async fn one(State(plane): AdminState, Path(number): Path<u64>) -> PageAnswer {
+    let records = process(&plane)?.reloader.history();
+    let config = records.iter().rev().filter(|record| record.generation == number).find_map(|own| own.config.as_ref());
+    let config = config.ok_or_else(|| not_found(format!("Generation {number} is no longer kept.")))?;
+    Ok(Json(json!({"generation": number, "text": without_secrets(config.text())})))
+}
+
+fn record(record: &GenerationRecord) -> Value {
+    let config = record.config.as_ref();
+    json!({
+        "generation": record.generation,
+        "at": seconds(record.at),
+        "outcome": record.outcome,
+        "trigger": record.trigger,
+        "error": record.error,
+        "fingerprint": config.map(|config| config.fingerprint()),
+        "policies": config.map(|config| config.policies.len()),
+        "models": config.map(|config| config.models.len()),
+    })
+}
