@@ -3,7 +3,7 @@
 //! [`Config`] is the whole file as serde reads it, one module for each kind of section; `values` holds the newtypes
 //! that make bad values unrepresentable. Loading ([`Config::load`]) goes text -> tree of located values -> sections ->
 //! `validate`; every stage reports all it finds, each problem with its path, line, column and a snippet. [`NamesFiles`]
-//! lists the files that a configuration names. [`KnownModel`] is what is built in about a model of a public provider. This module imports nothing of ours.
+//! lists the files that a configuration names. [`KnownModel`] is what is built in about a model of a public provider, [`config_schema`] what editors know of the file. This module imports nothing of ours.
 
 mod admin;
 mod advice;
@@ -33,6 +33,7 @@ mod quota;
 mod read;
 mod regular_file;
 mod retry;
+mod schema;
 mod secret;
 mod shadow_answers;
 mod source;
@@ -63,7 +64,7 @@ pub use self::edge::{
 };
 pub use self::effort::Effort;
 pub use self::files::{FileRole, NamedFile, NamesFiles};
-pub use self::known_models::{KnownModel, known_models_date};
+pub use self::known_models::{KnownModel, ListedModel, known_models, known_models_date};
 pub use self::peers::{HealthCheck, LoadBalancing, PeerBreaker, PeerProtocol, PeerTls, ServerTls};
 pub use self::policy::{
     ClientOverrides, DenyAction, HousekeepingModel, LossRule, MaxTokensUse, PolicyConfig, PolicyMode, RequestMatch,
@@ -80,6 +81,7 @@ pub use self::provider_key::ProviderKey;
 pub use self::quota::{QuotaConfig, QuotaHolder, QuotaOnRules, QuotaWithoutAlternative};
 pub use self::regular_file::{RegularFile, RegularFileError};
 pub use self::retry::{RetriedTimeouts, RetryConfig};
+pub use self::schema::config_schema;
 pub use self::secret::{Credential, Secret, SecretSource};
 pub use self::shadow_answers::ShadowAnswersConfig;
 pub use self::state::{StateConfig, StateRule};

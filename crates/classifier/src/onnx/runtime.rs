@@ -55,6 +55,9 @@ pub enum OnnxRuntimeError {
 }
 
 impl OnnxRuntime {
+    /// The release that is installed with Pointsman, and tested with it.
+    pub const TESTED: &str = PINNED;
+
     /// Finds and loads the library: the file that `ORT_DYLIB_PATH` names and no other, else the first that exists
     /// beside the executable, in `.tools/` of the current directory, or in `.tools/` of a folder above the executable.
     ///

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::values;
@@ -11,7 +12,7 @@ use super::values;
 const MAX_HOST_BYTES: usize = 253;
 
 /// The admin plane's listener. It asks for no key, so that it is kept from other machines and from web pages.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdminConfig {
     /// Address and port; never the same as `listen`. An address that other machines reach needs `allow_open`.

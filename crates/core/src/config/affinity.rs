@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::values::TimeSpan;
 
 /// Keeps requests that belong together with the model that served the first of them.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AffinityConfig {
     /// The property that requests of one conversation share. Default `conversation`.
@@ -29,7 +30,7 @@ pub struct AffinityConfig {
 }
 
 /// The property that requests of one conversation share.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AffinityKey {
     /// The session that the client names in a header or in the body, else how the conversation begins.
@@ -42,7 +43,7 @@ pub enum AffinityKey {
 }
 
 /// A rule by which a conversation goes on with another model.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MoveRule {
     /// A model that stands higher in the strategy's order is taken.

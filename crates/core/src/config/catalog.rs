@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -12,7 +13,7 @@ use super::tokenizer::TokenizerName;
 use super::values::Name;
 
 /// A model that a decision may choose.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogEntry {
     /// The provider that serves it.
@@ -79,7 +80,7 @@ impl CatalogEntry {
 /// most.
 ///
 /// Applies where the model generates; embeddings and token counts stay as they are.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RequestAdaptation {
     /// The family whose refusals and names of parameters hold, such as `openai-o`; by default the one that the
@@ -95,7 +96,7 @@ pub struct RequestAdaptation {
 }
 
 /// Something a request may need and a model may lack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Capability {
     /// Function calling.
@@ -113,4 +114,16 @@ pub enum Capability {
 impl Capability {
     /// Every capability.
     pub const ALL: [Self; 5] = [Self::Tools, Self::Images, Self::Audio, Self::Files, Self::JsonSchema];
+
+    /// Returns the name that configurations use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tools => "tools",
+            Self::Images => "images",
+            Self::Audio => "audio",
+            Self::Files => "files",
+            Self::JsonSchema => "json_schema",
+        }
+    }
 }

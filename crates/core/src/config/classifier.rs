@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::values::{Ratio, TimeSpan};
 
 /// A classifier: a bundle and how to run it.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassifierConfig {
     /// The bundle's folder, relative to the configuration file's.
@@ -58,7 +59,7 @@ pub struct ClassifierConfig {
 }
 
 /// Another bundle that scores some of a classifier's prompts after they were decided, and decides nothing.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShadowConfig {
     /// The bundle's folder, relative to the configuration file's.
@@ -69,7 +70,7 @@ pub struct ShadowConfig {
 }
 
 /// The window over which live traffic is compared with a bundle's reference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DriftWindow {
     /// Prompts older than this do not count. Default 1h.
@@ -79,7 +80,7 @@ pub struct DriftWindow {
 }
 
 /// The rule by which the heads that need no encoder are enough, so that it does not run.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LexicalCascade {
     /// Lets lexical heads answer alone where they are sure. Default true; they always answer when the encoder cannot.
@@ -90,7 +91,7 @@ pub struct LexicalCascade {
 }
 
 /// A device that a model runs on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceChoice {
     /// The first CUDA device if there is one that works, else the CPU.
@@ -105,7 +106,7 @@ pub enum DeviceChoice {
 }
 
 /// Limits by which prompts are put together into one run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BatchLimits {
     /// The most prompts of one run. Default 32; the oldest prompt's deadline often allows fewer, and on a device where
@@ -117,7 +118,7 @@ pub struct BatchLimits {
 }
 
 /// The cache of scores, so that a text that comes again is not scored again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScoreCacheLimits {
     /// The most texts whose scores are kept; 0 turns the cache off. Default 10000.

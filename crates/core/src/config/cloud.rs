@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use pointsman_translation::DialectFamily;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::dialects::SpokenDialects;
@@ -11,7 +12,7 @@ use super::values::Glob;
 
 /// Models on Google's Vertex AI. Claude models (`claude-...`) are asked by `rawPredict` and `streamRawPredict`, models with
 /// a publisher in their name (`meta/llama-...`) by chat completions, others by `generateContent`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct VertexConfig {
     /// The id of the project that pays.
@@ -24,7 +25,7 @@ pub struct VertexConfig {
 }
 
 /// The account that asks Google.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GoogleCredentials {
     /// The account of the machine or the workload, by the metadata server. `GCE_METADATA_HOST` says another server.
@@ -35,7 +36,7 @@ pub enum GoogleCredentials {
 }
 
 /// Models on Amazon Bedrock. Claude models are asked by `InvokeModel`, others by chat completions.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct BedrockConfig {
     /// The region, such as `eu-west-1`.
@@ -51,7 +52,7 @@ pub struct BedrockConfig {
 }
 
 /// The source of the credentials that requests to AWS are signed with.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AwsCredentialSource {
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, where it is set, `AWS_SESSION_TOKEN`.
@@ -69,7 +70,7 @@ pub enum AwsCredentialSource {
 }
 
 /// A profile of a credentials file, such as `~/.aws/credentials`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AwsProfile {
     /// The credentials file.
@@ -80,7 +81,7 @@ pub struct AwsProfile {
 }
 
 /// An access key, each part from a source of its own.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AwsAccessKey {
     /// The access key's id.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::de::value::SeqAccessDeserializer;
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -12,7 +13,7 @@ use super::secret::{Secret, SecretSource};
 use super::values::{Ratio, TimeSpan};
 
 /// The log of decisions and of feedback on them, one JSON object a line: `fit`, `calibrate` and `replay` read it.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DecisionLogConfig {
     /// The file, relative to the configuration file's folder. Its folder is made; full files stand beside it.
@@ -46,7 +47,7 @@ pub struct DecisionLogConfig {
 }
 
 /// The answers that are written.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnswerLogConfig {
     /// The share of the requests whose answers are written, 0 to 1: chosen by a hash of the request's id, so that replicas
@@ -66,7 +67,7 @@ pub struct AnswerLogConfig {
 pub struct RedactedKinds(BTreeSet<RedactedKind>);
 
 /// A kind of personal data, or of secrets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RedactedKind {
     /// Addresses of email.

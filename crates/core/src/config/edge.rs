@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::values::{self, Glob, Name, TimeSpan};
@@ -15,7 +16,7 @@ use super::values::{self, Glob, Name, TimeSpan};
 pub struct Listeners(Vec<ListenerConfig>);
 
 /// A listener of the data plane.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListenerConfig {
     /// Address and port; port 0 takes a free one.
@@ -30,7 +31,7 @@ pub struct ListenerConfig {
 }
 
 /// The certificate of a listener; read again when the files change.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListenerTls {
     /// The certificate chain in PEM, the leaf first; relative to the configuration file's folder.
@@ -40,7 +41,7 @@ pub struct ListenerTls {
 }
 
 /// The headers by which upstreams learn the client's address.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ForwardedHeaders {
     /// The client's own headers, and its address after them: for clients that are trusted proxies themselves.
@@ -54,7 +55,7 @@ pub enum ForwardedHeaders {
 
 /// Bounds on what requests may cost. All but `max_header_bytes` count from the next connection or request after a
 /// reload.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrafficLimits {
     /// The largest request body that is read; larger ones get a 413. Default 32 MiB, at most 1 GiB.
@@ -95,7 +96,7 @@ pub struct TrafficLimits {
 }
 
 /// The case in which keys of an API may stand in a prompt.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyCase {
     /// The API's own; a key that is one of the API's in another case gets a 400.
@@ -106,7 +107,7 @@ pub enum KeyCase {
 }
 
 /// The way that one process hands its listeners to the next, so that no connection is refused in between.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct UpgradeConfig {
     /// The Unix socket over which the listeners go; in a folder that only the operator may write to.
@@ -114,7 +115,7 @@ pub struct UpgradeConfig {
 }
 
 /// Someone who may send requests.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClientConfig {
     /// The keys that it may use; several, so that they can be rotated.
@@ -131,7 +132,7 @@ pub struct ClientConfig {
 }
 
 /// The models that may serve a client.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClientModels {
     /// Globs over their names; absent means all.
@@ -180,7 +181,7 @@ impl ClientModels {
 }
 
 /// A key of a client.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClientKey {
     /// The SHA-256 of the key, as `pointsman hash-key` prints it.
@@ -188,7 +189,7 @@ pub struct ClientKey {
 }
 
 /// Limits of a client's requests and tokens. An absent one does not limit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RateLimit {
     /// Requests in a minute; as many may come at once.

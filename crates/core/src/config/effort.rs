@@ -1,9 +1,10 @@
 //! The effort that a model thinks with.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The effort that a model thinks with, from none to all that it has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Effort {
     /// No thinking.

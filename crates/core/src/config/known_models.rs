@@ -38,6 +38,17 @@ pub struct KnownModel {
     pub lacks: Vec<Capability>,
 }
 
+/// A model of the built-in list, with the vendor whose it is.
+#[derive(Debug, Clone, Copy)]
+pub struct ListedModel {
+    /// The vendor's name in the list, such as `openai`.
+    pub vendor: &'static str,
+    /// The model's name at the vendor.
+    pub name: &'static str,
+    /// The facts of the model.
+    pub facts: &'static KnownModel,
+}
+
 /// The whole list.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -70,21 +81,37 @@ pub fn known_models_date() -> &'static str {
     &LIST.date
 }
 
+/// Returns every model of the built-in list, by vendor and name.
+pub fn known_models() -> impl Iterator<Item = ListedModel> {
+    LIST.vendors.iter().flat_map(|(vendor, models)| {
+        let mut names: Vec<_> = models.iter().collect();
+        names.sort_unstable_by_key(|(name, _)| *name);
+        names.into_iter().map(move |(name, facts)| ListedModel { vendor, name, facts })
+    })
+}
+
 impl KnownModel {
+    /// Returns what is built in about the model that a vendor of the list calls `name`.
+    #[must_use]
+    pub fn of_vendor(vendor: &str, name: &str) -> Option<&'static Self> {
+        let models = LIST.vendors.get(vendor)?;
+        names::spellings(name).find_map(|spelling| models.get(&*spelling))
+    }
+
+    /// Returns the abilities that the model has, as far as it is not known to lack them.
+    pub fn abilities(&self) -> impl Iterator<Item = Capability> {
+        Capability::ALL.into_iter().filter(|ability| !self.lacks.contains(ability))
+    }
+
     /// Returns what is built in about the model that the provider at `base_url` calls `name`.
     #[must_use]
     pub fn find(base_url: &str, name: &str) -> Option<&'static Self> {
-        let models = LIST.vendors.get(vendors::of_url(base_url)?)?;
-        names::spellings(name).find_map(|spelling| {
-            let found = models.get(&*spelling)?;
-            Some(found)
-        })
+        Self::of_vendor(vendors::of_url(base_url)?, name)
     }
 
     /// Returns the abilities that the model has, if it is known to lack any.
     fn supports(&self) -> Option<Vec<Capability>> {
-        let has = |ability: &Capability| !self.lacks.contains(ability);
-        (!self.lacks.is_empty()).then(|| Capability::ALL.into_iter().filter(has).collect())
+        (!self.lacks.is_empty()).then(|| self.abilities().collect())
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::values::{Ratio, TimeSpan};
 
 /// The rule that chooses a request's peer among those that can be used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoadBalancing {
     /// One after another.
@@ -21,7 +22,7 @@ pub enum LoadBalancing {
 }
 
 /// The HTTP version that peers are spoken to in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PeerProtocol {
     /// HTTP/1.1.
@@ -34,7 +35,7 @@ pub enum PeerProtocol {
 }
 
 /// The proof of identity that peers must give; for `https://` only.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PeerTls {
     /// A PEM file with the certificate authorities to trust instead of the system's; read again on every reload.
@@ -46,7 +47,7 @@ pub struct PeerTls {
 }
 
 /// Requests of Pointsman's own that find out whether a peer serves.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct HealthCheck {
     /// The path to get from the peer as it is, without `base_url`'s prefix.
@@ -72,7 +73,7 @@ pub struct HealthCheck {
 }
 
 /// The rule by which a peer that fails requests is ejected and comes back.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PeerBreaker {
     /// Failures in a row that eject a peer. Default 5.
@@ -124,7 +125,7 @@ impl HealthCheck {
 }
 
 /// Certificate authorities that a server which is no provider is trusted by.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerTls {
     /// A PEM file with the certificate authorities to trust instead of the system's; read again on every reload.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -14,7 +15,7 @@ use super::target::Target;
 use super::values::{Glob, Name, Ratio};
 
 /// A policy: which requests, and how their model is chosen.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyConfig {
     /// Shown in headers, metrics and logs.
@@ -74,7 +75,7 @@ pub struct PolicyConfig {
 }
 
 /// The meaning of the longest answer that a request asks for (`max_tokens` and its other names).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MaxTokensUse {
     /// Most libraries send a number of their own: it is lowered to what the chosen model can give.
@@ -85,7 +86,7 @@ pub enum MaxTokensUse {
 }
 
 /// The rule for requests that go to a provider of another API than the client's.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TranslationConfig {
     /// The answer to a request that says something which the other API cannot say. Default `warn`.
@@ -93,7 +94,7 @@ pub struct TranslationConfig {
 }
 
 /// The answer to a request that says something which the API of its model cannot say.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LossRule {
     /// It goes on without, and the answer's `x-pointsman-translated` names what was left out.
@@ -105,7 +106,7 @@ pub enum LossRule {
 }
 
 /// The choices that clients may make themselves, by request headers.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClientOverrides {
     /// Globs over the models of the catalog that `x-pointsman-model` may name.
@@ -115,7 +116,7 @@ pub struct ClientOverrides {
 }
 
 /// The requests that a policy is for. An empty match fits every request.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RequestMatch {
     /// Globs over the request's `model`, such as `auto` or `gpt-*`.
@@ -127,7 +128,7 @@ pub struct RequestMatch {
 }
 
 /// The effect of a policy on requests.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PolicyMode {
     /// Chooses the model.
@@ -140,7 +141,7 @@ pub enum PolicyMode {
 }
 
 /// The model for requests that agents send for themselves.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HousekeepingModel {
     /// The cheapest model of the strategy that can serve the request, by the prices for input and output together, else
@@ -158,7 +159,7 @@ impl PolicyConfig {
 }
 
 /// A condition, and what happens to the requests that meet it.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RuleConfig {
     /// A CEL expression that yields a boolean.
@@ -178,7 +179,7 @@ pub struct RuleConfig {
 }
 
 /// The answer by which a rule refuses a request.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DenyAction {
     /// The answer's status, 400 to 499. Default 403.

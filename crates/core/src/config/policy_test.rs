@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 
 use super::values::Name;
 
 /// One request, and what is to become of it.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyTest {
     /// The test's name in reports; by default the prompt's beginning.
@@ -46,7 +47,7 @@ pub struct PolicyTest {
 }
 
 /// Answers that a test takes for given, so that it asks nobody who costs money.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GivenAnswers {
     /// The label that every judge answers; without it judges do not answer.
@@ -54,7 +55,7 @@ pub struct GivenAnswers {
 }
 
 /// The outcome that a test demands; every part that is present must be so.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExpectedOutcome {
     /// The model that is chosen, by its name in the catalog.

@@ -1,5 +1,6 @@
 //! The price of a model's tokens: of each kind, of long prompts, of a service tier.
 
+use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -7,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 const MAX_STEPS: usize = 3;
 
 /// US dollars per million tokens.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TokenPrice {
     /// The price of the prompt's tokens.
@@ -52,7 +53,7 @@ pub struct TokenPrice {
 pub struct PriceSteps([Option<PriceStep>; MAX_STEPS]);
 
 /// The price of a request whose prompt is long; what it leaves out changes as `input` or `output` does.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct PriceStep {
     /// The length of a prompt above which this is the price, in tokens.
@@ -73,7 +74,7 @@ pub struct PriceStep {
 }
 
 /// The factors by which service tiers multiply a price.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceTierFactors {
     /// The factor of answers by `flex` processing. Default 0.5.

@@ -1,9 +1,10 @@
 //! The `prompt` section: how the person's words are told from what harnesses put around them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Settings for reading prompts.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PromptSection {
     /// Envelopes of your own harnesses, beside those of `docs/envelopes.md`.
@@ -12,7 +13,7 @@ pub struct PromptSection {
 
 /// Text in a person's turn that is not the person's: a block between tags, or a part of the turn that begins with a
 /// text.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EnvelopeConfig {
     /// The name of the block's tag, without brackets.

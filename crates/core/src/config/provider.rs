@@ -1,6 +1,7 @@
 //! The `providers` section: services that answer prompts.
 
 use pointsman_translation::DialectFamily;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cloud::{BedrockConfig, VertexConfig};
@@ -12,7 +13,7 @@ use super::secret::Credential;
 use super::values::{Glob, TimeSpan};
 
 /// A service that answers prompts.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProviderConfig {
     /// `http(s)://host[:port][/prefix]`; the client's `/v1` is replaced by the prefix. Required, but for `vertex` and
@@ -56,6 +57,7 @@ pub struct ProviderConfig {
     /// for; of a host that is not known, `gemini` where the URL ends like Google's, in `/v1beta` or `/publishers/google`,
     /// and else all others: what has to be translated goes there as `chat`.
     #[serde(default)]
+    #[schemars(schema_with = "super::schema::dialects")]
     pub dialects: Option<Vec<DialectFamily>>,
     /// The key that goes upstream.
     #[serde(default)]
@@ -112,7 +114,7 @@ impl ProviderConfig {
 }
 
 /// The header field in which a provider looks for a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyHeader {
     /// `Authorization: Bearer KEY`, as OpenAI and most others want it.
@@ -126,7 +128,7 @@ pub enum KeyHeader {
 }
 
 /// The longest waits for a provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProviderTimeouts {
     /// The longest time for the TCP and TLS handshakes. Default 2s.

@@ -1,11 +1,12 @@
 //! A policy's `quotas`: the part of one client's or session's answers that strong models may give.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::values::{Name, Ratio, TimeSpan};
 
 /// Bounds the answers that one client or session gets from strong models: a share of its answers, US dollars, or both.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct QuotaConfig {
     /// Shown in metrics, explanations and logs.
@@ -43,7 +44,7 @@ pub struct QuotaConfig {
 }
 
 /// The holder of one allowance.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QuotaHolder {
     /// The client whose key came with the request.
@@ -55,7 +56,7 @@ pub enum QuotaHolder {
 }
 
 /// The effect of a quota on models that rules choose.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QuotaOnRules {
     /// The rule's model serves, whatever is left.
@@ -66,7 +67,7 @@ pub enum QuotaOnRules {
 }
 
 /// The way on where an allowance is used up and no other model can serve the request.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QuotaWithoutAlternative {
     /// The strong model serves, and the holder owes the answer.

@@ -1,5 +1,6 @@
 //! The `retry` section: how often, how long and after what a request is tried again.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::values::{Ratio, TimeSpan};
@@ -9,7 +10,7 @@ use super::values::{Ratio, TimeSpan};
 /// Connect and TLS errors, broken connections, 408, 429, 5xx and answers that are an error although their status is 200
 /// go to the provider's next peer, then along the policy's `fallback`. The last attempt's own error reaches the client;
 /// where a fallback refuses the request (4xx, but for 408 and 429), the first model's failure does.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RetryConfig {
     /// Attempts in all, the first included. Default 4; 1 never tries again.
@@ -36,7 +37,7 @@ pub struct RetryConfig {
 }
 
 /// The requests that are sent again after an upstream took them and then stayed silent.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RetriedTimeouts {
     /// None that a model writes an answer to.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::concealment::without_secrets;
@@ -16,7 +17,7 @@ const MAX_FILE_BYTES: u64 = 64 << 10;
 pub struct Secret(String);
 
 /// The key that goes upstream.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Credential {
     /// No key: the client's own is removed, so that it does not leak to another provider.
@@ -31,7 +32,7 @@ pub enum Credential {
 }
 
 /// The place that a secret comes from; never the secret itself.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecretSource {
     /// The value of an environment variable.

@@ -1,12 +1,13 @@
 //! A policy's `shadow_answers`: another model that is asked some of the same requests, so that answers can be compared.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::values::{Name, Ratio};
 
 /// Sends a share of a policy's requests to another model too, once their clients' answers are over. Nobody gets those
 /// answers: they are written into the decision log, to be graded.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShadowAnswersConfig {
     /// The other model. Its price must be known.

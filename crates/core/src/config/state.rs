@@ -1,11 +1,12 @@
 //! The `state` section: how long it is remembered which provider keeps what.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::values::TimeSpan;
 
 /// The memory of which provider keeps what clients may name again: responses, files, sealed reasoning and the like.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StateConfig {
     /// The time for which a response, an item of one or sealed reasoning is remembered after it was last seen. Default
@@ -19,7 +20,7 @@ pub struct StateConfig {
 }
 
 /// The rule by which a conversation that holds what one provider sealed goes to another.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StateRule {
     /// The conversation stays with the provider that sealed it.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -10,7 +11,7 @@ use super::secret::Credential;
 use super::values::{Name, TimeSpan};
 
 /// The store of what replicas share.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StoreConfig {
     /// A Redis or Valkey server.
@@ -18,7 +19,7 @@ pub enum StoreConfig {
 }
 
 /// A Redis or Valkey server that replicas share pins and thresholds through.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RedisConfig {
     /// The server's URL: `redis://`, `rediss://` (TLS), `valkey://`, `valkeys://` or `unix://`.
@@ -36,7 +37,7 @@ pub struct RedisConfig {
 }
 
 /// A URL, or where one with a password comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(untagged)]
 pub enum StoreUrl {
     /// The URL itself, without a password.

@@ -15,6 +15,7 @@ mod tiers;
 mod unfamiliar;
 mod utility;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::bandit::{BanditConfig, WarmStart};
@@ -30,8 +31,9 @@ pub use self::utility::{SuccessSource, UtilityConfig};
 use super::{KeyPath, KeyStep, Name};
 
 /// A way to choose a model when no rule did.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case", from = "ReadStrategy")]
+#[schemars(!from)]
 pub enum StrategyConfig {
     /// Chooses by the label of a classifier's head.
     Tiers(TiersConfig),

@@ -1,11 +1,12 @@
 //! A policy's `target`: the goal that its threshold is moved for.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::values::{Name, Ratio};
 
 /// Moves the top threshold of the policy's `threshold` strategy, so that a share or a cost stays steady.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
     /// The models that count as strong. Default: the one above the threshold.

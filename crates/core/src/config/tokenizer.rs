@@ -1,9 +1,10 @@
 //! Families of tokenizers, as the catalog names them. What they make of a text is not known here.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A family of tokenizers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenizerName {
     /// OpenAI's `o200k_base`: GPT-4o, o1, gpt-oss and what came after them.

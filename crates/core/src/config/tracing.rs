@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use http::{HeaderName, Uri};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::peers::ServerTls;
@@ -11,7 +12,7 @@ use super::secret::{Secret, SecretSource};
 use super::values::{Ratio, TimeSpan};
 
 /// The collector that the spans of requests go to.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TracingConfig {
     /// An OpenTelemetry collector.
@@ -19,7 +20,7 @@ pub struct TracingConfig {
 }
 
 /// A collector that speaks OTLP over HTTP with protobuf.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct OtlpConfig {
     /// `http(s)://host[:port][/prefix]`; `/v1/traces` comes after it.

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Name, Ratio};
 
 /// The model that feedback speaks for, by Thompson sampling: each is drawn as often as it is likely to be the best.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct BanditConfig {
     /// The classifier whose labels tell prompts apart. Default: all prompts are alike.
@@ -44,7 +45,7 @@ pub struct BanditConfig {
 }
 
 /// The chances of a good answer that a bandit begins with: a classifier's heads for each prompt, or rates by label.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct WarmStart {
     /// The prefix of the model in the names of the classifier's heads, as `fit --task success` writes them: `success`.

@@ -1,5 +1,6 @@
 //! The strategy `judge`: another LLM is asked which model a prompt is for.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Name, Ratio, TimeSpan};
@@ -8,7 +9,7 @@ use crate::config::{Name, Ratio, TimeSpan};
 ///
 /// It reads the newest ask with what it answers, what the request looks like (tokens, temperature, files with their
 /// types and sizes, XML) and what the choices' models cost and hold.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct JudgeConfig {
     /// The name by which rules read its label: `judge.<name>.label`.
@@ -51,7 +52,7 @@ pub struct JudgeConfig {
 }
 
 /// A choice that a judge can make.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct JudgeChoice {
     /// The judge's answer for it; by default the model's name.
@@ -64,7 +65,7 @@ pub struct JudgeChoice {
 }
 
 /// Limits of the cache of a judge's answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct JudgeCache {
     /// The most answers; 0 remembers none. Default 10000.
@@ -74,7 +75,7 @@ pub struct JudgeCache {
 }
 
 /// The failures after which a judge is left alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct JudgeBreaker {
     /// The number of failures in a row, late answers included. Default 5.

@@ -2,13 +2,14 @@
 //!
 //! This file and [`strategy`](super) name each other, because strategies nest.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::StrategyConfig;
 use crate::config::{Name, OnUnfamiliar, Ratio};
 
 /// Strategies that are asked one after the other, until one does not abstain.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct CascadeConfig {
     /// The strategies, the cheapest first; their own `otherwise` has no meaning here.
@@ -19,7 +20,7 @@ pub struct CascadeConfig {
 }
 
 /// A strategy for each group of a head's labels, such as domains.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct HierarchyConfig {
     /// The classifier that is asked.
@@ -47,7 +48,7 @@ pub struct HierarchyConfig {
 }
 
 /// One group of labels.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct HierarchyBranch {
     /// The labels.

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Name, Ratio};
 
 /// The model whose description and examples the prompt is nearest to, by the cosine of their embeddings.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SimilarityConfig {
     /// The classifier whose encoder embeds.
@@ -29,7 +30,7 @@ pub struct SimilarityConfig {
 }
 
 /// Texts about no route.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BackgroundTexts {
     /// There are none: the threshold alone decides.
@@ -40,7 +41,7 @@ pub enum BackgroundTexts {
 }
 
 /// One model, and the prompts that are for it.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SimilarityRoute {
     /// Shown as the decision's label; by default the model's name.

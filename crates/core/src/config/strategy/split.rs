@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Name;
 
 /// Models by fixed shares, for A/B tests and canaries.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SplitConfig {
     /// Models and their weights: `{small: 9, frontier: 1}` gives `frontier` a tenth.
@@ -31,7 +32,7 @@ impl SplitConfig {
 }
 
 /// The unit that always falls on the same side of a split.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SplitBy {
     /// A conversation, by its session header or its first turns.
@@ -44,7 +45,7 @@ pub enum SplitBy {
 }
 
 /// One of several models by chance, each request anew.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct RandomConfig {
     /// The models; one that stands there twice comes twice as often.

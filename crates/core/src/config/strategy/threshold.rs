@@ -1,11 +1,12 @@
 //! The strategy `threshold`: models by the score of one head.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Name, OnUnfamiliar, Ratio};
 
 /// Two models by the chance that only the strong one answers well, or several on a ladder of such thresholds.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ThresholdConfig {
     /// The classifier that is asked.
@@ -39,7 +40,7 @@ pub struct ThresholdConfig {
 }
 
 /// A model of a ladder.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ThresholdStep {
     /// The least score that it gets.

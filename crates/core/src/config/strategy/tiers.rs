@@ -1,5 +1,6 @@
 //! The strategy `tiers`: models by the label of one head.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Name, OnUnfamiliar, Ratio, TierModels};
@@ -7,7 +8,7 @@ use crate::config::{Name, OnUnfamiliar, Ratio, TierModels};
 /// A model for each label of a head.
 ///
 /// Labels beside each other with the same model are one tier, with their probabilities together.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TiersConfig {
     /// The classifier that is asked.
@@ -40,7 +41,7 @@ pub struct TiersConfig {
 }
 
 /// The mistake that a `tiers` strategy avoids more.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TierLean {
     /// A model that is dearer than need be counts more than one that is too weak.
@@ -53,7 +54,7 @@ pub enum TierLean {
 }
 
 /// The handling of a tier that a strategy is not sure of.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TierRounding {
     /// The strategy abstains.

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Name, OnUnfamiliar, Ratio};
 
 /// The model with the highest expected success, less what its cost and its latency are worth.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct UtilityConfig {
     /// The classifier that is asked.
@@ -44,7 +45,7 @@ pub struct UtilityConfig {
 }
 
 /// The source of a model's chance to succeed: `label` of `head`, or the same `chance` always.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SuccessSource {
     /// A head of the classifier, such as `strong_wins`.
