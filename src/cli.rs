@@ -4,23 +4,33 @@
 //! library that is not to be had, 78 for a bad configuration. Results go to stdout, everything else to stderr.
 
 mod bundle;
+mod bundle_folder;
 mod check;
+mod completions;
 mod decide;
 mod demo;
+mod doctor;
 mod features;
 mod gateway;
 mod hash_key;
 mod import;
+mod init;
 #[cfg(feature = "lab")]
 mod lab;
+mod man;
+mod models;
+mod models_api;
 mod notification;
 mod process;
 mod promote;
 mod report;
+mod schema;
 mod serve;
 mod table;
 
 use std::ffi::OsString;
+use std::io;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -51,11 +61,18 @@ struct CommandLine {
 
 #[derive(Debug, Subcommand)]
 enum CliCommand {
+    /// Looks for keys and servers, proposes models by their prices, and writes a commented configuration with tests.
+    Init(init::InitArguments),
     /// Proxies requests until SIGTERM; SIGHUP or a changed file reloads, SIGQUIT hands over to `serve --upgrade`.
     Serve(serve::ServeArguments),
     /// Checks a configuration with its bundles and keys, and runs its tests; exits with 78 and every problem if it is
     /// bad, with 1 if a test fails.
     Check(check::CheckArguments),
+    /// Finds what keeps a gateway from working: ports, keys, clocks, certificates, ONNX Runtime, limits of the system;
+    /// exits with 1 if something fails, with 78 if the configuration is bad.
+    Doctor(doctor::DoctorArguments),
+    /// Lists models with their prices, windows and abilities: the built-in list, or the catalog of a configuration.
+    Models(models::ModelsArguments),
     /// Shows or verifies a bundle of weights.
     #[command(subcommand)]
     Bundle(bundle::BundleCommand),
@@ -105,6 +122,12 @@ enum CliCommand {
     Promote(promote::PromoteArguments),
     /// Shows routing at work with built-in upstreams: no keys, no configuration.
     Demo(demo::DemoArguments),
+    /// Prints the JSON Schema of the configuration, for editors.
+    Schema,
+    /// Prints what a shell needs to complete the command line.
+    Completions(completions::CompletionsArguments),
+    /// Prints a manual page, or writes those of all commands to a folder.
+    Man(man::ManArguments),
 }
 
 /// The configuration to use.
@@ -126,8 +149,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     match arguments.command {
+        CliCommand::Init(command) => init::run(&command),
         CliCommand::Serve(command) => serve::run(&command, arguments.log_format),
         CliCommand::Check(command) => check::run(&command),
+        CliCommand::Doctor(command) => doctor::run(&command),
+        CliCommand::Models(command) => models::run(&command),
         CliCommand::Bundle(command) => bundle::run(&command),
         CliCommand::Decide(command) => decide::run(&command),
         CliCommand::Features => features::run(),
@@ -157,6 +183,17 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         CliCommand::Answers(command) => lab::answers::run(&command),
         CliCommand::Promote(command) => promote::run(&command),
         CliCommand::Demo(command) => demo::run(&command),
+        CliCommand::Schema => schema::run(),
+        CliCommand::Completions(command) => completions::run(&command),
+        CliCommand::Man(command) => man::run(&command),
+    }
+}
+
+/// Prints a whole text to stdout. A reader that has left, as `head` does, is no error.
+fn print_whole(text: &[u8]) -> ExitCode {
+    match io::stdout().write_all(text) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(&error, UNAVAILABLE),
+        _ => ExitCode::SUCCESS,
     }
 }
 

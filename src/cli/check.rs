@@ -36,6 +36,13 @@ pub(super) struct CheckArguments {
     no_tests: bool,
 }
 
+impl CheckArguments {
+    /// Makes the arguments that check a file and run its tests.
+    pub(super) fn of_file(path: &Path) -> Self {
+        Self { file: ConfigFile { config: path.to_owned() }, strict: false, no_tests: false }
+    }
+}
+
 pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
     let path = &arguments.file.config;
     let metrics = Arc::new(Metrics::new());
@@ -148,7 +155,8 @@ fn report_classifiers(snapshot: &Snapshot) -> bool {
     whole
 }
 
-fn counts(snapshot: &Snapshot, warnings: usize) -> String {
+/// Returns how many parts of each kind a configuration has, as words.
+pub(super) fn counts(snapshot: &Snapshot, warnings: usize) -> String {
     let config = &snapshot.config;
     let counts = [
         (config.providers.len(), "provider"),

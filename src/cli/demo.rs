@@ -11,6 +11,7 @@ use pointsman_core::config::TokenPrice;
 use pointsman_telemetry::logging;
 use pointsman_telemetry::logging::LogFormat;
 
+use super::bundle_folder::{self, NoBundleError};
 use super::gateway::{Gateway, ListenerSource, StartError};
 use super::table::{ColumnAlign, TextTable, shorten};
 use super::{CONFIG, UNAVAILABLE, fail};
@@ -27,9 +28,6 @@ pub(super) struct DemoArguments {
 
 /// The configuration, in which the places of the upstreams and of the bundle are filled in.
 const CONFIGURATION: &str = include_str!("../../config/demo.yaml");
-
-/// The bundle's folder, seen from the repository's root.
-const BUNDLE: &str = "models/pointsman-mini";
 
 /// Eight prompts of the kinds that real traffic is made of.
 const PROMPTS: [&str; 8] = [
@@ -49,8 +47,8 @@ const ANSWER_TOKENS: u32 = 300;
 
 #[derive(Debug, thiserror::Error)]
 enum DemoError {
-    #[error("cannot find `{BUNDLE}` here or above {}; run the demo from the repository", .0.display())]
-    NoBundle(PathBuf),
+    #[error("{0}; run the demo from the repository")]
+    NoBundle(#[from] NoBundleError),
     #[error("cannot write the demo's configuration")]
     Io(#[from] io::Error),
     #[error(transparent)]
@@ -80,7 +78,7 @@ async fn demo(arguments: &DemoArguments) -> Result<(), DemoError> {
     let economy = upstream::start().await?;
     let premium = upstream::start().await?;
     let path = folder.0.join("demo.yaml");
-    let bundle = find_bundle()?;
+    let bundle = bundle_folder::find()?;
     let configuration = CONFIGURATION
         .replace("127.0.0.1:9101", &economy.to_string())
         .replace("127.0.0.1:9102", &premium.to_string())
@@ -156,15 +154,6 @@ fn cost_of_strongest(snapshot: &Snapshot, prompt_tokens: u32) -> f64 {
 
 fn of_tokens(price: TokenPrice, prompt_tokens: u32) -> f64 {
     (price.input * f64::from(prompt_tokens) + price.output * f64::from(ANSWER_TOKENS)) / 1e6
-}
-
-/// Looks for the bundle in the current folder and above, and above the executable.
-fn find_bundle() -> Result<PathBuf, DemoError> {
-    let here = std::env::current_dir()?;
-    let executable = std::env::current_exe().unwrap_or_default();
-    let folders = here.ancestors().chain(executable.ancestors());
-    let found = folders.map(|folder| folder.join(BUNDLE)).find(|bundle| bundle.join("bundle.yaml").is_file());
-    found.ok_or(DemoError::NoBundle(here))
 }
 
 /// A folder for the configuration, removed at the end.
