@@ -6,7 +6,7 @@ use pointsman_core::config::Name;
 
 use super::questions::Questions;
 use super::survey::FoundProvider;
-use super::tiers::{self, ModelChoice, TierChoices};
+use super::tiers::{self, CandidateModel, TierChoices};
 use super::yaml::{ConfigPlan, KeyOwner, PlannedModel};
 use super::{InitArguments, InitError, SCHEMA};
 
@@ -18,7 +18,7 @@ pub(super) fn plan(
     questions: &mut Questions,
 ) -> Result<ConfigPlan, InitError> {
     let mut tiers = tiers::propose(&found).ok_or(InitError::NoModels)?;
-    let all: Vec<ModelChoice> =
+    let all: Vec<CandidateModel> =
         found.iter().enumerate().flat_map(|(place, provider)| tiers::candidates(place, provider)).collect();
     settle(arguments, &mut tiers, &all, questions)?;
     let keys = keys(arguments, &found, questions)?;
@@ -56,7 +56,7 @@ pub(super) fn plan(
 fn settle(
     arguments: &InitArguments,
     tiers: &mut TierChoices,
-    all: &[ModelChoice],
+    all: &[CandidateModel],
     questions: &mut Questions,
 ) -> Result<(), InitError> {
     let named = [("simple", &arguments.simple), ("medium", &arguments.medium), ("complex", &arguments.complex)];
@@ -77,11 +77,11 @@ fn settle(
     Ok(())
 }
 
-fn find(all: &[ModelChoice], name: &str) -> Option<ModelChoice> {
+fn find(all: &[CandidateModel], name: &str) -> Option<CandidateModel> {
     all.iter().find(|choice| choice.upstream == name).cloned()
 }
 
-fn unknown(name: &str, all: &[ModelChoice]) -> InitError {
+fn unknown(name: &str, all: &[CandidateModel]) -> InitError {
     let mut known: Vec<&str> = all.iter().map(|choice| &*choice.upstream).collect();
     let more = known.len().saturating_sub(20);
     known.truncate(20);
@@ -107,7 +107,7 @@ fn keys(arguments: &InitArguments, found: &[FoundProvider], questions: &mut Ques
 }
 
 /// Returns the models that stand in when a provider fails: the middle of every other hosted provider.
-fn fallback(tiers: &TierChoices, found: &[FoundProvider]) -> Vec<ModelChoice> {
+fn fallback(tiers: &TierChoices, found: &[FoundProvider]) -> Vec<CandidateModel> {
     let mut others = Vec::new();
     if found[tiers.simple.provider].is_local && tiers.medium.provider != tiers.simple.provider {
         others.push(tiers.medium.clone());
@@ -123,7 +123,7 @@ fn fallback(tiers: &TierChoices, found: &[FoundProvider]) -> Vec<ModelChoice> {
 }
 
 /// Returns a model's place in the catalog, where it is put if it is not there yet.
-fn place(models: &mut Vec<PlannedModel>, choice: &ModelChoice, found: &[FoundProvider]) -> usize {
+fn place(models: &mut Vec<PlannedModel>, choice: &CandidateModel, found: &[FoundProvider]) -> usize {
     let is_it =
         |model: &PlannedModel| model.choice.provider == choice.provider && model.choice.upstream == choice.upstream;
     if let Some(place) = models.iter().position(is_it) {

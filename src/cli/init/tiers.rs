@@ -14,7 +14,7 @@ const MIN_CONTEXT: u64 = 100_000;
 
 /// A model that can be chosen.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct ModelChoice {
+pub(super) struct CandidateModel {
     /// The provider's place among those that were found.
     pub provider: usize,
     /// The provider's name for the model.
@@ -26,19 +26,19 @@ pub(super) struct ModelChoice {
 /// The model of each tier.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct TierChoices {
-    pub simple: ModelChoice,
-    pub medium: ModelChoice,
-    pub complex: ModelChoice,
+    pub simple: CandidateModel,
+    pub medium: CandidateModel,
+    pub complex: CandidateModel,
 }
 
 /// Returns every model of text that a provider offers.
-pub(super) fn candidates(place: usize, found: &FoundProvider) -> Vec<ModelChoice> {
+pub(super) fn candidates(place: usize, found: &FoundProvider) -> Vec<CandidateModel> {
     let vendor = found.vendor.map(|vendor| vendor.name);
     let choice = |name: &str, said: Option<u64>| {
         let known = vendor.and_then(|vendor| KnownModel::of_vendor(vendor, name));
         let price = known.map(|known| known.price);
         let context = said.or_else(|| known?.context);
-        ModelChoice { provider: place, upstream: name.to_owned(), price, context }
+        CandidateModel { provider: place, upstream: name.to_owned(), price, context }
     };
     match &found.offer {
         ModelOffer::Listed(models) => {
@@ -54,7 +54,7 @@ pub(super) fn candidates(place: usize, found: &FoundProvider) -> Vec<ModelChoice
 }
 
 /// Returns the models of a provider that make good tiers, the simplest first; three at most.
-pub(super) fn ladder(place: usize, found: &FoundProvider) -> Vec<ModelChoice> {
+pub(super) fn ladder(place: usize, found: &FoundProvider) -> Vec<CandidateModel> {
     let all = candidates(place, found);
     if found.is_local {
         return spread(by_size(all));
@@ -64,18 +64,18 @@ pub(super) fn ladder(place: usize, found: &FoundProvider) -> Vec<ModelChoice> {
         return of_lines;
     }
     let Some(vendor) = found.vendor else { return spread(all) };
-    let is_fit = |choice: &ModelChoice| {
+    let is_fit = |choice: &CandidateModel| {
         let known = KnownModel::of_vendor(vendor.name, &choice.upstream);
         known.is_some_and(|known| known.price.output > 0.0 && !known.lacks.contains(&Capability::Tools))
             && choice.context.is_some_and(|context| context >= MIN_CONTEXT)
     };
-    let mut fit: Vec<ModelChoice> = all.into_iter().filter(is_fit).collect();
+    let mut fit: Vec<CandidateModel> = all.into_iter().filter(is_fit).collect();
     fit.sort_by(|one, other| blended(one).total_cmp(&blended(other)).then_with(|| one.upstream.cmp(&other.upstream)));
     spread(fit)
 }
 
 /// Returns the newest model of each rank of the vendor's lines, the cheapest first.
-fn newest_of_lines(all: &[ModelChoice], found: &FoundProvider) -> Vec<ModelChoice> {
+fn newest_of_lines(all: &[CandidateModel], found: &FoundProvider) -> Vec<CandidateModel> {
     let lines = found.vendor.map_or(&[][..], |vendor| vendor.lines);
     let mut ranks: Vec<u8> = lines.iter().map(|line| line.rank).collect();
     ranks.dedup();
@@ -87,13 +87,13 @@ fn newest_of_lines(all: &[ModelChoice], found: &FoundProvider) -> Vec<ModelChoic
         // Of two that are as new, the line that is written first.
         versions.max_by(|one, other| (&one.0, one.1).cmp(&(&other.0, other.1))).map(|(_, _, choice)| choice.clone())
     };
-    let mut models: Vec<ModelChoice> = ranks.into_iter().filter_map(newest).collect();
+    let mut models: Vec<CandidateModel> = ranks.into_iter().filter_map(newest).collect();
     models.sort_by(|one, other| blended(one).total_cmp(&blended(other)));
     models
 }
 
 /// Returns the models of a server of one's own by the size that their names tell, the smallest first.
-fn by_size(mut models: Vec<ModelChoice>) -> Vec<ModelChoice> {
+fn by_size(mut models: Vec<CandidateModel>) -> Vec<CandidateModel> {
     models.sort_by(|one, other| billions(&one.upstream).total_cmp(&billions(&other.upstream)));
     models
 }
@@ -106,7 +106,7 @@ fn billions(name: &str) -> f64 {
 }
 
 /// Returns the first, the middle and the last of models in order; fewer where there are fewer.
-fn spread(models: Vec<ModelChoice>) -> Vec<ModelChoice> {
+fn spread(models: Vec<CandidateModel>) -> Vec<CandidateModel> {
     if models.len() <= 3 {
         return models;
     }
@@ -133,19 +133,19 @@ pub(super) fn propose(found: &[FoundProvider]) -> Option<TierChoices> {
 }
 
 impl TierChoices {
-    fn of_ladder(ladder: &[ModelChoice]) -> Option<Self> {
+    fn of_ladder(ladder: &[CandidateModel]) -> Option<Self> {
         let (first, last) = (ladder.first()?, ladder.last()?);
         let middle = ladder.get(ladder.len() / 2)?;
         Some(Self { simple: first.clone(), medium: middle.clone(), complex: last.clone() })
     }
 
     /// Returns the tiers by the labels of the classifier's head.
-    pub(super) fn by_label(&self) -> [(&'static str, &ModelChoice); 3] {
+    pub(super) fn by_label(&self) -> [(&'static str, &CandidateModel); 3] {
         [("simple", &self.simple), ("medium", &self.medium), ("complex", &self.complex)]
     }
 
     /// Returns the model of a label, to be replaced.
-    pub(super) fn of_label_mut(&mut self, label: &str) -> Option<&mut ModelChoice> {
+    pub(super) fn of_label_mut(&mut self, label: &str) -> Option<&mut CandidateModel> {
         match label {
             "simple" => Some(&mut self.simple),
             "medium" => Some(&mut self.medium),
@@ -156,7 +156,7 @@ impl TierChoices {
 }
 
 /// Returns the price of a token of usual traffic: three of prompts for one of answers.
-fn blended(choice: &ModelChoice) -> f64 {
+fn blended(choice: &CandidateModel) -> f64 {
     choice.price.map_or(f64::INFINITY, |price| (3.0 * price.input + price.output) / 4.0)
 }
 

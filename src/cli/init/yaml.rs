@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use pointsman_core::config::{KnownModel, known_models_date};
 
 use super::survey::FoundProvider;
-use super::tiers::ModelChoice;
+use super::tiers::CandidateModel;
 
 /// Whose keys go upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -24,7 +24,7 @@ pub(in crate::cli) enum KeyOwner {
 pub(super) struct PlannedModel {
     /// The name in the catalog.
     pub name: String,
-    pub choice: ModelChoice,
+    pub choice: CandidateModel,
 }
 
 /// All that is written.
