@@ -32,7 +32,7 @@ pub struct AdminConfig {
 }
 
 /// The pages for operators. They show what serves to whoever reaches the listener.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConsoleConfig {
     /// Lets whoever reaches the listener change this file from the console, and so decide where prompts and keys go.

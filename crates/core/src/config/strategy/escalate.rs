@@ -1,5 +1,6 @@
 //! The strategy `escalate`: a cheap model answers, its answer is checked, and a strong model answers where it fails.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::judge::{JudgeBreaker, JudgeCache, JudgeChoice, JudgeConfig};
@@ -8,7 +9,7 @@ use crate::config::{Name, Ratio, TimeSpan};
 /// The cheap model for every request, and the strong one where the cheap one's answer fails a check.
 ///
 /// The client sees nothing of an answer that fails. Checks that need the whole answer hold it until it has come.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct EscalateConfig {
     /// The model that answers first.
@@ -27,7 +28,7 @@ pub struct EscalateConfig {
 }
 
 /// The checks of an answer, in the order in which they are made: those that cost nothing first.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AnswerChecks {
     /// Fails an answer that was cut (`length`) or filtered (`content_filter`). Needs the end of the answer. Default
@@ -49,7 +50,7 @@ pub struct AnswerChecks {
 }
 
 /// An LLM that reads a prompt and its answer, and says `good` or `bad`.
-#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnswerJudgeConfig {
     /// The model of the catalog that judges; asked at its provider over `/chat/completions`, never through Pointsman.
@@ -79,7 +80,7 @@ pub struct AnswerJudgeConfig {
 }
 
 /// More answers of the cheap model to the same request, which must agree with the one that is held.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SelfConsistency {
     /// The answers in all, the one that is held included. Default 3.
@@ -93,7 +94,7 @@ pub struct SelfConsistency {
 }
 
 /// The limits of how much of an answer is held, and for how long. Beyond them it goes out unchecked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HoldLimits {
     /// The most bytes of an answer that are held. Default 262144.
