@@ -79,6 +79,7 @@ pub(crate) struct JudgeContext<'a> {
 }
 
 /// Who is asked, and on whose behalf.
+#[derive(Clone, Copy)]
 struct JudgeTools<'a> {
     deployment: &'a Arc<Deployment>,
     asks: JudgeContext<'a>,

@@ -133,7 +133,7 @@ impl ShadowTask {
         let Some(request) = self.original.shadow_request(&target, self.asker.max_tokens()) else {
             return self.asker.ended(ShadowOutcome::Unsuitable);
         };
-        let call = ModelCall::new(&target, request.dialect, request.body.clone());
+        let call = ModelCall::new(&target, request.dialect, &request.body);
         let ModelCall { path, fields, body } = &call;
         let question = ShadowQuestion { url: path, fields, body, tokens: self.tokens };
         let hold = match self.asker.reserve(question).await {

@@ -83,7 +83,7 @@ impl DayBudget {
     /// When less is left today, or the store does not say.
     pub(super) async fn reserve(&self, dollars: f64) -> Result<BudgetHold, ShadowOutcome> {
         let hold = BudgetHold { day: today(), micros: micros(dollars) };
-        let Some(store) = &self.store else { return self.take(hold) };
+        let Some(store) = &self.store else { return self.take(&hold) };
         let more = |spent: u64| Some(spent.saturating_add(hold.micros)).filter(|sum| *sum <= self.max);
         match self.change(store, hold.day, more).await {
             Ok(true) => Ok(hold),
@@ -109,7 +109,7 @@ impl DayBudget {
         }
     }
 
-    fn take(&self, hold: BudgetHold) -> Result<BudgetHold, ShadowOutcome> {
+    fn take(&self, hold: &BudgetHold) -> Result<BudgetHold, ShadowOutcome> {
         let mut spending = self.spending();
         // The day that another request has begun just now, or that a clock has gone back from, goes on.
         let day = if spending.day == hold.day + 1 { spending.day } else { hold.day };
@@ -119,7 +119,7 @@ impl DayBudget {
             return Err(ShadowOutcome::OverBudget);
         }
         *spending = DaySpending { day, micros: sum };
-        Ok(BudgetHold { day, ..hold })
+        Ok(BudgetHold { day, micros: hold.micros })
     }
 
     /// Changes the sum of a day in the store; false where `change` does not want it changed.

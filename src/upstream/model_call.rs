@@ -39,7 +39,7 @@ pub(crate) struct ChatCall {
 
 impl ModelCall {
     /// Makes the call whose body, in the API of `dialect`, is adapted to the model already.
-    pub(crate) fn new(target: &Deployment, dialect: Dialect, body: Bytes) -> Self {
+    pub(crate) fn new(target: &Deployment, dialect: Dialect, body: &Bytes) -> Self {
         let (model, cloud) = (&*target.upstream_name, target.provider.cloud.as_ref());
         let path = cloud.and_then(|cloud| cloud.path(&CloudCall { model, dialect, stream: false }));
         let edits = cloud.and_then(|cloud| cloud.body_edits(dialect, &[]));
@@ -47,7 +47,7 @@ impl ModelCall {
         Self {
             path: path.unwrap_or_else(|| target.provider.base.model_url(model, dialect)),
             fields: names_version.then_some(ANTHROPIC_VERSION).into_iter().collect(),
-            body: edits.map_or_else(|| body.clone(), |edits| edits.apply_around(&body, 0..0).0),
+            body: edits.map_or_else(|| body.clone(), |edits| edits.apply_around(body, 0..0).0),
         }
     }
 }
@@ -67,14 +67,14 @@ impl ChatCall {
                 }
                 Err(_) => chat.clone(), // it is one of our own, and parses
             };
-            return Ok(Self { call: ModelCall::new(target, own, body), translation: None });
+            return Ok(Self { call: ModelCall::new(target, own, &body), translation: None });
         };
         let translated = pair.request(chat, &target.translation_target(limit))?;
         let TranslatedRequest { body, model_span, memo, .. } = translated;
         let (dialect, body) = (Dialect::of_family(pair.upstream), Bytes::from(body));
         let edits = target.fit(dialect, &body, limit).edits.and(target.edits(dialect, false));
         let (body, _) = edits.apply_around(&body, model_span);
-        Ok(Self { call: ModelCall::new(target, dialect, body), translation: Some((pair, memo)) })
+        Ok(Self { call: ModelCall::new(target, dialect, &body), translation: Some((pair, memo)) })
     }
 
     /// Returns a whole answer in the words of chat completions.

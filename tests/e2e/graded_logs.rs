@@ -30,7 +30,7 @@ impl LogFolder {
         for (count, (id, ask, served, shadow)) in (1..).zip(asked) {
             small.script(completion(served));
             frontier.script(completion(shadow));
-            let body = question("auto", ask).into();
+            let body = question("auto", ask);
             assert_eq!(send(gateway.listen, id, CHAT, body).await.status, StatusCode::OK);
             until_metric(gateway, &outcome("answered", count)).await;
         }
@@ -82,8 +82,10 @@ fn report(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"))
 }
 
-/// Returns each row's request, who was asked, and its grades as grader and score.
-fn grades(rows: &[Value]) -> Vec<(String, String, Vec<(String, f64)>)> {
+/// An answer's request, who was asked, and its grades as grader and score.
+type GradedAnswer = (String, String, Vec<(String, f64)>);
+
+fn grades(rows: &[Value]) -> Vec<GradedAnswer> {
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let grades = |row: &Value| -> Vec<(String, f64)> {
         let grades = row["grades"].as_array().into_iter().flatten();

@@ -73,6 +73,7 @@ pub struct Policy {
 }
 
 /// The answer of a policy to the signals that are known.
+#[expect(clippy::large_enum_variant, reason = "nearly every outcome is a decision: a box is an allocation a request")]
 #[derive(Debug)]
 pub enum PolicyStep {
     /// The signal to find before the policy is asked again.

@@ -14,7 +14,7 @@ use super::certificates;
 use super::finding::DoctorFinding;
 use crate::cli::models_api::{self, ModelsAnswer, ModelsCall, OfferedModel};
 use crate::snapshot::Snapshot;
-use crate::upstream::{Provider, UpstreamCredential};
+use crate::upstream::{KeyRing, Provider, UpstreamCredential};
 
 /// The seconds between two clocks that are worth a word, and those at which signatures and tokens are refused.
 const CLOCKS: [u64; 2] = [30, 300];
@@ -81,7 +81,7 @@ async fn one(snapshot: &Snapshot, provider: &Provider, patience: Duration) -> Ve
 
 fn keys(credential: &UpstreamCredential) -> Vec<ShownKey<'_>> {
     let alone = credential.key().map(|(field, value)| ShownKey { name: None, field, value });
-    let ring = credential.ring().into_iter().flat_map(|ring| ring.keys());
+    let ring = credential.ring().into_iter().flat_map(KeyRing::keys);
     let ring = ring.map(|key| ShownKey { name: Some(key.name().as_str()), field: key.field(), value: key.value() });
     alone.into_iter().chain(ring).collect()
 }

@@ -124,7 +124,7 @@ impl AskedCheck {
         request: &ShadowRequest,
         section: SelfConsistency,
     ) -> Vec<SampledAnswer> {
-        let call = &ModelCall::new(sampler.deployment(), request.dialect, request.body.clone());
+        let call = &ModelCall::new(sampler.deployment(), request.dialect, &request.body);
         let patience: Duration = section.timeout.0;
         let asked = (1..section.n).map(|_| async move {
             let answer = timeout(patience, sampler.ask(call)).await.ok()??;

@@ -162,6 +162,10 @@ impl ContainerToken {
             let text = RegularFile::open(&path, MAX_FILE_BYTES).and_then(RegularFile::text);
             text.map_err(|error| error.to_string())
         };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a token is read once in its life, and its file may be on a slow mount"
+        )]
         let read = tokio::task::spawn_blocking(read).await;
         let text = read.unwrap_or_else(|error| Err(error.to_string()));
         let text = text.map_err(|error| FetchError::File(format!("cannot read the token's file: {error}")))?;

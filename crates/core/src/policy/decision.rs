@@ -133,6 +133,7 @@ impl Decision {
 }
 
 /// The outcome of a policy for one request.
+#[expect(clippy::large_enum_variant, reason = "nearly every outcome is a decision: a box is an allocation a request")]
 #[derive(Debug)]
 pub enum PolicyOutcome {
     /// The model to use, and the way to it.

@@ -27,7 +27,9 @@ fn a_strategy_that_holds_others_hands_the_plan_on() {
 fn there_is_no_plan_where_the_strong_model_cannot_serve_or_must_not() {
     let forbidden = World { forbidden: Some("frontier"), ..World::default() };
     let down = World { down: Some("small"), ..World::default() };
-    let quota = format!("{STRATEGY}\n    quotas: [{{name: q, per: session, models: [frontier], share: 0.1}}]");
+    let quota = format!(
+        "{STRATEGY}\n    quotas: [{{name: q, per: session, models: [frontier], share: 0.1, otherwise: small}}]"
+    );
     let used_up = World { used_up: true, ..World::default() };
 
     for (strategy, world) in [(STRATEGY, &forbidden), (STRATEGY, &down), (&*quota, &used_up)] {

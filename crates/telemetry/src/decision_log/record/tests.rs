@@ -23,6 +23,13 @@ fn pin() -> PinRecord<'static> {
     }
 }
 
+fn candidates() -> Vec<CandidateRecord<'static>> {
+    vec![
+        CandidateRecord { model: "small".into(), lacks: None },
+        CandidateRecord { model: "big".into(), lacks: Some("tools".into()) },
+    ]
+}
+
 /// A decision with everything that a line can say, but for a refusal's own field.
 fn whole<'l>(features: &'l Features, set: &'l BTreeMap<String, Value>) -> DecisionRecord<'l> {
     let labels = BTreeMap::from([("complex".into(), 0.25), ("simple".into(), 0.75)]);
@@ -53,10 +60,7 @@ fn whole<'l>(features: &'l Features, set: &'l BTreeMap<String, Value>) -> Decisi
         known_ngrams: Some(0.5),
         unfamiliar: Some("script".into()),
         features: LoggedFeatures::Measured(features),
-        candidates: vec![
-            CandidateRecord { model: "small".into(), lacks: None },
-            CandidateRecord { model: "big".into(), lacks: Some("tools".into()) },
-        ],
+        candidates: candidates(),
         model: Some("small".into()),
         answered_by: Some("big".into()),
         escalated: None,
