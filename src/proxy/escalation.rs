@@ -4,9 +4,9 @@
 //! |---|---|
 //! | the request is planned | [`plan`] keeps what the checks need |
 //! | the answer begins | [`EscalationWatch::begin`]: it is held, and read in its own API's words |
-//! | a part comes | [`EscalationWatch::read`], [`Proxy::settle_check`]: it goes out, fails, or is held on |
+//! | a part comes | [`EscalationWatch::read`], [`Proxy::settle_check`](super::Proxy): it goes out, fails, or is held on |
 //! | it has ended | checks that must ask somebody are a future, which the session waits for: [`asking`] |
-//! | it has failed | [`Proxy::escalate`]: its cost is counted, and the strong model asked |
+//! | it has failed | [`Proxy::escalate`](super::Proxy): its cost is counted, and the strong model asked |
 //!
 //! The client sees nothing of an answer that fails. Where the strong model gives none, it gets the cheap one's after all,
 //! if all of that had come.
