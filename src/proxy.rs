@@ -36,6 +36,7 @@ mod clock;
 mod context;
 mod downstream;
 mod escalation;
+mod failed_attempt;
 mod header_fields;
 mod kept_state;
 mod large_work;
@@ -58,7 +59,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorSource, ErrorType, Result};
+use pingora::{Error, ErrorSource, Result};
 use pointsman_telemetry::Metrics;
 
 use self::answer::meter::AnswerMeter;
@@ -78,7 +79,7 @@ pub(crate) use self::server::{
     BindError, DrainState, Listeners, RunningProxy, ShutdownReason, ShutdownUrge, TakeOverError,
 };
 use crate::router::Router;
-use crate::upstream::{AttemptFailure, CONTEXT_LENGTH, ERROR_IN_ANSWER, ESCALATED, REFUSED_PARAMETER, SILENT};
+use crate::upstream::{AttemptFailure, ESCALATED};
 
 /// The proxy: give it to a Pingora service, or let `proxy::Listeners` serve it.
 pub struct Proxy {
@@ -317,8 +318,6 @@ impl ProxyHttp for Proxy {
         answer::dress(answer, ctx)
     }
 
-    /// Pingora's default forbids a retry of every POST. Here nothing of an answer has reached the client, and the body
-    /// is still there: it is sent again, to another upstream.
     fn error_while_proxy(
         &self,
         peer: &HttpPeer,
@@ -328,47 +327,7 @@ impl ProxyHttp for Proxy {
         _reused: bool,
     ) -> Box<Error> {
         ctx.attempts.adapter.restore(session);
-        if matches!((error.etype(), error.esource()), (ErrorType::HTTPStatus(_), ErrorSource::Upstream)) {
-            return error; // `upstream_response_filter` has decided
-        }
-        let mut error = if *error.etype() == SILENT { error.into_up() } else { error };
-        if *error.etype() == ERROR_IN_ANSWER {
-            error.set_retry(self.after_error_in_answer(ctx));
-            return error;
-        }
-        if *error.etype() == ESCALATED {
-            error.set_retry(self.escalate(ctx));
-            return error;
-        }
-        if *error.etype() == CONTEXT_LENGTH {
-            ctx.clock.answer_withdrawn();
-            error.set_retry(ctx.attempts.widen(&self.retries));
-            return error;
-        }
-        if *error.etype() == REFUSED_PARAMETER {
-            ctx.clock.answer_withdrawn();
-            self.recorder.parameters_refused(ctx);
-            error.set_retry(true);
-            return error;
-        }
-        error = error.more_context(format!("peer: {peer}"));
-        if ctx.attempts.again_after_stale(session, &error) {
-            tracing::debug!(request_id = %ctx.request_id, %error, "A kept connection had been closed");
-            error.set_retry(true);
-            return error;
-        }
-        if answer::is_whole(ctx, &error) {
-            error.set_retry(false);
-            return error;
-        }
-        if !ctx.attempts.can_resend(session) || answer::begun(session).is_some() {
-            error.set_retry(false);
-            self.recorder.attempt_broke(ctx, &error);
-            return error;
-        }
-        ctx.forget_answer();
-        error.set_retry(self.recorder.attempt_failed(ctx, &error, &self.retries));
-        error
+        self.after_failure(peer, session, error, ctx)
     }
 
     fn fail_to_connect(
