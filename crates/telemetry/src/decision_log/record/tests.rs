@@ -63,13 +63,13 @@ fn whole<'l>(features: &'l Features, set: &'l BTreeMap<String, Value>) -> Decisi
         candidates: candidates(),
         model: Some("small".into()),
         answered_by: Some("big".into()),
-        escalated: None,
-        escalation_cost_usd: None,
+        escalated: Some("refusal".into()),
+        escalation_cost_usd: Some(0.25),
         applied: true,
         attempts: 2,
         key: Some("second".into()),
         status: Some(200),
-        error: None,
+        error: Some("upstream_error".into()),
         input_tokens: Some(10),
         output_tokens: Some(5),
         tokens_estimated: Some(false),
@@ -93,13 +93,23 @@ fn whole<'l>(features: &'l Features, set: &'l BTreeMap<String, Value>) -> Decisi
 }
 
 #[test]
+fn a_whole_line_lacks_nothing_but_a_refusal_s_own_field() {
+    let (features, set) = (features(r#"{"model":"m","messages":[]}"#), BTreeMap::new());
+
+    let shown = format!("{:#?}", whole(&features, &set));
+
+    let lacks = shown.lines().filter_map(|line| line.strip_prefix("    ")?.strip_suffix(": None,"));
+    assert_eq!(lacks.filter(|field| !field.starts_with(' ')).collect::<Vec<_>>(), ["denied"]);
+}
+
+#[test]
 fn a_whole_line_is_what_it_always_was() {
     let (features, set) = (features(r#"{"model":"m","messages":[]}"#), BTreeMap::from([("seed".to_owned(), json!(7))]));
 
     let line = serde_json::to_string(&whole(&features, &set)).expect("JSON");
 
     let start = r#"{"kind":"decision","time":"2026-11-29T10:00:00.000Z","request_id":"id","client":"team","policy":"auto","generation":2,"classifier":"default","bundle":{"name":"mini","version":"1","sha256":"ab"},"rule":0,"strategy":"tiers","reason":"tier","pin":{"model":"small","last":null,"age_seconds":3,"idle_seconds":2,"in_tool_loop":true,"outcome":"kept","stay_usd":0.5,"move_usd":1.0,"instead_of":"big"},"set":{"seed":7},"judge_cost_usd":0.125,"degraded":"deadline","label":"simple","label_from":"ask","score":0.75,"judge_rationale":"short","source":"encoder","scores":{"tier":{"complex":0.25,"simple":0.75}},"truncated_tokens":0,"known_ngrams":0.5,"unfamiliar":"script","features":{"tokens":"#;
-    let end = r#""candidates":[{"model":"small"},{"model":"big","lacks":"tools"}],"model":"small","answered_by":"big","applied":true,"attempts":2,"key":"second","status":200,"error":null,"input_tokens":10,"output_tokens":5,"tokens_estimated":false,"cost_usd":0.001,"baseline_cost_usd":0.01,"first_byte_ms":1.5,"duration_ms":2.0,"overhead_us":60,"conversation":"00000000000000ff","text_hash":"cd","text_bytes":2,"text":"hi","text_truncated":true,"redactions":1,"answer":"yo","tool_calls":[{"name":"look","arguments":"{}"}],"finish_reason":"stop","answer_bytes":9,"answer_truncated":true}"#;
+    let end = r#""candidates":[{"model":"small"},{"model":"big","lacks":"tools"}],"model":"small","answered_by":"big","escalated":"refusal","escalation_cost_usd":0.25,"applied":true,"attempts":2,"key":"second","status":200,"error":"upstream_error","input_tokens":10,"output_tokens":5,"tokens_estimated":false,"cost_usd":0.001,"baseline_cost_usd":0.01,"first_byte_ms":1.5,"duration_ms":2.0,"overhead_us":60,"conversation":"00000000000000ff","text_hash":"cd","text_bytes":2,"text":"hi","text_truncated":true,"redactions":1,"answer":"yo","tool_calls":[{"name":"look","arguments":"{}"}],"finish_reason":"stop","answer_bytes":9,"answer_truncated":true}"#;
     assert!(line.starts_with(start), "{line}");
     assert!(line.ends_with(end), "{line}");
 }
