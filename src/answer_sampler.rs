@@ -44,6 +44,6 @@ impl AnswerSampler {
             max_bytes: MAX_BYTES,
             silence: Some(provider.timeouts.whole.0),
         };
-        self.caller.post(provider, post).await.ok()
+        self.caller.post(&self.deployment, post).await.ok()
     }
 }

@@ -218,6 +218,9 @@ impl Judge {
         text: &str,
         deadline: Instant,
     ) -> Result<Judgement, JudgeFailure> {
+        if self.deployment.is_resting() {
+            return Err(JudgeFailure::Resting);
+        }
         let Ok(_place) = self.memory.places.try_acquire() else { return Err(JudgeFailure::Busy) };
         if !self.memory.breaker.admits() {
             return Err(JudgeFailure::Resting);
@@ -249,7 +252,7 @@ impl Judge {
         let fields: Vec<_> = asked.call.fields.iter().cloned().chain(own).collect();
         let (path, body) = (&*asked.call.path, &asked.call.body);
         let call = ProviderCall { path, fields: &fields, body, max_bytes: MAX_BYTES, silence: None };
-        match timeout_at(deadline, self.caller.post(&self.deployment.provider, call)).await {
+        match timeout_at(deadline, self.caller.post(&self.deployment, call)).await {
             Err(_) => {
                 Err(FailedQuestion::of(JudgeFailure::Timeout, format!("no answer within {:?}", self.section.timeout.0)))
             }

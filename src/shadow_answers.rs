@@ -44,6 +44,8 @@ pub(crate) enum ShadowOutcome {
     Unsuitable,
     /// As many were open as may be.
     Busy,
+    /// The other model asked to be left alone for a while.
+    Resting,
     /// The request may cost more than is left of the day's budget.
     OverBudget,
     /// The store, in which replicas keep the budget, did not answer.
@@ -99,12 +101,13 @@ pub(crate) struct ShadowPlace(#[expect(dead_code, reason = "given back when it i
 
 impl ShadowOutcome {
     /// Every outcome.
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Answered,
         Self::Unanswered,
         Self::SameModel,
         Self::Unsuitable,
         Self::Busy,
+        Self::Resting,
         Self::OverBudget,
         Self::StoreUnavailable,
         Self::Failed,
@@ -118,6 +121,7 @@ impl ShadowOutcome {
             Self::SameModel => "same_model",
             Self::Unsuitable => "unsuitable",
             Self::Busy => "busy",
+            Self::Resting => "resting",
             Self::OverBudget => "over_budget",
             Self::StoreUnavailable => "store_unavailable",
             Self::Failed => "failed",
@@ -200,7 +204,7 @@ impl ShadowAsker {
             silence: Some(whole),
         };
         let longest = provider.timeouts.total.map_or(whole + MARGIN, |total| total.0);
-        match timeout(longest, self.caller.post(provider, call)).await {
+        match timeout(longest, self.caller.post(&self.deployment, call)).await {
             Ok(answered) => answered.map_err(|error| error.to_string()),
             Err(_) => Err(format!("no answer within {longest:?}")),
         }

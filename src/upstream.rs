@@ -46,9 +46,10 @@ pub(crate) use connect::{CallError, ProviderAnswer, ProviderCall, ProviderCaller
 pub(crate) use credential::{UpstreamCredential, key_field};
 pub(crate) use deployment::{Deployment, UsageRequest};
 pub(crate) use failure::{
-    AttemptFailure, CONTEXT_LENGTH, CUT_OFF, ERROR_IN_ANSWER, ESCALATED, PROVIDER_BUSY, REFUSED_PARAMETER, SILENT,
+    AttemptFailure, CONTEXT_LENGTH, CUT_OFF, ERROR_IN_ANSWER, ESCALATED, NO_MODEL_FOR_KEY, PROVIDER_BUSY,
+    REFUSED_PARAMETER, SILENT, is_of_upstream,
 };
-pub(crate) use key_ring::{KeyRing, UpstreamKey};
+pub(crate) use key_ring::{KeyRequest, KeyRing, UpstreamKey};
 pub(crate) use lease::{NoPeerError, PeerLease, PeerOutcome};
 pub(crate) use model_call::{ANTHROPIC_VERSION, ChatCall, ModelCall};
 pub(crate) use peer::{Peer, PeerId};

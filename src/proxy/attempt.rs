@@ -15,6 +15,7 @@ pub(super) mod escalation;
 pub(super) mod fallback;
 pub(super) mod forward;
 mod informational;
+mod missing_model;
 pub(super) mod original;
 mod refused_parameter;
 mod retry_after;
@@ -204,6 +205,7 @@ impl UpstreamAttempts {
     /// Begins an attempt.
     pub(super) fn begin(&mut self) {
         self.count += 1;
+        self.credential.forget();
         self.informed = 0;
         self.started = Instant::now();
         self.has_answer = false;
@@ -272,9 +274,9 @@ impl UpstreamAttempts {
     /// is too long and another model has a larger window, over whether the client is to see it.
     pub(super) fn watch_answer(&mut self, session: &mut Session, status: StatusCode, is_stream: bool) {
         let looks_for_length = status == StatusCode::BAD_REQUEST && self.may_try_again() && self.has_larger_window();
-        let refusal = self.refusal_search(status);
-        if looks_for_length || refusal.is_some() {
-            let search = ErrorSearch { length: looks_for_length.then_some(LengthSearch), refusal };
+        let length = looks_for_length.then_some(LengthSearch);
+        let search = ErrorSearch { length, refusal: self.refusal_search(status), model: self.model_search(status) };
+        if search.is_any() {
             let withheld = if self.body.translation().is_some() {
                 self.error_search = search;
                 WithheldAnswer::default()

@@ -9,7 +9,7 @@ use pingora::{Error, ErrorSource, ErrorType};
 
 use super::context::RequestContext;
 use super::{Proxy, answer};
-use crate::upstream::{CONTEXT_LENGTH, ERROR_IN_ANSWER, ESCALATED, REFUSED_PARAMETER, SILENT};
+use crate::upstream::{CONTEXT_LENGTH, ERROR_IN_ANSWER, ESCALATED, NO_MODEL_FOR_KEY, REFUSED_PARAMETER, SILENT};
 
 impl Proxy {
     /// Says of the error of an attempt whether another one follows.
@@ -64,6 +64,10 @@ impl Proxy {
         if *kind == CONTEXT_LENGTH {
             ctx.clock.answer_withdrawn();
             return Some(ctx.attempts.widen(&self.retries));
+        }
+        if *kind == NO_MODEL_FOR_KEY {
+            ctx.clock.answer_withdrawn();
+            return Some(ctx.attempts.try_other_key(&self.retries));
         }
         if *kind == REFUSED_PARAMETER {
             ctx.clock.answer_withdrawn();

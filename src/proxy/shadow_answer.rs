@@ -85,7 +85,8 @@ pub(super) fn plan(ctx: &RequestContext) -> Option<Box<PlannedShadowAnswer>> {
 }
 
 impl Recorder {
-    /// Begins to ask the other model, where that was planned and the client has an answer to compare with.
+    /// Begins to ask the other model, where that was planned and the client has a whole answer to compare with, which had this
+    /// status.
     pub(super) fn begin_shadow_answer(&self, ctx: &mut RequestContext, status: Option<u16>) {
         let Some(planned) = ctx.shadow_answer.take() else { return };
         let PlannedShadowAnswer { asker, original } = *planned;
@@ -108,6 +109,9 @@ impl Recorder {
         let (Some((policy, tokens)), Some(max_bytes), false) = (decided, max_bytes, ctx.state.names_any()) else {
             return ended(ShadowOutcome::Unsuitable);
         };
+        if asker.deployment().is_resting() {
+            return ended(ShadowOutcome::Resting);
+        }
         let Some(place) = asker.enter() else { return ended(ShadowOutcome::Busy) };
         let task = ShadowTask {
             asker,

@@ -7,14 +7,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, StatusCode, header};
 use pingora::upstreams::peer::HttpPeer;
-use pointsman_core::config::PeerProtocol;
+use pointsman_core::config::{Name, PeerProtocol};
 use pointsman_http_client::{
     Destination, ExchangeLimits, HttpClient, HttpError, HttpVersion, ServerTrust, TlsTerms, retry_after,
 };
 
 use super::bedrock::{RequestSigner, SignatureError};
 use super::cloud::CloudService;
-use super::{NoCredentialError, NoPeerError, PeerLease, PeerOutcome, Provider, RequestCredential, limit_reset};
+use super::failure::is_of_upstream;
+use super::{
+    Deployment, KeyRequest, NoCredentialError, NoPeerError, PeerLease, PeerOutcome, Provider, RequestCredential,
+    limit_reset,
+};
 
 /// The time that an idle connection to a provider is kept for reuse; providers close theirs after 60 s and more.
 const KEEP_IDLE: Duration = Duration::from_secs(50);
@@ -37,8 +41,6 @@ pub(crate) struct ProviderCaller {
 pub(crate) struct ProviderAnswer {
     pub status: StatusCode,
     pub body: Bytes,
-    /// The time for which it asks to be left alone.
-    pub wait: Option<Duration>,
 }
 
 /// A request of our own: a JSON body for one path.
@@ -59,6 +61,9 @@ pub(crate) struct ProviderCall<'c> {
 /// The reason why a request of our own has no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
+    /// The model asked to be left alone for a while.
+    #[error("the model `{model}` asked to be left alone for {left:?} more")]
+    Resting { model: Name, left: Duration },
     /// There is no peer to ask.
     #[error(transparent)]
     NoPeer(#[from] NoPeerError),
@@ -144,16 +149,22 @@ impl ProviderCaller {
         Self { client: HttpClient::keeping(KEEP_IDLE) }
     }
 
-    /// Posts a JSON body to one of the provider's peers and reads the whole answer. A place at the provider is taken,
-    /// and what became of the request counts for its peer as any other does.
+    /// Posts a JSON body for a model to one of its provider's peers and reads the whole answer. A place at the provider is
+    /// taken, and what became of the request counts for its peer, its key and the model as any other does: where the answer
+    /// asks to be left alone for a while (`Retry-After`), the model rests.
     ///
     /// Cancel-safe: dropping the future closes the connection.
     ///
     /// # Errors
-    /// When there is no peer, no connection, or no whole answer.
-    pub(crate) async fn post(&self, provider: &Provider, call: ProviderCall<'_>) -> Result<ProviderAnswer, CallError> {
+    /// When the model rests, or there is no peer, no connection, or no whole answer.
+    pub(crate) async fn post(&self, target: &Deployment, call: ProviderCall<'_>) -> Result<ProviderAnswer, CallError> {
+        if let Some(left) = target.rest_left() {
+            return Err(CallError::Resting { model: target.model.clone(), left });
+        }
+        let provider = &*target.provider;
         let lease = provider.pick(None, None, &[]).await?;
-        let credential = RequestCredential::of(provider, None, &[]).await?;
+        let model = Some(&*target.upstream_name);
+        let credential = RequestCredential::of(provider, KeyRequest { model, ..KeyRequest::default() }).await?;
         let timeouts = provider.timeouts;
         let limits = ExchangeLimits {
             connect: timeouts.connect.0,
@@ -166,15 +177,27 @@ impl ProviderCaller {
         let answered = sent.map(|answer| {
             let (head, body) = answer.into_parts();
             let is_limited = head.status == StatusCode::TOO_MANY_REQUESTS;
-            let reset = || if is_limited { limit_reset(&head.headers) } else { None };
+            let reset = || if is_limited && credential.key().is_some() { limit_reset(&head.headers) } else { None };
             let wait = retry_after(&head.headers).or_else(reset);
-            ProviderAnswer { status: head.status, body, wait }
+            credential.answered(head.status.as_u16(), wait, model);
+            let_rest(target, head.status, wait);
+            ProviderAnswer { status: head.status, body }
         });
-        if let Ok(answer) = &answered {
-            credential.answered(answer.status.as_u16(), answer.wait);
-        }
         report(&lease, &answered);
         Ok(answered?)
+    }
+}
+
+/// Lets a model rest as long as its answer asks for, where that is a failure. A limit of one of several keys is the model's
+/// only while all of them rest, and what one peer of several says is only its own word.
+fn let_rest(target: &Deployment, status: StatusCode, wait: Option<Duration>) {
+    let provider = &target.provider;
+    if !is_of_upstream(status.as_u16()) || provider.peers().nth(1).is_some() {
+        return;
+    }
+    let ring = provider.credential.ring().filter(|_| status == StatusCode::TOO_MANY_REQUESTS);
+    if let Some(wait) = ring.map_or(wait, |ring| ring.rest_of_all(Some(&target.upstream_name))) {
+        target.rest_for(wait);
     }
 }
 

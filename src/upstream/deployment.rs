@@ -19,6 +19,9 @@ use tokio::time::Instant;
 use super::clock::EPOCH;
 use super::{Provider, RecentAnswers, RefusedParameters};
 
+/// The longest that a model rests because of its `Retry-After`: it may be back sooner than it fears.
+const LONGEST_REST: Duration = Duration::from_secs(60);
+
 /// The key of what streams are asked for.
 const OPTIONS: &str = "stream_options";
 /// The key that asks a stream for its usage.
@@ -167,7 +170,8 @@ impl Deployment {
     }
 
     /// Remembers that it asked, with `Retry-After`, to be left alone until `until`.
-    pub(crate) fn rest_until(&self, until: Instant) {
+    pub(crate) fn rest_for(&self, wait: Duration) {
+        let until = Instant::now() + wait.min(LONGEST_REST);
         let until = u64::try_from(until.saturating_duration_since(*EPOCH).as_millis()).unwrap_or(u64::MAX);
         self.rests_until.fetch_max(until, Ordering::Relaxed);
     }

@@ -18,6 +18,9 @@ pub(crate) const PROVIDER_BUSY: ErrorType = ErrorType::Custom("ProviderBusy");
 /// The error type of an attempt whose model has too small a window for the prompt.
 pub(crate) const CONTEXT_LENGTH: ErrorType = ErrorType::Custom("ContextLengthExceeded");
 
+/// The error type of an attempt whose key may not ask for the model.
+pub(crate) const NO_MODEL_FOR_KEY: ErrorType = ErrorType::Custom("NoModelForKey");
+
 /// The error type of an attempt whose answer is an error although its status is good.
 pub(crate) const ERROR_IN_ANSWER: ErrorType = ErrorType::Custom("ErrorInAnswer");
 
@@ -29,6 +32,11 @@ pub(crate) const ESCALATED: ErrorType = ErrorType::Custom("AnswerFailedCheck");
 
 /// The error type of a request that outstayed a shutdown's drain.
 pub(crate) const CUT_OFF: ErrorType = ErrorType::Custom("CutOff");
+
+/// Returns whether an answer with `status` is the upstream's failure, whatever was asked: another one may do better.
+pub(crate) const fn is_of_upstream(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500..)
+}
 
 /// The reason why an attempt at a provider failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +55,8 @@ pub(crate) enum AttemptFailure {
     Status(u16),
     /// An answer that says that the prompt does not fit the model's context window.
     ContextLength,
+    /// An answer that says that there is no such model for the key.
+    NoModelForKey,
     /// As many requests in flight as the provider takes: nothing was sent.
     Busy,
     /// A client that left.
@@ -72,6 +82,7 @@ impl AttemptFailure {
             (etype, _) if *etype == SILENT => Self::Timeout,
             (etype, _) if *etype == PROVIDER_BUSY => Self::Busy,
             (etype, _) if *etype == CONTEXT_LENGTH => Self::ContextLength,
+            (etype, _) if *etype == NO_MODEL_FOR_KEY => Self::NoModelForKey,
             (etype, _) if *etype == ERROR_IN_ANSWER || *etype == ESCALATED => Self::Status(502),
             (etype, _) if *etype == CUT_OFF => Self::CutOff,
             (ReadTimedout, ErrorSource::Downstream) => Self::ClientSlow,
@@ -98,7 +109,7 @@ impl AttemptFailure {
             Self::SendTimeout | Self::Timeout => AttemptOutcome::Timeout,
             Self::Broken => AttemptOutcome::Broken,
             Self::Status(status) => AttemptOutcome::of_status(status),
-            Self::ContextLength => AttemptOutcome::ClientError,
+            Self::ContextLength | Self::NoModelForKey => AttemptOutcome::ClientError,
             Self::Busy => AttemptOutcome::Shed,
             Self::ClientGone | Self::ClientSlow | Self::CutOff => AttemptOutcome::Cancelled,
             Self::Internal => AttemptOutcome::Internal,
@@ -117,7 +128,7 @@ impl AttemptFailure {
             Self::Status(408) => "status_408",
             Self::Status(429) => "status_429",
             Self::Status(500..) => "status_5xx",
-            Self::Status(_) => "status_4xx",
+            Self::Status(_) | Self::NoModelForKey => "status_4xx",
             Self::ContextLength => "context_length",
             Self::Busy => "provider_busy",
             Self::ClientGone | Self::ClientSlow | Self::CutOff | Self::Internal => return None,
@@ -133,6 +144,7 @@ impl AttemptFailure {
             Self::Broken => PeerOutcome::Broken,
             Self::Status(status) => PeerOutcome::Answered(status),
             Self::ContextLength => PeerOutcome::Answered(400),
+            Self::NoModelForKey => PeerOutcome::Answered(404),
             Self::Busy | Self::ClientGone | Self::ClientSlow | Self::CutOff | Self::Internal => PeerOutcome::Cancelled,
         }
     }
@@ -140,7 +152,7 @@ impl AttemptFailure {
     /// Returns whether another peer of the same provider could do better.
     #[must_use]
     pub(crate) const fn is_of_one_peer(self) -> bool {
-        !matches!(self, Self::Busy | Self::ContextLength)
+        !matches!(self, Self::Busy | Self::ContextLength | Self::NoModelForKey)
     }
 }
 

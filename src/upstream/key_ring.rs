@@ -1,14 +1,16 @@
-//! Several keys of one provider: which of them a request goes with, and which of them rest.
+//! Several keys of one provider: which of them a request goes with, and which of them rest, for all models or for one.
 //!
 //! Requests of one conversation want the same key, as a vendor's cache of prompts belongs to one organisation: weighted
 //! rendezvous hashing, so that a key that rests moves only its own conversations. Other requests are spread by a sequence
 //! of low discrepancy, in proportion to the weights. Both cost no lock, and a clock is read only while a key rests.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use http::{HeaderName, HeaderValue};
 use pointsman_core::config::Name;
 use pointsman_telemetry::{Metrics, ProviderKeyMetrics};
@@ -33,6 +35,17 @@ const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 pub(crate) struct KeyRing {
     shares: Vec<KeyShare>,
     turn: AtomicU64,
+}
+
+/// The request that a key is chosen for.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct KeyRequest<'r> {
+    /// The conversation, whose requests go with one key; `None` where there is none.
+    pub conversation: Option<u64>,
+    /// The model, as its provider calls it; `None` where the catalog does not know it.
+    pub model: Option<&'r str>,
+    /// The keys that refused the request already.
+    pub refused: &'r [Arc<UpstreamKey>],
 }
 
 /// A key and its share of the requests.
@@ -61,6 +74,8 @@ pub(crate) struct UpstreamKey {
     rests_until: AtomicU64,
     /// True while it rests because the provider refused it.
     is_refused: AtomicBool,
+    /// The models that the provider refuses it, each with the millisecond of the process's clock until which it is believed.
+    refused_models: ArcSwap<BTreeMap<String, u64>>,
     /// True while a task waits for the end of its rest: one, however often a key is refused and let in.
     is_awaited: AtomicBool,
     /// Wakes that task up when the rest ends early.
@@ -84,42 +99,43 @@ impl KeyRing {
         self.shares.iter().map(|share| &share.key)
     }
 
-    /// Chooses the key of a request, and counts the request for it. Keys that `refused` it already, and those that rest,
-    /// come last: of them the one that is back first.
-    pub(crate) fn choose(&self, conversation: Option<u64>, refused: &[Arc<UpstreamKey>]) -> Arc<UpstreamKey> {
-        let chosen = self.ready(conversation, refused).unwrap_or_else(|| self.soonest(refused));
+    /// Chooses the key of a request, and counts the request for it. Keys that refused it already, and those that rest, come
+    /// last: of them the one that is back first.
+    pub(crate) fn choose(&self, request: KeyRequest<'_>) -> Arc<UpstreamKey> {
+        let chosen = self.would_choose(request);
         chosen.metrics.used();
         Arc::clone(chosen)
     }
 
-    /// Returns the key that a request of a conversation would go with now; nothing is counted.
-    pub(crate) fn of_conversation(&self, conversation: u64) -> &Arc<UpstreamKey> {
-        self.ready(Some(conversation), &[]).unwrap_or_else(|| self.soonest(&[]))
+    /// Returns the key that a request would go with now; nothing is counted.
+    pub(crate) fn would_choose(&self, request: KeyRequest<'_>) -> &Arc<UpstreamKey> {
+        self.ready(request).unwrap_or_else(|| self.soonest(request))
     }
 
-    /// Returns whether a key that has not `refused` the request could take it now.
-    pub(crate) fn has_ready(&self, refused: &[Arc<UpstreamKey>]) -> bool {
-        let now = self.now();
-        self.keys().any(|key| !is_among(key, refused) && key.is_ready(now))
+    /// Returns whether a key that has not refused the request could take it now.
+    pub(crate) fn has_ready(&self, request: KeyRequest<'_>) -> bool {
+        let now = self.now(request.model);
+        self.keys().any(|key| !is_among(key, request.refused) && key.is_ready(request.model, now))
     }
 
-    /// Returns how long all keys rest; `None` while one does not.
-    pub(crate) fn rest_of_all(&self) -> Option<Duration> {
-        let now = self.now()?;
-        let soonest = self.keys().map(|key| key.rests_until.load(Ordering::Relaxed)).min()?;
+    /// Returns how long all keys rest for a model; `None` while one does not.
+    pub(crate) fn rest_of_all(&self, model: Option<&str>) -> Option<Duration> {
+        let now = self.now(model)?;
+        let soonest = self.keys().map(|key| key.rests_until(model)).min()?;
         Some(Duration::from_millis(soonest.checked_sub(now)?)).filter(|rest| !rest.is_zero())
     }
 
     /// Returns the milliseconds of the process's clock; `None` while no key rests, as nobody needs them then.
-    fn now(&self) -> Option<u64> {
-        let rests = self.keys().any(|key| key.rests_until.load(Ordering::Relaxed) > 0);
+    fn now(&self, model: Option<&str>) -> Option<u64> {
+        let rests = self.keys().any(|key| key.rests_until(model) > 0);
         rests.then(milliseconds_now)
     }
 
-    fn ready(&self, conversation: Option<u64>, refused: &[Arc<UpstreamKey>]) -> Option<&Arc<UpstreamKey>> {
-        let now = self.now();
-        let is_open = |share: &&KeyShare| share.key.is_ready(now) && !is_among(&share.key, refused);
-        let share = match conversation {
+    fn ready(&self, request: KeyRequest<'_>) -> Option<&Arc<UpstreamKey>> {
+        let now = self.now(request.model);
+        let is_open =
+            |share: &&KeyShare| share.key.is_ready(request.model, now) && !is_among(&share.key, request.refused);
+        let share = match request.conversation {
             Some(conversation) => {
                 let score = |share: &KeyShare| rendezvous(conversation, share);
                 self.shares.iter().filter(is_open).max_by(|one, other| score(one).total_cmp(&score(other)))?
@@ -141,9 +157,9 @@ impl KeyRing {
         })
     }
 
-    /// Returns the key that is back first, those apart that `refused` the request, if others are left.
-    fn soonest(&self, refused: &[Arc<UpstreamKey>]) -> &Arc<UpstreamKey> {
-        let order = |key: &&Arc<UpstreamKey>| (is_among(key, refused), key.rests_until.load(Ordering::Relaxed));
+    /// Returns the key that is back first, those apart that refused the request, if others are left.
+    fn soonest(&self, request: KeyRequest<'_>) -> &Arc<UpstreamKey> {
+        let order = |key: &&Arc<UpstreamKey>| (is_among(key, request.refused), key.rests_until(request.model));
         self.keys().min_by_key(order).expect("a ring has a key")
     }
 }
@@ -159,6 +175,7 @@ impl UpstreamKey {
             value: key.value,
             rests_until: AtomicU64::new(0),
             is_refused: AtomicBool::new(false),
+            refused_models: ArcSwap::default(),
             is_awaited: AtomicBool::new(false),
             let_in: Notify::new(),
             metrics,
@@ -191,23 +208,69 @@ impl UpstreamKey {
         self.is_refused.load(Ordering::Relaxed)
     }
 
-    /// Notes the status of an answer that it got, and how long that asks to wait: a rate-limited key rests, a refused one
-    /// is out for a while, and one that is let in again is back.
-    pub(crate) fn answered(self: &Arc<Self>, status: u16, wait: Option<Duration>) {
+    /// Returns the models that its provider refuses it now.
+    pub(crate) fn refused_models(&self) -> Vec<String> {
+        let now = milliseconds_now();
+        let models = self.refused_models.load();
+        models.iter().filter(|(_, until)| **until > now).map(|(model, _)| model.clone()).collect()
+    }
+
+    /// Notes the status of an answer that it got to a request for `model`, and how long that asks to wait: a rate-limited key
+    /// rests, a refused one is out for a while, and one that is let in again is back. Unknown keys (401) and accounts
+    /// without money (402) are refused whatever the model; what else is forbidden (403) is that model.
+    pub(crate) fn answered(self: &Arc<Self>, status: u16, wait: Option<Duration>, model: Option<&str>) {
         match status {
             429 => self.limited(wait.unwrap_or(SHORT_REST).min(LONGEST_REST)),
-            401 | 403 => self.refused(status),
-            200..=399 if self.is_refused.load(Ordering::Relaxed) => self.let_in(),
+            401 | 402 => self.refused(status),
+            403 => model.into_iter().for_each(|model| self.refused_for(model, status)),
+            200..=399 => {
+                if self.is_refused.load(Ordering::Relaxed) {
+                    self.let_in();
+                }
+                model.into_iter().for_each(|model| self.let_in_for(model));
+            }
             _ => {}
         }
+    }
+
+    /// Takes it out for requests of a model for a while: its provider says that it may not be asked with it.
+    pub(crate) fn refused_for(&self, model: &str, status: u16) {
+        let now = milliseconds_now();
+        let is_known = self.refused_models.load().get(model).is_some_and(|until| *until > now);
+        self.refused_models.rcu(|models| {
+            let left = models.iter().filter(|(_, until)| **until > now).map(|(model, until)| (model.clone(), *until));
+            let until = now.saturating_add(milliseconds(REFUSED_REST)).max(1);
+            left.chain([(model.to_owned(), until)]).collect::<BTreeMap<_, _>>()
+        });
+        if !is_known {
+            let (provider, key) = (&self.provider, &self.name);
+            tracing::error!(%provider, %key, model, status, "Key refused by its provider for a model, so that it is out for that one for a while");
+        }
+    }
+
+    fn let_in_for(&self, model: &str) {
+        if !self.refused_models.load().contains_key(model) {
+            return;
+        }
+        self.refused_models.rcu(|models| {
+            let left = models.iter().filter(|(refused, _)| *refused != model);
+            left.map(|(model, until)| (model.clone(), *until)).collect::<BTreeMap<_, _>>()
+        });
+        tracing::info!(provider = %self.provider, key = %self.name, model, "Key is back for a model");
     }
 
     fn is_same(&self, key: &ResolvedKey) -> bool {
         self.name == key.name && self.field == key.field && self.value == key.value
     }
 
-    fn is_ready(&self, now: Option<u64>) -> bool {
-        let until = self.rests_until.load(Ordering::Relaxed);
+    /// Returns the millisecond until which it rests for requests of a model; 0 where it does not.
+    fn rests_until(&self, model: Option<&str>) -> u64 {
+        let refusal = model.and_then(|model| self.refused_models.load().get(model).copied());
+        self.rests_until.load(Ordering::Relaxed).max(refusal.unwrap_or_default())
+    }
+
+    fn is_ready(&self, model: Option<&str>, now: Option<u64>) -> bool {
+        let until = self.rests_until(model);
         until == 0 || now.is_some_and(|now| until <= now)
     }
 

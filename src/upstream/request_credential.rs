@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, header};
 
 use super::bedrock::AwsCredentials;
 use super::credential::UpstreamCredential;
-use super::key_ring::UpstreamKey;
+use super::key_ring::{KeyRequest, UpstreamKey};
 use super::provider::Provider;
 use super::renewal::{HeldCredential, NoCredentialError};
 
@@ -27,19 +27,15 @@ pub(crate) enum RequestCredential {
 }
 
 impl RequestCredential {
-    /// Gets the credential of a request of `conversation` ready: chooses the key among those that have not `refused` it, or
-    /// waits for a token where there is none yet.
+    /// Gets the credential of a request ready: chooses the key among those that have not refused it, or waits for a token
+    /// where there is none yet.
     ///
     /// # Errors
     /// When there is no credential.
-    pub(crate) async fn of(
-        provider: &Provider,
-        conversation: Option<u64>,
-        refused: &[Arc<UpstreamKey>],
-    ) -> Result<Self, NoCredentialError> {
+    pub(crate) async fn of(provider: &Provider, request: KeyRequest<'_>) -> Result<Self, NoCredentialError> {
         Ok(match &provider.credential {
             UpstreamCredential::None | UpstreamCredential::Passthrough | UpstreamCredential::Key(_) => Self::Common,
-            UpstreamCredential::Keys(ring) => Self::Key(ring.choose(conversation, refused)),
+            UpstreamCredential::Keys(ring) => Self::Key(ring.choose(request)),
             UpstreamCredential::Google(tokens) => Self::Google(tokens.get().await?),
             UpstreamCredential::Aws(server) => Self::Aws(server.get().await?),
         })
@@ -65,12 +61,12 @@ impl RequestCredential {
         }
     }
 
-    /// Notes the status of the answer, and how long that asks to wait.
-    pub(crate) fn answered(&self, status: u16, wait: Option<Duration>) {
+    /// Notes the status of the answer to a request for `model`, and how long that asks to wait.
+    pub(crate) fn answered(&self, status: u16, wait: Option<Duration>, model: Option<&str>) {
         let is_refusal = matches!(status, 401 | 403);
         match self {
             Self::Common => {}
-            Self::Key(key) => key.answered(status, wait),
+            Self::Key(key) => key.answered(status, wait, model),
             Self::Google(held) if is_refusal => held.refused(status),
             Self::Aws(held) if is_refusal => held.refused(status),
             Self::Google(_) | Self::Aws(_) => {}

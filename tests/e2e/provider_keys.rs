@@ -141,7 +141,7 @@ async fn a_rate_limited_key_rests_and_the_request_goes_with_another_one() {
 
 #[tokio::test]
 async fn a_refused_key_is_out_and_logged_by_its_name() {
-    for status in [401, 403] {
+    for status in [401, 402, 403] {
         let keys = Keys::start(vec![refusal(status, &[])], "[]").await;
 
         assert_eq!(keys.ask("hello").await.status, StatusCode::OK);
@@ -157,6 +157,32 @@ async fn a_refused_key_is_out_and_logged_by_its_name() {
         assert!(line.contains("ERROR") && line.contains(name) && line.contains(&status.to_string()), "{line}");
         assert!(!log.contains("planted"), "{log}");
     }
+}
+
+#[tokio::test]
+async fn a_key_that_may_not_ask_for_a_model_is_out_for_it_and_another_404_says_nothing_of_keys() {
+    let missing = json!({"error": {"message": "The model `small-1` does not exist or you do not have access to it.",
+        "type": "invalid_request_error", "code": "model_not_found"}});
+    let missing =
+        Answer::Reply(StatusCode::NOT_FOUND, vec![("content-type", "application/json")], missing.to_string().into());
+    let keys = Keys::start(vec![missing], "[]").await;
+
+    assert_eq!(keys.ask("hello").await.status, StatusCode::OK);
+    let tried = keys.sent();
+    keys.small.script(refusal(404, &[]));
+    assert_eq!(keys.ask("hello").await.status, StatusCode::NOT_FOUND);
+
+    assert_eq!((tried.len(), keys.sent()), (2, vec![tried[1].clone()]), "{tried:?}");
+    for text in 0..10 {
+        assert_eq!(keys.ask(&text.to_string()).await.status, StatusCode::OK);
+    }
+    assert!(keys.sent().iter().all(|key| *key == tried[1]), "the key is out for the model");
+    let log = keys.gateway.log();
+    let line = log.lines().find(|line| line.contains("Key refused")).expect("a line");
+    assert!(line.contains("for a model") && line.contains("small-1") && line.contains("404"), "{line}");
+    let limited = if tried[0] == "a" { "KEY_A" } else { "second" };
+    let series = format!("pointsman_provider_key_resting{{key=\"{limited}\",provider=\"one\"}} 0");
+    until_metric(&keys.gateway, &series).await;
 }
 
 #[tokio::test]

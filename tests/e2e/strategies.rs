@@ -105,6 +105,22 @@ async fn a_judge_that_fails_is_replaced_by_otherwise_and_then_left_alone() {
 }
 
 #[tokio::test]
+async fn a_judge_that_asks_to_be_left_alone_is_not_asked_meanwhile() {
+    for (field, wait) in
+        [("retry-after", "30"), ("retry-after", "Fri, 31 Dec 2100 23:59:59 GMT"), ("retry-after-ms", "30000")]
+    {
+        let busy = Answer::Reply(StatusCode::TOO_MANY_REQUESTS, vec![(field, wait)], "{}".into());
+        let (small, _frontier, gateway) = judged([busy], JUDGE).await;
+
+        let reasons =
+            [explained(&gateway, "one").await, explained(&gateway, "two").await].map(|shown| shown["reason"].clone());
+
+        assert_eq!(reasons, ["judge_failed", "judge_resting"], "{field}");
+        assert!(small.take().is_some() && small.take().is_none(), "one question");
+    }
+}
+
+#[tokio::test]
 async fn a_judge_s_answer_is_read_through_fences_prose_and_thoughts() {
     let wrapped = [
         json!("```json\n{\"label\": \"hard\"}\n```"),

@@ -71,7 +71,12 @@ fn peer(peer: &Peer) -> Value {
 
 /// Returns a key by its name; its value is shown nowhere.
 fn key(key: &UpstreamKey) -> Value {
-    json!({"name": key.name(), "rests_for_s": key.rest_left().map(seconds), "is_refused": key.is_refused()})
+    json!({
+        "name": key.name(),
+        "rests_for_s": key.rest_left().map(seconds),
+        "is_refused": key.is_refused(),
+        "refused_models": key.refused_models(),
+    })
 }
 
 fn model(model: &Deployment) -> Value {

@@ -271,6 +271,9 @@ impl Rejection {
             AttemptFailure::Broken | AttemptFailure::Status(_) => Self::UpstreamError { provider },
             AttemptFailure::Busy => Self::ProviderBusy { provider },
             AttemptFailure::ContextLength => Self::ContextLength,
+            AttemptFailure::NoModelForKey => {
+                Self::UpstreamRefused { provider, status: 404, said: String::new(), retry_after: None }
+            }
             AttemptFailure::ClientGone => Self::ClientGone,
             AttemptFailure::ClientSlow => Self::RequestTimeout,
             AttemptFailure::CutOff => Self::ShuttingDown,

@@ -8,9 +8,10 @@ use pointsman_core::usage::AnswerError;
 use serde::Deserialize;
 
 use super::fallback::RetryLedger;
+use super::missing_model::ModelSearch;
 use super::refused_parameter::RefusalSearch;
-use super::{AttemptDestination, UpstreamAttempts};
-use crate::upstream::{AttemptFailure, CONTEXT_LENGTH, REFUSED_PARAMETER};
+use super::{AttemptDestination, UpstreamAttempts, missing_model};
+use crate::upstream::{AttemptFailure, CONTEXT_LENGTH, NO_MODEL_FOR_KEY, REFUSED_PARAMETER};
 
 /// The largest error body that is withheld; a larger one is no error of this kind.
 const MOST: usize = 64 * 1024;
@@ -28,16 +29,26 @@ pub(in crate::proxy) struct WithheldAnswer {
 pub(in crate::proxy) struct ErrorSearch {
     pub(super) length: Option<LengthSearch>,
     pub(super) refusal: Option<RefusalSearch>,
+    pub(super) model: Option<ModelSearch>,
 }
 
 impl ErrorSearch {
+    /// Returns whether anything is looked for.
+    pub(super) const fn is_any(&self) -> bool {
+        self.length.is_some() || self.refusal.is_some() || self.model.is_some()
+    }
+
     /// Looks through a whole error body.
     ///
     /// # Errors
-    /// [`CONTEXT_LENGTH`] if it says that the prompt is too long, and [`REFUSED_PARAMETER`] if it refuses a parameter.
+    /// [`CONTEXT_LENGTH`] if it says that the prompt is too long, [`NO_MODEL_FOR_KEY`] if the model is missing, and
+    /// [`REFUSED_PARAMETER`] if it refuses a parameter.
     pub(super) fn look_through(&self, body: &Bytes) -> Result<()> {
-        if self.length.is_some() && says_too_long(body) {
+        if self.length.is_some() && says(body, is_too_long) {
             return Error::e_explain(CONTEXT_LENGTH, "the model's window is too small");
+        }
+        if self.model.is_some() && says(body, missing_model::is_said) {
+            return Error::e_explain(NO_MODEL_FOR_KEY, "the key may not ask for the model");
         }
         if self.refusal.as_ref().is_some_and(|search| search.finds_in(body)) {
             return Error::e_explain(REFUSED_PARAMETER, "the model's API refuses a parameter");
@@ -141,15 +152,15 @@ impl WithheldAnswer {
     }
 }
 
-/// Returns whether an error body says that the prompt does not fit the model's context window.
-fn says_too_long(body: &Bytes) -> bool {
+/// Returns whether an error body says what `is_said` finds in its code and message.
+fn says(body: &Bytes, is_said: fn(Option<&str>, &str) -> bool) -> bool {
     let Ok(parsed) = serde_json::from_slice::<ErrorBody>(body) else { return false };
     let ErrorFields { code, message } = match parsed.error {
         Some(ErrorDetail::InFields(fields)) => fields,
         Some(ErrorDetail::InWords(message)) => ErrorFields { message: Some(message), ..parsed.bare },
         None => parsed.bare,
     };
-    is_too_long(code.as_ref().and_then(|code| code.as_str()), &message.unwrap_or_default())
+    is_said(code.as_ref().and_then(|code| code.as_str()), &message.unwrap_or_default())
 }
 
 /// Returns whether an error that came in an answer says that the prompt does not fit the model's context window.
@@ -189,7 +200,7 @@ mod tests {
             r#"{"message": "The input (250000 tokens) is longer than the model's context length (200000 tokens)."}"#,
             r#"{"error": {"code": 400, "message": "the request exceeds the available context size, try increasing it", "type": "exceed_context_size_error"}}"#,
         ] {
-            assert!(says_too_long(&Bytes::from_static(said.as_bytes())), "{said}");
+            assert!(says(&Bytes::from_static(said.as_bytes()), is_too_long), "{said}");
         }
         for said in [
             r#"{"error": {"message": "bad image", "code": "invalid_image"}}"#,
@@ -198,7 +209,7 @@ mod tests {
             "[]",
             "",
         ] {
-            assert!(!says_too_long(&Bytes::copy_from_slice(said.as_bytes())), "{said}");
+            assert!(!says(&Bytes::copy_from_slice(said.as_bytes()), is_too_long), "{said}");
         }
     }
 
@@ -214,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_prompt_that_is_too_long_fails_the_attempt() {
-        let mut withheld = WithheldAnswer::new(ErrorSearch { length: Some(LengthSearch), refusal: None });
+        let mut withheld = WithheldAnswer::new(ErrorSearch { length: Some(LengthSearch), ..ErrorSearch::default() });
 
         let error = withheld.push(vec![header(), body(r#"{"error": {"code": "context_length_exceeded"}}"#, true)]);
 

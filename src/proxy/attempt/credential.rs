@@ -12,7 +12,8 @@ use pointsman_http_client::retry_after;
 
 use super::UpstreamAttempts;
 use crate::upstream::{
-    AttemptFailure, AwsCredentials, NoCredentialError, Provider, RequestCredential, UpstreamKey, limit_reset,
+    AttemptFailure, AwsCredentials, KeyRequest, NoCredentialError, Provider, RequestCredential, UpstreamKey,
+    limit_reset,
 };
 
 /// The keys that one request is tried with beside the first.
@@ -26,6 +27,8 @@ pub(in crate::proxy) struct AttemptCredential {
     refused: Vec<Arc<UpstreamKey>>,
     /// The attempts that followed on a change of the key.
     changes: u32,
+    /// The credential of the answer that failed a check, which the client may get after all.
+    of_failed_answer: RequestCredential,
 }
 
 impl AttemptCredential {
@@ -44,6 +47,31 @@ impl AttemptCredential {
         self.current.field(provider)
     }
 
+    /// Returns the keys that were refused or limited with this request.
+    pub(super) fn refused(&self) -> &[Arc<UpstreamKey>] {
+        &self.refused
+    }
+
+    /// Returns whether another key may be tried.
+    pub(super) const fn may_change(&self) -> bool {
+        self.changes < MOST_CHANGES
+    }
+
+    /// Forgets the credential of the attempt before, which is none of the next one's: that may fail before it has one.
+    pub(super) fn forget(&mut self) {
+        self.current = RequestCredential::default();
+    }
+
+    /// Keeps the credential of an answer that has failed a check.
+    pub(super) fn set_aside(&mut self) {
+        self.of_failed_answer = std::mem::take(&mut self.current);
+    }
+
+    /// Goes back to the credential that was set aside.
+    pub(super) fn take_back(&mut self) {
+        self.current = std::mem::take(&mut self.of_failed_answer);
+    }
+
     /// Returns how many attempts followed on a change of the key.
     pub(super) const fn changes(&self) -> u32 {
         self.changes
@@ -56,7 +84,10 @@ impl UpstreamAttempts {
     /// # Errors
     /// When there is no credential; nothing was sent then.
     pub(super) async fn ready_credential(&mut self, provider: &Provider) -> Result<()> {
-        let ready = RequestCredential::of(provider, self.peer_key, &self.credential.refused).await;
+        let target = self.target().cloned();
+        let model = target.as_ref().map(|target| &*target.upstream_name);
+        let request = KeyRequest { conversation: self.peer_key, model, refused: &self.credential.refused };
+        let ready = RequestCredential::of(provider, request).await;
         self.credential.current = ready.map_err(|error| self.no_credential(provider, error))?;
         Ok(())
     }
@@ -77,11 +108,12 @@ impl UpstreamAttempts {
     /// Tells the attempt's credential what status it came to. What an answer to a request that is not read means nobody
     /// knows, but for a limit.
     pub(super) fn note_status(&self, status: u16) {
-        let is_refusal = matches!(status, 401 | 403);
+        let is_refusal = matches!(status, 401..=403);
         if is_refusal && self.body.asks_for().is_none() {
             return;
         }
-        self.credential.current.answered(status, self.told_to_wait);
+        let model = self.target().map(|target| &*target.upstream_name);
+        self.credential.current.answered(status, self.told_to_wait, model);
     }
 
     /// Returns whether a failure is the key's, of a provider that has several.
@@ -89,7 +121,8 @@ impl UpstreamAttempts {
         self.credential.key().is_some()
             && match failure {
                 AttemptFailure::Status(429) => true,
-                AttemptFailure::Status(401 | 403) => self.body.asks_for().is_some(),
+                AttemptFailure::Status(401..=403) => self.body.asks_for().is_some(),
+                AttemptFailure::NoModelForKey => true,
                 _ => false,
             }
     }
@@ -101,8 +134,10 @@ impl UpstreamAttempts {
             return false;
         }
         self.credential.refused.extend(self.credential.key().cloned());
+        let model = self.target().map(|target| &*target.upstream_name);
+        let request = KeyRequest { model, refused: &self.credential.refused, ..KeyRequest::default() };
         let ring = self.provider().and_then(|provider| provider.credential.ring());
-        self.credential.changes < MOST_CHANGES && ring.is_some_and(|ring| ring.has_ready(&self.credential.refused))
+        self.credential.may_change() && ring.is_some_and(|ring| ring.has_ready(request))
     }
 
     /// Notes that the next attempt goes with another key.

@@ -18,7 +18,7 @@ use super::earlier_failure::is_refusal;
 use super::original::AnswerKind;
 use super::retry_budget::RetryBudget;
 use super::{AttemptDestination, UpstreamAttempts};
-use crate::upstream::{AttemptFailure, Deployment};
+use crate::upstream::{AttemptFailure, Deployment, is_of_upstream};
 
 /// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
@@ -54,11 +54,7 @@ impl RetryLedger {
 
 /// Returns whether an answer with `status` is to be tried elsewhere.
 pub(in crate::proxy) fn is_retried(status: u16, retry: &RetryConfig) -> bool {
-    is_retried_always(status) || retry.statuses.contains(&status)
-}
-
-const fn is_retried_always(status: u16) -> bool {
-    matches!(status, 408 | 429 | 500..)
+    is_of_upstream(status) || retry.statuses.contains(&status)
 }
 
 /// Returns the pause before the attempt that follows the one of that number: of half to one and a half times `mean`,
@@ -73,7 +69,7 @@ fn pause(mean: Duration, attempt: u32) -> Duration {
 impl UpstreamAttempts {
     /// Prepares the next attempt, or says that there is none: then the last one's error stands.
     pub(in crate::proxy) fn try_again(&mut self, failure: AttemptFailure, retries: &RetryLedger) -> bool {
-        if matches!(failure, AttemptFailure::Status(status) if is_retried_always(status)) {
+        if matches!(failure, AttemptFailure::Status(status) if is_of_upstream(status)) {
             self.let_rest(failure);
         }
         let Some(cause) = failure.fallback_cause().filter(|_| self.may_try_again()) else { return false };
@@ -173,6 +169,7 @@ impl UpstreamAttempts {
         if let Some(AttemptDestination::Model(target)) = &mut self.destination {
             metrics.fell_back(&target.model, &next.model, cause);
             *target = next;
+            self.credential.forget();
         }
     }
 }

@@ -1,15 +1,8 @@
 //! `Retry-After`: a model that asked to be left alone for a while is, where another one is ready.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
-
 use super::UpstreamAttempts;
 use super::fallback::RetryLedger;
-use crate::upstream::{AttemptFailure, KeyRing, UpstreamCredential};
-
-/// The longest that a model rests because of its `Retry-After`: it may be back sooner than it fears.
-const LONGEST_REST: Duration = Duration::from_secs(60);
+use crate::upstream::{AttemptFailure, UpstreamCredential};
 
 /// The cause of a fallback from a model that had said when it will take requests again, which is not yet.
 const RESTING: &str = "retry_after";
@@ -34,8 +27,9 @@ impl UpstreamAttempts {
             return;
         }
         let ring = target.provider.credential.ring().filter(|_| failure == AttemptFailure::Status(429));
-        if let Some(wait) = ring.map_or(self.told_to_wait, KeyRing::rest_of_all) {
-            target.rest_until(Instant::now() + wait.min(LONGEST_REST));
+        let model = Some(&*target.upstream_name);
+        if let Some(wait) = ring.map_or(self.told_to_wait, |ring| ring.rest_of_all(model)) {
+            target.rest_for(wait);
         }
     }
 }

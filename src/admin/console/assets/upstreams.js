@@ -39,7 +39,7 @@ const provider = (own, { series, default_provider: standard }) => {
     ], own.peers, { label: `Peers of ${own.name}` }),
     own.keys.length ? table([
       { title: "Key", of: (key) => h("code", {}, key.name) },
-      { title: "State", of: (key) => (key.rests_for_s !== null ? [chip(key.is_refused ? "refused" : "rests", key.is_refused ? "bad" : "warn"), muted(` ${duration(key.rests_for_s)} more`)] : chip("ready", "good")) },
+      { title: "State", of: (key) => (key.rests_for_s !== null ? [chip(key.is_refused ? "refused" : "rests", key.is_refused ? "bad" : "warn"), muted(` ${duration(key.rests_for_s)} more`)] : key.refused_models.length ? [chip("ready", "good"), muted(` not for ${key.refused_models.join(", ")}`)] : chip("ready", "good")) },
       { title: "Requests", number: true, of: (key) => count(sum(series, "pointsman_provider_key_requests_total", { provider: own.name, key: key.name })) },
     ], own.keys, { label: `Keys of ${own.name}` }) : null,
     table([

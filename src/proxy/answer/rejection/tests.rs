@@ -81,6 +81,7 @@ fn every_failed_attempt_reaches_the_client_as_what_it_is() {
         (AttemptFailure::Broken, RejectionCode::UpstreamError),
         (AttemptFailure::Busy, RejectionCode::ProviderBusy),
         (AttemptFailure::ContextLength, RejectionCode::ContextLength),
+        (AttemptFailure::NoModelForKey, RejectionCode::UpstreamRefused),
         (AttemptFailure::ClientGone, RejectionCode::ClientGone),
         (AttemptFailure::CutOff, RejectionCode::ShuttingDown),
         (AttemptFailure::Internal, RejectionCode::Internal),
