@@ -90,6 +90,15 @@ struct FailedQuestion {
     cause: SilenceCause,
     answer: Option<ProviderAnswer>,
     detail: String,
+    cost_usd: Option<f64>,
+}
+
+/// A question without an answer that counts, and what it cost all the same.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UnansweredQuestion {
+    pub failure: JudgeFailure,
+    /// US dollars for an answer that was none.
+    pub cost_usd: Option<f64>,
 }
 
 impl Judge {
@@ -165,13 +174,16 @@ impl Judge {
     /// Cancel-safe: dropping the future gives the question up.
     ///
     /// # Errors
-    /// Why there is no word; counted.
-    pub(crate) async fn ask_about(&self, ask: &str, answer: &str) -> Result<Judgement, JudgeFailure> {
+    /// Why there is no word, and what the question cost all the same; counted.
+    pub(crate) async fn ask_about(&self, ask: &str, answer: &str) -> Result<Judgement, UnansweredQuestion> {
         let started = Instant::now();
         let deadline = started + self.section.timeout.0;
         let description = RequestDescription::of_answer(ask, answer, self.section.max_chars);
         let found = timeout_at(deadline, self.question(&description, ask, deadline)).await;
-        self.counted(found.unwrap_or(Err(JudgeFailure::Timeout)), started)
+        let found = found.unwrap_or(Err(JudgeFailure::Timeout.into()));
+        let cost_usd = found.as_ref().err().and_then(|unanswered| unanswered.cost_usd);
+        let counted = self.counted(found.map_err(|unanswered| unanswered.failure), started);
+        counted.map_err(|failure| UnansweredQuestion { failure, cost_usd })
     }
 
     fn counted(&self, answered: Result<Judgement, JudgeFailure>, started: Instant) -> Result<Judgement, JudgeFailure> {
@@ -194,7 +206,9 @@ impl Judge {
             return Err(JudgeFailure::NoText);
         }
         let description = RequestDescription::of(prompt, features, self.section.max_chars);
-        let Some(answers) = &self.memory.answers else { return self.question(&description, &text, deadline).await };
+        let asked =
+            || async { self.question(&description, &text, deadline).await.map_err(|unanswered| unanswered.failure) };
+        let Some(answers) = &self.memory.answers else { return asked().await };
         let key = self.question.key(&description);
         if answers.get(&key).is_some_and(|(_, until)| until <= Instant::now()) {
             answers.remove(&key);
@@ -203,7 +217,7 @@ impl Judge {
         match answers.get_value_or_guard_async(&key).await {
             Ok((said, _)) => Ok(Judgement { is_cached: true, ..judgement(said, Some(0.0)) }),
             Err(guard) => {
-                let judgement = self.question(&description, &text, deadline).await?;
+                let judgement = asked().await?;
                 let Judgement { label, confidence, rationale, .. } = judgement.clone();
                 let until = Instant::now() + self.section.cache.hold.0;
                 let _ = guard.insert((JudgeAnswer { label, confidence, rationale }, until)); // fails when it was taken out meanwhile
@@ -217,13 +231,13 @@ impl Judge {
         description: &RequestDescription,
         text: &str,
         deadline: Instant,
-    ) -> Result<Judgement, JudgeFailure> {
+    ) -> Result<Judgement, UnansweredQuestion> {
         if self.deployment.is_resting() {
-            return Err(JudgeFailure::Resting);
+            return Err(JudgeFailure::Resting.into());
         }
-        let Ok(_place) = self.memory.places.try_acquire() else { return Err(JudgeFailure::Busy) };
+        let Ok(_place) = self.memory.places.try_acquire() else { return Err(JudgeFailure::Busy.into()) };
         if !self.memory.breaker.admits() {
-            return Err(JudgeFailure::Resting);
+            return Err(JudgeFailure::Resting.into());
         }
         match self.exchange(description, deadline).await {
             Ok(judgement) => {
@@ -236,7 +250,7 @@ impl Judge {
             Err(silence) => {
                 self.memory.breaker.failed();
                 self.note(&silence, PrivateWords { keys: &self.keys(), words: description.words(), prompt: text });
-                Err(silence.cause.failure)
+                Err(UnansweredQuestion { failure: silence.cause.failure, cost_usd: silence.cost_usd })
             }
         }
     }
@@ -259,7 +273,7 @@ impl Judge {
             Ok(Ok(answer)) if answer.status == StatusCode::OK => self.read(&asked, &answer),
             Ok(Ok(answer)) => {
                 let cause = SilenceCause { failure: JudgeFailure::Failed, status: Some(answer.status) };
-                Err(FailedQuestion { cause, answer: Some(answer), detail: String::new() })
+                Err(FailedQuestion { cause, answer: Some(answer), detail: String::new(), cost_usd: None })
             }
             Ok(Err(error)) => Err(FailedQuestion::of(JudgeFailure::Failed, error.to_string())),
         }
@@ -275,6 +289,7 @@ impl Judge {
         if let Some(usage) = usage {
             self.metrics.paid(usage.input, usage.output, cost_usd.unwrap_or_default());
         }
+        let bad = |problem: String| FailedQuestion { cost_usd, ..bad(problem) };
         let choice = &answer["choices"][0];
         let (ending, text) = (AnswerEnding::of(choice), text_of(&choice["message"]));
         match (self.question.labels.read(&text, ending), ending) {
@@ -286,7 +301,7 @@ impl Judge {
             (None, AnswerEnding::Cut) => {
                 let detail =
                     format!("`max_tokens: {}` ran out after {} characters", self.section.max_tokens, text.len());
-                Err(FailedQuestion::of(JudgeFailure::Truncated, detail))
+                Err(FailedQuestion { cost_usd, ..FailedQuestion::of(JudgeFailure::Truncated, detail) })
             }
             (None, AnswerEnding::Whole) => Err(bad(format!("no single label in {} characters", text.len()))),
         }
@@ -294,7 +309,7 @@ impl Judge {
 
     /// Says why there is no answer, once a spell and cause.
     fn note(&self, silence: &FailedQuestion, private: PrivateWords<'_>) {
-        let FailedQuestion { cause, answer, detail } = silence;
+        let FailedQuestion { cause, answer, detail, .. } = silence;
         if !self.memory.spell.failed(*cause) {
             return;
         }
@@ -316,7 +331,13 @@ impl Judge {
 
 impl FailedQuestion {
     fn of(failure: JudgeFailure, detail: String) -> Self {
-        Self { cause: SilenceCause { failure, status: None }, answer: None, detail }
+        Self { cause: SilenceCause { failure, status: None }, answer: None, detail, cost_usd: None }
+    }
+}
+
+impl From<JudgeFailure> for UnansweredQuestion {
+    fn from(failure: JudgeFailure) -> Self {
+        Self { failure, cost_usd: None }
     }
 }
 

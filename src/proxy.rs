@@ -301,6 +301,7 @@ impl ProxyHttp for Proxy {
         ctx: &mut Self::CTX,
     ) -> Result<Option<Bytes>> {
         let mut body = None;
+        Self::read_for_check(ctx, &mut body, true);
         if ctx.answer_translation.is_some() {
             self.translate(ctx, &mut body, true)?;
         }

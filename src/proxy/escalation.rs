@@ -23,7 +23,7 @@ use pointsman_core::answer_check::{CheckVerdict, RefusalReading, RequestedFormat
 use pointsman_core::config::AnswerChecks;
 use pointsman_core::policy::{AnswerCheck, EscalationPlan, HasFormat, HeldPart};
 use pointsman_core::prompt::{Prompt, ResponseFormat};
-use pointsman_core::usage::{AnswerFormat, AnswerText, AnswerTextReader, LogprobFilter};
+use pointsman_core::usage::{AnswerFormat, AnswerText, AnswerTextReader, LogprobFilter, Usage};
 use pointsman_telemetry::CheckedAnswer;
 use tokio::time::Instant;
 
@@ -48,13 +48,24 @@ pub(super) struct EscalationWatch {
     /// The ask, where a judge is to read it.
     ask: Option<String>,
     logprobs: LogprobRequest,
+    /// Takes the log probabilities out of the cheap answer, however it goes out.
+    logprob_filter: Option<LogprobFilter>,
     state: WatchState,
     /// The outcome of checks that ask somebody.
     asked: Arc<Mutex<AskedOutcome>>,
-    /// The cost of the answer that the client did not get, in US dollars.
-    cost: f64,
-    /// The tokens of it.
-    pub(super) tokens: u64,
+    /// The bill of the answer that has failed.
+    failed: Option<FailedAnswerBill>,
+    /// The text of the answer that has failed, where answers are logged.
+    failed_text: Option<Box<AnswerTextReader>>,
+}
+
+/// The bill of an answer that has failed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FailedAnswerBill {
+    /// The usage.
+    pub(super) usage: Usage,
+    /// The cost in US dollars, where its model has a price.
+    pub(super) dollars: Option<f64>,
 }
 
 /// How far the check has come.
@@ -76,12 +87,13 @@ enum WatchState {
 /// An answer that is held.
 struct HeldAnswer {
     reader: AnswerTextReader,
-    logprobs: Option<LogprobFilter>,
     bytes: usize,
     /// True once something real has come.
     has_begun: bool,
     part: HeldPart,
     is_stream: bool,
+    /// The moment from which on a stream is not held.
+    until: Option<Instant>,
     asker: AskerKind,
 }
 
@@ -96,8 +108,10 @@ enum AskerKind {
 #[derive(Debug, Default)]
 pub(super) struct AskedOutcome {
     verdict: Option<CheckVerdict>,
-    /// The moment in which it was known.
+    /// The moment in which it was known, or the answer went out without it.
     at: Option<Instant>,
+    /// True once the answer went out because it was held for as long as one may be.
+    is_released: bool,
     /// The cost of further answers, in US dollars.
     samples_usd: f64,
     /// The cost of the judge, in US dollars.
@@ -136,18 +150,23 @@ pub(super) fn plan(ctx: &mut RequestContext, prompt: &Prompt<'_>) {
         original,
         has_format,
         logprobs,
+        logprob_filter: None,
         state: WatchState::Waiting,
         asked: Arc::default(),
-        cost: 0.0,
-        tokens: 0,
+        failed: None,
+        failed_text: None,
         plan,
     }));
 }
 
 impl EscalationWatch {
-    /// Returns whether the answer of the attempt is held.
-    pub(super) const fn is_holding(&self) -> bool {
-        matches!(self.state, WatchState::Held(_))
+    /// Returns whether the attempt's answer passes through here: it is held, or log probabilities are taken out of it.
+    const fn reads(&self) -> bool {
+        match self.state {
+            WatchState::Held(_) => true,
+            WatchState::Over => self.logprob_filter.is_some(),
+            _ => false,
+        }
     }
 
     /// Returns the word on the check for headers and logs: what the first answer has failed.
@@ -165,14 +184,41 @@ impl EscalationWatch {
     }
 
     /// Notes what an answer that has failed used and cost.
-    pub(super) fn discard(&mut self, tokens: u64, dollars: f64) {
-        (self.tokens, self.cost) = (self.tokens + tokens, self.cost + dollars);
-        self.advisers.metrics.discarded(dollars);
+    pub(super) const fn note_failed(&mut self, bill: FailedAnswerBill) {
+        self.failed = Some(bill);
+    }
+
+    /// Returns the bill of the answer that has failed, where the client got it all the same.
+    pub(super) fn bill_of_unanswered(&self) -> Option<FailedAnswerBill> {
+        self.failed.filter(|_| matches!(self.state, WatchState::Unanswered(_)))
+    }
+
+    /// Returns the bill of the answer that the client did not get.
+    fn discarded(&self) -> Option<FailedAnswerBill> {
+        self.failed.filter(|_| !matches!(self.state, WatchState::Unanswered(_)))
+    }
+
+    /// Returns the tokens of the answer that the client did not get.
+    pub(super) fn discarded_tokens(&self) -> u64 {
+        self.discarded().map_or(0, |bill| bill.usage.input + bill.usage.output)
+    }
+
+    /// Counts the cost of the answer that the client did not get, once the request is over.
+    pub(super) fn count_discarded(&self) {
+        if let Some(dollars) = self.discarded().and_then(|bill| bill.dollars) {
+            self.advisers.metrics.discarded(dollars);
+        }
     }
 
     /// Returns the cost of all answers that the client did not get, in US dollars.
     pub(super) fn cost_beside(&self) -> f64 {
-        self.cost + self.outcome().samples_usd
+        self.discarded().and_then(|bill| bill.dollars).unwrap_or_default() + self.outcome().samples_usd
+    }
+
+    /// Returns the cost of the checks that asked somebody, in US dollars.
+    pub(super) fn checks_cost(&self) -> f64 {
+        let asked = self.outcome();
+        asked.judge_usd + asked.samples_usd
     }
 
     /// Returns the cost of judges of the answer, where one was paid.
@@ -185,17 +231,17 @@ impl EscalationWatch {
     fn begin(&mut self, answer: &mut ResponseHeader, path: &str, client: AskedBy) -> Option<StreamHold> {
         let hold = self.plan.config.hold;
         let AskedBy { is_stream, asker } = client;
-        let logprobs = (self.logprobs == LogprobRequest::Added).then(LogprobFilter::default);
-        if is_stream || logprobs.is_some() {
+        self.logprob_filter = (self.logprobs == LogprobRequest::Added).then(LogprobFilter::default);
+        if is_stream || self.logprob_filter.is_some() {
             answer.remove_header(&header::CONTENT_LENGTH);
         }
         self.state = WatchState::Held(Box::new(HeldAnswer {
             reader: AnswerTextReader::new(AnswerFormat::of_path(path), hold.max_bytes),
-            logprobs,
             bytes: 0,
             has_begun: false,
             part: self.plan.holds(self.has_format),
             is_stream,
+            until: is_stream.then(|| Instant::now() + hold.max_time.0),
             asker,
         }));
         is_stream.then_some(StreamHold { longest: hold.max_time.0, comments: hold.keep_alive.0 })
@@ -203,19 +249,30 @@ impl EscalationWatch {
 
     /// Reads a part of the answer, and leaves in `body` what of it goes on.
     fn read(&mut self, body: &mut Option<Bytes>, end_of_stream: bool) {
-        let WatchState::Held(held) = &mut self.state else { return };
         let chunk = body.take().unwrap_or_default();
-        held.bytes += chunk.len();
-        held.reader.push(&chunk);
-        let passed = match &mut held.logprobs {
+        let mut is_beyond = false;
+        if let WatchState::Held(held) = &mut self.state {
+            held.bytes += chunk.len();
+            held.reader.push(&chunk);
+            is_beyond = held.bytes > self.plan.config.hold.max_bytes;
+        }
+        let passed = match &mut self.logprob_filter {
             None => chunk,
             Some(filter) => {
                 let passed = filter.push(&chunk);
+                let released = if is_beyond { filter.release() } else { Bytes::new() };
                 let rest = if end_of_stream { filter.finish() } else { Bytes::new() };
-                if rest.is_empty() { passed } else { [passed, rest].concat().into() }
+                [passed, released, rest].concat().into()
             }
         };
         *body = Some(passed).filter(|passed| !passed.is_empty());
+    }
+
+    /// Forgets an answer of the cheap model that broke off while it was held: what another model says is not checked.
+    fn forget_held(&mut self) {
+        if matches!(self.state, WatchState::Held(_)) {
+            (self.state, self.logprob_filter) = (WatchState::Waiting, None);
+        }
     }
 
     /// Returns the verdict on a stream that is still coming, if its first words are all that is held.

@@ -12,6 +12,7 @@ mod request_ids;
 mod request_owners;
 mod seen_decision;
 pub(super) mod traced;
+mod usage_bill;
 
 use std::sync::Arc;
 

@@ -16,27 +16,27 @@ use crate::{soon, translated};
 const REFUSAL: &str = "I'm sorry, but I can't help with that.";
 
 /// A gateway whose cheap model's answers are checked so.
-async fn checking(small: &Origin, frontier: &Origin, check: &str) -> Gateway {
+pub(crate) async fn checking(small: &Origin, frontier: &Origin, check: &str) -> Gateway {
     Gateway::start(&config(small, frontier, check)).await
 }
 
-fn config(small: &Origin, frontier: &Origin, check: &str) -> Config {
+pub(crate) fn config(small: &Origin, frontier: &Origin, check: &str) -> Config {
     let strategy = format!("{{kind: escalate, cheap: small, strong: frontier, {check}}}");
     Config { rules: Vec::new(), whole_strategy: Some(strategy), ..Config::new(small, frontier) }
 }
 
-fn completion(text: &str, end: &str) -> Answer {
+pub(crate) fn completion(text: &str, end: &str) -> Answer {
     told(&json!({"role": "assistant", "content": text}), end, &Value::Null)
 }
 
-fn told(message: &Value, end: &str, logprobs: &Value) -> Answer {
+pub(crate) fn told(message: &Value, end: &str, logprobs: &Value) -> Answer {
     let body = json!({"id": "c", "object": "chat.completion", "model": "m", "usage": {"prompt_tokens": 100, "completion_tokens": 50},
         "choices": [{"index": 0, "message": message, "finish_reason": end, "logprobs": logprobs}]});
     Answer::Reply(StatusCode::OK, vec![("content-type", "application/json")], body.to_string().into())
 }
 
 /// An event stream of these pieces of text, and its usage.
-async fn stream(pieces: &[&str], end: &str) -> Answer {
+pub(crate) async fn stream(pieces: &[&str], end: &str) -> Answer {
     let (sender, chunks) = mpsc::channel(64);
     for piece in pieces {
         sender.send(event(&json!({"content": piece}), &Value::Null)).await.expect("room");
@@ -47,16 +47,16 @@ async fn stream(pieces: &[&str], end: &str) -> Answer {
     Answer::Events(chunks)
 }
 
-fn event(delta: &Value, end: &Value) -> Bytes {
+pub(crate) fn event(delta: &Value, end: &Value) -> Bytes {
     let event = json!({"id": "c", "choices": [{"index": 0, "delta": delta, "finish_reason": end}]});
     format!("data: {event}\n\n").into()
 }
 
-fn streamed(text: &str) -> Value {
+pub(crate) fn streamed(text: &str) -> Value {
     json!({"model": "auto", "stream": true, "messages": [{"role": "user", "content": text}]})
 }
 
-async fn post(gateway: &Gateway, path: &str, body: &Value) -> Reply {
+pub(crate) async fn post(gateway: &Gateway, path: &str, body: &Value) -> Reply {
     Connection::open(gateway.listen, Framing::Length).await.post(Framing::Length, path, body.to_string()).await
 }
 
@@ -64,15 +64,15 @@ async fn metrics(gateway: &Gateway) -> String {
     String::from_utf8_lossy(&get(gateway.admin, "/metrics").await.body).into_owned()
 }
 
-fn word(reply: &Reply) -> (Option<&str>, Option<&str>) {
+pub(crate) fn word(reply: &Reply) -> (Option<&str>, Option<&str>) {
     (reply.header("x-pointsman-model"), reply.header("x-pointsman-escalated"))
 }
 
-fn content(reply: &Reply) -> String {
+pub(crate) fn content(reply: &Reply) -> String {
     reply.json()["choices"][0]["message"]["content"].as_str().expect("text").to_owned()
 }
 
-fn text_of(reply: &Reply) -> String {
+pub(crate) fn text_of(reply: &Reply) -> String {
     let body = String::from_utf8_lossy(&reply.body).into_owned();
     let events = body.lines().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok());
     events.filter_map(|event| event["choices"][0]["delta"]["content"].as_str().map(str::to_owned)).collect()

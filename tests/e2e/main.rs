@@ -35,6 +35,7 @@ mod drain;
 mod encodings;
 mod errors;
 mod escalated;
+mod escalated_breaks;
 mod expect;
 mod explained;
 mod failures;

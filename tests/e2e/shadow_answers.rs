@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use http::StatusCode;
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
@@ -212,6 +213,43 @@ async fn what_failed_what_goes_on_from_kept_state_and_what_the_same_model_answer
     until_metric(&gateway, &outcome("unsuitable", 1)).await;
 
     assert!(frontier.take().is_none());
+}
+
+#[tokio::test]
+async fn half_an_answer_is_none_to_compare_another_one_with() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let gateway = start(&shadowing(&small, &frontier, "")).await;
+    let (sender, chunks) = tokio::sync::mpsc::channel(1);
+    sender
+        .send(Bytes::from_static(b"data: {\"choices\": [{\"index\": 0, \"delta\": {\"content\": \"Be\"}}]}\n\n"))
+        .await
+        .expect("room");
+    small.script(Answer::Events(chunks));
+    let asked = json!({"model": "auto", "stream": true, "messages": [{"role": "user", "content": "Where?"}]});
+
+    let mut connection = Connection::open(gateway.listen, Framing::Length).await;
+    let reply = connection.start(Framing::Length, CHAT, asked.to_string()).await;
+    let mut body = reply.into_body();
+    crate::soon("the first words", body.frame()).await.expect("a frame").expect("no error");
+    drop((body, connection)); // the client leaves
+    crate::soon("the gateway leaves", sender.closed()).await;
+
+    until_metric(&gateway, &outcome("unanswered", 1)).await;
+    assert!(frontier.take().is_none());
+}
+
+#[tokio::test]
+async fn a_model_that_asked_to_be_left_alone_is_asked_for_no_shadow_answer() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let gateway = start(&shadowing(&small, &frontier, "")).await;
+    frontier.script(Answer::Reply(StatusCode::TOO_MANY_REQUESTS, vec![("retry-after", "30")], "{}".into()));
+
+    chat(gateway.listen, question("auto", "one")).await;
+    until_metric(&gateway, &outcome("failed", 1)).await;
+    chat(gateway.listen, question("auto", "two")).await;
+    until_metric(&gateway, &outcome("resting", 1)).await;
+
+    assert!(frontier.take().is_some() && frontier.take().is_none());
 }
 
 #[tokio::test]

@@ -127,6 +127,7 @@ impl SessionSwap {
     /// most. Until then a stream is due as if it had not begun; from then on it may pause for `idle`.
     pub(in crate::proxy) fn hold(&mut self, session: &mut Session, idle: Option<Duration>, is_stream: bool) {
         self.slot.is_released.store(false, Ordering::Relaxed);
+        self.slot.hold.await_beginning();
         let then = UpstreamDeadlines { until: self.ends, pause: idle.map(|idle| (idle, Instant::now())) };
         let begins = if is_stream { self.begins } else { self.ends };
         let until = is_stream.then(|| Instant::now() + LONGEST_HOLD);

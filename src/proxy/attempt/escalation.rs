@@ -39,6 +39,7 @@ impl UpstreamAttempts {
             return false;
         }
         self.alternatives.remove(strong);
+        self.credential.set_aside();
         self.destination = Some(AttemptDestination::Model(Arc::clone(strong)));
         self.uncounted = self.count;
         self.limit.since = Instant::now();
@@ -48,6 +49,7 @@ impl UpstreamAttempts {
 
     /// Goes back to the cheap model, whose answer the client gets after all.
     pub(in crate::proxy) fn return_to(&mut self, cheap: &Arc<Deployment>) {
+        self.credential.take_back();
         self.destination = Some(AttemptDestination::Model(Arc::clone(cheap)));
     }
 

@@ -13,7 +13,7 @@ use pointsman_core::config::{GOOD_ANSWER, SelfConsistency};
 use pointsman_core::features::TokenCounter;
 use pointsman_core::policy::{AnswerCheck, EscalationPlan};
 use pointsman_core::usage::{AnswerFormat, AnswerFraming, AnswerText, AnswerTextReader, UsageReader};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{AskedOutcome, AskerKind, EscalationWatch};
 use crate::answer_sampler::AnswerSampler;
@@ -33,7 +33,17 @@ pub(super) struct AskedCheck {
     answer: AnswerText,
     /// The estimate of the prompt's tokens.
     tokens: u64,
+    /// The moment from which on the answer is not held.
+    until: Option<Instant>,
     outcome: Arc<Mutex<AskedOutcome>>,
+}
+
+/// Whose answer is checked, and until when that may take.
+#[derive(Clone, Copy)]
+pub(super) struct AskedFor {
+    pub(super) asker: AskerKind,
+    /// The moment from which on the answer is not held; `None` for one that is no stream.
+    pub(super) until: Option<Instant>,
 }
 
 /// One more answer, and what it cost.
@@ -44,7 +54,7 @@ struct SampledAnswer {
 
 impl AskedCheck {
     /// Returns the checks of an answer that has passed all others; `None` where nobody is to be asked.
-    pub(super) fn of(watch: &mut EscalationWatch, answer: AnswerText, asker: AskerKind) -> Option<Self> {
+    pub(super) fn of(watch: &mut EscalationWatch, answer: AnswerText, client: AskedFor) -> Option<Self> {
         let (has_judge, has_samples) = (watch.advisers.judge.is_some(), watch.advisers.sampler.is_some());
         if !has_judge && !has_samples {
             return None;
@@ -52,27 +62,34 @@ impl AskedCheck {
         Some(Self {
             plan: Arc::clone(&watch.plan),
             advisers: Arc::clone(&watch.advisers),
-            ask: watch.ask.take().filter(|_| asker == AskerKind::Client),
+            ask: watch.ask.take().filter(|_| client.asker == AskerKind::Client),
             original: watch.original.clone(),
             tokens: watch.prompt_tokens,
+            until: client.until,
             answer,
             outcome: Arc::clone(&watch.asked),
         })
     }
 
-    /// Makes the checks; returns whether the client may have the answer.
+    /// Makes the checks; returns whether the client may have the answer. One that may not be held any longer it gets
+    /// unchecked.
     pub(super) async fn run(self) -> bool {
-        let mut verdict = self.judged().await;
-        if verdict.is_passed() {
-            verdict = self.sampled().await;
-        }
+        let verdict = match self.until {
+            Some(until) => timeout_at(until, self.verdict()).await.ok(),
+            None => Some(self.verdict().await),
+        };
         let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
-        (outcome.verdict, outcome.at) = (Some(verdict), Some(Instant::now()));
+        (outcome.verdict, outcome.at, outcome.is_released) = (verdict, Some(Instant::now()), verdict.is_none());
         match verdict {
-            CheckVerdict::Passed => true,
-            CheckVerdict::Failed(_) => false,
-            CheckVerdict::Unmade(_) => self.plan.config.stand_in() == self.plan.cheap(),
+            None | Some(CheckVerdict::Passed) => true,
+            Some(CheckVerdict::Failed(_)) => false,
+            Some(CheckVerdict::Unmade(_)) => self.plan.config.stand_in() == self.plan.cheap(),
         }
+    }
+
+    async fn verdict(&self) -> CheckVerdict {
+        let verdict = self.judged().await;
+        if verdict.is_passed() { self.sampled().await } else { verdict }
     }
 
     async fn judged(&self) -> CheckVerdict {
@@ -80,10 +97,11 @@ impl AskedCheck {
             return CheckVerdict::Passed;
         };
         let Some(ask) = &self.ask else { return CheckVerdict::Unmade(AnswerCheck::Judge) };
-        let Ok(judgement) = judge.ask_about(ask, &told(&self.answer)).await else {
-            return CheckVerdict::Unmade(AnswerCheck::Judge);
-        };
-        self.outcome.lock().unwrap_or_else(PoisonError::into_inner).judge_usd += judgement.cost_usd.unwrap_or_default();
+        let asked = judge.ask_about(ask, &told(&self.answer)).await;
+        // An answer that is no label is paid for all the same.
+        let dollars = asked.as_ref().map_or_else(|unanswered| unanswered.cost_usd, |judgement| judgement.cost_usd);
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner).judge_usd += dollars.unwrap_or_default();
+        let Ok(judgement) = asked else { return CheckVerdict::Unmade(AnswerCheck::Judge) };
         let least = section.min_confidence.map(pointsman_core::config::Ratio::get);
         let is_unsure = least.is_some_and(|least| f64::from(judgement.confidence.unwrap_or(0.0)) < least);
         match (&*judgement.label, is_unsure) {

@@ -11,7 +11,7 @@ use pointsman_core::answer_check::CheckVerdict;
 use pointsman_core::policy::AnswerCheck;
 use pointsman_telemetry::CheckedAnswer;
 
-use super::asking::{AskedCheck, marked};
+use super::asking::{AskedCheck, AskedFor, marked};
 use super::{AskedBy, AskerKind, EscalationWatch, HeldAnswer, WatchState};
 use crate::judge;
 use crate::proxy::Proxy;
@@ -30,6 +30,9 @@ impl Proxy {
     ) -> bool {
         let Some(watch) = &mut ctx.escalation else { return false };
         let is_cheap = ctx.attempts.target().is_some_and(|target| target.model == *watch.plan.cheap());
+        if !is_cheap {
+            watch.forget_held();
+        }
         if !is_cheap || !matches!(watch.state, WatchState::Waiting | WatchState::Held(_)) {
             return false;
         }
@@ -46,7 +49,7 @@ impl Proxy {
 
     /// Reads a part of an answer that is checked.
     pub(in crate::proxy) fn read_for_check(ctx: &mut RequestContext, body: &mut Option<Bytes>, end_of_stream: bool) {
-        if let Some(watch) = ctx.escalation.as_mut().filter(|watch| watch.is_holding()) {
+        if let Some(watch) = ctx.escalation.as_mut().filter(|watch| watch.reads()) {
             watch.read(body, end_of_stream);
         }
     }
@@ -95,12 +98,12 @@ impl Proxy {
     fn end_check(&self, ctx: &mut RequestContext) -> Result<()> {
         let Some(watch) = ctx.escalation.as_mut() else { return Ok(()) };
         let WatchState::Held(held) = std::mem::replace(&mut watch.state, WatchState::Asking) else { return Ok(()) };
-        let HeldAnswer { reader, asker, .. } = *held;
+        let HeldAnswer { reader, asker, until, .. } = *held;
         let answer = reader.finish();
         let verdict = watch.own_checks(answer.as_ref());
         if verdict.is_passed()
             && let Some(answer) = answer
-            && let Some(asked) = AskedCheck::of(watch, answer, asker)
+            && let Some(asked) = AskedCheck::of(watch, answer, AskedFor { asker, until })
         {
             ctx.attempts.adapter.check_by(Box::pin(asked.run()));
             self.recorder.answer_chosen(ctx); // the client may go on before anybody notes that it has passed
@@ -127,11 +130,12 @@ impl Proxy {
 
     /// Goes on to the strong model; false where its API cannot say the request.
     pub(in crate::proxy) fn escalate(&self, ctx: &mut RequestContext) -> bool {
-        self.recorder.bill_discarded(ctx);
+        self.recorder.bill_failed_answer(ctx);
         ctx.clock.answer_withdrawn();
+        let text = ctx.answer_text.take();
         ctx.forget_answer();
-        ctx.aws_answer = None;
         let Some(watch) = &mut ctx.escalation else { return false };
+        watch.failed_text = text;
         let verdict = watch.outcome().verdict.unwrap_or(CheckVerdict::Unmade(AnswerCheck::FinishReason));
         let cause = watch.cause(verdict).unwrap_or(UNAVAILABLE);
         watch.advisers.metrics.escalated(cause);
@@ -159,25 +163,30 @@ impl Proxy {
         let WatchState::Escalated(check) = watch.state else { return false };
         watch.state = WatchState::Unanswered(check);
         watch.advisers.metrics.checked(CheckedAnswer::Unanswered);
-        let cheap = Arc::clone(&watch.cheap);
+        let (cheap, text) = (Arc::clone(&watch.cheap), watch.failed_text.take());
         ctx.attempts.return_to(&cheap);
         ctx.forget_answer();
+        ctx.answer_text = text;
         let tasks = marked(tasks, ctx);
         session.as_downstream_mut().response_duplex_vec(tasks).await.is_ok()
     }
 
-    /// Marks when the client's answer began, where somebody was asked about it; counts that it passed.
+    /// Marks when the client's answer began, where somebody was asked about it; counts how it went out.
     pub(in crate::proxy) fn note_asked_check(&self, ctx: &mut RequestContext) {
         let Some(watch) = ctx.escalation.as_mut() else { return };
-        let (verdict, at) = {
+        let (verdict, is_released, at) = {
             let asked = watch.outcome();
-            (asked.verdict, asked.at)
+            (asked.verdict, asked.is_released, asked.at)
         };
         if !matches!(watch.state, WatchState::Asking) {
             return;
         }
-        let Some(verdict) = verdict.filter(|verdict| watch.cause(*verdict).is_none()) else { return };
-        watch.count_passed(verdict);
+        if is_released {
+            watch.advisers.metrics.checked(CheckedAnswer::Released);
+        } else {
+            let Some(verdict) = verdict.filter(|verdict| watch.cause(*verdict).is_none()) else { return };
+            watch.count_passed(verdict);
+        }
         watch.state = WatchState::Over;
         self.recorder.answer_began(ctx, StatusCode::OK);
         if let Some(at) = at {

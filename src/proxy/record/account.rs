@@ -1,37 +1,25 @@
 //! The account of a request that is over: its metrics, what it used and cost, and one access line.
 
-use http::Method;
+use pingora::Error;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
-use pingora::{Error, ErrorSource};
 use pointsman_core::config::Name;
-use pointsman_core::features::TokenCounter;
 use pointsman_core::policy::Decision;
 use pointsman_core::prompt::{AskSource, Dialect};
 use pointsman_core::scores::ClassifierFailure;
-use pointsman_core::usage::{Usage, UsageBounds};
-use pointsman_telemetry::metrics::{AnswerCost, ClientOutcome};
-use pointsman_telemetry::{AccessLine, BrokenStream, TokenDirection};
+use pointsman_telemetry::AccessLine;
+use pointsman_telemetry::metrics::ClientOutcome;
 use pointsman_translation::DialectFamily;
-use tokio::time::Instant;
 
+use super::usage_bill::{UsageBill, with_discarded};
 use super::{Recorder, traced};
-use crate::proxy::answer::begun;
-use crate::proxy::answer::meter::AnswerMeter;
 use crate::proxy::answer::rejection::RejectionCode;
+use crate::proxy::answer::{begun, is_whole};
 use crate::proxy::context::RequestContext;
-use crate::proxy::downstream::client_use::ClientUse;
 use crate::proxy::record::decision_line;
 use crate::proxy::record::decision_line::RequestTotals;
 use crate::router::{AnsweredRequest, Routing, Verdict};
 use crate::upstream::AttemptFailure;
-
-/// The factor by which a provider may count fewer tokens of a prompt's text than Pointsman does: no tokenizer is so much
-/// better.
-const FEWER_TOKENS: u64 = 10;
-
-/// The window that clients ask Anthropic for by a mark behind the model's name.
-const LONG_CONTEXT: u64 = 1_000_000;
 
 impl Recorder {
     /// Counts and logs a request that is over.
@@ -56,7 +44,8 @@ impl Recorder {
         }
         let UsageBill { usage, cost, baseline, debited } = self.bill(session.req_header(), error, ctx);
         let cost = with_discarded(cost, ctx);
-        let discarded = ctx.escalation.as_ref().map_or(0, |watch| watch.tokens);
+        let discarded = ctx.escalation.as_ref().map_or(0, |watch| watch.discarded_tokens());
+        ctx.escalation.iter().for_each(|watch| watch.count_discarded());
         let is_unanswered = status.is_none() || ctx.rejected.is_some();
         let is_left = is_unanswered && error.map(AttemptFailure::of) == Some(AttemptFailure::ClientGone);
         let is_spent = is_left && ctx.attempts.is_sent();
@@ -80,7 +69,9 @@ impl Recorder {
         let over = RequestTotals { status, usage, cost, baseline, duration };
         write_access_line(session, ctx, over);
         traced::ended(ctx, status, usage, cost);
-        self.begin_shadow_answer(ctx, status);
+        // Half an answer is none to compare another one with: its client has left, or its upstream.
+        let whole = status.filter(|_| error.is_none_or(|error| is_whole(ctx, error)));
+        self.begin_shadow_answer(ctx, whole);
         self.show(session.req_header(), ctx, over);
         decision_line::log(ctx, over);
     }
@@ -195,164 +186,6 @@ fn write_access_line(session: &Session, ctx: &RequestContext, over: RequestTotal
 
 const fn is_labelled(decision: &Decision) -> bool {
     decision.label.is_some()
-}
-
-/// The usage of an answer, and its cost; empty when nobody knows.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct UsageBill {
-    pub(super) usage: Option<Usage>,
-    pub(super) cost: Option<f64>,
-    /// The cost with the policy's most expensive model.
-    pub(super) baseline: Option<f64>,
-    /// Tokens of it that an earlier request has taken from the client's allowance.
-    pub(super) debited: u64,
-}
-
-impl Recorder {
-    /// Counts what the answer used. What is only fetched was used before, and is counted only if it was not known then;
-    /// to count tokens uses none.
-    fn bill(&self, header: &RequestHeader, error: Option<&Error>, ctx: &RequestContext) -> UsageBill {
-        let Some(meter) = &ctx.meter else { return UsageBill::default() };
-        let model = ctx.attempts.model();
-        self.count_stream(meter, error, model);
-        let (path, dialect) = (header.uri.path(), Dialect::of_path(header.uri.path()));
-        if header.method != Method::POST || path.ends_with("/cancel") {
-            return self.bill_fetched(meter, ctx);
-        }
-        if dialect.is_some_and(Dialect::only_counts) {
-            return UsageBill::default();
-        }
-        let bounds = bounds_of(ctx, dialect);
-        let Some(usage) = usage_of(meter, ctx, &bounds) else {
-            if dialect == Some(Dialect::Responses) {
-                self.remember_unbilled(ctx);
-            }
-            if model.is_some() {
-                self.metrics.usage_unknown(model);
-            }
-            return UsageBill::default();
-        };
-        self.count_tokens(&usage, model);
-        if let Some(target) = ctx.attempts.target() {
-            target.recent.ended(usage.output, Instant::now());
-        }
-        if let Some(time) = meter.streamed_for()
-            && usage.output > 0
-        {
-            #[expect(clippy::cast_precision_loss, reason = "a rate needs no more than 52 bits")]
-            self.metrics.streamed(model, usage.output as f64 / time.as_secs_f64());
-        }
-        let (cost, baseline) = self.count_cost(&usage, ctx).unzip();
-        UsageBill { usage: Some(usage), cost, baseline, debited: 0 }
-    }
-
-    /// Counts an answer that has failed a check: what it used and cost is the policy's and the client's as any other's, and
-    /// saves nothing.
-    pub(in crate::proxy) fn bill_discarded(&self, ctx: &mut RequestContext) {
-        let (Some(meter), Some(target)) = (&ctx.meter, ctx.attempts.target()) else { return };
-        let Some(usage) = usage_of(meter, ctx, &target.usage_bounds()) else { return };
-        let model = Some(&target.model);
-        self.count_tokens(&usage, model);
-        let dollars = usage.paid(target.price.as_ref());
-        let policy = ctx.routing().map(|routing| (&routing.decision.policy, 0.0));
-        if let Some(dollars) = dollars {
-            self.metrics.paid(AnswerCost { model, client: ctx.client_name(), policy, dollars, judges: 0.0 });
-        }
-        if let Some(watch) = &mut ctx.escalation {
-            watch.discard(usage.input + usage.output, dollars.unwrap_or_default());
-        }
-    }
-
-    pub(super) fn count_tokens(&self, usage: &Usage, model: Option<&Name>) {
-        self.metrics.tokens_used(model, TokenDirection::Input, usage.input);
-        self.metrics.tokens_used(model, TokenDirection::Output, usage.output);
-        self.metrics.tokens_used(model, TokenDirection::Cached, usage.cached);
-        self.metrics.tokens_used(model, TokenDirection::CacheWrite, usage.written + usage.written_1h);
-        self.metrics.tokens_used(model, TokenDirection::Reasoning, usage.reasoning);
-        if usage.estimated {
-            self.metrics.usage_estimated(model);
-        }
-        if usage.disbelieved {
-            self.metrics.usage_unknown(model);
-        }
-    }
-
-    /// Counts the cost beside that of the policy's most expensive model; neither when nobody knows a price.
-    fn count_cost(&self, usage: &Usage, ctx: &RequestContext) -> Option<(f64, f64)> {
-        let target = ctx.attempts.target();
-        let price = target.map_or(ctx.passed_price.as_deref(), |target| target.price.as_ref());
-        let dollars = usage.paid(price)?;
-        let routing = ctx.routing().filter(|_| target.is_some());
-        let candidates = routing.map(|routing| &routing.decision.candidates[..]).unwrap_or_default();
-        let prices = candidates.iter().filter_map(|candidate| candidate.price.as_ref());
-        let baseline = prices.map(|price| usage.cost(price)).fold(dollars, f64::max);
-        self.metrics.paid(AnswerCost {
-            model: target.map(|target| &target.model),
-            client: ctx.client_name(),
-            policy: routing.map(|routing| (&routing.decision.policy, baseline)),
-            dollars,
-            judges: routing.and_then(|routing| routing.decision.cost_usd).unwrap_or_default(),
-        });
-        if let Some(routing) = routing {
-            let models = &ctx.snapshot.upstreams;
-            self.router.billed(&routing.decision.policy, dollars, |model| {
-                Some(usage.cost(models.model(model)?.price.as_ref()?))
-            });
-        }
-        Some((dollars, baseline))
-    }
-
-    /// Counts a stream that did not end as it should, unless it was the client who left. What has no text in a shape
-    /// that is known here may well have an end that is not.
-    fn count_stream(&self, meter: &AnswerMeter, error: Option<&Error>, model: Option<&Name>) {
-        let Some(reader) = meter.reader().filter(|_| meter.is_gradual()) else { return };
-        if reader.has_ended() || (reader.text_bytes() == 0 && model.is_none()) {
-            return;
-        }
-        match error.map(Error::esource) {
-            Some(ErrorSource::Downstream) => {}
-            Some(_) => self.metrics.stream_broke(model, BrokenStream::Cut),
-            None => self.metrics.stream_broke(model, BrokenStream::Unfinished),
-        }
-    }
-}
-
-/// Returns the most that an answer is believed to have used: what its model can do, by the catalog or the built-in list.
-fn bounds_of(ctx: &RequestContext, dialect: Option<Dialect>) -> UsageBounds {
-    let bounds = ctx.attempts.target().map_or(ctx.passed_bounds, |target| target.usage_bounds());
-    if dialect.is_some_and(|dialect| !dialect.generates()) {
-        // Each of the inputs of a request for embeddings has a window of its own.
-        return bounds.with_input(UsageBounds::UNKNOWN_MODEL.input);
-    }
-    if ctx.asked.wants_long_context { bounds.with_input(LONG_CONTEXT) } else { bounds }
-}
-
-/// Returns the usage of an answer, as far as it is within `bounds`, and with the estimate of an input that is none, or far
-/// fewer than the prompt's text has. Where neither the request is routed nor its client's tokens are counted, nobody has
-/// counted the prompt: then the upstream's own figures count alone.
-pub(super) fn usage_of(meter: &AnswerMeter, ctx: &RequestContext, bounds: &UsageBounds) -> Option<Usage> {
-    let features = ctx.routing().map(|routing| &routing.features);
-    let tokenizer = ctx.attempts.target().map(|target| target.tokenizer).unwrap_or_default();
-    let debited = ctx.client.as_ref().and_then(ClientUse::debited);
-    let prompt_tokens = || features.map_or(debited.unwrap_or_default(), |features| features.tokens_of(tokenizer));
-    let usage = meter.reader()?.usage_within(bounds, prompt_tokens, &TokenCounter::new())?;
-    let fewest = usage.input.saturating_mul(FEWER_TOKENS);
-    let has_more = features.is_some_and(|features| features.has_more_text_than(fewest));
-    let usage = match (has_more, usage.input) {
-        (false, 1..) => usage,
-        _ => match prompt_tokens() {
-            0 => usage,
-            estimate => usage.with_estimated_input(estimate),
-        },
-    };
-    (features.is_some() || debited.is_some() || !usage.estimated).then_some(usage)
-}
-
-/// Returns the cost of an answer with that of what its client did not get: an answer that failed a check, and further ones
-/// that it was compared with.
-fn with_discarded(cost: Option<f64>, ctx: &RequestContext) -> Option<f64> {
-    let beside = ctx.escalation.as_ref().map_or(0.0, |watch| watch.cost_beside());
-    if beside > 0.0 { Some(cost.unwrap_or_default() + beside) } else { cost }
 }
 
 fn client_outcome(code: Option<RejectionCode>, status: Option<u16>) -> ClientOutcome {

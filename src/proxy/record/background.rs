@@ -6,7 +6,7 @@ use pointsman_core::usage::UsageBounds;
 use pointsman_telemetry::metrics::AnswerCost;
 
 use super::Recorder;
-use super::account::{UsageBill, usage_of};
+use super::usage_bill::{UsageBill, usage_of};
 use crate::proxy::answer::meter::AnswerMeter;
 use crate::proxy::context::RequestContext;
 use crate::proxy::downstream::client_use::ClientUse;

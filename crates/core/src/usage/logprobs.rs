@@ -14,11 +14,16 @@ const KEYS: [&[u8]; 2] = [b"logprobs", b"logprobsResult"];
 pub struct LogprobFilter {
     framing: Option<AnswerFraming>,
     pending: BytesMut,
+    /// True once a whole answer leaves as it comes.
+    is_released: bool,
 }
 
 impl LogprobFilter {
     /// Takes a chunk of an answer, and returns what of it may pass on.
     pub fn push(&mut self, chunk: &[u8]) -> Bytes {
+        if self.is_released {
+            return Bytes::copy_from_slice(chunk);
+        }
         self.pending.extend_from_slice(chunk);
         if self.framing.is_none() && !AnswerFraming::is_blank(&self.pending) {
             self.framing = AnswerFraming::of_beginning(&self.pending);
@@ -30,6 +35,16 @@ impl LogprobFilter {
             Some(end) => without_logprobs(&self.pending.split_to(end + 1)),
             None => Bytes::new(),
         }
+    }
+
+    /// Gives a whole answer up, which is too large to be held: returns what is held of it, and what follows leaves as it
+    /// comes. A stream goes on line by line.
+    pub fn release(&mut self) -> Bytes {
+        if self.framing == Some(AnswerFraming::Events) {
+            return Bytes::new();
+        }
+        self.is_released = true;
+        self.pending.split().freeze()
     }
 
     /// Returns the rest of an answer that has ended.
@@ -118,6 +133,24 @@ mod tests {
         let mut out: Vec<u8> = answer.as_bytes().chunks(piece).flat_map(|chunk| filter.push(chunk).to_vec()).collect();
         out.extend_from_slice(&filter.finish());
         String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn a_whole_answer_that_is_given_up_leaves_as_it_came_and_a_stream_is_still_emptied() {
+        for (answer, expected) in [
+            (r#"{"logprobs":[1],"text":"a"}"#, r#"{"logprobs":[1],"text":"a"}"#),
+            (
+                "data: {\"logprobs\":[1]}\n\ndata: {\"logprobs\":[2]}\n\n",
+                "data: {\"logprobs\":[]}\n\ndata: {\"logprobs\":[]}\n\n",
+            ),
+        ] {
+            let mut filter = LogprobFilter::default();
+            let (first, second) = answer.as_bytes().split_at(12);
+
+            let parts = [filter.push(first), filter.release(), filter.push(second), filter.finish()];
+
+            assert_eq!(String::from_utf8(parts.concat()).expect("text"), expected);
+        }
     }
 
     #[test]

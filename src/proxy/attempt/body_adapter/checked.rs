@@ -68,6 +68,11 @@ impl CheckedHold {
         self.is_used.load(Ordering::Relaxed)
     }
 
+    /// Marks that nothing of the answer that is held next has come, whose model is another one.
+    pub(super) fn await_beginning(&self) {
+        self.has_begun.store(false, Ordering::Relaxed);
+    }
+
     pub(super) fn note_begun(&self) {
         self.has_begun.store(true, Ordering::Relaxed);
     }
