@@ -235,6 +235,34 @@ async fn a_provider_that_asks_to_wait_is_asked_again() {
 }
 
 #[tokio::test]
+async fn what_judges_cost_before_a_provider_asked_to_wait_is_counted() {
+    let label = json!({"choices": [{"message": {"role": "assistant", "content": "{\"label\":\"easy\"}"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 100, "completion_tokens": 50}});
+    let busy =
+        || reply(StatusCode::TOO_MANY_REQUESTS, vec![("retry-after", "0")], &json!({"error": {"message": "busy"}}));
+    let judge = Origin::answering([reply(StatusCode::OK, vec![], &label)]).await;
+    let small = Origin::answering([busy(), busy(), busy(), busy()]).await;
+    let strategy = "{kind: judge, judge: frontier, otherwise: small, choices: [
+        {label: easy, model: small, description: easy}, {label: hard, model: frontier, description: hard}]}";
+    let config = Config {
+        whole_strategy: Some(strategy.to_owned()),
+        rules: Vec::new(),
+        fallback: "[]",
+        ..Config::new(&small, &judge)
+    };
+    let folder = Folder::new(&config, &prompts(1));
+
+    let done = folder.collect(&["--policies", "auto"]).await;
+
+    let row = &folder.rows()[0];
+    assert_eq!((&counts(&done)["answered"], &row["model"]), (&json!(1), &json!("small")), "{row}");
+    // The second try's question was answered from memory. 100 tokens at 2 and 50 at 8 dollars a million.
+    let judged = row["judge_cost_usd"].as_f64().expect("a cost");
+    assert!((judged - 0.0006).abs() < 1e-9, "{row}");
+    assert!(counts(&done)["judge_cost_usd"].as_f64().is_some_and(|counted| (counted - judged).abs() < 1e-9));
+}
+
+#[tokio::test]
 async fn a_model_whose_provider_is_gone_is_given_up() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let config = Config { small: crate::origin::nobody().await, ..Config::new(&small, &frontier) };

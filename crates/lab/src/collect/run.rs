@@ -44,11 +44,20 @@ struct CollectLedger {
     /// The place of each answer in the order.
     order: HashMap<AnswerKey, u64>,
     counts: CollectCounts,
+    /// The cost of failures of runs before, whose requests are sent again.
+    carried: HashMap<AnswerKey, CarriedCost>,
     /// Failures in a row by target.
     failures: HashMap<String, u32>,
     is_out_of_money: bool,
     /// True where prompts were left unread.
     is_cut: bool,
+}
+
+/// The cost of a request that failed in a run before.
+#[derive(Debug, Clone, Copy)]
+struct CarriedCost {
+    answers: Option<f64>,
+    judges: Option<f64>,
 }
 
 /// The settlement of a task.
@@ -59,13 +68,13 @@ enum TaskOutcome {
 
 impl<'r, S: AnswerSource> CollectState<'r, S> {
     pub(super) fn open(run: &'r CollectRun, source: &'r S, stop: &'r CollectStop) -> Result<Self, CollectError> {
+        let mut ledger = CollectLedger::default();
         if run.failed == FailedRows::Retry {
             // A file of something else is refused before anything in it moves.
-            drop(AnswerFile::open(&run.out, |_| {})?);
+            drop(AnswerFile::open(&run.out, |row| ledger.carry(&row))?);
             let failed = |source| CollectError::Order { path: run.out.clone(), source };
             order::arrange(&run.out, |line| (!line.is_failure()).then_some(0)).map_err(failed)?;
         }
-        let mut ledger = CollectLedger::default();
         let known = &mut ledger.known;
         let out = AnswerFile::open(&run.out, |row| {
             known.insert(AnswerKey::of(&row), row.error.is_some());
@@ -96,9 +105,10 @@ impl<'r, S: AnswerSource> CollectState<'r, S> {
         while let Some(outcome) = settled.next().await {
             let mut ledger = self.ledger.borrow_mut();
             match outcome? {
-                TaskOutcome::Answered(row) => {
-                    self.out.borrow_mut().append(&row)?;
+                TaskOutcome::Answered(mut row) => {
                     ledger.counts.add(&row);
+                    ledger.bear(&mut row);
+                    self.out.borrow_mut().append(&row)?;
                 }
                 TaskOutcome::NotAsked => ledger.counts.not_asked += 1,
             }
@@ -213,6 +223,25 @@ impl<'r, S: AnswerSource> CollectState<'r, S> {
 }
 
 impl CollectLedger {
+    /// Keeps what a failure of a run before has cost.
+    fn carry(&mut self, row: &AnswerRow) {
+        if row.error.is_some() {
+            let cost = CarriedCost { answers: row.cost_usd, judges: row.judge_cost_usd };
+            self.carried.insert(AnswerKey::of(row), cost);
+        }
+    }
+
+    /// Adds it to the row that stands in the failure's place.
+    fn bear(&mut self, row: &mut AnswerRow) {
+        let Some(CarriedCost { answers, judges }) = self.carried.remove(&AnswerKey::of(row)) else { return };
+        let sum =
+            |own: Option<f64>, before: Option<f64>| own.into_iter().chain(before).reduce(|own, before| own + before);
+        if row.cost_usd.is_some() || row.error.is_some() {
+            row.cost_usd = sum(row.cost_usd, answers);
+        }
+        row.judge_cost_usd = sum(row.judge_cost_usd, judges);
+    }
+
     /// Remembers how a target fares: one that fails again and again is given up.
     fn note(&mut self, row: &AnswerRow) {
         let Some(error) = &row.error else {

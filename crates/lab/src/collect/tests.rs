@@ -15,6 +15,9 @@ use crate::answers::AnswerFailure;
 const PRICE: f64 = 0.25;
 const WORST: f64 = 0.5;
 
+/// What the judge of a failure costs.
+const JUDGE: f64 = 0.125;
+
 /// A source whose answers are scripted.
 #[derive(Default)]
 struct Script {
@@ -53,7 +56,9 @@ impl AnswerSource for Script {
         self.under_way.set(self.under_way.get() - 1);
         if self.failing.borrow().contains(&&*request.target.asked) {
             let error = Some(AnswerFailure { code: "upstream_unavailable".into(), message: "gone".into() });
-            return SourcedAnswer { row: AnswerRow { status: Some(502), error, ..AnswerRow::default() }, paid: 0.0 };
+            let judge_cost_usd = Some(JUDGE);
+            let row = AnswerRow { status: Some(502), error, judge_cost_usd, ..AnswerRow::default() };
+            return SourcedAnswer { row, paid: JUDGE };
         }
         self.spent.set(self.spent.get() + PRICE);
         let row =
@@ -199,9 +204,15 @@ async fn failures_are_recorded_stand_until_they_are_asked_for_again_and_then_tak
     assert_eq!((second.failed_before, script.asked.borrow().len()), (2, 0));
     let third = collect(&CollectRun { failed: FailedRows::Retry, ..run }, &script).await;
 
-    assert_eq!((third.answered, third.known), (2, 2));
+    assert_eq!((third.answered, third.known, third.judge_cost_usd), (2, 2, 0.0));
     assert_eq!(folder.order(), ["small:p0", "big:p0", "small:p1", "big:p1"]);
-    assert!(folder.rows().iter().all(|row| row.get("error").is_none()));
+    let rows = folder.rows();
+    assert!(rows.iter().all(|row| row.get("error").is_none()));
+    assert_eq!(
+        (&rows[0]["judge_cost_usd"], rows[1].get("judge_cost_usd")),
+        (&json!(JUDGE), None),
+        "paid, whatever came of it"
+    );
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ pub(super) struct CompletePrompts {
     prompts: Vec<ComparedPrompt>,
     models: Vec<ModelOutcomes>,
     policies: Vec<PolicyOutcomes>,
+    weights: GraderWeights,
 }
 
 /// A policy's choices and what came of them, prompt by prompt.
@@ -54,7 +55,12 @@ impl CompletePrompts {
             kind: ContenderKind::Policy,
             choices: Vec::new(),
         });
-        let mut complete = Self { prompts: Vec::new(), models: models.collect(), policies: policies.collect() };
+        let mut complete = Self {
+            prompts: Vec::new(),
+            models: models.collect(),
+            policies: policies.collect(),
+            weights: expected.weights.clone(),
+        };
         for prompt in prompts {
             let Some(outcomes) = expected.outcomes(&prompt, left_out) else { continue };
             complete.prompts.push(prompt);
@@ -104,7 +110,7 @@ impl CompletePrompts {
 
     /// Measures everybody.
     pub(super) fn compare(self, table: &PromptTable, left_out: LeftOutPrompts, seed: u64) -> Comparison {
-        let Self { prompts, models, policies } = self;
+        let Self { prompts, models, policies, .. } = self;
         let single = |ModelOutcomes { name, outcomes }: ModelOutcomes| {
             let n = outcomes.len();
             Contender::routed(&name, ContenderKind::Model, outcomes, std::iter::repeat_n(&*name, n))
@@ -147,14 +153,27 @@ impl CompletePrompts {
         self.models.iter().find(|known| known.name == model).map(|known| known.outcomes[row])
     }
 
-    /// Returns what comes of a choice, with the answers that were paid before or beside it.
+    /// Returns what comes of a choice: where answers are checked, the mean over those of the cheap model, each with what its
+    /// checks and the answer in its place cost.
     ///
     /// # Errors
     /// The model that has no answers.
     fn chosen(&self, row: usize, chosen: &OfflineChoice) -> Result<AnswerOutcome, String> {
         let of = |model: &String| self.outcome(row, model).ok_or_else(|| model.clone());
-        let outcome = of(&chosen.choice.model)?;
-        chosen.first.as_ref().map_or(Ok(outcome), |first| Ok(outcome.behind(of(&first.model)?, first)))
+        let Some(checked) = &chosen.checked else { return of(&chosen.choice.model) };
+        let (cheap, strong) = (of(&checked.cheap)?, of(&checked.strong)?);
+        let rows = self.prompts[row].answers.get(&checked.cheap).map(Vec::as_slice).unwrap_or_default();
+        let each = AnswerOutcome::each(rows, &self.weights).unwrap_or_default(); // they are graded, or the prompt is left out
+        let outcomes: Vec<AnswerOutcome> = checked
+            .verdicts
+            .iter()
+            .zip(each)
+            .map(|(verdict, own)| {
+                let answered = if verdict.failed.is_some() { strong.behind(own) } else { own };
+                answered.beside(cheap, verdict.samples).judged(verdict.judge_cost)
+            })
+            .collect();
+        AnswerOutcome::mean(&outcomes).ok_or_else(|| checked.cheap.clone())
     }
 
     fn no_stand_in(&self, offline: &OfflinePolicy, model: &str) -> ComparisonError {

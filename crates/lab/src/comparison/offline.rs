@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use pointsman_core::answer_check::RequestedFormat;
 use pointsman_core::config::Name;
-use pointsman_core::policy::Decision;
+use pointsman_core::policy::{AnswerCheck, Decision};
 
-use super::escalation::{OfflineVerdict, verdict};
+use super::escalation::{OfflineVerdict, verdicts};
 use super::prompts::ComparedPrompt;
 use super::{ComparisonError, RoutedChoice};
 use crate::dataset::asked::AskedPrompt;
@@ -29,17 +29,16 @@ pub(super) struct OfflineChoice {
     pub(super) choice: RoutedChoice,
     /// The time that the choice took, in microseconds.
     pub(super) took_us: f64,
-    /// The model that answered first, and whose answer failed a check or was sampled.
-    pub(super) first: Option<FirstAnswer>,
+    /// The checks of the model's answers, where the policy checks them.
+    pub(super) checked: Option<CheckedAnswers>,
 }
 
-/// An answer before that of the model that was chosen in the end, or the further answers that it was compared with.
-pub(super) struct FirstAnswer {
-    pub(super) model: String,
-    /// The answers that were paid beside that of the chosen model.
-    pub(super) paid: u32,
-    /// True where the client waited for it before another model was asked.
-    pub(super) is_waited_for: bool,
+/// The checks of a cheap model's answers to one prompt.
+pub(super) struct CheckedAnswers {
+    pub(super) cheap: String,
+    pub(super) strong: String,
+    /// The verdict on each answer, in their order.
+    pub(super) verdicts: Vec<OfflineVerdict>,
 }
 
 /// The decision of one prompt.
@@ -48,6 +47,24 @@ pub(super) enum OfflineDecision {
     Chosen(OfflineChoice),
     /// The reason why the prompt alone does not decide it.
     Undecided(String),
+}
+
+impl CheckedAnswers {
+    /// Returns the choice that stands for all answers to the prompt: the model that gives most of them, the cheap one in a tie,
+    /// and the check that failed first.
+    fn shown(&self, choice: RoutedChoice, reason: &str) -> RoutedChoice {
+        let failed: Vec<&str> =
+            self.verdicts.iter().filter_map(|verdict| verdict.failed).map(AnswerCheck::as_str).collect();
+        let of = self.verdicts.len();
+        let reason = match failed[..] {
+            [] => reason.to_owned(),
+            [first, ..] if failed.len() == of => format!("{reason}: {first}"),
+            [first, ..] => format!("{reason}: {first} ({} of {of})", failed.len()),
+        };
+        let is_escalated = failed.len() * 2 > of;
+        let model = if is_escalated { self.strong.clone() } else { self.cheap.clone() };
+        RoutedChoice { model, reason: Some(reason), ..choice }
+    }
 }
 
 impl OfflinePolicy {
@@ -81,24 +98,17 @@ impl OfflinePolicy {
     fn checked(&self, decision: &Decision, prompt: &ComparedPrompt, took_us: f64) -> OfflineDecision {
         let choice = self.choice(decision);
         let Some(plan) = &decision.escalation else {
-            return OfflineDecision::Chosen(OfflineChoice { choice, took_us, first: None });
+            return OfflineDecision::Chosen(OfflineChoice { choice, took_us, checked: None });
         };
         let rows = prompt.answers.get(&choice.model).map(Vec::as_slice).unwrap_or_default();
         let format = prompt.asked.as_ref().map_or(RequestedFormat::Free, AskedPrompt::format);
-        let OfflineVerdict { failed, paid } = match verdict(plan, rows, &format) {
-            Ok(verdict) => verdict,
+        let verdicts = match verdicts(plan, rows, &format) {
+            Ok(verdicts) => verdicts,
             Err(check) => return OfflineDecision::Undecided(format!("no row holds the check `{}`", check.as_str())),
         };
-        let first = |paid, is_waited_for| FirstAnswer { model: choice.model.clone(), paid, is_waited_for };
-        let (first, choice) = match failed {
-            Some(check) => {
-                let reason = Some(format!("{}: {}", decision.reason.as_str(), check.as_str()));
-                (Some(first(paid, true)), RoutedChoice { model: self.name_of(plan.strong()), reason, ..choice.clone() })
-            }
-            None if paid > 1 => (Some(first(paid - 1, false)), choice.clone()),
-            None => (None, choice.clone()),
-        };
-        OfflineDecision::Chosen(OfflineChoice { choice, took_us, first })
+        let checked = CheckedAnswers { cheap: choice.model.clone(), strong: self.name_of(plan.strong()), verdicts };
+        let choice = checked.shown(choice, decision.reason.as_str());
+        OfflineDecision::Chosen(OfflineChoice { choice, took_us, checked: Some(checked) })
     }
 
     fn name_of(&self, model: &str) -> String {

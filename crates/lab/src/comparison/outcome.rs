@@ -1,6 +1,5 @@
 //! The worth of an answer and what it took.
 
-use super::offline::FirstAnswer;
 use crate::answers::{AnswerRow, GraderWeights};
 use crate::statistics::RunningMean;
 
@@ -29,8 +28,12 @@ pub struct AnswerOutcome {
 impl AnswerOutcome {
     /// Returns the mean over the answers to one prompt; `None` where one of them is not graded.
     pub(super) fn of(rows: &[AnswerRow], weights: &GraderWeights) -> Option<Self> {
-        let outcomes: Vec<Self> = rows.iter().map(|row| Self::of_row(row, weights)).collect::<Option<_>>()?;
-        Self::mean(&outcomes)
+        Self::mean(&Self::each(rows, weights)?)
+    }
+
+    /// Returns the outcome of each answer to one prompt; `None` where one of them is not graded.
+    pub(super) fn each(rows: &[AnswerRow], weights: &GraderWeights) -> Option<Vec<Self>> {
+        rows.iter().map(|row| Self::of_row(row, weights)).collect()
     }
 
     /// Returns the mean of outcomes; `None` of none. What one of them does not know, the mean does not either.
@@ -72,17 +75,32 @@ impl AnswerOutcome {
         }
     }
 
-    /// Returns the outcome behind other answers, which cost too: one that the client waited for, or samples beside it.
-    pub(super) fn behind(self, first: Self, how: &FirstAnswer) -> Self {
-        let waited = |own: Option<f64>, before: Option<f64>| {
-            if how.is_waited_for { own.zip(before).map(|(own, before)| own + before) } else { own }
-        };
+    /// Returns the outcome behind another answer, which costs too and which the client waited for.
+    pub(super) fn behind(self, first: Self) -> Self {
+        let sum = |own: Option<f64>, before: Option<f64>| own.zip(before).map(|(own, before)| own + before);
         Self {
-            cost: self.cost.zip(first.cost).map(|(own, before)| own + f64::from(how.paid) * before),
-            duration_ms: waited(self.duration_ms, first.duration_ms),
-            first_byte_ms: waited(self.first_byte_ms, first.duration_ms),
+            cost: sum(self.cost, first.cost),
+            judge_cost: self.judge_cost + first.judge_cost,
+            duration_ms: sum(self.duration_ms, first.duration_ms),
+            first_byte_ms: sum(self.first_byte_ms, first.duration_ms),
             ..self
         }
+    }
+
+    /// Returns the outcome beside so many further answers, which cost and are not waited for.
+    pub(super) fn beside(self, answer: Self, times: u32) -> Self {
+        let cost = if times == 0 {
+            self.cost
+        } else {
+            self.cost.zip(answer.cost).map(|(own, more)| own + f64::from(times) * more)
+        };
+        Self { cost, ..self }
+    }
+
+    /// Returns the outcome with the cost of a judge of the answer.
+    pub(super) fn judged(self, dollars: Option<f64>) -> Self {
+        let judge_cost = self.judge_cost + dollars.unwrap_or_default();
+        Self { cost: self.cost.zip(dollars).map(|(own, judge)| own + judge), judge_cost, ..self }
     }
 
     fn of_row(row: &AnswerRow, weights: &GraderWeights) -> Option<Self> {

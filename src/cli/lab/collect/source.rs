@@ -51,6 +51,37 @@ struct RawAnswer {
     duration: Duration,
 }
 
+/// The cost of the tries before the last one: a provider that asks to wait bills nothing, but judges and cheap models were
+/// asked before it.
+#[derive(Debug, Clone, Copy, Default)]
+struct EarlierCost {
+    /// US dollars of answers.
+    answers: f64,
+    /// US dollars of judges.
+    judges: f64,
+}
+
+impl EarlierCost {
+    fn add(&mut self, decision: Option<&LoggedDecision>) {
+        self.answers += decision.and_then(|decision| decision.cost_usd).unwrap_or_default();
+        self.judges += decision.and_then(|decision| decision.judge_cost_usd).unwrap_or_default();
+    }
+
+    /// Adds it to what a row says.
+    fn bear(self, row: &mut AnswerRow) {
+        let more = |own: &mut Option<f64>, earlier: f64| {
+            if earlier > 0.0 {
+                *own = Some(own.unwrap_or_default() + earlier);
+            }
+        };
+        // Of an answer whose cost is not known, neither is the sum.
+        if row.cost_usd.is_some() || row.error.is_some() {
+            more(&mut row.cost_usd, self.answers);
+        }
+        more(&mut row.judge_cost_usd, self.judges);
+    }
+}
+
 impl GatewaySource {
     pub(super) fn new(policies: Option<LoopbackGateway>, models: Option<LoopbackGateway>) -> Self {
         Self { policies, models, http: HttpClient::keeping(IDLE) }
@@ -67,19 +98,27 @@ impl GatewaySource {
         gateway.as_ref().expect("a gateway was started for each kind of target")
     }
 
-    /// Sends a request until it is answered by more than a word to wait.
-    async fn send(&self, request: &CollectRequest<'_>) -> Result<RawAnswer, HttpError> {
-        let mut tries = 1;
+    /// Sends a request until it is answered by more than a word to wait; returns what the tries before have cost too.
+    async fn send(&self, request: &CollectRequest<'_>) -> (EarlierCost, Result<RawAnswer, HttpError>) {
+        let (mut earlier, mut tries) = (EarlierCost::default(), 1);
         loop {
-            let sent = self.send_once(request).await;
-            let wait = match &sent {
-                Ok(raw) if tries < TRIES => wait_of(&raw.answer, tries),
-                _ => None,
+            let raw = match self.send_once(request).await {
+                Ok(raw) => raw,
+                Err(error) => return (earlier, Err(error)),
             };
-            let Some(wait) = wait else { return sent };
+            let wait = if tries < TRIES { wait_of(&raw.answer, tries) } else { None };
+            let Some(wait) = wait else { return (earlier, Ok(raw)) };
+            earlier.add(self.decision(&raw, request).await.as_deref());
             tokio::time::sleep(wait).await;
             tries += 1;
         }
+    }
+
+    /// Returns the decision on a request, where a policy was asked.
+    async fn decision(&self, raw: &RawAnswer, request: &CollectRequest<'_>) -> Option<Box<LoggedDecision>> {
+        let headers = raw.answer.headers();
+        let id = text(headers, "x-pointsman-policy").and(text(headers, "x-pointsman-request-id"))?;
+        self.gateway(request.target).decision(&id).await
     }
 
     async fn send_once(&self, request: &CollectRequest<'_>) -> Result<RawAnswer, HttpError> {
@@ -109,35 +148,28 @@ impl AnswerSource for GatewaySource {
 
     async fn ask(&self, request: CollectRequest<'_>) -> SourcedAnswer {
         let time = Some(humantime::format_rfc3339_millis(SystemTime::now()).to_string());
-        let gateway = self.gateway(request.target);
-        let raw = match self.send(&request).await {
+        let (earlier, sent) = self.send(&request).await;
+        let raw = match sent {
             Ok(raw) => raw,
             Err(error) => {
                 let error = AnswerFailure { code: "connection".into(), message: error.to_string() };
-                let row = AnswerRow { error: Some(error), time, ..AnswerRow::default() };
+                let mut row = AnswerRow { error: Some(error), time, ..AnswerRow::default() };
+                earlier.bear(&mut row);
                 // Nobody knows whether the provider went on.
-                return SourcedAnswer { row, paid: self.worst_cost(&request) };
+                return SourcedAnswer { row, paid: self.worst_cost(&request) + earlier.answers + earlier.judges };
             }
         };
-        let headers = raw.answer.headers();
-        let decision = match text(headers, "x-pointsman-policy").and(text(headers, "x-pointsman-request-id")) {
-            Some(id) => gateway.decision(&id).await,
-            None => None,
-        };
-        let row = row_of(&raw, &request, &gateway.snapshot(), decision.as_deref());
-        let judged = row.judge_cost_usd.unwrap_or_default();
-        let is_estimated = row.other.contains_key(ESTIMATED);
-        let paid = match row.cost_usd {
-            // Thoughts that nobody sees may have been paid for.
-            Some(cost) if is_estimated => self.worst_cost(&request).max(cost + judged),
-            Some(cost) => cost + judged,
-            // An answer without a cost, or without its end, and one that did not come in time may have cost all they can.
-            None if raw.answer.status().is_success() || raw.answer.status() == StatusCode::GATEWAY_TIMEOUT => {
-                self.worst_cost(&request)
-            }
-            None => judged,
-        };
-        SourcedAnswer { row: AnswerRow { time, ..row }, paid }
+        let decision = self.decision(&raw, &request).await;
+        let mut row = row_of(&raw, &request, &self.gateway(request.target).snapshot(), decision.as_deref());
+        let known = row.cost_usd.unwrap_or_default() + row.judge_cost_usd.unwrap_or_default();
+        let is_known = row.cost_usd.is_some() && row.error.is_none();
+        let may_cost_all = raw.answer.status().is_success() || raw.answer.status() == StatusCode::GATEWAY_TIMEOUT;
+        // Thoughts that nobody sees may have been paid for. An answer without a cost, or without its end, and one that did not
+        // come in time may have cost all they can.
+        let is_unsure = row.other.contains_key(ESTIMATED) || (!is_known && may_cost_all);
+        let paid = if is_unsure { self.worst_cost(&request).max(known) } else { known };
+        earlier.bear(&mut row);
+        SourcedAnswer { row: AnswerRow { time, ..row }, paid: paid + earlier.answers + earlier.judges }
     }
 }
 
@@ -157,6 +189,8 @@ fn row_of(
         }
         Err(failure) => {
             row.error = Some(failure);
+            // A cheap model's answer may have been paid before.
+            row.cost_usd = decision.and_then(|decision| decision.cost_usd).filter(|cost| *cost > 0.0);
             return row;
         }
     }
@@ -237,10 +271,12 @@ fn framing_of(headers: &HeaderMap) -> AnswerFraming {
 /// Returns how long to wait before a request is sent again; `None` where it is answered.
 fn wait_of(answer: &Response<Bytes>, tries: u32) -> Option<Duration> {
     let is_busy = matches!(answer.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-    let asked = || retry_after(answer.headers()).filter(|wait| *wait <= LONGEST_WAIT);
+    if let Some(wait) = retry_after(answer.headers()) {
+        // One that asks to wait for longer is not asked sooner either.
+        return Some(wait).filter(|wait| is_busy && *wait <= LONGEST_WAIT);
+    }
     // A provider that is out of service says no time: the gateway has tried what it may.
-    let backoff = || (answer.status() == StatusCode::TOO_MANY_REQUESTS).then(|| Duration::from_secs(1 << tries.min(5)));
-    is_busy.then(|| asked().or_else(backoff)).flatten()
+    (answer.status() == StatusCode::TOO_MANY_REQUESTS).then(|| Duration::from_secs(1 << tries.min(5)))
 }
 
 /// Returns the failure that an answer tells, in OpenAI's words or Anthropic's.
@@ -266,4 +302,29 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
 
 fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_sent_again_when_its_provider_says_so_and_not_at_all_where_that_is_too_late() {
+        let wait = |status: u16, after: Option<&str>| {
+            let mut answer = Response::builder().status(status);
+            if let Some(after) = after {
+                answer = answer.header(header::RETRY_AFTER, after);
+            }
+            wait_of(&answer.body(Bytes::new()).expect("an answer"), 2)
+        };
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+
+        assert_eq!(
+            (wait(429, Some("7")), wait(503, Some("120")), wait(503, Some("0.5"))),
+            (seconds(7), seconds(120), Some(Duration::from_millis(500)))
+        );
+        assert_eq!((wait(429, Some("121")), wait(503, Some("300"))), (None, None));
+        assert_eq!((wait(429, None), wait(503, None)), (seconds(4), None));
+        assert_eq!((wait(200, Some("7")), wait(500, Some("7"))), (None, None));
+    }
 }
