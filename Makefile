@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help setup build pgo quick demo observe run test bench compare instructions allocations fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
-	clients-python clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter train-check reports console mlflow loop soak chaos hostile sbom licences install helm schemas unit host image
+	clients-python clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter train-check reports console newcomer mlflow loop soak chaos hostile sbom licences install helm schemas unit host image
 
 CARGO ?= cargo
 # What `make run` serves, and what `make demo` is given besides.
@@ -33,6 +33,8 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 # What `make console` is given: --docs draws the pictures of docs/console.md.
 CONSOLE_FLAGS ?=
+# What `make newcomer` is given: --docs writes docs/newcomer.md.
+NEWCOMER_FLAGS ?=
 # What `make loop` is given: --rows 120 is what CI takes, --outcomes FILE other outcomes, --out DIR keeps everything, --pictures docs draws those of docs/loop.md.
 LOOP_FLAGS ?=
 # How long `make fuzz` runs each target, and with which sanitizer: `address` needs CARGO="cargo +nightly".
@@ -146,6 +148,7 @@ lint-python: .venv/lint ## Check format, lints and types of all Python as CI doe
 	MYPYPATH=tests/exporter .venv/bin/mypy tests/exporter
 	MYPYPATH=tests/reports .venv/bin/mypy tests/reports
 	MYPYPATH=tests/reports:tests/console .venv/bin/mypy tests/console
+	MYPYPATH=tests/reports:tests/clients .venv/bin/mypy tests/newcomer
 	MYPYPATH=tests/reports:tests/runs .venv/bin/mypy tests/runs
 	MYPYPATH=tests/reports:tests/loop .venv/bin/mypy tests/loop
 	MYPYPATH=tests/clients:tests/resilience .venv/bin/mypy tests/resilience
@@ -258,6 +261,10 @@ reports: quick ## Use the page of compared answers with 10,000 prompts in a real
 console: quick ## Use every page of the console in a real browser (Debian's chromium, or CHROMIUM; CONSOLE_FLAGS=--docs draws its pictures)
 	@bash .ci/setup chromium
 	POINTSMAN=$(QUICK_BINARY) python3 tests/console/check.py $(CONSOLE_FLAGS)
+
+newcomer: setup .venv/clients tests/clients/agents/node_modules/.package-lock.json ## Play a newcomer's path from a fresh clone: demo, init, Claude Code, console, a budget, rollback (NEWCOMER_FLAGS=--docs writes its page)
+	@bash .ci/setup chromium
+	.venv/bin/python tests/newcomer/path.py $(NEWCOMER_FLAGS)
 
 loop: quick ## From prompts to a better bundle that serves: prepare, collect, grade, eval, fit, calibrate, replay, serve (LOOP_FLAGS)
 	POINTSMAN=$(QUICK_BINARY) python3 tests/loop/check.py $(LOOP_FLAGS)

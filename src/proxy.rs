@@ -162,6 +162,7 @@ impl ProxyHttp for Proxy {
         ctx.attempts.pause().await;
         ctx.attempts.begin();
         traced::attempted(session.req_header(), ctx);
+        Recorder::operation_began(session.req_header(), ctx);
         let peer = ctx.attempts.pick_peer(session).await;
         peer.map_err(|mut error| {
             error.set_retry(self.recorder.attempt_failed(ctx, &error, &self.retries));
@@ -283,7 +284,8 @@ impl ProxyHttp for Proxy {
             ctx.attempts.adapter.answer_is_whole();
         }
         if let (Some(gap), Some(meter)) = (gap, &mut ctx.meter) {
-            meter.gaps(|| self.metrics.chunk_gaps(ctx.attempts.model())).note(gap);
+            let operation = ctx.operation.as_ref().map(|open| &open.operation);
+            meter.gaps(|| self.metrics.chunk_gaps(ctx.attempts.model(), operation)).note(gap);
         }
         self.recorder.remember_state(ctx);
         if end_of_stream {

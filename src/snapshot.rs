@@ -20,7 +20,7 @@ pub(crate) use pointsman_classifier::{DecidedPrompt, ShadowClassifier, ShadowTic
 use pointsman_core::config::{Config, KeyCase, Name};
 use pointsman_core::policy::PolicySet;
 use pointsman_core::prompt::{Dialect, Envelopes, GooglePath, ParseError, Prompt, PromptReader, ReadingLimits};
-use pointsman_telemetry::{DecisionLog, Tracer};
+use pointsman_telemetry::{DecisionLog, MetricsExporter, Tracer};
 
 pub(crate) use self::advisers::StrategyAdvisers;
 pub(crate) use self::answer_advisers::{AnswerAdvisers, UNAVAILABLE};
@@ -60,6 +60,8 @@ pub struct Snapshot {
     pub(crate) store: Option<SharedStore>,
     /// The exporter of spans, if there is one.
     pub(crate) tracer: Option<Tracer>,
+    /// The exporter of metrics, if there is one.
+    pub(crate) metrics_exporter: Option<MetricsExporter>,
     /// The classifiers that score prompts.
     pub(crate) classifiers: BTreeMap<Name, ClassifierState>,
     /// The classifiers that score prompts a second time, for comparison.
@@ -115,6 +117,7 @@ impl Snapshot {
             decision_log: decision_log.clone(),
             store: store.clone(),
             tracer: tracer.clone(),
+            metrics_exporter: self.metrics_exporter.clone(),
             classifiers: classifiers.clone(),
             shadows: shadows.clone(),
             advisers: Arc::clone(advisers),

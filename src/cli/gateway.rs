@@ -192,7 +192,8 @@ impl Gateway {
     }
 }
 
-/// Waits for the last lines of the decision log, as long as a disk that works may take, and for the last spans.
+/// Waits for the last lines of the decision log, as long as a disk that works may take, and for the last spans and
+/// metrics.
 async fn flush_logs(reloader: &Reloader) {
     if let Some(tracer) = reloader.router().snapshot().tracer.clone() {
         match tokio::time::timeout(LOG_FLUSH, blocking(move || tracer.flush())).await {
@@ -200,6 +201,9 @@ async fn flush_logs(reloader: &Reloader) {
             Ok(Ok(Err(error))) => tracing::warn!(%error, "The last traces may be lost"),
             Ok(Err(_)) | Err(_) => tracing::warn!("The last traces may be lost"),
         }
+    }
+    if let Some(exporter) = reloader.router().snapshot().metrics_exporter.clone() {
+        let _ = tokio::time::timeout(LOG_FLUSH, blocking(move || exporter.flush())).await; // the exporter says what fails
     }
     let Some(log) = reloader.router().snapshot().decision_log.clone() else { return };
     let flushed = tokio::time::timeout(LOG_FLUSH, blocking(move || log.flush(LOG_FLUSH))).await;
@@ -256,6 +260,9 @@ fn expect(metrics: &Metrics, snapshot: &Snapshot) {
     }
     for deployment in snapshot.upstreams.models() {
         metrics.expect_model(&deployment.model);
+    }
+    for policy in &snapshot.config.policies {
+        metrics.expect_rules(&policy.name, policy.rules.len());
     }
     for client in snapshot.config.clients.iter().flatten().map(|(name, _)| name) {
         metrics.expect_client(client);

@@ -49,6 +49,11 @@ impl RequestClock {
         self.first_byte = None;
     }
 
+    /// Returns how long after the request's header `moment` was.
+    pub(super) fn until(&self, moment: Instant) -> Duration {
+        moment.duration_since(self.started)
+    }
+
     /// Returns how long the request has taken so far.
     pub(super) fn elapsed(&self) -> Duration {
         self.started.elapsed()

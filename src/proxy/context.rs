@@ -18,6 +18,7 @@ use super::clock::RequestClock;
 use super::downstream::admission::BodyReservation;
 use super::downstream::drain::OpenRequest;
 use super::escalation::EscalationWatch;
+use super::record::AttemptOperation;
 use super::shadow_answer::PlannedShadowAnswer;
 use crate::proxy::downstream::client_use::ClientUse;
 use crate::router::{RequestState, Routing, Verdict};
@@ -69,6 +70,8 @@ pub struct RequestContext {
     pub(super) kept: LoggedText,
     /// The request's spans, where requests are traced.
     pub(super) trace: Option<Box<RequestTrace>>,
+    /// The operation of the current attempt, where such are counted.
+    pub(super) operation: Option<Box<AttemptOperation>>,
     /// The guard that keeps a shutdown waiting, for as long as it has time.
     pub(super) open: OpenRequest,
 }
@@ -98,6 +101,7 @@ impl RequestContext {
             keeps_connection: false,
             kept: LoggedText::default(),
             trace: None,
+            operation: None,
             open,
         }
     }

@@ -7,6 +7,7 @@ mod attempts;
 mod background;
 mod decision_line;
 pub(crate) mod feedback;
+mod operation;
 mod redacted_texts;
 mod request_ids;
 mod request_owners;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use pointsman_telemetry::Metrics;
 
+pub(super) use self::operation::AttemptOperation;
 pub(super) use self::redacted_texts::{RedactedTexts, TextEnd};
 pub(super) use self::request_ids::RequestIds;
 pub(super) use self::request_owners::RequestOwners;

@@ -14,12 +14,18 @@ impl Router {
     pub fn count(&self, snapshot: &Snapshot, routing: &Routing) {
         let decision = &routing.decision;
         self.metrics.decided(&decision.policy, &decision.model, decision.reason.as_str());
+        if let Some(rule) = decision.by.rule() {
+            self.metrics.rule_decided(&decision.policy, rule);
+        }
         quotas::count(&self.metrics, &decision.policy, decision.quota.as_ref());
         self.count_signals(snapshot, routing);
     }
 
-    /// Counts a refusal by a quota that was used up.
+    /// Counts a refusal by a rule, or by a quota that was used up.
     pub fn count_denial(&self, denial: &Denial) {
+        if let (Some(policy), Some(rule)) = (&denial.policy, denial.by.rule()) {
+            self.metrics.rule_decided(policy, rule);
+        }
         quotas::count_denial(&self.metrics, denial);
     }
 

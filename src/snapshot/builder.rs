@@ -17,19 +17,19 @@ use std::time::{Duration, SystemTime};
 
 use pointsman_classifier::{ClassifierError, OnnxRuntime};
 use pointsman_core::config;
-use pointsman_core::config::{Config, ConfigProblem, ConfigProblems, KeyPath, Name};
+use pointsman_core::config::{Config, ConfigProblem, ConfigProblems, KeyPath, Name, OtlpMetricsConfig};
 use pointsman_core::model_family;
 use pointsman_core::policy::PolicySet;
 use pointsman_core::prompt::{Envelopes, OwnEnvelope};
 use pointsman_core::scores::ClassifierFailure;
-use pointsman_telemetry::{Metrics, TracerError};
+use pointsman_telemetry::{Metrics, MetricsExporterError, TracerError};
 
 use super::Snapshot;
 use super::advisers::check_judges;
 use super::key_material::KeyMaterial;
 use super::load_threads::{LoadError, LoadThreads};
 use super::memory;
-use super::prepared::{CollectorSecrets, PreparedConfig, SinkSecrets, StoreSecrets};
+use super::prepared::{PreparedConfig, SinkSecrets, StoreSecrets};
 use crate::certificates::ListenerCertificate;
 use crate::clients::Clients;
 use crate::shadow_answers::ShadowSpending;
@@ -76,6 +76,9 @@ pub enum BuildError {
     /// Spans cannot be sent.
     #[error("tracing.otlp: {0}")]
     Tracer(#[from] TracerError),
+    /// Metrics cannot be sent.
+    #[error("metrics.otlp: {0}")]
+    MetricsExporter(#[from] MetricsExporterError),
     /// The decision log's writer does not start.
     #[error("cannot start a thread")]
     Thread(#[from] std::io::Error),
@@ -198,7 +201,8 @@ impl SnapshotBuilder {
         let clients = Clients::build(config.clients.as_ref(), previous.map(|snapshot| &*snapshot.clients));
         let decision_log = self.decision_log(&config, secrets.decision_log.as_ref(), previous)?;
         let store = self.store(&config, &secrets.store, previous)?;
-        let tracer = self.tracer(&config, &secrets.collector, previous)?;
+        let tracer = self.tracer(&config, &secrets.tracing, previous)?;
+        let metrics_exporter = self.metrics_exporter(&config, &secrets.metrics, previous)?;
         let before = previous.map(|snapshot| &*snapshot.upstreams);
         // Last, because new peers show in the metrics from here on.
         let upstreams = Upstreams::new(&config, providers, &self.metrics, before);
@@ -221,6 +225,7 @@ impl SnapshotBuilder {
             decision_log,
             store,
             tracer,
+            metrics_exporter,
             classifiers,
             shadows,
             advisers,
@@ -270,12 +275,15 @@ impl SnapshotBuilder {
         let decision_log = mistakes.collect(self.log_secret(config).map_err(Some));
         let url = mistakes.collect(self.store_url(config).map_err(Some));
         let store_trust = mistakes.collect(self.store_trust(config).map_err(Some));
-        let headers = mistakes.collect(self.trace_secrets(config).map_err(Some));
-        let trace_trust = mistakes.collect(self.trace_trust(config).map_err(Some));
+        let spans = config.tracing.as_ref().map(|tracing| tracing.otlp.collector());
+        let tracing = mistakes.collect(self.collector_secrets(config, "tracing", spans).map_err(Some));
+        let numbers = config.metrics.otlp.as_ref().map(OtlpMetricsConfig::collector);
+        let metrics = mistakes.collect(self.collector_secrets(config, "metrics", numbers).map_err(Some));
         Some(SinkSecrets {
             decision_log: decision_log?,
             store: StoreSecrets { url: url?, trust: store_trust? },
-            collector: CollectorSecrets { headers: headers?, trust: trace_trust? },
+            tracing: tracing?,
+            metrics: metrics?,
         })
     }
 

@@ -33,7 +33,8 @@ pub(super) struct SinkSecrets {
     /// The key of the decision log's hashes.
     pub(super) decision_log: Option<Secret>,
     pub(super) store: StoreSecrets,
-    pub(super) collector: CollectorSecrets,
+    pub(super) tracing: CollectorSecrets,
+    pub(super) metrics: CollectorSecrets,
 }
 
 /// The address of the store, which may hold a password, and the authorities that the store is trusted by.
@@ -42,8 +43,8 @@ pub(super) struct StoreSecrets {
     pub(super) trust: Option<TrustedAuthorities>,
 }
 
-/// The keys that the collector of traces asks for, and the authorities that the collector is trusted by.
-#[derive(Debug)]
+/// The keys that a collector asks for, and the authorities that it is trusted by.
+#[derive(Debug, Default)]
 pub(super) struct CollectorSecrets {
     /// The header fields that go with every export.
     pub(super) headers: Vec<(String, Secret)>,

@@ -34,6 +34,8 @@ pub(crate) struct Deployment {
     pub model: Name,
     /// The model's name at the provider.
     pub upstream_name: String,
+    /// The names of the provider and the model in OpenTelemetry's metrics.
+    pub gen_ai_names: (Arc<str>, Arc<str>),
     /// The provider that serves the model.
     pub provider: Arc<Provider>,
     /// The APIs in which the model can be asked.
@@ -133,6 +135,7 @@ impl Deployment {
             refused: same.map_or_else(Arc::default, |old| Arc::clone(&old.refused)),
             model: name.clone(),
             dialects: provider.spoken_dialects(&upstream_name),
+            gen_ai_names: (provider.gen_ai_name().into(), upstream_name.as_str().into()),
             upstream_name,
             provider,
             price: model.price,

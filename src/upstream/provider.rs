@@ -131,6 +131,12 @@ impl Provider {
         }
     }
 
+    /// Returns its name in OpenTelemetry's conventions: theirs for a vendor that they know, else the configuration's.
+    #[must_use]
+    pub(crate) fn gen_ai_name(&self) -> &str {
+        self.section.gen_ai_name().unwrap_or(&self.name)
+    }
+
     /// Picks a peer and takes a place at it.
     ///
     /// The peer that is `wanted` comes first, as long as it can be used. With `balance: prefix_hash` equal `key`s get the

@@ -38,6 +38,7 @@ mod escalated;
 mod escalated_breaks;
 mod expect;
 mod explained;
+mod exported_metrics;
 mod failures;
 mod fallback;
 mod feedback;

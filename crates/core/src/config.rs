@@ -11,6 +11,7 @@ mod affinity;
 mod catalog;
 mod classifier;
 mod cloud;
+mod collector;
 mod concealment;
 mod decision_log;
 mod dialects;
@@ -20,6 +21,7 @@ mod effort;
 mod files;
 mod known_models;
 mod load;
+mod metrics;
 mod peers;
 mod policy;
 mod policy_test;
@@ -54,6 +56,7 @@ pub use self::classifier::{
     BatchLimits, ClassifierConfig, DeviceChoice, DriftWindow, LexicalCascade, ScoreCacheLimits, ShadowConfig,
 };
 pub use self::cloud::{AwsAccessKey, AwsCredentialSource, AwsProfile, BedrockConfig, GoogleCredentials, VertexConfig};
+pub use self::collector::OtlpCollector;
 pub use self::concealment::without_secrets;
 pub use self::decision_log::{AnswerLogConfig, DecisionLogConfig, RedactedKind, RedactedKinds};
 pub use self::dialects::SpokenDialects;
@@ -65,6 +68,7 @@ pub use self::edge::{
 pub use self::effort::Effort;
 pub use self::files::{FileRole, NamedFile, NamesFiles};
 pub use self::known_models::{KnownModel, ListedModel, known_models, known_models_date};
+pub use self::metrics::{MetricsConfig, OtlpMetricsConfig};
 pub use self::peers::{HealthCheck, LoadBalancing, PeerBreaker, PeerProtocol, PeerTls, ServerTls};
 pub use self::policy::{
     ClientOverrides, DenyAction, HousekeepingModel, LossRule, MaxTokensUse, PolicyConfig, PolicyMode, RequestMatch,

@@ -16,6 +16,8 @@ mod escalations;
 mod expected;
 mod family;
 mod files;
+mod gen_ai;
+mod generations;
 mod held;
 mod judge;
 mod labels;
@@ -23,6 +25,7 @@ mod parameters;
 mod peers;
 mod quality;
 mod quotas;
+mod rules;
 mod series;
 mod serving;
 mod streaming;
@@ -35,6 +38,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use pointsman_core::config::Name;
+use prometheus::proto::MetricFamily;
 use prometheus::{Counter, Gauge, Histogram, IntCounter, IntGauge, TextEncoder};
 
 use self::bandits::BanditFamilies;
@@ -50,6 +54,8 @@ use self::escalations::EscalationFamilies;
 pub use self::escalations::{CheckCost, CheckedAnswer, EscalationMetrics};
 use self::family::{Family, Registry};
 pub use self::files::FileWatchMetrics;
+use self::gen_ai::GenAiFamilies;
+pub use self::gen_ai::{GenAiOperation, gen_ai_attribute, gen_ai_metric};
 use self::held::PolicyStateFamilies;
 pub use self::held::{StoreMetrics, TargetMetrics};
 use self::judge::JudgeFamilies;
@@ -78,10 +84,12 @@ pub const PASSTHROUGH: &str = "passthrough";
 /// Every metric of one proxy.
 pub struct Metrics {
     registry: Registry,
+    created: SystemTime,
     request_duration: Family<Histogram, 3>,
     overhead: [Histogram; DecisionStage::ALL.len()],
     decisions: Family<IntCounter, 3>,
     shadow_decisions: Family<IntCounter, 3>,
+    rule_decisions: Family<IntCounter, 2>,
     rejections: Family<IntCounter, 1>,
     client_requests: Family<IntCounter, 2>,
     streaming: StreamFamilies,
@@ -132,6 +140,7 @@ pub struct Metrics {
     config_info: Family<IntGauge, 1>,
     model_info: Family<IntGauge, 3>,
     files: FileWatchMetrics,
+    gen_ai: GenAiFamilies,
 }
 
 impl Metrics {
@@ -146,6 +155,7 @@ impl Metrics {
             overhead: each(r, define::OVERHEAD_TIME, DecisionStage::ALL.map(DecisionStage::as_str)),
             decisions: Family::register(r, define::DECISIONS),
             shadow_decisions: Family::register(r, define::SHADOW_DECISIONS),
+            rule_decisions: Family::register(r, define::RULE_DECISIONS),
             rejections: Family::register(r, define::REJECTIONS),
             client_requests: Family::register(r, define::CLIENT_REQUESTS),
             streaming: StreamFamilies::register(r),
@@ -196,6 +206,8 @@ impl Metrics {
             config_info: Family::register(r, define::CONFIG_INFO),
             model_info: Family::register(r, define::MODEL_INFO),
             files: FileWatchMetrics::register(r),
+            gen_ai: GenAiFamilies::register(r),
+            created: SystemTime::now(),
             registry,
         }
     }
@@ -206,10 +218,21 @@ impl Metrics {
     /// Never: a registry gathers only families with a name and a child.
     #[must_use]
     pub fn render(&self) -> String {
-        let families = self.registry.gather();
+        let families = self.gather();
         TextEncoder::new()
             .encode_to_string(&families)
             .expect("a registry gathers only families with a name and a child")
+    }
+
+    /// Returns the moment since which it counts.
+    #[must_use]
+    pub const fn created(&self) -> SystemTime {
+        self.created
+    }
+
+    /// Returns every family that has a child.
+    pub(crate) fn gather(&self) -> Vec<MetricFamily> {
+        self.registry.gather()
     }
 
     /// Returns what every metric is called, what it says, and which labels and buckets it has, by name.
@@ -316,39 +339,10 @@ impl Metrics {
         self.log_dropped[cause as usize].inc_by(lines);
     }
 
-    /// Notes the first load of the configuration, which is no reload.
-    pub fn started(&self, generation: u64, at: SystemTime) {
-        self.loaded(generation, at);
-    }
-
     /// Returns the metrics of the watch on files.
     #[must_use]
     pub const fn files(&self) -> &FileWatchMetrics {
         &self.files
-    }
-
-    /// Shows which configuration serves: that of a former generation disappears.
-    pub fn set_config(&self, sha256: &Arc<str>) {
-        self.config_info.retain(|[serving]| **serving == **sha256);
-        self.config_info.with([sha256.into()]).set(1);
-    }
-
-    /// Counts a reload. `generation` is the one that serves from now on, whatever the outcome.
-    pub fn reloaded(&self, outcome: ReloadOutcome, generation: u64, at: SystemTime) {
-        self.reloads[outcome as usize].inc();
-        match outcome {
-            ReloadOutcome::Applied | ReloadOutcome::Unchanged | ReloadOutcome::RolledBack => {
-                self.loaded(generation, at);
-            }
-            ReloadOutcome::Rejected => self.last_reload_successful.set(0),
-        }
-    }
-
-    fn loaded(&self, generation: u64, at: SystemTime) {
-        let since_epoch = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.last_reload_successful.set(1);
-        self.last_reload_success_time.set(i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX));
-        self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
     }
 }
 

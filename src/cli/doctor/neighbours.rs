@@ -36,11 +36,13 @@ pub(super) async fn look(config: &Config, base_dir: &Path, patience: Duration) -
             ),
         });
     }
-    if let Some(tracing) = &config.tracing {
-        findings.push(match connect(&tracing.otlp.endpoint, OTLP_PORT, patience).await {
-            Ok(()) => DoctorFinding::ok("tracing.otlp", "the collector is reached"),
+    let spans = config.tracing.as_ref().map(|tracing| ("tracing.otlp", &tracing.otlp.endpoint));
+    let numbers = config.metrics.otlp.as_ref().map(|otlp| ("metrics.otlp", &otlp.endpoint));
+    for (section, endpoint) in spans.into_iter().chain(numbers) {
+        findings.push(match connect(endpoint, OTLP_PORT, patience).await {
+            Ok(()) => DoctorFinding::ok(section, "the collector is reached"),
             Err(problem) => DoctorFinding::warn(
-                "tracing.otlp",
+                section,
                 format!("no connection: {problem}"),
                 "look whether the collector runs; requests are served without it",
             ),

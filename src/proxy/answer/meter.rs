@@ -49,6 +49,8 @@ pub(in crate::proxy) struct AnswerMeter {
     began: Instant,
     first: Option<Instant>,
     last: Option<Instant>,
+    /// The moment in which the first words of a stream came.
+    words: Option<Instant>,
     /// Where the times between chunks are noted, once there were two.
     gaps: Option<ChunkGaps>,
 }
@@ -124,6 +126,7 @@ impl AnswerMeter {
             began,
             first: None,
             last: None,
+            words: None,
             gaps: None,
         }
     }
@@ -226,6 +229,16 @@ impl AnswerMeter {
         self.reader().is_some_and(UsageReader::is_last_word)
     }
 
+    /// Returns when the first chunk of a stream came.
+    pub(in crate::proxy) const fn first_chunk(&self) -> Option<Instant> {
+        self.first
+    }
+
+    /// Returns when the first words of a stream came: what a model wrote, as far as its API's events are known.
+    pub(in crate::proxy) const fn first_words(&self) -> Option<Instant> {
+        self.words
+    }
+
     /// Returns the time from the first chunk to the last; `None` when all came at once.
     pub(in crate::proxy) fn streamed_for(&self) -> Option<Duration> {
         Some(self.last?.duration_since(self.first?)).filter(|time| !time.is_zero())
@@ -249,6 +262,9 @@ impl AnswerMeter {
             let rest = if end_of_stream { filter.finish() } else { Bytes::new() };
             let out = if rest.is_empty() { passed } else { [passed, rest].concat().into() };
             *body = Some(out).filter(|out| !out.is_empty());
+        }
+        if self.words.is_none() && self.reader().is_some_and(|reader| reader.text_bytes() > 0) {
+            self.words = self.last;
         }
         gap
     }

@@ -43,6 +43,7 @@ impl Recorder {
             tracing::debug!(request_id = %ctx.request_id, %error, "Request failed");
         }
         let UsageBill { usage, cost, baseline, debited } = self.bill(session.req_header(), error, ctx);
+        self.operation_ended(ctx, None);
         let cost = with_discarded(cost, ctx);
         let discarded = ctx.escalation.as_ref().map_or(0, |watch| watch.discarded_tokens());
         ctx.escalation.iter().for_each(|watch| watch.count_discarded());

@@ -75,9 +75,13 @@ impl Recorder {
         if ctx.clock.first_byte().is_none() {
             self.attempt_ended(ctx, failure.outcome());
         }
+        self.operation_ended(ctx, Some(failure.outcome().as_str()));
     }
 
-    fn attempt_ended(&self, ctx: &RequestContext, outcome: AttemptOutcome) {
+    fn attempt_ended(&self, ctx: &mut RequestContext, outcome: AttemptOutcome) {
+        if outcome != AttemptOutcome::Success {
+            self.operation_ended(ctx, Some(outcome.as_str()));
+        }
         if let Some(provider) = ctx.attempts.provider() {
             self.metrics.attempt_ended(&provider.name, outcome);
         }

@@ -52,7 +52,8 @@ pub(in crate::proxy) fn attempted(header: &RequestHeader, ctx: &mut RequestConte
         let target = ctx.attempts.target();
         trace.attempted(&TracedAttempt {
             operation: target.and_then(|_| Dialect::of_path(header.uri.path())).map(operation),
-            provider: &provider.name,
+            provider: provider.gen_ai_name(),
+            provider_name: &provider.name,
             model: target.map(|target| &*target.upstream_name),
             host: &provider.base.address.host,
             port: provider.base.address.port,
@@ -76,7 +77,7 @@ pub(in crate::proxy) fn ended(ctx: &mut RequestContext, status: Option<u16>, usa
 }
 
 /// Returns the name of what is asked of a model, as OpenTelemetry calls it; counting tokens has none there.
-const fn operation(dialect: Dialect) -> &'static str {
+pub(super) const fn operation(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::ChatCompletions | Dialect::Responses | Dialect::Messages => "chat",
         Dialect::GenerateContent | Dialect::StreamGenerateContent => "generate_content",

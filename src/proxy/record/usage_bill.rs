@@ -47,6 +47,9 @@ impl Recorder {
         let Some(meter) = &ctx.meter else { return UsageBill::default() };
         let model = ctx.attempts.model();
         self.count_stream(meter, error, model);
+        if let Some(first) = meter.first_words() {
+            self.metrics.first_token_arrived(model, ctx.clock.until(first));
+        }
         let (path, dialect) = (header.uri.path(), Dialect::of_path(header.uri.path()));
         if header.method != Method::POST || path.ends_with("/cancel") {
             return self.bill_fetched(meter, ctx);
@@ -65,6 +68,7 @@ impl Recorder {
             return UsageBill::default();
         };
         self.count_tokens(&usage, model);
+        self.operation_used(ctx, &usage);
         if let Some(target) = ctx.attempts.target() {
             target.recent.ended(usage.output, Instant::now());
         }
@@ -98,10 +102,12 @@ impl Recorder {
     /// Counts an answer that has failed a check: what it used and cost is the policy's and the client's as any other's, and
     /// saves nothing unless the client gets it after all.
     pub(in crate::proxy) fn bill_failed_answer(&self, ctx: &mut RequestContext) {
+        self.operation_ended(ctx, None);
         let (Some(meter), Some(target)) = (&ctx.meter, ctx.attempts.target()) else { return };
         let Some(usage) = usage_of(meter, ctx, &target.usage_bounds()) else { return };
         let model = Some(&target.model);
         self.count_tokens(&usage, model);
+        self.operation_used(ctx, &usage);
         let dollars = usage.paid(target.price.as_ref());
         let policy = ctx.routing().map(|routing| (&routing.decision.policy, 0.0));
         if let Some(dollars) = dollars {

@@ -56,13 +56,7 @@ impl SnapshotBuilder {
         self.trust(redis.tls.as_ref()).map_err(|message| at(config, &["store", "redis", "tls", "ca"], message))
     }
 
-    /// Reads the authorities that the collector of traces is trusted by.
-    pub(super) fn trace_trust(&self, config: &Config) -> Result<Option<TrustedAuthorities>, ConfigProblem> {
-        let Some(tracing) = &config.tracing else { return Ok(None) };
-        self.trust(tracing.otlp.tls.as_ref()).map_err(|message| at(config, &["tracing", "otlp", "tls", "ca"], message))
-    }
-
-    fn trust(&self, tls: Option<&ServerTls>) -> Result<Option<TrustedAuthorities>, String> {
+    pub(super) fn trust(&self, tls: Option<&ServerTls>) -> Result<Option<TrustedAuthorities>, String> {
         let ca = tls.and_then(|tls| tls.ca.as_ref());
         ca.map(|file| TrustedAuthorities::read(&self.base_dir().join(file))).transpose()
     }
@@ -72,7 +66,7 @@ fn at_store_url(config: &Config, message: String) -> ConfigProblem {
     at(config, &["store", "redis", "url"], message)
 }
 
-fn at(config: &Config, keys: &[&str], message: String) -> ConfigProblem {
+pub(super) fn at(config: &Config, keys: &[&str], message: String) -> ConfigProblem {
     let path = keys.iter().fold(KeyPath::root(), |path, key| path.key(key));
     config.problem(&path, message.as_str()).unwrap_or_else(|| ConfigProblem::new(&path, message))
 }

@@ -1,9 +1,11 @@
-//! The decision log and the tracer of a snapshot: taken over from the one before when nothing about them changed.
+//! The decision log, the tracer and the exporter of metrics of a snapshot: taken over from the one before when nothing
+//! about them changed.
 
-use pointsman_core::config::{Config, ConfigProblem, KeyPath, NamesFiles as _, Secret};
+use pointsman_core::config::{Config, ConfigProblem, KeyPath, NamesFiles as _, OtlpCollector, Secret};
 use pointsman_http_client::ServerTrust;
-use pointsman_telemetry::{DecisionLog, Tracer, traces};
+use pointsman_telemetry::{DecisionLog, MetricsExporter, Tracer, traces};
 
+use super::shared_store::at;
 use super::{BuildError, SnapshotBuilder};
 use crate::snapshot::Snapshot;
 use crate::snapshot::prepared::CollectorSecrets;
@@ -34,18 +36,25 @@ impl SnapshotBuilder {
         Ok(Some(DecisionLog::start(section, secret, self.base_dir(), &self.metrics)?))
     }
 
-    /// Reads the header fields that go with every export of spans.
-    pub(super) fn trace_secrets(&self, config: &Config) -> Result<Vec<(String, Secret)>, ConfigProblem> {
-        let Some(tracing) = &config.tracing else { return Ok(Vec::new()) };
+    /// Reads the header fields that go with every export to the collector of `section`, and the authorities that it is
+    /// trusted by; neither where there is no collector.
+    pub(super) fn collector_secrets(
+        &self,
+        config: &Config,
+        section: &'static str,
+        collector: Option<OtlpCollector<'_>>,
+    ) -> Result<CollectorSecrets, ConfigProblem> {
+        let Some(collector) = collector else { return Ok(CollectorSecrets::default()) };
         if let Some(reason) = traces::unavailable() {
-            let path = KeyPath::root().key("tracing").key("otlp");
-            return Err(config.problem(&path, reason).unwrap_or_else(|| ConfigProblem::new(&path, reason)));
+            return Err(at(config, &[section, "otlp"], reason.to_owned()));
         }
-        tracing.otlp.secrets(&*self.environment, self.base_dir()).map_err(|(key, message)| {
-            let path = KeyPath::root().key("tracing").key("otlp");
-            let path = if key == "credential" { path.key("credential") } else { path.key("headers").key(&key) };
-            config.problem(&path, message.as_str()).unwrap_or_else(|| ConfigProblem::new(&path, message))
-        })
+        let headers = collector.secrets(&*self.environment, self.base_dir()).map_err(|(key, message)| {
+            let place: &[&str] = if key == "credential" { &["credential"] } else { &["headers", &key] };
+            at(config, &[&[section, "otlp"], place].concat(), message)
+        })?;
+        let trust = self.trust(collector.tls);
+        let trust = trust.map_err(|message| at(config, &[section, "otlp", "tls", "ca"], message))?;
+        Ok(CollectorSecrets { headers, trust })
     }
 
     /// Takes the tracer over that sends to the same place; a key in a file may have become another.
@@ -62,7 +71,30 @@ impl SnapshotBuilder {
         {
             return Ok(Some(tracer));
         }
-        let trust = ServerTrust::in_authorities(collector.trust.as_ref().map(|trust| trust.authorities().clone()));
-        Ok(Some(Tracer::start(&section.otlp, &collector.headers, trust)?))
+        Ok(Some(Tracer::start(&section.otlp, &collector.headers, collector.server_trust())?))
+    }
+
+    /// Takes the exporter of metrics over that sends to the same place; a key in a file may have become another.
+    pub(super) fn metrics_exporter(
+        &self,
+        config: &Config,
+        collector: &CollectorSecrets,
+        previous: Option<&Snapshot>,
+    ) -> Result<Option<MetricsExporter>, BuildError> {
+        let Some(otlp) = &config.metrics.otlp else { return Ok(None) };
+        let same = previous.filter(|snapshot| snapshot.config.metrics.otlp.as_ref() == Some(otlp));
+        if let Some(exporter) = same.and_then(|snapshot| snapshot.metrics_exporter.clone())
+            && !otlp.names_key_material()
+        {
+            return Ok(Some(exporter));
+        }
+        let trust = collector.server_trust();
+        Ok(Some(MetricsExporter::start(&self.metrics, otlp, &collector.headers, trust)?))
+    }
+}
+
+impl CollectorSecrets {
+    fn server_trust(&self) -> ServerTrust {
+        ServerTrust::in_authorities(self.trust.as_ref().map(|trust| trust.authorities().clone()))
     }
 }

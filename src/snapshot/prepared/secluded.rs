@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use pointsman_core::config::{ClientConfig, ClientKey, ClientModels, KeyHash, Listeners, Name, PolicyMode, RateLimit};
+use pointsman_core::config::{
+    ClientConfig, ClientKey, ClientModels, KeyHash, Listeners, MetricsConfig, Name, PolicyMode, RateLimit,
+};
 
 use super::PreparedConfig;
 
@@ -27,6 +29,7 @@ impl PreparedConfig {
         let name = Name::new(SECLUDED_CLIENT).expect("a name of ours");
         config.clients = Some(BTreeMap::from([(name, client)]));
         (config.decision_log, config.store, config.tracing, config.upgrade) = (None, None, None, None);
+        config.metrics = MetricsConfig::default();
         for policy in &mut config.policies {
             // A loop that moves the threshold goes by real traffic.
             (policy.overrides.policy, policy.mode, policy.target) = (true, PolicyMode::Route, None);

@@ -13,6 +13,7 @@ use super::catalog::CatalogEntry;
 use super::classifier::ClassifierConfig;
 use super::decision_log::DecisionLogConfig;
 use super::edge::{ClientConfigs, Listeners, TrafficLimits, UpgradeConfig};
+use super::metrics::MetricsConfig;
 use super::policy::PolicyConfig;
 use super::policy_test::PolicyTest;
 use super::problem::{ConfigProblem, KeyPath};
@@ -64,6 +65,9 @@ pub struct Config {
     /// The collector that the spans of requests go to; without this key none.
     #[serde(default)]
     pub tracing: Option<TracingConfig>,
+    /// Metrics under further names, and the collector that all of them go to.
+    #[serde(default)]
+    pub metrics: MetricsConfig,
     /// The provider of requests that no policy matches; without it they get a 404.
     #[serde(default)]
     pub default_provider: Option<Name>,

@@ -13,6 +13,7 @@ use super::classifier::{ClassifierConfig, ShadowConfig};
 use super::decision_log::DecisionLogConfig;
 use super::document::Config;
 use super::edge::{ListenerConfig, ListenerTls, Listeners, UpgradeConfig};
+use super::metrics::{MetricsConfig, OtlpMetricsConfig};
 use super::peers::ServerTls;
 use super::policy::PolicyConfig;
 use super::secret::SecretSource;
@@ -119,6 +120,7 @@ impl NamesFiles for Config {
             decision_log,
             store,
             tracing,
+            metrics,
             default_provider: _,
             providers,
             models: _,
@@ -136,6 +138,7 @@ impl NamesFiles for Config {
         decision_log.add_files(files);
         store.add_files(files);
         tracing.add_files(files);
+        metrics.add_files(files);
         providers.add_files(files);
         classifiers.add_files(files);
         policies.add_files(files);
@@ -230,6 +233,22 @@ impl NamesFiles for TracingConfig {
 impl NamesFiles for OtlpConfig {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         let Self { endpoint: _, tls, sample: _, credential, headers, timeout: _ } = self;
+        tls.add_files(files);
+        credential.add_files(files);
+        headers.add_files(files);
+    }
+}
+
+impl NamesFiles for MetricsConfig {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self { gen_ai: _, otlp } = self;
+        otlp.add_files(files);
+    }
+}
+
+impl NamesFiles for OtlpMetricsConfig {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self { endpoint: _, tls, credential, headers, timeout: _, interval: _ } = self;
         tls.add_files(files);
         credential.add_files(files);
         headers.add_files(files);

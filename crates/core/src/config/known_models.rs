@@ -75,6 +75,11 @@ pub(super) fn vendor(base_url: &str) -> Option<&'static str> {
     vendors::of_url(base_url)
 }
 
+/// Returns the name of the vendor that answers at `base_url` in OpenTelemetry's conventions, if they know the vendor.
+pub(super) fn vendor_in_conventions(base_url: &str) -> Option<&'static str> {
+    vendors::convention_of_url(base_url)
+}
+
 /// Returns the day of the built-in list, such as `2026-11-29`.
 #[must_use]
 pub fn known_models_date() -> &'static str {

@@ -106,6 +106,12 @@ impl ProviderConfig {
         }
     }
 
+    /// Returns the name of its vendor in OpenTelemetry's conventions for generative AI, where they know the vendor.
+    #[must_use]
+    pub fn gen_ai_name(&self) -> Option<&'static str> {
+        known_models::vendor_in_conventions(&self.base_url)
+    }
+
     /// Returns whether streams of chat completions are asked for their usage.
     #[must_use]
     pub fn asks_for_usage(&self) -> bool {

@@ -358,7 +358,7 @@ fn traces_go_to_a_url_without_a_password_and_with_fields_that_can_be_added() {
 fn a_collector_s_path_follows_its_endpoint() {
     let url = |endpoint: &str| {
         let otlp: OtlpConfig = serde_json::from_value(serde_json::json!({"endpoint": endpoint})).expect("a section");
-        otlp.url().map(|url| url.to_string())
+        otlp.collector().url("traces").map(|url| url.to_string())
     };
 
     assert_eq!(url("http://127.0.0.1:4318").as_deref(), Ok("http://127.0.0.1:4318/v1/traces"));

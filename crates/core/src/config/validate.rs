@@ -3,6 +3,7 @@
 mod affinity;
 mod bandit;
 mod cloud;
+mod collectors;
 mod credential;
 mod decision_log;
 mod edge;
@@ -18,7 +19,6 @@ mod store;
 mod strategy;
 mod target;
 mod threshold;
-mod tracing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -124,6 +124,7 @@ impl ConfigChecker<'_> {
         if let Some(tracing) = &config.tracing {
             self.tracing(tracing);
         }
+        self.metrics(&config.metrics);
         if let Some(name) = &config.default_provider {
             self.reference(&root("default_provider"), name, "providers", "provider");
         }

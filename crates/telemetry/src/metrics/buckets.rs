@@ -40,3 +40,25 @@ pub(super) const TRUNCATED: &[f64] = &[0.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 1
 
 /// Deciles, which drift measures compare, and the two tails, where a classifier that is too sure of itself shows.
 pub(super) const SCORE: &[f64] = &[0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0];
+
+/// The conventions' bounds of times, from one page for all: powers of two from 10 ms to 82 s.
+pub(super) const GEN_AI_TIME: &[f64] =
+    &[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+
+/// The conventions' bounds of tokens: powers of four.
+pub(super) const GEN_AI_USAGE: &[f64] = &[
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1024.0,
+    4096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+];

@@ -41,7 +41,21 @@ impl MetricDescription {
     /// Returns the unit, which the end of the name says.
     #[must_use]
     pub fn unit(&self) -> MetricUnit {
-        let base = self.name.strip_suffix("_total").unwrap_or(self.name);
+        MetricUnit::of(self.name)
+    }
+
+    /// Returns `name type unit label,label`: one line of the golden test.
+    #[must_use]
+    pub fn line(&self) -> String {
+        format!("{} {} {} {}", self.name, self.kind, self.unit(), self.labels.join(",")).trim_end().to_owned()
+    }
+}
+
+impl MetricUnit {
+    /// Returns the unit of the metric of this name.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        let base = name.strip_suffix("_total").unwrap_or(name);
         let ends = [
             ("_tokens_per_second", MetricUnit::TokensPerSecond),
             ("_seconds", MetricUnit::Seconds),
@@ -49,6 +63,7 @@ impl MetricDescription {
             ("_bytes_in_flight", MetricUnit::Bytes),
             ("_usd", MetricUnit::Dollars),
             ("_tokens", MetricUnit::Tokens),
+            ("_token_usage", MetricUnit::Tokens),
             ("_ratio", MetricUnit::Ratio),
             ("_share", MetricUnit::Ratio),
             ("_score", MetricUnit::Ratio),
@@ -56,10 +71,17 @@ impl MetricDescription {
         ends.into_iter().find(|(end, _)| base.ends_with(end)).map_or(MetricUnit::Count, |(_, unit)| unit)
     }
 
-    /// Returns `name type unit label,label`: one line of the golden test.
+    /// Returns the unit in the Unified Code for Units of Measure, as OpenTelemetry has it.
     #[must_use]
-    pub fn line(&self) -> String {
-        format!("{} {} {} {}", self.name, self.kind, self.unit(), self.labels.join(",")).trim_end().to_owned()
+    pub const fn ucum(self) -> &'static str {
+        match self {
+            Self::Seconds => "s",
+            Self::Bytes => "By",
+            Self::Dollars => "{USD}",
+            Self::Tokens => "{token}",
+            Self::TokensPerSecond => "{token}/s",
+            Self::Ratio | Self::Count => "1",
+        }
     }
 }
 
@@ -99,6 +121,7 @@ pub fn markdown(metrics: &[MetricDescription]) -> String {
 mod tests {
     use super::*;
     use crate::Metrics;
+    use crate::metrics::gen_ai_metric;
 
     /// The prose above the tables; `POINTSMAN_BLESS=1` writes the page anew.
     const PROSE: &str = include_str!("metrics.md");
@@ -121,7 +144,7 @@ mod tests {
         for metric in Metrics::new().catalogue() {
             let is_counter = metric.kind == "counter";
             assert_eq!(metric.name.ends_with("_total"), is_counter, "{}", metric.name);
-            assert!(metric.name.starts_with("pointsman_"), "{}", metric.name);
+            assert!(metric.name.starts_with("pointsman_") || gen_ai_metric(metric.name).is_some(), "{}", metric.name);
             assert!(metric.help.ends_with('.'), "{}", metric.name);
             assert_eq!(metric.kind == "histogram", !metric.buckets.is_empty(), "{}", metric.name);
         }

@@ -7,6 +7,7 @@
 mod classifier;
 mod credentials;
 mod files;
+mod gen_ai;
 mod judge;
 mod quality;
 mod quotas;
@@ -14,6 +15,7 @@ mod quotas;
 pub(super) use self::classifier::*;
 pub(super) use self::credentials::*;
 pub(super) use self::files::*;
+pub(super) use self::gen_ai::*;
 pub(super) use self::judge::*;
 pub(super) use self::quality::*;
 pub(super) use self::quotas::*;
@@ -41,6 +43,13 @@ pub(super) const DECISIONS: MetricDefinition<3> = MetricDefinition {
     buckets: &[],
 };
 
+pub(super) const RULE_DECISIONS: MetricDefinition<2> = MetricDefinition {
+    name: "pointsman_rule_decisions_total",
+    help: "Requests that a rule decided, by the rule's number in its policy, from 0; those that it refused are among them.",
+    labels: ["policy", "rule"],
+    buckets: &[],
+};
+
 pub(super) const SHADOW_DECISIONS: MetricDefinition<3> = MetricDefinition {
     name: "pointsman_shadow_decisions_total",
     help: "What policies that only watch (`mode: shadow`) would have chosen, and why; without a `model` what they would have refused, by the error's code.",
@@ -65,6 +74,13 @@ pub(super) const CLIENT_REQUESTS: MetricDefinition<2> = MetricDefinition {
 pub(super) const FIRST_BYTE_TIME: MetricDefinition<1> = MetricDefinition {
     name: "pointsman_first_byte_seconds",
     help: "Time from a request's first byte to the first byte of the upstream's answer.",
+    labels: ["model"],
+    buckets: FIRST_BYTE,
+};
+
+pub(super) const FIRST_TOKEN_TIME: MetricDefinition<1> = MetricDefinition {
+    name: "pointsman_first_token_seconds",
+    help: "Time from a request's first byte to the first words of its streamed answer: what came before them was only its frame.",
     labels: ["model"],
     buckets: FIRST_BYTE,
 };

@@ -6,12 +6,14 @@ use pointsman_core::config::Name;
 use prometheus::{Histogram, IntCounter};
 
 use super::family::{Family, Registry};
+use super::gen_ai::GenAiOperation;
 use super::labels::BrokenStream;
 use super::{Metrics, definitions as define, model_label};
 
 /// The metric families of answers as they come.
 pub(super) struct StreamFamilies {
     first_byte: Family<Histogram, 1>,
+    first_token: Family<Histogram, 1>,
     inter_chunk: Family<Histogram, 1>,
     token_rate: Family<Histogram, 1>,
     broken: Family<IntCounter, 2>,
@@ -19,12 +21,17 @@ pub(super) struct StreamFamilies {
 
 /// The times between two chunks of one model's streamed answers.
 #[derive(Debug, Clone)]
-pub struct ChunkGaps(Histogram);
+pub struct ChunkGaps {
+    ours: Histogram,
+    gen_ai: Option<Histogram>,
+}
 
 impl ChunkGaps {
     /// Notes one.
     pub fn note(&self, gap: Duration) {
-        self.0.observe(gap.as_secs_f64());
+        let seconds = gap.as_secs_f64();
+        self.ours.observe(seconds);
+        self.gen_ai.iter().for_each(|noted| noted.observe(seconds));
     }
 }
 
@@ -32,6 +39,7 @@ impl StreamFamilies {
     pub(super) fn register(registry: &Registry) -> Self {
         Self {
             first_byte: Family::register(registry, define::FIRST_BYTE_TIME),
+            first_token: Family::register(registry, define::FIRST_TOKEN_TIME),
             inter_chunk: Family::register(registry, define::INTER_CHUNK_TIME),
             token_rate: Family::register(registry, define::TOKEN_RATE),
             broken: Family::register(registry, define::BROKEN_STREAMS),
@@ -52,10 +60,18 @@ impl Metrics {
     }
 
     /// Returns where the times between two chunks of a streamed answer are noted: a stream has thousands, and looks it up
-    /// once.
+    /// once. They are those of `operation` too, where such are counted.
     #[must_use]
-    pub fn chunk_gaps(&self, model: Option<&Name>) -> ChunkGaps {
-        ChunkGaps(self.streaming.inter_chunk.with([model_label(model)]))
+    pub fn chunk_gaps(&self, model: Option<&Name>, operation: Option<&GenAiOperation>) -> ChunkGaps {
+        ChunkGaps {
+            ours: self.streaming.inter_chunk.with([model_label(model)]),
+            gen_ai: operation.map(|operation| self.gen_ai.chunk_gaps(operation)),
+        }
+    }
+
+    /// Notes when the first words of a streamed answer came.
+    pub fn first_token_arrived(&self, model: Option<&Name>, after: Duration) {
+        self.streaming.first_token.with([model_label(model)]).observe(after.as_secs_f64());
     }
 
     /// Notes how fast a streamed answer came.

@@ -15,10 +15,13 @@ fn touched() -> Metrics {
     metrics.request_ended(Some(&policy), Some(&model), Some(200), Duration::from_millis(20));
     metrics.decided(&policy, &model, "tier");
     metrics.shadow_decided(&policy, &model, "tier");
+    metrics.rule_decided(&policy, 0);
     metrics.rejected("invalid_json");
     metrics.client_request_ended(&name("team"), ClientOutcome::Success);
     metrics.first_byte_arrived(Some(&model), Duration::from_millis(10));
-    metrics.chunk_gaps(Some(&model)).note(Duration::from_millis(10));
+    metrics.chunk_gaps(Some(&model), None).note(Duration::from_millis(10));
+    metrics.first_token_arrived(Some(&model), Duration::from_millis(12));
+    touch_operations(&metrics);
     metrics.streamed(Some(&model), 50.0);
     metrics.tokens_used(Some(&model), TokenDirection::Input, 10);
     metrics.usage_estimated(Some(&model));
@@ -72,6 +75,15 @@ fn touched() -> Metrics {
     metrics
 }
 
+/// Touches the metrics of OpenTelemetry's conventions.
+fn touch_operations(metrics: &Metrics) {
+    let operation = GenAiOperation { operation: "chat", provider: "openai".into(), model: "gpt-5".into() };
+    metrics.operation_ended(&operation, Duration::from_millis(20), Some("rate_limited"));
+    metrics.operation_used(&operation, 10, 5);
+    metrics.operation_streamed(&operation, Duration::from_millis(12));
+    metrics.chunk_gaps(None, Some(&operation)).note(Duration::from_millis(10));
+}
+
 /// Touches what is thought of answers, and what clouds are asked for.
 fn touch_quality(metrics: &Metrics) {
     let (policy, model) = (name("auto"), name("small"));
@@ -86,7 +98,11 @@ fn touch_quality(metrics: &Metrics) {
 }
 
 /// Every metric: name, type, unit, labels.
-const GOLDEN: [&str; 100] = [
+const GOLDEN: [&str; 106] = [
+    "gen_ai_client_operation_duration_seconds histogram seconds gen_ai_operation_name,gen_ai_provider_name,gen_ai_request_model,error_type",
+    "gen_ai_client_operation_time_per_output_chunk_seconds histogram seconds gen_ai_operation_name,gen_ai_provider_name,gen_ai_request_model",
+    "gen_ai_client_operation_time_to_first_chunk_seconds histogram seconds gen_ai_operation_name,gen_ai_provider_name,gen_ai_request_model",
+    "gen_ai_client_token_usage histogram tokens gen_ai_operation_name,gen_ai_provider_name,gen_ai_request_model,gen_ai_token_type",
     "pointsman_affinity_total counter 1 policy,outcome",
     "pointsman_bandit_drifts_total counter 1 policy,model",
     "pointsman_bandit_frozen gauge 1 policy",
@@ -143,6 +159,7 @@ const GOLDEN: [&str; 100] = [
     "pointsman_file_watches_lost_total counter 1",
     "pointsman_file_watches_missing gauge 1",
     "pointsman_first_byte_seconds histogram seconds model",
+    "pointsman_first_token_seconds histogram seconds model",
     "pointsman_generation gauge 1",
     "pointsman_inter_chunk_seconds histogram seconds model",
     "pointsman_judge_cost_usd_total counter usd policy",
@@ -165,6 +182,7 @@ const GOLDEN: [&str; 100] = [
     "pointsman_request_body_bytes_in_flight gauge bytes",
     "pointsman_request_duration_seconds histogram seconds policy,model,status_class",
     "pointsman_retries_refused_total counter 1",
+    "pointsman_rule_decisions_total counter 1 policy,rule",
     "pointsman_score histogram ratio classifier,head,label",
     "pointsman_shadow_answer_cost_usd_total counter usd policy,model",
     "pointsman_shadow_answers_total counter 1 policy,model,outcome",

@@ -49,8 +49,10 @@ pub struct TracedDecision<'r> {
 pub struct TracedAttempt<'r> {
     /// `chat`, `text_completion`, `embeddings`; absent when the request passes through unread.
     pub operation: Option<&'static str>,
-    /// The provider's name in the configuration.
+    /// The provider's name in OpenTelemetry's conventions, else the one in the configuration.
     pub provider: &'r str,
+    /// The provider's name in the configuration.
+    pub provider_name: &'r str,
     /// The provider's name for the model; absent when the request passes through.
     pub model: Option<&'r str>,
     /// The provider's host.

@@ -1,24 +1,21 @@
 //! Spans by OpenTelemetry's SDK, which samples, batches and drops: a request hands its spans to a bounded queue and
 //! never waits for a collector.
 
-mod client;
 mod request;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
-use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
 use pointsman_core::config::{OtlpConfig, Secret};
 use pointsman_http_client::ServerTrust;
 
 pub use self::request::RequestTrace;
 use super::TracerError;
+use crate::collector::{OtlpClient, headers, resource};
 
 /// Makes spans and sends them to a collector. Clones share the queue; the last one sends what is left.
 #[derive(Clone)]
@@ -37,25 +34,21 @@ impl Tracer {
     /// # Errors
     /// When the endpoint is none, or no thread starts.
     pub fn start(otlp: &OtlpConfig, secrets: &[(String, Secret)], trust: ServerTrust) -> Result<Self, TracerError> {
-        let client = client::OtlpClient::new(otlp.timeout.0, trust);
+        let client = OtlpClient::new("spans", otlp.timeout.0, trust);
         let client = client.map_err(|error| TracerError(error.to_string()))?;
         let exporter = SpanExporter::builder()
             .with_http()
             .with_http_client(client)
             .with_protocol(Protocol::HttpBinary)
-            .with_endpoint(otlp.url().map_err(TracerError)?.to_string())
+            .with_endpoint(otlp.collector().url("traces").map_err(TracerError)?.to_string())
             .with_timeout(otlp.timeout.0)
             .with_headers(headers(secrets))
             .build()
             .map_err(|error| TracerError(error.to_string()))?;
-        let resource = Resource::builder()
-            .with_service_name("pointsman")
-            .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
-            .build();
         let provider = SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
             .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(otlp.sample.get()))))
-            .with_resource(resource)
+            .with_resource(resource())
             .build();
         let tracer = provider.tracer("pointsman");
         Ok(Self(Arc::new(TracerState { provider, tracer })))
@@ -68,14 +61,6 @@ impl Tracer {
     pub fn flush(&self) -> Result<(), TracerError> {
         self.0.provider.force_flush().map_err(|error| TracerError(error.to_string()))
     }
-}
-
-fn headers(secrets: &[(String, Secret)]) -> HashMap<String, String> {
-    let field = |(name, secret): &(String, Secret)| match &**name {
-        "credential" => ("authorization".to_owned(), format!("Bearer {}", secret.expose())),
-        name => (name.to_owned(), secret.expose().to_owned()),
-    };
-    secrets.iter().map(field).collect()
 }
 
 /// The provider's shutdown waits for the collector: not on the thread of the request that held the last snapshot.

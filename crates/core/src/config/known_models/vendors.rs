@@ -25,6 +25,29 @@ const HOSTS: &[(&str, &str)] = &[
     ("api.cerebras.ai", "cerebras"),
 ];
 
+/// The vendors' names in OpenTelemetry's conventions for generative AI, where the conventions know them.
+const CONVENTIONS: &[(&str, &str)] = &[
+    ("openai", "openai"),
+    ("anthropic", "anthropic"),
+    ("azure", "azure.ai.openai"),
+    ("gemini", "gcp.gemini"),
+    ("vertex", "gcp.vertex_ai"),
+    ("bedrock", "aws.bedrock"),
+    ("deepseek", "deepseek"),
+    ("mistral", "mistral_ai"),
+    ("xai", "x_ai"),
+    ("groq", "groq"),
+    ("moonshot", "moonshot_ai"),
+    ("perplexity", "perplexity"),
+    ("cohere", "cohere"),
+];
+
+/// Returns the name of the vendor that answers at `base_url` in OpenTelemetry's conventions.
+pub(super) fn convention_of_url(base_url: &str) -> Option<&'static str> {
+    let vendor = of_url(base_url)?;
+    CONVENTIONS.iter().find(|(known, _)| *known == vendor).map(|(_, name)| *name)
+}
+
 /// Returns the vendor that answers at `base_url`, if it is one that is known.
 pub(super) fn of_url(base_url: &str) -> Option<&'static str> {
     let host = host_of(base_url)?.to_ascii_lowercase();
@@ -72,5 +95,22 @@ mod tests {
         ] {
             assert_eq!(of_url(url), vendor, "{url}");
         }
+    }
+    #[test]
+    fn the_conventions_have_names_of_their_own_for_vendors() {
+        for (url, name) in [
+            ("https://api.openai.com/v1", Some("openai")),
+            ("https://api.mistral.ai/v1", Some("mistral_ai")),
+            ("https://europe-west4-aiplatform.googleapis.com/v1", Some("gcp.vertex_ai")),
+            ("https://api.cerebras.ai/v1", None),
+            ("http://vllm:8000/v1", None),
+        ] {
+            assert_eq!(convention_of_url(url), name, "{url}");
+        }
+        assert!(
+            CONVENTIONS
+                .iter()
+                .all(|(vendor, _)| HOSTS.iter().any(|(_, known)| known == vendor) || *vendor == "bedrock")
+        );
     }
 }

@@ -94,6 +94,7 @@ impl RequestTrace {
             set(&mut span, "gen_ai.operation.name", attempt.operation);
             set(&mut span, "gen_ai.request.model", attempt.model.map(str::to_owned));
             span.set_attribute(KeyValue::new("gen_ai.provider.name", attempt.provider.to_owned()));
+            span.set_attribute(KeyValue::new("pointsman.provider", attempt.provider_name.to_owned()));
             span.set_attribute(KeyValue::new("server.address", attempt.host.to_owned()));
             span.set_attribute(KeyValue::new("server.port", i64::from(attempt.port)));
             if let Some(resent @ 1..) = attempt.number.checked_sub(1) {
