@@ -310,3 +310,15 @@ async fn the_playground_sends_as_a_client_would() {
     assert_eq!((&sent["status"], &sent["headers"]["x-pointsman-model"]), (&json!(200), &json!("small")), "{sent}");
     assert_eq!(small.take().expect("a request").path, CHAT);
 }
+
+#[tokio::test]
+async fn a_playground_body_that_is_no_object_is_said_to_be_none() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let gateway = Gateway::start(&Config::new(&small, &frontier)).await;
+
+    for body in [json!([1]), json!("hello"), json!(null)] {
+        let refused = tell(&gateway, (Method::POST, "/api/playground"), &[], &json!({"body": body})).await;
+
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{body}");
+    }
+}

@@ -12,7 +12,7 @@ use axum::http::{self, HeaderMap, StatusCode, header};
 use bytes::Bytes;
 use pointsman_http_client::{Destination, ExchangeLimits, HttpClient};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::super::http::read;
 use super::super::state::{AdminError, DECIDED_PATH};
@@ -29,7 +29,7 @@ const LIMITS: ExchangeLimits =
 #[serde(deny_unknown_fields)]
 struct PlaygroundRequest {
     /// The body of a chat, `model` included.
-    body: Value,
+    body: Map<String, Value>,
     /// The client's key, where clients need one.
     #[serde(default)]
     key: Option<String>,
@@ -40,13 +40,13 @@ pub(super) async fn send(State(plane): AdminState, headers: HeaderMap, request: 
     let body = read(&headers, request.into_body(), MAX_BYTES).await?;
     let PlaygroundRequest { mut body, key } =
         serde_json::from_slice(&body.bytes).map_err(|error| AdminError::unreadable(&error))?;
-    body["stream"] = false.into(); // an answer is shown whole
+    body.insert("stream".to_owned(), false.into()); // an answer is shown whole
     let mut request = http::Request::post(DECIDED_PATH).header(header::CONTENT_TYPE, "application/json");
     if let Some(key) = key.filter(|key| !key.is_empty()) {
         request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
     }
     let request =
-        request.body(Bytes::from(body.to_string())).map_err(|_| unsendable("the key is no header's value"))?;
+        request.body(Bytes::from(Value::Object(body).to_string())).map_err(|_| unsendable("the key is no header's value"))?;
     let started = Instant::now();
     let answer = HttpClient::closing().send(&Destination::plain(own(address)), request, LIMITS).await;
     let (head, body) = answer.map_err(|error| unsendable(&error.to_string()))?.into_parts();
@@ -58,7 +58,7 @@ fn shown(head: &http::response::Parts, body: &[u8], took: Duration) -> Value {
     let own = own.map(|(name, value)| (name.to_string(), json!(String::from_utf8_lossy(value.as_bytes()))));
     json!({
         "status": head.status.as_u16(),
-        "headers": own.collect::<serde_json::Map<_, _>>(),
+        "headers": own.collect::<Map<_, _>>(),
         "body": serde_json::from_slice::<Value>(body).unwrap_or_else(|_| json!(String::from_utf8_lossy(body))),
         "took_ms": (took.as_secs_f64() * 1e4).round() / 10.0,
     })
