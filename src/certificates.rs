@@ -1,6 +1,8 @@
 //! The certificates that listeners show: loaded and checked with a snapshot, so that a bad file refuses the reload and
 //! the last good certificate stays.
 
+mod admin;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +12,8 @@ use pingora::tls::{CryptoProvider, RusTlsError, install_default_crypto_provider}
 use pointsman_core::config::{ListenerTls, RegularFile};
 use rustls_pki_types::pem::{self, PemObject as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+pub(crate) use self::admin::{AdminServerTls, CallerCertificate};
 
 /// The largest file of a certificate chain or of a key.
 const MAX_BYTES: u64 = 1 << 20;
@@ -30,6 +34,9 @@ pub(crate) enum CertificateError {
     /// The key is of an unknown kind, or not the certificate's.
     #[error("the key does not fit the certificate: {0}")]
     Mismatch(RusTlsError),
+    /// The file of authorities does not hold what it should.
+    #[error("`{}` {message}", path.display())]
+    Authorities { path: PathBuf, message: String },
 }
 
 impl ListenerCertificate {

@@ -3,6 +3,8 @@
 //! Exit codes: 1 when a gate refuses, 3 when an import has findings, else as in sysexits: 64 for bad usage, 65 for bad data, 69 for an address or a
 //! library that is not to be had, 78 for a bad configuration. Results go to stdout, everything else to stderr.
 
+mod admin;
+mod admin_client;
 mod bundle;
 mod bundle_folder;
 mod check;
@@ -73,6 +75,9 @@ enum CliCommand {
     Doctor(doctor::DoctorArguments),
     /// Lists models with their prices, windows and abilities: the built-in list, or the catalog of a configuration.
     Models(models::ModelsArguments),
+    /// Asks the admin plane of a running gateway, or draws a token for it.
+    #[command(subcommand)]
+    Admin(Box<admin::AdminCommand>),
     /// Shows or verifies a bundle of weights.
     #[command(subcommand)]
     Bundle(bundle::BundleCommand),
@@ -154,6 +159,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         CliCommand::Check(command) => check::run(&command),
         CliCommand::Doctor(command) => doctor::run(&command),
         CliCommand::Models(command) => models::run(&command),
+        CliCommand::Admin(command) => admin::run(&command),
         CliCommand::Bundle(command) => bundle::run(&command),
         CliCommand::Decide(command) => decide::run(&command),
         CliCommand::Features => features::run(),

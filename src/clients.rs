@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 
-use self::bucket::TokenBucket;
+pub(crate) use self::bucket::TokenBucket;
 
 /// Characters of a name that is not known that are repeated at most.
 const MAX_ECHO: usize = 64;
@@ -208,6 +208,13 @@ impl Client {
             tokens.check(1)?;
         }
         self.requests.as_ref().map_or(Ok(()), |requests| requests.take(1))
+    }
+
+    /// Takes so many requests more than were admitted. Never refuses: what is too much is owed.
+    pub fn owe_requests(&self, requests: u64) {
+        if let Some(meter) = &self.requests {
+            meter.correct(0, requests);
+        }
     }
 
     /// Takes the tokens of a prompt. A prompt that is larger than the whole allowance is let through when nothing of it

@@ -36,6 +36,7 @@ impl ConfigFindings {
         warnings.extend_from_slice(snapshot.advisers.warnings());
         warnings.extend(snapshot.config.price_warnings());
         warnings.extend(snapshot.config.timeout_warnings());
+        warnings.extend(snapshot.config.admin_warnings());
         let translated = translations::examine(snapshot);
         warnings.extend(translated.warnings);
         let mut notes: Vec<String> = snapshot.config.admin.open_note().into_iter().collect();

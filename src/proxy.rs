@@ -12,6 +12,7 @@
 //! request_filter           admission: load, header size, client key downstream::{admission, clients}
 //!                          intake -> prompt -> router -> rewrite    downstream::{intake, decode}, plan, attempt::original
 //!                          or the list of models, or feedback       answer::models, record::feedback
+//!                          or a question that sends nothing         question
 //! upstream_peer            an address of the chosen provider        attempt::forward
 //! upstream_request_filter  path, host, credential, Content-Length   attempt::{forward, body_adapter}, answer::headers
 //! request_body_filter      Pingora sends the rewritten body
@@ -44,6 +45,7 @@ mod models;
 mod own_count;
 mod pass_through;
 mod plan;
+pub(crate) mod question;
 mod record;
 mod server;
 mod shadow_answer;

@@ -18,7 +18,7 @@ use std::time::SystemTime;
 
 use pointsman_core::config::{Config, FileRole, NamesFiles as _};
 use pointsman_telemetry::metrics::ModelInfo;
-use pointsman_telemetry::{Metrics, ReloadOutcome};
+use pointsman_telemetry::{AuditLine, AuditOutcome, Metrics, ReloadOutcome};
 use tokio::sync::oneshot;
 
 pub(crate) use self::health::WatchHealth;
@@ -28,6 +28,9 @@ use self::turns::{SnapshotChange, TurnEnd, TurnQueue};
 pub(crate) use self::watcher::FileWatcher;
 use crate::router::Router;
 use crate::snapshot::{BuildError, ClassifierState, Snapshot, SnapshotBuilder};
+
+/// The triggers whose callers the admin plane knows, and writes down itself.
+const ADMIN_TRIGGERS: [&str; 2] = ["admin", "console"];
 
 /// Replaces the snapshot that serves by one built from the configuration file as it is now.
 pub struct Reloader {
@@ -197,6 +200,9 @@ impl Reloader {
     }
 
     fn ended(&self, trigger: &'static str, reloaded: ReloadResult) -> ReloadResult {
+        if !ADMIN_TRIGGERS.contains(&trigger) && reloaded.outcome != ReloadOutcome::Unchanged {
+            audit(trigger, &reloaded);
+        }
         self.metrics.reloaded(reloaded.outcome, reloaded.generation, reloaded.at);
         if reloaded.outcome != ReloadOutcome::Unchanged {
             let ReloadResult { outcome, generation, error, at } = reloaded.clone();
@@ -293,6 +299,25 @@ impl ReloadResult {
     }
 }
 
+/// Writes the audit line of a reload that no caller asked for: files changed, or the process got a signal.
+fn audit(trigger: &'static str, reloaded: &ReloadResult) {
+    let is_applied = reloaded.outcome == ReloadOutcome::Applied;
+    AuditLine {
+        action: "reload",
+        subject: None,
+        caller_kind: "process",
+        caller: trigger,
+        role: None,
+        peer: None,
+        route: None,
+        status: None,
+        outcome: if is_applied { AuditOutcome::Done } else { AuditOutcome::Failed },
+        generation_before: reloaded.generation - u64::from(is_applied),
+        generation_after: reloaded.generation,
+    }
+    .emit();
+}
+
 fn refuse_fixed(serving: &Config, file: &Config) -> Result<(), ReloadError> {
     let listeners = |config: &Config| {
         let shown = config.listen.iter().map(|listen| match &listen.tls {
@@ -301,10 +326,12 @@ fn refuse_fixed(serving: &Config, file: &Config) -> Result<(), ReloadError> {
         });
         shown.collect::<Vec<_>>().join(", ")
     };
-    let fixed = [
-        ("listen.address", listeners(serving), listeners(file)),
-        ("admin.address", serving.admin.address.to_string(), file.admin.address.to_string()),
-    ];
+    let admin = |config: &Config| match &config.admin.tls {
+        Some(_) => format!("{} with TLS", config.admin.address),
+        None => config.admin.address.to_string(),
+    };
+    let fixed =
+        [("listen.address", listeners(serving), listeners(file)), ("admin.address", admin(serving), admin(file))];
     match fixed.into_iter().find(|(_, serving, file)| serving != file) {
         Some((key, serving, file)) => Err(ReloadError::Fixed { key, serving, file }),
         None => Ok(()),

@@ -4,6 +4,7 @@
 //! prepares the next one beside the one that serves; whoever holds the old one keeps it alive until its last request
 //! ends.
 
+mod admin_terms;
 mod advisers;
 mod answer_advisers;
 mod builder;
@@ -22,6 +23,7 @@ use pointsman_core::policy::PolicySet;
 use pointsman_core::prompt::{Dialect, Envelopes, GooglePath, ParseError, Prompt, PromptReader, ReadingLimits};
 use pointsman_telemetry::{DecisionLog, MetricsExporter, Tracer};
 
+pub(crate) use self::admin_terms::AdminTerms;
 pub(crate) use self::advisers::StrategyAdvisers;
 pub(crate) use self::answer_advisers::{AnswerAdvisers, UNAVAILABLE};
 pub use self::builder::{BuildError, EnvironmentLookup, SnapshotBuilder};
@@ -52,6 +54,8 @@ pub struct Snapshot {
     pub(crate) clients: Arc<Clients>,
     /// The certificates of the listeners with TLS, by the listener's index.
     pub(crate) certificates: Vec<Option<ListenerCertificate>>,
+    /// The terms on which the admin plane serves.
+    pub(crate) admin: Arc<AdminTerms>,
     /// The secrets and authorities that it was made of.
     pub(crate) key_material: KeyMaterial,
     /// The log that decisions are written to, if there is one.
@@ -80,6 +84,7 @@ impl Snapshot {
         self.routes_like(next)
             && self.key_material.is_same(&next.key_material)
             && self.certificates == next.certificates
+            && self.admin == next.admin
     }
 
     /// Returns whether `next` would decide and send as this snapshot does: at most certificates, secrets and authorities
@@ -100,7 +105,7 @@ impl Snapshot {
     }
 
     /// Returns the snapshot that brings this one back after `serving`: the same policies, peers, clients and running
-    /// classifiers under the next generation, and the certificates that serve, which nobody wants older.
+    /// classifiers under the next generation. Certificates, and who may use the admin plane, stay: nobody wants those older.
     #[must_use]
     pub fn again(&self, serving: &Self) -> Self {
         let Self { config, envelopes, policies, upstreams, clients, classifiers, shadows, advisers, .. } = self;
@@ -113,6 +118,7 @@ impl Snapshot {
             upstreams: Arc::clone(upstreams),
             clients: Arc::clone(clients),
             certificates: serving.certificates.clone(),
+            admin: Arc::clone(&serving.admin),
             key_material: self.key_material.clone(),
             decision_log: decision_log.clone(),
             store: store.clone(),

@@ -57,7 +57,7 @@ const HOUSES: &[House] = &[
     },
     House {
         folder: "crates/telemetry/src",
-        floors: &[&["decision_log", "traces"], &["access_log"], &["logging", "metrics"]],
+        floors: &[&["decision_log", "traces"], &["access_log", "audit_log"], &["logging", "metrics"]],
         ground: &[],
     },
     House {

@@ -292,6 +292,8 @@ FLEET = Dashboard(
         lines("Connections", Q(f"pointsman_downstream_connections{{{N}}}", "{{instance}}"), "short", "Of clients, open now; `limits.max_connections` bounds them."),
         lines("Bodies in flight", Q(f"pointsman_request_body_bytes_in_flight{{{N}}}", "{{instance}}"), "bytes", "Memory that request bodies take; `limits.max_bytes_in_flight` bounds it."),
         lines("Refused connections", Q(rate("downstream_connections_refused_total", N, "reason"), "{{reason}}"), "cps", "Closed before they brought a request: more than `limits.max_connections`, a TLS handshake that failed, a header that took longer than `limits.header`.", stack="normal"),
+        lines("Admin callers refused", Q(rate("admin_refusals_total", N, "reason"), "{{reason}}"), "reqps", "Requests to the admin plane without a token or certificate, with a wrong token, or with a role that does not reach.", stack="normal"),
+        lines("Decisions without a request", Q(rate("decision_questions_total", N, "question"), "{{question}}"), "reqps", "Clients that asked which model would answer, on listeners with `decisions: true`; nothing was sent for them.", stack="normal"),
         lines("Requests by instance", Q(rate("request_duration_seconds_count", N, "instance"), "{{instance}}"), "reqps", "Whether load is spread evenly.", stack="normal"),
     ],
 )

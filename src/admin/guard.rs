@@ -1,7 +1,7 @@
-//! The guard of the admin plane: who may send a request, and what a browser may make of the answer.
+//! The guard of the admin plane: which pages may send a request, and what a browser may make of the answer.
 //!
-//! The plane asks for no key, so that its address is its protection, and a web page in the operator's browser reaches
-//! that address. Three checks keep pages out. A request must be for an IP address, for `localhost` or for a configured
+//! Where the plane asks nobody who they are, its address is its protection, and a web page in the operator's browser
+//! reaches that address. Where it does, no page is to try. Three checks keep pages out. A request must be for an IP address, for `localhost` or for a configured
 //! name, because a page can give its own name any address. It must not come from a page of another origin. And a route
 //! that changes something takes a body only as JSON, which no page may send to another origin unasked.
 
@@ -69,7 +69,7 @@ const CONSOLE_POLICY: HeaderValue = HeaderValue::from_static(
 /// Answers a request, if its sender may send it; tells browsers to keep the answer to themselves.
 pub(super) async fn guard(State(plane): State<Arc<dyn AdminPlane>>, request: Request<Body>, next: Next) -> Response {
     let is_console = request.uri().path().starts_with("/console");
-    let mut answer = match refused(&request, &plane.hosts()) {
+    let mut answer = match refused(&request, &plane.terms().section.hosts) {
         Some(error) => error.into_response(),
         None => next.run(request).await,
     };

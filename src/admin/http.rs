@@ -5,23 +5,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
+use pointsman_core::config::AdminRole;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
+use super::access::{AccessCheck, AuditSubject, check, whoami};
+use super::caller::RequestCaller;
+use super::console;
 use super::guard::guard;
+use super::listener::{self, AdminSite};
 use super::predict::{self, BatchPrediction, TextPrediction};
-use super::state::{AdminError, AdminPlane, ClassifierStatus, DECIDED_PATH, DecideRequest};
-use super::{console, listener};
+use super::state::{AdminError, AdminPlane, ClassifierStatus, DecideRequest};
 use crate::proxy::feedback;
+use crate::proxy::question::DECIDED_PATH;
 use crate::proxy::rejection::{AnswerShape, ErrorObject, Rejection, error_type};
 
 /// The time that a client may take to send a body.
@@ -40,7 +45,7 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const CLIENT_HEADER: &str = "x-pointsman-client";
 
 /// Every route, as a 404 lists them.
-pub(super) const ROUTES: [&str; 18] = [
+pub(super) const ROUTES: [&str; 19] = [
     "GET /",
     "GET /metrics",
     "GET /health",
@@ -48,6 +53,7 @@ pub(super) const ROUTES: [&str; 18] = [
     "GET /readyz",
     "GET /generation",
     "GET /config",
+    "GET /v1/whoami",
     "POST /v1/decide",
     "POST /v1/feedback",
     "POST /predict",
@@ -86,10 +92,11 @@ pub(crate) async fn serve(
     plane: Arc<dyn AdminPlane>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) {
-    listener::serve(listener, router(plane), shutdown).await;
+    let site = AdminSite { router: router(Arc::clone(&plane)), plane };
+    listener::serve(listener, site, shutdown).await;
 }
 
-fn router(plane: Arc<dyn AdminPlane>) -> Router {
+pub(super) fn router(plane: Arc<dyn AdminPlane>) -> Router {
     Router::new()
         .route("/", get(index))
         .route("/metrics", get(metrics))
@@ -98,6 +105,7 @@ fn router(plane: Arc<dyn AdminPlane>) -> Router {
         .route("/readyz", get(readyz))
         .route("/generation", get(generation))
         .route("/config", get(config))
+        .route("/v1/whoami", get(whoami))
         .route("/v1/decide", post(decide))
         .route(feedback::PATH, post(feedback))
         .route("/predict", post(predict_one))
@@ -111,6 +119,7 @@ fn router(plane: Arc<dyn AdminPlane>) -> Router {
         .merge(console::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(AccessCheck::of(&plane), check))
         .layer(from_fn_with_state(Arc::clone(&plane), guard))
         .with_state(plane)
 }
@@ -119,15 +128,23 @@ async fn metrics(State(plane): AdminState) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, METRICS_TYPE)], plane.metrics())
 }
 
-async fn readyz(State(plane): AdminState) -> impl IntoResponse {
+/// Answers probes; strangers learn only whether traffic should come here.
+async fn readyz(State(plane): AdminState, Extension(caller): Extension<RequestCaller>) -> impl IntoResponse {
     let readiness = plane.ready();
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(readiness))
+    let shown = match caller.may(AdminRole::View) {
+        true => json!(readiness),
+        false => json!({"ready": readiness.ready, "generation": readiness.generation}),
+    };
+    (status, Json(shown))
 }
 
-async fn health(State(plane): AdminState) -> Json<Value> {
+async fn health(State(plane): AdminState, Extension(caller): Extension<RequestCaller>) -> Json<Value> {
     let readiness = plane.ready();
     let status = if readiness.ready { "ok" } else { "draining" };
+    if !caller.may(AdminRole::View) {
+        return Json(json!({"status": status, "generation": readiness.generation}));
+    }
     let serving = |status: ClassifierStatus| {
         let ClassifierStatus { state, bundle, version, sha256, .. } = status;
         json!({ "state": state, "bundle": bundle, "version": version, "sha256": sha256 })
@@ -248,18 +265,29 @@ async fn killed(State(plane): AdminState) -> Json<Value> {
     Json(plane.killed())
 }
 
-async fn kill(State(plane): AdminState, headers: HeaderMap, request: Request) -> Result<Json<Value>, AdminError> {
-    let body = read(&headers, request.into_body(), MAX_POLICY_BYTES).await?;
-    plane.kill(&body.bytes).map(Json)
+async fn kill(
+    State(plane): AdminState,
+    Extension(subject): Extension<AuditSubject>,
+    request: Request,
+) -> Result<Json<Value>, AdminError> {
+    let body = read_request(request, MAX_POLICY_BYTES).await?;
+    let killed = plane.kill(&body.bytes)?;
+    let asked: Value = serde_json::from_slice(&body.bytes).unwrap_or_default();
+    let policy = asked["policy"].as_str().unwrap_or("every policy");
+    subject.name(format!("{policy} {}", if asked["killed"] == true { "out of service" } else { "in service" }));
+    Ok(Json(killed))
 }
 
 async fn reset_bandit(
     State(plane): AdminState,
-    headers: HeaderMap,
+    Extension(subject): Extension<AuditSubject>,
     request: Request,
 ) -> Result<Json<Value>, AdminError> {
-    let body = read(&headers, request.into_body(), MAX_POLICY_BYTES).await?;
-    plane.reset_bandit(&body.bytes).map(Json)
+    let body = read_request(request, MAX_POLICY_BYTES).await?;
+    let reset = plane.reset_bandit(&body.bytes)?;
+    let asked: Value = serde_json::from_slice(&body.bytes).unwrap_or_default();
+    subject.name(asked["policy"].as_str().unwrap_or_default());
+    Ok(Json(reset))
 }
 
 async fn not_found(uri: Uri) -> AdminError {
@@ -270,6 +298,11 @@ async fn not_found(uri: Uri) -> AdminError {
 async fn method_not_allowed(method: Method, uri: Uri) -> AdminError {
     let message = format!("`{}` does not take {method}. Routes: {}.", uri.path(), ROUTES.join(", "));
     AdminError { status: StatusCode::METHOD_NOT_ALLOWED, code: "method_not_allowed", param: None, message }
+}
+
+async fn read_request(request: Request, limit: usize) -> Result<HeldBody, Rejection> {
+    let (head, body) = request.into_parts();
+    read(&head.headers, body, limit).await
 }
 
 /// Reads the body, at most `limit` bytes of it. One that says beforehand that it is larger is refused unread.

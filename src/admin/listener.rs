@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::Request;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -22,6 +24,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{AcquireError, Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Sleep, sleep, timeout};
+
+use super::caller::PeerConnection;
+use super::state::AdminPlane;
 
 /// Open connections: operators, scrapers and probes are few.
 pub(super) const MAX_CONNECTIONS: usize = 256;
@@ -78,9 +83,21 @@ struct ConnectionPlace {
     _slot: OwnedSemaphorePermit,
 }
 
+/// The routes of the plane, and the process that says whether its listener speaks TLS.
+#[derive(Clone)]
+pub(super) struct AdminSite {
+    pub(super) router: Router,
+    pub(super) plane: Arc<dyn AdminPlane>,
+}
+
+/// The bytes of a connection: plain, or those within TLS.
+trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
+
 /// A connection whose other side has to end a header, and to take an answer, in time.
 struct AnsweringStream {
-    inner: TcpStream,
+    inner: Box<dyn ByteStream>,
     stage: Arc<ConnectionStage>,
     /// The end of a header's time; there is one from its first bytes until a request is read.
     header_due: Option<Pin<Box<Sleep>>>,
@@ -88,12 +105,12 @@ struct AnsweringStream {
     overdue: Option<Pin<Box<Sleep>>>,
 }
 
-/// Serves `router` until `shutdown` completes and answers on their way have ended, or five seconds have passed.
-pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
+/// Serves `site` until `shutdown` completes and answers on their way have ended, or five seconds have passed.
+pub(super) async fn serve(listener: TcpListener, site: AdminSite, shutdown: impl Future<Output = ()>) {
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let (stopping, stopped) = watch::channel(false);
     tokio::select! {
-        () = accept(&listener, &router, Arc::clone(&slots), &stopped) => {}
+        () = accept(&listener, &site, Arc::clone(&slots), &stopped) => {}
         () = shutdown => {}
     }
     drop(listener);
@@ -102,13 +119,13 @@ pub(super) async fn serve(listener: TcpListener, router: Router, shutdown: impl 
     let _ = timeout(DRAIN_DEADLINE, slots.acquire_many(all)).await;
 }
 
-async fn accept(listener: &TcpListener, router: &Router, slots: Arc<Semaphore>, stopped: &watch::Receiver<bool>) {
+async fn accept(listener: &TcpListener, site: &AdminSite, slots: Arc<Semaphore>, stopped: &watch::Receiver<bool>) {
     let all = Arc::<OpenConnections>::default();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, address)) => {
                 let Ok(place) = all.place(&slots).await else { return };
-                tokio::spawn(answer(stream, router.clone(), place, stopped.clone()));
+                tokio::spawn(serve_one((stream, address), site.clone(), place, stopped.clone()));
             }
             // The client left before its turn.
             Err(error) if is_of_client(&error) => {}
@@ -125,12 +142,43 @@ fn is_of_client(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
+/// Makes the handshake, where there is one to make, and answers the requests of a connection.
+async fn serve_one(
+    (stream, address): (TcpStream, SocketAddr),
+    site: AdminSite,
+    place: ConnectionPlace,
+    stopped: watch::Receiver<bool>,
+) {
+    let mut peer = PeerConnection { address: Some(address), certificate: None };
+    let Some(tls) = site.plane.terms().tls.clone() else {
+        return answer((Box::new(stream), peer), site.router, place, stopped).await;
+    };
+    let accepted = tokio::select! {
+        accepted = timeout(HEADER_DEADLINE, Box::pin(tls.accept(stream))) => accepted,
+        () = place.stage.given_up.notified() => return,
+    };
+    match accepted {
+        Ok(Ok((stream, certificate))) => {
+            peer.certificate = certificate.map(Arc::new);
+            answer((Box::new(stream), peer), site.router, place, stopped).await;
+        }
+        Ok(Err(error)) => tracing::debug!(%error, %address, "No handshake with the admin listener"),
+        Err(_) => tracing::debug!(%address, "A handshake with the admin listener took too long"),
+    }
+}
+
 /// Answers the requests of a connection, one after another.
-async fn answer(stream: TcpStream, router: Router, place: ConnectionPlace, mut stopped: watch::Receiver<bool>) {
+async fn answer(
+    (stream, peer): (Box<dyn ByteStream>, PeerConnection),
+    router: Router,
+    place: ConnectionPlace,
+    mut stopped: watch::Receiver<bool>,
+) {
     let stage = Arc::clone(&place.stage);
     let stream = AnsweringStream { inner: stream, stage: Arc::clone(&stage), header_due: None, overdue: None };
     let service = TowerToHyperService::new(router);
-    let staged = service_fn(|request| {
+    let staged = service_fn(|mut request: Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(peer.clone());
         stage.set(ANSWERS);
         let (answer, stage) = (service.call(request), Arc::clone(&stage));
         async move {

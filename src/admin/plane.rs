@@ -5,10 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pointsman_core::config::{HostPort, Name};
-use pointsman_core::policy::DecisionDetail;
-use pointsman_core::prompt::RequestPath;
-use pointsman_telemetry::Metrics;
+use pointsman_core::config::Name;
+use pointsman_telemetry::{AdminRefusal, Metrics};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -17,11 +15,11 @@ use super::state::{
     AdminError, AdminPlane, ClassifierStatus, DecideRequest, FileWatchStatus, LastReload, Readiness, ServingPhase,
     ShadowStatus, StoreStatus,
 };
+use crate::proxy::question::{self, UnsentRequest};
 use crate::proxy::rejection::Rejection;
 use crate::proxy::{DrainState, feedback};
 use crate::reload::{ReloadResult, Reloader, WatchHealth};
-use crate::router::{IncomingRequest, JudgeMode, QuotaMode, RequestState, header_text};
-use crate::snapshot::{self, Snapshot};
+use crate::snapshot::{self, AdminTerms, Snapshot};
 use crate::store::SharedStore;
 
 /// A running process.
@@ -78,7 +76,10 @@ impl AdminPlane for GatewayProcess {
     }
 
     fn config(&self) -> Value {
-        serde_json::to_value(&*self.reloader.router().snapshot().config).unwrap_or_default()
+        let snapshot = self.reloader.router().snapshot();
+        let mut config = serde_json::to_value(&*snapshot.config).unwrap_or_default();
+        config["admin"] = json!(snapshot.admin.section); // a rollback does not bring back who might do what
+        config
     }
 
     fn virtual_model(&self) -> Option<String> {
@@ -89,8 +90,12 @@ impl AdminPlane for GatewayProcess {
         self.reloader.router().snapshot().generation
     }
 
-    fn hosts(&self) -> Vec<HostPort> {
-        self.reloader.router().snapshot().config.admin.hosts.clone()
+    fn terms(&self) -> Arc<AdminTerms> {
+        Arc::clone(&self.reloader.router().snapshot().admin)
+    }
+
+    fn refused(&self, refusal: AdminRefusal) {
+        self.metrics.admin_refused(refusal);
     }
 
     fn max_body_bytes(&self) -> usize {
@@ -103,27 +108,11 @@ impl AdminPlane for GatewayProcess {
     ) -> Result<Value, AdminError> {
         let router = self.reloader.router();
         let snapshot = router.snapshot();
-        let RequestPath { path, dialect, google, .. } = RequestPath::read(path);
-        let dialect = dialect.ok_or(Rejection::PathNotFound)?;
         let client = client.map(|name| snapshot.clients.find(name)).transpose();
         let client = client.map_err(|error| AdminError::no_client(&error))?;
-        let prompt = snapshot.read_asked(dialect, google.as_ref(), &body).map_err(Rejection::from)?;
-        let mut state = RequestState::of_prompt(&prompt, &body);
-        router.find_state(&snapshot, client.map(|client| client.name()), &mut state).await;
-        let header = |name: &str| header_text(headers, name);
-        let incoming = IncomingRequest {
-            path: &path,
-            header: &header,
-            client: client.map(|client| &**client),
-            prompt: &prompt,
-            body: &body,
-            state: Some(&state),
-            at: now.map(|now| now.0),
-            judging: JudgeMode::Ask,
-            quotas: QuotaMode::Look,
-            detail: DecisionDetail::Explanation,
-        };
-        Ok(router.route(&snapshot, &incoming).await.explain(&snapshot, &incoming))
+        let (client, at) = (client.map(|client| &**client), now.map(|now| now.0));
+        let unsent = UnsentRequest { path, headers, client, at, body: &body };
+        Ok(question::decide(router, &snapshot, unsent).await?.explanation)
     }
 
     fn feedback(&self, body: &[u8]) -> Result<Value, AdminError> {

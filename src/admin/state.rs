@@ -1,23 +1,23 @@
 //! The rest of the process as the admin plane sees it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use ::http::{HeaderMap, StatusCode};
 use async_trait::async_trait;
 use bytes::Bytes;
-use pointsman_core::config::{HostPort, Name, UtcMoment};
-use pointsman_telemetry::ReloadOutcome;
+use pointsman_core::config::{AdminRole, Name, UtcMoment};
+use pointsman_telemetry::{AdminRefusal, ReloadOutcome};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use super::caller::AdminCaller;
 use super::plane::GatewayProcess;
 use crate::clients::UnknownClient;
 use crate::proxy::rejection::Rejection;
 use crate::router::{BanditState, ControlState};
-
-/// The path whose policy decides when a body is sent to `/v1/decide`.
-pub(super) const DECIDED_PATH: &str = "/v1/chat/completions";
+use crate::snapshot::AdminTerms;
 
 /// The process as the admin plane sees it.
 #[async_trait]
@@ -42,8 +42,11 @@ pub(crate) trait AdminPlane: Send + Sync + 'static {
     /// Returns the generation of configuration and weights that serves.
     fn generation(&self) -> u64;
 
-    /// Returns the names that requests may be for besides an IP address and `localhost`.
-    fn hosts(&self) -> Vec<HostPort>;
+    /// Returns the terms on which the plane serves: by which names, to whom, with which certificates.
+    fn terms(&self) -> Arc<AdminTerms>;
+
+    /// Counts a request that was refused for who sent it.
+    fn refused(&self, refusal: AdminRefusal);
 
     /// Returns the largest body that [`AdminPlane::decide`] takes, in bytes.
     fn max_body_bytes(&self) -> usize;
@@ -255,6 +258,37 @@ impl AdminError {
                        which send neither `Origin` nor `Sec-Fetch-Site`)."
             .to_owned();
         Self { status: StatusCode::FORBIDDEN, code: "cross_site", param: None, message }
+    }
+
+    /// Returns the error of a caller that has not said who it is.
+    #[must_use]
+    pub(super) fn no_credential() -> Self {
+        let message = "Say who you are: send your token as `Authorization: Bearer`, or show a client certificate.";
+        Self::unauthorized("authentication_required", message)
+    }
+
+    /// Returns the error of a token that is nobody's.
+    #[must_use]
+    pub(super) fn wrong_token() -> Self {
+        Self::unauthorized("invalid_token", "Nobody has this token here: send yours as `Authorization: Bearer`.")
+    }
+
+    fn unauthorized(code: &'static str, message: &str) -> Self {
+        Self { status: StatusCode::UNAUTHORIZED, code, param: None, message: message.to_owned() }
+    }
+
+    /// Returns the error of a caller from whose address too many wrong tokens came.
+    #[must_use]
+    pub(super) fn too_many_failures() -> Self {
+        let message = "Too many wrong tokens came from your address: try again later.".to_owned();
+        Self { status: StatusCode::TOO_MANY_REQUESTS, code: "too_many_failures", param: None, message }
+    }
+
+    /// Returns the error of a caller whose role does not reach.
+    #[must_use]
+    pub(super) fn role_too_low(caller: &AdminCaller, needed: AdminRole) -> Self {
+        let message = format!("This needs the role `{needed}`; `{}` has `{}`.", caller.name.as_str(), caller.role);
+        Self { status: StatusCode::FORBIDDEN, code: "role_too_low", param: None, message }
     }
 
     /// Returns the error of a body that is not labelled as JSON.

@@ -1,5 +1,6 @@
 //! The admin plane over real connections, in front of a scripted process.
 
+mod access;
 mod guard;
 mod index;
 mod predict;
@@ -13,8 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use pointsman_core::config::{HostPort, Name};
-use pointsman_telemetry::ReloadOutcome;
+use pointsman_core::config::{AdminAuth, AdminConfig, HostPort, Name};
+use pointsman_telemetry::{AdminRefusal, ReloadOutcome};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -24,6 +25,7 @@ use tokio::task::JoinHandle;
 use super::state::{AdminError, AdminPlane, ClassifierStatus, DecideRequest, LastReload, Readiness, ServingPhase};
 use super::*;
 use crate::proxy::rejection::Rejection;
+use crate::snapshot::AdminTerms;
 
 const LIMIT: usize = 128;
 
@@ -35,6 +37,8 @@ struct Scripted {
     broken_config: bool,
     reloading: Notify,
     slow_reload: bool,
+    auth: Option<AdminAuth>,
+    refusals: AtomicU64,
 }
 
 #[async_trait]
@@ -78,8 +82,14 @@ impl AdminPlane for Scripted {
         self.generation.load(Ordering::Relaxed)
     }
 
-    fn hosts(&self) -> Vec<HostPort> {
-        ["gateway.example", "proxied:9090"].iter().filter_map(|host| HostPort::parse(host)).collect()
+    fn terms(&self) -> Arc<AdminTerms> {
+        let hosts = ["gateway.example", "proxied:9090"].iter().filter_map(|host| HostPort::parse(host)).collect();
+        let section = AdminConfig { hosts, auth: self.auth.clone(), ..AdminConfig::default() };
+        Arc::new(AdminTerms { section, tls: None })
+    }
+
+    fn refused(&self, _refusal: AdminRefusal) {
+        self.refusals.fetch_add(1, Ordering::Relaxed);
     }
 
     fn max_body_bytes(&self) -> usize {

@@ -21,6 +21,7 @@ use pointsman_telemetry::Metrics;
 use serde_json::json;
 
 use self::finding::{DoctorFinding, FindingGrade};
+use super::admin_client::{AdminClient, AdminCredential};
 use super::{CONFIG, ConfigFile, REFUSED, UNAVAILABLE, check, fail, print_whole};
 use crate::snapshot::{BuildError, Snapshot, SnapshotBuilder};
 
@@ -42,6 +43,8 @@ pub(super) struct DoctorArguments {
     /// The longest wait for each connection and answer, such as 5s.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
     patience: Duration,
+    #[command(flatten)]
+    credential: AdminCredential,
 }
 
 pub(super) fn run(arguments: &DoctorArguments) -> ExitCode {
@@ -90,7 +93,8 @@ async fn examine(arguments: &DoctorArguments, snapshot: &Snapshot) -> Vec<Doctor
     let config = &snapshot.config;
     let loads = format!("{} loads ({})", path.display(), check::counts(snapshot, 0));
     let mut findings = vec![DoctorFinding::ok("configuration", loads)];
-    findings.extend(ports::look(config, arguments.patience).await);
+    let client = AdminClient::new(&config.admin, base_dir, &arguments.credential, arguments.patience);
+    findings.extend(ports::look(config, client).await);
     findings.push(machine::onnx_runtime(Some(config)));
     findings.extend(machine::classifiers(snapshot));
     findings.push(machine::file_descriptors(config));

@@ -6,13 +6,13 @@ const MINUTE: u64 = 60_000_000_000;
 
 /// A bucket's size and how fast it fills: empty to full in a minute.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct TokenBucket {
+pub(crate) struct TokenBucket {
     per_minute: u64,
 }
 
 impl TokenBucket {
     /// Makes a rate; `per_minute` is at least 1.
-    pub(super) const fn per_minute(per_minute: u64) -> Self {
+    pub(crate) const fn per_minute(per_minute: u64) -> Self {
         Self { per_minute }
     }
 
@@ -25,7 +25,7 @@ impl TokenBucket {
     ///
     /// # Errors
     /// How long to wait, when there is less in it.
-    pub(super) fn take(self, full_at: u64, now: u64, amount: u64) -> Result<u64, u64> {
+    pub(crate) fn take(self, full_at: u64, now: u64, amount: u64) -> Result<u64, u64> {
         let full_at = full_at.max(now);
         let owed = (full_at - now).saturating_add(self.cost(amount.min(self.per_minute)));
         if owed > MINUTE { Err(owed - MINUTE) } else { Ok(full_at.saturating_add(self.cost(amount))) }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use pointsman_core::config::{Name, TokenPrice};
 use pointsman_core::usage::{AnswerTextReader, UsageBounds};
-use pointsman_telemetry::{LoggedText, RequestTrace};
+use pointsman_telemetry::{DecisionQuestion, LoggedText, RequestTrace};
 use serde_json::Value;
 
 use super::answer::aws::AwsAnswer;
@@ -36,6 +36,8 @@ pub struct RequestContext {
     pub(super) asked: AskedTarget,
     /// The client that asks, when clients have keys.
     pub(super) client: Option<ClientUse>,
+    /// The question that the client asks instead of sending a request.
+    pub(super) question: Option<DecisionQuestion>,
     /// The memory that the request's body takes.
     pub(super) body_memory: Option<BodyReservation>,
     /// The router's verdict; `None` until there is one, and for requests that the router is not asked about.
@@ -85,6 +87,7 @@ impl RequestContext {
             clock: RequestClock::start(),
             asked: AskedTarget::default(),
             client: None,
+            question: None,
             body_memory: None,
             verdict: None,
             explanation: None,

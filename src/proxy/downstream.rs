@@ -11,5 +11,6 @@ pub(super) mod connection;
 pub(super) mod decode;
 pub(super) mod drain;
 pub(super) mod intake;
+pub(super) mod listener;
 mod quiet;
 pub(super) mod tls;

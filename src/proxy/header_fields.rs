@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 use std::mem;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header, request, response};
 use pingora::http::{RequestHeader, ResponseHeader};
@@ -14,6 +14,7 @@ use pingora::proxy::Session;
 use pingora::{ErrorType, OrErr, Result};
 use pointsman_core::config::{Config, ForwardedHeaders, Glob};
 
+use crate::proxy::downstream::listener;
 use crate::upstream::BaseUrl;
 
 /// Ours: neither forwarded from clients nor believed of upstreams.
@@ -131,8 +132,8 @@ pub(in crate::proxy) fn set_forwarded(upstream: &mut HeaderMap, session: &Sessio
         address: address.ip().to_canonical(),
         proto: if is_tls(session) { "https" } else { "http" },
     });
-    let local = session.server_addr().and_then(|address| address.as_inet()).copied();
-    forward(upstream, forwarded_mode(config, local), origin)
+    let mode = listener::of(session, config).map_or(ForwardedHeaders::default(), |listen| listen.forwarded);
+    forward(upstream, mode, origin)
 }
 
 /// Removes what is not for clients: the connection's fields, the account's that are not `exposed`, and what only we may
@@ -235,13 +236,6 @@ fn is_exposed(name: &str, exposed: &[Glob]) -> bool {
 
 fn is_tls(session: &Session) -> bool {
     session.digest().is_some_and(|digest| digest.ssl_digest.is_some())
-}
-
-/// Returns what the listener at `local` says of clients; a listener is known by its port.
-fn forwarded_mode(config: &Config, local: Option<SocketAddr>) -> ForwardedHeaders {
-    let port = local.map(|local| local.port());
-    let listen = config.listen.iter().find(|listen| Some(listen.address.port()) == port);
-    listen.or(config.listen.first()).map_or(ForwardedHeaders::default(), |listen| listen.forwarded)
 }
 
 fn forward(upstream: &mut HeaderMap, mode: ForwardedHeaders, origin: Option<RequestOrigin>) -> Result<()> {

@@ -62,7 +62,7 @@ pub(super) fn pass_read(
 }
 
 /// Returns the tokens of a prompt, as the family of the model that it names counts them.
-fn counted(prompt: &Prompt<'_>) -> u64 {
+pub(super) fn counted(prompt: &Prompt<'_>) -> u64 {
     let family = TokenizerFamily::of_model(&prompt.model);
     Features::counted(prompt, &TokenCounter::new()).tokens_of(family)
 }

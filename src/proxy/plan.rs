@@ -17,6 +17,7 @@ use pointsman_telemetry::DecisionStage;
 use tokio::time::Instant;
 
 use super::answer::rejection::Rejection;
+use super::asked::is_websocket;
 use super::attempt::original::OriginalBody;
 use super::context::RequestContext;
 use super::downstream::admission::BodyReservation;
@@ -24,7 +25,7 @@ use super::downstream::browser;
 use super::downstream::intake::{self, ReadBody};
 use super::large_work::{self, LARGE_BODY};
 use super::record::{feedback, traced};
-use super::{Proxy, escalation, kept_state, models, own_count, pass_through, shadow_answer};
+use super::{Proxy, escalation, kept_state, models, own_count, pass_through, question, shadow_answer};
 use crate::clients::Client;
 use crate::proxy::downstream::client_use::ClientUse;
 use crate::router::{IncomingRequest, JudgeMode, QuotaMode, RequestState, Router, Routing, Verdict, header_text};
@@ -88,6 +89,9 @@ pub(super) async fn plan(
     if feedback::is_feedback(session.req_header()) {
         return take_feedback(proxy, session, ctx).await.map(RequestPlan::Answer);
     }
+    if let Some(question) = question::asked(session, ctx) {
+        return Box::pin(question::answer(proxy, session, ctx, question)).await;
+    }
     let header = session.req_header();
     if let Some(body) = models::answer(header, ctx)? {
         return Ok(RequestPlan::Answer(body));
@@ -146,15 +150,6 @@ fn meant(body: &Bytes, header: &RequestHeader, ctx: &RequestContext) -> Result<B
     }
     let deployment = ctx.asked.azure.as_ref().and_then(|azure| azure.deployment.as_deref());
     Ok(deployment.map_or(Ok(body.clone()), |deployment| with_model(body, deployment))?)
-}
-
-/// Tells whether a client wants to speak by WebSocket, over HTTP/1 or, by an extended `CONNECT`, over HTTP/2.
-fn is_websocket(header: &RequestHeader) -> bool {
-    let named = header.headers.get_all(header::UPGRADE).iter().filter_map(|given| given.to_str().ok());
-    let is_named = named
-        .flat_map(|given| given.split(','))
-        .any(|name| name.split('/').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("websocket")));
-    is_named || header.method == Method::CONNECT
 }
 
 /// Takes a client's word on an answer. A client that may ask anything may say how the answer was.

@@ -25,12 +25,13 @@ use pointsman_core::scores::ClassifierFailure;
 use pointsman_telemetry::{Metrics, MetricsExporterError, TracerError};
 
 use super::Snapshot;
+use super::admin_terms::AdminTerms;
 use super::advisers::check_judges;
 use super::key_material::KeyMaterial;
 use super::load_threads::{LoadError, LoadThreads};
 use super::memory;
 use super::prepared::{PreparedConfig, SinkSecrets, StoreSecrets};
-use crate::certificates::ListenerCertificate;
+use crate::certificates::{AdminServerTls, ListenerCertificate};
 use crate::clients::Clients;
 use crate::shadow_answers::ShadowSpending;
 use crate::upstream::{ConfigSurroundings, ProviderCaller, Upstreams};
@@ -170,15 +171,18 @@ impl SnapshotBuilder {
         let policies = mistakes.collect(PolicySet::compile(&config));
         let providers = mistakes.collect(Upstreams::resolve(&config, &self.surroundings()));
         let certificates = mistakes.collect(self.certificates(&config));
+        let admin_tls = mistakes.collect(self.admin_tls(&config).map_err(Some));
         let secrets = self.secrets(&config, &mut mistakes);
         mistakes.0.extend(check_judges(&config));
         mistakes.0.extend(model_family::catalog_problems(&config));
         // What validation found wrong with an address, resolving it finds again.
         mistakes.0.retain(|mistake| problems.iter().all(|known| known.path != mistake.path));
         let problems = problems.and(mistakes.0);
-        match (policies, providers, certificates, secrets) {
-            (Some(policies), Some(providers), Some(certificates), Some(secrets)) if problems.is_empty() => {
-                Ok(PreparedConfig { config, policies, providers, certificates, key_material, secrets })
+        match (policies, providers, certificates, admin_tls, secrets) {
+            (Some(policies), Some(providers), Some(certificates), Some(admin_tls), Some(secrets))
+                if problems.is_empty() =>
+            {
+                Ok(PreparedConfig { config, policies, providers, certificates, admin_tls, key_material, secrets })
             }
             _ => Err(problems),
         }
@@ -195,7 +199,8 @@ impl SnapshotBuilder {
     /// # Errors
     /// Says everything that is wrong; `previous` is not touched.
     pub fn build(&self, prepared: PreparedConfig, previous: Option<&Snapshot>) -> Result<Snapshot, BuildError> {
-        let PreparedConfig { mut config, policies, providers, certificates, key_material, secrets } = prepared;
+        let PreparedConfig { mut config, policies, providers, certificates, admin_tls, key_material, secrets } =
+            prepared;
         config.limits.max_bytes_in_flight.get_or_insert_with(memory::default_bytes_in_flight);
         let classifiers = self.classifiers(&config, &policies, previous)?;
         let clients = Clients::build(config.clients.as_ref(), previous.map(|snapshot| &*snapshot.clients));
@@ -211,6 +216,7 @@ impl SnapshotBuilder {
         let advisers = Arc::new(advisers.map_err(|problems| self.problems(problems))?);
         let shadow_askers = Arc::new(self.shadow_askers(&config, &upstreams, store.as_ref(), previous));
         let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
+        let admin = Arc::new(AdminTerms { section: config.admin.clone(), tls: admin_tls });
         let config = Arc::new(config);
         let (policies, upstreams, clients) = (Arc::new(policies), Arc::new(upstreams), Arc::new(clients));
         Ok(Snapshot {
@@ -221,6 +227,7 @@ impl SnapshotBuilder {
             upstreams,
             clients,
             certificates,
+            admin,
             key_material,
             decision_log,
             store,
@@ -299,6 +306,14 @@ impl SnapshotBuilder {
             }));
         }
         if problems.is_empty() { Ok(certificates) } else { Err(problems) }
+    }
+
+    fn admin_tls(&self, config: &Config) -> Result<Option<AdminServerTls>, ConfigProblem> {
+        let loaded = config.admin.tls.as_ref().map(|tls| AdminServerTls::load(tls, self.base_dir())).transpose();
+        loaded.map_err(|error| {
+            let (path, message) = (KeyPath::root().key("admin").key("tls"), error.to_string());
+            config.problem(&path, message.as_str()).unwrap_or_else(|| ConfigProblem::new(&path, message))
+        })
     }
 
     fn problems(&self, problems: Vec<ConfigProblem>) -> ConfigProblems {

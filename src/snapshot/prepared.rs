@@ -13,7 +13,7 @@ use pointsman_core::config::{Config, Secret, TimeSpan};
 use pointsman_core::policy::PolicySet;
 
 use super::key_material::KeyMaterial;
-use crate::certificates::ListenerCertificate;
+use crate::certificates::{AdminServerTls, ListenerCertificate};
 use crate::upstream::{ResolvedProviders, TrustedAuthorities};
 
 /// A sound configuration and the parts that were read and compiled to find that out.
@@ -23,6 +23,7 @@ pub struct PreparedConfig {
     pub(super) policies: PolicySet,
     pub(super) providers: ResolvedProviders,
     pub(super) certificates: Vec<Option<ListenerCertificate>>,
+    pub(super) admin_tls: Option<AdminServerTls>,
     pub(super) key_material: KeyMaterial,
     pub(super) secrets: SinkSecrets,
 }

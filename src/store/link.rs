@@ -79,7 +79,7 @@ impl BoundedStream {
         let inner: Box<dyn ByteStream> = match server.addr() {
             ConnectionAddr::Tcp(host, port) => Box::new(tcp(host, *port).await?),
             ConnectionAddr::TcpTls { host, port, .. } => {
-                let terms = TlsTerms { server_name: host.clone(), trust: trust.clone() };
+                let terms = TlsTerms { server_name: host.clone(), trust: trust.clone(), identity: None };
                 Box::new(secured(tcp(host, *port).await?, &terms).await.map_err(io::Error::other)?)
             }
             ConnectionAddr::Unix(path) => Box::new(unix(path).await?),

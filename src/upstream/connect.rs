@@ -123,7 +123,7 @@ impl Provider {
         Destination {
             address,
             authority: self.base.authority.parse().expect("the authority of a URL that was parsed"),
-            tls: self.base.tls.then_some(TlsTerms { server_name, trust }),
+            tls: self.base.tls.then_some(TlsTerms { server_name, trust, identity: None }),
             version: match self.http {
                 PeerProtocol::H1 => HttpVersion::Http1,
                 PeerProtocol::H2 => HttpVersion::Http2,

@@ -61,6 +61,9 @@ def main() -> None:
         with Stage(edit=False, clients=False) as stage:
             reads_only(browser, stage)
             asks_nobody(browser, stage)
+        with Stage(edit=True, clients=False, auth=True) as stage:
+            knows_its_users(browser, stage)
+            asks_nobody(browser, stage)
     print(json.dumps({"pages": len(PAGES), "requests": REQUESTS}))
 
 
@@ -318,6 +321,54 @@ def reads_only(browser: Browser, stage: Stage) -> None:
     refused = "fetch('/api/configuration/check', {method: 'POST', headers: {'content-type': 'application/json'}, "
     refused += "body: JSON.stringify({text: 'version: 1'})}).then((answer) => answer.status)"
     assert browser.value(refused) == 403
+
+
+def knows_its_users(browser: Browser, stage: Stage) -> None:
+    """A token is asked for and kept for the tab; what its role may not do is not offered."""
+    browser.resize(1600, 1000, "light")
+    visit_anew(browser, stage)
+    log_in(browser, "nobody-s")
+    until_said(browser, "Nobody has this token here", "#login-text")
+    picture(browser, "login")
+    log_in(browser, "view-token")
+    until_said(browser, "view · view", "#caller")
+    assert browser.value("sessionStorage.getItem('pointsman-admin-token')") == "view-token"
+    assert "token" not in str(browser.value("location.href + document.cookie"))
+    assert offered(browser, "policies", "Kill switch") == [] and offered(browser, "generations", "Roll back") == []
+    assert offered(browser, "configuration", "Save") == [] and offered(browser, "playground", "Decide") == []
+    click(browser, "Log out")
+    browser.until("document.getElementById('login').open")
+    log_in(browser, "operate-token")
+    until_said(browser, "operate · operate", "#caller")
+    assert offered(browser, "policies", "Kill switch") and offered(browser, "configuration", "Save") == []
+    click(browser, "Log out")
+    log_in(browser, "edit-token")
+    until_said(browser, "edit · edit", "#caller")
+    browser.until("!!document.querySelector('#nav')")
+    assert offered(browser, "configuration", "Save") and not browser.value("document.getElementById('editor').readOnly")
+    click(browser, "Log out")
+    browser.until("document.getElementById('login').open")
+    click(browser, "Cancel", "#login")
+    until_said(browser, "nobody", "#caller")
+
+
+def visit_anew(browser: Browser, stage: Stage) -> None:
+    browser.call("Page.navigate", url=f"http://{stage.admin}/console/#/overview")
+    browser.until("document.getElementById('login')?.open")
+
+
+def log_in(browser: Browser, token: str) -> None:
+    browser.until("document.getElementById('login')?.open")
+    browser.value(f"document.getElementById('login-token').value = {json.dumps(token)}")
+    click(browser, "Log in", "#login")
+
+
+def offered(browser: Browser, page: str, words: str) -> list[str]:
+    """Returns the buttons with these words that a page shows."""
+    turn_to(browser, page)
+    browser.until("document.querySelectorAll('#content button').length > 0")
+    shown = "[...document.querySelectorAll('#content button')].filter((own) => own.checkVisibility())"
+    return [said for said in browser.value(f"{shown}.map((own) => own.innerText.trim())") if said == words]
 
 
 def asks_nobody(browser: Browser, stage: Stage) -> None:

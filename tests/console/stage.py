@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 POINTSMAN = os.environ.get("POINTSMAN", str(ROOT / "target" / "debug" / "pointsman"))
 KEYS = {"search-team": "pm-key-of-the-search-team", "support": "pm-key-of-support"}
+ROLES = ("view", "decide", "operate", "edit")
 PATIENCE = 30.0
 
 PROMPTS = [
@@ -38,7 +39,7 @@ listen: {{address: 127.0.0.1:0}}
 admin:
   address: 127.0.0.1:0
   console: {{edit: {edit}}}
-
+{auth}
 providers:
   economy:
     base_url: http://127.0.0.1:{economy}/v1
@@ -95,6 +96,11 @@ tests:
 """
 
 
+def token(role: str) -> str:
+    """Returns the line of a caller with a role, whose token is called after it."""
+    return f"{{name: {role}, sha256: {hashlib.sha256(f'{role}-token'.encode()).hexdigest()}, role: {role}}}"
+
+
 class ScriptedProvider(ThreadingHTTPServer):
     """Chat completions on a free port of loopback; the model's name decides how long an answer takes."""
 
@@ -135,7 +141,7 @@ class ProviderHandler(BaseHTTPRequestHandler):
 class Stage:
     """A gateway, its providers and its folder; all end together."""
 
-    def __init__(self, *, edit: bool, clients: bool) -> None:
+    def __init__(self, *, edit: bool, clients: bool, auth: bool = False) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="pointsman-console-")
         self.economy, self.premium = ScriptedProvider(), ScriptedProvider()
         away = ScriptedProvider()
@@ -145,6 +151,7 @@ class Stage:
         named = "".join(f"  {name}: {{keys: [{{sha256: {value}}}]}}\n" for name, value in hashes.items())
         text = CONFIG.format(
             edit=str(edit).lower(),
+            auth=f"  auth: {{tokens: [{', '.join(map(token, ROLES))}]}}\n" if auth else "",
             economy=self.economy.port,
             premium=self.premium.port,
             away=away.port,

@@ -93,6 +93,15 @@ REFUSALS = [
         ],
         "has a `store`, and valkey.enabled brings one",
     ),
+    Refusal(
+        [
+            "--set",
+            "serviceMonitor.enabled=true",
+            "--set",
+            "config=listen: {address: 0.0.0.0:80}\nadmin: {address: 0.0.0.0:81\\, auth: {tokens: []}}",
+        ],
+        "Prometheus is a caller, too",
+    ),
 ]
 
 

@@ -53,6 +53,8 @@ CALM = {
     "Watches missing": "every folder with files is there",
     "Watches lost": "no folder is moved or replaced",
     "Refused connections": "the clients of the traffic are few and prompt",
+    "Admin callers refused": "the admin plane here asks nobody who they are",
+    "Decisions without a request": "every request of the traffic is sent",
 }
 # Panels that may show nothing but zero, and why.
 CHANCE = {

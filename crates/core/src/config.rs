@@ -6,6 +6,7 @@
 //! lists the files that a configuration names. [`KnownModel`] is what is built in about a model of a public provider, [`config_schema`] what editors know of the file. This module imports nothing of ours.
 
 mod admin;
+mod admin_auth;
 mod advice;
 mod affinity;
 mod catalog;
@@ -50,6 +51,7 @@ mod validate;
 mod values;
 
 pub use self::admin::{AdminConfig, ConsoleConfig, HostPort};
+pub use self::admin_auth::{AdminAuth, AdminCertificate, AdminRole, AdminTls, AdminToken, MetricsAccess};
 pub use self::affinity::{AffinityConfig, AffinityKey, MoveRule};
 pub use self::catalog::{Capability, CatalogEntry, RequestAdaptation};
 pub use self::classifier::{

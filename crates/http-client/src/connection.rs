@@ -127,7 +127,7 @@ pub async fn secured(stream: TcpStream, terms: &TlsTerms) -> Result<TlsStream<Tc
 }
 
 async fn secure(stream: TcpStream, terms: &TlsTerms, protocols: &[&str]) -> Result<TlsStream<TcpStream>, HttpError> {
-    let config = tls::handshake_config(&terms.trust, protocols).await;
+    let config = tls::handshake_config(&terms.trust, terms.identity.as_ref(), protocols).await;
     let config = config.map_err(|error| HttpError::Handshake(io::Error::other(error)))?;
     let name = ServerName::try_from(terms.server_name.clone());
     let name = name.map_err(|error| HttpError::Handshake(io::Error::new(io::ErrorKind::InvalidInput, error)))?;

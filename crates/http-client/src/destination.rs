@@ -7,7 +7,7 @@ use http::uri::Authority;
 use http::{Uri, uri};
 
 use crate::HttpError;
-use crate::tls::ServerTrust;
+use crate::tls::{ClientIdentity, ServerTrust};
 
 /// A server's address and the terms of speaking to it. Connections are shared by requests to equal destinations only.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct TlsTerms {
     pub server_name: String,
     /// The authorities that vouch for it.
     pub trust: ServerTrust,
+    /// What we show of ourselves, where the server asks.
+    pub identity: Option<ClientIdentity>,
 }
 
 /// The HTTP version of a connection.
@@ -109,7 +111,7 @@ impl HttpOrigin {
         Ok(Destination {
             address: addresses.next().ok_or_else(none)?,
             authority: self.authority.clone(),
-            tls: self.is_tls().then(|| TlsTerms { server_name: self.host().to_owned(), trust }),
+            tls: self.is_tls().then(|| TlsTerms { server_name: self.host().to_owned(), trust, identity: None }),
             version: HttpVersion::Http1,
         })
     }

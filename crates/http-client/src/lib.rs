@@ -18,4 +18,4 @@ pub use self::connection::secured;
 pub use self::destination::{Destination, HttpOrigin, HttpVersion, TlsTerms};
 pub use self::error::HttpError;
 pub use self::retry_after::{RETRY_AFTER_MS, retry_after};
-pub use self::tls::{CertificateAuthorities, CertificateError, ServerTrust};
+pub use self::tls::{CertificateAuthorities, CertificateError, ClientIdentity, ServerTrust};

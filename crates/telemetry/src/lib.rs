@@ -1,4 +1,4 @@
-//! What operators see: every metric, the access line, the decision log, traces, and how log records are written.
+//! What operators see: every metric, the access line, the audit line, the decision log, traces, and how log records are written.
 //!
 //! The crate uses the pure core and the HTTP client, which sends spans and metrics to collectors; any crate with effects may use it. It refuses
 //! to carry what clients send: metric labels are `&'static str` or names that the operator gave, the access line has no
@@ -6,6 +6,7 @@
 //! keys.
 
 pub mod access_log;
+pub mod audit_log;
 #[cfg(feature = "otlp")]
 mod collector;
 pub mod decision_log;
@@ -15,12 +16,14 @@ pub mod metrics_export;
 pub mod traces;
 
 pub use access_log::AccessLine;
+pub use audit_log::{AuditLine, AuditOutcome};
 pub use decision_log::{DecisionLog, DecisionLogEntry, LoggedText, RedactedText, RequestSample};
 pub use metrics::{
-    AnswerSide, AnsweredBy, AttemptOutcome, BrokenStream, CacheOutcome, CheckedAnswer, ChunkGaps, ClassifierMetrics,
-    DecisionStage, DroppedLine, EdgeMetrics, EjectionCause, EscalationMetrics, EstimatedRatio, FeedbackKind, FileLook,
-    FileWatchMetrics, JudgeMetrics, Metrics, ModelInfo, PeerMetrics, ProviderKeyMetrics, ProviderMetrics,
-    QualityEstimate, RefusedConnection, ReloadOutcome, RenewalMetrics, ShadowAnswerMetrics, TokenDirection,
+    AdminRefusal, AnswerSide, AnsweredBy, AttemptOutcome, BrokenStream, CacheOutcome, CheckedAnswer, ChunkGaps,
+    ClassifierMetrics, DecisionQuestion, DecisionStage, DroppedLine, EdgeMetrics, EjectionCause, EscalationMetrics,
+    EstimatedRatio, FeedbackKind, FileLook, FileWatchMetrics, JudgeMetrics, Metrics, ModelInfo, PeerMetrics,
+    ProviderKeyMetrics, ProviderMetrics, QualityEstimate, RefusedConnection, ReloadOutcome, RenewalMetrics,
+    ShadowAnswerMetrics, TokenDirection,
 };
 pub use metrics_export::{MetricsExporter, MetricsExporterError};
 pub use traces::{RequestTrace, Tracer, TracerError};

@@ -22,8 +22,10 @@ use self::escape::EscapingMaker;
 /// Pingora reports clients that leave, scan or speak no HTTP as errors. `pingora_proxy` has nothing else to say: what
 /// fails towards an upstream is logged, counted and answered by our own proxy, with the provider's name. From
 /// `pingora_core` remain the records of the server and its listeners, such as a failing `accept`.
+///
+/// Audit lines are written whatever the general level is; `audit=off` leaves them out.
 pub const DEFAULT_FILTER: &str =
-    "info,pingora_core=warn,pingora_core::apps=off,pingora_core::protocols=error,pingora_proxy=off";
+    "info,audit=info,pingora_core=warn,pingora_core::apps=off,pingora_core::protocols=error,pingora_proxy=off";
 
 /// How records are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]

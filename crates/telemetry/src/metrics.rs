@@ -5,6 +5,7 @@
 //! series is bounded by the configuration. Series whose labels are known beforehand start at zero, so that the first
 //! error is an increase that an alert can see.
 
+mod admin;
 mod bandits;
 mod buckets;
 mod catalogue;
@@ -41,6 +42,8 @@ use pointsman_core::config::Name;
 use prometheus::proto::MetricFamily;
 use prometheus::{Counter, Gauge, Histogram, IntCounter, IntGauge, TextEncoder};
 
+use self::admin::AskingFamilies;
+pub use self::admin::{AdminRefusal, DecisionQuestion};
 use self::bandits::BanditFamilies;
 pub use self::bandits::{BanditMetrics, RewardOutcome};
 pub use self::catalogue::{MetricDescription, MetricUnit, markdown};
@@ -103,6 +106,7 @@ pub struct Metrics {
     in_flight: Family<IntGauge, 1>,
     credentials: CredentialFamilies,
     edge: EdgeMetrics,
+    asking: AskingFamilies,
     judges: JudgeFamilies,
     queue_depth: Family<IntGauge, 1>,
     queue_wait: Family<Histogram, 1>,
@@ -169,6 +173,7 @@ impl Metrics {
             in_flight: Family::register(r, define::UPSTREAM_IN_FLIGHT),
             credentials: CredentialFamilies::register(r),
             edge: EdgeMetrics::register(r),
+            asking: AskingFamilies::register(r),
             judges: JudgeFamilies::register(r),
             queue_depth: Family::register(r, define::QUEUE_DEPTH),
             queue_wait: Family::register(r, define::QUEUE_WAIT),

@@ -13,11 +13,12 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const PAGE: &str = include_str!("assets/index.html");
 
 /// The files that the page loads, by their names.
-const FILES: [(&str, &str, &str); 17] = [
+const FILES: [(&str, &str, &str); 18] = [
     ("console.css", "text/css; charset=utf-8", include_str!("assets/console.css")),
     ("icon.svg", "image/svg+xml", include_str!("assets/icon.svg")),
     ("main.js", SCRIPT, include_str!("assets/main.js")),
     ("api.js", SCRIPT, include_str!("assets/api.js")),
+    ("login.js", SCRIPT, include_str!("assets/login.js")),
     ("dom.js", SCRIPT, include_str!("assets/dom.js")),
     ("charts.js", SCRIPT, include_str!("assets/charts.js")),
     ("series.js", SCRIPT, include_str!("assets/series.js")),

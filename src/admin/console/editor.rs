@@ -1,22 +1,24 @@
 //! The editor of the configuration file: shown, checked with its tests, and saved as the next generation.
 //!
-//! Who may edit decides where prompts and keys go, so that `admin.console.edit` has to say it; without it the text is
-//! shown without what looks like a secret, and nothing else. A text is saved only over the one that its author saw
+//! Who may edit decides where prompts and keys go, so that `admin.console.edit` has to say it, and a caller needs the role
+//! `edit` where callers have roles; without both the text is shown without what looks like a secret, and nothing else. A text is saved only over the one that its author saw
 //! (`If-Match`), and only if it would serve. Where it is refused after all, the former text is put back.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path as UrlPath, Request, State};
+use axum::extract::{Extension, Path as UrlPath, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use pointsman_core::config::{Config, without_secrets};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::super::access::AuditSubject;
+use super::super::caller::RequestCaller;
 use super::super::http::read;
 use super::super::plane::GatewayProcess;
-use super::super::state::AdminError;
+use super::super::state::{AdminError, AdminPlane};
 use super::policies::problem;
 use super::versions::{FileVersion, VersionedFile, fingerprint};
 use super::{AdminState, PageAnswer, not_found, on_thread, process};
@@ -40,17 +42,21 @@ struct EditedText {
 }
 
 /// Returns the file's text as it is now, with its tag and its versions.
-pub(super) async fn show(State(plane): AdminState) -> PageAnswer {
+pub(super) async fn show(State(plane): AdminState, Extension(caller): Extension<RequestCaller>) -> PageAnswer {
     let process = process(&plane)?;
-    let (path, is_edited) = (process.reloader.path().to_owned(), may_edit(process));
+    let (path, is_edited) = (process.reloader.path().to_owned(), caller.may_edit(&plane.terms()));
     let serving = Arc::clone(&process.reloader.router().snapshot().config);
     on_thread(move || shown(&path, &serving, is_edited)).await?.map(Json)
 }
 
 /// Returns the text of a version.
-pub(super) async fn version(State(plane): AdminState, UrlPath(name): UrlPath<String>) -> PageAnswer {
+pub(super) async fn version(
+    State(plane): AdminState,
+    Extension(caller): Extension<RequestCaller>,
+    UrlPath(name): UrlPath<String>,
+) -> PageAnswer {
     let process = process(&plane)?;
-    let (path, is_edited) = (process.reloader.path().to_owned(), may_edit(process));
+    let (path, is_edited) = (process.reloader.path().to_owned(), caller.may_edit(&plane.terms()));
     let text = on_thread(move || VersionedFile::at(&path).ok()?.version(&name)).await?;
     let text = text.ok_or_else(|| not_found("There is no such version.".to_owned()))?;
     Ok(Json(json!({ "text": if is_edited { text } else { without_secrets(&text).into_owned() } })))
@@ -59,16 +65,21 @@ pub(super) async fn version(State(plane): AdminState, UrlPath(name): UrlPath<Str
 /// Examines a text, and changes nothing.
 pub(super) async fn check(State(plane): AdminState, headers: HeaderMap, request: Request) -> PageAnswer {
     let process = process(&plane)?;
-    refuse_readers(process)?;
+    refuse_readers(&plane)?;
     let EditedText { text, .. } = edited(&headers, request).await?;
     let examined = examined(process, text).await?;
     Ok(Json(findings(&examined)))
 }
 
 /// Saves a text in place of the one that its author saw, and makes it serve.
-pub(super) async fn save(State(plane): AdminState, headers: HeaderMap, request: Request) -> PageAnswer {
+pub(super) async fn save(
+    State(plane): AdminState,
+    Extension(subject): Extension<AuditSubject>,
+    headers: HeaderMap,
+    request: Request,
+) -> PageAnswer {
     let process = process(&plane)?;
-    refuse_readers(process)?;
+    refuse_readers(&plane)?;
     let tag = headers.get(header::IF_MATCH).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
     let tag = tag.ok_or_else(tag_missing)?;
     let EditedText { text, despite_tests } = edited(&headers, request).await?;
@@ -76,9 +87,11 @@ pub(super) async fn save(State(plane): AdminState, headers: HeaderMap, request: 
     let examined = examined(process, text.clone()).await?;
     let passed = examined.tests.iter().all(|test| test.failures.is_empty());
     if !examined.problems.is_empty() || !(passed || despite_tests) {
+        subject.name("not saved: it would not serve, or its tests fail");
         return Ok(Json(json!({"saved": false, "findings": findings(&examined)})));
     }
     let (path, next) = (process.reloader.path().to_owned(), text.clone());
+    subject.name(format!("fingerprint {}", fingerprint(&text)));
     let before = on_thread(move || replaced(&path, &tag, &next)).await??;
     tracing::warn!(fingerprint = fingerprint(&text), "Configuration saved from the console");
     apply(process, before, &text).await
@@ -164,12 +177,9 @@ fn findings(examined: &Examination) -> Value {
     })
 }
 
-fn may_edit(process: &GatewayProcess) -> bool {
-    process.reloader.router().snapshot().config.admin.console.edit
-}
-
-fn refuse_readers(process: &GatewayProcess) -> Result<(), AdminError> {
-    if may_edit(process) {
+/// Refuses where the file does not let the console change it; the role was looked at before.
+fn refuse_readers(plane: &Arc<dyn AdminPlane>) -> Result<(), AdminError> {
+    if plane.terms().section.console.edit {
         return Ok(());
     }
     let message = "The configuration is not edited here (allowed: with `admin.console.edit: true`).".to_owned();

@@ -15,8 +15,9 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::super::http::read;
-use super::super::state::{AdminError, DECIDED_PATH};
+use super::super::state::AdminError;
 use super::{AdminState, PageAnswer, process};
+use crate::proxy::question::DECIDED_PATH;
 
 /// The largest body.
 const MAX_BYTES: usize = 1 << 20;
@@ -45,8 +46,9 @@ pub(super) async fn send(State(plane): AdminState, headers: HeaderMap, request: 
     if let Some(key) = key.filter(|key| !key.is_empty()) {
         request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
     }
-    let request =
-        request.body(Bytes::from(Value::Object(body).to_string())).map_err(|_| unsendable("the key is no header's value"))?;
+    let request = request
+        .body(Bytes::from(Value::Object(body).to_string()))
+        .map_err(|_| unsendable("the key is no header's value"))?;
     let started = Instant::now();
     let answer = HttpClient::closing().send(&Destination::plain(own(address)), request, LIMITS).await;
     let (head, body) = answer.map_err(|error| unsendable(&error.to_string()))?.into_parts();

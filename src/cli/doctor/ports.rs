@@ -1,26 +1,33 @@
 //! The listeners of a configuration: free, served by the gateway that runs, or taken by another program.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::time::Duration;
+use std::net::{SocketAddr, TcpListener};
 
 use bytes::Bytes;
-use http::Request;
+use http::Method;
 use pointsman_core::config::Config;
-use pointsman_http_client::{Destination, ExchangeLimits, HttpClient};
 use serde_json::Value;
 
 use super::finding::DoctorFinding;
-
-/// The largest `/readyz` that is read.
-const MAX_BYTES: usize = 1 << 20;
+use crate::cli::admin_client::{AdminClient, AdminClientError};
 
 /// Looks at the admin listener, at whatever serves there, and at the listeners of clients.
-pub(super) async fn look(config: &Config, patience: Duration) -> Vec<DoctorFinding> {
+pub(super) async fn look(config: &Config, client: Result<AdminClient, AdminClientError>) -> Vec<DoctorFinding> {
     let admin = config.admin.address;
-    let running = readiness(admin, patience).await;
+    let (client, trouble) = match client {
+        Ok(client) => (Some(client), None),
+        Err(error) => (None, Some(crate::cli::reason(&error))),
+    };
+    let running = match &client {
+        Some(client) => readiness(client).await,
+        None => None,
+    };
     let mut findings = match &running {
         Some(readiness) => of_running(readiness),
+        None if trouble.is_some() => {
+            let advice = "mend what is said: without it a gateway that runs is not found";
+            vec![DoctorFinding::warn("admin.auth", trouble.unwrap_or_default(), advice)]
+        }
         None => vec![free("admin.address", admin)],
     };
     for (place, listener) in config.listen.iter().enumerate() {
@@ -68,16 +75,8 @@ fn bind(address: SocketAddr) -> io::Result<()> {
 }
 
 /// Asks the gateway that runs whether it is ready; `None` where no gateway answers.
-async fn readiness(admin: SocketAddr, patience: Duration) -> Option<Value> {
-    let ip = match admin.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    let destination = Destination::plain(SocketAddr::new(ip, admin.port()));
-    let request = Request::get("/readyz").body(Bytes::new()).ok()?;
-    let limits = ExchangeLimits { connect: patience, read: patience, max_bytes: MAX_BYTES };
-    let answer = HttpClient::closing().send(&destination, request, limits).await.ok()?;
+async fn readiness(client: &AdminClient) -> Option<Value> {
+    let answer = client.ask(Method::GET, "/readyz", Bytes::new()).await.ok()?;
     let readiness: Value = serde_json::from_slice(answer.body()).ok()?;
     readiness["generation"].is_u64().then_some(readiness)
 }
@@ -93,6 +92,10 @@ fn of_running(readiness: &Value) -> Vec<DoctorFinding> {
             "read its log; /readyz says more",
         ),
     }];
+    if readiness.get("classifiers").is_none() {
+        let advice = "set POINTSMAN_ADMIN_TOKEN, or give --token-file, to a token with the role `view`";
+        findings.push(DoctorFinding::warn("gateway.parts", "strangers are not told how its parts fare", advice));
+    }
     let parts = readiness["classifiers"].as_object().into_iter().flatten();
     let parts = parts.map(|(name, state)| (format!("gateway.classifiers.{name}"), state));
     let whole = [("gateway.store".to_owned(), &readiness["store"]), ("gateway.files".to_owned(), &readiness["files"])];

@@ -188,6 +188,14 @@ pub(crate) enum Rejection {
         /// The fault and what is allowed. Repeats nothing of the client's.
         message: &'static str,
     },
+    /// A question that cannot be read: of a text's route.
+    #[error("{message}")]
+    InvalidQuestion {
+        /// The key at fault; `None` for the object as a whole.
+        param: Option<&'static str>,
+        /// The fault and what is allowed. Repeats no text.
+        message: String,
+    },
     /// Feedback, and no `decision_log` to write it to.
     #[error("Feedback is not collected here.")]
     FeedbackDisabled,
@@ -334,7 +342,7 @@ impl Rejection {
             Self::ModelMissing | Self::ModelNotAString | Self::ModelTwice | Self::ModelNotFound { .. } => Some("model"),
             Self::ModelNotRouted { .. } => Some("model"),
             Self::TooManyElements { list: CountedList::Messages, .. } => Some("messages"),
-            Self::InvalidFeedback { param, .. } => *param,
+            Self::InvalidFeedback { param, .. } | Self::InvalidQuestion { param, .. } => *param,
             _ => None,
         }
     }

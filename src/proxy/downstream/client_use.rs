@@ -85,6 +85,14 @@ impl ClientUse {
         Ok(())
     }
 
+    /// Takes what a question with so many texts took, beyond the one request that was taken before; a text counts as a
+    /// request. What is too much is owed.
+    pub(in crate::proxy) fn owe(&mut self, texts: usize, tokens: u64) {
+        let further = u64::try_from(texts).unwrap_or(u64::MAX).saturating_sub(1);
+        self.client.owe_requests(further);
+        self.correct(tokens);
+    }
+
     /// Returns the tokens that were taken for the prompt; `None` where the client's are not counted.
     pub(in crate::proxy) fn debited(&self) -> Option<u64> {
         self.client.counts_tokens().then_some(self.debited)

@@ -27,7 +27,10 @@ impl Recorder {
         let status = begun(session).map(|header| header.status.as_u16());
         let duration = ctx.clock.elapsed();
         let policy = ctx.routing().map(|routing| &routing.decision.policy);
-        self.metrics.request_ended(policy, ctx.attempts.model(), status, duration);
+        match ctx.question {
+            Some(question) => self.metrics.question_ended(question, status),
+            None => self.metrics.request_ended(policy, ctx.attempts.model(), status, duration),
+        }
         if let Some(client) = ctx.client_name() {
             self.metrics.client_request_ended(client, client_outcome(ctx.rejected, status));
         }

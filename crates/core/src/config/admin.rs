@@ -6,22 +6,29 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::admin_auth::{AdminAuth, AdminTls};
 use super::values;
 
 /// The longest name of a host, as DNS has it.
 const MAX_HOST_BYTES: usize = 253;
 
-/// The admin plane's listener. It asks for no key, so that it is kept from other machines and from web pages.
-#[derive(Debug, Clone, Deserialize, JsonSchema, Serialize)]
+/// The admin plane's listener. Without `auth` it asks nobody who they are, and is kept from other machines.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdminConfig {
-    /// Address and port; never the same as `listen`. An address that other machines reach needs `allow_open`.
+    /// Address and port; never the same as `listen`. An address that other machines reach needs `auth` or `allow_open`.
     #[serde(default = "AdminConfig::default_address", deserialize_with = "values::address")]
     pub address: SocketAddr,
-    /// Says that anyone who reaches `address` may read and change what serves: needed beyond loopback, where a network
-    /// has to keep others out. Default false.
+    /// Says that anyone who reaches `address` may read and change what serves: needed beyond loopback without `auth`,
+    /// where a network has to keep others out. Default false.
     #[serde(default)]
     pub allow_open: bool,
+    /// Who may use the listener, and for what. Absent means everybody who reaches it, and for everything.
+    #[serde(default)]
+    pub auth: Option<AdminAuth>,
+    /// Speaks TLS, and asks for client certificates if it is to; without it HTTP in the clear.
+    #[serde(default)]
+    pub tls: Option<AdminTls>,
     /// Names that requests may be for besides an IP address and `localhost`: `gateway.example`, or with a port. A web
     /// page that points its own name here is refused. Health and metrics are shown whatever the name.
     #[serde(default)]
@@ -31,12 +38,12 @@ pub struct AdminConfig {
     pub console: ConsoleConfig,
 }
 
-/// The pages for operators. They show what serves to whoever reaches the listener.
+/// The pages for operators. They show what serves to whoever reaches the listener, or with `auth` to the role `view`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConsoleConfig {
-    /// Lets whoever reaches the listener change this file from the console, and so decide where prompts and keys go.
-    /// Default false: the file is shown without what looks like a secret.
+    /// Lets whoever reaches the listener, or with `auth` the role `edit`, change this file from the console, and so
+    /// decide where prompts and keys go. Default false: the file is shown without what looks like a secret.
     #[serde(default)]
     pub edit: bool,
 }
@@ -60,14 +67,15 @@ impl AdminConfig {
         !self.address.ip().to_canonical().is_loopback()
     }
 
-    /// Returns what the operator has allowed by `allow_open`; `None` where other machines do not reach the listener.
+    /// Returns what the operator has allowed by `allow_open`; `None` where other machines do not reach the listener, or
+    /// callers have to say who they are.
     #[must_use]
     pub fn open_note(&self) -> Option<String> {
         let said = format!(
             "admin.address: whoever reaches {} reads and changes what serves, without a key (`allow_open`)",
             self.address
         );
-        self.is_open().then_some(said)
+        (self.is_open() && self.auth.is_none()).then_some(said)
     }
 }
 
@@ -76,6 +84,8 @@ impl Default for AdminConfig {
         Self {
             address: Self::default_address(),
             allow_open: false,
+            auth: None,
+            tls: None,
             hosts: Vec::new(),
             console: ConsoleConfig::default(),
         }

@@ -19,6 +19,20 @@ impl Config {
         };
         late.take(MAX_PROBLEMS).filter_map(|(name, _)| warning(name)).collect()
     }
+
+    /// Returns the warning of an admin plane whose callers send their tokens to other machines in the clear.
+    #[must_use]
+    pub fn admin_warnings(&self) -> Vec<ConfigProblem> {
+        let sends_tokens = self.admin.auth.as_ref().is_some_and(|auth| !auth.tokens.is_empty());
+        if !sends_tokens || self.admin.tls.is_some() || !self.admin.is_open() {
+            return Vec::new();
+        }
+        let message = format!(
+            "callers send their tokens to {} in the clear: set `admin.tls`, or let a proxy in front speak TLS",
+            self.admin.address
+        );
+        self.problem(&KeyPath::root().key("admin").key("address"), message).into_iter().collect()
+    }
 }
 
 #[cfg(test)]
@@ -31,6 +45,20 @@ mod tests {
         );
         let config = Config::parse(&text, "p.yaml").expect("a good file");
         config.timeout_warnings().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn tokens_in_the_clear_are_warned_about_where_other_machines_send_them() {
+        let warned = |admin: &str| {
+            let hash = "0f".repeat(32);
+            let auth = format!("auth: {{tokens: [{{name: ci, sha256: {hash}, role: view}}]}}");
+            let text = format!("version: 1\nlisten: {{address: 127.0.0.1:0}}\nadmin: {{{admin}, {auth}}}\n");
+            Config::parse(&text, "p.yaml").expect("a good file").admin_warnings().len()
+        };
+
+        assert_eq!(warned("address: 0.0.0.0:9090"), 1);
+        assert_eq!(warned("address: 0.0.0.0:9090, tls: {cert: c.pem, key: k.pem}"), 0);
+        assert_eq!(warned("address: 127.0.0.1:9090"), 0);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::tree::YamlNode;
 
 /// Keys below which a secret could stand that somebody wrote into the file.
 const SECRET_SECTIONS: [&str; 4] = ["credential", "hash_key", "otlp", "redis"];
-/// Keys that no section has, and that somebody might give a secret.
+/// Keys that somebody might give a secret: those of no section, and `admin.auth` in place of the tokens' hashes.
 const SECRET_KEYS: [&str; 10] = [
     "access_token",
     "api_key",

@@ -28,6 +28,10 @@ pub struct ListenerConfig {
     /// The headers by which upstreams learn the client's address.
     #[serde(default)]
     pub forwarded: ForwardedHeaders,
+    /// Answers `POST /v1/decide`, `/predict` and `/predict/batch` here: which model a client's request would get, and
+    /// why, without sending it. Clients need their keys as elsewhere. Default false: these paths are like any other.
+    #[serde(default)]
+    pub decisions: bool,
 }
 
 /// The certificate of a listener; read again when the files change.
@@ -293,7 +297,7 @@ impl Listeners {
     /// who asks.
     #[must_use]
     pub fn plain(address: SocketAddr) -> Self {
-        Self(vec![ListenerConfig { address, tls: None, forwarded: ForwardedHeaders::Off }])
+        Self(vec![ListenerConfig { address, tls: None, forwarded: ForwardedHeaders::Off, decisions: false }])
     }
 }
 

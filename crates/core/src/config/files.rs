@@ -9,6 +9,8 @@ mod providers;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::admin::AdminConfig;
+use super::admin_auth::AdminTls;
 use super::classifier::{ClassifierConfig, ShadowConfig};
 use super::decision_log::DecisionLogConfig;
 use super::document::Config;
@@ -37,7 +39,7 @@ pub struct NamedFile<'c> {
 pub enum FileRole {
     /// The folder of a classifier's or a shadow's bundle.
     BundleFolder,
-    /// The certificate of a listener, or its private key.
+    /// The certificate of a listener, its private key, or the authorities that vouch for its clients.
     Certificate,
     /// Examples of a `similarity` strategy.
     Examples,
@@ -111,7 +113,7 @@ impl NamesFiles for Config {
         let Self {
             version: _,
             listen,
-            admin: _,
+            admin,
             limits: _,
             upgrade,
             clients: _,
@@ -134,6 +136,7 @@ impl NamesFiles for Config {
             state: _,
         } = self;
         listen.add_files(files);
+        admin.add_files(files);
         upgrade.add_files(files);
         decision_log.add_files(files);
         store.add_files(files);
@@ -153,8 +156,24 @@ impl NamesFiles for Listeners {
 
 impl NamesFiles for ListenerConfig {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
-        let Self { address: _, tls, forwarded: _ } = self;
+        let Self { address: _, tls, forwarded: _, decisions: _ } = self;
         tls.add_files(files);
+    }
+}
+
+impl NamesFiles for AdminConfig {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self { address: _, allow_open: _, auth: _, tls, hosts: _, console: _ } = self;
+        tls.add_files(files);
+    }
+}
+
+impl NamesFiles for AdminTls {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self { cert, key, client_ca } = self;
+        files.push(FileRole::Certificate.of(cert));
+        files.push(FileRole::Certificate.of(key));
+        files.extend(client_ca.iter().map(|path| FileRole::Certificate.of(path)));
     }
 }
 

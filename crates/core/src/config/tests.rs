@@ -231,6 +231,41 @@ fn an_admin_plane_that_other_machines_reach_is_refused_unless_it_is_said() {
 }
 
 #[test]
+fn an_admin_plane_that_knows_its_callers_may_be_reached_by_other_machines() {
+    let admin = |rest: &str| {
+        let text = rest.replace("HASH", &"0f".repeat(32));
+        GOOD.replacen("default_provider", &format!("admin: {{address: '0.0.0.0:9090', {text}}}\ndefault_provider"), 1)
+    };
+    let certified =
+        "tls: {cert: c, key: k, client_ca: a}, auth: {certificates: [{name: a, san: a.example, role: edit}]}";
+
+    for good in ["auth: {tokens: [{name: ci, sha256: HASH, role: operate}]}", certified] {
+        assert!(Config::parse(&admin(good), "p.yaml").is_ok(), "{good}");
+    }
+    for (bad, expected) in [
+        ("auth: {}", "admin.auth: must name at least one caller (allowed: `tokens`, `certificates`)"),
+        (
+            "auth: {tokens: [{name: a, sha256: HASH, role: view}, {name: b, sha256: HASH, role: edit}]}",
+            "admin.auth.tokens[1].sha256: is the token of tokens[0] already",
+        ),
+        (
+            "tls: {cert: c, key: k, client_ca: a}, auth: {certificates: [{name: a, role: view}]}",
+            "admin.auth.certificates[0]: must say by one name which certificate is meant (allowed: `common_name` or `san`)",
+        ),
+        (
+            "auth: {certificates: [{name: a, common_name: a, role: view}]}",
+            "admin.auth.certificates: nobody vouches for them: set `admin.tls.client_ca`",
+        ),
+        (
+            "tls: {cert: c, key: k, client_ca: a}, auth: {tokens: [{name: ci, sha256: HASH, role: view}]}",
+            "admin.tls.client_ca: no certificate is a caller's: name some in `admin.auth.certificates`",
+        ),
+    ] {
+        assert_eq!(problems(&admin(bad)), [expected], "{bad}");
+    }
+}
+
+#[test]
 fn policy_names_are_unique_and_tiers_not_empty() {
     let second = "  - {name: auto, strategy: {kind: tiers, classifier: default, tiers: {}, otherwise: small}}\n";
 

@@ -1,5 +1,6 @@
 //! Rules that types cannot express: references, bounds, addresses. Finds every problem, stops at none.
 
+mod admin;
 mod affinity;
 mod bandit;
 mod cloud;

@@ -96,7 +96,7 @@ async fn secure(protocols: &'static [&'static str]) -> (SocketAddr, CertificateA
 }
 
 fn over_tls(address: SocketAddr, trust: ServerTrust, version: HttpVersion) -> Destination {
-    let tls = Some(TlsTerms { server_name: "localhost".to_owned(), trust });
+    let tls = Some(TlsTerms { server_name: "localhost".to_owned(), trust, identity: None });
     Destination {
         authority: "api.example:7".parse().expect("an authority"),
         tls,

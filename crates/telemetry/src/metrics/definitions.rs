@@ -4,6 +4,7 @@
 //! Names follow `pointsman_<thing>_<unit>[_total]` with base units. Adding one here means adding it to the golden test
 //! and to `docs/metrics.md`, which the tests write when they are told to.
 
+mod admin;
 mod classifier;
 mod credentials;
 mod files;
@@ -12,6 +13,7 @@ mod judge;
 mod quality;
 mod quotas;
 
+pub(super) use self::admin::*;
 pub(super) use self::classifier::*;
 pub(super) use self::credentials::*;
 pub(super) use self::files::*;

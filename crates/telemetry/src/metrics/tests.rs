@@ -16,6 +16,8 @@ fn touched() -> Metrics {
     metrics.decided(&policy, &model, "tier");
     metrics.shadow_decided(&policy, &model, "tier");
     metrics.rule_decided(&policy, 0);
+    metrics.admin_refused(AdminRefusal::WrongToken);
+    metrics.question_ended(DecisionQuestion::Decide, Some(200));
     metrics.rejected("invalid_json");
     metrics.client_request_ended(&name("team"), ClientOutcome::Success);
     metrics.first_byte_arrived(Some(&model), Duration::from_millis(10));
@@ -98,11 +100,12 @@ fn touch_quality(metrics: &Metrics) {
 }
 
 /// Every metric: name, type, unit, labels.
-const GOLDEN: [&str; 106] = [
+const GOLDEN: &[&str] = &[
     "gen_ai_client_operation_duration_seconds histogram seconds gen_ai_operation_name,gen_ai_provider_name,gen_ai_request_model,error_type",
     "gen_ai_client_operation_time_per_output_chunk_seconds histogram seconds gen_ai_operation_name,gen_ai_provider_name,gen_ai_request_model",
     "gen_ai_client_operation_time_to_first_chunk_seconds histogram seconds gen_ai_operation_name,gen_ai_provider_name,gen_ai_request_model",
     "gen_ai_client_token_usage histogram tokens gen_ai_operation_name,gen_ai_provider_name,gen_ai_request_model,gen_ai_token_type",
+    "pointsman_admin_refusals_total counter 1 reason",
     "pointsman_affinity_total counter 1 policy,outcome",
     "pointsman_bandit_drifts_total counter 1 policy,model",
     "pointsman_bandit_frozen gauge 1 policy",
@@ -143,6 +146,7 @@ const GOLDEN: [&str; 106] = [
     "pointsman_credential_renewals_total counter 1 provider,outcome",
     "pointsman_decision_log_dropped_total counter 1 cause",
     "pointsman_decision_log_lines_total counter 1",
+    "pointsman_decision_questions_total counter 1 question,status_class",
     "pointsman_decisions_total counter 1 policy,model,reason",
     "pointsman_downstream_connections gauge 1",
     "pointsman_downstream_connections_refused_total counter 1 reason",

@@ -68,7 +68,8 @@ store: # the chart's own Valkey
 {{ end -}}
 
 {{/*
-What the chart has to know of the configuration, as YAML: listeners (name, port), admin (port), grace (seconds).
+What the chart has to know of the configuration, as YAML: listeners (name, port), admin (port), adminProtocol, adminAuth
+(whether callers say who they are), grace (seconds).
 A configuration that cannot serve in a pod fails here, before anything is installed.
 */}}
 {{- define "pointsman.facts" -}}
@@ -89,6 +90,11 @@ listeners:
   protocol: {{ ternary "https" "http" (hasKey $listener "tls") }}
 {{- end }}
 admin: {{ include "pointsman.port" (list "admin.address" (dig "admin" "address" "" $config)) }}
+adminProtocol: {{ ternary "https" "http" (kindIs "map" (dig "admin" "tls" "" $config)) }}
+adminAuth: {{ kindIs "map" (dig "admin" "auth" "" $config) }}
+{{- if and .Values.serviceMonitor.enabled (kindIs "map" (dig "admin" "auth" "" $config)) (ne (dig "admin" "auth" "metrics" "view" $config) "open") (not .Values.serviceMonitor.tokenSecret.name) }}
+{{ fail "config: admin.auth: Prometheus is a caller, too (allowed: serviceMonitor.tokenSecret with a token of the role `view`, or `metrics: open`)" }}
+{{- end }}
 grace: {{ add 5 (include "pointsman.seconds" (dig "limits" "drain" "30s" $config) | int) }}
 {{- end -}}
 

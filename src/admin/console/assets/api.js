@@ -1,5 +1,7 @@
 // Questions to this process, and the beat in which they are asked.
 
+import { credential, login } from "./login.js";
+
 const listeners = new Set();
 let healthy = null;
 
@@ -22,7 +24,7 @@ export class AnswerError extends Error {
 export const ask = async (path, options = {}) => {
   let answer;
   try {
-    answer = await fetch(path, { cache: "no-store", ...options });
+    answer = await fetch(path, { cache: "no-store", ...options, headers: { ...options.headers, ...credential() } });
   } catch (error) {
     if (error.name !== "AbortError") note(false);
     throw error;
@@ -31,6 +33,7 @@ export const ask = async (path, options = {}) => {
   const text = await answer.text();
   let value = null;
   try { value = JSON.parse(text); } catch { /* said below */ }
+  if (answer.status === 401 && (await login(value?.error?.message ?? "This process asks who you are."))) return ask(path, options);
   if (!answer.ok) throw new AnswerError(answer.status, value?.error?.code ?? "", value?.error?.message ?? `${answer.status} ${answer.statusText}`);
   return value;
 };

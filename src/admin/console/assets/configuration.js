@@ -14,8 +14,8 @@ export const enter = (place, [line]) => {
   const gutter = h("div", { class: "gutter", "aria-hidden": "true" });
   const marks = h("div", { class: "gutter-lines" });
   gutter.append(marks);
-  const check = h("button", { class: "button", type: "button", disabled: true, onclick: examine }, "Check");
-  const save = h("button", { class: "button primary", type: "button", disabled: true, onclick: () => store(false) }, "Save");
+  const check = h("button", { class: "button", type: "button", disabled: true, onclick: examine, data: { needs: "edit" } }, "Check");
+  const save = h("button", { class: "button primary", type: "button", disabled: true, onclick: () => store(false), data: { needs: "edit" } }, "Save");
   const status = h("p", { class: "editor-state", role: "status" });
   const findings = h("section", { class: "card findings" });
   const versions = h("section", { class: "card" });
@@ -74,7 +74,7 @@ const draw = () => {
   if (!file) return;
   check.disabled = !file.editable || view.busy;
   save.disabled = !file.editable || !isChanged() || view.busy;
-  fill(status, h("code", {}, file.file), " ", file.serves && !isChanged() ? chip("serves", "good") : isChanged() ? chip("changed here", "warn") : chip("differs from what serves", "warn"), " ", muted(file.editable ? "Ctrl+S saves. A text is saved only if it would serve." : ["Read only, and what looks like a secret is hidden. ", h("code", {}, "admin: {console: {edit: true}}"), " in the file lets the console change it."]));
+  fill(status, h("code", {}, file.file), " ", file.serves && !isChanged() ? chip("serves", "good") : isChanged() ? chip("changed here", "warn") : chip("differs from what serves", "warn"), " ", muted(file.editable ? "Ctrl+S saves. A text is saved only if it would serve." : ["Read only, and what looks like a secret is hidden. ", h("code", {}, "admin: {console: {edit: true}}"), " in the file lets the console change it, for the role ", h("code", {}, "edit"), " where callers have roles."]));
 };
 
 const go = (line) => {

@@ -9,8 +9,8 @@ const PAUSE = 4000;
 let view = null;
 
 export const enter = (place) => {
-  const back = h("button", { class: "button danger-quiet", type: "button", disabled: true }, "Roll back");
-  const reload = h("button", { class: "button", type: "button", onclick: again }, "Read the file again");
+  const back = h("button", { class: "button danger-quiet", type: "button", disabled: true, data: { needs: "operate" } }, "Roll back");
+  const reload = h("button", { class: "button", type: "button", onclick: again, data: { needs: "operate" } }, "Read the file again");
   const list = h("div", { class: "card rows generations", role: "listbox", tabindex: "0", "aria-label": "Generations", onkeydown: move });
   const detail = h("section", { class: "card", "aria-live": "polite" });
   view = { back, list, detail, reading: null, chosen: null };

@@ -1,6 +1,7 @@
 // The frame around the pages: which one is open, keys, theme, and how this process is.
 
 import { ask, onConnection, poll } from "./api.js";
+import { allowLogin, login, logout, noteCaller, onCaller } from "./login.js";
 import { h, tone } from "./dom.js";
 import * as overview from "./overview.js";
 import * as decisions from "./decisions.js";
@@ -21,12 +22,14 @@ const PAGES = [
   ["configuration", "Configuration", configuration],
   ["playground", "Playground", playground],
 ];
+// What a page needs of its user's role, where reading is not enough.
+const NEEDS = { playground: "decide" };
 
 const content = document.getElementById("content");
 const nav = document.getElementById("nav");
 let open = null;
 
-const links = PAGES.map(([name, title], index) => h("a", { href: `#/${name}`, data: { page: name }, title: `${title} (${index + 1})` }, title));
+const links = PAGES.map(([name, title], index) => h("a", { href: `#/${name}`, data: NEEDS[name] ? { page: name, needs: NEEDS[name] } : { page: name }, title: `${title} (${index + 1})` }, title));
 nav.append(...links);
 nav.addEventListener("keydown", (event) => {
   const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
@@ -99,10 +102,32 @@ const setState = (kind, text) => {
 onConnection((healthy) => { if (!healthy) setState("bad", "no answer"); });
 poll(async (signal) => {
   const health = await ask("/health", { signal });
-  const troubled = Object.values(health.classifiers).some((classifier) => classifier.state !== "ready");
+  const troubled = Object.values(health.classifiers ?? {}).some((classifier) => classifier.state !== "ready");
   const kind = health.status !== "ok" ? "warn" : troubled ? "warn" : "good";
   setState(kind, `${health.status === "ok" ? (troubled ? "degraded" : "serving") : health.status} · generation ${health.generation}`);
 }, 5000);
+
+// Who the user is, where this process asks: shown with what the role is, and with the way out.
+const callerPlace = document.getElementById("caller");
+const logoutButton = document.getElementById("logout");
+onCaller((caller, hasToken) => {
+  callerPlace.hidden = caller !== null && caller.kind === "loopback";
+  document.getElementById("caller-name").textContent = caller ? `${caller.name} · ${caller.role}` : "nobody";
+  callerPlace.title = caller ? `Known by ${caller.kind}; may ${caller.roles.join(", ")}` : "This process asks for a token";
+  logoutButton.hidden = caller !== null && !hasToken;
+  logoutButton.textContent = caller ? "Log out" : "Log in";
+});
+const identify = async () => {
+  try { noteCaller(await ask("/v1/whoami")); } catch { noteCaller(null); }
+};
+logoutButton.addEventListener("click", async () => {
+  if (logoutButton.textContent === "Log out") return logout();
+  allowLogin();
+  if (!(await login("This process asks who you are."))) return;
+  await identify();
+  location.reload();
+});
+await identify();
 
 // Each model has its colour before any page is drawn, so that it is the same on all of them.
 try { (await ask("/api/overview")).models.forEach((own) => tone(own.model)); } catch { /* colours come as names do */ }

@@ -19,8 +19,8 @@ export const enter = (place) => {
   key.value = KEPT.key;
   const tokens = h("input", { id: "tokens", type: "number", min: "1", max: "32000", value: String(KEPT.tokens) });
   const models = h("fieldset", { class: "models" }, h("legend", {}, "Send to"));
-  const decide = h("button", { class: "button primary", type: "button", onclick: decided }, "Decide");
-  const send = h("button", { class: "button", type: "button", onclick: sent }, "Send");
+  const decide = h("button", { class: "button primary", type: "button", onclick: decided, data: { needs: "decide" } }, "Decide");
+  const send = h("button", { class: "button", type: "button", onclick: sent, data: { needs: "decide" } }, "Send");
   const answers = h("div", { class: "answers" });
   const result = h("section", { class: "card" }, empty("Nothing is decided yet", "Decide shows which model would answer, and why. Nothing is sent, counted or kept then."));
   view = { prompt, system, asked, client, key, tokens, models, decide, send, answers, result };

@@ -13,7 +13,7 @@ let view = null;
 export const enter = (place) => {
   cards = new Map();
   const search = h("input", { type: "search", placeholder: "Search policies and rules", "aria-label": "Search", data: { search: "" }, oninput: filter });
-  const all = h("button", { class: "button", type: "button" }, "Kill switch");
+  const all = h("button", { class: "button", type: "button", data: { needs: "operate" } }, "Kill switch");
   const notes = h("div", {});
   const list = h("div", { class: "stack-gap" });
   view = { search, all, notes, list, reading: null };
@@ -61,7 +61,7 @@ const warnings = (found) => h("section", { class: "card warnings" }, h("div", { 
 
 const made = (policy) => {
   const parts = { head: h("div", { class: "card-head" }), live: h("div", {}), rules: h("div", {}), heads: h("div", { class: "heads" }), state: h("div", {}) };
-  const kill = h("button", { class: "button", type: "button" });
+  const kill = h("button", { class: "button", type: "button", data: { needs: "operate" } });
   const root = h("section", { class: "card policy", id: `policy-${policy.name}` }, h("div", { class: "policy-head" }, parts.head, kill), parts.live, parts.rules, parts.heads, parts.state);
   return { root, kill, ...parts };
 };

@@ -80,6 +80,7 @@ codes! {
         ModelNotRouted = "model_not_routed", StatusCode::BAD_REQUEST;
         UpgradeRequired = "upgrade_required", StatusCode::UPGRADE_REQUIRED;
         InvalidFeedback = "invalid_feedback", StatusCode::BAD_REQUEST;
+        InvalidQuestion = "invalid_request", StatusCode::BAD_REQUEST;
         FeedbackDisabled = "feedback_disabled", StatusCode::NOT_FOUND;
         ClientGone = "client_gone", CLIENT_CLOSED_REQUEST;
         Untranslatable = "untranslatable", StatusCode::BAD_REQUEST;

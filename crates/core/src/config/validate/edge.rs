@@ -1,4 +1,4 @@
-//! Listeners, limits, clients: addresses that differ, bounds, keys that belong to one client.
+//! Listeners, limits, clients: addresses that differ, bounds, keys that belong to one client. `admin` has that listener's own.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -41,20 +41,6 @@ impl ConfigChecker<'_> {
             }
         }
         self.admin();
-    }
-
-    /// Other machines reach the admin plane only where the operator says so: it asks for no key.
-    fn admin(&mut self) {
-        let admin = &self.config.admin;
-        if admin.is_open() && !admin.allow_open {
-            let message = format!(
-                "other machines may reach {}, and the admin plane asks for no key (allowed: a loopback address such \
-                 as 127.0.0.1:{}; any other with `allow_open: true`, where the network keeps others out)",
-                admin.address,
-                admin.address.port()
-            );
-            self.wrong(&root("admin").key("address"), message);
-        }
     }
 
     pub(super) fn limits(&mut self) {

@@ -1,0 +1,205 @@
+//! Questions which model a request would get, and why: decided as the request would be, and answered without sending it.
+//!
+//! [`decide`] and [`predict`] serve the admin plane too. Here are the questions of clients, on listeners that take them
+//! (`decisions: true`): with the client's key, within its limits, about the policies and models that may serve it. What is
+//! said of the decision is what the admin plane says, without what belongs to the operator alone: see [`shown`].
+
+pub(crate) mod predict;
+mod shown;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use pingora::http::RequestHeader;
+use pingora::proxy::Session;
+use pointsman_core::config::Glob;
+use pointsman_core::policy::DecisionDetail;
+use pointsman_core::prompt::RequestPath;
+use pointsman_telemetry::DecisionQuestion;
+use serde_json::Value;
+
+use self::predict::TextRouter;
+use super::answer::rejection::Rejection;
+use super::context::RequestContext;
+use super::downstream::listener;
+use super::large_work::{self, LARGE_BODY};
+use super::plan::{RequestPlan, read_body};
+use super::{Proxy, pass_through};
+use crate::clients::Client;
+use crate::router::{IncomingRequest, JudgeMode, QuotaMode, RequestState, Router, header_text};
+use crate::snapshot::Snapshot;
+
+/// The path whose policy decides when a body comes without one.
+pub(crate) const DECIDED_PATH: &str = "/v1/chat/completions";
+
+/// The paths of the questions.
+const PATHS: [(&str, DecisionQuestion); 3] = [
+    ("/v1/decide", DecisionQuestion::Decide),
+    ("/predict", DecisionQuestion::Predict),
+    ("/predict/batch", DecisionQuestion::PredictBatch),
+];
+
+/// A request that is decided on and sent nowhere.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct UnsentRequest<'r> {
+    /// The data plane's path that it is decided for.
+    pub(crate) path: &'r str,
+    /// The request's header, as far as policies read it.
+    pub(crate) headers: &'r HeaderMap,
+    /// The client that it is decided for.
+    pub(crate) client: Option<&'r Client>,
+    /// When it comes, in seconds since 1970; `None` for now.
+    pub(crate) at: Option<u64>,
+    pub(crate) body: &'r Bytes,
+}
+
+/// The decision on a request that was not sent.
+#[derive(Debug)]
+pub(crate) struct UnsentDecision {
+    /// The decision and all that led there. A policy's refusal is no error: it is said here.
+    pub(crate) explanation: Value,
+    /// The tokens of the prompt, where the client's are counted; else 0.
+    pub(crate) tokens: u64,
+}
+
+/// A client that asks, and what its question takes of its allowance.
+struct AskingClient<'a> {
+    router: &'a Router,
+    snapshot: &'a Snapshot,
+    client: Option<&'a Client>,
+    texts: AtomicUsize,
+    tokens: AtomicU64,
+}
+
+/// Decides on a request without sending it. Dropping the future abandons the decision.
+///
+/// # Errors
+/// When the body cannot be read.
+pub(crate) async fn decide(
+    router: &Router,
+    snapshot: &Snapshot,
+    asked: UnsentRequest<'_>,
+) -> Result<UnsentDecision, Rejection> {
+    let UnsentRequest { path, headers, client, at, body } = asked;
+    let RequestPath { path, dialect, google, .. } = RequestPath::read(path);
+    let dialect = dialect.ok_or(Rejection::PathNotFound)?;
+    let prompt = snapshot.read_asked(dialect, google.as_ref(), body)?;
+    let mut state = RequestState::of_prompt(&prompt, body);
+    router.find_state(snapshot, client.map(Client::name), &mut state).await;
+    let header = |name: &str| header_text(headers, name);
+    let incoming = IncomingRequest {
+        path: &path,
+        header: &header,
+        client,
+        prompt: &prompt,
+        body,
+        state: Some(&state),
+        at,
+        judging: JudgeMode::Ask,
+        quotas: QuotaMode::Look,
+        detail: DecisionDetail::Explanation,
+    };
+    let explanation = router.route(snapshot, &incoming).await.explain(snapshot, &incoming);
+    let tokens = client.filter(|client| client.counts_tokens()).map_or(0, |_| pass_through::counted(&prompt));
+    Ok(UnsentDecision { explanation, tokens })
+}
+
+/// Returns the question that a request asks, on a listener that takes questions.
+pub(super) fn asked(session: &Session, ctx: &RequestContext) -> Option<DecisionQuestion> {
+    let header = session.req_header();
+    let (_, question) = PATHS.into_iter().find(|(path, _)| *path == header.uri.path())?;
+    let takes_questions = || listener::of(session, &ctx.snapshot.config).is_some_and(|listen| listen.decisions);
+    (header.method == Method::POST && takes_questions()).then_some(question)
+}
+
+/// Answers a client's question.
+///
+/// # Errors
+/// When it cannot be read, or the client leaves.
+pub(super) async fn answer(
+    proxy: &Proxy,
+    session: &mut Session,
+    ctx: &mut RequestContext,
+    question: DecisionQuestion,
+) -> Result<RequestPlan, Rejection> {
+    ctx.question = Some(question);
+    let body = read_body(proxy, session, ctx).await?;
+    let header = session.req_header().clone();
+    let is_large = body.len() >= LARGE_BODY;
+    let patience = ctx.snapshot.config.limits.body_idle.0;
+    let place = if is_large { Some(Box::pin(large_work::place(session, patience)).await?) } else { None };
+    // A judge takes its time: a client that leaves meanwhile is noticed.
+    let work = Box::pin(async {
+        tokio::select! {
+            biased;
+            said = say(proxy, &header, ctx, (question, &body)) => said,
+            _ = session.as_downstream_mut().read_body_or_idle(true) => Err(Rejection::ClientGone),
+        }
+    });
+    let said = match place {
+        Some(place) => large_work::drive(place, work).await,
+        None => work.await,
+    }?;
+    ctx.clock.decided();
+    Ok(RequestPlan::Answer(said))
+}
+
+/// Returns the answer to a question, and takes from the client's allowance what it cost: a request for each text, and the
+/// tokens. What is too much is owed.
+async fn say(
+    proxy: &Proxy,
+    header: &RequestHeader,
+    ctx: &mut RequestContext,
+    (question, body): (DecisionQuestion, &Bytes),
+) -> Result<Bytes, Rejection> {
+    let snapshot = Arc::clone(&ctx.snapshot);
+    let client = ctx.client.as_ref().map(|used| Arc::clone(used.client()));
+    let asking = AskingClient {
+        router: &proxy.router,
+        snapshot: &snapshot,
+        client: client.as_deref(),
+        texts: AtomicUsize::new(0),
+        tokens: AtomicU64::new(0),
+    };
+    let said = match question {
+        DecisionQuestion::Decide => asking.decide_on(&header.headers, body).await.map(|said| said.to_string()),
+        DecisionQuestion::Predict => predict::one(&asking, body).await.map(|said| written(&said)),
+        DecisionQuestion::PredictBatch => predict::many(&asking, body).await.map(|said| written(&said)),
+    };
+    if let Some(client) = &mut ctx.client {
+        client.owe(asking.texts.into_inner(), asking.tokens.into_inner());
+    }
+    said.map(Bytes::from)
+}
+
+fn written(said: &impl serde::Serialize) -> String {
+    serde_json::to_string(said).expect("texts, numbers and names are JSON")
+}
+
+impl AskingClient<'_> {
+    /// Decides on a request of the client's, and says what the client may know of it.
+    async fn decide_on(&self, headers: &HeaderMap, body: &Bytes) -> Result<Value, Rejection> {
+        let asked = UnsentRequest { path: DECIDED_PATH, headers, client: self.client, at: None, body };
+        let decided = decide(self.router, self.snapshot, asked).await?;
+        self.texts.fetch_add(1, Ordering::Relaxed);
+        self.tokens.fetch_add(decided.tokens, Ordering::Relaxed);
+        Ok(shown::to_client(decided.explanation, |model| self.snapshot.may_serve(self.client, model)))
+    }
+}
+
+impl TextRouter for AskingClient<'_> {
+    type Error = Rejection;
+
+    async fn decide(&self, body: Bytes) -> Result<Value, Rejection> {
+        self.decide_on(&HeaderMap::new(), &body).await
+    }
+
+    fn virtual_model(&self) -> Option<String> {
+        let may_use = |name| self.client.is_none_or(|client| client.may_use(Some(name)));
+        let usable = self.snapshot.config.policies.iter().filter(|policy| may_use(&policy.name));
+        let exact = usable.flat_map(|policy| &policy.matches.model).find_map(Glob::exact);
+        exact.map(str::to_owned)
+    }
+}
