@@ -86,11 +86,17 @@ async fn metrics_are_shown_to_everybody_where_it_is_said() {
 async fn every_route_of_the_router_has_a_row_and_every_row_a_route() {
     let shown = format!("{:?}", http::router(Arc::new(Scripted::default())));
 
-    // `paths: {RouteId(0): "/", ...}` names the paths, `MethodRouter { get: ..., }` the methods of each, in that order.
-    let (routes, rest) = shown.split_once(", node: ").expect("the routes and their paths");
-    let paths: BTreeMap<usize, String> = rest.split("RouteId(").skip(1).filter_map(numbered_path).collect();
+    // `routes: {RouteId(1): MethodRouter(..)}, node: Node { paths: {RouteId(1): "/", ..} }`, then the fallbacks.
+    let (own, _) = shown.split_once(", fallback_router: ").expect("the routes before the fallbacks");
+    let (routes, paths) = own.split_once(", node: ").expect("the routes and their paths");
+    let numbered = |text: &str| -> BTreeMap<usize, String> {
+        let entries = text.split("RouteId(").skip(1).filter_map(|entry| entry.split_once("): "));
+        entries.filter_map(|(number, rest)| Some((number.parse().ok()?, rest.to_owned()))).collect()
+    };
+    let (routes, paths) = (numbered(routes), numbered(paths));
     let mut found = Vec::new();
-    for (methods, path) in routes.split("MethodRouter(").skip(1).zip(paths.into_values()) {
+    for (number, methods) in &routes {
+        let path = paths[number].split('"').nth(1).expect("a path in quotation marks");
         for method in ["get", "head", "delete", "options", "patch", "post", "put", "trace", "connect"] {
             let (_, handler) = methods.split_once(&format!("{method}: ")).expect("every method is shown");
             if !handler.starts_with("None") {
@@ -103,12 +109,6 @@ async fn every_route_of_the_router_has_a_row_and_every_row_a_route() {
     let mut rows: Vec<_> = TABLE.iter().map(|route| format!("{} {}", route.method, route.path)).collect();
     rows.sort();
     assert_eq!(found, rows, "src/admin/routes.rs says who may use each route");
-}
-
-/// Reads `0): "/path"` and what follows.
-fn numbered_path(text: &str) -> Option<(usize, String)> {
-    let (number, rest) = text.split_once("): \"")?;
-    Some((number.parse().ok()?, rest.split('"').next()?.to_owned()))
 }
 
 #[test]

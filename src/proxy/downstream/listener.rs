@@ -25,8 +25,9 @@ mod tests {
 
     #[test]
     fn of_two_listeners_on_one_port_the_address_tells_which_it_is() {
-        let text = "version: 1\nlisten: [{address: 127.0.0.1:80}, {address: 127.0.0.2:80, decisions: true}, {address: '0.0.0.0:81'}]\n";
-        let config = Config::parse(text, "p.yaml").expect("a good file");
+        let listen = "[{address: 127.0.0.1:80}, {address: 127.0.0.2:80, decisions: true}, {address: '0.0.0.0:81'}]";
+        let text = format!("version: 1\nlisten: {listen}\nproviders: {{one: {{base_url: 'http://127.0.0.1:1'}}}}\n");
+        let config = Config::parse(&text, "p.yaml").expect("a good file");
         let found = |address: &str| at(&config, Some(address.parse().expect("an address"))).expect("there is one");
 
         assert!(found("127.0.0.2:80").decisions && found("[::ffff:127.0.0.2]:80").decisions);

@@ -52,7 +52,9 @@ mod tests {
         let warned = |admin: &str| {
             let hash = "0f".repeat(32);
             let auth = format!("auth: {{tokens: [{{name: ci, sha256: {hash}, role: view}}]}}");
-            let text = format!("version: 1\nlisten: {{address: 127.0.0.1:0}}\nadmin: {{{admin}, {auth}}}\n");
+            let text = format!(
+                "version: 1\nlisten: {{address: 127.0.0.1:0}}\nadmin: {{{admin}, {auth}}}\nproviders: {{one: {{base_url: 'http://127.0.0.1:1'}}}}\n"
+            );
             Config::parse(&text, "p.yaml").expect("a good file").admin_warnings().len()
         };
 
