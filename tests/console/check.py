@@ -337,7 +337,7 @@ def knows_its_users(browser: Browser, stage: Stage) -> None:
     assert offered(browser, "policies", "Kill switch") == [] and offered(browser, "generations", "Roll back") == []
     assert offered(browser, "configuration", "Save") == [] and offered(browser, "playground", "Decide") == []
     click(browser, "Log out")
-    browser.until("document.getElementById('login').open")
+    browser.until("document.getElementById('login')?.open")
     log_in(browser, "operate-token")
     until_said(browser, "operate · operate", "#caller")
     assert offered(browser, "policies", "Kill switch") and offered(browser, "configuration", "Save") == []
@@ -347,7 +347,7 @@ def knows_its_users(browser: Browser, stage: Stage) -> None:
     browser.until("!!document.querySelector('#nav')")
     assert offered(browser, "configuration", "Save") and not browser.value("document.getElementById('editor').readOnly")
     click(browser, "Log out")
-    browser.until("document.getElementById('login').open")
+    browser.until("document.getElementById('login')?.open")
     click(browser, "Cancel", "#login")
     until_said(browser, "nobody", "#caller")
 

@@ -33,7 +33,7 @@ export const ask = async (path, options = {}) => {
   const text = await answer.text();
   let value = null;
   try { value = JSON.parse(text); } catch { /* said below */ }
-  if (answer.status === 401 && (await login(value?.error?.message ?? "This process asks who you are."))) return ask(path, options);
+  if (answer.status === 401 && (await login(value?.error?.code === "invalid_token" ? "Nobody has this token here." : "This process asks who you are."))) return ask(path, options);
   if (!answer.ok) throw new AnswerError(answer.status, value?.error?.code ?? "", value?.error?.message ?? `${answer.status} ${answer.statusText}`);
   return value;
 };
