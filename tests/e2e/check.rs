@@ -252,10 +252,18 @@ fn an_admin_plane_that_other_machines_reach_is_a_problem_until_it_is_said_and_th
         pointsman(&["check", "--strict", "-c", file.to_str().expect("a plain name")])
     };
 
+    let auth = format!("auth: {{tokens: [{{name: ci, sha256: {}, role: view}}]}}", "0f".repeat(32));
     let (refused, said) = (check("address: 0.0.0.0:9090"), check("address: 0.0.0.0:9090, allow_open: true"));
+    let (clear, near) = (check(&format!("address: 0.0.0.0:9090, {auth}")), check(&auth));
 
     assert_eq!(refused.status.code(), Some(78));
     assert!(text(&refused.stderr).contains("allow_open: true"), "{}", text(&refused.stderr));
     assert_eq!(said.status.code(), Some(0), "{}", text(&said.stderr));
     assert!(text(&said.stdout).contains("note: admin.address: whoever reaches 0.0.0.0:9090"), "{}", text(&said.stdout));
+    assert_eq!([clear.status.code(), near.status.code()], [Some(78), Some(0)], "a warning, and none");
+    assert!(
+        text(&clear.stderr).contains("callers send their tokens to 0.0.0.0:9090 in the clear"),
+        "{}",
+        text(&clear.stderr)
+    );
 }

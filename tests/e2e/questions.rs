@@ -145,3 +145,33 @@ async fn what_cannot_be_answered_is_refused_in_our_api_s_shape() {
     }
     assert_eq!(get(gateway.listen, "/v1/decide").await.status, StatusCode::NOT_FOUND);
 }
+
+#[tokio::test]
+async fn a_question_is_answered_over_http_2_and_in_a_large_body_alike() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let gateway = Gateway::start(&config(&small, &frontier, String::new())).await;
+
+    for framing in Framing::ALL {
+        for text in ["hello", &"word ".repeat(80_000)] {
+            let mut connection = Connection::open(gateway.listen, framing).await;
+            let reply = connection.post(framing, "/v1/decide", question("auto", text)).await;
+            assert_eq!((reply.status, &reply.json()["model"]), (StatusCode::OK, &json!("small")), "{framing:?}");
+        }
+    }
+    assert!(small.take().is_none());
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_asks_nothing_where_no_key_is_needed() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let gateway = Gateway::start(&config(&small, &frontier, String::new())).await;
+    let mut connection = Connection::open(gateway.listen, Framing::Length).await;
+    let request = connection.request(Method::POST, "/predict").header("origin", "https://evil.example");
+    let request = request.header("content-type", "text/plain");
+
+    let body = Framing::Length.body(Bytes::from(r#"{"text": "hello"}"#));
+    let reply =
+        Reply::read(connection.send(request.body(body).expect("a valid request")).await.expect("an answer")).await;
+
+    assert_eq!((reply.status, reply.error_code().as_str()), (StatusCode::FORBIDDEN, "cross_site"));
+}

@@ -138,6 +138,22 @@ async fn without_the_section_whoever_is_on_this_machine_may_and_the_line_says_so
 }
 
 #[tokio::test]
+async fn a_plane_that_knows_its_callers_needs_no_other_word_to_be_reached_by_other_machines() {
+    let small = Origin::start().await;
+    let place = |folder: &Path, yaml: &str| {
+        placed(
+            folder,
+            &with(yaml, &auth(&["view"])).replace("admin: {address: 127.0.0.1:0", "admin: {address: 0.0.0.0:0"),
+        )
+    };
+    let gateway = Gateway::start_placed(&Config::new(&small, &small), place).await;
+
+    let near = std::net::SocketAddr::from(([127, 0, 0, 1], gateway.admin.port()));
+    assert_eq!(get(near, "/config").await.status, StatusCode::UNAUTHORIZED, "loopback is no exception");
+    assert!(!gateway.log().contains("without a key"), "{}", gateway.log());
+}
+
+#[tokio::test]
 async fn a_token_is_rotated_by_a_reload_and_no_rollback_brings_the_old_one_back() {
     let (gateway, config, _small) = start().await;
     let next = format!("auth: {{tokens: [{{name: operate, sha256: {}, role: operate}}]}}", hash("new-token"));

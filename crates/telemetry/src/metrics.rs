@@ -151,9 +151,8 @@ impl Metrics {
     /// Creates every metric in a registry of its own.
     #[must_use]
     pub fn new() -> Self {
-        let registry = Registry::default();
+        let registry = versioned();
         let r = &registry;
-        show_version(r);
         Self {
             request_duration: Family::register(r, define::REQUEST_DURATION),
             overhead: each(r, define::OVERHEAD_TIME, DecisionStage::ALL.map(DecisionStage::as_str)),
@@ -365,10 +364,12 @@ fn model_label(model: Option<&Name>) -> family::LabelValue {
     model.map_or(PASSTHROUGH.into(), Into::into)
 }
 
-/// Shows which version of Pointsman runs.
-fn show_version(registry: &Registry) {
-    let build_info: Family<IntGauge, 1> = Family::register(registry, define::BUILD_INFO);
+/// Returns a registry that shows which version of Pointsman runs.
+fn versioned() -> Registry {
+    let registry = Registry::default();
+    let build_info: Family<IntGauge, 1> = Family::register(&registry, define::BUILD_INFO);
     build_info.with([env!("CARGO_PKG_VERSION").into()]).set(1);
+    registry
 }
 
 impl Default for Metrics {

@@ -16,8 +16,6 @@ fn touched() -> Metrics {
     metrics.decided(&policy, &model, "tier");
     metrics.shadow_decided(&policy, &model, "tier");
     metrics.rule_decided(&policy, 0);
-    metrics.admin_refused(AdminRefusal::WrongToken);
-    metrics.question_ended(DecisionQuestion::Decide, Some(200));
     metrics.rejected("invalid_json");
     metrics.client_request_ended(&name("team"), ClientOutcome::Success);
     metrics.first_byte_arrived(Some(&model), Duration::from_millis(10));
@@ -86,9 +84,11 @@ fn touch_operations(metrics: &Metrics) {
     metrics.chunk_gaps(None, Some(&operation)).note(Duration::from_millis(10));
 }
 
-/// Touches what is thought of answers, and what clouds are asked for.
+/// Touches what is thought of answers, what clouds are asked for, and who asks without sending.
 fn touch_quality(metrics: &Metrics) {
     let (policy, model) = (name("auto"), name("small"));
+    metrics.admin_refused(AdminRefusal::WrongToken);
+    metrics.question_ended(DecisionQuestion::Decide, Some(200));
     metrics.feedback_given(FeedbackKind::Rating, Some(1.0), None);
     let estimate = EstimatedRatio { mean: 0.5, low: 0.25, high: 0.75 };
     metrics.set_quality(&policy, Some(&model), AnswerSide::Served, QualityEstimate { ratio: estimate, ratings: 8.0 });
