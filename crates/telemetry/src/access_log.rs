@@ -49,6 +49,8 @@ pub struct AccessLine<'r> {
     pub shadow_denied: Option<&'static str>,
     /// The check that an answer failed, so that another model was asked.
     pub escalated: Option<&'r str>,
+    /// The part of the response cache in the answer, of a policy that has one.
+    pub cache: Option<&'r str>,
     /// The provider that was asked last.
     pub provider: Option<&'r str>,
     /// The name of the key that it was asked with, where the provider has several.
@@ -103,6 +105,7 @@ impl AccessLine<'_> {
             shadow_model = self.shadow_model,
             shadow_denied = self.shadow_denied,
             escalated = self.escalated,
+            cache = self.cache,
             provider = self.provider,
             key = self.key,
             code = self.code,
@@ -163,6 +166,7 @@ mod tests {
         shadow_model: None,
         shadow_denied: None,
         escalated: None,
+        cache: None,
         provider: Some("openai"),
         key: Some("second"),
         code: None,

@@ -26,6 +26,7 @@ mod parameters;
 mod peers;
 mod quality;
 mod quotas;
+mod response_cache;
 mod rules;
 mod series;
 mod serving;
@@ -71,6 +72,8 @@ use self::parameters::ParameterFamilies;
 pub use self::peers::{PeerMetrics, ProviderMetrics};
 use self::quality::QualityFamilies;
 pub use self::quality::{AnswerSide, AnsweredBy, EstimatedRatio, QualityEstimate, ShadowAnswerMetrics};
+use self::response_cache::ResponseCacheFamilies;
+pub use self::response_cache::{ResponseCacheMetrics, ResponseCacheOutcome, SavedCost};
 pub use self::series::{MetricSeries, SeriesReading};
 pub use self::serving::{ClassifierMetrics, ModelInfo};
 pub use self::streaming::ChunkGaps;
@@ -83,6 +86,9 @@ pub const NO_POLICY: &str = "none";
 
 /// The `model` label of a request that passed through as it came.
 pub const PASSTHROUGH: &str = "passthrough";
+
+/// The `model` label of a request whose answer was a kept one: no model was asked.
+pub const RESPONSE_CACHE: &str = "response_cache";
 
 /// Every metric of one proxy.
 pub struct Metrics {
@@ -137,6 +143,7 @@ pub struct Metrics {
     log_lines: IntCounter,
     log_dropped: [IntCounter; DroppedLine::ALL.len()],
     quality: QualityFamilies,
+    response_cache: ResponseCacheFamilies,
     reloads: [IntCounter; ReloadOutcome::ALL.len()],
     last_reload_successful: IntGauge,
     last_reload_success_time: IntGauge,
@@ -203,6 +210,7 @@ impl Metrics {
             log_lines: Family::register(r, define::LOG_LINES).with([]),
             log_dropped: each(r, define::LOG_DROPPED, DroppedLine::ALL.map(DroppedLine::as_str)),
             quality: QualityFamilies::register(r),
+            response_cache: ResponseCacheFamilies::register(r),
             reloads: each(r, define::RELOADS, ReloadOutcome::ALL.map(ReloadOutcome::as_str)),
             last_reload_successful: Family::register(r, define::LAST_RELOAD_SUCCESSFUL).with([]),
             last_reload_success_time: Family::register(r, define::LAST_RELOAD_SUCCESS_TIME).with([]),

@@ -19,6 +19,7 @@ use super::policy_test::PolicyTest;
 use super::problem::{ConfigProblem, KeyPath};
 use super::prompt::PromptSection;
 use super::provider::ProviderConfig;
+use super::response_cache::ResponseCacheConfig;
 use super::retry::RetryConfig;
 use super::source::ConfigSource;
 use super::state::StateConfig;
@@ -62,6 +63,9 @@ pub struct Config {
     /// The memory of which provider keeps what clients may name again.
     #[serde(default)]
     pub state: StateConfig,
+    /// The memory of answers that are given again, for policies with `cache`.
+    #[serde(default)]
+    pub response_cache: ResponseCacheConfig,
     /// The collector that the spans of requests go to; without this key none.
     #[serde(default)]
     pub tracing: Option<TracingConfig>,
@@ -100,9 +104,13 @@ pub struct Config {
 }
 
 impl Config {
-    /// Notes at each classifier whether a strategy compares its embeddings.
+    /// Notes at each classifier whether a strategy or a cache compares its embeddings.
     pub(super) fn with_embedders(mut self) -> Self {
         for policy in &self.policies {
+            let semantic = policy.cache.as_ref().and_then(|cache| cache.semantic.as_ref());
+            if let Some(classifier) = semantic.and_then(|semantic| self.classifiers.get_mut(&semantic.classifier)) {
+                classifier.embeds = true;
+            }
             policy.strategy.visit(&KeyPath::root(), &mut |_, strategy| {
                 if let StrategyConfig::Similarity(similarity) = strategy
                     && let Some(classifier) = self.classifiers.get_mut(&similarity.classifier)

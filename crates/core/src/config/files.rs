@@ -123,6 +123,7 @@ impl NamesFiles for Config {
             store,
             tracing,
             metrics,
+            response_cache: _,
             default_provider: _,
             providers,
             models: _,
@@ -333,6 +334,7 @@ impl NamesFiles for PolicyConfig {
             target: _,
             quotas: _,
             shadow_answers: _,
+            cache: _,
             state: _,
             translation: _,
         } = self;

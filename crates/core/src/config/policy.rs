@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::affinity::AffinityConfig;
 use super::quota::QuotaConfig;
+use super::response_cache::CacheConfig;
 use super::shadow_answers::ShadowAnswersConfig;
 use super::state::StateRule;
 use super::strategy::StrategyConfig;
@@ -72,6 +73,9 @@ pub struct PolicyConfig {
     /// Another model that is asked a share of the same requests after their answers, to compare; none by default.
     #[serde(default)]
     pub shadow_answers: Option<ShadowAnswersConfig>,
+    /// Gives answers again to the same requests of the same client; without it every request is asked.
+    #[serde(default)]
+    pub cache: Option<CacheConfig>,
 }
 
 /// The meaning of the longest answer that a request asks for (`max_tokens` and its other names).

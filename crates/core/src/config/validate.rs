@@ -13,6 +13,7 @@ mod peers;
 mod price;
 mod prompt;
 mod quota;
+mod response_cache;
 mod rules;
 mod shadow_answers;
 mod state;
@@ -116,6 +117,7 @@ impl ConfigChecker<'_> {
         self.clients();
         self.retry(&root("retry"), &config.retry);
         self.state(&config.state);
+        self.response_cache(config.response_cache);
         if let Some(log) = &config.decision_log {
             self.decision_log(log);
         }
@@ -314,6 +316,7 @@ impl ConfigChecker<'_> {
         if let Some(section) = &policy.shadow_answers {
             self.shadow_answers(&path.key("shadow_answers"), section);
         }
+        self.cache(&path.key("cache"), policy);
     }
 
     fn region(&mut self, path: &KeyPath, region: &Name) {

@@ -117,6 +117,9 @@ pub struct DecisionRecord<'l> {
     /// The cost of answers that the client did not get, which is part of `cost_usd`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub escalation_cost_usd: Option<f64>,
+    /// The part of the response cache in the answer, of a policy that has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Cow<'l, str>>,
     /// Set unless the policy only watched.
     pub applied: bool,
     /// Attempts at upstreams.

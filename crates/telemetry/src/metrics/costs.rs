@@ -11,7 +11,7 @@ pub(super) struct CostFamilies {
     models: Family<Counter, 1>,
     policies: Family<Counter, 2>,
     clients: Family<Counter, 2>,
-    baseline: Family<Counter, 1>,
+    pub(super) baseline: Family<Counter, 1>,
     pub(super) client_savings: Family<Gauge, 1>,
 }
 

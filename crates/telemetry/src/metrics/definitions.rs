@@ -12,6 +12,7 @@ mod gen_ai;
 mod judge;
 mod quality;
 mod quotas;
+mod response_cache;
 
 pub(super) use self::admin::*;
 pub(super) use self::classifier::*;
@@ -21,6 +22,7 @@ pub(super) use self::gen_ai::*;
 pub(super) use self::judge::*;
 pub(super) use self::quality::*;
 pub(super) use self::quotas::*;
+pub(super) use self::response_cache::*;
 use super::buckets::{FIRST_BYTE, INTER_CHUNK, OVERHEAD, RATE, REQUEST};
 use super::family::MetricDefinition;
 

@@ -94,6 +94,9 @@ fn touch_quality(metrics: &Metrics) {
     metrics.set_quality(&policy, Some(&model), AnswerSide::Served, QualityEstimate { ratio: estimate, ratings: 8.0 });
     metrics.set_quality_held(&policy, estimate);
     metrics.shadow_answers(&policy, &model, &["answered"]).paid(0.5, None);
+    let cache = metrics.response_cache(&policy);
+    cache.saved(SavedCost { dollars: 0.5, baseline: 1.0, judges: 0.0 }, None);
+    cache.holds(1, 100);
     let _ = metrics.renewal(&name("vertex"));
     metrics.bandit(&policy, std::slice::from_ref(&model)).believes("simple", &model, 0.9);
     metrics.escalation(&policy, ["refusal"]).escalated("refusal");
@@ -185,6 +188,10 @@ const GOLDEN: &[&str] = &[
     "pointsman_rejections_total counter 1 code",
     "pointsman_request_body_bytes_in_flight gauge bytes",
     "pointsman_request_duration_seconds histogram seconds policy,model,status_class",
+    "pointsman_response_cache_bytes gauge bytes",
+    "pointsman_response_cache_entries gauge 1",
+    "pointsman_response_cache_requests_total counter 1 policy,outcome",
+    "pointsman_response_cache_saved_usd_total counter usd policy",
     "pointsman_retries_refused_total counter 1",
     "pointsman_rule_decisions_total counter 1 policy,rule",
     "pointsman_score histogram ratio classifier,head,label",

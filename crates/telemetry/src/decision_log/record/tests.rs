@@ -65,6 +65,7 @@ fn whole<'l>(features: &'l Features, set: &'l BTreeMap<String, Value>) -> Decisi
         answered_by: Some("big".into()),
         escalated: Some("refusal".into()),
         escalation_cost_usd: Some(0.25),
+        cache: Some("hit".into()),
         applied: true,
         attempts: 2,
         key: Some("second".into()),
