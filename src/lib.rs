@@ -9,6 +9,7 @@ mod judge;
 mod preflight;
 mod proxy;
 mod reload;
+mod response_cache;
 mod router;
 mod shadow_answers;
 mod snapshot;

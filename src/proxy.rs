@@ -33,6 +33,7 @@ mod answer;
 mod answer_verdict;
 mod asked;
 mod attempt;
+mod cache;
 mod clock;
 mod context;
 mod downstream;
@@ -152,6 +153,7 @@ impl ProxyHttp for Proxy {
         match planned {
             Ok(RequestPlan::Forward) => Ok(false),
             Ok(RequestPlan::Answer(body)) => answer::send_own(session, ctx, body).await.map(|()| true),
+            Ok(RequestPlan::Replay(kept)) => answer::replay(session, ctx, &kept).await.map(|()| true),
             Err(rejection) => {
                 answer::reject(session, ctx, &rejection).await;
                 intake::discard_body(session).await;
@@ -281,7 +283,7 @@ impl ProxyHttp for Proxy {
         let gap = ctx.meter.as_mut().and_then(|meter| meter.pass(body, end_of_stream));
         self.translate(ctx, body, end_of_stream)?;
         self.settle_check(ctx, end_of_stream)?;
-        ctx.keep_text(body.as_ref());
+        ctx.keep_answer(body.as_ref());
         if ctx.meter.as_ref().is_some_and(AnswerMeter::has_said_all) {
             ctx.attempts.adapter.answer_is_whole();
         }
@@ -310,7 +312,7 @@ impl ProxyHttp for Proxy {
             self.translate(ctx, &mut body, true)?;
         }
         self.settle_check(ctx, true)?;
-        ctx.keep_text(body.as_ref());
+        ctx.keep_answer(body.as_ref());
         Ok(body)
     }
 
@@ -320,7 +322,9 @@ impl ProxyHttp for Proxy {
         answer: &mut ResponseHeader,
         ctx: &mut Self::CTX,
     ) -> Result<()> {
-        answer::dress(answer, ctx)
+        answer::dress(answer, ctx)?;
+        cache::note_header(ctx, answer);
+        Ok(())
     }
 
     fn error_while_proxy(

@@ -133,6 +133,7 @@ impl Router {
         self.targets.adopt(snapshot, &self.metrics);
         self.bandits.adopt(snapshot, &self.metrics);
         self.quotas.adopt(snapshot, &self.metrics);
+        snapshot.response_caches.adopt();
         for policy in snapshot.policies.iter().filter(|policy| policy.affinity().is_some()) {
             let outcomes = PinOutcome::ALL.into_iter().map(PinOutcome::as_str).chain([NO_KEY]);
             self.metrics.expect_affinity(policy.name(), outcomes);

@@ -33,6 +33,7 @@ pub use self::prepared::PreparedConfig;
 pub(crate) use self::state::ClassifierState;
 use crate::certificates::ListenerCertificate;
 use crate::clients::Clients;
+use crate::response_cache::ResponseCaches;
 use crate::shadow_answers::ShadowAskers;
 use crate::store::SharedStore;
 use crate::upstream::Upstreams;
@@ -74,6 +75,8 @@ pub struct Snapshot {
     pub(crate) advisers: Arc<StrategyAdvisers>,
     /// The askers of other models, by the policies whose requests they repeat.
     pub(crate) shadow_askers: Arc<ShadowAskers>,
+    /// The caches of the policies that give answers again.
+    pub(crate) response_caches: Arc<ResponseCaches>,
 }
 
 impl Snapshot {
@@ -128,6 +131,7 @@ impl Snapshot {
             shadows: shadows.clone(),
             advisers: Arc::clone(advisers),
             shadow_askers: Arc::clone(&self.shadow_askers),
+            response_caches: Arc::clone(&self.response_caches),
         }
     }
 

@@ -27,7 +27,7 @@ const HOUSES: &[House] = &[
             &["proxy", "reload", "preflight"],
             &["router"],
             &["snapshot"],
-            &["judge", "shadow_answers", "answer_sampler"],
+            &["judge", "shadow_answers", "answer_sampler", "response_cache"],
             &["upstream", "clients", "certificates", "store"],
         ],
         ground: &[],

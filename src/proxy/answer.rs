@@ -26,6 +26,7 @@ use super::attempt::earlier_failure::is_refusal;
 use super::context::RequestContext;
 use super::downstream::intake;
 use super::header_fields;
+use crate::response_cache::{CachedAnswer, UnixMillis};
 use crate::upstream::{AttemptFailure, ERROR_IN_ANSWER};
 
 /// Removes from an upstream's answer what is not for clients, and adds the decision.
@@ -66,6 +67,23 @@ pub(super) async fn send_own(session: &mut Session, ctx: &RequestContext, body: 
         session.set_keepalive(None); // what is left of a body must not be read as the next request
     }
     send(session, ctx, StatusCode::OK, [], body).await
+}
+
+/// Answers with a kept answer: its bytes in their order, and all of a stream at once.
+pub(super) async fn replay(session: &mut Session, ctx: &mut RequestContext, kept: &CachedAnswer) -> Result<()> {
+    if !session.as_downstream_mut().is_body_done() {
+        session.set_keepalive(None); // what is left of a body must not be read as the next request
+    }
+    ctx.clock.first_byte_arrived();
+    let mut header = ResponseHeader::build_no_case(StatusCode::OK, None)?;
+    header_fields::edit_answer(&mut header, |answer| {
+        answer.insert(header::CONTENT_TYPE, header_fields::value(&kept.content_type)?);
+        answer.insert(header::CONTENT_LENGTH, HeaderValue::from(kept.body.len()));
+        answer.insert(header::AGE, HeaderValue::from(UnixMillis::now().since(kept.kept_at).as_secs()));
+        decorate(answer, ctx)
+    })?;
+    session.write_response_header(Box::new(header), false).await?;
+    session.write_response_body(Some(kept.body.clone()), true).await
 }
 
 /// Sends an answer of Pointsman's own: JSON, with the decision on top.

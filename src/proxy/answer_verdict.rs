@@ -40,6 +40,9 @@ impl Proxy {
         };
         ctx.meter = AnswerMeter::begin(upstream, path, ctx.attempts.body.usage_event(), scope);
         ctx.answer_text = answer_text(client, ctx);
+        if let Some(cache) = &mut ctx.cache {
+            cache.begin(upstream);
+        }
         let counts_tokens = ctx.counts_tokens();
         if let Some(meter) = ctx.meter.as_mut().filter(|_| counts_tokens) {
             meter.read_encoded(&upstream.headers, path);

@@ -14,6 +14,7 @@ use super::answer::rejection::RejectionCode;
 use super::answer::translated::AnswerTranslation;
 use super::asked::AskedTarget;
 use super::attempt::UpstreamAttempts;
+use super::cache::CacheUse;
 use super::clock::RequestClock;
 use super::downstream::admission::BodyReservation;
 use super::downstream::drain::OpenRequest;
@@ -21,6 +22,7 @@ use super::escalation::EscalationWatch;
 use super::record::AttemptOperation;
 use super::shadow_answer::PlannedShadowAnswer;
 use crate::proxy::downstream::client_use::ClientUse;
+use crate::response_cache::CachedAnswer;
 use crate::router::{RequestState, Routing, Verdict};
 use crate::snapshot::Snapshot;
 
@@ -64,6 +66,8 @@ pub struct RequestContext {
     pub(super) shadow_answer: Option<Box<PlannedShadowAnswer>>,
     /// The check of the answer, where a cheap model gives it first.
     pub(super) escalation: Option<Box<EscalationWatch>>,
+    /// The part of the response cache, where the policy that decided has one.
+    pub(super) cache: Option<Box<CacheUse>>,
     /// The code of the error that Pointsman itself answered with.
     pub(super) rejected: Option<RejectionCode>,
     /// True when the client's connection stays although the request failed: its error was written whole.
@@ -100,6 +104,7 @@ impl RequestContext {
             answer_text: None,
             shadow_answer: None,
             escalation: None,
+            cache: None,
             rejected: None,
             keeps_connection: false,
             kept: LoggedText::default(),
@@ -113,13 +118,25 @@ impl RequestContext {
     pub(super) fn forget_answer(&mut self) {
         (self.meter, self.answer_translation, self.answer_text) = (None, None, None);
         self.aws_answer = None;
+        if let Some(cache) = &mut self.cache {
+            cache.forget();
+        }
     }
 
-    /// Reads the text of a chunk of the answer as its client gets it, where answers are logged.
-    pub(super) fn keep_text(&mut self, chunk: Option<&Bytes>) {
-        if let (Some(text), Some(chunk)) = (&mut self.answer_text, chunk) {
+    /// Reads a chunk of the answer as its client gets it, where answers are logged or may be given again.
+    pub(super) fn keep_answer(&mut self, chunk: Option<&Bytes>) {
+        let Some(chunk) = chunk else { return };
+        if let Some(text) = &mut self.answer_text {
             text.push(chunk);
         }
+        if let Some(cache) = &mut self.cache {
+            cache.push(chunk);
+        }
+    }
+
+    /// Returns the kept answer that the client gets, if it gets one.
+    pub(super) fn replay(&self) -> Option<&CachedAnswer> {
+        self.cache.as_ref().and_then(|cache| cache.replay())
     }
 
     /// Returns the decision that the request is sent by, if a policy made one.

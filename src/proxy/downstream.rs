@@ -12,5 +12,6 @@ pub(super) mod decode;
 pub(super) mod drain;
 pub(super) mod intake;
 pub(super) mod listener;
+pub(super) mod pages;
 mod quiet;
 pub(super) mod tls;

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, header};
+use http::Method;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
-use pointsman_core::config::{HostPort, StateRule, TrafficLimits};
+use pointsman_core::config::{StateRule, TrafficLimits};
 use pointsman_core::policy::{DecisionDetail, Policy};
 use pointsman_core::prompt::{
     Dialect, ParseError, Prompt, has_stored_prompt, names_no_model, with_model, without_context_suffix,
@@ -23,11 +23,13 @@ use super::context::RequestContext;
 use super::downstream::admission::BodyReservation;
 use super::downstream::browser;
 use super::downstream::intake::{self, ReadBody};
+use super::downstream::pages;
 use super::large_work::{self, LARGE_BODY};
 use super::record::{feedback, traced};
-use super::{Proxy, escalation, kept_state, models, own_count, pass_through, question, shadow_answer};
+use super::{Proxy, cache, escalation, kept_state, models, own_count, pass_through, question, shadow_answer};
 use crate::clients::Client;
 use crate::proxy::downstream::client_use::ClientUse;
+use crate::response_cache::CachedAnswer;
 use crate::router::{IncomingRequest, JudgeMode, QuotaMode, RequestState, Router, Routing, Verdict, header_text};
 use crate::snapshot::Snapshot;
 
@@ -37,6 +39,8 @@ pub(super) enum RequestPlan {
     Forward,
     /// Pointsman itself answers, with this body.
     Answer(Bytes),
+    /// The client gets an answer again that was kept.
+    Replay(Arc<CachedAnswer>),
 }
 
 /// A body that was read, and the API that it is written for.
@@ -85,7 +89,7 @@ pub(super) async fn plan(
     session: &mut Session,
     ctx: &mut RequestContext,
 ) -> Result<RequestPlan, Rejection> {
-    refuse_pages(session.req_header(), ctx)?;
+    pages::refuse_foreign(session.req_header(), ctx)?;
     if feedback::is_feedback(session.req_header()) {
         return take_feedback(proxy, session, ctx).await.map(RequestPlan::Answer);
     }
@@ -97,7 +101,7 @@ pub(super) async fn plan(
         return Ok(RequestPlan::Answer(body));
     }
     let dialect = Dialect::of_path(header.uri.path());
-    if dialect.is_some() && is_websocket(header) {
+    if dialect.is_some() && intake::is_websocket(header) {
         return Err(Rejection::UpgradeRequired);
     }
     let Some(dialect) = dialect.filter(|_| header.method == Method::POST) else {
@@ -166,22 +170,6 @@ async fn take_feedback(proxy: &Proxy, session: &mut Session, ctx: &mut RequestCo
     Ok(answer.to_string().into())
 }
 
-/// Refuses what a web page of another origin can send from a person's browser unasked, where no key is needed and the
-/// operator's would pay: whatever is not labelled as JSON, and any feedback.
-fn refuse_pages(header: &RequestHeader, ctx: &RequestContext) -> Result<(), Rejection> {
-    if !browser::is_of_page(&header.headers)
-        || ctx.snapshot.clients.are_required()
-        || matches!(header.method, Method::GET | Method::HEAD | Method::OPTIONS)
-        || (browser::is_labelled_json(&header.headers) && !feedback::is_feedback(header))
-    {
-        return Ok(());
-    }
-    let host = header.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let host = host.or_else(|| header.uri.authority().map(http::uri::Authority::as_str));
-    let is_foreign = browser::is_foreign(&header.headers, host.and_then(HostPort::parse).as_ref(), &[]);
-    if is_foreign { Err(Rejection::CrossSite) } else { Ok(()) }
-}
-
 /// Asks the router about a request whose body has come, and prepares what the verdict wants.
 async fn route(
     proxy: &Proxy,
@@ -234,7 +222,15 @@ async fn route(
     note_owner(proxy, ctx);
     let verdict = measured(verdict, &prompt, &body);
     match verdict {
-        Verdict::Route(routing) => send_to_model(proxy, ctx, asked, routing),
+        Verdict::Route(routing) => {
+            if let Some(answered) = settle_on_model(proxy, ctx, asked, routing)? {
+                return Ok(answered);
+            }
+            match cache::look_up(session, ctx, asked).await? {
+                Some(answer) => Ok(RequestPlan::Replay(answer)),
+                None => prepare_attempt(proxy, ctx, asked),
+            }
+        }
         Verdict::Pass { .. } => pass_through::pass_read(proxy, ctx, asked, verdict),
         Verdict::Deny(ref refusal) => {
             let rejection = Rejection::denied(&refusal.denial);
@@ -308,14 +304,14 @@ impl<'a> RouterQuestion<'a> {
     }
 }
 
-/// Sends a request to the model that a policy chose.
-fn send_to_model(
+/// Settles on the model that a policy chose; returns the answer where Pointsman itself gives it.
+fn settle_on_model(
     proxy: &Proxy,
     ctx: &mut RequestContext,
     asked: RouterQuestion<'_>,
-    mut routing: Box<Routing>,
-) -> Result<RequestPlan, Rejection> {
-    let RouterQuestion { prompt, body, .. } = asked;
+    routing: Box<Routing>,
+) -> Result<Option<RequestPlan>, Rejection> {
+    let RouterQuestion { prompt, .. } = asked;
     let snapshot = Arc::clone(&ctx.snapshot);
     let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
     debit(ctx, prompt.dialect, || {
@@ -327,13 +323,25 @@ fn send_to_model(
     proxy.router.count(&snapshot, &routing);
     traced::decided(&mut ctx.trace, &routing);
     keep(ctx, prompt);
-    if own_count::takes_over(ctx, prompt.dialect, target.count_pair(prompt.dialect)) {
+    let counts_itself = own_count::takes_over(ctx, prompt.dialect, target.count_pair(prompt.dialect));
+    let answered = counts_itself.then(|| {
         routing.features.count(prompt);
-        let tokens = routing.features.tokens_of(target.tokenizer);
-        ctx.verdict = Some(Verdict::Route(routing));
-        return Ok(RequestPlan::Answer(own_count::answer(prompt.dialect, tokens)));
-    }
+        RequestPlan::Answer(own_count::answer(prompt.dialect, routing.features.tokens_of(target.tokenizer)))
+    });
+    ctx.verdict = Some(Verdict::Route(routing));
+    Ok(answered)
+}
+
+/// Prepares the request for the model that was settled on.
+fn prepare_attempt(
+    proxy: &Proxy,
+    ctx: &mut RequestContext,
+    asked: RouterQuestion<'_>,
+) -> Result<RequestPlan, Rejection> {
     let started = Instant::now();
+    let (RouterQuestion { prompt, body, .. }, snapshot) = (asked, Arc::clone(&ctx.snapshot));
+    let Some(Verdict::Route(mut routing)) = ctx.verdict.take() else { return Err(Rejection::Internal) };
+    let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
     let policy = snapshot.policies.get(&routing.decision.policy);
     let strips = policy.is_some_and(|policy| policy.state() == StateRule::Strip) && !ctx.state.is_amid_tools();
     let is_translated = prompt.dialect.family().is_some_and(|family| !target.dialects.has(family));

@@ -23,6 +23,7 @@ pub(super) use self::operation::AttemptOperation;
 pub(super) use self::redacted_texts::{RedactedTexts, TextEnd};
 pub(super) use self::request_ids::RequestIds;
 pub(super) use self::request_owners::RequestOwners;
+pub(super) use self::usage_bill::UsageBill;
 use crate::router::Router;
 
 /// Records attempts as they end, and requests when they are over.

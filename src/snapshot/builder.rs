@@ -7,6 +7,7 @@
 mod advisers;
 mod answer_advisers;
 mod classifiers;
+mod response_caches;
 mod shadow_askers;
 mod shared_store;
 mod sinks;
@@ -33,6 +34,7 @@ use super::memory;
 use super::prepared::{PreparedConfig, SinkSecrets, StoreSecrets};
 use crate::certificates::{AdminServerTls, ListenerCertificate};
 use crate::clients::Clients;
+use crate::response_cache::CacheMemory;
 use crate::shadow_answers::ShadowSpending;
 use crate::upstream::{ConfigSurroundings, ProviderCaller, Upstreams};
 
@@ -61,6 +63,8 @@ pub struct SnapshotBuilder {
     caller: OnceLock<Arc<ProviderCaller>>,
     /// The spending on shadow answers, which no configuration makes undone.
     spending: ShadowSpending,
+    /// The answers that are given again; made for the first policy that does.
+    answers: OnceLock<Arc<CacheMemory>>,
     loads: LoadThreads,
 }
 
@@ -100,9 +104,10 @@ impl SnapshotBuilder {
     #[must_use]
     pub fn new(path: &Path, metrics: Arc<Metrics>) -> Self {
         let environment = Box::new(|name: &str| std::env::var(name).ok());
-        let (created, runtime, caller) = (SystemTime::now(), OnceLock::new(), OnceLock::new());
+        let (created, runtime, caller, answers) =
+            (SystemTime::now(), OnceLock::new(), OnceLock::new(), OnceLock::new());
         let (spending, loads) = (ShadowSpending::default(), LoadThreads::default());
-        Self { path: path.to_owned(), environment, metrics, created, runtime, caller, spending, loads }
+        Self { path: path.to_owned(), environment, metrics, created, runtime, caller, spending, answers, loads }
     }
 
     /// Like [`SnapshotBuilder::prepare`], on a thread of its own that is left behind when a file system hangs.
@@ -215,6 +220,8 @@ impl SnapshotBuilder {
         let advisers = self.advisers(&config, &upstreams, &classifiers, previous.map(|snapshot| &*snapshot.advisers));
         let advisers = Arc::new(advisers.map_err(|problems| self.problems(problems))?);
         let shadow_askers = Arc::new(self.shadow_askers(&config, &upstreams, store.as_ref(), previous));
+        let response_caches = self.response_caches(&config, &classifiers, store.as_ref());
+        let response_caches = Arc::new(response_caches.map_err(|problems| self.problems(problems))?);
         let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
         let admin = Arc::new(AdminTerms { section: config.admin.clone(), tls: admin_tls });
         let config = Arc::new(config);
@@ -237,6 +244,7 @@ impl SnapshotBuilder {
             shadows,
             advisers,
             shadow_askers,
+            response_caches,
         })
     }
 

@@ -28,7 +28,8 @@ pub(super) fn should_retry(method: &Method, ctx: &RequestContext, rejection: &Re
     };
     let may_be_written = matches!(rejection, Rejection::UpstreamTimeout { .. }) && may_be_made;
     let is_used_up = rejection.status().is_server_error() && rejection.retry_after().is_none() && has_tried_again(ctx);
-    (may_be_written || is_used_up).then_some(NO)
+    let is_final = may_be_written || is_used_up || matches!(rejection, Rejection::NotCached);
+    is_final.then_some(NO)
 }
 
 /// Makes an upstream's error fit: no longer wait than is allowed, and no further attempts of the client's on top of

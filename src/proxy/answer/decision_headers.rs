@@ -17,6 +17,7 @@ fields! {
     MODEL = "x-pointsman-model";
     FALLBACK_FROM = "x-pointsman-fallback-from";
     ESCALATED = "x-pointsman-escalated";
+    CACHE = "x-pointsman-cache";
     POLICY = "x-pointsman-policy";
     REASON = "x-pointsman-reason";
     PROVIDER = "x-pointsman-provider";
@@ -55,15 +56,19 @@ pub(super) fn decorate(answer: &mut HeaderMap, ctx: &RequestContext) -> Result<(
     }
     let Some(routing) = ctx.routing() else { return Ok(()) };
     let decision = &routing.decision;
-    let model = ctx.attempts.model().unwrap_or(&decision.model);
+    let kept = ctx.replay().map(|kept| &kept.model);
+    let model = ctx.attempts.model().or(kept).unwrap_or(&decision.model);
     answer.insert(MODEL, value(model.as_str())?);
     let escalated_to = ctx.escalation.as_ref().and_then(|watch| watch.escalated_to());
     let first = escalated_to.map_or(&decision.model, |strong| &strong.model);
-    if model != first {
+    if model != first && kept.is_none() {
         answer.insert(FALLBACK_FROM, value(first.as_str())?);
     }
     if let Some(word) = ctx.escalation.as_ref().and_then(|watch| watch.word()) {
         answer.insert(ESCALATED, value(&word)?);
+    }
+    if let Some(used) = &ctx.cache {
+        answer.insert(CACHE, HeaderValue::from_static(used.word()));
     }
     if let Some(policy) = decision.deciding_policy() {
         answer.insert(POLICY, value(policy.as_str())?);

@@ -213,6 +213,9 @@ pub(crate) enum Rejection {
     /// The prompt is too long for the model, and no other may be tried.
     #[error("The prompt is too long for the model's context window.")]
     ContextLength,
+    /// The client wants a kept answer only, and none is kept.
+    #[error("No answer to this request is kept, and `Cache-Control: only-if-cached` lets nobody be asked.")]
+    NotCached,
     /// A fault of ours.
     #[error("The proxy failed to handle the request.")]
     Internal,

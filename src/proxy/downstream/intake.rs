@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Version, header};
+use http::{HeaderMap, HeaderValue, Method, Version, header};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use pingora::{ErrorSource, ErrorType};
@@ -170,6 +170,15 @@ fn is_upload(headers: &HeaderMap) -> bool {
     let essence = essence(headers);
     let is_text = essence.starts_with(b"text/") || essence == b"application/x-www-form-urlencoded";
     !(is_text || is_json(headers))
+}
+
+/// Tells whether a client wants to speak by WebSocket, over HTTP/1 or, by an extended `CONNECT`, over HTTP/2.
+pub(in crate::proxy) fn is_websocket(header: &RequestHeader) -> bool {
+    let named = header.headers.get_all(header::UPGRADE).iter().filter_map(|given| given.to_str().ok());
+    let is_named = named
+        .flat_map(|given| given.split(','))
+        .any(|name| name.split('/').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("websocket")));
+    is_named || header.method == Method::CONNECT
 }
 
 /// Tells whether a body is a form with files, by its `Content-Type`.

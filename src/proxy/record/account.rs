@@ -27,9 +27,10 @@ impl Recorder {
         let status = begun(session).map(|header| header.status.as_u16());
         let duration = ctx.clock.elapsed();
         let policy = ctx.routing().map(|routing| &routing.decision.policy);
-        match ctx.question {
-            Some(question) => self.metrics.question_ended(question, status),
-            None => self.metrics.request_ended(policy, ctx.attempts.model(), status, duration),
+        match (ctx.question, policy, ctx.replay()) {
+            (Some(question), _, _) => self.metrics.question_ended(question, status),
+            (None, Some(policy), Some(_)) => self.metrics.request_replayed(policy, status, duration),
+            _ => self.metrics.request_ended(policy, ctx.attempts.model(), status, duration),
         }
         if let Some(client) = ctx.client_name() {
             self.metrics.client_request_ended(client, client_outcome(ctx.rejected, status));
@@ -45,8 +46,11 @@ impl Recorder {
         if let Some(error) = error {
             tracing::debug!(request_id = %ctx.request_id, %error, "Request failed");
         }
-        let UsageBill { usage, cost, baseline, debited } = self.bill(session.req_header(), error, ctx);
+        let is_replayed = ctx.replay().is_some();
+        let bill = if is_replayed { Self::bill_replay(ctx) } else { self.bill(session.req_header(), error, ctx) };
         self.operation_ended(ctx, None);
+        self.keep_response(session, error, ctx, bill);
+        let UsageBill { usage, cost, baseline, debited } = bill;
         let cost = with_discarded(cost, ctx);
         let discarded = ctx.escalation.as_ref().map_or(0, |watch| watch.discarded_tokens());
         ctx.escalation.iter().for_each(|watch| watch.count_discarded());
@@ -59,6 +63,8 @@ impl Recorder {
                 client.correct((usage.input + usage.output + discarded).saturating_sub(debited));
             }
             (Some(client), None, _) if discarded > 0 => client.correct(discarded),
+            // No model was asked.
+            (Some(client), ..) if is_replayed => client.correct(0),
             // A client that leaves before its answer has still spent what its upstream is working on.
             _ if is_spent => {}
             // What was not answered used nothing: an outage is no reason to let a client wait afterwards.
@@ -157,7 +163,7 @@ fn write_access_line(session: &Session, ctx: &RequestContext, over: RequestTotal
         status: over.status,
         client: ctx.client_name().map(Name::as_str),
         policy: applied.and_then(|finding| finding.policy()).map(Name::as_str),
-        model: ctx.attempts.model().map(Name::as_str),
+        model: ctx.attempts.model().or(ctx.replay().map(|kept| &kept.model)).map(Name::as_str),
         rule: finding.and_then(|finding| finding.by().rule()),
         reason: decision.map(|decision| decision.reason.as_str()),
         state: state.as_deref(),
@@ -169,6 +175,7 @@ fn write_access_line(session: &Session, ctx: &RequestContext, over: RequestTotal
         shadow_model: watched.and_then(|finding| finding.result.ok()).map(|decision| decision.model.as_str()),
         shadow_denied: watched.and_then(|finding| finding.result.err()).map(|denial| denial.code),
         escalated: escalated.as_deref(),
+        cache: ctx.cache.as_ref().map(|used| used.word()),
         provider: ctx.attempts.provider().map(|provider| provider.name.as_str()),
         key: ctx.attempts.credential.key().map(|key| key.name().as_str()),
         code: ctx.rejected.map(RejectionCode::as_str),

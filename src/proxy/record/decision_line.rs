@@ -50,6 +50,8 @@ struct DecidedRequest {
     answered_by: Option<Name>,
     /// The check that the first answer failed.
     escalated: Option<String>,
+    /// The part of the response cache.
+    cache: Option<&'static str>,
     /// The cost of judges of the answer.
     checked_for: Option<f64>,
     /// The cost of answers that the client did not get.
@@ -80,8 +82,9 @@ pub(super) fn log(ctx: &mut RequestContext, over: RequestTotals) {
         request_id: std::mem::take(&mut ctx.request_id),
         client: ctx.client_name().cloned(),
         snapshot: Arc::clone(&ctx.snapshot),
-        answered_by: ctx.attempts.model().cloned(),
+        answered_by: ctx.attempts.model().or(ctx.replay().map(|kept| &kept.model)).cloned(),
         escalated: ctx.escalation.as_ref().and_then(|watch| watch.word()),
+        cache: ctx.cache.as_ref().map(|used| used.word()),
         checked_for: ctx.escalation.as_ref().and_then(|watch| watch.judge_cost()),
         discarded: ctx.escalation.as_ref().map(|watch| watch.cost_beside()).filter(|dollars| *dollars > 0.0),
         applied: verdict.is_applied(),
@@ -151,6 +154,7 @@ impl DecidedRequest {
             answered_by: self.answered_by.as_deref().map(Cow::from),
             escalated: self.escalated.as_deref().map(Cow::from),
             escalation_cost_usd: self.discarded,
+            cache: self.cache.map(Cow::from),
             applied: self.applied,
             attempts: self.attempts,
             key: self.key.as_deref().map(Cow::from),

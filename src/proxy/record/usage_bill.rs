@@ -28,13 +28,13 @@ const LONG_CONTEXT: u64 = 1_000_000;
 
 /// The usage of an answer, and its cost; empty when nobody knows.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct UsageBill {
-    pub(super) usage: Option<Usage>,
-    pub(super) cost: Option<f64>,
+pub(in crate::proxy) struct UsageBill {
+    pub(in crate::proxy) usage: Option<Usage>,
+    pub(in crate::proxy) cost: Option<f64>,
     /// The cost with the policy's most expensive model.
-    pub(super) baseline: Option<f64>,
+    pub(in crate::proxy) baseline: Option<f64>,
     /// Tokens of it that an earlier request has taken from the client's allowance.
-    pub(super) debited: u64,
+    pub(in crate::proxy) debited: u64,
 }
 
 impl Recorder {

@@ -33,7 +33,7 @@ impl PreparedConfig {
         for policy in &mut config.policies {
             // A loop that moves the threshold goes by real traffic.
             (policy.overrides.policy, policy.mode, policy.target) = (true, PolicyMode::Route, None);
-            policy.shadow_answers = None;
+            (policy.shadow_answers, policy.cache) = (None, None);
         }
         config.classifiers.values_mut().for_each(|classifier| classifier.shadow = None);
         self.certificates = vec![None];

@@ -155,6 +155,7 @@ const outcome = (row) => [
     ["Client", row.client ?? "–"],
     ["Answered by", row.answered_by ? [named(row.answered_by), row.provider ? muted(` ${row.provider}`) : null] : "–"],
     ["Status", `${row.status ?? "the client left"}${row.error ? ` ${row.error}` : ""}, ${row.attempts} ${row.attempts === 1 ? "attempt" : "attempts"}`],
+    ...(row.cache ? [["Response cache", row.cache]] : []),
     ["Tokens", row.input_tokens === null ? "–" : `${count(row.input_tokens)} in, ${count(row.output_tokens)} out`],
     ["Paid", `${dollars(row.cost_usd)}, dearest model ${dollars(row.baseline_cost_usd)}`],
     ["First byte", row.first_byte_ms === null ? "–" : duration(row.first_byte_ms / 1000)],

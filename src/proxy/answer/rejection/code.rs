@@ -85,6 +85,7 @@ codes! {
         ClientGone = "client_gone", CLIENT_CLOSED_REQUEST;
         Untranslatable = "untranslatable", StatusCode::BAD_REQUEST;
         ContextLength = "context_length_exceeded", StatusCode::BAD_REQUEST;
+        NotCached = "not_cached", StatusCode::GATEWAY_TIMEOUT;
         Internal = "internal", StatusCode::INTERNAL_SERVER_ERROR;
         InvalidApiKey = "invalid_api_key", StatusCode::UNAUTHORIZED;
         CrossSite = "cross_site", StatusCode::FORBIDDEN;
