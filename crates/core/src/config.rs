@@ -9,8 +9,10 @@ mod admin;
 mod admin_auth;
 mod advice;
 mod affinity;
+mod budget;
 mod catalog;
 mod classifier;
+mod client_keys;
 mod cloud;
 mod collector;
 mod concealment;
@@ -54,10 +56,15 @@ mod values;
 pub use self::admin::{AdminConfig, ConsoleConfig, HostPort};
 pub use self::admin_auth::{AdminAuth, AdminCertificate, AdminRole, AdminTls, AdminToken, MetricsAccess};
 pub use self::affinity::{AffinityConfig, AffinityKey, MoveRule};
+pub use self::budget::{
+    BudgetBeyond, BudgetConfig, BudgetHolder, BudgetPeriod, BudgetSpan, BudgetWithoutStore, PolicyBudgetRule,
+    SoftBudgetMove,
+};
 pub use self::catalog::{Capability, CatalogEntry, RequestAdaptation};
 pub use self::classifier::{
     BatchLimits, ClassifierConfig, DeviceChoice, DriftWindow, LexicalCascade, ScoreCacheLimits, ShadowConfig,
 };
+pub use self::client_keys::{ClientKeysConfig, StoredKeysConfig};
 pub use self::cloud::{AwsAccessKey, AwsCredentialSource, AwsProfile, BedrockConfig, GoogleCredentials, VertexConfig};
 pub use self::collector::OtlpCollector;
 pub use self::concealment::without_secrets;
@@ -66,7 +73,7 @@ pub use self::dialects::SpokenDialects;
 pub use self::document::Config;
 pub use self::edge::{
     ClientConfig, ClientConfigs, ClientKey, ClientModels, ForwardedHeaders, KeyCase, KeyHash, ListenerConfig,
-    ListenerTls, Listeners, RateLimit, TrafficLimits, UpgradeConfig,
+    ListenerTls, Listeners, RateLimit, TeamConfig, TrafficLimits, UpgradeConfig,
 };
 pub use self::effort::Effort;
 pub use self::files::{FileRole, NamedFile, NamesFiles};

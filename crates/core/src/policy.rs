@@ -298,6 +298,7 @@ impl Policy {
     fn conclude(&self, mut choice: ModelChoice, ruled: RuleVerdict<'_>, known: &ChoiceContext<'_>) -> PolicyOutcome {
         let (features, live) = (known.features, known.facts.live);
         choice.used_up = self.used_up(choice.by, live);
+        choice.tight_budget = self.choices.tight_budget(choice.by, live);
         let complete = |candidates: &mut [Candidate]| {
             if known.is_explained() {
                 CostEstimate { features, live, warm: known.warm }.complete(candidates);
@@ -321,7 +322,7 @@ impl Policy {
         let is_allowed = |plan: &EscalationPlan| self.choices.quota_against(&choice.used_up, plan.strong()).is_none();
         let escalation =
             choice.escalation.take().filter(|plan| is_allowed(plan) && is_possible(plan, &model, &candidates));
-        let ModelChoice { by, label, score, rationale, flip, stages, pin, .. } = choice;
+        let ModelChoice { by, label, score, rationale, flip, stages, pin, tight_budget, .. } = choice;
         let is_held = self.affinity.is_some() && !self.keeps_house(features);
         let keep = if is_held { PinUpdate::of(by, reason) } else { PinUpdate::Nothing };
         let was_moved = by == DecisionMaker::Affinity && matches!(reason, Reason::Moved(_));
@@ -344,6 +345,7 @@ impl Policy {
             pin,
             keep,
             quota,
+            tight_budget,
             escalation,
         })
     }

@@ -54,6 +54,7 @@ fn decision() -> Decision {
         cost_usd: None,
         candidates: Vec::new(),
         quota: None,
+        tight_budget: None,
         escalation: None,
         fallback: Vec::new(),
         rules: Vec::new(),

@@ -9,10 +9,12 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::admin::AdminConfig;
+use super::budget::BudgetConfig;
 use super::catalog::CatalogEntry;
 use super::classifier::ClassifierConfig;
+use super::client_keys::ClientKeysConfig;
 use super::decision_log::DecisionLogConfig;
-use super::edge::{ClientConfigs, Listeners, TrafficLimits, UpgradeConfig};
+use super::edge::{ClientConfigs, Listeners, TeamConfig, TrafficLimits, UpgradeConfig};
 use super::metrics::MetricsConfig;
 use super::policy::PolicyConfig;
 use super::policy_test::PolicyTest;
@@ -48,6 +50,16 @@ pub struct Config {
     /// The clients that may send requests; without this key anyone who can connect.
     #[serde(default)]
     pub clients: Option<ClientConfigs>,
+    /// The registry of client keys that are made, rotated and revoked while Pointsman runs; without this key there are
+    /// those of `clients` alone.
+    #[serde(default)]
+    pub client_keys: Option<ClientKeysConfig>,
+    /// The teams that clients may belong to.
+    #[serde(default)]
+    pub teams: BTreeMap<Name, TeamConfig>,
+    /// Bounds on what clients, teams, keys and sessions may spend in a period.
+    #[serde(default)]
+    pub budgets: Vec<BudgetConfig>,
     /// Limits of trying a request again when an upstream fails it.
     #[serde(default)]
     pub retry: RetryConfig,

@@ -122,8 +122,12 @@ pub struct UpgradeConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClientConfig {
-    /// The keys that it may use; several, so that they can be rotated.
+    /// The keys that it may use; several, so that they can be rotated. May be left out where `client_keys` holds others.
+    #[serde(default)]
     pub keys: Vec<ClientKey>,
+    /// The team that it belongs to, by its name under `teams`.
+    #[serde(default)]
+    pub team: Option<Name>,
     /// The policies that may serve it, by name; absent means all, and requests that pass through.
     #[serde(default)]
     pub policies: Option<Vec<Name>>,
@@ -133,6 +137,16 @@ pub struct ClientConfig {
     /// Limits of requests and tokens.
     #[serde(default)]
     pub rate_limit: RateLimit,
+}
+
+/// Clients that belong together: what they may use, and the budgets that they share.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TeamConfig {
+    /// The policies that may serve its clients, within what each client may use itself; absent means all.
+    pub policies: Option<Vec<Name>>,
+    /// The models that may serve its clients, within what each client may use itself.
+    pub models: ClientModels,
 }
 
 /// The models that may serve a client.

@@ -12,6 +12,7 @@ use std::path::Path;
 use super::admin::AdminConfig;
 use super::admin_auth::AdminTls;
 use super::classifier::{ClassifierConfig, ShadowConfig};
+use super::client_keys::ClientKeysConfig;
 use super::decision_log::DecisionLogConfig;
 use super::document::Config;
 use super::edge::{ListenerConfig, ListenerTls, Listeners, UpgradeConfig};
@@ -47,7 +48,7 @@ pub enum FileRole {
     Secret,
     /// Certificate authorities that a server is trusted by.
     Authorities,
-    /// The decision log or the socket of an upgrade, which the process makes itself.
+    /// The decision log, the registry of client keys or the socket of an upgrade, which the process makes itself.
     Output,
 }
 
@@ -117,6 +118,9 @@ impl NamesFiles for Config {
             limits: _,
             upgrade,
             clients: _,
+            client_keys,
+            teams: _,
+            budgets: _,
             retry: _,
             prompt: _,
             decision_log,
@@ -139,6 +143,7 @@ impl NamesFiles for Config {
         listen.add_files(files);
         admin.add_files(files);
         upgrade.add_files(files);
+        client_keys.add_files(files);
         decision_log.add_files(files);
         store.add_files(files);
         tracing.add_files(files);
@@ -190,6 +195,15 @@ impl NamesFiles for UpgradeConfig {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         let Self { socket } = self;
         files.push(FileRole::Output.of(socket));
+    }
+}
+
+impl NamesFiles for ClientKeysConfig {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        match self {
+            Self::File(file) => files.push(FileRole::Output.of(file)),
+            Self::Store(_) => {}
+        }
     }
 }
 
@@ -333,6 +347,7 @@ impl NamesFiles for PolicyConfig {
             affinity: _,
             target: _,
             quotas: _,
+            budget: _,
             shadow_answers: _,
             cache: _,
             state: _,

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::affinity::AffinityConfig;
+use super::budget::PolicyBudgetRule;
 use super::quota::QuotaConfig;
 use super::response_cache::CacheConfig;
 use super::shadow_answers::ShadowAnswersConfig;
@@ -70,6 +71,9 @@ pub struct PolicyConfig {
     /// Bounds on the answers that one client or session gets from strong models; none by default.
     #[serde(default)]
     pub quotas: Vec<QuotaConfig>,
+    /// The policy's part in budgets that are nearly used up.
+    #[serde(default)]
+    pub budget: PolicyBudgetRule,
     /// Another model that is asked a share of the same requests after their answers, to compare; none by default.
     #[serde(default)]
     pub shadow_answers: Option<ShadowAnswersConfig>,

@@ -1,5 +1,6 @@
 mod affinity;
 mod bombs;
+mod budgets;
 mod concealed;
 mod models;
 mod providers;

@@ -3,6 +3,7 @@
 mod admin;
 mod affinity;
 mod bandit;
+mod budget;
 mod cloud;
 mod collectors;
 mod credential;
@@ -115,6 +116,9 @@ impl ConfigChecker<'_> {
         self.listeners();
         self.limits();
         self.clients();
+        self.client_keys();
+        self.teams();
+        self.budgets();
         self.retry(&root("retry"), &config.retry);
         self.state(&config.state);
         self.response_cache(config.response_cache);
@@ -313,6 +317,7 @@ impl ConfigChecker<'_> {
             self.target(&path.key("target"), policy, target);
         }
         self.quotas(&path.key("quotas"), policy);
+        self.policy_budget(&path.key("budget"), policy);
         if let Some(section) = &policy.shadow_answers {
             self.shadow_answers(&path.key("shadow_answers"), section);
         }

@@ -1,5 +1,6 @@
 //! The hard constraints: what a request needs and a model must have. Applied after every choice, a rule's too.
 
+mod budget;
 mod dialect;
 mod model_limits;
 
@@ -9,7 +10,7 @@ use super::decision::{Candidate, Constraint, ModelChoice, Reason};
 use super::estimate::ModelRate;
 use super::facts::{DecisionDetail, PolicyWorld};
 use super::quota::PolicyQuota;
-use crate::config::{self, Config, KeyPath, LossRule, MaxTokensUse, Name, StateRule};
+use crate::config::{self, Config, KeyPath, LossRule, MaxTokensUse, Name, PolicyBudgetRule, StateRule};
 use crate::features::Features;
 
 /// The tokens of an answer that make sense: where a window leaves as many, more that was asked for is given up.
@@ -32,6 +33,7 @@ pub(super) struct PolicyModels {
     state: StateRule,
     on_loss: LossRule,
     quotas: Vec<PolicyQuota>,
+    budget: PolicyBudgetRule,
 }
 
 /// The room that answers need.
@@ -89,6 +91,9 @@ impl PolicyModels {
         for quota in &policy.quotas {
             index_of(&quota.otherwise);
         }
+        for model in &policy.budget.otherwise {
+            index_of(model);
+        }
         let fallback = policy.fallback.iter().map(&mut index_of).collect();
         let own = models.len();
         for name in config.models.keys() {
@@ -99,7 +104,8 @@ impl PolicyModels {
         let answers = AnswerRoom { margin: policy.context_margin, max_tokens: policy.max_tokens };
         let quotas = policy.quotas.iter().map(PolicyQuota::new).collect();
         let (state, on_loss) = (policy.state, policy.translation.on_loss);
-        Self { models, own, ladder, otherwise, fallback, answers, state, on_loss, quotas }
+        let budget = policy.budget.clone();
+        Self { models, own, ladder, otherwise, fallback, answers, state, on_loss, quotas, budget }
     }
 
     /// Returns the model that stands in where a strategy abstains.
@@ -187,6 +193,9 @@ impl PolicyModels {
             }
         }
         let chosen = candidates.iter().position(|candidate| candidate.model == choice.model);
+        if choice.tight_budget.is_some() {
+            self.pass_over_dear(candidates);
+        }
         self.check_dialects(candidates, chosen, world);
         let lacks = chosen.and_then(|index| candidates[index].fits.err());
         let Some(constraint) = lacks else {
@@ -196,8 +205,10 @@ impl PolicyModels {
             let position = |model: &Name| candidates.iter().position(|one| one.model == *model);
             let is_fit = |model: &Name| position(model).is_some_and(|index| fits(&candidates[index]));
             let is_in_order = |index: &usize| fits(&candidates[*index]);
-            if constraint == Constraint::Quota {
-                return self.weaker(choice, chosen).chain(maker).find(is_in_order);
+            match constraint {
+                Constraint::Quota => return self.weaker(choice, chosen).chain(maker).find(is_in_order),
+                Constraint::Budget => return self.cheaper().chain(maker).find(is_in_order),
+                _ => {}
             }
             // What chance chose, chance chooses again; only then the order counts.
             let drawn = choice.draw.as_ref().and_then(|draw| draw.among(is_fit)).and_then(position);
@@ -213,7 +224,7 @@ impl PolicyModels {
         let (model, reason) = match find(&serves) {
             Some(index) => moved(index),
             None if constraint.is_busy() => (choice.model.clone(), choice.reason),
-            None if constraint == Constraint::Quota => {
+            None if matches!(constraint, Constraint::Quota | Constraint::Budget) => {
                 find(&is_busy).map_or_else(|| (choice.model.clone(), choice.reason), moved)
             }
             None => {
@@ -263,13 +274,15 @@ impl PolicyModels {
         models.max_by_key(|index| (self.models[*index].context, std::cmp::Reverse(*index)))
     }
 
-    /// Returns the models to try when `chosen` fails: those of the `fallback` that can serve the request, each once; last
-    /// those whose API loses a part of it.
+    /// Returns the models to try when `chosen` fails: those of the `fallback` that can serve the request, each once; then
+    /// those that a budget passes over, and last those whose API loses a part of it.
     pub(super) fn fallback(&self, chosen: &Name, candidates: &[Candidate], live: &dyn PolicyWorld) -> Vec<Name> {
         let mut models: Vec<Name> = Vec::new();
         let listed = || self.fallback.iter().map(|index| &candidates[*index]);
         let fit = listed().filter(|candidate| candidate.fits.is_ok());
-        for candidate in fit.chain(listed().filter(|candidate| self.is_last_resort(candidate, live))) {
+        let dear = listed().filter(|candidate| candidate.fits == Err(Constraint::Budget));
+        let lossy = listed().filter(|candidate| self.is_last_resort(candidate, live));
+        for candidate in fit.chain(dear).chain(lossy) {
             if candidate.model != *chosen && !models.contains(&candidate.model) {
                 models.push(candidate.model.clone());
             }

@@ -74,6 +74,8 @@ pub struct Decision {
     pub keep: PinUpdate,
     /// The trace of a quota that was used up; `None` where none stood against the choice.
     pub quota: Option<QuotaTrace>,
+    /// The budget that is used beyond its soft share; `None` where none holds for the choice.
+    pub tight_budget: Option<Name>,
     /// The plan by which the model's answer is checked; `None` where it goes out as it comes.
     pub escalation: Option<Arc<EscalationPlan>>,
 }
@@ -112,6 +114,7 @@ impl Decision {
             pin: None,
             keep: PinUpdate::Nothing,
             quota: None,
+            tight_budget: None,
             escalation: None,
         }
     }

@@ -95,6 +95,11 @@ pub trait PolicyWorld {
         false
     }
 
+    /// Returns the name of a budget of the request's that is used beyond its soft share, if one is.
+    fn tight_budget(&self) -> Option<Name> {
+        None
+    }
+
     /// Returns how long answers of `model` take to begin lately, in seconds.
     fn first_byte(&self, _model: &Name) -> Option<f64> {
         None

@@ -2,6 +2,7 @@
 
 mod affinity;
 mod bandit;
+mod budgets;
 mod dialect;
 mod drive;
 mod escalate;

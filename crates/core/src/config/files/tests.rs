@@ -57,7 +57,7 @@ fn every_file_is_watched_but_those_that_the_process_makes_itself() {
             "file-second-key",
         ]
     );
-    assert_eq!(outputs, ["file-upgrade.sock", "file-decisions.jsonl"]);
+    assert_eq!(outputs, ["file-upgrade.sock", "file-client-keys.jsonl", "file-decisions.jsonl"]);
 }
 
 #[test]

@@ -83,19 +83,32 @@ impl ConfigChecker<'_> {
     }
 
     fn client(&mut self, path: &KeyPath, client: &ClientConfig) {
-        let known: Vec<_> = self.config.policies.iter().map(|policy| policy.name.as_str()).collect();
-        for (index, policy) in client.policies.iter().flatten().enumerate() {
-            if !known.contains(&policy.as_str()) {
-                let message = format!("there is no policy `{policy}` (allowed: {})", known.join(", "));
-                self.wrong(&path.key("policies").index(index), message);
-            }
+        if client.keys.is_empty() && self.config.client_keys.is_none() && !self.config.has_key(&path.key("keys")) {
+            self.wrong(path, "must hold `keys` (allowed: none only with `client_keys`, whose registry holds them)");
         }
+        if let Some(team) = &client.team {
+            self.reference(&path.key("team"), team, "teams", "team");
+        }
+        self.client_policies(path, client.policies.as_deref());
         let limit = client.rate_limit;
         let rates =
             [("requests_per_minute", limit.requests_per_minute), ("tokens_per_minute", limit.tokens_per_minute)];
         for (key, rate) in rates {
             if let Some(rate) = rate {
                 self.within(&path.key("rate_limit").key(key), &rate, &RATE);
+            }
+        }
+    }
+}
+
+impl ConfigChecker<'_> {
+    /// Checks the list of policies that may serve a client, or a team's clients.
+    pub(super) fn client_policies(&mut self, path: &KeyPath, policies: Option<&[Name]>) {
+        let known: Vec<_> = self.config.policies.iter().map(|policy| policy.name.as_str()).collect();
+        for (index, policy) in policies.unwrap_or_default().iter().enumerate() {
+            if !known.contains(&policy.as_str()) {
+                let message = format!("there is no policy `{policy}` (allowed: {})", known.join(", "));
+                self.wrong(&path.key("policies").index(index), message);
             }
         }
     }

@@ -32,6 +32,8 @@ pub(in crate::policy) struct ModelChoice {
     pub(in crate::policy) escalation: Option<Arc<EscalationPlan>>,
     /// The positions of the policy's quotas that stand against their models.
     pub(in crate::policy) used_up: Vec<usize>,
+    /// The budget that is used beyond its soft share, where it holds for the choice.
+    pub(in crate::policy) tight_budget: Option<Name>,
 }
 
 impl ModelChoice {
@@ -52,6 +54,7 @@ impl ModelChoice {
             pin: None,
             escalation: None,
             used_up: Vec::new(),
+            tight_budget: None,
         }
     }
 

@@ -27,6 +27,8 @@ pub enum Constraint {
     NotAllowed,
     /// The client or session has used up its quota of the model's answers.
     Quota,
+    /// A budget of the client is used beyond its soft share, and a cheaper model can serve.
+    Budget,
     /// The provider has no peer that can be used now.
     Unhealthy,
     /// As many requests are in flight to the provider as are allowed.
@@ -35,7 +37,7 @@ pub enum Constraint {
 
 impl Constraint {
     /// Every constraint, for the metrics to register up front.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ContextExceeded,
         Self::LacksImages,
         Self::LacksAudio,
@@ -48,6 +50,7 @@ impl Constraint {
         Self::State,
         Self::NotAllowed,
         Self::Quota,
+        Self::Budget,
         Self::Unhealthy,
         Self::Saturated,
     ];
@@ -68,6 +71,7 @@ impl Constraint {
             Self::State => "state",
             Self::NotAllowed => "not_allowed",
             Self::Quota => "quota",
+            Self::Budget => "budget",
             Self::Unhealthy => "unhealthy",
             Self::Saturated => "saturated",
         }
@@ -77,7 +81,7 @@ impl Constraint {
     /// all.
     #[must_use]
     pub const fn is_passing(self) -> bool {
-        matches!(self, Self::Quota) || self.is_busy()
+        matches!(self, Self::Quota | Self::Budget) || self.is_busy()
     }
 
     /// Returns whether the model's provider cannot take the request now.
@@ -100,6 +104,7 @@ impl Constraint {
             Self::State => "is not at the provider that keeps what the request names",
             Self::NotAllowed => "is not open to this API key",
             Self::Quota => "has given all answers of its quota",
+            Self::Budget => "is dearer than another while a budget is nearly used up",
             Self::Unhealthy => "is down",
             Self::Saturated => "is at its limit",
         }

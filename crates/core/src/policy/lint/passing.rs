@@ -18,7 +18,7 @@ pub(super) fn warnings(config: &Config) -> Vec<ConfigProblem> {
         return Vec::new();
     }
     let mut found = Vec::new();
-    for (name, client) in config.clients.iter().flatten().filter(|(_, client)| client.policies.is_none()) {
+    for (name, client) in config.clients.iter().flatten().filter(|(_, client)| may_pass(config, client)) {
         for gap in gaps(client).into_iter().filter(|gap| gap.is_set) {
             let path = KeyPath::root().key("clients").key(name).key(gap.section).key(gap.key);
             let way_out = "list the client's `policies` to refuse all that passes";
@@ -30,6 +30,12 @@ pub(super) fn warnings(config: &Config) -> Vec<ConfigProblem> {
         }
     }
     found
+}
+
+/// Returns whether neither the client's list of policies nor its team's refuses what passes.
+fn may_pass(config: &Config, client: &ClientConfig) -> bool {
+    let team = client.team.as_ref().and_then(|team| config.teams.get(team));
+    client.policies.is_none() && team.is_none_or(|team| team.policies.is_none())
 }
 
 const fn gaps(client: &ClientConfig) -> [LimitGap; 3] {

@@ -33,6 +33,7 @@ pub(super) struct World {
     pub(super) header: Option<(&'static str, &'static str)>,
     /// True where every quota is used up.
     pub(super) used_up: bool,
+    pub(super) tight_budget: Option<&'static str>,
 }
 
 impl PolicyWorld for World {
@@ -58,6 +59,10 @@ impl PolicyWorld for World {
 
     fn is_used_up(&self, _policy: &Name, _quota: usize) -> bool {
         self.used_up
+    }
+
+    fn tight_budget(&self) -> Option<Name> {
+        self.tight_budget.map(|budget| Name::new(budget).expect("a name"))
     }
 
     fn first_byte(&self, model: &Name) -> Option<f64> {
