@@ -17,7 +17,7 @@ RATE = "[$__rate_interval]"
 # choose (`otherwise` serves), and what moved its choice.
 CHOSEN = 'reason=~"rule|tier|rounded_up|threshold|utility|bandit|exploration|similarity|judge|escalate|split|random|override|catalog|affinity|affinity_tool_loop|affinity_cache|housekeeping"'
 ABSTAINED = 'reason=~"low_confidence|no_ask|unfamiliar|truncated|not_similar|unmapped_label|kill_switch|not_rolled_out|classifier_.+|judge_.+"'
-CONSTRAINED = 'reason=~"context|images|audio|files|tools|json_schema|max_output|region|dialect|state|not_allowed|quota|unhealthy|saturated"'
+CONSTRAINED = 'reason=~"context|images|audio|files|tools|json_schema|max_output|region|dialect|state|not_allowed|quota|budget|unhealthy|saturated"'
 FAILED = 'outcome!~"success|client_error|cancelled|shed|internal"'
 
 
@@ -118,6 +118,10 @@ TRAFFIC = Dashboard(
               "Answers that no upstream gave, by the error's code.", stack="normal"),
         lines("Strong answers by client", Q(share(rate("client_strong_answers_total", N, "client"), rate("client_answers_total", N, "client")), "{{client}}"), "percentunit", "Of the answers that policies chose for a client, those of strong models: the models of the policy's quotas, else of its target, else the highest of its strategy. A client far above the others words its prompts so, or needs them."),
         lines("Quotas used up", Q(rate("quota_hits_total", P, "policy, quota, outcome"), "{{policy}} {{quota}}: {{outcome}}"), "reqps", "Requests for a strong model whose client or session had used up its quota: another model served (moved), the strong one as no other could (served), or none (refused).", stack="normal"),
+        lines("Budgets", Q(f"max by (budget, holder) (pointsman_budget_used_ratio{{{N}}})", "{{budget}}: {{holder}}"), "percentunit", "Share of a budget that a client or team has used in this period, by what its processes know."),
+        lines("Budgets reached", Q(rate("budget_hits_total", N, "budget, outcome"), "{{budget}}: {{outcome}}"), "reqps", "Requests that a budget changed: a cheaper model served beyond its soft share (moved), it was used up (refused), or the store that counts did not answer (unavailable).", stack="normal"),
+        lines("Client keys", Q(f"max by (standing) (pointsman_client_keys{{{N}}})", "{{standing}}"), "short", "Client keys of the registry, by how they stand."),
+        lines("Registry of client keys unread", Q(f"sum by (instance) (rate(pointsman_client_keys_unread_total{{{N}}}{RATE}))", "{{instance}}"), "ops", "Looks at the registry of client keys that failed, so that the keys stay as they were."),
         lines("Clients", Q(rate("client_requests_total", N, "client, outcome"), "{{client}} {{outcome}}"), "reqps", "Requests by the client whose key they came with, where `clients` is configured.", stack="normal"),
     ],
 )

@@ -47,6 +47,7 @@ EMPTY = {
     "Shadow answers": "no policy here has another model asked",
     "Bandits: chance of a good answer": "no policy here learns from feedback",
     "Bandits: rewards": "no policy here learns from feedback",
+    "Client keys": "every key here stands in the configuration",
     "Escalations": "no policy here checks answers",
     "Checked answers": "no policy here checks answers",
     "Cost of answers that nobody got": "no policy here checks answers",
@@ -55,6 +56,8 @@ EMPTY = {
 CALM = {
     "Device fallbacks": "the CPU is what `device: auto` takes where there is no GPU",
     "State that providers keep": "no request of the traffic names any",
+    "Budgets reached": "the budget here is far larger than what the traffic costs",
+    "Registry of client keys unread": "every key here stands in the configuration",
     "Watches missing": "every folder with files is there",
     "Watches lost": "no folder is moved or replaced",
     "Refused connections": "the clients of the traffic are few and prompt",

@@ -8,6 +8,7 @@
 mod admin;
 mod bandits;
 mod buckets;
+mod budgets;
 mod catalogue;
 mod costs;
 mod credentials;

@@ -5,6 +5,7 @@
 //! and to `docs/metrics.md`, which the tests write when they are told to.
 
 mod admin;
+mod budgets;
 mod classifier;
 mod credentials;
 mod files;
@@ -15,6 +16,7 @@ mod quotas;
 mod response_cache;
 
 pub(super) use self::admin::*;
+pub(super) use self::budgets::*;
 pub(super) use self::classifier::*;
 pub(super) use self::credentials::*;
 pub(super) use self::files::*;

@@ -6,6 +6,7 @@ use std::fmt;
 use pointsman_core::config::Name;
 use prometheus::{Gauge, IntCounter, IntGauge};
 
+use super::budgets::BudgetFamilies;
 use super::family::{Family, Registry};
 use super::quotas::QuotaFamilies;
 use super::{Metrics, definitions as define};
@@ -22,6 +23,7 @@ pub(super) struct PolicyStateFamilies {
     store_available: Family<IntGauge, 0>,
     store_errors: Family<IntCounter, 1>,
     pub(super) quotas: QuotaFamilies,
+    pub(super) budgets: BudgetFamilies,
 }
 
 /// The metrics of one policy's target.
@@ -54,6 +56,7 @@ impl PolicyStateFamilies {
             store_available: Family::register(registry, define::STORE_AVAILABLE),
             store_errors: Family::register(registry, define::STORE_ERRORS),
             quotas: QuotaFamilies::register(registry),
+            budgets: BudgetFamilies::register(registry),
         }
     }
 }
@@ -108,7 +111,7 @@ impl Metrics {
     /// Returns the metrics of the store.
     #[must_use]
     pub fn store(&self) -> StoreMetrics {
-        for operation in ["get", "put", "replace"] {
+        for operation in ["get", "put", "replace", "script"] {
             self.held.store_errors.with([operation.into()]);
         }
         StoreMetrics { available: self.held.store_available.with([]), errors: self.held.store_errors.clone() }

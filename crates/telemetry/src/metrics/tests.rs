@@ -60,6 +60,10 @@ fn touched() -> Metrics {
         device: "cpu".into(),
     }]);
     metrics.held(&policy, "new");
+    metrics.budget_hit(&name("daily"), "refused");
+    metrics.budget_used(&name("daily"), &name("team"), 0.5);
+    metrics.client_keys("active", 1);
+    metrics.client_keys_unread();
     metrics.quota_hit(&policy, &name("strong"), ["client", "moved"]);
     metrics.client_answered(&name("team"), &policy);
     metrics.client_answered_strong(&name("team"), &policy);
@@ -116,6 +120,8 @@ const GOLDEN: &[&str] = &[
     "pointsman_bandit_rewards_total counter 1 policy,model,outcome",
     "pointsman_baseline_cost_usd_total counter usd policy",
     "pointsman_broken_streams_total counter 1 model,cause",
+    "pointsman_budget_hits_total counter 1 budget,outcome",
+    "pointsman_budget_used_ratio gauge ratio budget,holder",
     "pointsman_build_info gauge 1 version",
     "pointsman_checked_answers_total counter 1 policy,outcome",
     "pointsman_classifier_answers_total counter 1 classifier,source",
@@ -137,6 +143,8 @@ const GOLDEN: &[&str] = &[
     "pointsman_classifier_unfamiliar_prompts_total counter 1 classifier,language",
     "pointsman_client_answers_total counter 1 client,policy",
     "pointsman_client_cost_usd_total counter usd client,model",
+    "pointsman_client_keys gauge 1 standing",
+    "pointsman_client_keys_unread_total counter 1",
     "pointsman_client_net_savings_usd gauge usd client",
     "pointsman_client_requests_total counter 1 client,outcome",
     "pointsman_client_strong_answers_total counter 1 client,policy",
