@@ -21,6 +21,14 @@ pub(crate) use self::absent::SharedStore;
 #[cfg(feature = "redis")]
 pub(crate) use self::client::SharedStore;
 
+/// A script of ours that a server runs as a whole; takes keys and whole numbers, and answers with whole numbers.
+#[derive(Debug)]
+pub(crate) struct StoreScript {
+    /// The script in Lua.
+    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "a build without the store runs none"))]
+    pub(crate) text: &'static str,
+}
+
 /// The store did not answer in time, or not at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the store does not answer")]

@@ -7,7 +7,7 @@ use pointsman_core::config;
 use pointsman_http_client::CertificateAuthorities;
 use pointsman_telemetry::metrics::StoreMetrics;
 
-use super::{StoreError, StoreUnavailable};
+use super::{StoreError, StoreScript, StoreUnavailable};
 
 /// A store that no build without the feature `redis` can make.
 #[derive(Debug, Clone)]
@@ -51,6 +51,19 @@ impl SharedStore {
         _value: Vec<u8>,
         _keep: Duration,
     ) -> Result<bool, StoreUnavailable> {
+        match *self {}
+    }
+
+    /// Runs a script.
+    ///
+    /// # Errors
+    /// Never: there is no store.
+    pub(crate) async fn run(
+        &self,
+        _script: &'static StoreScript,
+        _keys: &[impl AsRef<str>],
+        _arguments: Vec<i64>,
+    ) -> Result<Vec<i64>, StoreUnavailable> {
         match *self {}
     }
 

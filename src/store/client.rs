@@ -14,7 +14,7 @@ use redis::ConnectionAddr;
 use tokio::sync::{mpsc, oneshot};
 
 use super::worker::{self, StoreCommand, StoreHealth, StoreOperation, StoreServer};
-use super::{StoreError, StoreUnavailable};
+use super::{StoreError, StoreScript, StoreUnavailable};
 
 /// Commands that may wait for the thread; one more is refused at once.
 const QUEUE: usize = 1024;
@@ -84,6 +84,21 @@ impl SharedStore {
         let (answer, answered) = oneshot::channel();
         let command = StoreCommand::Replace { key: self.key(key), before, value, keep, answer };
         self.ask(command, answered, StoreOperation::Replace).await
+    }
+
+    /// Runs a script on these keys, and returns the numbers that it answers with.
+    ///
+    /// # Errors
+    /// When the server does not answer within the timeout; it may have run it or not.
+    pub(crate) async fn run(
+        &self,
+        script: &'static StoreScript,
+        keys: &[impl AsRef<str>],
+        arguments: Vec<i64>,
+    ) -> Result<Vec<i64>, StoreUnavailable> {
+        let (answer, answered) = oneshot::channel();
+        let keys = keys.iter().map(|key| self.key(key.as_ref())).collect();
+        self.ask(StoreCommand::Run { script, keys, arguments, answer }, answered, StoreOperation::Run).await
     }
 
     /// Returns what is wrong with the server, if anything is.

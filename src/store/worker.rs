@@ -19,6 +19,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{AbortHandle, LocalSet, spawn_local};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::StoreScript;
 use super::link::{AnswerBudget, BoundedStream};
 
 /// The time that a connection may take to be made; nobody waits for it.
@@ -63,6 +64,12 @@ pub(super) enum StoreCommand {
         keep: Duration,
         answer: oneshot::Sender<bool>,
     },
+    Run {
+        script: &'static StoreScript,
+        keys: Vec<String>,
+        arguments: Vec<i64>,
+        answer: oneshot::Sender<Vec<i64>>,
+    },
 }
 
 /// The kind of a caller's command.
@@ -71,6 +78,7 @@ pub(super) enum StoreOperation {
     Get,
     Put,
     Replace,
+    Run,
 }
 
 /// The state of the server, as callers see it without asking.
@@ -113,6 +121,7 @@ impl StoreOperation {
             Self::Get => "get",
             Self::Put => "put",
             Self::Replace => "replace",
+            Self::Run => "script",
         }
     }
 }
@@ -281,6 +290,13 @@ async fn execute(command: StoreCommand, link: Rc<StoreConnection>) {
             replace.arg(REPLACE).arg(1).arg(key).arg(before.unwrap_or_default()).arg(value).arg(milliseconds(keep));
             if let Some(replaced) = link.query(replace, UNHURRIED).await {
                 let _ = answer.send(replaced);
+            }
+        }
+        StoreCommand::Run { script, keys, arguments, answer } => {
+            let mut run = redis::cmd("EVAL");
+            run.arg(script.text).arg(keys.len()).arg(keys).arg(arguments);
+            if let Some(numbers) = link.query(run, UNHURRIED).await {
+                let _ = answer.send(numbers);
             }
         }
     }
