@@ -2,6 +2,7 @@
 
 mod admin;
 mod answer_sampler;
+mod budgets;
 mod certificates;
 mod cli;
 mod clients;

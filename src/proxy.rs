@@ -9,10 +9,11 @@
 //!
 //! ```text
 //! early_request_filter     timeouts, the path, the request's id     downstream::connection, asked, header_fields
-//! request_filter           admission: load, header size, client key downstream::{admission, clients}
+//! request_filter           admission: load, header size, client key entry, downstream::{admission, client_use}
 //!                          intake -> prompt -> router -> rewrite    downstream::{intake, decode}, plan, attempt::original
 //!                          or the list of models, or feedback       answer::models, record::feedback
 //!                          or a question that sends nothing         question
+//!                          what it may cost is reserved             budget
 //! upstream_peer            an address of the chosen provider        attempt::forward
 //! upstream_request_filter  path, host, credential, Content-Length   attempt::{forward, body_adapter}, answer::headers
 //! request_body_filter      Pingora sends the rewritten body
@@ -33,10 +34,12 @@ mod answer;
 mod answer_verdict;
 mod asked;
 mod attempt;
+mod budget;
 mod cache;
 mod clock;
 mod context;
 mod downstream;
+mod entry;
 mod escalation;
 mod failed_attempt;
 mod header_fields;
@@ -142,7 +145,7 @@ impl ProxyHttp for Proxy {
             session.set_keepalive(None);
         }
         let cut = ctx.open.cut();
-        let planned = match plan::admit(self, session, ctx) {
+        let planned = match entry::admit(self, session, ctx) {
             Ok(()) => tokio::select! {
                 biased;
                 planned = plan::plan(self, session, ctx) => planned,

@@ -59,6 +59,7 @@ pub use self::state::{RequestState, StateKeeper, StateOutcome};
 use self::state::{StateMemory, UnbilledResponses};
 pub use self::switch::{KillSwitch, KilledPolicies};
 pub(crate) use self::verdict::PolicyFinding;
+use crate::budgets::Budgets;
 use crate::router::affinity::PinMemory;
 use crate::snapshot::Snapshot;
 
@@ -78,6 +79,7 @@ pub struct Router {
     targets: ControlLoops,
     bandits: Bandits,
     quotas: QuotaLedgers,
+    budgets: Budgets,
     quality: AnswerQuality,
     feed: DecisionFeed,
     metrics: Arc<Metrics>,
@@ -103,6 +105,7 @@ impl Router {
             targets: ControlLoops::default(),
             bandits: Bandits::default(),
             quotas: QuotaLedgers::default(),
+            budgets: Budgets::new(Arc::clone(&metrics)),
             quality: AnswerQuality::default(),
             feed: DecisionFeed::default(),
             metrics,
@@ -134,6 +137,7 @@ impl Router {
         self.bandits.adopt(snapshot, &self.metrics);
         self.quotas.adopt(snapshot, &self.metrics);
         snapshot.response_caches.adopt();
+        self.budgets.adopt(&snapshot.config.budgets, &snapshot.clients);
         for policy in snapshot.policies.iter().filter(|policy| policy.affinity().is_some()) {
             let outcomes = PinOutcome::ALL.into_iter().map(PinOutcome::as_str).chain([NO_KEY]);
             self.metrics.expect_affinity(policy.name(), outcomes);
@@ -247,6 +251,11 @@ impl Router {
         live::conversation(incoming)
     }
 
+    /// Returns what the requests of a session have in common; `None` where nothing sets it apart from others.
+    pub(crate) fn session(incoming: &IncomingRequest<'_>) -> Option<u64> {
+        live::session_of(incoming)
+    }
+
     /// Remembers that another model answered than the one that was chosen: a conversation that is in the middle of its
     /// tool calls goes on there.
     pub fn answered(&self, snapshot: &Snapshot, routing: &Routing, model: &Name) {
@@ -329,10 +338,31 @@ impl Router {
         self.bandits.reset(policy, self.snapshot().store.is_some())
     }
 
-    /// Shares what the targets' loops and the bandits know with other replicas, for as long as the future is polled; does nothing
-    /// without a store.
+    /// Returns the budgets of clients, teams, keys and sessions.
+    pub(crate) const fn budgets(&self) -> &Budgets {
+        &self.budgets
+    }
+
+    /// Takes the registry of client keys over as it is now, where one is configured. Waits for the store.
+    pub(crate) async fn follow_keys(&self) {
+        let snapshot = self.snapshot();
+        if let Some(registry) = snapshot.clients.registry() {
+            registry.follow(snapshot.store.as_ref()).await;
+        }
+    }
+
+    /// Exchanges with other replicas what they are to know of each other, for as long as the future is polled.
     pub async fn share(&self) {
+        let settling = self.budgets.settle_in(|| self.snapshot().store.clone());
+        futures::join!(settling, self.share_each_second());
+    }
+
+    /// Shares what the targets' loops, the bandits and the quotas know with other replicas, and follows the registry of
+    /// client keys.
+    async fn share_each_second(&self) {
         loop {
+            self.follow_keys().await;
+            self.budgets.show(seconds());
             let snapshot = self.snapshot();
             if let Some(store) = &snapshot.store {
                 store.look();

@@ -111,6 +111,7 @@ fn decide(arguments: &DecideArguments) -> Result<Value, DecideError> {
         state: None,
         at: arguments.now.map(|moment| moment.0),
         judging: JudgeMode::Ask,
+        key: None,
         quotas: QuotaMode::Look,
         detail: DecisionDetail::Explanation,
     };

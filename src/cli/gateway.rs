@@ -31,6 +31,9 @@ const ADMIN_RETRY: Duration = Duration::from_millis(20);
 /// The longest time for the last lines of the decision log.
 const LOG_FLUSH: Duration = Duration::from_secs(5);
 
+/// The longest wait for budgets and client keys in the store before requests are served without them.
+const FIRST_LOOK: Duration = Duration::from_secs(3);
+
 /// The source of the listeners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ListenerSource {
@@ -107,6 +110,8 @@ impl Gateway {
         let serving = Arc::clone(&router);
         let health_task = tokio::spawn(health::watch(move || Arc::clone(&serving.snapshot().upstreams)));
         let sharing = Arc::clone(&router);
+        // What the first requests go by: where the store is away, they are served without it.
+        let _ = tokio::time::timeout(FIRST_LOOK, first_look(&sharing)).await;
         let share_task = tokio::spawn(async move { sharing.share().await });
         let served = listeners.serve(Proxy::new(router, Arc::clone(&metrics)))?;
         let (stop_admin, stopped) = oneshot::channel();
@@ -149,6 +154,7 @@ impl Gateway {
         let served = self.served;
         let _ = blocking(move || served.shut_down(reason)).await; // reports its own panics
         self.health_task.abort();
+        settle_budgets(&self.reloader).await;
         self.share_task.abort();
         flush_logs(&self.reloader).await;
         self.reloader.dismiss(); // its clients would hold the admin listener up
@@ -183,12 +189,39 @@ impl Gateway {
             ));
         }
         health_task.abort();
-        share_task.abort();
         reloader.dismiss();
         stop_admin(stop, admin_task).await; // the next process waits for the address
         let _ = blocking(move || served.retire()).await; // reports its own panics
+        settle_budgets(&reloader).await;
+        share_task.abort();
         flush_logs(&reloader).await;
         Ok(())
+    }
+}
+
+/// Waits until the store answers, where budgets or client keys are in it, and reads the keys.
+async fn first_look(router: &Router) {
+    let snapshot = router.snapshot();
+    let registry = snapshot.clients.registry().filter(|registry| registry.is_in_store());
+    let Some(store) = snapshot.store.as_ref().filter(|_| registry.is_some() || !snapshot.config.budgets.is_empty())
+    else {
+        return;
+    };
+    store.look();
+    while store.trouble().is_some() {
+        tokio::time::sleep(ADMIN_RETRY).await;
+    }
+    if let Some(registry) = registry {
+        while registry.read_again(Some(store)).await.is_err() {
+            tokio::time::sleep(ADMIN_RETRY).await;
+        }
+    }
+}
+
+/// Waits until the store knows what the last requests have used.
+async fn settle_budgets(reloader: &Reloader) {
+    if tokio::time::timeout(LOG_FLUSH, reloader.router().budgets().settled()).await.is_err() {
+        tracing::error!("The store does not know what the last requests have used of their budgets");
     }
 }
 

@@ -11,17 +11,23 @@ fn one(rate_limit: &serde_json::Value, policies: &serde_json::Value) -> config::
     sections(json!({"team": {"keys": keys, "rate_limit": rate_limit, "policies": policies}}))
 }
 
-fn client(clients: &Clients) -> &Arc<Client> {
-    clients.identify(b"first").expect("a known key")
+fn build(sections: Option<&config::ClientConfigs>, previous: Option<&Clients>) -> Clients {
+    Clients::build(ClientSections { clients: sections, teams: &BTreeMap::new() }, None, previous)
+}
+
+fn client(clients: &Clients) -> Arc<Client> {
+    clients.identify(b"first").expect("a known key").client
 }
 
 #[test]
 fn every_key_of_a_client_is_known_and_no_other() {
-    let clients = Clients::build(Some(&one(&json!({}), &json!(null))), None);
+    let clients = build(Some(&one(&json!({}), &json!(null))), None);
 
     assert!(clients.are_required());
     assert_eq!(client(&clients).name().as_str(), "team");
-    assert!(Arc::ptr_eq(client(&clients), clients.identify(b"second").expect("a known key")));
+    let second = clients.identify(b"second").expect("a known key");
+    assert!(Arc::ptr_eq(&client(&clients), &second.client));
+    assert_ne!(second.number, clients.identify(b"first").expect("a known key").number);
     for unknown in ["", "First", "firs", "first "] {
         assert!(clients.identify(unknown.as_bytes()).is_none(), "{unknown:?}");
     }
@@ -29,15 +35,15 @@ fn every_key_of_a_client_is_known_and_no_other() {
 
 #[test]
 fn a_section_without_clients_lets_nobody_in_and_no_section_lets_anyone() {
-    let nobody = Clients::build(Some(&sections(json!({}))), None);
+    let nobody = build(Some(&sections(json!({}))), None);
 
     assert!(nobody.are_required() && nobody.identify(b"first").is_none());
-    assert!(!Clients::build(None, None).are_required());
+    assert!(!build(None, None).are_required());
 }
 
 #[test]
 fn a_client_with_a_list_may_use_its_policies_and_may_not_pass_through() {
-    let clients = Clients::build(Some(&one(&json!({}), &json!(["auto"]))), None);
+    let clients = build(Some(&one(&json!({}), &json!(["auto"]))), None);
     let (auto, other) = (Name::new("auto").expect("a name"), Name::new("other").expect("a name"));
 
     assert!(client(&clients).may_use(Some(&auto)));
@@ -46,7 +52,7 @@ fn a_client_with_a_list_may_use_its_policies_and_may_not_pass_through() {
 
 #[tokio::test(start_paused = true)]
 async fn requests_come_back_with_time() {
-    let clients = Clients::build(Some(&one(&json!({"requests_per_minute": 2}), &json!(null))), None);
+    let clients = build(Some(&one(&json!({"requests_per_minute": 2}), &json!(null))), None);
     let client = client(&clients);
 
     assert_eq!([client.admit(), client.admit()], [Ok(()), Ok(())]);
@@ -60,7 +66,7 @@ async fn requests_come_back_with_time() {
 
 #[tokio::test(start_paused = true)]
 async fn tokens_that_were_guessed_are_corrected_by_those_that_were_used() {
-    let clients = Clients::build(Some(&one(&json!({"tokens_per_minute": 100}), &json!(null))), None);
+    let clients = build(Some(&one(&json!({"tokens_per_minute": 100}), &json!(null))), None);
     let client = client(&clients);
 
     client.debit(40).expect("enough");
@@ -80,11 +86,11 @@ async fn tokens_that_were_guessed_are_corrected_by_those_that_were_used() {
 async fn a_client_keeps_its_use_across_a_reload_unless_its_section_changed() {
     let (same, other) =
         (one(&json!({"requests_per_minute": 1}), &json!(null)), one(&json!({"requests_per_minute": 2}), &json!(null)));
-    let first = Clients::build(Some(&same), None);
+    let first = build(Some(&same), None);
     client(&first).admit().expect("the first");
 
-    let second = Clients::build(Some(&same), Some(&first));
-    let third = Clients::build(Some(&other), Some(&second));
+    let second = build(Some(&same), Some(&first));
+    let third = build(Some(&other), Some(&second));
 
     assert!(client(&second).admit().is_err(), "a reload is no way to a fresh allowance");
     assert!(client(&third).admit().is_ok());

@@ -110,6 +110,7 @@ async fn got(router: &Router, snapshot: &Snapshot, test: &PolicyTest) -> PolicyT
         state: None,
         at: Some(test.now.0),
         judging: test.given.judgement.as_deref().map_or(JudgeMode::Never, JudgeMode::Says),
+        key: None,
         quotas: QuotaMode::Look,
         detail: DecisionDetail::Decision,
     };

@@ -29,6 +29,10 @@ use super::header_fields;
 use crate::response_cache::{CachedAnswer, UnixMillis};
 use crate::upstream::{AttemptFailure, ERROR_IN_ANSWER};
 
+/// The name of the budget that refuses a request, and the moment from which there is one again.
+const BUDGET: HeaderName = HeaderName::from_static("x-pointsman-budget");
+const BUDGET_RESET: HeaderName = HeaderName::from_static("x-pointsman-budget-reset");
+
 /// Removes from an upstream's answer what is not for clients, and adds the decision.
 pub(super) fn dress(answer: &mut ResponseHeader, ctx: &RequestContext) -> Result<()> {
     let status = answer.status;
@@ -141,8 +145,16 @@ async fn write(session: &mut Session, ctx: &RequestContext, rejection: &Rejectio
     // Says what to speak instead (RFC 9110, 15.5.22); HTTP/2 knows no such field.
     let needs_upgrade = matches!(rejection, Rejection::UpgradeRequired) && request.version <= Version::HTTP_11;
     let upgrade = needs_upgrade.then_some((header::UPGRADE, HeaderValue::from_static("HTTP/1.1")));
-    let fields = [no_store].into_iter().chain(retry_after).chain(should_retry).chain(upgrade);
+    let budget = spent_budget(rejection)?;
+    let fields = [no_store].into_iter().chain(retry_after).chain(should_retry).chain(upgrade).chain(budget);
     send(session, ctx, status, fields, body).await
+}
+
+/// Returns the fields that name the budget which refuses a request, and the moment from which there is one again.
+fn spent_budget(rejection: &Rejection) -> Result<Vec<(HeaderName, HeaderValue)>> {
+    let Rejection::QuotaExceeded { exceeded } = rejection else { return Ok(Vec::new()) };
+    let reset = header_fields::value(&rejection::moment(exceeded.resets_at).to_string())?;
+    Ok(vec![(BUDGET, header_fields::value(exceeded.budget.as_str())?), (BUDGET_RESET, reset)])
 }
 
 /// Turns what Pingora says went wrong into an answer.

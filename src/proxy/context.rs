@@ -21,6 +21,7 @@ use super::downstream::drain::OpenRequest;
 use super::escalation::EscalationWatch;
 use super::record::AttemptOperation;
 use super::shadow_answer::PlannedShadowAnswer;
+use crate::budgets::BudgetReservation;
 use crate::proxy::downstream::client_use::ClientUse;
 use crate::response_cache::CachedAnswer;
 use crate::router::{RequestState, Routing, Verdict};
@@ -40,6 +41,10 @@ pub struct RequestContext {
     pub(super) client: Option<ClientUse>,
     /// The question that the client asks instead of sending a request.
     pub(super) question: Option<DecisionQuestion>,
+    /// The number that the requests of its session have in common, where a budget asks for it.
+    pub(super) session: Option<u64>,
+    /// The estimate that was reserved in budgets.
+    pub(super) budget: Option<Box<BudgetReservation>>,
     /// The memory that the request's body takes.
     pub(super) body_memory: Option<BodyReservation>,
     /// The router's verdict; `None` until there is one, and for requests that the router is not asked about.
@@ -92,6 +97,8 @@ impl RequestContext {
             asked: AskedTarget::default(),
             client: None,
             question: None,
+            session: None,
+            budget: None,
             body_memory: None,
             verdict: None,
             explanation: None,
@@ -146,7 +153,7 @@ impl RequestContext {
 
     /// Returns whether the tokens of the client are counted.
     pub(super) fn counts_tokens(&self) -> bool {
-        self.client.as_ref().is_some_and(|used| used.client().counts_tokens())
+        self.client.as_ref().is_some_and(ClientUse::counts_tokens)
     }
 
     /// Returns the client's name in the configuration, when clients have keys.

@@ -26,9 +26,8 @@ use super::downstream::intake::{self, ReadBody};
 use super::downstream::pages;
 use super::large_work::{self, LARGE_BODY};
 use super::record::{feedback, traced};
-use super::{Proxy, cache, escalation, kept_state, models, own_count, pass_through, question, shadow_answer};
+use super::{Proxy, budget, cache, escalation, kept_state, models, own_count, pass_through, question, shadow_answer};
 use crate::clients::Client;
-use crate::proxy::downstream::client_use::ClientUse;
 use crate::response_cache::CachedAnswer;
 use crate::router::{IncomingRequest, JudgeMode, QuotaMode, RequestState, Router, Routing, Verdict, header_text};
 use crate::snapshot::Snapshot;
@@ -54,41 +53,31 @@ struct ReceivedBody {
 pub(super) struct RouterQuestion<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) client: Option<&'a Client>,
+    pub(super) key: Option<u64>,
     pub(super) prompt: &'a Prompt<'a>,
     pub(super) body: &'a Bytes,
     pub(super) state: &'a RequestState,
     pub(super) detail: DecisionDetail,
 }
 
-/// Lets a request in, or says why not: load first, then the header's size, then the client's key.
+/// Decides where the request goes, leaves the verdict and the body in `ctx`, and reserves what it may cost.
 ///
 /// # Errors
-/// The first of these that fails.
-pub(super) fn admit(proxy: &Proxy, session: &Session, ctx: &mut RequestContext) -> Result<(), Rejection> {
-    let limits = &ctx.snapshot.config.limits;
-    if proxy.open.count() > limits.max_requests {
-        return Err(Rejection::Overloaded);
-    }
-    let header = session.req_header();
-    if header_bytes(header) > limits.max_header_bytes {
-        return Err(Rejection::HeaderTooLarge { limit: limits.max_header_bytes });
-    }
-    if !ctx.snapshot.clients.are_required() {
-        return Ok(());
-    }
-    let client = ClientUse::identify(&ctx.snapshot.clients, header);
-    ctx.client.insert(client.ok_or(Rejection::InvalidApiKey)?).admit()
-}
-
-/// Decides where the request goes, and leaves the verdict and the body in `ctx`.
-///
-/// # Errors
-/// When the request cannot be read, is refused, or has nowhere to go.
+/// When the request cannot be read, is refused, has nowhere to go, or is beyond a budget.
 pub(super) async fn plan(
     proxy: &Proxy,
     session: &mut Session,
     ctx: &mut RequestContext,
 ) -> Result<RequestPlan, Rejection> {
+    let planned = destined(proxy, session, ctx).await?;
+    if matches!(planned, RequestPlan::Forward) {
+        budget::reserve(proxy, session.req_header(), ctx).await?;
+    }
+    Ok(planned)
+}
+
+/// Decides where the request goes.
+async fn destined(proxy: &Proxy, session: &mut Session, ctx: &mut RequestContext) -> Result<RequestPlan, Rejection> {
     pages::refuse_foreign(session.req_header(), ctx)?;
     if feedback::is_feedback(session.req_header()) {
         return take_feedback(proxy, session, ctx).await.map(RequestPlan::Answer);
@@ -195,9 +184,10 @@ async fn route(
     proxy.metrics.stage_ended(DecisionStage::Intake, started.elapsed());
     kept_state::look_up(proxy, ctx, RequestState::of_prompt(&prompt, &body)).await;
     let (client, state) = (ctx.client.as_ref().map(|used| Arc::clone(used.client())), Arc::clone(&ctx.state));
-    let client = client.as_deref();
+    let (client, key) = (client.as_deref(), ctx.client.as_ref().map(|used| used.key));
     let detail = wanted_detail(&proxy.router, &body);
-    let asked = RouterQuestion { snapshot: &snapshot, client, prompt: &prompt, body: &body, state: &state, detail };
+    let asked =
+        RouterQuestion { snapshot: &snapshot, client, key, prompt: &prompt, body: &body, state: &state, detail };
     let header = session.req_header();
     // A response goes on with the conversation of the one before it.
     let wants_key = snapshot.upstreams.want_key() || dialect == Dialect::Responses;
@@ -206,6 +196,10 @@ async fn route(
         Router::conversation(&asked.of(header, &field))
     });
     let wants_list = ctx.asked.wants_list(session.req_header().uri.query());
+    if proxy.router.budgets().tell_sessions_apart(client) {
+        let field = |name: &str| header_text(&header.headers, name);
+        ctx.session = Router::session(&asked.of(header, &field));
+    }
     ctx.attempts.body.read(OriginalBody::new(&body, &prompt).answered_as(wants_list));
     let (verdict, explanation) = if snapshot.advisers.have_judges() {
         // A judge takes its time: a client that leaves meanwhile is noticed.
@@ -288,11 +282,12 @@ impl<'a> RouterQuestion<'a> {
         header: &'a RequestHeader,
         field: &'a (dyn Fn(&str) -> Option<Cow<'a, str>> + Sync),
     ) -> IncomingRequest<'a> {
-        let RouterQuestion { client, prompt, body, state, detail, .. } = self;
+        let RouterQuestion { client, key, prompt, body, state, detail, .. } = self;
         IncomingRequest {
             path: header.uri.path(),
             header: field,
             client,
+            key,
             prompt,
             body,
             state: Some(state),
@@ -395,9 +390,4 @@ pub(super) fn keep(ctx: &mut RequestContext, prompt: &Prompt<'_>) {
     if let Some(log) = &ctx.snapshot.decision_log {
         ctx.kept = log.keep(&prompt.ask_text());
     }
-}
-
-fn header_bytes(header: &RequestHeader) -> usize {
-    let fields: usize = header.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    header.raw_path().len() + fields
 }

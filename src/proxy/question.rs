@@ -98,6 +98,7 @@ pub(crate) async fn decide(
         state: Some(&state),
         at,
         judging: JudgeMode::Ask,
+        key: None,
         quotas: QuotaMode::Look,
         detail: DecisionDetail::Explanation,
     };

@@ -1,7 +1,7 @@
 //! The counting of a decision, and what of it is remembered for the next.
 
 use pointsman_core::config::Name;
-use pointsman_core::policy::{ClassifierAnswer, Denial};
+use pointsman_core::policy::{ClassifierAnswer, Constraint, Denial, Reason};
 use pointsman_core::scores::Scores;
 use pointsman_telemetry::DecisionStage;
 
@@ -18,6 +18,9 @@ impl Router {
             self.metrics.rule_decided(&decision.policy, rule);
         }
         quotas::count(&self.metrics, &decision.policy, decision.quota.as_ref());
+        if let (Some(budget), Reason::Moved(Constraint::Budget)) = (&decision.tight_budget, decision.reason) {
+            self.budgets.count_move(budget);
+        }
         self.count_signals(snapshot, routing);
     }
 

@@ -75,7 +75,7 @@ impl Routing {
     ///
     /// `model`, `policy`, `rule` (its position) or `strategy` (its kind), `reason`, `label`, `label_from` (the text
     /// that was judged: the newest ask, or what it answers), `score`, `rationale` (a judge's), `flip` (the nearest
-    /// value that would have changed the strategy's choice), `stages` (of a cascade or hierarchy), `pin`, `quota` (one that was used up), `escalation` (how the answer is checked), `set` (the
+    /// value that would have changed the strategy's choice), `stages` (of a cascade or hierarchy), `pin`, `quota` (one that was used up), `budget` (one that is nearly used up), `escalation` (how the answer is checked), `set` (the
     /// parameters that rules set), `cost_usd` (what judges cost), `fallback`, and what was seen: `scores` (head to
     /// label to probability, of the classifier that was asked last; null when none was, or gave none), its `source`
     /// (`encoder`, `lexical` or
@@ -101,6 +101,7 @@ impl Routing {
             ("stages".to_owned(), json!(decision.stages)),
             ("pin".to_owned(), json!(decision.pin)),
             ("quota".to_owned(), json!(decision.quota)),
+            ("budget".to_owned(), json!(decision.tight_budget)),
             ("escalation".to_owned(), escalation(decision, features)),
             ("set".to_owned(), json!(decision.set)),
             ("cost_usd".to_owned(), json!(decision.cost_usd)),

@@ -19,6 +19,8 @@ pub struct IncomingRequest<'r> {
     pub header: &'r (dyn Fn(&str) -> Option<Cow<'r, str>> + Sync),
     /// The client that asks, when clients have keys.
     pub client: Option<&'r Client>,
+    /// The number that tells the key apart that it came with; `None` where nobody knows.
+    pub key: Option<u64>,
     /// The prompt that was read from the body.
     pub prompt: &'r Prompt<'r>,
     /// The body that `prompt` was read from; kept to measure later what the decision did not need.

@@ -21,6 +21,7 @@ use super::quotas::{ClaimingDecision, QuotaClaim, QuotaLedgers, QuotaParty};
 use super::state::StateKeeper;
 use super::switch::KillSwitch;
 use super::{RequestState, Router, seconds};
+use crate::budgets::{BudgetParty, Budgets};
 use crate::snapshot::Snapshot;
 use crate::upstream::EarlyTranslation;
 
@@ -41,6 +42,7 @@ pub(super) struct RequestWorld<'w, 'r> {
     targets: &'w ControlLoops,
     bandits: &'w Bandits,
     quotas: &'w QuotaLedgers,
+    budgets: &'w Budgets,
     /// The quotas, by their positions, that another request used up while the request was decided: one bit each.
     lost: AtomicU64,
     /// Made when it is asked for: most policies do not.
@@ -51,7 +53,7 @@ pub(super) struct RequestWorld<'w, 'r> {
 
 impl<'w, 'r> RequestWorld<'w, 'r> {
     pub(super) fn new(router: &'w Router, snapshot: &'w Snapshot, incoming: &'w IncomingRequest<'r>) -> Self {
-        let Router { switch, targets, bandits, quotas, .. } = router;
+        let Router { switch, targets, bandits, quotas, budgets, .. } = router;
         Self {
             snapshot,
             incoming,
@@ -59,6 +61,7 @@ impl<'w, 'r> RequestWorld<'w, 'r> {
             targets,
             bandits,
             quotas,
+            budgets,
             lost: AtomicU64::new(0),
             conversation: OnceLock::new(),
             said: Mutex::default(),
@@ -95,8 +98,12 @@ impl<'w, 'r> RequestWorld<'w, 'r> {
 
     /// Returns whose allowances the request uses.
     fn party(&self) -> QuotaParty {
-        let session = (!self.only_begins()).then(|| self.conversation());
-        QuotaParty { client: self.incoming.client.map(|client| client.name().clone()), session }
+        QuotaParty { client: self.incoming.client.map(|client| client.name().clone()), session: self.session() }
+    }
+
+    /// Returns what the requests of the session have in common; `None` where nothing sets it apart from others.
+    fn session(&self) -> Option<u64> {
+        (!self.only_begins()).then(|| self.conversation())
     }
 
     /// Returns what the requests of the conversation have in common, if the decision log writes it: it is a hash
@@ -120,6 +127,20 @@ pub(super) fn conversation(incoming: &IncomingRequest<'_>) -> u64 {
     let is_named = session.is_some() || prompt.session.id.is_some();
     let going_on = incoming.state.and_then(RequestState::conversation).filter(|_| !is_named);
     going_on.unwrap_or_else(|| conversation_key::key(session.as_deref(), agent(incoming).as_deref(), prompt))
+}
+
+/// Returns whether nothing but its beginning says which conversation a request belongs to.
+fn only_begins(incoming: &IncomingRequest<'_>) -> bool {
+    let prompt = incoming.prompt;
+    prompt.assistant_turns == 0
+        && prompt.session.id.is_none()
+        && session(incoming).is_none()
+        && incoming.state.and_then(RequestState::conversation).is_none()
+}
+
+/// Returns what the requests of a session have in common; `None` where nothing sets it apart from others.
+pub(super) fn session_of(incoming: &IncomingRequest<'_>) -> Option<u64> {
+    (!only_begins(incoming)).then(|| conversation(incoming))
 }
 
 fn session<'r>(incoming: &IncomingRequest<'r>) -> Option<Cow<'r, str>> {
@@ -206,6 +227,16 @@ impl PolicyWorld for RequestWorld<'_, '_> {
         is_lost || self.quotas.is_used_up(policy, quota, &self.party(), self.incoming.at.unwrap_or_else(seconds))
     }
 
+    fn tight_budget(&self) -> Option<Name> {
+        let IncomingRequest { client, key, at, .. } = *self.incoming;
+        if !self.budgets.concern(client) {
+            return None;
+        }
+        let session = if self.budgets.tell_sessions_apart(client) { self.session() } else { None };
+        let party = BudgetParty { client, key, session };
+        self.budgets.tight(party, at.unwrap_or_else(seconds))
+    }
+
     fn first_byte(&self, model: &Name) -> Option<f64> {
         self.snapshot.upstreams.model(model)?.recent.first_byte(Instant::now())
     }
@@ -227,11 +258,7 @@ impl PolicyWorld for RequestWorld<'_, '_> {
     }
 
     fn only_begins(&self) -> bool {
-        let prompt = self.incoming.prompt;
-        prompt.assistant_turns == 0
-            && prompt.session.id.is_none()
-            && session(self.incoming).is_none()
-            && self.incoming.state.and_then(RequestState::conversation).is_none()
+        only_begins(self.incoming)
     }
 
     /// Every state has keys of its own, drawn from the system's randomness.

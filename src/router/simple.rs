@@ -67,6 +67,7 @@ impl Router {
             state: None,
             at: None,
             judging,
+            key: None,
             quotas: QuotaMode::Look,
             detail,
         };

@@ -7,6 +7,7 @@
 mod advisers;
 mod answer_advisers;
 mod classifiers;
+mod clients;
 mod response_caches;
 mod shadow_askers;
 mod shared_store;
@@ -33,7 +34,6 @@ use super::load_threads::{LoadError, LoadThreads};
 use super::memory;
 use super::prepared::{PreparedConfig, SinkSecrets, StoreSecrets};
 use crate::certificates::{AdminServerTls, ListenerCertificate};
-use crate::clients::Clients;
 use crate::response_cache::CacheMemory;
 use crate::shadow_answers::ShadowSpending;
 use crate::upstream::{ConfigSurroundings, ProviderCaller, Upstreams};
@@ -208,7 +208,7 @@ impl SnapshotBuilder {
             prepared;
         config.limits.max_bytes_in_flight.get_or_insert_with(memory::default_bytes_in_flight);
         let classifiers = self.classifiers(&config, &policies, previous)?;
-        let clients = Clients::build(config.clients.as_ref(), previous.map(|snapshot| &*snapshot.clients));
+        let clients = self.clients(&config, previous)?;
         let decision_log = self.decision_log(&config, secrets.decision_log.as_ref(), previous)?;
         let store = self.store(&config, &secrets.store, previous)?;
         let tracer = self.tracer(&config, &secrets.tracing, previous)?;

@@ -91,6 +91,14 @@ impl Redis {
         format!("store: {{redis: {{url: 'unix://{}', timeout: {timeout}}}}}\n", self.socket().display())
     }
 
+    /// Returns what the server says to a command.
+    pub(crate) fn says(&self, command: &[&str]) -> String {
+        let mut client = Command::new("redis-cli");
+        let answer = client.arg("-s").arg(self.socket()).args(command).output();
+        let answer = answer.expect("redis-cli is installed (apt: redis-tools)");
+        String::from_utf8_lossy(&answer.stdout).trim().to_owned()
+    }
+
     /// Ends the server and forgets all that it held.
     pub(crate) fn die(&mut self) {
         self.child.kill().expect("the server runs");

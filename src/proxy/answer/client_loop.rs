@@ -28,8 +28,9 @@ pub(super) fn should_retry(method: &Method, ctx: &RequestContext, rejection: &Re
     };
     let may_be_written = matches!(rejection, Rejection::UpstreamTimeout { .. }) && may_be_made;
     let is_used_up = rejection.status().is_server_error() && rejection.retry_after().is_none() && has_tried_again(ctx);
-    let is_final = may_be_written || is_used_up || matches!(rejection, Rejection::NotCached);
-    is_final.then_some(NO)
+    // The wait for a budget is longer than any client should sleep.
+    let is_final = matches!(rejection, Rejection::NotCached | Rejection::QuotaExceeded { .. });
+    (may_be_written || is_used_up || is_final).then_some(NO)
 }
 
 /// Makes an upstream's error fit: no longer wait than is allowed, and no further attempts of the client's on top of

@@ -6,32 +6,26 @@
 mod code;
 mod refused;
 mod shape;
+mod wording;
 
-use std::iter;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use pointsman_core::config::Name;
 use pointsman_core::policy::{Denial, NOT_ALLOWED};
-use pointsman_core::prompt::{CountedList, Dialect};
+use pointsman_core::prompt::CountedList;
 use pointsman_core::usage::AnswerError;
 
 pub(crate) use self::code::RejectionCode;
 use self::shape::anthropic_type;
 pub(crate) use self::shape::{AnswerShape, ErrorObject, error_type};
+pub(super) use self::wording::moment;
+use self::wording::{echo, known, routed_paths, words};
+use crate::budgets::BudgetExceeded;
 use crate::clients::RateLimitExceeded;
 use crate::proxy::attempt::earlier_failure::EarlierFailure;
 use crate::upstream::AttemptFailure;
-
-/// Models that a [`Rejection::ModelNotFound`] names at most.
-const MAX_MODELS: usize = 20;
-
-/// Characters of the client's own words that are repeated at most.
-const MAX_ECHO: usize = 64;
-
-/// Characters of a provider's words that are passed on at most.
-const MAX_WORDS: usize = 1000;
 
 /// An error that Pointsman answers a client with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -243,6 +237,18 @@ pub(crate) enum Rejection {
         /// The limit that was reached, and the wait until it allows more.
         limited: RateLimitExceeded,
     },
+    /// A budget of the client's is used up.
+    #[error("The budget `{}` of this {} is used up: {} are allowed. It begins anew at {}.", exceeded.budget, exceeded.per.as_str(), exceeded.bound, moment(exceeded.resets_at))]
+    QuotaExceeded {
+        /// The budget, its bound, and when it begins anew.
+        exceeded: BudgetExceeded,
+    },
+    /// The store does not answer, and a budget does not go by less.
+    #[error("The budget `{budget}` cannot be looked up now. Try again soon.")]
+    BudgetUnavailable {
+        /// The budget.
+        budget: Name,
+    },
     /// Too many requests, or too many bytes of them, are open.
     #[error("The proxy is overloaded, try again soon.")]
     Overloaded,
@@ -333,6 +339,8 @@ impl Rejection {
         match self {
             Self::RateLimited { limited } => Some(seconds(limited.retry_after)),
             Self::UpstreamRefused { retry_after: Some(wait), .. } => Some(seconds(*wait)),
+            Self::QuotaExceeded { exceeded } => Some(if exceeded.wait == 0 { 1 } else { exceeded.wait }),
+            Self::BudgetUnavailable { .. } => Some(1),
             Self::Overloaded | Self::ShuttingDown | Self::ProviderBusy { .. } => Some(1),
             _ => None,
         }
@@ -366,39 +374,10 @@ impl Rejection {
     }
 }
 
-/// Returns what follows on a status: the provider's words, shortened, or nothing.
-fn words(said: &str) -> String {
-    if said.is_empty() {
-        return ".".to_owned();
-    }
-    let shown: String = said.chars().take(MAX_WORDS).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    format!(": {shown}")
-}
-
 /// Rounds up, so that a client that waits so long is not too early.
 const fn seconds(wait: Duration) -> u64 {
     let whole = wait.as_secs() + (wait.subsec_nanos() > 0) as u64;
     if whole == 0 { 1 } else { whole }
-}
-
-/// Shortens what the client sent and makes it fit for one line.
-fn echo(text: &str) -> String {
-    let shown: String = text.chars().take(MAX_ECHO).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    if text.chars().nth(MAX_ECHO).is_some() { shown + "…" } else { shown }
-}
-
-fn routed_paths() -> String {
-    Dialect::ALL.map(|dialect| format!("`{}`", dialect.path())).join(", ")
-}
-
-fn known(models: &[String]) -> String {
-    if models.is_empty() {
-        return "No model is configured.".to_owned();
-    }
-    let shown = models.iter().take(MAX_MODELS).map(|model| format!("`{}`", echo(model)));
-    let rest = models.len().saturating_sub(MAX_MODELS);
-    let more = (rest > 0).then(|| format!("{rest} more"));
-    format!("Models that do: {}.", shown.chain(iter::once(more).flatten()).collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]

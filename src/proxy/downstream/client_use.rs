@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pingora::http::RequestHeader;
 use pointsman_core::config::Name;
 
-use crate::clients::{Client, Clients, RateUnit};
+use crate::clients::{Client, Clients, IdentifiedKey, RateUnit};
 use crate::proxy::answer::rejection::Rejection;
 use crate::proxy::header_fields;
 use crate::proxy::header_fields::KEY_FIELDS;
@@ -20,6 +20,10 @@ const TOKENS: [&str; 3] = ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-to
 #[derive(Debug)]
 pub(in crate::proxy) struct ClientUse {
     client: Arc<Client>,
+    /// The number that tells its key apart from others.
+    pub(in crate::proxy) key: u64,
+    /// True where a budget counts its tokens, or what they cost.
+    is_budgeted: bool,
     /// The field that its key came in.
     pub(in crate::proxy) key_field: HeaderName,
     /// Tokens that were taken for the prompt.
@@ -31,8 +35,9 @@ impl ClientUse {
     /// its own for the provider in another.
     pub(in crate::proxy) fn identify(clients: &Clients, header: &RequestHeader) -> Option<Self> {
         KEY_FIELDS.into_iter().find_map(|key_field| {
-            let client = clients.identify(key_in(header.headers.get(&key_field)?.as_bytes(), &key_field))?;
-            Some(Self { client: Arc::clone(client), key_field, debited: 0 })
+            let found = clients.identify(key_in(header.headers.get(&key_field)?.as_bytes(), &key_field))?;
+            let IdentifiedKey { client, number } = found;
+            Some(Self { client, key: number, is_budgeted: false, key_field, debited: 0 })
         })
     }
 
@@ -44,6 +49,16 @@ impl ClientUse {
     /// Returns the client's name in the configuration.
     pub(in crate::proxy) fn name(&self) -> &Name {
         self.client.name()
+    }
+
+    /// Has the tokens of its prompts counted for a budget.
+    pub(in crate::proxy) const fn count_for_budgets(&mut self) {
+        self.is_budgeted = true;
+    }
+
+    /// Returns whether the tokens of its prompts are counted, for a limit or a budget.
+    pub(in crate::proxy) fn counts_tokens(&self) -> bool {
+        self.is_budgeted || self.client.counts_tokens()
     }
 
     /// Takes a request from the client's allowance.
@@ -59,7 +74,7 @@ impl ClientUse {
     /// # Errors
     /// [`Rejection::RateLimited`] when too few are left.
     pub(in crate::proxy) fn debit(&mut self, tokens: impl FnOnce() -> u64) -> Result<(), Rejection> {
-        if !self.client.counts_tokens() {
+        if !self.counts_tokens() {
             return Ok(());
         }
         let tokens = tokens();
@@ -95,7 +110,7 @@ impl ClientUse {
 
     /// Returns the tokens that were taken for the prompt; `None` where the client's are not counted.
     pub(in crate::proxy) fn debited(&self) -> Option<u64> {
-        self.client.counts_tokens().then_some(self.debited)
+        self.counts_tokens().then_some(self.debited)
     }
 
     /// Corrects what was taken from the allowance, once it is known how many tokens the request took: prompt and answer

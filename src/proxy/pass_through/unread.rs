@@ -187,6 +187,7 @@ fn govern(proxy: &Proxy, session: &Session, ctx: &mut RequestContext, seen: &See
         path: header.uri.path(),
         header: &field,
         client: client.as_deref(),
+        key: ctx.client.as_ref().map(|used| used.key),
         prompt: &prompt,
         body: &body,
         state: Some(&state),

@@ -15,6 +15,7 @@ use super::usage_bill::{UsageBill, with_discarded};
 use super::{Recorder, traced};
 use crate::proxy::answer::rejection::RejectionCode;
 use crate::proxy::answer::{begun, is_whole};
+use crate::proxy::budget::{self, BudgetedEnd};
 use crate::proxy::context::RequestContext;
 use crate::proxy::record::decision_line;
 use crate::proxy::record::decision_line::RequestTotals;
@@ -58,6 +59,8 @@ impl Recorder {
         let is_left = is_unanswered && error.map(AttemptFailure::of) == Some(AttemptFailure::ClientGone);
         let is_spent = is_left && ctx.attempts.is_sent();
         self.settle_quotas(session.req_header(), ctx, RequestEnd { status, cost, is_spent });
+        let is_served = !is_unanswered && status.is_some_and(|status| status < 400);
+        budget::settle(ctx, BudgetedEnd { usage, cost, discarded, is_spent: is_spent || is_served });
         match (&mut ctx.client, usage, status) {
             (Some(client), Some(usage), _) => {
                 client.correct((usage.input + usage.output + discarded).saturating_sub(debited));
@@ -201,7 +204,7 @@ const fn is_labelled(decision: &Decision) -> bool {
 
 fn client_outcome(code: Option<RejectionCode>, status: Option<u16>) -> ClientOutcome {
     match (code, status) {
-        (Some(RejectionCode::RateLimited), _) => ClientOutcome::RateLimited,
+        (Some(RejectionCode::RateLimited | RejectionCode::QuotaExceeded), _) => ClientOutcome::RateLimited,
         (Some(RejectionCode::NotAllowed), _) => ClientOutcome::NotAllowed,
         (_, Some(..400)) => ClientOutcome::Success,
         _ => ClientOutcome::Failed,

@@ -22,12 +22,14 @@ impl PreparedConfig {
         config.listen = Listeners::plain(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let client = ClientConfig {
             keys: vec![ClientKey { sha256: key }],
+            team: None,
             policies: None,
             models: ClientModels::default(),
             rate_limit: RateLimit::default(),
         };
         let name = Name::new(SECLUDED_CLIENT).expect("a name of ours");
         config.clients = Some(BTreeMap::from([(name, client)]));
+        (config.client_keys, config.budgets) = (None, Vec::new());
         (config.decision_log, config.store, config.tracing, config.upgrade) = (None, None, None, None);
         config.metrics = MetricsConfig::default();
         for policy in &mut config.policies {

@@ -91,6 +91,8 @@ codes! {
         CrossSite = "cross_site", StatusCode::FORBIDDEN;
         NotAllowed = "not_allowed", StatusCode::FORBIDDEN;
         RateLimited = "rate_limit_exceeded", StatusCode::TOO_MANY_REQUESTS;
+        QuotaExceeded = "quota_exceeded", StatusCode::TOO_MANY_REQUESTS;
+        BudgetUnavailable = "budget_unavailable", StatusCode::SERVICE_UNAVAILABLE;
         Overloaded = "overloaded", StatusCode::SERVICE_UNAVAILABLE;
         ShuttingDown = "shutting_down", StatusCode::SERVICE_UNAVAILABLE;
         HeaderTooLarge = "header_too_large", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
@@ -99,7 +101,6 @@ codes! {
         DeniedByPolicy = "denied_by_policy", StatusCode::FORBIDDEN;
         NoModelFits = "no_model_fits", StatusCode::BAD_REQUEST;
         ModelNotAllowed = "model_not_allowed", StatusCode::FORBIDDEN;
-        QuotaExceeded = "quota_exceeded", StatusCode::TOO_MANY_REQUESTS;
         OverrideNotAllowed = "override_not_allowed", StatusCode::FORBIDDEN;
     }
 }

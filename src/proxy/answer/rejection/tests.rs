@@ -1,9 +1,12 @@
 //! What a client reads when Pointsman refuses or fails its request.
 
 use http::HeaderMap;
+use pointsman_core::config::BudgetHolder;
 use serde_json::{Value, json};
 
+use super::wording::MAX_ECHO;
 use super::*;
+use crate::budgets::BudgetExceeded;
 use crate::clients::RateUnit;
 
 fn provider() -> Name {
@@ -53,13 +56,14 @@ fn all() -> [Rejection; 44] {
         Rejection::CrossSite,
         Rejection::NotAllowed,
         rate_limited(Duration::from_millis(1500)),
+        quota_exceeded(),
+        Rejection::BudgetUnavailable { budget: provider() },
         Rejection::Overloaded,
         Rejection::ShuttingDown,
         Rejection::HeaderTooLarge { limit: 64 << 10 },
         denied(403, RejectionCode::DeniedByPolicy),
         denied(400, RejectionCode::NoModelFits),
         denied(403, RejectionCode::ModelNotAllowed),
-        denied(429, RejectionCode::QuotaExceeded),
         denied(403, RejectionCode::OverrideNotAllowed),
     ]
 }
@@ -70,6 +74,31 @@ fn denied(status: u16, code: RejectionCode) -> Rejection {
 
 fn rate_limited(retry_after: Duration) -> Rejection {
     Rejection::RateLimited { limited: RateLimitExceeded { unit: RateUnit::Requests, per_minute: 60, retry_after } }
+}
+
+fn quota_exceeded() -> Rejection {
+    let exceeded = BudgetExceeded {
+        budget: Name::new("daily").expect("a name"),
+        per: BudgetHolder::Team,
+        bound: "5 US dollars a day".to_owned(),
+        resets_at: 1_796_083_200,
+        wait: 45_000,
+    };
+    Rejection::QuotaExceeded { exceeded }
+}
+
+#[test]
+fn a_budget_that_is_used_up_is_named_with_its_bound_and_its_next_beginning() {
+    let rejection = quota_exceeded();
+
+    let message = "The budget `daily` of this team is used up: 5 US dollars a day are allowed. It begins anew at \
+                   2026-12-01T00:00:00Z.";
+    assert_eq!((rejection.to_string().as_str(), rejection.retry_after()), (message, Some(45_000)));
+    assert_eq!(
+        denied(429, RejectionCode::QuotaExceeded).code(),
+        rejection.code(),
+        "a policy's quota has the same code"
+    );
 }
 
 #[test]
