@@ -11,6 +11,7 @@ mod console;
 mod failures;
 mod guard;
 mod http;
+mod keys;
 mod listener;
 mod plane;
 mod predict;

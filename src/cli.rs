@@ -17,6 +17,7 @@ mod gateway;
 mod hash_key;
 mod import;
 mod init;
+mod keys;
 #[cfg(feature = "lab")]
 mod lab;
 mod man;
@@ -90,6 +91,9 @@ enum CliCommand {
     Eval(Box<lab::eval::EvalArguments>),
     /// Prints the hash of a client's key, read from stdin, for `clients.<name>.keys`.
     HashKey,
+    /// Makes, lists, rotates or revokes client keys in the registry that a configuration names.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Makes a configuration of that of another router or gateway; says of every line that does not carry over why, and
     /// exits with 3 then.
     Import(import::ImportArguments),
@@ -166,6 +170,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         #[cfg(feature = "lab")]
         CliCommand::Eval(command) => lab::eval::run(&command),
         CliCommand::HashKey => hash_key::run(),
+        CliCommand::Keys(command) => keys::run(&command),
         CliCommand::Import(command) => import::run(&command),
         #[cfg(feature = "lab")]
         CliCommand::Fit(command) => lab::fit::run(&command),

@@ -102,7 +102,7 @@ fn not_found(message: String) -> AdminError {
 }
 
 /// Runs what takes a while on a thread of its own, so that probes are answered meanwhile.
-async fn on_thread<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Result<T, AdminError> {
+pub(super) async fn on_thread<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Result<T, AdminError> {
     let (sender, result) = oneshot::channel();
     let work = move || drop(sender.send(run())); // whoever left does not want to know
     thread::Builder::new().name("console".into()).spawn(work).map_err(|_| AdminError::from(Rejection::Internal))?;

@@ -20,11 +20,11 @@ use tokio::time::timeout;
 
 use super::access::{AccessCheck, AuditSubject, check, whoami};
 use super::caller::RequestCaller;
-use super::console;
 use super::guard::guard;
 use super::listener::{self, AdminSite};
 use super::predict::{self, BatchPrediction, TextPrediction};
 use super::state::{AdminError, AdminPlane, ClassifierStatus, DecideRequest};
+use super::{console, keys};
 use crate::proxy::feedback;
 use crate::proxy::question::DECIDED_PATH;
 use crate::proxy::rejection::{AnswerShape, ErrorObject, Rejection, error_type};
@@ -45,7 +45,7 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const CLIENT_HEADER: &str = "x-pointsman-client";
 
 /// Every route, as a 404 lists them.
-pub(super) const ROUTES: [&str; 19] = [
+pub(super) const ROUTES: [&str; 24] = [
     "GET /",
     "GET /metrics",
     "GET /health",
@@ -63,6 +63,11 @@ pub(super) const ROUTES: [&str; 19] = [
     "GET /kill-switch",
     "PUT /kill-switch",
     "POST /bandits/reset",
+    "GET /v1/keys",
+    "POST /v1/keys",
+    "POST /v1/keys/{id}/rotate",
+    "DELETE /v1/keys/{id}",
+    "GET /v1/budgets",
     "GET /openapi.json",
     "GET /docs",
 ];
@@ -117,6 +122,7 @@ pub(super) fn router(plane: Arc<dyn AdminPlane>) -> Router {
         .route("/kill-switch", get(killed).put(kill))
         .route("/bandits/reset", post(reset_bandit))
         .merge(console::routes())
+        .merge(keys::routes())
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(AccessCheck::of(&plane), check))

@@ -29,7 +29,7 @@ pub(super) enum RouteAccess {
 }
 
 /// Every route.
-pub(super) const TABLE: [AdminRoute; 35] = [
+pub(super) const TABLE: [AdminRoute; 40] = [
     open("/"),
     open("/health"),
     open("/healthz"),
@@ -44,6 +44,8 @@ pub(super) const TABLE: [AdminRoute; 35] = [
     view("/config"),
     view("/kill-switch"),
     view("/v1/whoami"),
+    view("/v1/keys"),
+    view("/v1/budgets"),
     view("/api/overview"),
     view("/api/decisions"),
     view("/api/decisions/{number}"),
@@ -63,6 +65,9 @@ pub(super) const TABLE: [AdminRoute; 35] = [
     change("POST", "/rollback", AdminRole::Operate, "rollback"),
     change("PUT", "/kill-switch", AdminRole::Operate, "kill_switch"),
     change("POST", "/bandits/reset", AdminRole::Operate, "bandit_reset"),
+    change("POST", "/v1/keys", AdminRole::Operate, "key_made"),
+    change("POST", "/v1/keys/{id}/rotate", AdminRole::Operate, "key_rotated"),
+    change("DELETE", "/v1/keys/{id}", AdminRole::Operate, "key_revoked"),
     change("PUT", "/api/configuration", AdminRole::Edit, "configuration"),
     AdminRoute {
         method: "POST",

@@ -29,6 +29,7 @@ const verdict = (given) => {
     typeof given.score === "number" ? ["Score", number(given.score)] : null,
     given.flip ? ["Would change", flip(given.flip)] : null,
     given.pin ? ["Pin", pin(given.pin)] : null,
+    given.budget ? ["Budget nearly used up", h("code", {}, given.budget)] : null,
     given.quota ? ["Quota", h("code", {}, JSON.stringify(given.quota))] : null,
     given.degraded ? ["Degraded", chip(given.degraded, "warn")] : null,
     given.set && Object.keys(given.set).length ? ["Set by rules", h("code", {}, JSON.stringify(given.set))] : null,
