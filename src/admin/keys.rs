@@ -104,7 +104,11 @@ async fn rotate(
     Ok(Json(with_plain(&key, &plain)))
 }
 
-async fn revoke(State(plane): AdminState, Path(id): Path<String>) -> KeyAnswer {
+async fn revoke(
+    State(plane): AdminState,
+    Extension(subject): Extension<AuditSubject>,
+    Path(id): Path<String>,
+) -> KeyAnswer {
     let OpenRegistry { registry, store } = registry(&plane)?;
     let key = blocking(async move { registry.revoke(&id, store.as_ref()).await }).await?;
     subject.name(format!("{} of {}", key.id, key.client));
