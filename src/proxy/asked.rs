@@ -51,15 +51,6 @@ impl AskedTarget {
     }
 }
 
-/// Tells whether a client wants to speak by WebSocket, over HTTP/1 or, by an extended `CONNECT`, over HTTP/2.
-pub(super) fn is_websocket(header: &RequestHeader) -> bool {
-    let named = header.headers.get_all(header::UPGRADE).iter().filter_map(|given| given.to_str().ok());
-    let is_named = named
-        .flat_map(|given| given.split(','))
-        .any(|name| name.split('/').next().is_some_and(|name| name.trim().eq_ignore_ascii_case("websocket")));
-    is_named || header.method == Method::CONNECT
-}
-
 /// Moves the key that a client of Google's sends in its query into the field of such keys, unless that holds one already:
 /// a key in a URL would stand in logs.
 fn take_google_key(header: &mut RequestHeader) {

@@ -17,7 +17,6 @@ use pointsman_telemetry::DecisionStage;
 use tokio::time::Instant;
 
 use super::answer::rejection::Rejection;
-use super::asked::is_websocket;
 use super::attempt::original::OriginalBody;
 use super::context::RequestContext;
 use super::downstream::admission::BodyReservation;

@@ -18,7 +18,7 @@ fn not_found(model: &str, models: usize) -> Rejection {
 }
 
 /// One of each, in the order of the codes.
-fn all() -> [Rejection; 44] {
+fn all() -> [Rejection; 46] {
     [
         Rejection::InvalidJson { message: "expected value".into(), line: 1, column: 2 },
         Rejection::InvalidBody,
@@ -51,6 +51,7 @@ fn all() -> [Rejection; 44] {
         Rejection::ClientGone,
         Rejection::Untranslatable { message: "`n` cannot be said".to_owned(), param: Some("n".to_owned()) },
         Rejection::ContextLength,
+        Rejection::NotCached,
         Rejection::Internal,
         Rejection::InvalidApiKey,
         Rejection::CrossSite,
@@ -135,8 +136,8 @@ fn codes_and_statuses_are_those_that_clients_rely_on() {
         all().map(|rejection| rejection.status().as_u16()),
         [
             400, 400, 400, 400, 400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 529, 503, 400, 408, 415, 400, 415,
-            400, 404, 400, 426, 400, 400, 404, 499, 400, 400, 500, 401, 403, 403, 429, 503, 503, 431, 403, 400, 403,
-            429, 403
+            400, 404, 400, 426, 400, 400, 404, 499, 400, 400, 504, 500, 401, 403, 403, 429, 429, 503, 503, 503, 431,
+            403, 400, 403, 403,
         ]
     );
 }
