@@ -214,3 +214,44 @@ fn a_policy_that_checks_answers_pays_for_both_and_stands_beside_a_threshold_at_i
     // Of the gap between 0.5 and 0.75, chance gets what 5 of 9 parts of its cost buy.
     assert!(near(&against("random at its cost")["quality"], 0.875 - (0.5 + 0.25 * 5.0 / 9.0)), "{checked}");
 }
+
+#[test]
+fn a_judge_of_answers_costs_what_its_grades_do_and_each_of_several_answers_is_checked() {
+    let folder = Folder::new();
+    let text = fs::read_to_string(folder.config("p.yaml", "0.5")).expect("a file");
+    let checked =
+        "  - name: checked\n    strategy: {kind: escalate, cheap: small, strong: big, check: {judge: {judge: big}}}\n";
+    let config = folder.write("judged.yaml", &format!("{text}{checked}"));
+    let mut lines = String::new();
+    for number in 1..3 {
+        writeln!(lines, "{}", answer(number, "big", "big")).expect("writing to a string");
+        // The second answer of small is wrong, and the judge sees it.
+        for (repeat, score) in [(0, 1.0), (1, 0.0)] {
+            let mut row = answer(number, "small", "small");
+            row["repeat"] = json!(repeat);
+            row["grades"] = json!([{"grader": "number", "score": score, "correct": score > 0.5},
+                {"grader": "judge", "score": score, "cost_usd": 0.0005}]);
+            writeln!(lines, "{row}").expect("writing to a string");
+        }
+    }
+    let graded = folder.write("judged.jsonl", &lines);
+
+    let report = json(&pointsman(&[
+        &"eval",
+        &"--answers",
+        &graded,
+        &"-c",
+        &config,
+        &"--policy",
+        &"checked",
+        &"--weights",
+        &"judge=0",
+        &"--json",
+    ]));
+
+    let router = &report["routers"][0];
+    let near = |value: &Value, wanted: f64| (value.as_f64().expect("a number") - wanted).abs() < 1e-9;
+    assert!(near(&router["quality"], 1.0) && near(&router["judge_cost_usd"], 0.0005), "{router}");
+    // Half of the answers are small's alone; behind the others big's is paid too.
+    assert!(near(&router["cost_usd"], (0.0015 + 0.0115) / 2.0), "{router}");
+}

@@ -125,7 +125,7 @@ async fn the_key_of_an_account_is_that_of_the_answer() {
     let whole_strategy = Some("{kind: random, models: [small]}".to_owned());
     let config =
         Config { one: vec![TWO.to_owned()], whole_strategy, fallback: "[frontier]", rules: Vec::new(), ..nobody };
-    let gateway = Gateway::start_with(&config, &environment).await;
+    let mut gateway = Gateway::start_with(&config, &environment).await;
     small.script(Answer::Reply(StatusCode::SERVICE_UNAVAILABLE, Vec::new(), "{}".into()));
     small.script(Answer::Reply(StatusCode::SERVICE_UNAVAILABLE, Vec::new(), "{}".into()));
     small.script(Answer::Reply(StatusCode::SERVICE_UNAVAILABLE, Vec::new(), "{}".into()));
@@ -133,6 +133,7 @@ async fn the_key_of_an_account_is_that_of_the_answer() {
     chat(gateway.listen, question("auto", "hi")).await;
 
     until_metric(&gateway, r#"pointsman_fallbacks_total{cause="status_5xx",from="small",to="frontier"} 1"#).await;
+    gateway.stop(); // its log is whole then
     let log = gateway.log();
     let line = log.lines().find(|line| line.contains("provider=\"two\"") && line.contains("path=")).expect("a line");
     assert!(!line.contains(" key="), "{line}");
