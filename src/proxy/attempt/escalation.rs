@@ -35,11 +35,11 @@ impl UpstreamAttempts {
 
     /// Goes on to the strong model; false where its API cannot say the request.
     pub(in crate::proxy) fn escalate_to(&mut self, strong: &Arc<Deployment>) -> bool {
+        self.credential.set_aside();
         if self.body.prepare_for(strong).is_err() {
             return false;
         }
         self.alternatives.remove(strong);
-        self.credential.set_aside();
         self.destination = Some(AttemptDestination::Model(Arc::clone(strong)));
         self.uncounted = self.count;
         self.limit.since = Instant::now();
