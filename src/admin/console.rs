@@ -12,6 +12,7 @@ mod generations;
 mod overview;
 mod playground;
 mod policies;
+mod reader_text;
 mod upstreams;
 mod versions;
 

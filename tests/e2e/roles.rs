@@ -193,8 +193,12 @@ async fn the_text_of_the_file_is_whole_for_editors_alone() {
     let (gateway, _config, _small) = start().await;
     let shown = async |token: &str| send(&gateway, token, (Method::GET, "/api/configuration"), "").await.json();
 
-    assert_eq!(shown("view-token").await["editable"], json!(false));
-    assert_eq!(shown("edit-token").await["editable"], json!(true));
+    let (seen, whole) = (shown("view-token").await, shown("edit-token").await);
+    assert_eq!((&seen["editable"], &whole["editable"]), (&json!(false), &json!(true)));
+    let (hash, text) =
+        (hash("edit-token"), |shown: &serde_json::Value| shown["text"].as_str().expect("a text").to_owned());
+    assert!(text(&whole).contains(&hash) && !text(&seen).contains(&hash), "of hashes readers see the beginning");
+    assert!(text(&seen).contains(&format!("{}***", &hash[..4])), "{}", text(&seen));
     for token in ["view-token", "operate-token"] {
         let saved = send(&gateway, token, (Method::PUT, "/api/configuration"), r#"{"text": "version: 1"}"#).await;
         assert_eq!(saved.error_code(), "role_too_low");

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Extension, Path as UrlPath, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use pointsman_core::config::{Config, without_secrets};
+use pointsman_core::config::Config;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -20,6 +20,7 @@ use super::super::http::read;
 use super::super::plane::GatewayProcess;
 use super::super::state::{AdminError, AdminPlane};
 use super::policies::problem;
+use super::reader_text::reader_text;
 use super::versions::{FileVersion, VersionedFile, fingerprint};
 use super::{AdminState, PageAnswer, not_found, on_thread, process};
 use crate::preflight::{Examination, ExaminedClassifier, examine, shorten};
@@ -59,7 +60,7 @@ pub(super) async fn version(
     let (path, is_edited) = (process.reloader.path().to_owned(), caller.may_edit(&plane.terms()));
     let text = on_thread(move || VersionedFile::at(&path).ok()?.version(&name)).await?;
     let text = text.ok_or_else(|| not_found("There is no such version.".to_owned()))?;
-    Ok(Json(json!({ "text": if is_edited { text } else { without_secrets(&text).into_owned() } })))
+    Ok(Json(json!({ "text": if is_edited { text } else { reader_text(&text) } })))
 }
 
 /// Examines a text, and changes nothing.
@@ -125,7 +126,7 @@ fn shown(path: &Path, serving: &Config, is_edited: bool) -> Result<Value, AdminE
         "serves": text == serving.text(),
         "editable": is_edited,
         "versions": file.versions().iter().map(version).collect::<Vec<_>>(),
-        "text": if is_edited { text } else { without_secrets(&text).into_owned() },
+        "text": if is_edited { text } else { reader_text(&text) },
     }))
 }
 

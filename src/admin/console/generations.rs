@@ -2,10 +2,10 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use pointsman_core::config::without_secrets;
 use serde_json::{Value, json};
 
 use super::overview::seconds;
+use super::reader_text::reader_text;
 use super::{AdminState, PageAnswer, not_found, process};
 use crate::reload::GenerationRecord;
 
@@ -26,7 +26,7 @@ pub(super) async fn one(State(plane): AdminState, Path(number): Path<u64>) -> Pa
     let records = process(&plane)?.reloader.history();
     let config = records.iter().rev().filter(|record| record.generation == number).find_map(|own| own.config.as_ref());
     let config = config.ok_or_else(|| not_found(format!("Generation {number} is no longer kept.")))?;
-    Ok(Json(json!({"generation": number, "text": without_secrets(config.text())})))
+    Ok(Json(json!({"generation": number, "text": reader_text(config.text())})))
 }
 
 fn record(record: &GenerationRecord) -> Value {
