@@ -47,7 +47,7 @@ impl AskWords {
         };
         let quoted = quotations(text).map(Box::from);
         let figures = tokens.iter().filter(has_figure).cloned().chain(quoted).collect();
-        Self { content: content(tokens).into(), figures }
+        Self { content: content(&tokens).into(), figures }
     }
 
     /// Returns whether two asks do not differ in what the guard looks at.
@@ -94,12 +94,12 @@ fn is_of_word(c: char) -> bool {
 }
 
 /// Returns the words of an ask that mean something, without the way in which it is asked.
-fn content(tokens: Vec<Box<str>>) -> Vec<Box<str>> {
+fn content(tokens: &[Box<str>]) -> Vec<Box<str>> {
     let is_opening = |token: &Box<str>| OPENINGS.contains(&&**token) || LIGHT.contains(&&**token) || &**token == ",";
     let begins = tokens.iter().position(|token| !is_opening(token)).unwrap_or(0);
     let is_closing = |token: &Box<str>| CLOSINGS.contains(&&**token);
     let ends = tokens.iter().rposition(|token| !is_closing(token)).map_or(tokens.len(), |last| last + 1);
-    let kept = if begins < ends { &tokens[begins..ends] } else { &tokens[..] };
+    let kept = if begins < ends { &tokens[begins..ends] } else { tokens };
     kept.iter().filter(|token| !LIGHT.contains(&&***token)).cloned().collect()
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pointsman_core::config::{Config, ConfigProblem, KeyPath, Name};
+use pointsman_core::config::{Config, ConfigProblem, KeyPath, Name, PolicyConfig};
 
 use super::SnapshotBuilder;
 use crate::response_cache::{CacheContext, CacheMemory, PolicyCache, ResponseCaches};
@@ -41,7 +41,7 @@ impl SnapshotBuilder {
 fn no_embedder<'c>(
     config: &'c Config,
     classifiers: &'c BTreeMap<Name, ClassifierState>,
-) -> impl Fn((usize, &'c pointsman_core::config::PolicyConfig)) -> Option<ConfigProblem> {
+) -> impl Fn((usize, &'c PolicyConfig)) -> Option<ConfigProblem> {
     |(index, policy)| {
         let name = &policy.cache.as_ref()?.semantic.as_ref()?.classifier;
         let Some(ClassifierState::Ready(ready)) = classifiers.get(name) else { return None };

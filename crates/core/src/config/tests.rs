@@ -5,6 +5,7 @@ mod concealed;
 mod models;
 mod providers;
 mod quotas;
+mod response_cache;
 mod rules;
 mod strategies;
 
