@@ -44,7 +44,7 @@ enum CacheState {
     /// Such requests are not kept.
     Bypass(BypassReason),
     /// No answer is kept; a model's is recorded.
-    Miss(CacheMiss),
+    Miss(Box<CacheMiss>),
     /// The client gets a kept answer.
     Replay(ReplayedAnswer),
 }
@@ -185,10 +185,10 @@ fn keep(cache: &PolicyCache, miss: &CacheMiss, answer: CachedAnswer) {
         if !is_complete(miss.dialect, &answer.body) {
             return;
         }
-        cache.keep(miss.key, answer);
         if let Some(ask) = &miss.ask {
             cache.remember(ask, miss.key);
         }
+        cache.keep(miss.key, answer);
     });
 }
 

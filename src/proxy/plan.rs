@@ -215,15 +215,10 @@ async fn route(
     note_owner(proxy, ctx);
     let verdict = measured(verdict, &prompt, &body);
     match verdict {
-        Verdict::Route(routing) => {
-            if let Some(answered) = settle_on_model(proxy, ctx, asked, routing)? {
-                return Ok(answered);
-            }
-            match cache::look_up(session, ctx, asked).await? {
-                Some(answer) => Ok(RequestPlan::Replay(answer)),
-                None => prepare_attempt(proxy, ctx, asked),
-            }
-        }
+        Verdict::Route(routing) => match settle_on_model(proxy, ctx, asked, routing)? {
+            Some(answered) => Ok(answered),
+            None => cache::look_up(session, ctx, asked).await?.map_or_else(|| prepare_attempt(proxy, ctx, asked), Ok),
+        },
         Verdict::Pass { .. } => pass_through::pass_read(proxy, ctx, asked, verdict),
         Verdict::Deny(ref refusal) => {
             let rejection = Rejection::denied(&refusal.denial);

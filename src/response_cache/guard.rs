@@ -42,11 +42,8 @@ impl AskWords {
     /// Reads the words of an ask.
     pub(super) fn of(text: &str) -> Self {
         let tokens = tokens(text);
-        let has_figure = |token: &&Box<str>| {
-            token.chars().any(|c| c.is_numeric()) || NEGATIONS.contains(&&***token) || !token.chars().all(is_of_word)
-        };
         let quoted = quotations(text).map(Box::from);
-        let figures = tokens.iter().filter(has_figure).cloned().chain(quoted).collect();
+        let figures = tokens.iter().filter(|token| tells_apart(token)).cloned().chain(quoted).collect();
         Self { content: content(&tokens).into(), figures }
     }
 
@@ -89,16 +86,23 @@ fn tokens(text: &str) -> Vec<Box<str>> {
     tokens
 }
 
+/// Returns whether a word is a figure, a sign or a negation.
+fn tells_apart(token: &str) -> bool {
+    token.chars().any(char::is_numeric) || NEGATIONS.contains(&token) || !token.chars().all(is_of_word)
+}
+
+fn is_opening(token: &str) -> bool {
+    OPENINGS.contains(&token) || LIGHT.contains(&token) || token == ","
+}
+
 fn is_of_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
 /// Returns the words of an ask that mean something, without the way in which it is asked.
 fn content(tokens: &[Box<str>]) -> Vec<Box<str>> {
-    let is_opening = |token: &Box<str>| OPENINGS.contains(&&**token) || LIGHT.contains(&&**token) || &**token == ",";
     let begins = tokens.iter().position(|token| !is_opening(token)).unwrap_or(0);
-    let is_closing = |token: &Box<str>| CLOSINGS.contains(&&**token);
-    let ends = tokens.iter().rposition(|token| !is_closing(token)).map_or(tokens.len(), |last| last + 1);
+    let ends = tokens.iter().rposition(|token| !CLOSINGS.contains(&&**token)).map_or(tokens.len(), |last| last + 1);
     let kept = if begins < ends { &tokens[begins..ends] } else { tokens };
     kept.iter().filter(|token| !LIGHT.contains(&&***token)).cloned().collect()
 }

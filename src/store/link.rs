@@ -15,7 +15,7 @@ use redis::{ConnectionAddr, ConnectionInfo};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-/// The largest answer: more than a pin or the state of a control loop ever is.
+/// The largest answer: more than a pin, the state of a control loop or a kept answer ever is.
 pub(super) const MAX_ANSWER: usize = 64 << 10;
 
 /// The bytes that a server may still send.

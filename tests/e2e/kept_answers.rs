@@ -9,6 +9,7 @@ use crate::decision_log::{lines, logging, start};
 use crate::gateway::{Config, Gateway};
 use crate::origin::{Answer, Origin};
 use crate::reload::until_metric;
+use crate::response_cache::said;
 use crate::translated::{MESSAGES, post, reply_of};
 
 const REFUSED: &str =
@@ -31,7 +32,11 @@ fn request(text: &str) -> Value {
 async fn word(gateway: &Gateway, text: &str) -> String {
     let reply = post(gateway, CHAT, &[], &request(text)).await;
     assert_eq!(reply.status, StatusCode::OK, "{:?}", reply.body);
-    reply.header("x-pointsman-cache").unwrap_or("none").to_owned()
+    said(&reply).to_owned()
+}
+
+fn count_of(words: &[String], word: &str) -> usize {
+    words.iter().filter(|said| *said == word).count()
 }
 
 fn count(origin: &Origin) -> usize {
@@ -58,7 +63,7 @@ async fn a_translated_answer_is_given_again_in_the_client_s_words() {
         let other = post(&gateway, MESSAGES, &[("anthropic-version", "2030-01-01")], &body).await;
 
         assert_eq!(first.header("x-pointsman-cache"), Some("miss"), "{:?}", first.body);
-        assert_eq!((again.header("x-pointsman-cache"), &again.body), (Some("hit"), &first.body));
+        assert_eq!((said(&again), &again.body), ("hit", &first.body));
         assert_eq!(again.header("content-type"), first.header("content-type"));
         assert!(String::from_utf8_lossy(&first.body).contains("end_turn"), "{:?}", first.body);
         assert_eq!(other.header("x-pointsman-cache"), Some("miss"), "another version of the API");
@@ -85,7 +90,7 @@ async fn the_strong_model_s_answer_is_kept_where_the_cheap_one_s_failed() {
         (first.header("x-pointsman-cache"), first.header("x-pointsman-escalated")),
         (Some("miss"), Some("refusal"))
     );
-    assert_eq!((again.header("x-pointsman-cache"), again.header("x-pointsman-model")), (Some("hit"), Some("frontier")));
+    assert_eq!((said(&again), again.header("x-pointsman-model")), ("hit", Some("frontier")));
     assert_eq!((&again.body, again.header("x-pointsman-fallback-from")), (&first.body, None));
     assert_eq!((count(&small), count(&frontier)), (1, 1));
 }
@@ -122,7 +127,8 @@ async fn a_kept_answer_takes_no_tokens_and_its_line_in_the_log_says_what_it_was(
         let reply = post(&gateway, CHAT, &key, &request("hello")).await;
         assert_eq!(reply.status, StatusCode::OK);
         let outcome = format!("pointsman_client_requests_total{{client=\"team\",outcome=\"success\"}} {}", number + 1);
-        until_metric(&gateway, &outcome).await; // the account is settled by then
+        until_metric(&gateway, &outcome).await;
+        until_metric(&gateway, "pointsman_response_cache_entries 1").await; // the account is settled by then
         left.push(reply.header("x-ratelimit-remaining-tokens").expect("a number").parse::<u64>().expect("a number"));
     }
 
@@ -158,6 +164,7 @@ async fn an_ask_in_other_words_gets_the_answer_and_another_ask_does_not() {
         "What is 12 + 31?",
     ] {
         words.push(word(&gateway, text).await);
+        until_metric(&gateway, &format!("pointsman_response_cache_entries {}", count_of(&words, "miss"))).await;
     }
     let system = json!({"model": "auto", "temperature": 0, "max_tokens": 50, "messages": [
         {"role": "system", "content": "Answer in German."}, {"role": "user", "content": "what is the capital of France?"}]});

@@ -73,7 +73,6 @@ use self::parameters::ParameterFamilies;
 pub use self::peers::{PeerMetrics, ProviderMetrics};
 use self::quality::QualityFamilies;
 pub use self::quality::{AnswerSide, AnsweredBy, EstimatedRatio, QualityEstimate, ShadowAnswerMetrics};
-use self::response_cache::ResponseCacheFamilies;
 pub use self::response_cache::{ResponseCacheMetrics, ResponseCacheOutcome, SavedCost};
 pub use self::series::{MetricSeries, SeriesReading};
 pub use self::serving::{ClassifierMetrics, ModelInfo};
@@ -144,7 +143,6 @@ pub struct Metrics {
     log_lines: IntCounter,
     log_dropped: [IntCounter; DroppedLine::ALL.len()],
     quality: QualityFamilies,
-    response_cache: ResponseCacheFamilies,
     reloads: [IntCounter; ReloadOutcome::ALL.len()],
     last_reload_successful: IntGauge,
     last_reload_success_time: IntGauge,
@@ -211,7 +209,6 @@ impl Metrics {
             log_lines: Family::register(r, define::LOG_LINES).with([]),
             log_dropped: each(r, define::LOG_DROPPED, DroppedLine::ALL.map(DroppedLine::as_str)),
             quality: QualityFamilies::register(r),
-            response_cache: ResponseCacheFamilies::register(r),
             reloads: each(r, define::RELOADS, ReloadOutcome::ALL.map(ReloadOutcome::as_str)),
             last_reload_successful: Family::register(r, define::LAST_RELOAD_SUCCESSFUL).with([]),
             last_reload_success_time: Family::register(r, define::LAST_RELOAD_SUCCESS_TIME).with([]),

@@ -16,7 +16,7 @@ use super::{CacheMiss, CacheState, CacheUse, ReplayedAnswer};
 use crate::proxy::answer::rejection::Rejection;
 use crate::proxy::context::RequestContext;
 use crate::proxy::large_work;
-use crate::proxy::plan::RouterQuestion;
+use crate::proxy::plan::{RequestPlan, RouterQuestion};
 use crate::response_cache::{
     AnswerFreshness, AnswerOwner, AskedAnswer, CacheKey, CacheScope, CachedAnswer, ComparedAsk, FlightEnd, FlightLead,
     FlightSeat, KeyDigest, PolicyCache, SingleAsk, UnixMillis,
@@ -49,7 +49,7 @@ pub(in crate::proxy) async fn look_up(
     session: &mut Session,
     ctx: &mut RequestContext,
     asked: RouterQuestion<'_>,
-) -> Result<Option<Arc<CachedAnswer>>, Rejection> {
+) -> Result<Option<RequestPlan>, Rejection> {
     if ctx.snapshot.response_caches.are_none() {
         return Ok(None);
     }
@@ -57,7 +57,7 @@ pub(in crate::proxy) async fn look_up(
     let Some(cache) = policy.and_then(|policy| ctx.snapshot.response_caches.of(policy)).cloned() else {
         return Ok(None);
     };
-    Box::pin(look_up_in(cache, session, ctx, asked)).await
+    Ok(Box::pin(look_up_in(cache, session, ctx, asked)).await?.map(RequestPlan::Replay))
 }
 
 async fn look_up_in(
@@ -76,7 +76,7 @@ async fn look_up_in(
             match question.search(session, ctx, asked).await? {
                 SearchEnd::Found(answer) => CacheState::Replay(answer),
                 SearchEnd::Nothing(lead, ask) => {
-                    CacheState::Miss(CacheMiss::new(question.key, asked.prompt.dialect, lead, ask))
+                    CacheState::Miss(Box::new(CacheMiss::new(question.key, asked.prompt.dialect, lead, ask)))
                 }
             }
         }

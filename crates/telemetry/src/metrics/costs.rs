@@ -4,6 +4,7 @@ use pointsman_core::config::Name;
 use prometheus::{Counter, Gauge};
 
 use super::family::{Family, Registry};
+use super::response_cache::ResponseCacheFamilies;
 use super::{Metrics, definitions as define, model_label};
 
 /// The metric families of costs.
@@ -13,6 +14,7 @@ pub(super) struct CostFamilies {
     clients: Family<Counter, 2>,
     pub(super) baseline: Family<Counter, 1>,
     pub(super) client_savings: Family<Gauge, 1>,
+    pub(super) response_cache: ResponseCacheFamilies,
 }
 
 /// The cost of one answer, and on whose account it goes.
@@ -38,6 +40,7 @@ impl CostFamilies {
             clients: Family::register(registry, define::CLIENT_COST),
             baseline: Family::register(registry, define::BASELINE_COST),
             client_savings: Family::register(registry, define::CLIENT_NET_SAVINGS),
+            response_cache: ResponseCacheFamilies::register(registry),
         }
     }
 

@@ -94,7 +94,7 @@ impl Metrics {
     /// Returns the metrics of a policy's cache, its counters at zero.
     #[must_use]
     pub fn response_cache(&self, policy: &Name) -> ResponseCacheMetrics {
-        let families = &self.response_cache;
+        let families = &self.costs.response_cache;
         let request = |outcome: ResponseCacheOutcome| families.requests.with([policy.into(), outcome.as_str().into()]);
         ResponseCacheMetrics {
             requests: ResponseCacheOutcome::ALL.map(request),
