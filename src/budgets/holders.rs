@@ -35,8 +35,15 @@ impl HolderTable {
 
     /// Returns the counter of a holder in a period, if the holder has used anything.
     pub(super) fn find(&self, holder: HolderNumber, span: BudgetSpan) -> Option<Arc<PeriodCounter>> {
-        let is_own = |counter: &PeriodCounter| counter.holder == holder && counter.span == span;
-        self.probes(holder).find_map(|place| place.load_full().filter(|counter| is_own(counter)))
+        for place in self.probes(holder) {
+            let held = place.load();
+            // A holder takes the first place that is anybody's, and none becomes so before the period is over.
+            let counter = held.as_ref().filter(|counter| counter.span.start >= span.start)?;
+            if counter.holder == holder && counter.span == span {
+                return Some(Arc::clone(counter));
+            }
+        }
+        None
     }
 
     /// Returns the counter of a holder in a period, and makes it the first time.

@@ -34,7 +34,7 @@ const SOURCE_WORDS: [&str; 17] = [
 /// The section of which each entry holds keys.
 const CLIENTS: &str = "clients";
 /// The keys of a client that are no secret.
-const CLIENT_KEYS: [&str; 3] = ["models", "policies", "rate_limit"];
+const CLIENT_KEYS: [&str; 4] = ["models", "policies", "rate_limit", "team"];
 /// Sections whose `key` is no secret.
 const PLAIN_KEY_SECTIONS: [&str; 2] = ["affinity", "tls"];
 /// Finds what must not be shown of a file whose text holds no tree, or not all of it: whole sections of secrets.
