@@ -140,7 +140,7 @@ lint: setup ## Check format and lints as CI does
 lint-python: .venv/lint ## Check format, lints and types of all Python as CI does
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
-	MYPYPATH=benches/gpu:benches/instructions .venv/bin/mypy .ci/licences.py .ci/wheel.py benches/escalation.py benches/gpu benches/instruction_sets benches/instructions benches/response_cache crates/core/known_models models tests/fixtures
+	MYPYPATH=benches/gpu:benches/instructions .venv/bin/mypy .ci/licences.py .ci/wheel.py benches/budgets benches/escalation.py benches/gpu benches/instruction_sets benches/instructions benches/response_cache crates/core/known_models models tests/fixtures
 	MYPYPATH=benches/compare:benches/compare/tests .venv/bin/mypy benches/compare
 	MYPYPATH=tests/clients .venv/bin/mypy tests/clients
 	MYPYPATH=crates/translation/tests/fixtures .venv/bin/mypy crates/translation/tests/fixtures

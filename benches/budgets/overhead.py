@@ -22,11 +22,15 @@ import tempfile
 import threading
 import time
 
-ANSWER = json.dumps({
-    "id": "x", "object": "chat.completion", "model": "m",
-    "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "hi"}}],
-    "usage": {"prompt_tokens": 40, "completion_tokens": 2, "total_tokens": 42},
-}).encode()
+ANSWER = json.dumps(
+    {
+        "id": "x",
+        "object": "chat.completion",
+        "model": "m",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "hi"}}],
+        "usage": {"prompt_tokens": 40, "completion_tokens": 2, "total_tokens": 42},
+    }
+).encode()
 KEY = "pm-" + "a" * 43
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -86,6 +90,8 @@ policies:
 
 
 class Gateway:
+    """A gateway that is measured, and one connection to it."""
+
     def __init__(self, binary: str, folder: pathlib.Path, text: str) -> None:
         folder.mkdir()
         (folder / "p.yaml").write_text(text)
@@ -153,8 +159,10 @@ budgets:
     port = upstream()
     with tempfile.TemporaryDirectory() as folder:
         rooms = enumerate(texts.items())
-        gateways = {name: Gateway(given.binary, pathlib.Path(folder, str(n)), configuration(port, text))
-                    for n, (name, text) in rooms}
+        gateways = {
+            name: Gateway(given.binary, pathlib.Path(folder, str(n)), configuration(port, text))
+            for n, (name, text) in rooms
+        }
         try:
             for number in range(given.rounds + 1):
                 for gateway in gateways.values():
@@ -171,7 +179,9 @@ budgets:
     print(f"{given.rounds} rounds of {given.requests} requests, one at a time; medians")
     for name, gateway in gateways.items():
         cpu, took = statistics.median(gateway.cpu), statistics.median(gateway.times)
-        print(f"{name:22} CPU {cpu * 1e6:7.0f} us  {cpu / base[0]:5.3f}   p50 {took * 1e6:7.0f} us  {took / base[1]:5.3f}")
+        print(
+            f"{name:22} CPU {cpu * 1e6:7.0f} us  {cpu / base[0]:5.3f}   p50 {took * 1e6:7.0f} us  {took / base[1]:5.3f}"
+        )
 
 
 if __name__ == "__main__":

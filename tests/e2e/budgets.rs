@@ -193,6 +193,26 @@ async fn a_client_that_leaves_before_its_answer_has_spent_it() {
 }
 
 #[tokio::test]
+async fn what_passes_to_the_default_provider_costs_what_the_catalog_says() {
+    let (small, frontier) = (Origin::start().await, Origin::answering((0..2).map(|_| priced())).await);
+    let config = budgeted(&small, &frontier, "{name: daily, dollars: 0.0065}");
+    let gateway = Gateway::start(&Config { default_provider: Some("two"), ..config }).await;
+    let pass = async || {
+        let mut connection = Connection::open(gateway.listen, Framing::Length).await;
+        let request = connection.request(Method::POST, CHAT).header("content-type", "application/json");
+        let body = Framing::Length.body(question("frontier-1", "hello").into());
+        let request = request.header(ANNA.0, ANNA.1).body(body).expect("a valid request");
+        Reply::read(connection.send(request).await.expect("an answer")).await.status
+    };
+
+    let passed = [pass().await, pass().await];
+    until_metric(&gateway, r#"pointsman_client_cost_usd_total{client="anna",model="passthrough"} 0.00644"#).await;
+    let refused = pass().await;
+
+    assert_eq!((passed, refused), ([StatusCode::OK; 2], StatusCode::TOO_MANY_REQUESTS), "{}", gateway.log());
+}
+
+#[tokio::test]
 async fn sessions_and_keys_have_budgets_of_their_own() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let budgets = "{name: session, per: session, requests: 1, soft: 1}, {name: key, per: key, requests: 3, soft: 1}";
