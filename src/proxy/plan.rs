@@ -81,7 +81,7 @@ async fn destined(proxy: &Proxy, session: &mut Session, ctx: &mut RequestContext
     if feedback::is_feedback(session.req_header()) {
         return take_feedback(proxy, session, ctx).await.map(RequestPlan::Answer);
     }
-    if let Some(question) = question::asked(session, ctx) {
+    if let Some(question) = question::of_request(session, ctx) {
         return Box::pin(question::answer(proxy, session, ctx, question)).await;
     }
     let header = session.req_header();

@@ -2,10 +2,10 @@
 //!
 //! [`decide`] and [`predict`] serve the admin plane too. Here are the questions of clients, on listeners that take them
 //! (`decisions: true`): with the client's key, within its limits, about the policies and models that may serve it. What is
-//! said of the decision is what the admin plane says, without what belongs to the operator alone: see [`shown`].
+//! said of the decision is what the admin plane says, without what belongs to the operator alone: see [`client_view`].
 
+mod client_view;
 pub(crate) mod predict;
-mod shown;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -108,7 +108,7 @@ pub(crate) async fn decide(
 }
 
 /// Returns the question that a request asks, on a listener that takes questions.
-pub(super) fn asked(session: &Session, ctx: &RequestContext) -> Option<DecisionQuestion> {
+pub(super) fn of_request(session: &Session, ctx: &RequestContext) -> Option<DecisionQuestion> {
     let header = session.req_header();
     let (_, question) = PATHS.into_iter().find(|(path, _)| *path == header.uri.path())?;
     let takes_questions = || listener::of(session, &ctx.snapshot.config).is_some_and(|listen| listen.decisions);
@@ -186,7 +186,7 @@ impl AskingClient<'_> {
         let decided = decide(self.router, self.snapshot, asked).await?;
         self.texts.fetch_add(1, Ordering::Relaxed);
         self.tokens.fetch_add(decided.tokens, Ordering::Relaxed);
-        Ok(shown::to_client(decided.explanation, |model| self.snapshot.may_serve(self.client, model)))
+        Ok(client_view::of(decided.explanation, |model| self.snapshot.may_serve(self.client, model)))
     }
 }
 

@@ -53,7 +53,7 @@ const WITHHELD: [&str; 1] = ["key"];
 const SHOWN_OF_RULE: [&str; 3] = ["index", "outcome", "use"];
 
 /// Returns what a client sees of an explanation; `may_serve` tells which models may serve the client.
-pub(super) fn to_client(explanation: Value, may_serve: impl Fn(&str) -> bool) -> Value {
+pub(super) fn of(explanation: Value, may_serve: impl Fn(&str) -> bool) -> Value {
     let Value::Object(explanation) = explanation else { return Value::Null };
     let mut shown = only(explanation, &SHOWN);
     if let Some(Value::Array(rules)) = shown.get_mut("rules") {
@@ -99,7 +99,7 @@ mod tests {
             "rules": [{"index": 0, "when": "client == \"other\"", "value": true, "use": "small", "outcome": "decided"}],
         });
 
-        let shown = to_client(explanation, |model| model == "small");
+        let shown = of(explanation, |model| model == "small");
 
         assert_eq!(
             shown,
