@@ -3,7 +3,7 @@
 
 use http::header::CONTENT_LENGTH;
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Uri, header};
+use http::{HeaderValue, Uri};
 use pingora::http::RequestHeader;
 use pointsman_core::prompt::{AzurePath, GooglePath, RequestPath};
 

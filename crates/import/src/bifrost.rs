@@ -20,7 +20,7 @@ const REASONS: [(&str, &str); 9] = [
     ("logs_store", "there is no database: the log of decisions is a file (docs/decision-log.md)"),
     ("vector_store", "answers are not kept unless the configuration of Pointsman says so"),
     ("encryption_key", "no secret is stored, so that none is encrypted"),
-    ("auth_config", "the admin listener has no passwords: it stays on loopback"),
+    ("auth_config", "the admin listener has tokens of its own: `admin.auth`"),
     ("mcp", "tools are the client's: no server of tools is asked"),
     ("plugins", "no plugin is run: rules, metrics and traces take their place"),
     ("framework", "prices are built in, and stand under `price` where they are others"),

@@ -43,8 +43,8 @@ const GENERAL_REASONS: [(&str, &str); 8] = [
     ("store_model_in_db", "models stand in the configuration file alone; a changed file is loaded by itself"),
     ("alerting", "alerts are for Prometheus: config/prometheus has rules"),
     ("custom_auth", "clients are known by their keys, whose hashes stand in `clients`"),
-    ("ui_username", "the admin listener has no passwords: it stays on loopback"),
-    ("ui_password", "the admin listener has no passwords: it stays on loopback"),
+    ("ui_username", "the admin listener has tokens of its own: `admin.auth`"),
+    ("ui_password", "the admin listener has tokens of its own: `admin.auth`"),
     ("pass_through_endpoints", "paths that Pointsman does not read pass through to `default_provider`"),
     ("max_parallel_requests", "`limits.max_requests` bounds open requests of all clients"),
 ];

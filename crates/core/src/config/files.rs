@@ -4,6 +4,7 @@
 //! field of such a section does not compile until somebody has said whether it names a file. Reloads go by this list
 //! alone, so that no file is forgotten by them. A test looks for sections that hold a path and stand outside the list.
 
+mod collectors;
 mod providers;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,6 @@ use super::client_keys::ClientKeysConfig;
 use super::decision_log::DecisionLogConfig;
 use super::document::Config;
 use super::edge::{ListenerConfig, ListenerTls, Listeners, UpgradeConfig};
-use super::metrics::{MetricsConfig, OtlpMetricsConfig};
 use super::peers::ServerTls;
 use super::policy::PolicyConfig;
 use super::secret::SecretSource;
@@ -24,7 +24,6 @@ use super::store::{RedisConfig, StoreConfig, StoreUrl};
 use super::strategy::{
     CascadeConfig, HierarchyBranch, HierarchyConfig, SimilarityConfig, SimilarityRoute, StrategyConfig,
 };
-use super::tracing::{OtlpConfig, TracingConfig};
 
 /// A file that a configuration names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -254,38 +253,6 @@ impl NamesFiles for ServerTls {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         let Self { ca } = self;
         files.extend(ca.iter().map(|path| FileRole::Authorities.of(path)));
-    }
-}
-
-impl NamesFiles for TracingConfig {
-    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
-        let Self { otlp } = self;
-        otlp.add_files(files);
-    }
-}
-
-impl NamesFiles for OtlpConfig {
-    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
-        let Self { endpoint: _, tls, sample: _, credential, headers, timeout: _ } = self;
-        tls.add_files(files);
-        credential.add_files(files);
-        headers.add_files(files);
-    }
-}
-
-impl NamesFiles for MetricsConfig {
-    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
-        let Self { gen_ai: _, otlp } = self;
-        otlp.add_files(files);
-    }
-}
-
-impl NamesFiles for OtlpMetricsConfig {
-    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
-        let Self { endpoint: _, tls, credential, headers, timeout: _, interval: _ } = self;
-        tls.add_files(files);
-        credential.add_files(files);
-        headers.add_files(files);
     }
 }
 

@@ -15,6 +15,7 @@ mod price;
 mod prompt;
 mod quota;
 mod response_cache;
+mod retry;
 mod rules;
 mod shadow_answers;
 mod state;
@@ -32,11 +33,9 @@ use serde_json::Value;
 use super::problem::{ConfigProblem, KeyPath, MAX_PROBLEMS, listed};
 use super::{
     CatalogEntry, ClassifierConfig, Config, DeviceChoice, Name, PolicyConfig, PolicyMode, ProviderConfig,
-    ProviderTimeouts, Ratio, RequestAdaptation, RetryConfig, TimeSpan, nearest,
+    ProviderTimeouts, Ratio, RequestAdaptation, TimeSpan, nearest,
 };
 
-const ATTEMPTS: RangeInclusive<u32> = 1..=16;
-const ERROR_STATUS: RangeInclusive<u16> = 400..=599;
 const QUEUE: RangeInclusive<usize> = 1..=65_536;
 const THREADS: RangeInclusive<usize> = 1..=64;
 const WORKERS: RangeInclusive<usize> = 1..=64;
@@ -53,7 +52,6 @@ const CONTEXT: RangeInclusive<u64> = 1..=1_000_000_000;
 const UNADAPTABLE: [&str; 2] = ["model", "stream"];
 const DEADLINE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(10);
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(1);
-const PAUSE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(10);
 /// The names that are compared with misspelt ones, in one file: each costs some microseconds.
 const MAX_COMPARED: usize = 100_000;
 
@@ -134,16 +132,6 @@ impl ConfigChecker<'_> {
         self.metrics(&config.metrics);
         if let Some(name) = &config.default_provider {
             self.reference(&root("default_provider"), name, "providers", "provider");
-        }
-    }
-
-    fn retry(&mut self, path: &KeyPath, retry: &RetryConfig) {
-        self.within(&path.key("max_attempts"), &retry.max_attempts, &ATTEMPTS);
-        self.span(&path.key("deadline"), retry.deadline, &TIMEOUT);
-        self.span(&path.key("pause"), retry.pause, &PAUSE);
-        self.span(&path.key("max_retry_after"), retry.max_retry_after, &TIMEOUT);
-        for (index, status) in retry.statuses.iter().enumerate() {
-            self.within(&path.key("statuses").index(index), status, &ERROR_STATUS);
         }
     }
 

@@ -8,7 +8,7 @@ use crate::yaml_text::{YamlEntries, YamlValue};
 const BUDGETS: &str = "no budget in dollars was taken over: `clients` and `quotas` hold limits (docs/quotas.md)";
 const REASONS: [(&str, &str); 5] = [
     ("budgets", BUDGETS),
-    ("auth_config", "the admin listener has no passwords: it stays on loopback"),
+    ("auth_config", "the admin listener has tokens of its own: `admin.auth`"),
     ("model_configs", "limits are those of a client, not of a model"),
     ("providers", "limits are those of a client, not of a provider"),
     ("pricing_overrides", "prices stand under `price` of a model"),
