@@ -12,7 +12,7 @@ mod holders;
 mod ledger;
 mod reservation;
 mod settlement;
-mod stored;
+mod store_counter;
 
 use std::collections::HashMap;
 use std::sync::Arc;

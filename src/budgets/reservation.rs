@@ -10,7 +10,7 @@ use super::counter::PeriodCounter;
 use super::goes_on;
 use super::ledger::BudgetLedger;
 use super::settlement::SettlementQueue;
-use super::stored::{StoredAddition, StoredAnswer};
+use super::store_counter::{StoredAddition, StoredAnswer};
 use crate::store::{SharedStore, StoreUnavailable};
 
 /// A part of a reservation: a budget, and its holder's counter.

@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, Notify, mpsc};
 
 use super::amounts::{BudgetAmounts, BudgetBounds};
 use super::counter::PeriodCounter;
-use super::stored::StoredAddition;
+use super::store_counter::StoredAddition;
 use crate::store::{SharedStore, StoreUnavailable};
 
 /// Counters that may wait; those beyond wait for their next change.
