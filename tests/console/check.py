@@ -150,7 +150,7 @@ def decisions(browser: Browser, stage: Stage) -> None:
     browser.press("Escape")
     browser.until("!document.querySelector('.drawer').open")
     browser.press("/")
-    assert browser.value("document.activeElement.type") == "search"
+    browser.until("document.activeElement.type === 'search'")
     browser.call("Input.insertText", text="no such words anywhere")
     until_said(browser, "None of these decisions fits")
     browser.value(
@@ -344,8 +344,8 @@ def knows_its_users(browser: Browser, stage: Stage) -> None:
     click(browser, "Log out")
     log_in(browser, "edit-token")
     until_said(browser, "edit · edit", "#caller")
-    browser.until("!!document.querySelector('#nav')")
-    assert offered(browser, "configuration", "Save") and not browser.value("document.getElementById('editor').readOnly")
+    assert offered(browser, "configuration", "Save")
+    browser.until("!document.getElementById('editor').readOnly")
     click(browser, "Log out")
     browser.until("document.getElementById('login')?.open")
     click(browser, "Cancel", "#login")

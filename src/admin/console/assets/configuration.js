@@ -102,8 +102,8 @@ const store = async (despite) => {
     const answer = await tell("/api/configuration", "PUT", { text: view.text.value, despite_tests: despite }, { "if-match": view.file.etag });
     if (answer.saved) {
       toast(`Saved: generation ${answer.generation} serves`, "good");
-      fill(view.findings, h("div", { class: "card-head" }, h("h2", {}, "Findings"), chip("saved", "good")), h("p", { class: "muted" }, `Generation ${answer.generation} serves this text.`));
       await load();
+      if (view) fill(view.findings, h("div", { class: "card-head" }, h("h2", {}, "Findings"), chip("saved", "good")), h("p", { class: "muted" }, `Generation ${answer.generation} serves this text.`));
     } else {
       show(answer.findings, true);
       toast("Not saved: see the findings", "bad");
