@@ -340,11 +340,12 @@ def knows_its_users(browser: Browser, stage: Stage) -> None:
     browser.until("document.getElementById('login')?.open")
     log_in(browser, "operate-token")
     until_said(browser, "operate · operate", "#caller")
-    assert offered(browser, "policies", "Kill switch") and offered(browser, "configuration", "Save") == []
+    until_offered(browser, "policies", "Kill switch")
+    assert offered(browser, "configuration", "Save") == []
     click(browser, "Log out")
     log_in(browser, "edit-token")
     until_said(browser, "edit · edit", "#caller")
-    assert offered(browser, "configuration", "Save")
+    until_offered(browser, "configuration", "Save")
     browser.until("!document.getElementById('editor').readOnly")
     click(browser, "Log out")
     browser.until("document.getElementById('login')?.open")
@@ -369,6 +370,12 @@ def offered(browser: Browser, page: str, words: str) -> list[str]:
     browser.until("document.querySelectorAll('#content button').length > 0")
     shown = "[...document.querySelectorAll('#content button')].filter((own) => own.checkVisibility())"
     return [said for said in browser.value(f"{shown}.map((own) => own.innerText.trim())") if said == words]
+
+
+def until_offered(browser: Browser, page: str, words: str) -> None:
+    turn_to(browser, page)
+    shown = "[...document.querySelectorAll('#content button')].filter((own) => own.checkVisibility())"
+    browser.until(f"{shown}.some((own) => own.innerText.trim() === {json.dumps(words)})")
 
 
 def asks_nobody(browser: Browser, stage: Stage) -> None:
