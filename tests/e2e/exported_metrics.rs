@@ -11,6 +11,7 @@ use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value as Number;
 use opentelemetry_proto::tonic::metrics::v1::{AggregationTemporality, Metric};
 use prost::Message;
+use tokio::sync::mpsc;
 
 use crate::client::{chat, get, question};
 use crate::gateway::{Config, Gateway};
@@ -116,10 +117,17 @@ async fn an_attempt_that_fails_is_an_operation_that_says_how() {
 
 #[tokio::test]
 async fn a_stream_says_when_its_first_chunk_and_its_first_words_came() {
-    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let (sender, chunks) = mpsc::channel(4);
+    let (small, frontier) = (Origin::answering([Answer::Events(chunks)]).await, Origin::start().await);
     let sections = "metrics: {gen_ai: true}".to_owned();
     let gateway = Gateway::start(&Config { sections, ..Config::new(&small, &frontier) }).await;
     let body = question("auto", "hello").replacen('{', "{\"stream\":true,", 1);
+    for delta in [r#"{"role":"assistant","content":""}"#, r#"{"content":"Hi."}"#] {
+        let event = format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{delta}}}]}}\n\n");
+        sender.send(event.into()).await.expect("room");
+    }
+    sender.send("data: [DONE]\n\n".into()).await.expect("room");
+    drop(sender);
 
     chat(gateway.listen, body).await;
 
