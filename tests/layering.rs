@@ -58,7 +58,12 @@ const HOUSES: &[House] = &[
     },
     House {
         folder: "crates/telemetry/src",
-        floors: &[&["decision_log", "traces"], &["access_log", "audit_log"], &["logging", "metrics"]],
+        floors: &[
+            &["metrics_export"],
+            &["decision_log", "traces"],
+            &["access_log", "audit_log"],
+            &["logging", "metrics", "collector"],
+        ],
         ground: &[],
     },
     House {

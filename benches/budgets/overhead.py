@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""What budgets and a registry of keys cost a request: CPU time of the gateway, and the time to its answer.
+"""What budgets, a registry of keys and the response cache cost a request: CPU time of the gateway, and the time to its answer.
 
 Starts one upstream that answers at once, and a gateway for each configuration: keys in the file and no budget; a
-registry of keys and three budgets; with `--store SOCKET` also the same with the counters in a Redis. Rounds alternate,
-so that what else the machine does falls on all alike. Ratios are to the first.
+registry of keys and three budgets; these and a cache that never has the answer, as no request comes twice; a cache that
+always has; with `--store SOCKET` also the budgets' counters in a Redis. Rounds alternate, so that what else the machine
+does falls on all alike. Ratios are to the first.
 
     benches/budgets/overhead.py target/release/pointsman [--store /run/redis.sock] [--rounds 20] [--requests 500]
 """
@@ -89,10 +90,14 @@ policies:
 {extra}"""
 
 
+# A policy's last key stands where the configuration ends, before any other section.
+CACHE = "    cache: {ttl: 1h, max_temperature: 2}\n"
+
+
 class Gateway:
     """A gateway that is measured, and one connection to it."""
 
-    def __init__(self, binary: str, folder: pathlib.Path, text: str) -> None:
+    def __init__(self, binary: str, folder: pathlib.Path, text: str, repeats: bool) -> None:
         folder.mkdir()
         (folder / "p.yaml").write_text(text)
         digest = hashlib.sha256(KEY.encode()).hexdigest()
@@ -113,10 +118,11 @@ class Gateway:
         self.connection = socket.create_connection(("127.0.0.1", port))
         self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         prompt = "Write one sentence about the weather in a town by the sea, and one about its harbour. " * 2
-        body = json.dumps({"model": "auto", "messages": [{"role": "user", "content": prompt}]}).encode()
+        body = json.dumps({"model": "auto", "messages": [{"role": "user", "content": f"{prompt} 00000000"}]}).encode()
         fields = f"host: x\r\nauthorization: Bearer {KEY}\r\ncontent-type: application/json"
         head = f"POST /v1/chat/completions HTTP/1.1\r\n{fields}\r\ncontent-length: {len(body)}\r\n\r\n"
         self.request = head.encode() + body
+        self.repeats, self.sent = repeats, 0
         self.cpu: list[float] = []
         self.times: list[float] = []
 
@@ -127,8 +133,11 @@ class Gateway:
     def round(self, requests: int) -> None:
         before, kept = self.spent(), b""
         for _ in range(requests):
+            self.sent += 1
+            number = b"00000000" if self.repeats else b"%08d" % self.sent
+            request = self.request.replace(b" 00000000", b" " + number)
             started = time.perf_counter()
-            self.connection.sendall(self.request)
+            self.connection.sendall(request)
             got, kept = body_of(self.connection, kept)
             self.times.append(time.perf_counter() - started)
             if not got.startswith(b"HTTP/1.1 200"):
@@ -153,14 +162,15 @@ budgets:
   - {name: team, per: team, dollars: 100000, tokens: 1000000000, period: month}
   - {name: key, per: key, requests: 1000000000, period: hour}
 """
-    texts = {"keys in the file": plain, "registry, 3 budgets": budgets}
+    cached = CACHE + budgets
+    texts = {"keys in the file": plain, "registry, 3 budgets": budgets, "... and a cache": cached, "... that has it": cached}
     if given.store:
         texts["... in a store"] = budgets + f"store: {{redis: {{url: 'unix://{given.store}', timeout: 1s}}}}\n"
     port = upstream()
     with tempfile.TemporaryDirectory() as folder:
         rooms = enumerate(texts.items())
         gateways = {
-            name: Gateway(given.binary, pathlib.Path(folder, str(n)), configuration(port, text))
+            name: Gateway(given.binary, pathlib.Path(folder, str(n)), configuration(port, text), name.endswith("has it"))
             for n, (name, text) in rooms
         }
         try:

@@ -32,7 +32,7 @@ use super::advisers::check_judges;
 use super::key_material::KeyMaterial;
 use super::load_threads::{LoadError, LoadThreads};
 use super::memory;
-use super::prepared::{PreparedConfig, SinkSecrets, StoreSecrets};
+use super::prepared::{CollectorSecrets, PreparedConfig, SinkSecrets, StoreSecrets};
 use crate::certificates::{AdminServerTls, ListenerCertificate};
 use crate::response_cache::CacheMemory;
 use crate::shadow_answers::ShadowSpending;
@@ -291,9 +291,12 @@ impl SnapshotBuilder {
         let url = mistakes.collect(self.store_url(config).map_err(Some));
         let store_trust = mistakes.collect(self.store_trust(config).map_err(Some));
         let spans = config.tracing.as_ref().map(|tracing| tracing.otlp.collector());
-        let tracing = mistakes.collect(self.collector_secrets(config, "tracing", spans).map_err(Some));
         let numbers = config.metrics.otlp.as_ref().map(OtlpMetricsConfig::collector);
-        let metrics = mistakes.collect(self.collector_secrets(config, "metrics", numbers).map_err(Some));
+        let [tracing, metrics] = [("tracing", spans), ("metrics", numbers)].map(|(section, collector)| {
+            let headers = mistakes.collect(self.collector_headers(config, section, collector).map_err(Some));
+            let trust = mistakes.collect(self.collector_trust(config, section, collector).map_err(Some));
+            headers.zip(trust).map(|(headers, trust)| CollectorSecrets { headers, trust })
+        });
         Some(SinkSecrets {
             decision_log: decision_log?,
             store: StoreSecrets { url: url?, trust: store_trust? },

@@ -45,7 +45,7 @@ pub(super) struct StoreSecrets {
 }
 
 /// The keys that a collector asks for, and the authorities that it is trusted by.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct CollectorSecrets {
     /// The header fields that go with every export.
     pub(super) headers: Vec<(String, Secret)>,

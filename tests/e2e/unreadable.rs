@@ -39,11 +39,14 @@ fn every_file_that_a_configuration_names_may_be_a_pipe_and_check_says_so_and_end
     // Of one section the first is named.
     let read = [
         "file-cert.pem",
+        "file-admin-cert.pem",
         "file-hash-key",
         "file-store-url",
         "file-store-ca.pem",
         "file-otlp-ca.pem",
         "file-otlp-token",
+        "file-metrics-ca.pem",
+        "file-metrics-token",
         "file-provider-key",
     ];
     read.iter().for_each(|name| put_pipe(&folder.path().join(name)));

@@ -41,7 +41,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use pointsman_core::config::Name;
-use prometheus::proto::MetricFamily;
 use prometheus::{Counter, Gauge, Histogram, IntCounter, IntGauge, TextEncoder};
 
 use self::admin::AskingFamilies;
@@ -228,7 +227,7 @@ impl Metrics {
     /// Never: a registry gathers only families with a name and a child.
     #[must_use]
     pub fn render(&self) -> String {
-        let families = self.gather();
+        let families = self.registry.gather();
         TextEncoder::new()
             .encode_to_string(&families)
             .expect("a registry gathers only families with a name and a child")
@@ -238,11 +237,6 @@ impl Metrics {
     #[must_use]
     pub const fn created(&self) -> SystemTime {
         self.created
-    }
-
-    /// Returns every family that has a child.
-    pub(crate) fn gather(&self) -> Vec<MetricFamily> {
-        self.registry.gather()
     }
 
     /// Returns what every metric is called, what it says, and which labels and buckets it has, by name.

@@ -9,6 +9,7 @@ use super::shared_store::at;
 use super::{BuildError, SnapshotBuilder};
 use crate::snapshot::Snapshot;
 use crate::snapshot::prepared::CollectorSecrets;
+use crate::upstream::TrustedAuthorities;
 
 impl SnapshotBuilder {
     pub(super) fn log_secret(&self, config: &Config) -> Result<Option<Secret>, ConfigProblem> {
@@ -36,25 +37,32 @@ impl SnapshotBuilder {
         Ok(Some(DecisionLog::start(section, secret, self.base_dir(), &self.metrics)?))
     }
 
-    /// Reads the header fields that go with every export to the collector of `section`, and the authorities that it is
-    /// trusted by; neither where there is no collector.
-    pub(super) fn collector_secrets(
+    /// Reads the header fields that go with every export to the collector of `section`.
+    pub(super) fn collector_headers(
         &self,
         config: &Config,
         section: &'static str,
         collector: Option<OtlpCollector<'_>>,
-    ) -> Result<CollectorSecrets, ConfigProblem> {
-        let Some(collector) = collector else { return Ok(CollectorSecrets::default()) };
+    ) -> Result<Vec<(String, Secret)>, ConfigProblem> {
+        let Some(collector) = collector else { return Ok(Vec::new()) };
         if let Some(reason) = traces::unavailable() {
             return Err(at(config, &[section, "otlp"], reason.to_owned()));
         }
-        let headers = collector.secrets(&*self.environment, self.base_dir()).map_err(|(key, message)| {
+        collector.secrets(&*self.environment, self.base_dir()).map_err(|(key, message)| {
             let place: &[&str] = if key == "credential" { &["credential"] } else { &["headers", &key] };
             at(config, &[&[section, "otlp"], place].concat(), message)
-        })?;
-        let trust = self.trust(collector.tls);
-        let trust = trust.map_err(|message| at(config, &[section, "otlp", "tls", "ca"], message))?;
-        Ok(CollectorSecrets { headers, trust })
+        })
+    }
+
+    /// Reads the authorities that the collector of `section` is trusted by.
+    pub(super) fn collector_trust(
+        &self,
+        config: &Config,
+        section: &'static str,
+        collector: Option<OtlpCollector<'_>>,
+    ) -> Result<Option<TrustedAuthorities>, ConfigProblem> {
+        let trust = self.trust(collector.and_then(|collector| collector.tls));
+        trust.map_err(|message| at(config, &[section, "otlp", "tls", "ca"], message))
     }
 
     /// Takes the tracer over that sends to the same place; a key in a file may have become another.

@@ -88,7 +88,7 @@ impl ExporterWorker {
     }
 
     fn export(&self) {
-        let body = self.message.encode(self.metrics.gather(), SystemTime::now());
+        let body = self.message.encode(&self.metrics, SystemTime::now());
         let mut request = Request::post(self.url.clone()).body(Bytes::from(body)).expect("a URL that was parsed");
         *request.headers_mut() = self.headers.clone();
         match self.client.post(request) {

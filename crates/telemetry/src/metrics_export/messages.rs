@@ -12,12 +12,11 @@ use opentelemetry_proto::tonic::metrics::v1::{
     ScopeMetrics, Sum,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use prometheus::proto::{self, MetricFamily, MetricType};
 use prost::Message;
 
 use crate::Metrics;
 use crate::collector::resource;
-use crate::metrics::{MetricUnit, gen_ai_attribute, gen_ai_metric};
+use crate::metrics::{MetricDescription, MetricSeries, SeriesReading, gen_ai_attribute, gen_ai_metric};
 
 const CUMULATIVE: i32 = AggregationTemporality::Cumulative as i32;
 
@@ -35,10 +34,13 @@ impl MetricsMessage {
         Self { resource, since: nanos(metrics.created()) }
     }
 
-    /// Returns the bytes of an export of `families` as they were at `at`.
-    pub(super) fn encode(&self, families: Vec<MetricFamily>, at: SystemTime) -> Vec<u8> {
+    /// Returns the bytes of an export of `metrics` as they were at `at`.
+    pub(super) fn encode(&self, metrics: &Metrics, at: SystemTime) -> Vec<u8> {
         let moment = [self.since, nanos(at)];
-        let metrics = families.iter().filter_map(|family| metric(family, moment)).collect();
+        let known = metrics.catalogue();
+        let mut series = metrics.series(&known.iter().map(|metric| metric.name).collect::<Vec<_>>());
+        let shown = known.iter().filter_map(|known| Some(metric(known, &series.remove(known.name)?, moment)));
+        let metrics = shown.collect();
         let scope = InstrumentationScope {
             name: "pointsman".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -51,67 +53,58 @@ impl MetricsMessage {
     }
 }
 
-fn metric(family: &MetricFamily, moment: [u64; 2]) -> Option<Metric> {
-    let points = family.get_metric();
-    let data = match family.get_field_type() {
-        MetricType::COUNTER => Data::Sum(Sum {
-            data_points: points.iter().map(|one| number(one, one.get_counter().get_value(), moment)).collect(),
-            aggregation_temporality: CUMULATIVE,
-            is_monotonic: true,
-        }),
-        MetricType::GAUGE => {
-            let data_points = points.iter().map(|one| number(one, one.get_gauge().get_value(), moment)).collect();
-            Data::Gauge(Gauge { data_points })
-        }
-        MetricType::HISTOGRAM => Data::Histogram(Histogram {
-            data_points: points.iter().map(|one| histogram(one, moment)).collect(),
+fn metric(known: &MetricDescription, series: &[MetricSeries], moment: [u64; 2]) -> Metric {
+    let numbers = || series.iter().filter_map(|one| number(one, moment)).collect();
+    let data = match known.kind {
+        "counter" => Data::Sum(Sum { data_points: numbers(), aggregation_temporality: CUMULATIVE, is_monotonic: true }),
+        "histogram" => Data::Histogram(Histogram {
+            data_points: series.iter().filter_map(|one| histogram(one, moment)).collect(),
             aggregation_temporality: CUMULATIVE,
         }),
-        MetricType::SUMMARY | MetricType::UNTYPED => return None, // of which there are none
+        _ => Data::Gauge(Gauge { data_points: numbers() }),
     };
-    let name = family.name();
-    Some(Metric {
-        name: gen_ai_metric(name).unwrap_or(name).to_owned(),
-        description: family.help().to_owned(),
-        unit: MetricUnit::of(name).ucum().to_owned(),
+    Metric {
+        name: gen_ai_metric(known.name).unwrap_or(known.name).to_owned(),
+        description: known.help.to_owned(),
+        unit: known.unit().ucum().to_owned(),
         data: Some(data),
         ..Metric::default()
-    })
+    }
 }
 
-fn number(point: &proto::Metric, value: f64, [since, at]: [u64; 2]) -> NumberDataPoint {
-    NumberDataPoint {
-        attributes: attributes(point),
+fn number(series: &MetricSeries, [since, at]: [u64; 2]) -> Option<NumberDataPoint> {
+    let SeriesReading::Number { value } = series.reading else { return None };
+    Some(NumberDataPoint {
+        attributes: attributes(series),
         start_time_unix_nano: since,
         time_unix_nano: at,
         value: Some(Number::AsDouble(value)),
         ..NumberDataPoint::default()
-    }
+    })
 }
 
 /// Prometheus counts what is up to a bound, OTLP what lies between two.
-fn histogram(point: &proto::Metric, [since, at]: [u64; 2]) -> HistogramDataPoint {
-    let histogram = point.get_histogram();
-    let (count, buckets) = (histogram.get_sample_count(), histogram.get_bucket());
-    let up_to: Vec<u64> = buckets.iter().map(proto::Bucket::cumulative_count).chain([count]).collect();
+fn histogram(series: &MetricSeries, [since, at]: [u64; 2]) -> Option<HistogramDataPoint> {
+    let SeriesReading::Histogram { count, sum, buckets } = &series.reading else { return None };
+    let up_to: Vec<u64> = buckets.iter().map(|(_, up_to)| *up_to).chain([*count]).collect();
     let before = [0].into_iter().chain(up_to.iter().copied());
-    HistogramDataPoint {
-        attributes: attributes(point),
+    Some(HistogramDataPoint {
+        attributes: attributes(series),
         start_time_unix_nano: since,
         time_unix_nano: at,
-        count,
-        sum: Some(histogram.get_sample_sum()),
+        count: *count,
+        sum: Some(*sum),
         // A request that is counted between two reads may be in a bucket and not yet in the count.
         bucket_counts: up_to.iter().zip(before).map(|(now, before)| now.saturating_sub(before)).collect(),
-        explicit_bounds: buckets.iter().map(proto::Bucket::upper_bound).collect(),
+        explicit_bounds: buckets.iter().map(|(bound, _)| *bound).collect(),
         ..HistogramDataPoint::default()
-    }
+    })
 }
 
 /// A label without a value is none.
-fn attributes(point: &proto::Metric) -> Vec<KeyValue> {
-    let labels = point.get_label().iter().filter(|label| !label.value().is_empty());
-    labels.map(|label| attribute(gen_ai_attribute(label.name()), label.value().to_owned())).collect()
+fn attributes(series: &MetricSeries) -> Vec<KeyValue> {
+    let labels = series.labels.iter().filter(|(_, value)| !value.is_empty());
+    labels.map(|(name, value)| attribute(gen_ai_attribute(name), value.clone())).collect()
 }
 
 fn attribute(key: &str, value: String) -> KeyValue {
