@@ -187,18 +187,8 @@ async fn route(
     let detail = wanted_detail(&proxy.router, &body);
     let asked =
         RouterQuestion { snapshot: &snapshot, client, key, prompt: &prompt, body: &body, state: &state, detail };
-    let header = session.req_header();
-    // A response goes on with the conversation of the one before it.
-    let wants_key = snapshot.upstreams.want_key() || dialect == Dialect::Responses;
-    ctx.attempts.peer_key = wants_key.then(|| {
-        let field = |name: &str| header_text(&header.headers, name);
-        Router::conversation(&asked.of(header, &field))
-    });
+    note_conversation(proxy, session.req_header(), ctx, (dialect, asked));
     let wants_list = ctx.asked.wants_list(session.req_header().uri.query());
-    if proxy.router.budgets().tell_sessions_apart(client) {
-        let field = |name: &str| header_text(&header.headers, name);
-        ctx.session = Router::session(&asked.of(header, &field));
-    }
     ctx.attempts.body.read(OriginalBody::new(&body, &prompt).answered_as(wants_list));
     let (verdict, explanation) = if snapshot.advisers.have_judges() {
         // A judge takes its time: a client that leaves meanwhile is noticed.
@@ -227,6 +217,22 @@ async fn route(
             ctx.verdict = Some(verdict);
             Err(rejection)
         }
+    }
+}
+
+/// Notes the numbers that the requests of a conversation and of a session have in common, where somebody asks for them.
+fn note_conversation(
+    proxy: &Proxy,
+    header: &RequestHeader,
+    ctx: &mut RequestContext,
+    (dialect, asked): (Dialect, RouterQuestion<'_>),
+) {
+    let field = |name: &str| header_text(&header.headers, name);
+    // A response goes on with the conversation of the one before it.
+    let wants_key = asked.snapshot.upstreams.want_key() || dialect == Dialect::Responses;
+    ctx.attempts.peer_key = wants_key.then(|| Router::conversation(&asked.of(header, &field)));
+    if proxy.router.budgets().tell_sessions_apart(asked.client) {
+        ctx.session = Router::session(&asked.of(header, &field));
     }
 }
 

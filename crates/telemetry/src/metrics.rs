@@ -60,6 +60,7 @@ use self::family::{Family, Registry};
 pub use self::files::FileWatchMetrics;
 use self::gen_ai::GenAiFamilies;
 pub use self::gen_ai::{GenAiOperation, gen_ai_attribute, gen_ai_metric};
+use self::generations::GenerationFamilies;
 use self::held::PolicyStateFamilies;
 pub use self::held::{StoreMetrics, TargetMetrics};
 use self::judge::JudgeFamilies;
@@ -142,11 +143,7 @@ pub struct Metrics {
     log_lines: IntCounter,
     log_dropped: [IntCounter; DroppedLine::ALL.len()],
     quality: QualityFamilies,
-    reloads: [IntCounter; ReloadOutcome::ALL.len()],
-    last_reload_successful: IntGauge,
-    last_reload_success_time: IntGauge,
-    generation: IntGauge,
-    config_info: Family<IntGauge, 1>,
+    generations: GenerationFamilies,
     model_info: Family<IntGauge, 3>,
     files: FileWatchMetrics,
     gen_ai: GenAiFamilies,
@@ -208,11 +205,7 @@ impl Metrics {
             log_lines: Family::register(r, define::LOG_LINES).with([]),
             log_dropped: each(r, define::LOG_DROPPED, DroppedLine::ALL.map(DroppedLine::as_str)),
             quality: QualityFamilies::register(r),
-            reloads: each(r, define::RELOADS, ReloadOutcome::ALL.map(ReloadOutcome::as_str)),
-            last_reload_successful: Family::register(r, define::LAST_RELOAD_SUCCESSFUL).with([]),
-            last_reload_success_time: Family::register(r, define::LAST_RELOAD_SUCCESS_TIME).with([]),
-            generation: Family::register(r, define::GENERATION).with([]),
-            config_info: Family::register(r, define::CONFIG_INFO),
+            generations: GenerationFamilies::register(r),
             model_info: Family::register(r, define::MODEL_INFO),
             files: FileWatchMetrics::register(r),
             gen_ai: GenAiFamilies::register(r),

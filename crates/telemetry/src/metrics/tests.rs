@@ -19,7 +19,6 @@ fn touched() -> Metrics {
     metrics.shadow_decided(&policy, &model, "tier");
     metrics.rule_decided(&policy, 0);
     metrics.rejected("invalid_json");
-    metrics.client_request_ended(&name("team"), ClientOutcome::Success);
     metrics.first_byte_arrived(Some(&model), Duration::from_millis(10));
     metrics.chunk_gaps(Some(&model), None).note(Duration::from_millis(10));
     metrics.first_token_arrived(Some(&model), Duration::from_millis(12));
@@ -62,13 +61,7 @@ fn touched() -> Metrics {
         device: "cpu".into(),
     }]);
     metrics.held(&policy, "new");
-    metrics.budget_hit(&name("daily"), "refused");
-    metrics.budget_used(&name("daily"), &name("team"), 0.5);
-    metrics.client_keys("active", 1);
-    metrics.client_keys_unread();
-    metrics.quota_hit(&policy, &name("strong"), ["client", "moved"]);
-    metrics.client_answered(&name("team"), &policy);
-    metrics.client_answered_strong(&name("team"), &policy);
+    touch_clients(&metrics);
     metrics.state_named("response", "known");
     metrics.target(&policy).froze();
     metrics.store().available(true);
@@ -79,6 +72,19 @@ fn touched() -> Metrics {
     let _ = metrics.peer(&name("openai"), &"10.0.0.7:80".into());
     let _ = metrics.provider_key(&name("openai"), &name("second"));
     metrics
+}
+
+/// Touches what is counted by client.
+fn touch_clients(metrics: &Metrics) {
+    let policy = name("auto");
+    metrics.client_request_ended(&name("team"), ClientOutcome::Success);
+    metrics.budget_hit(&name("daily"), "refused");
+    metrics.budget_used(&name("daily"), &name("team"), 0.5);
+    metrics.client_keys("active", 1);
+    metrics.client_keys_unread();
+    metrics.quota_hit(&policy, &name("strong"), ["client", "moved"]);
+    metrics.client_answered(&name("team"), &policy);
+    metrics.client_answered_strong(&name("team"), &policy);
 }
 
 /// Touches the metrics of OpenTelemetry's conventions.
