@@ -148,7 +148,7 @@ lint-python: .venv/lint ## Check format, lints and types of all Python as CI doe
 	MYPYPATH=tests/exporter .venv/bin/mypy tests/exporter
 	MYPYPATH=tests/reports .venv/bin/mypy tests/reports
 	MYPYPATH=tests/reports:tests/console .venv/bin/mypy tests/console
-	MYPYPATH=tests/reports:tests/clients .venv/bin/mypy tests/newcomer
+	MYPYPATH=tests/clients:tests/reports .venv/bin/mypy tests/newcomer
 	MYPYPATH=tests/reports:tests/runs .venv/bin/mypy tests/runs
 	MYPYPATH=tests/reports:tests/loop .venv/bin/mypy tests/loop
 	MYPYPATH=tests/clients:tests/resilience .venv/bin/mypy tests/resilience

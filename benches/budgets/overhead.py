@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What budgets, a registry of keys and the response cache cost a request: CPU time of the gateway, and the time to its answer.
+"""What budgets, a registry of keys and the response cache cost a request: CPU of the gateway, and time to the answer.
 
 Starts one upstream that answers at once, and a gateway for each configuration: keys in the file and no budget; a
 registry of keys and three budgets; these and a cache that never has the answer, as no request comes twice; a cache that
@@ -163,14 +163,21 @@ budgets:
   - {name: key, per: key, requests: 1000000000, period: hour}
 """
     cached = CACHE + budgets
-    texts = {"keys in the file": plain, "registry, 3 budgets": budgets, "... and a cache": cached, "... that has it": cached}
+    texts = {
+        "keys in the file": plain,
+        "registry, 3 budgets": budgets,
+        "... and a cache": cached,
+        "... that has it": cached,
+    }
     if given.store:
         texts["... in a store"] = budgets + f"store: {{redis: {{url: 'unix://{given.store}', timeout: 1s}}}}\n"
     port = upstream()
     with tempfile.TemporaryDirectory() as folder:
         rooms = enumerate(texts.items())
         gateways = {
-            name: Gateway(given.binary, pathlib.Path(folder, str(n)), configuration(port, text), name.endswith("has it"))
+            name: Gateway(
+                given.binary, pathlib.Path(folder, str(n)), configuration(port, text), name.endswith("has it")
+            )
             for n, (name, text) in rooms
         }
         try:

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""A newcomer's path, step by step, as it is typed: clone, demo, init, Claude Code, console, a budget that is hit, rollback.
+"""A newcomer's path, step by step, as it is typed: clone, demo, init, Claude Code, console, a budget hit, rollback.
 
-Everything is real but the vendor, a scripted one on loopback: the clone, the commands of the pages, Claude Code, Chromium.
-POINTSMAN names a binary that stands for the one that `make demo` builds; then nothing is cloned or built. `--docs` writes
-docs/newcomer.md.
+Everything is real but the vendor, a scripted one on loopback: the clone, the commands of the pages, Claude Code and
+Chromium. POINTSMAN names a binary that stands for the one that `make demo` builds; then nothing is cloned or built.
+`--docs` writes docs/newcomer.md.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from collections.abc import Callable
 
 sys.dont_write_bytecode = True
 TESTS = pathlib.Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS / "reports"), str(TESTS / "clients")]
+sys.path[:0] = [str(TESTS / "clients"), str(TESTS / "reports")]
 
 from browser import Browser, program  # noqa: E402
 from harness import KEY, ClaudeCode  # noqa: E402
@@ -61,9 +61,10 @@ class Path:
         lines = [
             "# A newcomer's path",
             "",
-            "What is typed from a fresh clone to a budget that holds, and what comes back. `make newcomer` plays it: the clone,",
-            "the commands, Claude Code and the browser are real, the vendor is a scripted one on loopback, which is why `init` is",
-            f"given its address. Seconds on two cores, {'with the build' if built else 'without the build of `make demo`'}; {total:.0f} in all.",
+            "What is typed from a fresh clone to a budget that holds, and what comes back. `make newcomer` plays it:",
+            "the clone, the commands, Claude Code and the browser are real, the vendor is a scripted one on loopback,",
+            "which is why `init` is given its address.",
+            f"Seconds on two cores, {'with' if built else 'without'} the build of `make demo`; {total:.0f} in all.",
             "",
             "| step | seconds |",
             "|---|---|",
@@ -72,7 +73,13 @@ class Path:
         for title, shown, _ in self.steps:
             lines += ["", f"## {title}"]
             for typed, answer in shown:
-                lines += ["", "```console", *(f"$ {line}" for line in typed.splitlines()), *answer.strip().splitlines(), "```"]
+                lines += [
+                    "",
+                    "```console",
+                    *(f"$ {line}" for line in typed.splitlines()),
+                    *answer.strip().splitlines(),
+                    "```",
+                ]
             if title == "Look at the console":
                 lines += ["", f"![The console's overview]({PICTURE.name})"]
         return "\n".join(lines) + "\n"
@@ -90,8 +97,20 @@ def main() -> None:
             clone.mkdir()
             (clone / "models").symlink_to(ROOT / "models")
         else:
-            path.step("Clone", lambda: [run("git clone --quiet ORIGIN pointsman", ["git", "clone", "--quiet", str(ROOT), "pointsman"], clone.parent)])
-            path.step("Watch the demo", lambda: [last("make demo DEMO_FLAGS=--once", ["make", "demo", "DEMO_FLAGS=--once"], clone, 14)])
+            path.step(
+                "Clone",
+                lambda: [
+                    run(
+                        "git clone --quiet ORIGIN pointsman",
+                        ["git", "clone", "--quiet", str(ROOT), "pointsman"],
+                        clone.parent,
+                    )
+                ],
+            )
+            path.step(
+                "Watch the demo",
+                lambda: [last("make demo DEMO_FLAGS=--once", ["make", "demo", "DEMO_FLAGS=--once"], clone, 14)],
+            )
         binary = given or str(clone / "target" / "quick" / "pointsman")
         Newcomer(path, clone, binary).walk(chromium)
     text = path.page(not given)
@@ -156,7 +175,9 @@ class Newcomer:
         log = self.clone / "log"
         with log.open("wb") as written:
             command = [self.binary, "serve", "-c", "pointsman.yaml"]
-            self.gateway = subprocess.Popen(command, cwd=self.clone, env=self.environment, stdout=written, stderr=written)
+            self.gateway = subprocess.Popen(
+                command, cwd=self.clone, env=self.environment, stdout=written, stderr=written
+            )
         found = self.until(lambda: re.search(r"ready listen=(\S+) admin=(\S+)", log.read_text(errors="replace")), log)
         self.listen, self.admin = found[1], found[2]
         return [("pointsman serve -c pointsman.yaml", f"... ready listen={self.listen} admin={self.admin}")]
@@ -225,7 +246,9 @@ class Newcomer:
         raise SystemExit(log.read_text(errors="replace")[-4000:])
 
     def pointsman(self, arguments: list[str]) -> str:
-        done = subprocess.run([self.binary, *arguments], cwd=self.clone, env=self.environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [self.binary, *arguments], cwd=self.clone, env=self.environment, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
