@@ -95,7 +95,8 @@ def main() -> None:
         clone = pathlib.Path(folder) / "pointsman"
         if given:
             clone.mkdir()
-            (clone / "models").symlink_to(ROOT / "models")
+            for name in ("models", ".tools"):
+                (clone / name).symlink_to(ROOT / name)
         else:
             path.step(
                 "Clone",
@@ -162,13 +163,13 @@ class Newcomer:
 
     def bound(self) -> list[tuple[str, str]]:
         hash_ = subprocess.run([self.binary, "hash-key"], input=KEY, capture_output=True, text=True, check=True)
-        self.file.write_text(self.file.read_text() + BOUNDS.format(hash=hash_.stdout.strip(), dollars="0.01"))
-        added = BOUNDS.format(hash="THE-HASH", dollars="0.01").strip()
-        checked = self.pointsman(["check", "pointsman.yaml"])
+        self.file.write_text(self.file.read_text() + BOUNDS.format(hash=hash_.stdout.strip(), dollars="0.40"))
+        added = BOUNDS.format(hash="THE-HASH", dollars="0.40").strip()
+        checked = self.pointsman(["check", "-c", "pointsman.yaml"])
         return [
             ("echo -n MY-KEY | pointsman hash-key", "THE-HASH"),
             ("cat >> pointsman.yaml\n" + added, ""),
-            ("pointsman check pointsman.yaml", checked),
+            ("pointsman check -c pointsman.yaml", checked),
         ]
 
     def serve(self) -> list[tuple[str, str]]:
@@ -211,7 +212,7 @@ class Newcomer:
         return [("# the same conversation", f"> {HARD}\n{said}")]
 
     def roll_back(self, agent: ClaudeCode) -> list[tuple[str, str]]:
-        self.file.write_text(self.file.read_text().replace("dollars: 0.01", "dollars: 10.00"))
+        self.file.write_text(self.file.read_text().replace("dollars: 0.40", "dollars: 10.00"))
         self.until_generation(2)
         said = agent.say(EASY).text
         assert "daily" not in said, said
@@ -220,7 +221,7 @@ class Newcomer:
         refused = agent.say(EASY).text
         assert "daily" in refused, refused
         return [
-            ("sed -i 's/dollars: 0.01/dollars: 10.00/' pointsman.yaml   # taken at once", f"> {EASY}\n{said}"),
+            ("sed -i 's/dollars: 0.40/dollars: 10.00/' pointsman.yaml   # taken at once", f"> {EASY}\n{said}"),
             ("curl -X POST http://ADMIN/rollback", json.dumps(rolled)),
             ("# the old budget holds again, and what was spent is remembered", f"> {EASY}\n{refused}"),
         ]
