@@ -334,13 +334,16 @@ def knows_its_users(browser: Browser, stage: Stage) -> None:
     until_said(browser, "view · view", "#caller")
     assert browser.value("sessionStorage.getItem('pointsman-admin-token')") == "view-token"
     assert "token" not in str(browser.value("location.href + document.cookie"))
-    assert offered(browser, "policies", "Kill switch") == [] and offered(browser, "generations", "Roll back") == []
+    assert (
+        offered(browser, "policies", "Take all out of service") == []
+        and offered(browser, "generations", "Roll back") == []
+    )
     assert offered(browser, "configuration", "Save") == [] and offered(browser, "playground", "Decide") == []
     click(browser, "Log out")
     browser.until("document.getElementById('login')?.open")
     log_in(browser, "operate-token")
     until_said(browser, "operate · operate", "#caller")
-    until_offered(browser, "policies", "Kill switch")
+    until_offered(browser, "policies", "Take all out of service")
     assert offered(browser, "configuration", "Save") == []
     click(browser, "Log out")
     log_in(browser, "edit-token")

@@ -6,9 +6,10 @@
 use serde_json::{Map, Value};
 
 /// The keys of an explanation that a client sees.
-const SHOWN: [&str; 36] = [
+const SHOWN: [&str; 37] = [
     "applied",
     "ask",
+    "budget",
     "candidates",
     "classifiers",
     "client",

@@ -22,7 +22,7 @@ export const enter = (place, [number]) => {
   const list = h("div", { class: "rows", role: "listbox", tabindex: "0", "aria-label": "Decisions", onkeydown: move });
   const detail = h("dialog", { class: "drawer", "aria-label": "Decision" });
   detail.addEventListener("click", (event) => { if (event.target === detail) detail.close(); });
-  detail.addEventListener("close", () => { if (location.hash !== "#/decisions") history.replaceState(null, "", "#/decisions"); list.focus({ preventScroll: true }); });
+  detail.addEventListener("close", () => { if (location.hash !== "#/decisions") history.replaceState(null, "", "#/decisions"); if (document.activeElement === document.body) list.focus({ preventScroll: true }); }); // whoever typed on meanwhile keeps the focus
   view = { search, stop, status, list, detail, active: null, texts: false };
   place.append(h("div", { class: "page-head" }, h("h1", {}, "Decisions"), h("div", { class: "tools" }, search, stop)), status, h("div", { class: "row row-head", "aria-hidden": "true" }, ["Time", "Model", "Why", "Policy", "Tokens", "Paid", "Took", ""].map((text, index) => h("span", { class: `k${index}` }, text))), list, detail);
   draw();
