@@ -76,7 +76,7 @@ class Path:
                 lines += [
                     "",
                     "```console",
-                    *(f"$ {line}" for line in typed.splitlines()),
+                    *prompted(typed),
                     *answer.strip().splitlines(),
                     "```",
                 ]
@@ -252,6 +252,12 @@ class Newcomer:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
+
+
+def prompted(typed: str) -> list[str]:
+    """Returns typed lines with a shell's prompt; what follows `cat >>` is its input."""
+    follows = "> " if typed.startswith("cat >>") else "$ "
+    return [f"{follows if number else '$ '}{line}" for number, line in enumerate(typed.splitlines())]
 
 
 def run(typed: str, command: list[str], folder: pathlib.Path) -> tuple[str, str]:
