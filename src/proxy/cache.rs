@@ -2,7 +2,7 @@
 //!
 //! | when | what |
 //! |---|---|
-//! | a model was chosen | [`look_up`]: a kept answer ends the request; else it leads those that ask the same |
+//! | a model was chosen | [`look_up()`]: a kept answer ends the request; else it leads those that ask the same |
 //! | an answer begins and passes | [`CacheUse::begin`], [`note_header`], [`CacheUse::push`]: its bytes are recorded as the client gets them |
 //! | the request is over | [`Recorder::keep_response`]: a whole answer of the chosen model is kept, and who waits goes on |
 //!

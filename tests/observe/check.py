@@ -71,6 +71,7 @@ CHANCE = {
     "In flight": "a scrape sees the requests of one moment",
     "Requests in flight": "a scrape sees the requests of one moment",
     "Bodies in flight": "a scrape sees the bodies of one moment",
+    "Decisions by rule": "the traffic asks for little that a rule decides",
     "Padding": "a classifier that serves prompts best alone, as it finds out at its start, pads nothing",
     "Frozen thresholds": "drift is told from 500 prompts on, and fewer may come here",
     "Retries refused": "the budget allows ten retries a second, and a slow machine wants fewer",
