@@ -7,6 +7,7 @@ use pointsman_core::config::Name;
 use pointsman_core::policy::Decision;
 use pointsman_core::prompt::{AskSource, Dialect};
 use pointsman_core::scores::ClassifierFailure;
+use pointsman_core::usage::Usage;
 use pointsman_telemetry::AccessLine;
 use pointsman_telemetry::metrics::ClientOutcome;
 use pointsman_translation::DialectFamily;
@@ -61,19 +62,7 @@ impl Recorder {
         self.settle_quotas(session.req_header(), ctx, RequestEnd { status, cost, is_spent });
         let is_served = !is_unanswered && status.is_some_and(|status| status < 400);
         budget::settle(ctx, BudgetedEnd { usage, cost, discarded, is_spent: is_spent || is_served });
-        match (&mut ctx.client, usage, status) {
-            (Some(client), Some(usage), _) => {
-                client.correct((usage.input + usage.output + discarded).saturating_sub(debited));
-            }
-            (Some(client), None, _) if discarded > 0 => client.correct(discarded),
-            // No model was asked.
-            (Some(client), ..) if is_replayed => client.correct(0),
-            // A client that leaves before its answer has still spent what its upstream is working on.
-            _ if is_spent => {}
-            // What was not answered used nothing: an outage is no reason to let a client wait afterwards.
-            (Some(client), None, None | Some(400..)) => client.correct(0),
-            _ => {}
-        }
+        correct_tokens(ctx, TokensAtEnd { usage, status, discarded, debited, is_spent, is_replayed });
         let routing = ctx.verdict.as_mut().and_then(Verdict::routing_mut);
         if let Some(ticket) = routing.and_then(|routing| routing.shadow.take()) {
             ticket.send(usage);
@@ -144,6 +133,35 @@ struct RequestEnd {
     cost: Option<f64>,
     /// True where the client left before an answer to what had gone to the upstream.
     is_spent: bool,
+}
+
+/// What became of the tokens that a request had taken beforehand.
+#[derive(Clone, Copy)]
+struct TokensAtEnd {
+    usage: Option<Usage>,
+    status: Option<u16>,
+    discarded: u64,
+    debited: u64,
+    is_spent: bool,
+    is_replayed: bool,
+}
+
+/// Corrects what the request took of its client's tokens.
+fn correct_tokens(ctx: &mut RequestContext, end: TokensAtEnd) {
+    let TokensAtEnd { usage, status, discarded, debited, is_spent, is_replayed } = end;
+    match (&mut ctx.client, usage, status) {
+        (Some(client), Some(usage), _) => {
+            client.correct((usage.input + usage.output + discarded).saturating_sub(debited));
+        }
+        (Some(client), None, _) if discarded > 0 => client.correct(discarded),
+        // No model was asked.
+        (Some(client), ..) if is_replayed => client.correct(0),
+        // A client that leaves before its answer has still spent what its upstream is working on.
+        _ if is_spent => {}
+        // What was not answered used nothing: an outage is no reason to let a client wait afterwards.
+        (Some(client), None, None | Some(400..)) => client.correct(0),
+        _ => {}
+    }
 }
 
 /// Writes the access line of a request that is over.
