@@ -48,6 +48,7 @@ pub use self::incoming::{IncomingRequest, JudgeMode, QuotaMode};
 use self::live::RequestWorld;
 use self::quality::AnswerQuality;
 pub(crate) use self::quality::{AnswerRater, AnswerRating, AnsweredRequest};
+pub(crate) use self::quotas::SubstituteRule;
 pub use self::quotas::QuotaClaim;
 use self::quotas::QuotaLedgers;
 use self::routing::DecisionEvidence;
@@ -213,7 +214,7 @@ impl Router {
         // No quota holds for what nobody chose, so none can be lost to another request.
         let claim = claimed(policy, &outcome, &features, world).unwrap_or_default();
         let mut routing = DecisionEvidence { features, ..DecisionEvidence::default() }.conclude(outcome)?;
-        routing.claim = claim;
+        routing.claim = claim.map(Arc::new);
         Ok(routing)
     }
 
@@ -241,7 +242,7 @@ impl Router {
         let rules = is_explained.then(|| policy.rule_values(facts, &features, &signals));
         let mut routing = DecisionEvidence { features, signals, timings, pin, rules, label_from }.conclude(outcome)?;
         routing.shadow = asking::ticket(snapshot, &routing, incoming.prompt);
-        routing.claim = claim;
+        routing.claim = claim.map(Arc::new);
         Ok(routing)
     }
 

@@ -20,6 +20,7 @@ use pointsman_telemetry::Metrics;
 use self::book::{AllowanceBook, AllowanceKey};
 pub(super) use self::claim::ClaimingDecision;
 pub use self::claim::QuotaClaim;
+pub(crate) use self::claim::SubstituteRule;
 use crate::snapshot::Snapshot;
 
 /// The ledgers of every policy with quotas, in the order of the policy's quotas. Outlives reloads.

@@ -1,5 +1,6 @@
 //! The verdict on a request, and what it rests on: the decision or refusal of a policy, and the evidence for it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman_core::config::Name;
@@ -52,7 +53,7 @@ pub struct Routing {
     /// The hash that the requests of a conversation share, where the decision log may write it.
     pub conversation: Option<u64>,
     /// The part of its holder's allowances that the decision took; `None` where the policy has no quotas.
-    pub claim: Option<QuotaClaim>,
+    pub claim: Option<Arc<QuotaClaim>>,
     /// The request in the words of the model's API, where the choice has asked what it would lose.
     pub(crate) translation: Option<Box<EarlyTranslation>>,
     /// The key of the request's pin, where the policy has affinity.

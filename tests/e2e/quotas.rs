@@ -215,6 +215,34 @@ async fn a_strong_fallback_is_counted_and_not_tried_once_the_quota_is_used_up() 
 }
 
 #[tokio::test]
+async fn strong_fallbacks_at_once_get_no_more_than_one_after_the_other() {
+    let (releases, held): (Vec<_>, Vec<_>) = (0..10).map(|_| oneshot::channel()).unzip();
+    let fails = || Answer::Reply(StatusCode::INTERNAL_SERVER_ERROR, Vec::new(), "{}".into());
+    let small = Origin::answering((0..10).map(|_| fails())).await;
+    let frontier = Origin::answering(held.into_iter().map(Answer::Held)).await;
+    let config = bounded(&small, &frontier, "per: session, share: 0, burst: 3, rules: bound");
+    let gateway = Gateway::start(&Config { fallback: "[frontier]", retry: "{budget: 1}", ..config }).await;
+
+    let asked = join_all((0..10).map(|_| ask(&gateway, &[("x-easy", "1")])));
+    let all_have_failed = async {
+        for _ in 0..10 {
+            small.next().await;
+        }
+        for _ in 0..3 {
+            frontier.next().await;
+        }
+        for release in releases {
+            let _ = release.send(()); // most of the answers are never asked for
+        }
+    };
+    let (replies, ()) = tokio::join!(asked, all_have_failed);
+
+    let answered = replies.iter().filter(|reply| reply.status == StatusCode::OK);
+    assert!(answered.clone().all(|reply| model(reply) == "frontier"));
+    assert_eq!(answered.count(), 3, "{}", gateway.log());
+}
+
+#[tokio::test]
 async fn a_reload_is_no_way_to_a_fresh_allowance_and_asking_takes_nothing() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let config = bounded_clients(&small, &frontier, "share: 0, burst: 1");

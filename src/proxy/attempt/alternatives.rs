@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::router::Routing;
+use crate::router::{QuotaClaim, Routing, SubstituteRule};
 use crate::upstream::{Deployment, Upstreams};
 
 /// The models that a request may go to when the one that was chosen fails it.
@@ -14,6 +14,8 @@ pub(super) struct FallbackModels {
     /// Models of the policy with a larger window, from the smallest, for a prompt that may turn out to be too long
     /// where no fallback is configured.
     wider: Vec<Arc<Deployment>>,
+    /// What the decision took of quotas, which strong models among them take more of.
+    claim: Option<Arc<QuotaClaim>>,
 }
 
 impl FallbackModels {
@@ -23,7 +25,8 @@ impl FallbackModels {
         // The strong model answers in place of one that fails, too.
         let strong = routing.decision.escalation.iter().map(|plan| plan.strong()).filter(|name| !names.contains(name));
         let fallback = names.iter().chain(strong).filter_map(|name| upstreams.model(name).cloned());
-        Self { fallback: fallback.collect(), wider: wider(target, routing, upstreams) }
+        let claim = routing.claim.clone();
+        Self { fallback: fallback.collect(), wider: wider(target, routing, upstreams), claim }
     }
 
     /// Returns whether there is no model of either kind.
@@ -45,6 +48,11 @@ impl FallbackModels {
     pub(super) fn take_next(&mut self) -> Option<Arc<Deployment>> {
         let ready = self.fallback.iter().position(|target| !target.is_resting()).unwrap_or_default();
         self.fallback.remove(ready)
+    }
+
+    /// Takes what `model` needs of quotas before it is asked; returns whether it may be.
+    pub(super) fn admit(&self, model: &Deployment, rule: SubstituteRule) -> bool {
+        self.claim.as_ref().is_none_or(|claim| claim.admit(&model.model, rule))
     }
 
     /// Removes a model, which is asked now.

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::body_adapter::StreamHold;
 use super::{AttemptDestination, UpstreamAttempts};
+use crate::router::SubstituteRule;
 use crate::upstream::Deployment;
 
 /// The item of a response that says the log probabilities of its text.
@@ -33,10 +34,12 @@ impl UpstreamAttempts {
         self.adapter.hold_for_check(session, self.shorter_idle(), limits);
     }
 
-    /// Goes on to the strong model; false where its API cannot say the request.
+    /// Goes on to the strong model; false where its API cannot say the request, or its quota was used up meanwhile and the
+    /// client can still get the cheap answer.
     pub(in crate::proxy) fn escalate_to(&mut self, strong: &Arc<Deployment>) -> bool {
         self.credential.set_aside();
-        if self.body.prepare_for(strong).is_err() {
+        let rule = if self.adapter.has_kept() { SubstituteRule::PassOver } else { SubstituteRule::Serve };
+        if !self.alternatives.admit(strong, rule) || self.body.prepare_for(strong).is_err() {
             return false;
         }
         self.alternatives.remove(strong);

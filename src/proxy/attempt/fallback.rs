@@ -18,6 +18,7 @@ use super::earlier_failure::is_refusal;
 use super::original::AnswerKind;
 use super::retry_budget::RetryBudget;
 use super::{AttemptDestination, UpstreamAttempts};
+use crate::router::SubstituteRule;
 use crate::upstream::{AttemptFailure, Deployment, is_of_upstream};
 
 /// The longest pause between two attempts.
@@ -145,23 +146,29 @@ impl UpstreamAttempts {
     }
 
     /// Takes the next model to fall back on, with the body prepared for it. Models are passed over whose API cannot say
-    /// what the request says; those that would lose something that matters are left for last.
+    /// what the request says, and strong ones whose quota is used up; those that would lose something that matters are
+    /// left for last.
     pub(super) fn take_next(&mut self) -> Option<Arc<Deployment>> {
         let mut lossy = VecDeque::new();
         let mut found = None;
         while let Some(next) = self.alternatives.take_next() {
             match self.body.prepare_for(&next) {
                 Ok(()) if self.body.loses_what_matters() => lossy.push_back(next),
-                Ok(()) => {
+                Ok(()) if self.alternatives.admit(&next, SubstituteRule::PassOver) => {
                     found = Some(next);
                     break;
                 }
-                Err(_) => {}
+                Ok(()) | Err(_) => {}
             }
         }
-        let next = found.or_else(|| lossy.pop_front().filter(|next| self.body.prepare_for(next).is_ok()));
+        while found.is_none()
+            && let Some(next) = lossy.pop_front()
+        {
+            let is_ready = self.body.prepare_for(&next).is_ok();
+            found = Some(next).filter(|next| is_ready && self.alternatives.admit(next, SubstituteRule::PassOver));
+        }
         lossy.into_iter().for_each(|model| self.alternatives.add_last(model));
-        next
+        found
     }
 
     /// Goes on to the next model, for which the body is prepared.

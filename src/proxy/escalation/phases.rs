@@ -128,7 +128,7 @@ impl Proxy {
         Ok(())
     }
 
-    /// Goes on to the strong model; false where its API cannot say the request.
+    /// Goes on to the strong model; false where its API cannot say the request, or its quota is used up.
     pub(in crate::proxy) fn escalate(&self, ctx: &mut RequestContext) -> bool {
         self.recorder.bill_failed_answer(ctx);
         ctx.clock.answer_withdrawn();
