@@ -2,13 +2,15 @@
 //! requests that are under way.
 //!
 //! A request reserves its estimate in every budget that it falls under before it is sent, and is settled by its bill
-//! when it is over. Without a store the counters are atomics of this process, which a restart forgets. With one they
-//! live in the store: one script reserves in all of a request's budgets at once, so that replicas together admit no
-//! more than one would. Counters outlive reloads: a reload is no way to a fresh allowance. Knows nothing of HTTP.
+//! when it is over. Without a store the counters are this process's own, which a restart forgets. With one they live in
+//! the store, from which a process draws parts ahead of need, and asks for every request once little is left: one script
+//! reserves in all of a request's budgets at once, so that replicas together admit no more than one would. Counters
+//! outlive reloads: a reload is no way to a fresh allowance. Knows nothing of HTTP.
 
 mod amounts;
 mod counter;
 mod holders;
+mod lease;
 mod ledger;
 mod reservation;
 mod settlement;
@@ -23,7 +25,7 @@ use pointsman_telemetry::Metrics;
 
 pub(crate) use self::amounts::BudgetAmounts;
 use self::ledger::BudgetLedger;
-pub(crate) use self::reservation::BudgetReservation;
+pub(crate) use self::reservation::{BudgetReservation, DeferredSettlement};
 use self::settlement::SettlementQueue;
 use crate::clients::{Client, Clients};
 use crate::store::SharedStore;
@@ -174,10 +176,7 @@ impl Budgets {
             },
         };
         match taken {
-            Ok(()) => {
-                reservation.hold();
-                Ok(Some(reservation))
-            }
+            Ok(()) => Ok(Some(reservation)),
             Err(refused) => {
                 let ledger = reservation.ledger(refused.part);
                 self.metrics.budget_hit(ledger.name(), if refused.unit.is_some() { "refused" } else { "unavailable" });
@@ -185,6 +184,27 @@ impl Budgets {
                     Some(unit) => BudgetRefusal::Exceeded(ledger.exceeded(unit, now)),
                     None => BudgetRefusal::Unavailable(ledger.name().clone()),
                 })
+            }
+        }
+    }
+
+    /// Returns whether a budget of the party's is used up, by what this process knows.
+    #[must_use]
+    pub(crate) fn are_used_up(&self, party: BudgetParty<'_>, now: u64) -> bool {
+        self.roster.load().of(party.client).iter().any(|ledger| ledger.is_used_up(party, now))
+    }
+
+    /// Adds to what the party has used, whatever is left: what was spent on its behalf before a request of it was sent,
+    /// or without one.
+    pub(crate) fn charge(&self, party: BudgetParty<'_>, amounts: BudgetAmounts, now: u64, store: Option<&SharedStore>) {
+        if amounts.is_nothing() {
+            return;
+        }
+        let roster = self.roster.load();
+        for counter in roster.of(party.client).iter().filter_map(|ledger| ledger.counter(party, now)) {
+            counter.account().add(amounts);
+            if store.is_some() {
+                self.settlements.push(&counter);
             }
         }
     }
@@ -201,12 +221,12 @@ impl Budgets {
         }
     }
 
-    /// Takes corrections to `store` for as long as the future is polled.
+    /// Exchanges with `store` what was spent and what is held, for as long as the future is polled.
     pub(crate) async fn settle_in(&self, store: impl Fn() -> Option<SharedStore>) {
         self.settlements.run(store).await;
     }
 
-    /// Waits until the store knows every correction.
+    /// Gives back what is held, and waits until the store knows all that was spent.
     pub(crate) async fn settled(&self) {
         self.settlements.drained().await;
     }
@@ -258,5 +278,7 @@ impl std::fmt::Debug for Budgets {
     }
 }
 
+#[cfg(all(test, feature = "redis"))]
+mod shared_tests;
 #[cfg(test)]
 mod tests;

@@ -60,6 +60,21 @@ impl BudgetAmounts {
         Self(std::array::from_fn(|unit| other.0[unit].saturating_sub(self.0[unit])))
     }
 
+    /// Returns the sum of both.
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self(std::array::from_fn(|unit| self.0[unit].saturating_add(other.0[unit])))
+    }
+
+    /// Returns so many times the amounts.
+    pub(super) fn times(self, factor: i64) -> Self {
+        Self(self.0.map(|amount| amount.saturating_mul(factor)))
+    }
+
+    /// Returns the larger of both, unit by unit.
+    pub(super) fn max(self, other: Self) -> Self {
+        Self(std::array::from_fn(|unit| self.0[unit].max(other.0[unit])))
+    }
+
     pub(super) fn is_nothing(self) -> bool {
         self.0 == [0; BudgetUnit::ALL.len()]
     }
@@ -69,6 +84,16 @@ impl BudgetBounds {
     pub(super) fn of(config: &BudgetConfig) -> Self {
         let count = |count: Option<u64>| count.map(|count| i64::try_from(count).unwrap_or(i64::MAX));
         Self([config.dollars.map(nanodollars), count(config.tokens), count(config.requests)])
+    }
+
+    /// Returns the first unit in which `amounts` do not fit beside what is used.
+    pub(super) fn lack(self, used: BudgetAmounts, amounts: BudgetAmounts) -> Option<BudgetUnit> {
+        let fits = |unit: usize, bound: i64| {
+            used.0[unit] < bound && used.0[unit].checked_add(amounts.0[unit]).is_some_and(|after| after <= bound)
+        };
+        BudgetUnit::ALL
+            .into_iter()
+            .find(|unit| self.0[*unit as usize].is_some_and(|bound| !fits(*unit as usize, bound)))
     }
 
     /// Returns the share of the bound that is used most.

@@ -27,7 +27,8 @@ impl BudgetLedger {
         let made = || {
             let most = if config.per == BudgetHolder::Session { config.max_sessions } else { HOLDERS };
             let BudgetConfig { name, per, period, .. } = config;
-            Arc::new(HolderTable::new(most, format!("budget:{name}:{}:{}", per.as_str(), period.as_str())))
+            // What is in braces makes all of them neighbours in a cluster: a script may change several.
+            Arc::new(HolderTable::new(most, format!("{{budget}}:{name}:{}:{}", per.as_str(), period.as_str())))
         };
         let holders = before.map_or_else(made, |before| Arc::clone(&before.holders));
         Self { config: config.clone(), bounds: BudgetBounds::of(config), holders }
@@ -65,13 +66,21 @@ impl BudgetLedger {
     pub(super) fn is_tight(&self, party: BudgetParty<'_>, now: u64) -> bool {
         let Some(holder) = self.holder(party) else { return false };
         let counter = self.holders.find(holder, self.config.period.span_at(now));
-        counter.is_some_and(|counter| self.bounds.share_of(counter.used()) >= self.config.soft.get())
+        counter.is_some_and(|counter| self.bounds.share_of(counter.account().used()) >= self.config.soft.get())
+    }
+
+    /// Returns whether the party's holder has nothing left, where that refuses requests.
+    pub(super) fn is_used_up(&self, party: BudgetParty<'_>, now: u64) -> bool {
+        let Some(holder) = self.holder(party) else { return false };
+        let counter = self.holders.find(holder, self.config.period.span_at(now));
+        let lack = |used| self.hard_bounds().lack(used, BudgetAmounts::default());
+        counter.is_some_and(|counter| lack(counter.account().used()).is_some())
     }
 
     /// Returns what the client or team of this number has used.
     pub(super) fn used(&self, owner: u64, now: u64) -> BudgetAmounts {
         let found = self.holders.find(HolderNumber { owner, session: 0 }, self.config.period.span_at(now));
-        found.map(|counter| counter.used()).unwrap_or_default()
+        found.map(|counter| counter.account().used()).unwrap_or_default()
     }
 
     /// Returns the share that the client or team of this number has used.

@@ -1,17 +1,19 @@
-//! The corrections that the store has yet to be told: within a moment while it answers, and all of them once it does again.
+//! The exchange with the store in turns: what was spent, leads that are renewed, leads that are given back.
 //!
-//! A counter waits at most once, whatever is added to it meanwhile, so there are never more in the queue than counters.
+//! A counter waits at most once, whatever happens to it meanwhile, so there are never more in the queue than counters.
+//! It stays in the queue for as long as it holds anything, or the store has something to hear of it.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use pointsman_core::config::BudgetSpan;
 use tokio::sync::{Mutex, Notify, mpsc};
+use tokio::time::Instant;
 
-use super::amounts::{BudgetAmounts, BudgetBounds};
 use super::counter::PeriodCounter;
-use super::store_counter::StoredAddition;
+use super::lease::LeaseReport;
+use super::store_counter::{ExchangeAnswer, ExchangePurpose, exchange};
 use crate::store::{SharedStore, StoreUnavailable};
 
 /// Counters that may wait; those beyond wait for their next change.
@@ -20,30 +22,38 @@ const QUEUE: usize = 1 << 16;
 /// Counters that the store is told of at a time.
 const MOST: usize = 64;
 
-/// The time in which corrections gather, so that many requests of a client cost the store one question.
-const GATHER: Duration = Duration::from_millis(5);
+/// The time between two turns, so that many requests of a client cost the store one question.
+pub(super) const TURN: Duration = Duration::from_millis(50);
 
 /// The pause before a store that did not answer is told again.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// The queue of counters that the store has to be told of.
+/// The queue of counters that have something to exchange with the store.
 pub(super) struct SettlementQueue {
+    /// The number that tells this process from others in the store.
+    pub(super) process: i64,
     sender: mpsc::Sender<Arc<PeriodCounter>>,
     /// Taken by whoever tells the store; no request waits for it.
     receiver: Mutex<mpsc::Receiver<Arc<PeriodCounter>>>,
     waiting: AtomicUsize,
     drained: Notify,
+    /// True once the process ends: then nothing is held any more.
+    ends: AtomicBool,
+    ending: Notify,
 }
 
 impl Default for SettlementQueue {
     fn default() -> Self {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        Self { sender, receiver: Mutex::new(receiver), waiting: AtomicUsize::new(0), drained: Notify::new() }
+        // The keys of the standard library's hashes are the system's random numbers.
+        let process = i64::try_from(RandomState::new().hash_one(0_u8) >> 1).unwrap_or(i64::MAX);
+        let (waiting, drained, ends, ending) = Default::default();
+        Self { process, sender, receiver: Mutex::new(receiver), waiting, drained, ends, ending }
     }
 }
 
 impl SettlementQueue {
-    /// Has the store told what a counter has noted.
+    /// Gives a counter its part in the next turn.
     pub(super) fn push(&self, counter: &Arc<PeriodCounter>) {
         if counter.is_queued.swap(true, Ordering::AcqRel) {
             return;
@@ -55,26 +65,24 @@ impl SettlementQueue {
         }
     }
 
-    /// Tells the store that `store` returns, for as long as the future is polled. Without a store nothing waits.
+    /// Exchanges with the store that `store` returns, for as long as the future is polled. Without a store nothing waits.
     pub(super) async fn run(&self, store: impl Fn() -> Option<SharedStore>) {
         let mut receiver = self.receiver.lock().await;
-        let mut turn = Vec::with_capacity(MOST);
+        let mut turn = Vec::new();
         while let Some(first) = receiver.recv().await {
-            tokio::time::sleep(GATHER).await;
             turn.push(first);
-            while turn.len() < MOST
-                && let Ok(next) = receiver.try_recv()
-            {
+            self.rest().await;
+            while let Ok(next) = receiver.try_recv() {
                 turn.push(next);
             }
-            let told = match store() {
-                Some(store) => tell(&store, &turn).await,
-                None => Ok(()), // the configuration has none any more
-            };
             let count = turn.len();
-            if told.is_err() {
-                turn.drain(..).for_each(|counter| self.push(&counter));
-            }
+            let told = match store() {
+                Some(store) => self.tell(&store, &turn).await,
+                None => {
+                    turn.iter().for_each(|counter| counter.is_queued.store(false, Ordering::Release));
+                    Ok(()) // the configuration has none any more
+                }
+            };
             turn.clear();
             self.ended(count);
             if told.is_err() {
@@ -83,8 +91,10 @@ impl SettlementQueue {
         }
     }
 
-    /// Waits until nothing is left to be told.
+    /// Gives everything back, and waits until nothing is left to be told.
     pub(super) async fn drained(&self) {
+        self.ends.store(true, Ordering::Release);
+        self.ending.notify_one();
         loop {
             let drained = self.drained.notified();
             if self.waiting.load(Ordering::Relaxed) == 0 {
@@ -99,29 +109,53 @@ impl SettlementQueue {
             self.drained.notify_waiters();
         }
     }
-}
 
-/// Tells the store what the counters have noted, in one question.
-///
-/// # Errors
-/// When it does not answer; then the counters have noted it again.
-async fn tell(store: &SharedStore, counters: &[Arc<PeriodCounter>]) -> Result<(), StoreUnavailable> {
-    // What is noted from here on brings the counter into the queue again.
-    counters.iter().for_each(|counter| counter.is_queued.store(false, Ordering::Release));
-    let untold: Vec<(&Arc<PeriodCounter>, BudgetAmounts)> =
-        counters.iter().map(|counter| (counter, counter.take_untold())).collect();
-    let addition = |(counter, amounts): &(&Arc<PeriodCounter>, BudgetAmounts)| {
-        let (key, span): (_, BudgetSpan) = (counter.key.clone(), counter.span);
-        StoredAddition { key, amounts: *amounts, bounds: BudgetBounds::default(), span }
-    };
-    match StoredAddition::add_all(store, untold.iter().map(addition)).await {
-        Ok(answer) => {
-            untold.iter().zip(answer.used).for_each(|((counter, _), used)| counter.heard(used));
-            Ok(())
+    /// Waits for the next turn; not at all once the process ends.
+    async fn rest(&self) {
+        if !self.ends.load(Ordering::Acquire) {
+            let _ = tokio::time::timeout(TURN, self.ending.notified()).await;
         }
-        Err(error) => {
-            untold.iter().for_each(|(counter, amounts)| counter.note(*amounts));
-            Err(error)
+    }
+
+    /// Tells the store of all these counters, a few at a time; those that have more to tell get their next turn.
+    ///
+    /// # Errors
+    /// When it does not answer; then all get another turn that have something to tell.
+    async fn tell(&self, store: &SharedStore, counters: &[Arc<PeriodCounter>]) -> Result<(), StoreUnavailable> {
+        let mut told = Ok(());
+        for some in counters.chunks(MOST) {
+            // What happens from here on brings the counter into the queue again.
+            some.iter().for_each(|counter| counter.is_queued.store(false, Ordering::Release));
+            if told.is_ok() {
+                told = self.tell_some(store, some).await;
+            }
+            let unsettled = some.iter().filter(|counter| !counter.account().is_settled());
+            unsettled.for_each(|counter| self.push(counter));
         }
+        told
+    }
+
+    async fn tell_some(&self, store: &SharedStore, counters: &[Arc<PeriodCounter>]) -> Result<(), StoreUnavailable> {
+        self.report(store, counters.to_vec()).await?;
+        // Near the bound what is held is wanted at once.
+        let recalled = counters.iter().filter(|counter| counter.account().is_recalled()).cloned().collect();
+        self.report(store, recalled).await
+    }
+
+    async fn report(&self, store: &SharedStore, counters: Vec<Arc<PeriodCounter>>) -> Result<(), StoreUnavailable> {
+        if counters.is_empty() {
+            return Ok(());
+        }
+        let (now, ends) = (Instant::now(), self.ends.load(Ordering::Acquire));
+        let report = |counter: Arc<PeriodCounter>| {
+            let report = counter.account().turn(now, ends);
+            (counter, report)
+        };
+        let reports: Vec<(Arc<PeriodCounter>, LeaseReport)> = counters.into_iter().map(report).collect();
+        let ExchangeAnswer { accounts, .. } = exchange(store, self.process, ExchangePurpose::Report, &reports).await?;
+        for ((counter, report), answer) in reports.iter().zip(&accounts) {
+            counter.account().hear(report, answer);
+        }
+        Ok(())
     }
 }

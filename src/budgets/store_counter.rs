@@ -1,8 +1,14 @@
 //! Counters in the store: a hash for each holder and period, changed by one script, which a server runs as a whole.
+//!
+//! Its fields `d`, `t` and `r` hold what was spent and what processes hold unused, together; every process has a field
+//! with its account. An account that its process does not renew in time is closed: what it held unused is everybody's
+//! again.
 
-use pointsman_core::config::BudgetSpan;
+use std::sync::Arc;
 
-use super::amounts::{BudgetAmounts, BudgetBounds, BudgetUnit};
+use super::amounts::{BudgetAmounts, BudgetUnit};
+use super::counter::PeriodCounter;
+use super::lease::{LeaseAnswer, LeaseReport};
 use crate::store::{SharedStore, StoreScript, StoreUnavailable};
 
 /// Seconds that a counter is kept after its period: requests that began in it may end later.
@@ -11,89 +17,173 @@ const KEPT_AFTER: u64 = 24 * 60 * 60;
 /// Units of a counter.
 const UNITS: usize = BudgetUnit::ALL.len();
 
-/// Adds to every counter, or to none where one has too little left. For each key there are three amounts, three bounds
-/// (-1 for none) and the second in which it is forgotten. Answers with the position of the key and of the unit that has
-/// too little left, or zeros, and what every counter holds then.
+/// Numbers of the answer for each counter.
+const ANSWER: usize = 4 * UNITS;
+
+/// Takes reports on accounts in, and grants what is asked for in all counters, or in none where one has too little left.
+///
+/// The arguments are the process, and 1 where a request waits; then for each key three needs, three bounds (-1 for
+/// none), three targets, three sums spent, three returned, three of which the store certainly knew, the report's
+/// number, the milliseconds that the account is kept, and the second in which the counter is forgotten. Answers with
+/// the position of the key and of the unit that has too little left, or zeros, and for every key three sums granted,
+/// three spent by all, three held by others, and three that the process may hold.
+///
+/// A process may hold an eighth of what is left, and nothing once that is less than a turn of its requests takes.
 ///
 /// Lua counts in doubles, which are exact up to 2^53: bounds are smaller, and additions are the server's own.
-const ADD: StoreScript = StoreScript {
-    text: "local fields = {'d', 't', 'r'}
-local used, key, unit = {}, 0, 0
+const EXCHANGE: StoreScript = StoreScript {
+    text: "local units, place = {'d', 't', 'r'}, {d = 1, t = 2, r = 3}
+local process, waits = ARGV[1], ARGV[2] == '1'
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local whole = function(number) return string.format('%.0f', number) end
+local counters, key, unit = {}, 0, 0
 for i = 1, #KEYS do
-  local held = redis.call('HMGET', KEYS[i], 'd', 't', 'r')
-  for u = 1, 3 do
-    local now = tonumber(held[u] or '0')
-    local bound = tonumber(ARGV[(i - 1) * 7 + 3 + u])
-    if key == 0 and bound >= 0 and (now >= bound or now + tonumber(ARGV[(i - 1) * 7 + u]) > bound) then
-      key, unit = i, u
-    end
-    used[(i - 1) * 3 + u] = now
-  end
-end
-if key == 0 then
-  for i = 1, #KEYS do
-    for u = 1, 3 do
-      local amount = ARGV[(i - 1) * 7 + u]
-      if amount ~= '0' then
-        used[(i - 1) * 3 + u] = redis.call('HINCRBY', KEYS[i], fields[u], amount)
+  local given = function(n) return tonumber(ARGV[2 + (i - 1) * 21 + n]) end
+  local own, all, others, change = nil, {0, 0, 0}, {0, 0, 0}, {0, 0, 0}
+  local fields = redis.call('HGETALL', KEYS[i])
+  for f = 1, #fields, 2 do
+    local name, value = fields[f], fields[f + 1]
+    if place[name] then
+      all[place[name]] = all[place[name]] + tonumber(value)
+    else
+      -- 1 to 3 spent, 4 to 6 returned, 7 to 9 granted, 10 the report, 11 the end
+      local account = {}
+      for word in string.gmatch(value, '%S+') do account[#account + 1] = tonumber(word) end
+      if name == process then
+        own = account
+      else
+        local is_over = account[11] <= now
+        if is_over then redis.call('HDEL', KEYS[i], name) end
+        for u = 1, 3 do
+          local held = account[6 + u] - account[3 + u] - account[u]
+          if is_over then change[u] = change[u] - held else others[u] = others[u] + held end
+        end
       end
     end
-    redis.call('EXPIREAT', KEYS[i], ARGV[i * 7])
   end
+  if not own then
+    own = {}
+    for u = 1, 3 do
+      own[u], own[3 + u], own[6 + u] = given(15 + u), given(12 + u), given(15 + u) + given(12 + u)
+    end
+    own[10] = 0
+  end
+  if given(19) > own[10] then
+    own[10] = given(19)
+    for u = 1, 3 do
+      local returned = given(12 + u) - own[3 + u]
+      local back = math.max(0, math.min(returned, own[6 + u] - own[3 + u] - own[u]))
+      change[u] = change[u] - back
+      own[3 + u], own[6 + u] = own[3 + u] + returned, own[6 + u] + returned - back
+      own[u] = given(9 + u)
+      local owed = own[u] + own[3 + u] - own[6 + u]
+      if owed > 0 then own[6 + u], change[u] = own[6 + u] + owed, change[u] + owed end
+    end
+  end
+  for u = 1, 3 do
+    local used, bound = all[u] + change[u], given(3 + u)
+    if waits and key == 0 and bound >= 0 and (used >= bound or used + given(u) > bound) then key, unit = i, u end
+  end
+  counters[i] = {own = own, all = all, others = others, change = change}
 end
 local answer = {key, unit}
-for i = 1, #used do answer[i + 2] = used[i] end
+for i = 1, #KEYS do
+  local given = function(n) return tonumber(ARGV[2 + (i - 1) * 21 + n]) end
+  local c, most, is_far = counters[i], {0, 0, 0}, true
+  local grants = waits and key == 0
+  for u = 1, 3 do
+    local target = given(6 + u)
+    if target > 0 then
+      local need = grants and given(u) or 0
+      most[u] = math.min(target, math.floor((given(3 + u) - c.all[u] - c.change[u] - need) / 8))
+      is_far = is_far and most[u] * 4 >= target
+    end
+  end
+  for u = 1, 3 do
+    if not is_far then most[u] = 0 end
+    local own, grant = c.own, 0
+    if grants then grant = given(u) end
+    if key == 0 then grant = grant + math.max(0, most[u] - (own[6 + u] - own[3 + u] - own[u])) end
+    own[6 + u], c.change[u] = own[6 + u] + grant, c.change[u] + grant
+    if c.change[u] ~= 0 then redis.call('HINCRBY', KEYS[i], units[u], whole(c.change[u])) end
+    c.all[u] = c.all[u] + c.change[u]
+    local held = own[6 + u] - own[3 + u] - own[u] + c.others[u]
+    answer[2 + (i - 1) * 12 + u] = own[6 + u]
+    answer[2 + (i - 1) * 12 + 3 + u] = c.all[u] - held
+    answer[2 + (i - 1) * 12 + 6 + u] = c.others[u]
+    answer[2 + (i - 1) * 12 + 9 + u] = most[u]
+  end
+  c.own[11] = now + given(20)
+  local words = {}
+  for n = 1, 11 do words[n] = whole(c.own[n]) end
+  redis.call('HSET', KEYS[i], process, table.concat(words, ' '))
+  redis.call('EXPIREAT', KEYS[i], whole(given(21)))
+end
 return answer",
 };
 
-/// An addition to one counter.
-pub(super) struct StoredAddition {
-    pub(super) key: Box<str>,
-    pub(super) amounts: BudgetAmounts,
-    pub(super) bounds: BudgetBounds,
-    pub(super) span: BudgetSpan,
+/// The reason why the store is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ExchangePurpose {
+    /// A request waits for what it needs.
+    Reserve = 1,
+    /// A turn of the exchange has come.
+    Report = 0,
 }
 
-/// The store's answer to additions: the one that has too little left, and what each counter holds then.
+/// The store's answer to the reports of several counters.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct StoredAnswer {
+pub(super) struct ExchangeAnswer {
+    /// The position of the report whose counter has too little left, and the unit.
     pub(super) refused: Option<(usize, BudgetUnit)>,
-    pub(super) used: Vec<BudgetAmounts>,
+    pub(super) accounts: Vec<LeaseAnswer>,
 }
 
-impl StoredAddition {
-    /// Makes all additions, or none where one has too little left.
-    ///
-    /// # Errors
-    /// When the store does not answer in time; it may have made them or not.
-    pub(super) async fn add_all(
-        store: &SharedStore,
-        additions: impl Iterator<Item = Self>,
-    ) -> Result<StoredAnswer, StoreUnavailable> {
-        let (mut keys, mut arguments) = (Vec::new(), Vec::new());
-        for Self { key, amounts, bounds, span } in additions {
-            keys.push(key);
+/// Reports on the accounts of several counters, and asks for what they need: for all of it, or none.
+///
+/// # Errors
+/// When the store does not answer in time; it may have taken the reports in or not.
+pub(super) async fn exchange(
+    store: &SharedStore,
+    process: i64,
+    purpose: ExchangePurpose,
+    reports: &[(Arc<PeriodCounter>, LeaseReport)],
+) -> Result<ExchangeAnswer, StoreUnavailable> {
+    let keys: Vec<&str> = reports.iter().map(|(counter, _)| &*counter.key).collect();
+    let mut arguments = vec![process, purpose as i64];
+    for (counter, report) in reports {
+        arguments.extend(report.need.0);
+        arguments.extend(report.bounds.0.map(|bound| bound.unwrap_or(-1)));
+        for amounts in [report.target, report.spent, report.returned, report.told] {
             arguments.extend(amounts.0);
-            arguments.extend(bounds.0.map(|bound| bound.unwrap_or(-1)));
-            arguments.push(i64::try_from(span.end + KEPT_AFTER).unwrap_or(i64::MAX));
         }
-        let answer = store.run(&ADD, &keys, arguments).await?;
-        StoredAnswer::read(&answer, keys.len()).ok_or(StoreUnavailable)
+        let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let kept = u64::try_from(report.kept().as_millis()).unwrap_or(u64::MAX);
+        arguments.extend([whole(report.number), whole(kept), whole(counter.span.end + KEPT_AFTER)]);
     }
+    let answer = store.run(&EXCHANGE, &keys, arguments).await?;
+    ExchangeAnswer::read(&answer, keys.len()).ok_or(StoreUnavailable)
 }
 
-impl StoredAnswer {
+impl ExchangeAnswer {
     fn read(answer: &[i64], counters: usize) -> Option<Self> {
-        let (&[key, unit], used) = answer.split_first_chunk()?;
-        if used.len() != counters * UNITS {
+        let (&[key, unit], accounts) = answer.split_first_chunk()?;
+        if accounts.len() != counters * ANSWER {
             return None;
         }
         let refused = match (usize::try_from(key).ok()?, usize::try_from(unit).ok()?) {
             (0, _) => None,
-            (key, unit) => Some((key - 1, *BudgetUnit::ALL.get(unit.checked_sub(1)?)?)),
+            (key, unit) if key <= counters => Some((key - 1, *BudgetUnit::ALL.get(unit.checked_sub(1)?)?)),
+            _ => return None,
         };
-        let used = used.chunks_exact(UNITS).map(|used| BudgetAmounts(std::array::from_fn(|unit| used[unit])));
-        Some(Self { refused, used: used.collect() })
+        let amounts =
+            |account: &[i64], of: usize| BudgetAmounts(std::array::from_fn(|unit| account[of * UNITS + unit]));
+        let account = |account: &[i64]| {
+            let [granted, used, others, most] = [0, 1, 2, 3].map(|of| amounts(account, of));
+            LeaseAnswer { granted, used, others, most }
+        };
+        Some(Self { refused, accounts: accounts.chunks_exact(ANSWER).map(account).collect() })
     }
 }
 
@@ -103,12 +193,15 @@ mod tests {
 
     #[test]
     fn an_answer_of_another_shape_is_none() {
-        let refused = StoredAnswer::read(&[1, 3, 5, 6, 7], 1).expect("an answer");
+        let numbers: Vec<i64> = [1, 3].into_iter().chain(1..=12).collect();
+        let refused = ExchangeAnswer::read(&numbers, 1).expect("an answer");
 
         assert_eq!(refused.refused, Some((0, BudgetUnit::Requests)));
-        assert_eq!(refused.used, [BudgetAmounts([5, 6, 7])]);
-        for bad in [&[][..], &[0, 0], &[0, 0, 1, 2], &[1, 9, 1, 2, 3], &[-1, 0, 1, 2, 3]] {
-            assert_eq!(StoredAnswer::read(bad, 1), None, "{bad:?}");
+        let [granted, used, others, most] = [[1, 2, 3], [4, 5, 6], [7, 8, 9], [10, 11, 12]].map(BudgetAmounts);
+        assert_eq!(refused.accounts, [LeaseAnswer { granted, used, others, most }]);
+        let of = |first: i64, second: i64, length: usize| [vec![first, second], vec![0; length]].concat();
+        for bad in [vec![], of(0, 0, 0), of(0, 0, 11), of(1, 9, 12), of(2, 1, 12), of(1, 0, 12), of(-1, 0, 12)] {
+            assert_eq!(ExchangeAnswer::read(&bad, 1), None, "{bad:?}");
         }
     }
 }

@@ -15,14 +15,14 @@ fn now() -> u64 {
 const DAY: u64 = 24 * 60 * 60;
 
 /// Clients `web` and `app` of the team `red`, and `lone` of none.
-fn clients() -> Clients {
+pub(super) fn clients() -> Clients {
     let sections: ClientConfigs =
         serde_json::from_value(json!({"web": {"team": "red"}, "app": {"team": "red"}, "lone": {}})).expect("clients");
     let teams: BTreeMap<Name, TeamConfig> = serde_json::from_value(json!({"red": {}})).expect("teams");
     Clients::build(ClientSections { clients: Some(&sections), teams: &teams }, None, None)
 }
 
-fn configs(budgets: &Value) -> Vec<BudgetConfig> {
+pub(super) fn configs(budgets: &Value) -> Vec<BudgetConfig> {
     serde_json::from_value(budgets.clone()).expect("budgets")
 }
 
@@ -193,6 +193,30 @@ fn sessions_beyond_the_bound_share_one_allowance() {
 
     assert!(admitted <= 66, "a table of 32 places, and one counter for all others: {admitted}");
     assert!(!take(1), "a session keeps what it has used");
+}
+
+#[test]
+fn a_client_that_makes_sessions_up_takes_nothing_from_the_sessions_of_another() {
+    let counting = Counting::of(&json!([{"name": "session", "per": "session", "requests": 1, "max_sessions": 1}]));
+    let take = |client: &str, session: u64| {
+        let party = BudgetParty { session: Some(session), ..counting.party(client) };
+        let taken = block_on(counting.budgets.reserve(party, BudgetAmounts::of(0.0, 0, 1), now(), None));
+        taken.map(|reservation| reservation.expect("a budget").settle(BudgetAmounts::of(0.0, 0, 1))).is_ok()
+    };
+    (1..=1000).for_each(|session| drop(take("web", session)));
+
+    assert!(take("app", 1), "what the sessions of another client share is used up, and not this client's");
+    assert!((2..=1000).filter(|session| take("app", *session)).count() < 32);
+}
+
+#[test]
+fn a_clock_that_was_ahead_for_a_while_leaves_nothing_behind() {
+    let counting = Counting::of(&json!([{"name": "daily", "dollars": 1.0}]));
+
+    assert!(counting.spend("web", 0.9, now() + 1000 * DAY));
+    assert!(counting.spend("web", 0.9, now()), "today's allowance is whole");
+    assert!(!counting.spend("web", 0.9, now()), "and counted");
+    assert!(counting.spend("web", 0.9, now() + DAY), "tomorrow's is another");
 }
 
 #[test]

@@ -67,6 +67,12 @@ impl SharedStore {
         match *self {}
     }
 
+    /// Returns the store's number.
+    #[must_use]
+    pub(crate) fn number(&self) -> u64 {
+        match *self {}
+    }
+
     /// Returns the store's trouble.
     #[must_use]
     pub(crate) fn trouble(&self) -> Option<Arc<str>> {

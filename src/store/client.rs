@@ -5,6 +5,7 @@
 //! once while the server is known to be away.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use pointsman_core::config;
@@ -26,7 +27,11 @@ pub(crate) struct SharedStore {
     state: Arc<StoreHealth>,
     timeout: Duration,
     prefix: Arc<str>,
+    number: u64,
 }
+
+/// Stores that this process has made.
+static MADE: AtomicU64 = AtomicU64::new(0);
 
 impl SharedStore {
     /// Makes the store at `url`. It connects when it is first used; until the connection stands it is unavailable.
@@ -49,7 +54,8 @@ impl SharedStore {
         let state = Arc::new(StoreHealth::new(metrics));
         let timeout = section.timeout.0;
         worker::start(server, queue, Arc::clone(&state), timeout)?;
-        Ok(Self { commands, state, timeout, prefix: section.prefix.as_str().into() })
+        let number = MADE.fetch_add(1, Ordering::Relaxed) + 1;
+        Ok(Self { commands, state, timeout, prefix: section.prefix.as_str().into(), number })
     }
 
     /// Returns the value of `key`; `None` when there is none.
@@ -99,6 +105,12 @@ impl SharedStore {
         let (answer, answered) = oneshot::channel();
         let keys = keys.iter().map(|key| self.key(key.as_ref())).collect();
         self.ask(StoreCommand::Run { script, keys, arguments, answer }, answered, StoreOperation::Run).await
+    }
+
+    /// Returns the number that tells the store from others of this process; never 0.
+    #[must_use]
+    pub(crate) const fn number(&self) -> u64 {
+        self.number
     }
 
     /// Returns what is wrong with the server, if anything is.

@@ -213,6 +213,25 @@ async fn what_passes_to_the_default_provider_costs_what_the_catalog_says() {
 }
 
 #[tokio::test]
+async fn a_socket_counts_as_a_request_and_is_not_opened_beyond_the_budget() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let config = budgeted(&small, &frontier, "{name: daily, requests: 1, soft: 1}");
+    let gateway = Gateway::start(&Config { default_provider: Some("two"), ..config }).await;
+    let open = async || {
+        let mut connection = Connection::open(gateway.listen, Framing::Length).await;
+        let request = connection.request(Method::GET, "/v1/realtime").header(ANNA.0, ANNA.1);
+        let request = request.header("connection", "upgrade").header("upgrade", "websocket");
+        let request = request.body(Framing::Length.body(Vec::new().into())).expect("a valid request");
+        Reply::read(connection.send(request).await.expect("an answer")).await.status
+    };
+
+    let first = open().await;
+    until_metric(&gateway, r#"pointsman_budget_used_ratio{budget="daily",holder="anna"} 1"#).await;
+
+    assert_eq!((first, open().await), (StatusCode::OK, StatusCode::TOO_MANY_REQUESTS), "{}", gateway.log());
+}
+
+#[tokio::test]
 async fn sessions_and_keys_have_budgets_of_their_own() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let budgets = "{name: session, per: session, requests: 1, soft: 1}, {name: key, per: key, requests: 3, soft: 1}";
@@ -255,8 +274,18 @@ async fn a_restart_goes_on_with_what_the_store_has_counted() {
     assert_eq!((before, served(&second, &[ANNA], 3).await), (2, 1), "{}", second.log());
 }
 
+/// Returns what the only process has told the only counter: spent, returned and granted, each in dollars, tokens and
+/// requests.
+fn account(redis: &Redis) -> Vec<String> {
+    let counter = redis.says(&["keys", "pointsman:{budget}:*"]);
+    let fields = redis.says(&["hkeys", &counter]);
+    let process = fields.lines().find(|field| field.len() > 1).unwrap_or("none").to_owned();
+    let account = redis.says(&["hget", &counter, &process]);
+    account.split(' ').map(str::to_owned).chain((0..3).map(|_| String::new())).collect()
+}
+
 /// Has four gateways hammer one budget, and returns how many requests they served together, and at what cost.
-async fn raced(config: &Config, at_once: usize) -> (usize, f64) {
+async fn raced(config: &Config, at_once: usize, times: usize) -> (usize, f64) {
     let gateways = [
         Gateway::start(config).await,
         Gateway::start(config).await,
@@ -269,7 +298,7 @@ async fn raced(config: &Config, at_once: usize) -> (usize, f64) {
     let hammer = async |gateway: &Gateway| {
         let replies = join_all((0..at_once).map(|_| async {
             let mut statuses = Vec::new();
-            for _ in 0..3 {
+            for _ in 0..times {
                 statuses.push(ask(gateway, &[ANNA]).await.status);
             }
             statuses
@@ -292,7 +321,7 @@ async fn four_replicas_never_admit_more_than_one_request_each_beyond_a_budget() 
     let (small, frontier, redis) = (Origin::start().await, Origin::answering(script()).await, Redis::start());
     let config = budgeted(&small, &frontier, "{name: daily, dollars: 0.1, soft: 1}");
 
-    let (served, cost) = raced(&shared(&config, &redis), 20).await;
+    let (served, cost) = raced(&shared(&config, &redis), 20, 3).await;
 
     println!("four processes, 240 requests: {served} served, {cost:.5} US dollars of 0.1");
     assert!(cost <= 0.1 + 4.0 * COST, "{served} served for {cost}");
@@ -308,9 +337,50 @@ async fn four_replicas_admit_exactly_as_many_requests_as_a_budget_has() {
         "{name: daily, requests: 50, soft: 1}, {name: week, per: team, requests: 1000, period: week}",
     );
 
-    let (served, _) = raced(&shared(&config, &redis), 20).await;
+    let (served, _) = raced(&shared(&config, &redis), 20, 3).await;
 
     assert_eq!(served, 50);
+}
+
+#[tokio::test]
+async fn four_replicas_that_draw_parts_ahead_admit_exactly_as_many_requests_as_a_budget_has() {
+    let (small, frontier, redis) = (Origin::start().await, Origin::start().await, Redis::start());
+    let config = budgeted(&small, &frontier, "{name: daily, requests: 500, soft: 1}");
+
+    let (served, _) = raced(&shared(&config, &redis), 10, 25).await;
+
+    let calls = redis.says(&["info", "commandstats"]);
+    let calls = calls.lines().find_map(|line| line.strip_prefix("cmdstat_eval:calls=")?.split(',').next());
+    println!("four processes, 1000 requests: {served} served of 500, {} questions", calls.unwrap_or("?"));
+    assert_eq!(served, 500);
+}
+
+#[tokio::test]
+async fn four_replicas_that_draw_parts_ahead_spend_no_more_dollars_than_there_are() {
+    let script = || (0..800).map(|_| priced());
+    let (small, frontier, redis) = (Origin::start().await, Origin::answering(script()).await, Redis::start());
+    let config = budgeted(&small, &frontier, "{name: daily, dollars: 0.5, soft: 1}");
+
+    let (served, cost) = raced(&shared(&config, &redis), 4, 50).await;
+
+    println!("four processes, 800 requests: {served} served, {cost:.5} US dollars of 0.5");
+    assert!(cost <= 0.5 + 4.0 * COST, "{served} served for {cost}");
+    assert!(served >= 154, "the budget is used: {served} served for {cost}");
+}
+
+#[tokio::test]
+async fn a_process_that_ends_gives_back_what_it_held() {
+    let (small, frontier, redis) = (Origin::start().await, Origin::start().await, Redis::start());
+    let config = shared(&budgeted(&small, &frontier, "{name: daily, requests: 1000, lease: 1m, soft: 1}"), &redis);
+    let mut gateway = Gateway::start(&config).await;
+    until_store(&gateway, "ready").await;
+
+    let before = served(&gateway, &[ANNA], 20).await;
+    let counter = redis.says(&["keys", "pointsman:{budget}:*"]);
+    soon("a part to be held", async { while redis.says(&["hget", &counter, "r"]) == "20" {} }).await;
+    assert!(gateway.stop().success());
+
+    assert_eq!((before, redis.says(&["hget", &counter, "r"])), (20, "20".to_owned()), "{}", gateway.log());
 }
 
 #[tokio::test]
@@ -323,6 +393,7 @@ async fn while_the_store_is_away_budgets_do_as_they_are_told_and_it_hears_of_it_
         until_store(&gateway, "ready").await;
 
         let before = served(&gateway, &[ANNA], 2).await;
+        soon("the store to hear of both", async { while account(&redis)[2] != "2" {} }).await;
         redis.die();
         until_store(&gateway, "unavailable").await;
         let meanwhile = served(&gateway, &[ANNA], 6).await;
@@ -330,7 +401,7 @@ async fn while_the_store_is_away_budgets_do_as_they_are_told_and_it_hears_of_it_
         until_store(&gateway, "ready").await;
         // The server has forgotten what it was told before it died, and hears of what came after.
         soon("the store to hear of it", async {
-            while redis.says(&["hget", &redis.says(&["keys", "pointsman:budget:*"]), "r"]) != expected.to_string() {
+            while redis.says(&["hget", &redis.says(&["keys", "pointsman:{budget}:*"]), "r"]) != expected.to_string() {
                 until_store(&gateway, "ready").await;
             }
         })

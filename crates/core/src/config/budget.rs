@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::quota::QuotaOnRules;
-use super::values::{Glob, Name, Ratio};
+use super::values::{Glob, Name, Ratio, TimeSpan};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -49,6 +49,10 @@ pub struct BudgetConfig {
     /// The way on while the store that replicas count in does not answer. Default `local`.
     #[serde(default)]
     pub without_store: BudgetWithoutStore,
+    /// The time that a process may hold an unused part of the budget, which it drew from the store ahead of need. 0 has
+    /// the store asked about every request. With `store` only. Default 1s.
+    #[serde(default = "BudgetConfig::default_lease")]
+    pub lease: TimeSpan,
     /// Sessions that have an allowance of their own; any more share one. With `per: session` only. Default 10000.
     #[serde(default = "BudgetConfig::default_max_sessions")]
     pub max_sessions: usize,
@@ -146,6 +150,10 @@ pub struct BudgetSpan {
 impl BudgetConfig {
     fn default_soft() -> Ratio {
         Ratio::new(0.8).expect("a ratio")
+    }
+
+    const fn default_lease() -> TimeSpan {
+        TimeSpan::from_millis(1000)
     }
 
     const fn default_max_sessions() -> usize {

@@ -33,10 +33,14 @@ fn a_budget_that_bounds_nothing_or_nobody_is_refused() {
             "{name: b, requests: 1, max_sessions: 0}",
             "budgets[0].max_sessions: 0 is out of bounds (allowed: 1 to 1000000)",
         ),
+        ("{name: b, requests: 1, lease: 61s}", "budgets[0].lease: 1m 1s is out of bounds (allowed: 0s to 1m)"),
     ] {
         assert_eq!(found(budget), [expected]);
     }
-    assert_eq!(found("{name: b, requests: 1, per: team}\n  - {name: c, dollars: 2.5, per: session}"), [""; 0]);
+    assert_eq!(
+        found("{name: b, requests: 1, per: team}\n  - {name: c, dollars: 2.5, per: session, lease: 0s}"),
+        [""; 0]
+    );
     let twice = found("{name: b, requests: 1}\n  - {name: b, requests: 1}");
     assert_eq!(twice, ["budgets[1].name: `b` is the name of another budget (allowed: a name of its own)"]);
 }

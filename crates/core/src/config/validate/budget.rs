@@ -13,6 +13,8 @@ const SESSIONS: RangeInclusive<usize> = 1..=1_000_000;
 const COUNT: RangeInclusive<u64> = 1..=1_000_000_000_000;
 /// US dollars; a counter in billionths of a dollar is exact up to nine millions, wherever it is added up.
 const DOLLARS: RangeInclusive<f64> = 0.000_001..=1_000_000.0;
+/// A part that is held for longer is missed by others for as long, should its process die.
+const LEASE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(60);
 const REFRESH: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
 
 impl ConfigChecker<'_> {
@@ -58,6 +60,7 @@ impl ConfigChecker<'_> {
             self.wrong(&path.key("soft"), "0 is out of bounds (allowed: above 0, at most 1)");
         }
         self.within(&path.key("max_sessions"), &budget.max_sessions, &SESSIONS);
+        self.span(&path.key("lease"), budget.lease, &LEASE);
     }
 
     pub(super) fn policy_budget(&mut self, path: &KeyPath, policy: &PolicyConfig) {
