@@ -19,7 +19,7 @@ use pointsman_core::config;
 use pointsman_core::config::{CatalogEntry, Name};
 use pointsman_core::features::Features;
 use pointsman_core::judgement::{AnswerEnding, JudgeAnswer, text_of};
-use pointsman_core::policy::{JudgeFailure, Judgement};
+use pointsman_core::policy::{JudgeFailure, Judgement, UnansweredQuestion};
 use pointsman_core::prompt::Prompt;
 use pointsman_core::usage::{AnswerFormat, Usage};
 use pointsman_telemetry::{JudgeMetrics, Metrics};
@@ -93,14 +93,6 @@ struct FailedQuestion {
     cost_usd: Option<f64>,
 }
 
-/// A question without an answer that counts, and what it cost all the same.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct UnansweredQuestion {
-    pub failure: JudgeFailure,
-    /// US dollars for an answer that was none.
-    pub cost_usd: Option<f64>,
-}
-
 impl Judge {
     /// Makes the judge of a strategy; `deployment` is the model that judges. What `previous` remembers is taken over
     /// when it was asked the same.
@@ -160,13 +152,13 @@ impl Judge {
     /// Cancel-safe: dropping the future gives the question up.
     ///
     /// # Errors
-    /// Why there is no answer; counted.
-    pub(crate) async fn ask(&self, prompt: &Prompt<'_>, features: &Features) -> Result<Judgement, JudgeFailure> {
+    /// Why there is no answer, and what the question cost all the same; counted.
+    pub(crate) async fn ask(&self, prompt: &Prompt<'_>, features: &Features) -> Result<Judgement, UnansweredQuestion> {
         let started = Instant::now();
         let deadline = started + self.section.timeout.0;
         // One that only waited for another's question says nothing more about the judge.
         let found = timeout_at(deadline, self.find(prompt, features, deadline)).await;
-        self.counted(found.unwrap_or(Err(JudgeFailure::Timeout)), started)
+        self.counted(found.unwrap_or(Err(JudgeFailure::Timeout.into())), started)
     }
 
     /// Asks what is to be thought of an answer to a prompt; at most for as long as the section's `timeout`.
@@ -180,17 +172,18 @@ impl Judge {
         let deadline = started + self.section.timeout.0;
         let description = RequestDescription::of_answer(ask, answer, self.section.max_chars);
         let found = timeout_at(deadline, self.question(&description, ask, deadline)).await;
-        let found = found.unwrap_or(Err(JudgeFailure::Timeout.into()));
-        let cost_usd = found.as_ref().err().and_then(|unanswered| unanswered.cost_usd);
-        let counted = self.counted(found.map_err(|unanswered| unanswered.failure), started);
-        counted.map_err(|failure| UnansweredQuestion { failure, cost_usd })
+        self.counted(found.unwrap_or(Err(JudgeFailure::Timeout.into())), started)
     }
 
-    fn counted(&self, answered: Result<Judgement, JudgeFailure>, started: Instant) -> Result<Judgement, JudgeFailure> {
+    fn counted(
+        &self,
+        answered: Result<Judgement, UnansweredQuestion>,
+        started: Instant,
+    ) -> Result<Judgement, UnansweredQuestion> {
         match &answered {
             Ok(judgement) if judgement.is_cached => self.metrics.cached(),
             Ok(_) => self.metrics.answered(started.elapsed()),
-            Err(failure) => self.metrics.failed(failure.as_str()),
+            Err(unanswered) => self.metrics.failed(unanswered.failure.as_str()),
         }
         answered
     }
@@ -200,14 +193,13 @@ impl Judge {
         prompt: &Prompt<'_>,
         features: &Features,
         deadline: Instant,
-    ) -> Result<Judgement, JudgeFailure> {
+    ) -> Result<Judgement, UnansweredQuestion> {
         let text = prompt.ask_text();
         if prompt.newest_ask().trim().is_empty() {
-            return Err(JudgeFailure::NoText);
+            return Err(JudgeFailure::NoText.into());
         }
         let description = RequestDescription::of(prompt, features, self.section.max_chars);
-        let asked =
-            || async { self.question(&description, &text, deadline).await.map_err(|unanswered| unanswered.failure) };
+        let asked = || self.question(&description, &text, deadline);
         let Some(answers) = &self.memory.answers else { return asked().await };
         let key = self.question.key(&description);
         if answers.get(&key).is_some_and(|(_, until)| until <= Instant::now()) {
@@ -332,12 +324,6 @@ impl Judge {
 impl FailedQuestion {
     fn of(failure: JudgeFailure, detail: String) -> Self {
         Self { cause: SilenceCause { failure, status: None }, answer: None, detail, cost_usd: None }
-    }
-}
-
-impl From<JudgeFailure> for UnansweredQuestion {
-    fn from(failure: JudgeFailure) -> Self {
-        Self { failure, cost_usd: None }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::proxy::question::{self, UnsentRequest};
 use crate::proxy::rejection::Rejection;
 use crate::proxy::{DrainState, feedback};
 use crate::reload::{ReloadResult, Reloader, WatchHealth};
+use crate::router::JudgeMode;
 use crate::snapshot::{self, AdminTerms, Snapshot};
 use crate::store::SharedStore;
 
@@ -111,7 +112,7 @@ impl AdminPlane for GatewayProcess {
         let client = client.map(|name| snapshot.clients.find(name)).transpose();
         let client = client.map_err(|error| AdminError::no_client(&error))?;
         let (client, at) = (client.map(|client| &**client), now.map(|now| now.0));
-        let unsent = UnsentRequest { path, headers, client, at, body: &body };
+        let unsent = UnsentRequest { path, headers, client, at, judging: JudgeMode::Ask, body: &body };
         Ok(question::decide(router, &snapshot, unsent).await?.explanation)
     }
 

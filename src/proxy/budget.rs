@@ -13,6 +13,9 @@ use super::answer::rejection::Rejection;
 use super::context::RequestContext;
 use crate::budgets::{BudgetAmounts, BudgetParty, BudgetRefusal};
 use crate::proxy::downstream::client_use::ClientUse;
+use crate::proxy::downstream::intake;
+use crate::router::{JudgeMode, Router, Routing, Verdict};
+use crate::snapshot::Snapshot;
 
 /// The length of an answer that is assumed where no answers were seen yet, in tokens.
 const USUAL_OUTPUT: u64 = 400;
@@ -38,19 +41,60 @@ pub(super) async fn reserve(proxy: &Proxy, header: &RequestHeader, ctx: &mut Req
     let budgets = proxy.router.budgets();
     let client = ctx.client.as_ref().map(|used| &**used.client());
     let dialect = Dialect::of_path(header.uri.path());
-    if header.method != Method::POST || dialect.is_some_and(Dialect::only_counts) || !budgets.concern(client) {
+    // What is cancelled was counted when it began. A socket for many questions is as good as a request.
+    let is_sent = header.method == Method::POST && !header.uri.path().ends_with("/cancel");
+    let is_counted = is_sent || intake::is_websocket(header);
+    if !is_counted || dialect.is_some_and(Dialect::only_counts) {
+        charge_unsent(proxy, ctx);
         return Ok(());
     }
-    let party = BudgetParty { client, key: ctx.client.as_ref().map(|used| used.key), session: ctx.session };
+    if !budgets.concern(client) {
+        return Ok(());
+    }
+    let party = party(ctx);
     let is_counted = budgets.count_usage(client);
     let estimate = if is_counted { estimate(ctx, dialect) } else { BudgetAmounts::of(judges(ctx), 0, 1) };
     let store = ctx.snapshot.store.as_ref();
     match budgets.reserve(party, estimate, seconds(), store).await {
         Ok(reservation) => ctx.budget = reservation.map(Box::new),
-        Err(BudgetRefusal::Exceeded(exceeded)) => return Err(Rejection::QuotaExceeded { exceeded }),
-        Err(BudgetRefusal::Unavailable(budget)) => return Err(Rejection::BudgetUnavailable { budget }),
+        Err(refusal) => {
+            charge_unsent(proxy, ctx);
+            return Err(match refusal {
+                BudgetRefusal::Exceeded(exceeded) => Rejection::QuotaExceeded { exceeded },
+                BudgetRefusal::Unavailable(budget) => Rejection::BudgetUnavailable { budget },
+            });
+        }
     }
     Ok(())
+}
+
+/// Returns how judges are asked for a party: not at all where a budget of it is used up, which pays for them.
+pub(super) fn judging(router: &Router, snapshot: &Snapshot, party: BudgetParty<'_>) -> JudgeMode<'static> {
+    let is_asked = snapshot.advisers.have_judges();
+    if is_asked && router.budgets().are_used_up(party, seconds()) { JudgeMode::Never } else { JudgeMode::Ask }
+}
+
+/// Has a party's budgets count US dollars for judges that were asked about what is not sent.
+pub(super) fn charge(router: &Router, snapshot: &Snapshot, party: BudgetParty<'_>, dollars: f64) {
+    router.budgets().charge(party, BudgetAmounts::of(dollars, 0, 0), seconds(), snapshot.store.as_ref());
+}
+
+/// Has the budgets count the judges of a decision that comes to nothing.
+pub(super) fn charge_judges(proxy: &Proxy, ctx: &RequestContext, routing: &Routing) {
+    charge(&proxy.router, &ctx.snapshot, party(ctx), routing.decision.cost_usd.unwrap_or_default());
+}
+
+/// Has the budgets count the judges of a request that is answered or refused without an upstream.
+pub(super) fn charge_unsent(proxy: &Proxy, ctx: &RequestContext) {
+    let applied = ctx.verdict.as_ref().filter(|verdict| verdict.is_applied());
+    let dollars = applied.and_then(Verdict::finding).and_then(|finding| finding.judge_cost_usd);
+    charge(&proxy.router, &ctx.snapshot, party(ctx), dollars.unwrap_or_default());
+}
+
+/// Returns the holder of the allowances that a request is charged to.
+pub(super) fn party(ctx: &RequestContext) -> BudgetParty<'_> {
+    let client = ctx.client.as_ref();
+    BudgetParty { client: client.map(|used| &**used.client()), key: client.map(|used| used.key), session: ctx.session }
 }
 
 /// Returns what a request is likely to use: its prompt, an answer as long as the model's were lately, and the judges

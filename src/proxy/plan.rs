@@ -56,6 +56,7 @@ pub(super) struct RouterQuestion<'a> {
     pub(super) prompt: &'a Prompt<'a>,
     pub(super) body: &'a Bytes,
     pub(super) state: &'a RequestState,
+    pub(super) judging: JudgeMode<'a>,
     pub(super) detail: DecisionDetail,
 }
 
@@ -68,11 +69,12 @@ pub(super) async fn plan(
     session: &mut Session,
     ctx: &mut RequestContext,
 ) -> Result<RequestPlan, Rejection> {
-    let planned = destined(proxy, session, ctx).await?;
-    if matches!(planned, RequestPlan::Forward) {
-        budget::reserve(proxy, session.req_header(), ctx).await?;
+    let planned = destined(proxy, session, ctx).await;
+    match planned {
+        Ok(RequestPlan::Forward) => budget::reserve(proxy, session.req_header(), ctx).await?,
+        Ok(RequestPlan::Answer(_) | RequestPlan::Replay(_)) | Err(_) => budget::charge_unsent(proxy, ctx),
     }
-    Ok(planned)
+    planned
 }
 
 /// Decides where the request goes.
@@ -185,11 +187,12 @@ async fn route(
     let (client, state) = (ctx.client.as_ref().map(|used| Arc::clone(used.client())), Arc::clone(&ctx.state));
     let (client, key) = (client.as_deref(), ctx.client.as_ref().map(|used| used.key));
     let detail = wanted_detail(&proxy.router, &body);
-    let asked =
-        RouterQuestion { snapshot: &snapshot, client, key, prompt: &prompt, body: &body, state: &state, detail };
+    let (snapshot, prompt, body, state, judging) = (&*snapshot, &prompt, &body, &*state, JudgeMode::Ask);
+    let asked = RouterQuestion { snapshot, client, key, prompt, body, state, judging, detail };
     note_conversation(proxy, session.req_header(), ctx, (dialect, asked));
+    let asked = RouterQuestion { judging: budget::judging(&proxy.router, snapshot, budget::party(ctx)), ..asked };
     let wants_list = ctx.asked.wants_list(session.req_header().uri.query());
-    ctx.attempts.body.read(OriginalBody::new(&body, &prompt).answered_as(wants_list));
+    ctx.attempts.body.read(OriginalBody::new(body, prompt).answered_as(wants_list));
     let (verdict, explanation) = if snapshot.advisers.have_judges() {
         // A judge takes its time: a client that leaves meanwhile is noticed.
         let header = session.req_header().clone();
@@ -203,7 +206,7 @@ async fn route(
     };
     ctx.explanation = explanation;
     note_owner(proxy, ctx);
-    let verdict = measured(verdict, &prompt, &body);
+    let verdict = measured(verdict, prompt, body);
     match verdict {
         Verdict::Route(routing) => match settle_on_model(proxy, ctx, asked, routing)? {
             Some(answered) => Ok(answered),
@@ -213,7 +216,7 @@ async fn route(
         Verdict::Deny(ref refusal) => {
             let rejection = Rejection::denied(&refusal.denial);
             proxy.router.count_denial(&refusal.denial);
-            keep(ctx, &prompt);
+            keep(ctx, prompt);
             ctx.verdict = Some(verdict);
             Err(rejection)
         }
@@ -282,7 +285,7 @@ impl<'a> RouterQuestion<'a> {
         header: &'a RequestHeader,
         field: &'a (dyn Fn(&str) -> Option<Cow<'a, str>> + Sync),
     ) -> IncomingRequest<'a> {
-        let RouterQuestion { client, key, prompt, body, state, detail, .. } = self;
+        let RouterQuestion { client, key, prompt, body, state, judging, detail, .. } = self;
         IncomingRequest {
             path: header.uri.path(),
             header: field,
@@ -292,7 +295,7 @@ impl<'a> RouterQuestion<'a> {
             body,
             state: Some(state),
             at: None,
-            judging: JudgeMode::Ask,
+            judging,
             quotas: QuotaMode::Take,
             detail,
         }
@@ -309,10 +312,11 @@ fn settle_on_model(
     let RouterQuestion { prompt, .. } = asked;
     let snapshot = Arc::clone(&ctx.snapshot);
     let target = snapshot.upstreams.model(&routing.decision.model).ok_or(Rejection::Internal)?;
-    debit(ctx, prompt.dialect, || {
+    let debited = debit(ctx, prompt.dialect, || {
         routing.features.count_for(prompt, target.tokenizer);
         routing.features.tokens_of(target.tokenizer)
-    })?;
+    });
+    debited.inspect_err(|_| budget::charge_judges(proxy, ctx, &routing))?;
     let is_by_name = routing.decision.deciding_policy().is_none();
     ctx.asked.wants_long_context = is_by_name && without_context_suffix(&prompt.model).is_some();
     proxy.router.count(&snapshot, &routing);

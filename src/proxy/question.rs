@@ -26,7 +26,8 @@ use super::context::RequestContext;
 use super::downstream::listener;
 use super::large_work::{self, LARGE_BODY};
 use super::plan::{RequestPlan, read_body};
-use super::{Proxy, pass_through};
+use super::{Proxy, budget, pass_through};
+use crate::budgets::BudgetParty;
 use crate::clients::Client;
 use crate::router::{IncomingRequest, JudgeMode, QuotaMode, RequestState, Router, header_text};
 use crate::snapshot::Snapshot;
@@ -52,6 +53,7 @@ pub(crate) struct UnsentRequest<'r> {
     pub(crate) client: Option<&'r Client>,
     /// When it comes, in seconds since 1970; `None` for now.
     pub(crate) at: Option<u64>,
+    pub(crate) judging: JudgeMode<'r>,
     pub(crate) body: &'r Bytes,
 }
 
@@ -62,6 +64,8 @@ pub(crate) struct UnsentDecision {
     pub(crate) explanation: Value,
     /// The tokens of the prompt, where the client's are counted; else 0.
     pub(crate) tokens: u64,
+    /// US dollars for the judges that were asked.
+    pub(crate) judges: f64,
 }
 
 /// A client that asks, and what its question takes of its allowance.
@@ -69,6 +73,8 @@ struct AskingClient<'a> {
     router: &'a Router,
     snapshot: &'a Snapshot,
     client: Option<&'a Client>,
+    /// The holder of the budgets that pay for judges.
+    party: BudgetParty<'a>,
     texts: AtomicUsize,
     tokens: AtomicU64,
 }
@@ -82,7 +88,7 @@ pub(crate) async fn decide(
     snapshot: &Snapshot,
     asked: UnsentRequest<'_>,
 ) -> Result<UnsentDecision, Rejection> {
-    let UnsentRequest { path, headers, client, at, body } = asked;
+    let UnsentRequest { path, headers, client, at, judging, body } = asked;
     let RequestPath { path, dialect, google, .. } = RequestPath::read(path);
     let dialect = dialect.ok_or(Rejection::PathNotFound)?;
     let prompt = snapshot.read_asked(dialect, google.as_ref(), body)?;
@@ -97,14 +103,17 @@ pub(crate) async fn decide(
         body,
         state: Some(&state),
         at,
-        judging: JudgeMode::Ask,
+        judging,
         key: None,
         quotas: QuotaMode::Look,
         detail: DecisionDetail::Explanation,
     };
-    let explanation = router.route(snapshot, &incoming).await.explain(snapshot, &incoming);
+    let verdict = router.route(snapshot, &incoming).await;
+    let applied = verdict.finding().filter(|_| verdict.is_applied());
+    let judges = applied.and_then(|finding| finding.judge_cost_usd).unwrap_or_default();
+    let explanation = verdict.explain(snapshot, &incoming);
     let tokens = client.filter(|client| client.counts_tokens()).map_or(0, |_| pass_through::counted(&prompt));
-    Ok(UnsentDecision { explanation, tokens })
+    Ok(UnsentDecision { explanation, tokens, judges })
 }
 
 /// Returns the question that a request asks, on a listener that takes questions.
@@ -161,6 +170,7 @@ async fn say(
         router: &proxy.router,
         snapshot: &snapshot,
         client: client.as_deref(),
+        party: BudgetParty { client: client.as_deref(), key: ctx.client.as_ref().map(|used| used.key), session: None },
         texts: AtomicUsize::new(0),
         tokens: AtomicU64::new(0),
     };
@@ -182,8 +192,10 @@ fn written(said: &impl serde::Serialize) -> String {
 impl AskingClient<'_> {
     /// Decides on a request of the client's, and says what the client may know of it.
     async fn decide_on(&self, headers: &HeaderMap, body: &Bytes) -> Result<Value, Rejection> {
-        let asked = UnsentRequest { path: DECIDED_PATH, headers, client: self.client, at: None, body };
+        let judging = budget::judging(self.router, self.snapshot, self.party);
+        let asked = UnsentRequest { path: DECIDED_PATH, headers, client: self.client, at: None, judging, body };
         let decided = decide(self.router, self.snapshot, asked).await?;
+        budget::charge(self.router, self.snapshot, self.party, decided.judges);
         self.texts.fetch_add(1, Ordering::Relaxed);
         self.tokens.fetch_add(decided.tokens, Ordering::Relaxed);
         Ok(client_view::of(decided.explanation, |model| self.snapshot.may_serve(self.client, model)))

@@ -8,7 +8,9 @@ use std::borrow::Cow;
 use pointsman_classifier::{ScoreRequest, ScoredHeads};
 use pointsman_core::config::Name;
 use pointsman_core::features::{Features, TextStructure};
-use pointsman_core::policy::{DecisionDetail, JudgeFailure, Judgement, Policy, RequestFacts, RouteSimilarities};
+use pointsman_core::policy::{
+    DecisionDetail, JudgeFailure, Judgement, Policy, RequestFacts, RouteSimilarities, UnansweredQuestion,
+};
 use pointsman_core::prompt::{AskSource, Prompt};
 use pointsman_core::scores::{ClassifierFailure, Scores};
 use tokio::time::Instant;
@@ -40,7 +42,7 @@ pub(super) async fn judgement(
     strategy: &str,
     incoming: &IncomingRequest<'_>,
     features: &Features,
-) -> Result<Judgement, JudgeFailure> {
+) -> Result<Judgement, UnansweredQuestion> {
     match incoming.judging {
         // A test that says what the judge says leaves no doubt.
         JudgeMode::Says(label) => Ok(Judgement {
@@ -50,12 +52,12 @@ pub(super) async fn judgement(
             cost_usd: None,
             is_cached: false,
         }),
-        JudgeMode::Never => Err(JudgeFailure::Unavailable),
+        JudgeMode::Never => Err(JudgeFailure::Unavailable.into()),
         // A judge's own question asks no judge.
-        JudgeMode::Ask if (incoming.header)(judge::HEADER).is_some() => Err(JudgeFailure::Unavailable),
+        JudgeMode::Ask if (incoming.header)(judge::HEADER).is_some() => Err(JudgeFailure::Unavailable.into()),
         JudgeMode::Ask => match snapshot.advisers.judge(strategy) {
             Some(judge) => Box::pin(judge.ask(incoming.prompt, features)).await,
-            None => Err(JudgeFailure::Unavailable),
+            None => Err(JudgeFailure::Unavailable.into()),
         },
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pointsman_core::policy::{JudgeFailure, Judgement, RouteSimilarities};
+use pointsman_core::policy::{Judgement, RouteSimilarities, UnansweredQuestion};
 use pointsman_core::scores::ClassifierFailure;
 
 /// The part of a decision's evidence that only an explanation shows.
@@ -13,5 +13,5 @@ pub(super) struct ExplanationDetails {
     /// By the path of the strategy that compared.
     pub(super) similarities: Vec<(Arc<str>, Result<RouteSimilarities, ClassifierFailure>)>,
     /// By the path of the strategy that asked.
-    pub(super) judgements: Vec<(Arc<str>, Result<Judgement, JudgeFailure>)>,
+    pub(super) judgements: Vec<(Arc<str>, Result<Judgement, UnansweredQuestion>)>,
 }

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use pointsman_core::config::Name;
 use pointsman_core::features::Features;
 use pointsman_core::policy::{
-    JudgeFailure, Judgement, PinLookup, Policy, RequestFacts, RouteSimilarities, SignalSource,
+    Judgement, PinLookup, Policy, RequestFacts, RouteSimilarities, SignalSource, UnansweredQuestion,
 };
 use pointsman_core::prompt::AskSource;
 use pointsman_core::scores::{ClassifierFailure, Scores};
@@ -103,7 +103,7 @@ impl SignalSource for ServedSignals<'_, '_> {
         Ok(similarities)
     }
 
-    async fn judgement(&mut self, strategy: &str) -> Result<Result<Judgement, JudgeFailure>, Infallible> {
+    async fn judgement(&mut self, strategy: &str) -> Result<Result<Judgement, UnansweredQuestion>, Infallible> {
         self.end_step();
         let ServedRequest { snapshot, incoming, features, .. } = self.request;
         let started = Instant::now();

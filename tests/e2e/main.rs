@@ -20,6 +20,7 @@ mod bandit;
 mod bedrock;
 mod bodies;
 mod budgets;
+mod budgets_beside;
 mod calibrated;
 mod check;
 mod classifier;

@@ -101,6 +101,28 @@ fn a_split_is_replayed_where_the_log_says_who_falls_together() {
 }
 
 #[test]
+fn a_client_is_replayed_with_the_models_of_its_team() {
+    let of = |lists: &str| {
+        let folder = Folder::new();
+        let with = |name: &str, sections: &str| {
+            let file = with_strategy(&folder, name, "{kind: split, models: {small: 1, big: 1}, by: client}");
+            let text = fs::read_to_string(file).expect("the file") + sections;
+            folder.write(name, &text)
+        };
+        let client = "clients: {anna: {team: red, keys: []}, ben: {team: red, keys: []}}\n";
+        let files =
+            [with("a.yaml", &format!("{client}teams: {{red: {{}}}}\n")), with("b.yaml", &format!("{client}{lists}"))];
+        let log = folder.log(|i, line| line["client"] = json!(["anna", "ben"][i % 2]));
+        counts(&json(&pointsman(&[&"replay", &"-c", &files[0], &"--against", &files[1], &log, &"--json"])))
+    };
+
+    let (small, big) =
+        (of("teams: {red: {models: {allow: [small]}}}\n"), of("teams: {red: {models: {deny: [small]}}}\n"));
+    assert_eq!(of("teams: {red: {}}\n"), (100, 0));
+    assert_eq!((small.0, big.0, small.1 + big.1), (100, 100, 100), "each moves to where its team may go");
+}
+
+#[test]
 fn a_log_of_which_nothing_can_be_replayed_says_what_it_lacks() {
     let folder = Folder::new();
     let random = with_strategy(&folder, "a.yaml", "{kind: random, models: [small, big]}");

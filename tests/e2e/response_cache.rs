@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::client::{CHAT, Connection, Framing, Reply};
 use crate::clients::hash;
 use crate::gateway::{Config, Gateway};
+use crate::google;
 use crate::origin::{Answer, Origin};
 use crate::redis::Redis;
 use crate::reload::until_metric;
@@ -198,6 +199,27 @@ async fn requests_whose_answers_may_differ_or_have_effects_are_not_kept() {
     assert_eq!(said(&next), "bypass; state");
     assert_eq!(count(&small), 14);
     until_metric(&gateway, &requests("bypass", 14)).await;
+}
+
+#[tokio::test]
+async fn several_candidates_of_google_s_api_are_not_kept() {
+    let (small, frontier) =
+        (Origin::answering((0..9).map(|_| google::answer(google::ANSWER))).await, Origin::start().await);
+    let config = google::google(&small, &frontier);
+    let gateway = Gateway::start(&Config { policy: "    cache: {}\n".to_owned(), ..config }).await;
+    let asked = |config: Value| json!({"contents": [{"parts": [{"text": "Hello"}]}], "generationConfig": config});
+    let snake = json!({"contents": [{"parts": [{"text": "Hi"}]}], "generation_config": {"temperature": 0, "candidate_count": 3}});
+
+    for (body, expected) in [
+        (asked(json!({"temperature": 0, "candidateCount": 2})), ["bypass; several"; 2]),
+        (snake, ["bypass; several"; 2]),
+        (asked(json!({"temperature": 0, "candidateCount": 1})), ["miss", "hit"]),
+    ] {
+        for word in expected {
+            let reply = send(&gateway, &[], google::WHOLE, &body).await;
+            assert_eq!((reply.status, said(&reply)), (StatusCode::OK, word), "{body}");
+        }
+    }
 }
 
 #[tokio::test]

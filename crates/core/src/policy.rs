@@ -38,6 +38,7 @@ pub use self::decision::{
     AnswerCheck, Candidate, Constraint, Decision, DecisionFlip, DecisionMaker, Denial, EscalationPlan, HasFormat,
     HeldPart, JudgeFailure, MODEL_HEADER, ModelExpectation, NOT_ALLOWED, POLICY_HEADER, PinOutcome, PinTrace,
     PinUpdate, PolicyOutcome, QuotaOutcome, QuotaTrace, Reason, RuleOutcome, RuleTrace, StrategyStage,
+    UnansweredQuestion,
 };
 pub use self::drive::{PolicyParticipation, SignalSource};
 use self::estimate::{CostEstimate, USUAL_OUTPUT};

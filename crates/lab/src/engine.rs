@@ -172,6 +172,7 @@ impl OfflineEngine {
             logged,
             is_prompt: *is_prompt,
             usual: &self.usual,
+            config: &self.config,
             client: client_of(&self.config, logged),
             lacks: OnceLock::new(),
         };

@@ -39,9 +39,19 @@ struct BodyOutline {
     store: Option<bool>,
     background: Option<bool>,
     n: Option<u64>,
+    /// Google's parameters, which its servers read in either spelling.
+    #[serde(rename = "generationConfig", alias = "generation_config")]
+    generation: Option<GenerationOutline>,
     web_search_options: Option<IgnoredAny>,
     mcp_servers: Option<IgnoredAny>,
     plugins: Option<IgnoredAny>,
+}
+
+/// The members of Google's parameters that do.
+#[derive(Deserialize)]
+struct GenerationOutline {
+    #[serde(rename = "candidateCount", alias = "candidate_count")]
+    candidates: Option<u64>,
 }
 
 impl BypassReason {
@@ -79,16 +89,22 @@ impl BypassReason {
         if has_tools && section.tools == CachedTools::Refuse {
             return Some(Self::Tools);
         }
-        if outline.n.is_some_and(|answers| answers > 1) {
+        let set = |key: &str| routing.decision.set.get(key).and_then(Value::as_f64);
+        if outline.answers() > 1 || set("n").is_some_and(|answers| answers > 1.0) {
             return Some(Self::Several);
         }
-        let set = routing.decision.set.get("temperature").and_then(Value::as_f64);
-        let temperature = set.or(prompt.parameters.temperature).unwrap_or(DEFAULT_TEMPERATURE);
+        let temperature = set("temperature").or(prompt.parameters.temperature).unwrap_or(DEFAULT_TEMPERATURE);
         (dialect.generates() && temperature > section.max_temperature).then_some(Self::Temperature)
     }
 }
 
 impl BodyOutline {
+    /// Returns how many answers the request asks for.
+    fn answers(&self) -> u64 {
+        let candidates = self.generation.as_ref().and_then(|generation| generation.candidates);
+        self.n.unwrap_or(1).max(candidates.unwrap_or(1))
+    }
+
     /// Returns whether the provider is to use tools that stand in no list of tools.
     const fn has_own_tools(&self) -> bool {
         self.web_search_options.is_some() || self.mcp_servers.is_some() || self.plugins.is_some()

@@ -7,6 +7,7 @@ use pointsman_telemetry::metrics::AnswerCost;
 
 use super::Recorder;
 use super::usage_bill::{UsageBill, usage_of};
+use crate::budgets::BudgetAmounts;
 use crate::proxy::answer::meter::AnswerMeter;
 use crate::proxy::context::RequestContext;
 use crate::proxy::downstream::client_use::ClientUse;
@@ -24,7 +25,9 @@ impl Recorder {
         });
         let debited = ctx.client.as_ref().and_then(ClientUse::debited).unwrap_or_default();
         let (price, bounds) = (ctx.passed_price.clone(), ctx.passed_bounds);
-        let response = UnbilledResponse { model, policy, price, bounds, debited };
+        let budget = ctx.budget.as_ref().and_then(|reservation| reservation.deferred());
+        let judges = ctx.routing().and_then(|routing| routing.decision.cost_usd).unwrap_or_default();
+        let response = UnbilledResponse { model, policy, price, bounds, debited, budget, judges };
         self.router.remember_unbilled(ctx.client_name(), &name, response);
     }
 
@@ -41,6 +44,11 @@ impl Recorder {
             return UsageBill::default();
         }
         self.count_tokens(&usage, model);
+        if let Some(deferred) = response.budget {
+            let price = model.map_or(response.price.as_deref(), |_| made_by.and_then(|target| target.price.as_ref()));
+            let dollars = usage.paid(price).unwrap_or_default() + response.judges;
+            deferred.settle(BudgetAmounts::of(dollars, usage.input.saturating_add(usage.output), 1));
+        }
         let price_of = |model: &Name| models.model(model)?.price.as_ref();
         let price = model.map_or(response.price.as_deref(), price_of);
         let Some(dollars) = usage.paid(price) else {

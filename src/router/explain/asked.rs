@@ -98,9 +98,9 @@ pub(super) fn judges(details: Option<&ExplanationDetails>, snapshot: &Snapshot) 
                 "label": said.map(|said| &said.label),
                 "confidence": said.and_then(|said| said.confidence),
                 "rationale": said.and_then(|said| said.rationale.as_deref()),
-                "failure": judgement.as_ref().err().map(|failure| failure.as_str()),
+                "failure": judgement.as_ref().err().map(|unanswered| unanswered.failure.as_str()),
                 "cached": said.is_some_and(|said| said.is_cached),
-                "cost_usd": said.and_then(|said| said.cost_usd),
+                "cost_usd": judgement.as_ref().map_or_else(|unanswered| unanswered.cost_usd, |said| said.cost_usd),
             })
         })
         .collect()

@@ -8,6 +8,7 @@ use pointsman_core::usage::UsageBounds;
 use quick_cache::sync::Cache;
 
 use super::record::StateRecordKey;
+use crate::budgets::DeferredSettlement;
 
 /// The most responses that are remembered.
 const MOST: usize = 10_000;
@@ -25,6 +26,10 @@ pub(crate) struct UnbilledResponse {
     pub bounds: UsageBounds,
     /// Tokens that were taken from the client's allowance for the prompt.
     pub debited: u64,
+    /// What its client's budgets count for it until then.
+    pub budget: Option<DeferredSettlement>,
+    /// US dollars for the judges that were asked about it.
+    pub judges: f64,
 }
 
 /// The responses that nobody has billed yet. Outlives reloads.

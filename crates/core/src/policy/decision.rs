@@ -27,7 +27,7 @@ pub use self::constraint::Constraint;
 pub use self::denial::{Denial, MODEL_HEADER, NOT_ALLOWED, POLICY_HEADER};
 pub(super) use self::draw::{ModelDraw, ModelShares};
 pub use self::escalation::{AnswerCheck, EscalationPlan, HasFormat, HeldPart};
-pub use self::judge_failure::JudgeFailure;
+pub use self::judge_failure::{JudgeFailure, UnansweredQuestion};
 pub use self::pin::{PinOutcome, PinTrace, PinUpdate};
 pub use self::quota::{QuotaOutcome, QuotaTrace};
 pub use self::reason::Reason;

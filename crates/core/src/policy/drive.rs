@@ -4,7 +4,7 @@
 //! rollout and the kill switch are told here ([`Policy::participation`]), so that no caller has rules of its own about
 //! them.
 
-use super::decision::{Denial, JudgeFailure, MODEL_HEADER, PolicyOutcome, Reason};
+use super::decision::{Denial, MODEL_HEADER, PolicyOutcome, Reason, UnansweredQuestion};
 use super::facts::RequestFacts;
 use super::signals::{Judgement, KnownSignals, PinLookup, RequestEvidence, RouteSimilarities, Signal};
 use super::{Policy, strategy};
@@ -48,7 +48,7 @@ pub trait SignalSource {
     fn judgement(
         &mut self,
         strategy: &str,
-    ) -> impl Future<Output = Result<Result<Judgement, JudgeFailure>, Self::Stop>> + Send;
+    ) -> impl Future<Output = Result<Result<Judgement, UnansweredQuestion>, Self::Stop>> + Send;
 }
 
 impl Policy {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::decision::JudgeFailure;
+use super::decision::UnansweredQuestion;
 use super::facts::RequestFacts;
 use super::rule_memory::RuleMemory;
 use crate::config::Name;
@@ -17,7 +17,7 @@ pub struct KnownSignals {
     /// The prompt's similarities to the routes of strategies, by the strategies' paths.
     pub similarities: Vec<(Arc<str>, Result<RouteSimilarities, ClassifierFailure>)>,
     /// The judges' answers, by the paths of the strategies that asked.
-    pub judgements: Vec<(Arc<str>, Result<Judgement, JudgeFailure>)>,
+    pub judgements: Vec<(Arc<str>, Result<Judgement, UnansweredQuestion>)>,
     /// The pin of the request's conversation, as far as it is known.
     pub pin: PinLookup,
     /// The memory of what the rules of a policy came to.
@@ -126,7 +126,11 @@ impl KnownSignals {
     /// Returns what judges cost so far, in US dollars; `None` where nothing is paid for, or not known.
     #[must_use]
     pub fn cost_usd(&self) -> Option<f64> {
-        let costs = self.judgements.iter().filter_map(|(_, judgement)| judgement.as_ref().ok()?.cost_usd);
+        let cost = |judgement: &Result<Judgement, UnansweredQuestion>| match judgement {
+            Ok(judgement) => judgement.cost_usd,
+            Err(unanswered) => unanswered.cost_usd,
+        };
+        let costs = self.judgements.iter().filter_map(|(_, judgement)| cost(judgement));
         costs.reduce(|sum, cost| sum + cost)
     }
 
@@ -143,9 +147,9 @@ impl KnownSignals {
         known.ok_or_else(|| Signal::Similarities { strategy: Arc::clone(strategy) })
     }
 
-    pub(super) fn judgement(&self, strategy: &Arc<str>) -> Result<Result<&Judgement, JudgeFailure>, Signal> {
+    pub(super) fn judgement(&self, strategy: &Arc<str>) -> Result<Result<&Judgement, UnansweredQuestion>, Signal> {
         let known = self.judgements.iter().find(|(own, _)| own == strategy);
-        let known = known.map(|(_, judgement)| judgement.as_ref().map_err(|failure| *failure));
+        let known = known.map(|(_, judgement)| judgement.as_ref().map_err(|unanswered| *unanswered));
         known.ok_or_else(|| Signal::Judgement { strategy: Arc::clone(strategy) })
     }
 }

@@ -10,7 +10,9 @@ use pointsman_classifier::{
 };
 use pointsman_core::config::{BatchLimits, Config, KeyPath, Name, ScoreCacheLimits, SimilarityConfig, StrategyConfig};
 use pointsman_core::features::Features;
-use pointsman_core::policy::{JudgeFailure, Judgement, PinLookup, Policy, PolicySet, RouteSimilarities, SignalSource};
+use pointsman_core::policy::{
+    Judgement, PinLookup, Policy, PolicySet, RouteSimilarities, SignalSource, UnansweredQuestion,
+};
 use pointsman_core::scores::{ClassifierFailure, HeadLabels, Scores};
 use pointsman_telemetry::Metrics;
 use tokio::time::Instant;
@@ -94,7 +96,7 @@ impl SignalSource for LoggedSignals<'_> {
         Ok(Ok(exemplars.similarities(&embedding.map_err(unscored)?)))
     }
 
-    async fn judgement(&mut self, strategy: &str) -> Result<Result<Judgement, JudgeFailure>, DecisionStop> {
+    async fn judgement(&mut self, strategy: &str) -> Result<Result<Judgement, UnansweredQuestion>, DecisionStop> {
         self.check()?;
         Err(DecisionStop::Lack(MissingEvidence::Judge(strategy.into())))
     }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use pointsman_core::config;
-use pointsman_core::config::Name;
+use pointsman_core::config::{Config, Name};
 use pointsman_core::policy::{MODEL_HEADER, PolicyWorld};
 use pointsman_core::prompt::TextScope;
 
@@ -52,6 +52,8 @@ pub(super) struct LoggedWorld<'l> {
     pub(super) logged: &'l LoggedDecision,
     pub(super) is_prompt: bool,
     pub(super) usual: &'l UsualAnswers,
+    /// The configuration, whose lists say which models may serve a client.
+    pub(super) config: &'l Config,
     /// The client, if the configuration knows it.
     pub(super) client: Option<&'l config::ClientConfig>,
     /// The first thing that was asked in vain.
@@ -119,7 +121,11 @@ impl PolicyWorld for LoggedWorld<'_> {
     }
 
     fn allows(&self, model: &Name) -> bool {
-        self.client.is_none_or(|client| client.models.allows(model))
+        let Some(client) = self.client else { return true };
+        let team = client.team.as_ref().and_then(|team| self.config.teams.get(team));
+        let mut lists = [&client.models].into_iter().chain(team.map(|team| &team.models));
+        let upstream = self.config.models.get(model).map(|entry| entry.upstream_name(model));
+        lists.all(|models| models.allows(model) && !upstream.is_some_and(|upstream| models.denies(upstream)))
     }
 
     fn first_byte(&self, model: &Name) -> Option<f64> {

@@ -21,6 +21,21 @@ pub enum JudgeFailure {
     Unavailable,
 }
 
+/// A question to a judge that came to nothing, and what it cost all the same.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct UnansweredQuestion {
+    /// The reason.
+    pub failure: JudgeFailure,
+    /// US dollars for an answer that was none; `None` where there was none, or the judge has no price.
+    pub cost_usd: Option<f64>,
+}
+
+impl From<JudgeFailure> for UnansweredQuestion {
+    fn from(failure: JudgeFailure) -> Self {
+        Self { failure, cost_usd: None }
+    }
+}
+
 impl JudgeFailure {
     /// Every failure, for the metrics to register up front.
     pub const ALL: [Self; 8] = [

@@ -162,8 +162,9 @@ impl<'r> RequestReading<'r> {
     fn judgement(&self, judge: &NamedJudge) -> Option<&Judgement> {
         match self.evidence.signals.judgement(&judge.strategy) {
             Ok(Ok(judgement)) => Some(judgement),
-            Ok(Err(failure)) => {
-                let failed = format!("the judge `{}` gave no answer: {}", judge.judge, failure.as_str());
+            Ok(Err(unanswered)) => {
+                let why = unanswered.failure.as_str();
+                let failed = format!("the judge `{}` gave no answer: {why}", judge.judge);
                 self.record(EvaluationTrouble::Failed(ExpressionFailure::of_signal(failed)))
             }
             Err(signal) => self.record(EvaluationTrouble::Unasked(signal)),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::pick::{ChoiceContext, StrategyKind, StrategyPick};
 use crate::config::{self, KeyPath, Name};
-use crate::policy::decision::Reason;
+use crate::policy::decision::{Reason, UnansweredQuestion};
 use crate::policy::flip::{FlipCandidate, FlipOutcome};
 use crate::policy::signals::{Judgement, Signal};
 
@@ -32,7 +32,9 @@ impl StrategyKind for JudgeStrategy {
     fn pick(&self, known: &ChoiceContext<'_>) -> Result<StrategyPick, Signal> {
         let judgement = match known.signals.judgement(&self.path)? {
             Ok(judgement) => judgement,
-            Err(failure) => return Ok(StrategyPick::abstain(KIND, Reason::JudgeFailed(failure))),
+            Err(UnansweredQuestion { failure, cost_usd }) => {
+                return Ok(StrategyPick { cost_usd, ..StrategyPick::abstain(KIND, Reason::JudgeFailed(failure)) });
+            }
         };
         let Judgement { label, confidence, rationale, cost_usd, .. } = judgement;
         let sure = confidence.unwrap_or(0.0);

@@ -32,7 +32,7 @@ impl SignalSource for ScriptedSignals {
         Err("no similarities")
     }
 
-    async fn judgement(&mut self, _strategy: &str) -> Result<Result<Judgement, JudgeFailure>, Self::Stop> {
+    async fn judgement(&mut self, _strategy: &str) -> Result<Result<Judgement, UnansweredQuestion>, Self::Stop> {
         Err("no judge")
     }
 }

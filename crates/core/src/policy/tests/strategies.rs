@@ -254,6 +254,7 @@ pub(super) const JUDGE: &str = "{kind: judge, judge: small, otherwise: standard,
 
 pub(super) fn judged(said: Result<&str, JudgeFailure>) -> KnownSignals {
     let said = said.map(|label| Judgement { cost_usd: Some(0.001), ..judgement(label, None) });
+    let said = said.map_err(UnansweredQuestion::from);
     KnownSignals { judgements: vec![("policies[0].strategy".into(), said)], ..KnownSignals::default() }
 }
 
@@ -273,6 +274,10 @@ fn a_judge_s_label_chooses_and_a_judge_that_fails_abstains() {
 
         assert_eq!((decision.model.as_str(), decision.reason), ("standard", Reason::JudgeFailed(failure)));
     }
+    let unreadable = UnansweredQuestion { failure: JudgeFailure::BadAnswer, cost_usd: Some(0.001) };
+    let judgements = vec![("policies[0].strategy".into(), Err(unreadable))];
+    let decision = decided(JUDGE, &KnownSignals { judgements, ..KnownSignals::default() });
+    assert_eq!(decision.cost_usd, Some(0.001), "an answer that cannot be read is paid for all the same");
 }
 
 #[test]

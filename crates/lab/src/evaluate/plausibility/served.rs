@@ -5,7 +5,7 @@ use pointsman_core::config::{Config, ConfigProblems, Name};
 use pointsman_core::features::{Features, TextStructure, TokenCounter};
 use pointsman_core::policy::{
     Decision, JudgeFailure, Judgement, KnownSignals, PinLookup, Policy, PolicyOutcome, PolicySet, RequestFacts,
-    RouteSimilarities, SignalSource,
+    RouteSimilarities, SignalSource, UnansweredQuestion,
 };
 use pointsman_core::prompt::{AskSource, Dialect, Prompt};
 use pointsman_core::scores::{ClassifierFailure, Scores};
@@ -184,7 +184,7 @@ impl SignalSource for RowSignals<'_> {
         Ok(Err(ClassifierFailure::BundleUnavailable))
     }
 
-    async fn judgement(&mut self, _strategy: &str) -> Result<Result<Judgement, JudgeFailure>, ClassifierFailure> {
-        Ok(Err(JudgeFailure::Unavailable))
+    async fn judgement(&mut self, _strategy: &str) -> Result<Result<Judgement, UnansweredQuestion>, ClassifierFailure> {
+        Ok(Err(JudgeFailure::Unavailable.into()))
     }
 }

@@ -1,7 +1,7 @@
 //! Rules that read what a judge says.
 
 use super::*;
-use crate::policy::{JudgeFailure, Judgement, PolicySet};
+use crate::policy::{JudgeFailure, Judgement, PolicySet, UnansweredQuestion};
 
 const JUDGE: &str = "{kind: judge, name: depth, judge: small, min_confidence: 0.5, otherwise: small, choices: [
       {label: easy, model: small, description: small talk}, {label: hard-one, model: large, description: proofs}]}";
@@ -29,6 +29,7 @@ fn says(judgement: Result<&str, JudgeFailure>) -> KnownSignals {
         cost_usd: None,
         is_cached: false,
     });
+    let judgement = judgement.map_err(UnansweredQuestion::from);
     KnownSignals { judgements: vec![(PATH.into(), judgement)], ..KnownSignals::default() }
 }
 

@@ -31,7 +31,7 @@ fn a_stage_that_abstains_leads_to_the_next_and_what_each_cost_is_seen() {
 
 #[test]
 fn where_every_stage_abstains_the_cascade_s_otherwise_serves() {
-    let judgements = vec![("policies[0].strategy.stages[1]".into(), Err(JudgeFailure::Timeout))];
+    let judgements = vec![("policies[0].strategy.stages[1]".into(), Err(JudgeFailure::Timeout.into()))];
     let decision = decided(CASCADE, &KnownSignals { judgements, ..asked(Err(ClassifierFailure::QueueFull)) });
 
     assert_eq!(model_and_reason(&decision), ("standard", "judge_timeout"));
