@@ -31,6 +31,9 @@ pub(crate) use self::memory::CacheMemory;
 pub(crate) use self::single_ask::{AskFrame, SingleAsk};
 use crate::store::SharedStore;
 
+/// The time by which the clocks of replicas may disagree.
+const CLOCK_SLACK: Duration = Duration::from_secs(60);
+
 /// The caches of a snapshot's policies; empty where no policy has one.
 #[derive(Debug, Default)]
 pub(crate) struct ResponseCaches {
@@ -142,7 +145,8 @@ impl PolicyCache {
     pub(crate) fn find(&self, key: CacheKey, freshness: AnswerFreshness) -> Option<Arc<CachedAnswer>> {
         let answer = self.memory.answer(key)?;
         let age = freshness.now.since(answer.kept_at);
-        if age >= self.section.ttl.0 {
+        // One of the future is of a clock that was wrong, by which it would be fresh for longer than it may be.
+        if age >= self.section.ttl.0 || answer.kept_at.since(freshness.now) > CLOCK_SLACK {
             self.memory.remove(key);
             return None;
         }

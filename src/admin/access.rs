@@ -22,6 +22,7 @@ use super::caller::{AdminCaller, Credential, PeerConnection, RequestCaller, toke
 use super::failures::TokenFailures;
 use super::routes::{self, AdminRoute, RouteAccess};
 use super::state::{AdminError, AdminPlane};
+use crate::proxy::rejection::Rejection;
 use crate::snapshot::AdminTerms;
 
 /// The check's state: the process behind the plane, and the wrong tokens of late.
@@ -177,19 +178,22 @@ pub(super) async fn check(State(check): State<Arc<AccessCheck>>, mut request: Re
     let subject = AuditSubject::default();
     request.extensions_mut().insert(RequestCaller(caller.clone()));
     request.extensions_mut().insert(subject.clone());
-    let answer = next.run(request).await;
-    if let (Some(action), Some(caller)) = (checked.change(), &caller) {
+    let (Some(action), Some(caller)) = (checked.change(), caller) else { return next.run(request).await };
+    let change = async move {
+        let answer = next.run(request).await;
         let status = answer.status().as_u16();
         AuditLine {
             subject: subject.0.get().map(String::as_str),
             status: Some(status),
             outcome: AuditOutcome::of_status(status),
             generation_after: check.plane.generation(),
-            ..checked.line(action, caller, generation)
+            ..checked.line(action, &caller, generation)
         }
         .emit();
-    }
-    answer
+        answer
+    };
+    // On its own: a change is made to its end and written down, whether or not its caller waits for it.
+    tokio::spawn(change).await.unwrap_or_else(|_| AdminError::from(Rejection::Internal).into_response())
 }
 
 /// Answers `GET /v1/whoami`: who the caller is taken for, and what it may do.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use pointsman_core::config::{ClientKeysConfig, KeyHash, Name};
 use pointsman_telemetry::Metrics;
+use tokio::sync::Mutex;
 
 use super::issued_key::{IssuedKey, KeyStanding, MAX_NOTE, NewKey, PlainKey, seconds};
 use super::key_file::{FileStamp, KeyFile};
@@ -30,6 +31,8 @@ pub(crate) struct ClientKeyRegistry {
     table: ArcSwap<KeyTable>,
     /// The mark of what the table was read from.
     seen: ArcSwapOption<SeenMark>,
+    /// Held by whoever reads it, so that nobody puts an older table in the place of a newer one.
+    reading: Mutex<()>,
     /// The second of the last look.
     looked: AtomicU64,
     /// The second in which all of it was last read.
@@ -117,6 +120,7 @@ impl ClientKeyRegistry {
             place,
             table,
             seen,
+            reading: Mutex::default(),
             looked: AtomicU64::new(0),
             read: AtomicU64::new(0),
             metrics: Arc::clone(metrics),
@@ -155,6 +159,7 @@ impl ClientKeyRegistry {
     /// # Errors
     /// When it cannot be read.
     pub(crate) async fn read_again(&self, store: Option<&SharedStore>) -> Result<(), KeyRegistryError> {
+        let _reading = self.reading.lock().await;
         let mark = match &self.place {
             KeyPlace::File(file) => SeenMark::File(file.stamp()),
             KeyPlace::Store { .. } => SeenMark::Store(stored_keys::mark(known(store)?).await?),

@@ -60,6 +60,19 @@ fn an_answer_is_found_until_its_time_is_over_and_by_its_own_client_only() {
 }
 
 #[test]
+fn an_answer_that_was_kept_by_a_clock_ahead_is_not_fresh_for_longer() {
+    let memory = Arc::new(CacheMemory::new(1 << 20));
+    let cache = cache_of(&config("small-1"), &memory);
+    let key = key_in(&cache, "anna", "hello");
+    let before = |seconds: u64| AnswerFreshness { now: UnixMillis(1_000_000 - seconds * 1000), max_age: None };
+
+    cache.keep(key, answer("hi"));
+
+    assert!(cache.find(key, before(60)).is_some(), "replicas may disagree");
+    assert!(cache.find(key, before(61)).is_none());
+}
+
+#[test]
 fn a_change_of_the_policy_s_models_finds_nothing_older() {
     let memory = Arc::new(CacheMemory::new(1 << 20));
     let before = cache_of(&config("small-1"), &memory);

@@ -6,6 +6,7 @@ use std::process::Output;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::affinity::until_store;
 use crate::cli::{pointsman, text};
@@ -15,6 +16,7 @@ use crate::gateway::{Config, Gateway};
 use crate::origin::Origin;
 use crate::redis::Redis;
 use crate::reload::until_metric;
+use crate::roles::audited;
 use crate::soon;
 
 /// The clients `web` and `app`, whose keys a registry holds.
@@ -93,6 +95,27 @@ async fn a_key_is_made_shown_once_rotated_and_revoked_by_the_api() {
     assert_eq!(listed.json()["keys"][0]["note"], "staging");
     until_metric(&gateway, r#"pointsman_client_keys{standing="revoked"} 1"#).await;
     until_metric(&gateway, "pointsman_generation 1").await;
+}
+
+#[tokio::test]
+async fn a_change_is_written_down_although_its_caller_has_left() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let gateway = Gateway::start(&registered(&small, &frontier, "{file: keys.jsonl}")).await;
+    let made = admin(&gateway, Method::POST, "/v1/keys", &json!({"client": "web"})).await.json();
+    let id = made["id"].as_str().expect("a name").to_owned();
+    let lock = std::fs::File::create(gateway.folder().join("keys.jsonl.lock")).expect("a file");
+    lock.lock().expect("nobody changes the registry");
+
+    let mut stream = tokio::net::TcpStream::connect(gateway.admin).await.expect("a listener");
+    let request = format!("DELETE /v1/keys/{id} HTTP/1.1\r\nhost: {}\r\n\r\n", gateway.admin);
+    stream.write_all(request.as_bytes()).await.expect("written");
+    stream.shutdown().await.expect("closed");
+    drop(stream);
+    until_metric(&gateway, "pointsman_generation 1").await; // it has been asked something since
+    drop(lock);
+
+    audited(&gateway, &["key_revoked", "outcome=\"done\"", &id]).await;
+    until_status(&gateway, made["key"].as_str().expect("a key"), StatusCode::UNAUTHORIZED).await;
 }
 
 #[tokio::test]

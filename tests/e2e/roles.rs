@@ -67,7 +67,7 @@ async fn send(gateway: &Gateway, token: &str, (method, path): (Method, &str), bo
 }
 
 /// Waits until the log has an audit line with all of these.
-async fn audited(gateway: &Gateway, parts: &[&str]) {
+pub(crate) async fn audited(gateway: &Gateway, parts: &[&str]) {
     let has =
         || gateway.log().lines().any(|line| line.contains(" audit: ") && parts.iter().all(|part| line.contains(part)));
     soon(&format!("an audit line with {parts:?}"), async {
