@@ -145,6 +145,31 @@ fn kinds_of_requests_go_where_claude_code_router_sent_them() {
 }
 
 #[test]
+fn rules_of_claude_code_router_s_version_3_come_before_the_names_of_models() {
+    let imported = import("claude-code-router/version3-config.json");
+    let body = |model: &str, prompt: &str| serde_json::json!({"model": model, "max_tokens": 10, "messages": [{"role": "user", "content": prompt}]});
+
+    assert_eq!(imported.decide("claude-sonnet-4-5", &[], "Hi"), "acme-large", "the model of the agent's profile");
+    assert_eq!(imported.decide("claude-haiku-4-5", &[], "Hi"), "acme-small");
+    for name in ["gemini/gemini-2.5-flash", "gemini,gemini-2.5-flash", "gemini-2.5-flash"] {
+        assert_eq!(imported.decide(name, &[], "Hi"), "gemini-2.5-flash", "{name}");
+    }
+    assert_eq!(imported.decide("gemini-2.5-flash", &["--header", "x-team: research"], "Hi"), "acme-large");
+    assert_eq!(imported.decide_body(&body("gemini-2.5-flash", &"word ".repeat(70_000))), "acme-large");
+    assert_eq!(imported.decide("claude-haiku-4-5", &[], "please [[ship it]]"), "acme-small", "the first rule counts");
+    assert_eq!(imported.decide("acme-small", &[], "please [[ship it]]"), "acme-large");
+}
+
+#[test]
+fn what_claude_code_router_s_version_3_exports_is_read_and_its_databases_are_not() {
+    let imported = import("claude-code-router/version3-export.json");
+
+    assert_eq!(imported.decide("claude-opus-4-5", &[], "Hi"), "deepseek-reasoner");
+    assert_eq!(imported.decide("claude-haiku-4-5", &[], "Hi"), "deepseek-chat");
+    assert!(imported.stderr.contains("files: secret"), "{}", imported.stderr);
+}
+
+#[test]
 fn conditions_of_bifrost_s_rules_choose_the_targets_that_they_chose() {
     let imported = import("bifrost/routing-rules.json");
 

@@ -3,6 +3,7 @@
 //! Clients of Bifrost ask for `provider/model`, and so do clients of what is written: a model of the catalog has that
 //! name.
 
+mod budgets;
 mod governance;
 mod keys;
 mod routing;

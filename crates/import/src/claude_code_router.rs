@@ -1,6 +1,17 @@
-//! claude-code-router's `config.json`: providers with their models, and a route for each kind of request.
+//! claude-code-router's configuration: providers with their models, and what chooses among them.
+//!
+//! Versions 1 and 2 read `config.json`, which has a route for each kind of request. Version 3 keeps its configuration in
+//! a database, reads the same file once, and writes all of it into the file of its *export*: rules, profiles of agents
+//! and keys of clients (`rules`). What is there says which version the file is for.
 
+mod capabilities;
+mod client_keys;
+mod condition;
+mod model_facts;
+mod profiles;
+mod provider_keys;
 mod providers;
+mod rules;
 
 use self::providers::ProviderModels;
 use crate::credentials::gateway_key;
@@ -12,8 +23,27 @@ use crate::yaml_text::YamlValue;
 const LONG_CONTEXT: u64 = 60_000;
 /// The port where claude-code-router listens.
 const PORT: u64 = 3456;
+/// What version 3 calls its export.
+const EXPORT: &str = "claude-code-router-data-export";
+/// The routes of versions 1 and 2, which version 3 does not read.
+const ROUTES: [&str; 8] =
+    ["default", "background", "think", "longContext", "longContextThreshold", "webSearch", "image", "custom"];
 const LOGS: &str = "logs go to stderr; the variable RUST_LOG says which records";
-const REASONS: [(&str, &str); 12] = [
+/// About a preset, which is a configuration with a name.
+const PRESET: [&str; 10] = [
+    "name",
+    "version",
+    "description",
+    "author",
+    "homepage",
+    "repository",
+    "license",
+    "keywords",
+    "ccrVersion",
+    "checksum",
+];
+const QUESTIONS: &str = "no question is asked when a preset is installed: variables hold what it asks for";
+const REASONS: [(&str, &str); 16] = [
     ("PROXY_URL", "requests go to providers directly: no proxy for them is known"),
     ("LOG", LOGS),
     ("LOG_LEVEL", LOGS),
@@ -26,29 +56,61 @@ const REASONS: [(&str, &str); 12] = [
     ("REWRITE_SYSTEM_PROMPT", "no prompt is changed: it stays the client's"),
     ("forceUseImageAgent", "an image goes to the model of `image`, without an agent in between"),
     ("Presets", "presets are files of the other router"),
+    ("schema", QUESTIONS),
+    ("template", QUESTIONS),
+    ("configMappings", QUESTIONS),
+    ("userValues", QUESTIONS),
 ];
+const FILES: &str =
+    "databases of the other router stand here, with keys in the clear: keep the export as keys are kept";
+const OLD_ROUTE: &str = "version 3 does not read this route of versions 1 and 2: its rules choose";
 const WEB_SEARCH: &str = "no rule can tell a request with a tool for searching the web: give the model under `default` one that has the tool";
 
 /// Puts claude-code-router's file at `root` into `draft`.
 pub(crate) fn import(root: &SourceValue<'_>, draft: &mut Draft) {
+    let Some(config) = root.get("config").filter(SourceValue::is_map) else { return import_config(root, draft) };
+    if root.text_at("kind") != Some(EXPORT) {
+        return import_config(root, draft);
+    }
+    root.take_all(&["app", "appState", "exportedAt", "version"]);
+    if let Some(files) = root.get("files") {
+        files.conceal(FILES);
+    }
+    import_config(&config, draft);
+}
+
+fn import_config(root: &SourceValue<'_>, draft: &mut Draft) {
     let timeout = root.number_at("API_TIMEOUT_MS").filter(|timeout| (1.0..=3_600_000.0).contains(timeout));
     let models = ProviderModels::read(root, timeout, draft);
     listen(root, draft);
-    root.leave_out_all(&REASONS);
+    root.take_all(&PRESET);
+    for (key, why) in REASONS {
+        // Version 3 writes keys that say nothing as empty texts.
+        if let Some(value) = root.get(key).filter(|value| value.text() != Some("")) {
+            value.leave_out(why);
+        }
+    }
     for (key, value) in root.entries() {
         // The environment of the process, by a custom of the file.
         if key.ends_with("_API_KEY") {
             value.conceal("keys stand in the variables that the providers name");
         }
     }
-    let Some(routes) = root.get("Router").or_else(|| root.get("router")) else { return };
+    let routes = root.get("Router").or_else(|| root.get("router"));
+    if rules::are_in(root, routes.as_ref()) {
+        if let Some(routes) = &routes {
+            routes.leave_out_all(&ROUTES.map(|route| (route, OLD_ROUTE)));
+        }
+        return rules::import(root, routes.as_ref(), &models, draft);
+    }
+    let Some(routes) = routes else { return };
     let Some(default) = routes.get("default").and_then(|value| models.find(&value)) else {
         return routes.leave_out("no model of the file is the one of `default`, so that nothing is routed");
     };
     let mut policy = DraftPolicy {
         name: draft.free_policy_name("claude-code"),
         models: vec!["auto".to_owned(), "*".to_owned()],
-        rules: rules(&routes, &models),
+        rules: rules_of(&routes, &models),
         strategy: Some(always(&default)),
         ..DraftPolicy::default()
     };
@@ -58,7 +120,7 @@ pub(crate) fn import(root: &SourceValue<'_>, draft: &mut Draft) {
 }
 
 /// The rules of the routes beside `default`, in the order in which the other router tries them.
-fn rules(routes: &SourceValue<'_>, models: &ProviderModels) -> Vec<DraftRule> {
+fn rules_of(routes: &SourceValue<'_>, models: &ProviderModels) -> Vec<DraftRule> {
     let threshold = routes.count_at("longContextThreshold").unwrap_or(LONG_CONTEXT);
     let conditions = [
         ("longContext", format!("prompt.tokens > {threshold}")),
@@ -93,11 +155,20 @@ fn add_fallbacks(root: &SourceValue<'_>, models: &ProviderModels, policy: &mut D
     }
 }
 
-/// The address of the other router, and the key that its clients need.
+/// The address of the other router, and the keys that its clients need.
 fn listen(root: &SourceValue<'_>, draft: &mut Draft) {
-    let has_key = root.get("APIKEY").is_some_and(|key| gateway_key(draft, &key));
-    let port = root.count_at("PORT").filter(|port| (1..=65_535).contains(port)).unwrap_or(PORT);
-    let Some(host) = root.get("HOST") else {
+    let has_keys = client_keys::add_clients(root, draft);
+    let has_key = has_keys || root.get("APIKEY").is_some_and(|key| gateway_key(draft, &key));
+    let gateway = root.get("gateway");
+    if let Some(gateway) = &gateway {
+        gateway.take_all(&["enabled", "corePort", "coreHost"]);
+    }
+    root.take_all(&["routerEndpoint"]);
+    let place = |own: &str, old: &str| gateway.as_ref().and_then(|gateway| gateway.get(own)).or_else(|| root.get(old));
+    root.take_all(&["HOST", "PORT"]);
+    let said = place("port", "PORT").and_then(|port| port.count());
+    let port = said.filter(|port| (1..=65_535).contains(port)).unwrap_or(PORT);
+    let Some(host) = place("host", "HOST") else {
         draft.listen = Some(format!("127.0.0.1:{port}"));
         return;
     };

@@ -47,15 +47,22 @@ impl DeploymentGroups {
     pub(crate) fn assemble(draft: &mut Draft, deployments: Vec<Deployment>) -> Self {
         let mut all = Self::default();
         let mut merged: Vec<Deployment> = Vec::new();
+        // A file may have thousands of deployments: those of other names and models are not compared.
+        let mut alike: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
+        let mut sizes: BTreeMap<String, usize> = BTreeMap::new();
         for deployment in deployments {
-            match merged.iter_mut().find(|own| own.differs_by_key(&deployment)) {
-                Some(own) => own.add_keys(deployment),
-                None => merged.push(deployment),
+            let places = alike.entry((deployment.group.clone(), deployment.upstream.clone())).or_default();
+            match places.iter().find(|place| merged[**place].differs_by_key(&deployment)) {
+                Some(place) => merged[*place].add_keys(deployment),
+                None => {
+                    places.push(merged.len());
+                    *sizes.entry(deployment.group.clone()).or_default() += 1;
+                    merged.push(deployment);
+                }
             }
         }
         for deployment in &merged {
-            let same_group = merged.iter().filter(|other| other.group == deployment.group).count();
-            let wanted = if same_group > 1 {
+            let wanted = if sizes.get(&deployment.group).is_some_and(|size| *size > 1) {
                 format!("{}/{}", deployment.group, deployment.provider.name)
             } else {
                 deployment.group.clone()
@@ -132,11 +139,11 @@ impl DeploymentGroups {
 impl Deployment {
     /// Tells whether both are the same but for their keys, of which each has some.
     fn differs_by_key(&self, other: &Self) -> bool {
-        let same_provider = DraftProvider { keys: other.provider.keys.clone(), ..self.provider.clone() };
         self.group == other.group
             && self.upstream == other.upstream
             && self.more == other.more
-            && same_provider == other.provider
+            && self.provider.name == other.provider.name
+            && self.provider.has_address_of(&other.provider)
             && !self.provider.keys.is_empty()
             && !other.provider.keys.is_empty()
     }

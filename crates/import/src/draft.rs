@@ -84,22 +84,22 @@ pub(crate) struct DraftRule {
 impl Draft {
     /// Returns `wanted` as a name that no other model of the catalog has.
     pub(crate) fn free_model_name(&self, wanted: &str) -> String {
-        free_name(wanted, |name| self.models.iter().any(|model| model.name == name))
+        free_name(wanted, || self.models.iter().map(|model| model.name.as_str()))
     }
 
     /// Returns `wanted` as a name that no other provider has.
     pub(crate) fn free_provider_name(&self, wanted: &str) -> String {
-        free_name(wanted, |name| self.providers.iter().any(|provider| provider.name == name))
+        free_name(wanted, || self.providers.iter().map(|provider| provider.name.as_str()))
     }
 
     /// Returns `wanted` as a name that no other policy has.
     pub(crate) fn free_policy_name(&self, wanted: &str) -> String {
-        free_name(wanted, |name| self.policies.iter().any(|policy| policy.name == name))
+        free_name(wanted, || self.policies.iter().map(|policy| policy.name.as_str()))
     }
 
     /// Adds a provider, or finds the one that is the same but for its name; returns the name.
     pub(crate) fn provider(&mut self, provider: DraftProvider) -> String {
-        let same = |own: &&DraftProvider| DraftProvider { name: provider.name.clone(), ..(*own).clone() } == provider;
+        let same = |own: &&DraftProvider| own.keys == provider.keys && own.has_address_of(&provider);
         if let Some(own) = self.providers.iter().find(same) {
             return own.name.clone();
         }
@@ -182,6 +182,11 @@ impl Draft {
 }
 
 impl DraftProvider {
+    /// Tells whether both are asked in the same place and way, whatever their names and keys are.
+    pub(crate) fn has_address_of(&self, other: &Self) -> bool {
+        self.address == other.address && self.passes_key == other.passes_key && self.more == other.more
+    }
+
     /// Returns whether it is a cloud, which answers models of the catalog only.
     pub(crate) fn is_cloud(&self) -> bool {
         self.address.iter().any(|(key, _)| key == "vertex" || key == "bedrock")
@@ -281,10 +286,14 @@ fn pattern_of(text: &str) -> String {
     text.chars().map(|c| if c.is_control() || "{}\\!".contains(c) { '?' } else { c }).take(256).collect()
 }
 
-fn free_name(wanted: &str, is_used: impl Fn(&str) -> bool) -> String {
+/// Returns `wanted`, with a number where one of `names` is that already.
+fn free_name<'n, N: Iterator<Item = &'n str>>(wanted: &str, names: impl Fn() -> N) -> String {
     let wanted = name_of(wanted);
-    let numbered = (2..).map(|number| format!("{wanted}-{number}"));
-    std::iter::once(wanted.clone()).chain(numbered).find(|name| !is_used(name)).unwrap_or_default()
+    let is_free = |name: &String| names().all(|own| own != name);
+    // A file may give thousands of models one name: the numbers before the last one are not tried again.
+    let alike = names().filter(|name| name.starts_with(&wanted)).count();
+    let numbered = (alike.max(1) + 1..).map(|number| format!("{wanted}-{number}"));
+    std::iter::once(wanted.clone()).chain(numbered).find(is_free).unwrap_or_default()
 }
 
 /// Keys with whole weights of 1 to 1,000.

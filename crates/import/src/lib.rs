@@ -13,6 +13,7 @@ mod credentials;
 mod deployments;
 mod draft;
 mod efforts;
+mod expression;
 mod finding;
 mod litellm;
 mod reader;

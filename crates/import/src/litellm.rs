@@ -33,8 +33,14 @@ const LITELLM_REASONS: [(&str, &str); 12] = [
     ("json_logs", "`--log-format json` says it on the command line"),
     ("cache", "answers are not kept unless the configuration of Pointsman says so"),
     ("cache_params", "answers are not kept unless the configuration of Pointsman says so"),
-    ("max_budget", "no budget in dollars was taken over: `clients` and `quotas` hold limits (docs/quotas.md)"),
-    ("budget_duration", "no budget in dollars was taken over: `clients` and `quotas` hold limits (docs/quotas.md)"),
+    (
+        "max_budget",
+        "a budget is for a client, a team, a key or a session, and none for all of them: `budgets` (docs/budgets.md)",
+    ),
+    (
+        "budget_duration",
+        "a budget is for a client, a team, a key or a session, and none for all of them: `budgets` (docs/budgets.md)",
+    ),
     ("guardrails", "rules with `deny` take the place of guardrails (docs/policies.md)"),
     ("content_policy_fallbacks", "a vendor's refusal of a content is an answer, and no other model is asked"),
 ];

@@ -122,6 +122,59 @@ fn keys_that_nobody_knows_are_found_wherever_they_stand() {
     }
 }
 
+/// Returns the configuration that Bifrost's file with one virtual key gives.
+fn bifrost_with_key(version: &str, key: &str) -> String {
+    let text = format!(
+        r#"{{{version} "providers": {{"openai": {{"keys": [{{"value": "env.K", "models": ["gpt-5.5"]}}]}}}},
+        "governance": {{"virtual_keys": [{{"id": "a", "name": "desk", "value": "sk-bf-hunter2", {key}}}]}}}}"#
+    );
+    let file = ForeignFile { router: ForeignRouter::Bifrost, name: "config.json", text: &text };
+    import(&file, "b").expect("a configuration").text
+}
+
+#[test]
+fn a_file_with_thousands_of_deployments_of_one_name_is_read_to_its_end() {
+    let entry = |number: usize| format!("  - {{model_name: m, litellm_params: {{model: openai/m{number}}}}}\n");
+    let text = format!("model_list:\n{}", (0..2000).map(entry).collect::<String>());
+    let file = ForeignFile { router: ForeignRouter::Litellm, name: "config.yaml", text: &text };
+
+    let imported = import(&file, "b").expect("a configuration");
+
+    assert!(imported.text.contains("m/openai-2000:"), "the last of them");
+}
+
+#[test]
+fn a_virtual_key_that_allows_no_model_opens_none() {
+    for key in [
+        r#""provider_configs": []"#,
+        r#""provider_configs": [{"provider": "openai"}]"#,
+        r#""provider_configs": [{"provider": "openai", "allowed_models": []}]"#,
+    ] {
+        assert!(!bifrost_with_key("", key).contains("desk"), "{key}");
+        assert!(bifrost_with_key(r#""version": 1,"#, key).contains("desk"), "{key}");
+    }
+}
+
+#[test]
+fn a_key_that_ends_one_day_does_not_become_one_without_an_end() {
+    let open = r#""provider_configs": [{"provider": "openai", "allowed_models": ["*"]}]"#;
+
+    assert!(bifrost_with_key("", open).contains("desk"));
+    assert!(!bifrost_with_key("", &format!(r#"{open}, "expires_at": "2027-01-01T00:00:00Z""#)).contains("desk"));
+}
+
+#[test]
+fn a_name_in_a_vault_is_no_key() {
+    let text = r#"{"providers": {"openai": {"keys": [{"value": "env.K", "models": ["gpt-5.5"]}]}}, "governance": {
+        "virtual_keys": [{"id": "a", "name": "desk", "value": "vault.team/key", "provider_configs": [{"provider": "openai",
+        "allowed_models": ["*"]}]}]}}"#;
+    let file = ForeignFile { router: ForeignRouter::Bifrost, name: "config.json", text };
+
+    let imported = import(&file, "b").expect("a configuration");
+
+    assert!(!imported.text.contains("clients:"), "{}", imported.text);
+}
+
 /// Values that nobody expects: whatever stands in a foreign file, what is written loads.
 const ODD_VALUES: [&str; 7] = ["-1", "x y!", "999999999999999", "\"\"", "[1, {a: b}]", "null", "\"${ODD}\""];
 

@@ -5,19 +5,17 @@ use crate::draft::{Draft, name_of};
 use crate::reader::SourceValue;
 use crate::yaml_text::{YamlEntries, YamlValue};
 
-const BUDGETS: &str = "no budget in dollars was taken over: `clients` and `quotas` hold limits (docs/quotas.md)";
-const REASONS: [(&str, &str); 5] = [
-    ("budgets", BUDGETS),
+const BUDGETS: &str = "a budget is for a client, a team, a key or a session: `budgets` (docs/budgets.md)";
+const TEAMS: &str = "no team was taken over: `teams`, and `team` of a client, say who belongs together (docs/keys.md)";
+const REASONS: [(&str, &str); 4] = [
     ("auth_config", "the admin listener has tokens of its own: `admin.auth`"),
     ("model_configs", "limits are those of a client, not of a model"),
     ("providers", "limits are those of a client, not of a provider"),
     ("pricing_overrides", "prices stand under `price` of a model"),
 ];
-const KEY_REASONS: [(&str, &str); 6] = [
-    ("budget_id", BUDGETS),
-    ("budgets", BUDGETS),
-    ("team_id", "clients have no teams"),
-    ("customer_id", "clients have no teams"),
+const KEY_REASONS: [(&str, &str); 4] = [
+    ("team_id", TEAMS),
+    ("customer_id", TEAMS),
     ("mcp_configs", "tools are the client's: no server of tools is asked"),
     ("description", "a comment has room for it"),
 ];
@@ -26,18 +24,29 @@ const KEY_REASONS: [(&str, &str); 6] = [
 pub(super) fn add_clients(root: &SourceValue<'_>, draft: &mut Draft) {
     let Some(governance) = root.get("governance") else { return };
     let limits = governance.get("rate_limits").map_or_else(Vec::new, |limits| limits.items());
+    // Version 2 of the file's form, which one without a version is of too, lets an empty list allow nothing.
+    let empty_allows = root.count_at("version") == Some(1);
+    let budgets = governance.get("budgets").map_or_else(Vec::new, |budgets| budgets.items());
     for key in governance.get("virtual_keys").map_or_else(Vec::new, |keys| keys.items()) {
-        add_client(&key, &limits, draft);
+        add_client(&key, &GovernanceLists { limits: &limits, budgets: &budgets, empty_allows }, draft);
     }
     for key in ["teams", "customers"] {
         if let Some(value) = governance.get(key) {
-            value.leave_out("clients have no teams: give every client its own limits");
+            value.leave_out(TEAMS);
         }
     }
     governance.leave_out_all(&REASONS);
 }
 
-fn add_client(key: &SourceValue<'_>, limits: &[SourceValue<'_>], draft: &mut Draft) {
+/// What virtual keys name by an id.
+struct GovernanceLists<'g, 's> {
+    limits: &'g [SourceValue<'s>],
+    budgets: &'g [SourceValue<'s>],
+    /// Whether an empty list of models or providers allows all of them.
+    empty_allows: bool,
+}
+
+fn add_client(key: &SourceValue<'_>, lists: &GovernanceLists<'_, '_>, draft: &mut Draft) {
     let Some(name) = key.text_at("name").or_else(|| key.text_at("id")) else { return };
     key.take_all(&["id"]);
     key.leave_out_all(&KEY_REASONS);
@@ -46,17 +55,26 @@ fn add_client(key: &SourceValue<'_>, limits: &[SourceValue<'_>], draft: &mut Dra
         return key.leave_out("the key is not active");
     }
     let secret = value.as_ref().and_then(SourceValue::text);
-    let Some(secret) = secret.filter(|secret| KeyReference::of(secret) == KeyReference::Inline) else {
+    let is_here = |secret: &&str| KeyReference::of(secret) == KeyReference::Inline && !secret.starts_with("vault.");
+    let Some(secret) = secret.filter(is_here) else {
         return key.leave_out(
             "its value is not in the file: `pointsman hash-key` gives the hash for `clients.NAME.keys`, and the client's limits go beside it",
         );
     };
+    if key.get("expires_at").is_some() {
+        return key.leave_out(
+            "a key of `clients` has no end: `pointsman keys create --expires` makes one that has (docs/keys.md)",
+        );
+    }
     let mut client: YamlEntries = vec![("keys".to_owned(), client_keys(secret))];
-    let allowed = allowed_models(key);
+    let allowed = allowed_models(key, lists.empty_allows);
+    if allowed.is_empty() && !lists.empty_allows {
+        return key.leave_out("it allows no model: an empty list does not, unless the file says `version: 1`");
+    }
     if !allowed.is_empty() {
         client.push(("models".to_owned(), YamlValue::map([("allow", YamlValue::texts(allowed))])));
     }
-    let limit = rate_limit(key, limits);
+    let limit = rate_limit(key, lists.limits);
     if !limit.is_empty() {
         client.push(("rate_limit".to_owned(), YamlValue::Map(limit)));
     }
@@ -67,17 +85,18 @@ fn add_client(key: &SourceValue<'_>, limits: &[SourceValue<'_>], draft: &mut Dra
     if let Some(value) = value {
         value.conceal(format!("a key stands here; `clients.{name}` holds its SHA-256, so that it still works"));
     }
+    super::budgets::add(key, &name, lists.budgets, draft);
     draft.clients.push((name, YamlValue::Map(client)));
 }
 
 /// The models that a key may use, as patterns; none for all.
-fn allowed_models(key: &SourceValue<'_>) -> Vec<String> {
+fn allowed_models(key: &SourceValue<'_>, empty_allows: bool) -> Vec<String> {
     let mut allowed = Vec::new();
     let configs = key.get("provider_configs").map_or_else(Vec::new, |configs| configs.items());
     for config in &configs {
         let Some(provider) = config.text_at("provider") else { continue };
         let models = config.get("allowed_models").map_or_else(Vec::new, |models| models.texts());
-        if models.is_empty() || models.contains(&"*") {
+        if models.contains(&"*") || (models.is_empty() && empty_allows) {
             allowed.push(format!("{provider}/*"));
         } else {
             allowed.extend(models.into_iter().map(|model| format!("{provider}/{model}")));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::expression::text_literal;
 use crate::reader::SourceValue;
 
 /// The labels of the head `domain`, which are the subjects of MMLU-Pro.
@@ -132,11 +133,6 @@ fn keywords(value: &SourceValue<'_>) -> Option<String> {
         "AND" => Some(words.iter().map(|word| list(&[word])).collect::<Vec<_>>().join(" && ")),
         _ => None,
     }
-}
-
-/// Returns a text as an expression has it.
-pub(super) fn text_literal(text: &str) -> String {
-    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n"))
 }
 
 /// A regular expression that finds `word` alone, in its own case.

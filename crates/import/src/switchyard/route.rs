@@ -20,6 +20,9 @@ const REASONS: [(&str, &str); 9] = [
 const WEAK_IS_FOR: &str = "everyday asks, short facts, small edits and routine steps, which a small model answers well";
 const STRONG_IS_FOR: &str = "hard asks: proofs, intricate code, unclear failures, plans with many dependencies";
 
+/// What the judge is told of a target that is known by its name alone.
+const CHOSEN_IS_FOR: &str = "prompts for which the instructions name it";
+
 /// A route that is served: the name that clients ask for, and how its model is chosen.
 pub(super) struct Route {
     id: String,
@@ -55,6 +58,7 @@ impl Route {
                 }
             },
             "random" | "random_routing" => Self::random(id, value, catalog, draft)?,
+            "llm_classifier" if value.text_at("mode") == Some("custom") => Self::chosen(id, value, catalog, draft)?,
             "llm_classifier" | "deterministic" => Self::judged(id, value, catalog, draft)?,
             "stage_router" => Self::staged(id, value, catalog, draft)?,
             "noop" => {
@@ -123,19 +127,48 @@ impl Route {
             &JudgedTiers { judge: &judge, strong: &strong, weak: &weak },
             &[Some(value), classifier.as_ref()],
         );
-        let mut more = YamlEntries::new();
-        let trigger = value.text_at("classify_trigger");
-        let holds = value.flag_at("session_affinity") == Some(true)
-            || trigger.is_some_and(|trigger| trigger != "every_request");
-        if holds {
-            let moves = YamlValue::map([("key", YamlValue::text("conversation")), ("move", YamlValue::text("never"))]);
-            more.push(("affinity".to_owned(), moves));
-        }
+        let more = held(value);
         value.take_all(&["message_hash_fallback", "fallback_target_on_evict", "mode"]);
         if let Some(profile) = value.get("profile") {
             profile.change("`instructions` of the judge take the place of a profile");
         }
         Some(Self { fallback: vec![strong, weak], more, ..Self::plain(id, strategy) })
+    }
+
+    /// A route whose judge answers with the name of the target.
+    fn chosen<'s>(
+        id: String,
+        value: &SourceValue<'s>,
+        catalog: &mut TargetCatalog<'s>,
+        draft: &mut Draft,
+    ) -> Option<Self> {
+        let Some(targets) = ChosenTargets::read(value, catalog, draft) else {
+            value.leave_out_unsaid("its judge, or one of its targets, is not in the file");
+            return None;
+        };
+        let choice = |(label, model): &(String, String)| {
+            let entries = [("label", label.as_str()), ("model", model), ("description", CHOSEN_IS_FOR)];
+            YamlValue::map(entries.map(|(key, value)| (key, YamlValue::text(value))))
+        };
+        let mut entries = vec![
+            ("kind".to_owned(), YamlValue::text("judge")),
+            ("judge".to_owned(), YamlValue::text(&targets.judge)),
+            ("choices".to_owned(), YamlValue::List(targets.choices.iter().map(choice).collect())),
+        ];
+        if let Some(prompt) = value.get("prompt") {
+            entries.push(("instructions".to_owned(), YamlValue::text(prompt.text().unwrap_or_default())));
+            prompt
+                .change("the judge is told this beside the labels, of which it answers with one: describe each choice");
+        }
+        entries.push(("otherwise".to_owned(), YamlValue::text(&targets.otherwise)));
+        value.leave_out_all(&[
+            ("response_schema", "the judge answers with a label of `choices`"),
+            ("policy", "the judge answers with a label of `choices`"),
+            ("max_output_tokens", "a label has few tokens"),
+        ]);
+        value.take_all(&["mode", "message_hash_fallback"]);
+        let fallback = targets.choices.into_iter().map(|(_, model)| model).collect();
+        Some(Self { fallback, more: held(value), ..Self::plain(id, YamlValue::Map(entries)) })
     }
 
     fn staged<'s>(
@@ -187,6 +220,52 @@ impl Route {
         };
         draft.policies.push(policy);
     }
+}
+
+/// The targets among which a judge chooses by their names.
+struct ChosenTargets {
+    judge: String,
+    /// Labels, and the models of the catalog.
+    choices: Vec<(String, String)>,
+    otherwise: String,
+}
+
+impl ChosenTargets {
+    fn read<'s>(value: &SourceValue<'s>, catalog: &mut TargetCatalog<'s>, draft: &mut Draft) -> Option<Self> {
+        let pools = value.get("models").map_or_else(Vec::new, |pools| pools.entries());
+        let mut judge =
+            value.first(&["classifier_target", "classifier"]).and_then(|judge| catalog.model(&judge, draft));
+        let mut choices = Vec::new();
+        for (label, pool) in pools {
+            let targets = pool.items();
+            let model = targets.first().and_then(|target| catalog.model(target, draft));
+            match label {
+                "judge" => judge = judge.or(model),
+                // All of them, for whoever asks for no certain one.
+                "any" => pool.take(),
+                _ => choices.push((label.to_owned(), model?)),
+            }
+            for more in targets.iter().skip(1).filter(|_| label != "any") {
+                more.leave_out("a choice has one model: `fallback` of the policy has others");
+            }
+        }
+        for target in value.get("targets").map_or_else(Vec::new, |targets| targets.items()) {
+            choices.push((target.text()?.to_owned(), catalog.model(&target, draft)?));
+        }
+        let said = value.text_at("default_target");
+        let default = choices.iter().find(|(label, _)| said == Some(label.as_str())).or_else(|| choices.first());
+        let otherwise = default.map(|(_, model)| model.clone())?;
+        Some(Self { judge: judge?, choices, otherwise })
+    }
+}
+
+/// Returns the affinity of a route that keeps a session's model.
+fn held(value: &SourceValue<'_>) -> YamlEntries {
+    let trigger = value.text_at("classify_trigger");
+    let holds =
+        value.flag_at("session_affinity") == Some(true) || trigger.is_some_and(|trigger| trigger != "every_request");
+    let moves = YamlValue::map([("key", YamlValue::text("conversation")), ("move", YamlValue::text("never"))]);
+    if holds { vec![("affinity".to_owned(), moves)] } else { YamlEntries::new() }
 }
 
 /// The models of a judged route.
