@@ -83,6 +83,8 @@ enum InitError {
         VENDORS.iter().map(|vendor| vendor.variables[0]).collect::<Vec<_>>().join(", ")
     )]
     Nothing,
+    #[error("--provider names `{0}` twice (allowed: each name once)")]
+    Twice(String),
     #[error("none of the providers offers a model that answers prompts")]
     NoModels,
     #[error("no provider that was found offers the model `{name}` (allowed: {known})")]
@@ -100,9 +102,10 @@ enum InitError {
 pub(super) fn run(arguments: &InitArguments) -> ExitCode {
     match init(arguments) {
         Ok(code) => code,
-        Err(error @ (InitError::Exists(_) | InitError::UnknownModel { .. } | InitError::Answer(_))) => {
-            fail(&error, USAGE)
-        }
+        Err(
+            error
+            @ (InitError::Exists(_) | InitError::Twice(_) | InitError::UnknownModel { .. } | InitError::Answer(_)),
+        ) => fail(&error, USAGE),
         Err(error) => fail(&error, UNAVAILABLE),
     }
 }
@@ -111,6 +114,11 @@ fn init(arguments: &InitArguments) -> Result<ExitCode, InitError> {
     let is_printed = arguments.out.as_os_str() == "-";
     if !is_printed && !arguments.force && arguments.out.exists() {
         return Err(InitError::Exists(arguments.out.clone()));
+    }
+    let mut names: Vec<&str> = arguments.provider.iter().map(|named| &*named.name).collect();
+    names.sort_unstable();
+    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(InitError::Twice(pair[0].to_owned()));
     }
     let bundle = match &arguments.bundle {
         Some(folder) => std::path::absolute(folder).map_err(NoBundleError::Here)?,

@@ -196,6 +196,18 @@ async fn a_file_that_is_there_stays_until_it_is_said() {
 }
 
 #[tokio::test]
+async fn a_provider_that_is_named_twice_is_refused() {
+    let place = Place::new();
+    let twice = ["--offline", "--provider", "mine=http://127.0.0.1:1/v1", "--provider", "mine=http://127.0.0.1:2/v1"];
+
+    let refused = place.init(&twice, &[("OPENAI_API_KEY", "sk-planted-key")]).await;
+
+    assert_eq!(refused.status.code(), Some(64), "{}", shown(&refused));
+    assert!(text(&refused.stderr).contains("names `mine` twice"), "{}", shown(&refused));
+    assert!(!place.file().exists());
+}
+
+#[tokio::test]
 async fn answers_to_its_questions_change_what_is_written() {
     let place = Place::new();
     let file = place.file();

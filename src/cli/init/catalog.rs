@@ -39,7 +39,7 @@ pub(super) fn plan(
     let file = arguments.out.display().to_string();
     let is_printed = file == "-";
     Ok(ConfigPlan {
-        file: if is_printed { "pointsman.yaml".to_owned() } else { file },
+        file: if is_printed { "pointsman.yaml".to_owned() } else { typed(&file) },
         schema: (!is_printed).then(|| format!("./{SCHEMA}")),
         listen,
         admin: arguments.admin,
@@ -144,9 +144,30 @@ fn catalog_name(upstream: &str) -> String {
     if Name::new(&name).is_ok() { name } else { "model".to_owned() }
 }
 
+/// Returns a file's name as it is typed in a shell, on one line.
+fn typed(file: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "._/-+,:@=".contains(c);
+    if file.chars().all(is_plain) && !file.starts_with('-') {
+        return file.to_owned();
+    }
+    // A line feed would end the comment of the configuration in which the name stands.
+    let shown: String = file.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    let quoted = format!("'{}'", shown.replace('\'', r"'\''"));
+    if file.starts_with('-') { format!("./{quoted}") } else { quoted }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_s_name_is_quoted_where_a_shell_would_take_it_apart() {
+        assert_eq!(typed("config/my-gateway.yaml"), "config/my-gateway.yaml");
+        assert_eq!(typed("my gateway.yaml"), "'my gateway.yaml'");
+        assert_eq!(typed("it's; rm.yaml"), r"'it'\''s; rm.yaml'");
+        assert_eq!(typed("a\nversion: 2"), "'a?version: 2'");
+        assert_eq!(typed("-c.yaml"), "./'-c.yaml'");
+    }
 
     #[test]
     fn a_name_that_the_catalog_cannot_have_is_spelt_otherwise() {

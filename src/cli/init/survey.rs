@@ -79,10 +79,7 @@ pub(super) async fn look(plan: &SurveyPlan<'_>) -> Vec<FoundProvider> {
     let servers = join_all(own.iter().map(|address| server_at(address))).await;
     let mut found = hosted;
     for mut server in servers.into_iter().flatten() {
-        let taken = found.iter().filter(|other| other.name.starts_with(&server.name)).count();
-        if taken > 0 {
-            server.name = format!("{}-{}", server.name, taken + 1);
-        }
+        server.name = free_name(&server.name, &found);
         found.push(server);
     }
     found
@@ -160,6 +157,13 @@ async fn server_at(address: &str) -> Option<FoundProvider> {
         is_local: true,
         offer: ModelOffer::Listed(answer.models),
     })
+}
+
+/// Returns the name, with a number where another provider has it.
+fn free_name(wanted: &str, found: &[FoundProvider]) -> String {
+    let is_free = |name: &String| found.iter().all(|other| other.name != *name);
+    let numbered = (2..).map(|number| format!("{wanted}-{number}"));
+    std::iter::once(wanted.to_owned()).chain(numbered).find(is_free).unwrap_or_default()
 }
 
 /// Returns what kind of server it is: by the owner that it names for its models, else by its port.
@@ -248,6 +252,22 @@ mod tests {
         assert_eq!(server_name("127.0.0.1:9", &owned(Some("library"))), "ollama");
         assert_eq!(server_name("127.0.0.1:1234", &owned(None)), "lmstudio");
         assert_eq!(server_name("[::1]:9", &owned(Some("somebody"))), "local");
+    }
+
+    #[test]
+    fn a_server_gets_a_name_that_no_other_provider_has() {
+        let provider = |name: &str| FoundProvider {
+            name: name.to_owned(),
+            base_url: "http://h/v1".to_owned(),
+            vendor: None,
+            variable: None,
+            is_local: true,
+            offer: ModelOffer::Listed(owned(None)),
+        };
+        let found = [provider("vllm-2"), provider("vllm"), provider("local-models")];
+
+        assert_eq!(free_name("vllm", &found), "vllm-3");
+        assert_eq!(free_name("local", &found), "local");
     }
 
     #[test]
