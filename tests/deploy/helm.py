@@ -71,6 +71,10 @@ REFUSALS = [
         ["--set", "autoscaling.enabled=true,autoscaling.cpu.enabled=false,autoscaling.queue.enabled=false"],
         "nothing to go by",
     ),
+    Refusal(
+        ["--set", "autoscaling.enabled=true,autoscaling.minReplicas=11"], "minReplicas: 11 is more than maxReplicas, 10"
+    ),
+    Refusal(["--set", "fullnameOverride=1st"], "does not match pattern"),
     Refusal(["--set", "config=admin: ["], "config: no YAML"),
     Refusal(["--set", "config=version: 1"], "config: listen: is missing"),
     Refusal(
@@ -93,6 +97,18 @@ REFUSALS = [
         ],
         "has a `store`, and valkey.enabled brings one",
     ),
+    *[
+        Refusal(
+            [
+                "--set",
+                "valkey.enabled=true",
+                "--set",
+                f"config=listen: {{address: 0.0.0.0:80}}\nadmin: {{address: 0.0.0.0:81}}\n{section}",
+            ],
+            f"config: {section.split(':')[0]}: the Valkey of valkey.enabled keeps nothing on a disk",
+        )
+        for section in ("budgets: [{name: a\\, dollars: 1}]", "client_keys: {store: {refresh: 5s}}")
+    ],
     Refusal(
         [
             "--set",
@@ -112,6 +128,7 @@ def main() -> None:
     for refusal in REFUSALS:
         said = helm("template", *RELEASE, *refusal.settings, succeeds=False)
         assert refusal.words in said, f"{refusal.settings}: refused with other words than {refusal.words!r}:\n{said}"
+    a_release_may_be_called_by_a_number()
     a_change_of_the_configuration_restarts_no_pod()
     the_package_holds_the_dashboards()
     print(f"ok: the chart, {len(REFUSALS)} refusals")
@@ -325,6 +342,16 @@ def binary() -> str:
 
 
 # --- what holds over manifests
+
+
+def a_release_may_be_called_by_a_number() -> None:
+    """Holds a release called 123 to the schemas: YAML takes what is not quoted for a number."""
+    settings = ["--set", "valkey.enabled=true,autoscaling.enabled=true,ingress.enabled=true,ingress.hosts[0].host=h"]
+    text = helm("template", "123", *RELEASE[1:], "--kube-version", NEWEST, *settings)
+    manifests = [manifest for manifest in yaml.safe_load_all(text) if manifest]
+    for manifest in manifests:
+        hold_to_schema("release 123", manifest)
+    configurations_are_good("release 123", manifests)
 
 
 def a_change_of_the_configuration_restarts_no_pod() -> None:

@@ -212,7 +212,7 @@ def the_compiler_finds_mistakes() -> None:
         "provisioned.ts": [('"access": "proxy"', '"access": "by proxy"'), ('"isDefault": true', '"default": true')],
         "operator.ts": [
             ('"interval": "15s"', '"intervall": "15s"'),
-            ('"jobLabel": "app.kubernetes.io/name"', '"jobLabel": 1'),
+            ('"targetLabel": "job"', '"targetLabel": 1'),
         ],
     }
     for file, changes in mistakes.items():

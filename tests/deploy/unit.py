@@ -5,6 +5,7 @@
 - `systemd-analyze verify` of the unit, with the folder as the root
 - `systemd-analyze security --offline=true`: the exposure may not be above THRESHOLD; the page docs/hosts.md says what
   it is
+- a hand-over that is ended, as systemd ends a reload that takes too long, ends the new process too
 - `systemd-sysusers` and `systemd-tmpfiles` within the folder make the user and the folders, with their modes
 """
 
@@ -16,6 +17,8 @@ import re
 import stat
 import subprocess
 import tempfile
+import time
+from collections.abc import Callable
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 UNIT = "usr/local/lib/systemd/system/pointsman.service"
@@ -40,6 +43,8 @@ def main() -> None:
             print("skipped: users and folders, which only root makes")
     with tempfile.TemporaryDirectory(prefix="pointsman-unit-") as folder:
         a_prefix_holds_everywhere(pathlib.Path(folder))
+    with tempfile.TemporaryDirectory(prefix="pointsman-unit-") as folder:
+        a_reload_that_is_given_up_leaves_no_second_process(pathlib.Path(folder))
     page = (ROOT / "docs" / "hosts.md").read_text()
     assert f"**{exposure}**" in page, f"docs/hosts.md has another exposure than {exposure}"
     print(f"ok: the unit, exposure {exposure}")
@@ -108,6 +113,39 @@ def a_prefix_holds_everywhere(root: pathlib.Path) -> None:
     unit = (root / "opt/vendor/lib/systemd/system/pointsman.service").read_text()
     assert "ExecStart=/opt/vendor/bin/pointsman" in unit
 
+
+
+
+
+def a_reload_that_is_given_up_leaves_no_second_process(root: pathlib.Path) -> None:
+    """Runs the hand-over with a stand-in that never gets ready, and ends it."""
+    binary, noted = root / "pointsman", root / "new.pid"
+    binary.write_text(f"#!/bin/sh\necho $$ > {noted}.part && mv {noted}.part {noted}\nexec sleep 600\n")
+    binary.chmod(0o755)
+    text = (ROOT / "deploy" / "systemd" / "hand-over").read_text()
+    script = root / "hand-over"
+    script.write_text(text.replace("/usr/local/bin/pointsman", str(binary)).replace("/run/pointsman", str(root)))
+    with subprocess.Popen(["sh", str(script)], env=os.environ | {"MAINPID": "0"}) as reload:
+        wait_for(noted.exists, "the new process")
+        new = int(noted.read_text())
+        reload.terminate()
+        assert reload.wait(30) == 1
+    wait_for(lambda: not running(new), "the end of the new process")
+
+
+def running(pid: int) -> bool:
+    """Tells whether a process runs: one that has ended and that nobody has asked for does not."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_for(happened: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 30
+    while not happened():
+        assert time.monotonic() < deadline, f"waited for {what}"
+        time.sleep(0.05)
 
 if __name__ == "__main__":
     main()

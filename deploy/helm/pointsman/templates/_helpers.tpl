@@ -16,8 +16,8 @@
 {{/* Labels that never change: (list . "component"). */}}
 {{- define "pointsman.selector" -}}
 {{- $root := index . 0 -}}
-app.kubernetes.io/name: {{ include "pointsman.name" $root }}
-app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/name: {{ include "pointsman.name" $root | quote }}
+app.kubernetes.io/instance: {{ $root.Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end -}}
 
@@ -63,7 +63,7 @@ store: # the chart's own Valkey
 {{- else }}
     url: valkey://{{ include "pointsman.fullname" . }}-valkey:6379
 {{- end }}
-    prefix: {{ .Release.Name }}
+    prefix: {{ .Release.Name | quote }}
 {{- end }}
 {{ end -}}
 
@@ -78,6 +78,13 @@ A configuration that cannot serve in a pod fails here, before anything is instal
 {{- $config = .Values.config | fromYaml -}}
 {{- with $config.Error }}{{ fail (printf "config: no YAML: %s" .) }}{{ end -}}
 {{- if and .Values.valkey.enabled $config.store }}{{ fail "config: has a `store`, and valkey.enabled brings one (allowed: one of them)" }}{{ end -}}
+{{- if .Values.valkey.enabled }}
+{{- range $key := list "budgets" "client_keys" }}
+{{- if and (hasKey $config $key) (or (eq $key "budgets") (kindIs "map" (dig "client_keys" "store" "" $config))) }}
+{{- fail (printf "config: %s: the Valkey of valkey.enabled keeps nothing on a disk, and a restart of it would forget them (allowed: a `store` of your own)" $key) }}
+{{- end }}
+{{- end }}
+{{- end -}}
 {{- else if .Values.valkey.enabled }}{{ fail "valkey.enabled: cannot write its `store` into existingConfigMap (allowed: config)" }}
 {{- end -}}
 {{- $listeners := $config.listen -}}
