@@ -233,9 +233,10 @@ clients-translation: setup .venv-translation/ready tests/clients/translation/nod
 	$(CARGO) build --locked
 	.venv-translation/bin/python tests/clients/translation_matrix.py $(BLESS)
 
-clients-agents: setup .venv/clients tests/clients/agents/node_modules/.package-lock.json
+clients-agents: setup .venv/clients tests/clients/agents/node_modules/.package-lock.json tests/clients/node/node_modules/.package-lock.json
 	$(CARGO) build --locked
 	.venv/bin/python tests/clients/agents.py
+	.venv/bin/python tests/clients/init_snippets.py
 
 clients-agents-translation: setup .venv-translation/ready tests/clients/agents/node_modules/.package-lock.json ## Run coding agents on models of other vendors, which change amid their tools (BLESS=--bless writes the tables)
 	$(CARGO) build --locked

@@ -114,9 +114,6 @@ def a_prefix_holds_everywhere(root: pathlib.Path) -> None:
     assert "ExecStart=/opt/vendor/bin/pointsman" in unit
 
 
-
-
-
 def a_reload_that_is_given_up_leaves_no_second_process(root: pathlib.Path) -> None:
     """Runs the hand-over with a stand-in that never gets ready, and ends it."""
     binary, noted = root / "pointsman", root / "new.pid"
@@ -146,6 +143,7 @@ def wait_for(happened: Callable[[], bool], what: str) -> None:
     while not happened():
         assert time.monotonic() < deadline, f"waited for {what}"
         time.sleep(0.05)
+
 
 if __name__ == "__main__":
     main()
