@@ -12,6 +12,8 @@ mod completions;
 mod decide;
 mod demo;
 mod doctor;
+#[cfg(feature = "grpc")]
+mod ext_proc;
 mod features;
 mod gateway;
 mod hash_key;
@@ -68,6 +70,10 @@ enum CliCommand {
     Init(init::InitArguments),
     /// Proxies requests until SIGTERM; SIGHUP or a changed file reloads, SIGQUIT hands over to `serve --upgrade`.
     Serve(serve::ServeArguments),
+    /// Decides for Envoy over its external processing protocol, without listeners of its own; or prints an Envoy's
+    /// configuration that asks it.
+    #[cfg(feature = "grpc")]
+    ExtProc(ext_proc::ExtProcArguments),
     /// Checks a configuration with its bundles and keys, and runs its tests; exits with 78 and every problem if it is
     /// bad, with 1 if a test fails.
     Check(check::CheckArguments),
@@ -160,6 +166,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match arguments.command {
         CliCommand::Init(command) => init::run(&command),
         CliCommand::Serve(command) => serve::run(&command, arguments.log_format),
+        #[cfg(feature = "grpc")]
+        CliCommand::ExtProc(command) => ext_proc::run(&command, arguments.log_format),
         CliCommand::Check(command) => check::run(&command),
         CliCommand::Doctor(command) => doctor::run(&command),
         CliCommand::Models(command) => models::run(&command),

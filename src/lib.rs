@@ -6,6 +6,8 @@ mod budgets;
 mod certificates;
 mod cli;
 mod clients;
+#[cfg(feature = "grpc")]
+mod ext_proc;
 mod judge;
 mod preflight;
 mod proxy;

@@ -41,6 +41,8 @@ mod context;
 mod downstream;
 mod entry;
 mod escalation;
+#[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "what asks so speaks gRPC"))]
+pub(crate) mod external;
 mod failed_attempt;
 mod header_fields;
 mod kept_state;
@@ -93,7 +95,7 @@ pub struct Proxy {
     metrics: Arc<Metrics>,
     recorder: Recorder,
     request_ids: RequestIds,
-    owners: RequestOwners,
+    owners: Arc<RequestOwners>,
     open: Arc<OpenRequests>,
     admission: Arc<Admission>,
     retries: RetryLedger,
@@ -110,9 +112,53 @@ impl Proxy {
             router,
             metrics,
             request_ids: RequestIds::default(),
-            owners: RequestOwners::default(),
+            owners: Arc::default(),
             open: Arc::default(),
             admission,
+        }
+    }
+
+    /// Makes a proxy beside this one, for requests that others send: what both have open is bounded and drained together.
+    pub(crate) fn beside(&self) -> Self {
+        Self {
+            recorder: Recorder::new(Arc::clone(&self.router), Arc::clone(&self.metrics)),
+            retries: RetryLedger::new(Arc::clone(&self.metrics)),
+            router: Arc::clone(&self.router),
+            metrics: Arc::clone(&self.metrics),
+            request_ids: RequestIds::default(),
+            owners: Arc::clone(&self.owners),
+            open: Arc::clone(&self.open),
+            admission: Arc::clone(&self.admission),
+        }
+    }
+
+    /// Returns what is known of the process by its metrics.
+    pub(crate) const fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Returns the router that is asked.
+    pub(crate) const fn router(&self) -> &Arc<Router> {
+        &self.router
+    }
+
+    /// Lets a request in and plans it, unless the process has to end.
+    async fn admitted_plan(&self, session: &mut Session, ctx: &mut RequestContext) -> std::result::Result<RequestPlan, Rejection> {
+        entry::admit(self, session, ctx)?;
+        self.uncut_plan(session, ctx).await
+    }
+
+    /// Plans a request that was let in, unless the process has to end.
+    async fn uncut_plan(
+        &self,
+        session: &mut Session,
+        ctx: &mut RequestContext,
+    ) -> std::result::Result<RequestPlan, Rejection> {
+        let cut = ctx.open.cut();
+        tokio::select! {
+            biased;
+            planned = plan::plan(self, session, ctx) => planned,
+            () = cut.fell() => Err(Rejection::ShuttingDown),
         }
     }
 }
@@ -144,16 +190,7 @@ impl ProxyHttp for Proxy {
         if self.open.is_draining() {
             session.set_keepalive(None);
         }
-        let cut = ctx.open.cut();
-        let planned = match entry::admit(self, session, ctx) {
-            Ok(()) => tokio::select! {
-                biased;
-                planned = plan::plan(self, session, ctx) => planned,
-                () = cut.fell() => Err(Rejection::ShuttingDown),
-            },
-            Err(rejection) => Err(rejection),
-        };
-        match planned {
+        match self.admitted_plan(session, ctx).await {
             Ok(RequestPlan::Forward) => Ok(false),
             Ok(RequestPlan::Answer(body)) => answer::send_own(session, ctx, body).await.map(|()| true),
             Ok(RequestPlan::Replay(kept)) => answer::replay(session, ctx, &kept).await.map(|()| true),

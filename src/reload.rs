@@ -330,8 +330,16 @@ fn refuse_fixed(serving: &Config, file: &Config) -> Result<(), ReloadError> {
         Some(_) => format!("{} with TLS", config.admin.address),
         None => config.admin.address.to_string(),
     };
-    let fixed =
-        [("listen.address", listeners(serving), listeners(file)), ("admin.address", admin(serving), admin(file))];
+    let ext_proc = |config: &Config| match &config.ext_proc {
+        Some(section) if section.tls.is_some() => format!("{} with TLS", section.address),
+        Some(section) => section.address.to_string(),
+        None => "none".to_owned(),
+    };
+    let fixed = [
+        ("listen.address", listeners(serving), listeners(file)),
+        ("admin.address", admin(serving), admin(file)),
+        ("ext_proc.address", ext_proc(serving), ext_proc(file)),
+    ];
     match fixed.into_iter().find(|(_, serving, file)| serving != file) {
         Some((key, serving, file)) => Err(ReloadError::Fixed { key, serving, file }),
         None => Ok(()),

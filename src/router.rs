@@ -36,6 +36,7 @@ use pointsman_core::policy::{
     DecisionDetail, Denial, KnownSignals, PinOutcome, Policy, PolicyOutcome, PolicyParticipation, Reason, RequestFacts,
 };
 use pointsman_core::prompt::state::StateKind;
+use pointsman_core::scores::ClassifierFailure;
 use pointsman_telemetry::{AnsweredBy, Metrics};
 
 pub(crate) use self::bandits::BanditState;
@@ -160,6 +161,17 @@ impl Router {
     ///
     /// Cancel-safe: dropping the future takes the prompt out of the classifier's queue.
     pub async fn route(&self, snapshot: &Snapshot, incoming: &IncomingRequest<'_>) -> Verdict {
+        self.verdict(snapshot, incoming, None).await
+    }
+
+    /// Returns the verdict on a request whose decision has taken too long: that of [`Self::route`], but for what a policy
+    /// would decide, in place of which its `otherwise` stands.
+    pub(crate) async fn late_verdict(&self, snapshot: &Snapshot, incoming: &IncomingRequest<'_>) -> Verdict {
+        self.verdict(snapshot, incoming, Some(Reason::Degraded(ClassifierFailure::Deadline))).await
+    }
+
+    /// Returns the verdict on a request; `instead` is the reason why a policy does not decide, if it is not to.
+    async fn verdict(&self, snapshot: &Snapshot, incoming: &IncomingRequest<'_>, instead: Option<Reason>) -> Verdict {
         let IncomingRequest { path, client, prompt, at, detail, .. } = *incoming;
         let world = RequestWorld::new(self, snapshot, incoming);
         let now = at.unwrap_or_else(seconds);
@@ -180,7 +192,10 @@ impl Router {
                 return Self::within_list(Verdict::passed(Some(policy.name())), snapshot, incoming);
             }
             PolicyParticipation::StandIn(reason) => Self::stand_in(policy, reason, &facts, &world),
-            PolicyParticipation::Decide => self.decide_by(policy, &facts, &world).await,
+            PolicyParticipation::Decide => match instead {
+                Some(reason) => Self::stand_in(policy, reason, &facts, &world),
+                None => self.decide_by(policy, &facts, &world).await,
+            },
         };
         let conversation = match &mut verdict {
             Ok(routing) => &mut routing.conversation,

@@ -23,7 +23,7 @@ const HOUSES: &[House] = &[
         floors: &[
             &["main"],
             &["cli"],
-            &["admin"],
+            &["admin", "ext_proc"],
             &["proxy", "reload", "preflight"],
             &["router"],
             &["snapshot"],

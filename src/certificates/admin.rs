@@ -105,7 +105,7 @@ impl CallerCertificate {
 }
 
 /// Reads the certificates of authorities.
-fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
+pub(super) fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate = certificate.map_err(|_| "is not a PEM file of certificates".to_owned())?;

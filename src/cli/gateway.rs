@@ -1,5 +1,6 @@
 //! Puts the parts together: what `serve` runs and `demo` shows.
 
+mod ext_proc;
 #[cfg(feature = "lab")]
 pub(super) mod loopback;
 
@@ -9,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pointsman_core::config::{Config, ListenerConfig};
 use pointsman_core::scores::ClassifierFailure;
 use pointsman_telemetry::Metrics;
 use tokio::net::TcpListener;
@@ -16,6 +18,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use self::ext_proc::{ListenError, RunningExtProc};
 use crate::admin::{self, ConsoleState, GatewayProcess};
 use crate::proxy::rejection::RejectionCode;
 use crate::proxy::{BindError, Listeners, Proxy, RunningProxy, ShutdownReason, ShutdownUrge, TakeOverError};
@@ -41,11 +44,15 @@ pub(super) enum ListenerSource {
     Fresh,
     /// A running process hands the listeners over.
     Upgrade,
+    /// The listener for Envoy is bound, and no other of the data plane.
+    #[cfg_attr(not(feature = "grpc"), expect(dead_code, reason = "the command for it is left out"))]
+    ExtProc,
 }
 
 /// A proxy and its admin plane, serving.
 pub(super) struct Gateway {
     served: RunningProxy,
+    ext_proc: Option<RunningExtProc>,
     admin: SocketAddr,
     admin_task: JoinHandle<()>,
     stop_admin: oneshot::Sender<()>,
@@ -70,6 +77,18 @@ pub(super) enum StartError {
     BindAdmin { address: SocketAddr, source: io::Error },
     #[error("cannot start a thread")]
     Thread(#[from] io::Error),
+    #[error(transparent)]
+    ExtProc(#[from] ListenError),
+}
+
+impl ListenerSource {
+    /// Returns the data plane's listeners that are to be bound.
+    fn listeners(self, config: &Config) -> Vec<ListenerConfig> {
+        match self {
+            Self::Fresh | Self::Upgrade => config.listen.to_vec(),
+            Self::ExtProc => Vec::new(),
+        }
+    }
 }
 
 impl Gateway {
@@ -83,25 +102,29 @@ impl Gateway {
         let reading = Arc::clone(&builder);
         let prepared = blocking(move || reading.prepare_in_time()).await??;
         let config = prepared.config();
-        let (listen, upgrade, address) = (config.listen.to_vec(), config.upgrade.clone(), config.admin.address);
+        let (listen, upgrade, address) = (start.listeners(config), config.upgrade.clone(), config.admin.address);
         let plain = listen.iter().position(|own| own.tls.is_none());
+        let envoy = start.ext_proc(config);
+        let limits = config.limits.clone();
         if let Some(note) = config.admin.open_note() {
             tracing::warn!("{note}");
         }
         let building = Arc::clone(&builder);
         let build = blocking(move || building.build_in_time(prepared, None));
-        let (listeners, admin_listener, first) = match start {
-            ListenerSource::Fresh => {
-                let listeners = Listeners::bind(&listen)?; // before the weights are loaded, which takes a while
-                let admin = bind_admin(address).await?;
-                (listeners, admin, build.await??)
-            }
+        let ((listeners, envoy), admin_listener, first) = match start {
             ListenerSource::Upgrade => {
                 let socket = upgrade.ok_or(StartError::NoUpgradeSocket)?.socket;
                 let first = build.await??;
                 let socket = builder.base_dir().join(socket);
                 let listeners = blocking(move || Listeners::take_over(&socket, &listen)).await???;
-                (listeners, wait_for_admin(address).await?, first)
+                let admin = wait_for_admin(address).await?;
+                ((listeners, ext_proc::wait_for(envoy.as_ref(), &limits).await?), admin, first)
+            }
+            _ => {
+                let listeners = Listeners::bind(&listen)?; // before the weights are loaded, which takes a while
+                let envoy = ext_proc::bind(envoy.as_ref(), &limits)?;
+                let admin = bind_admin(address).await?;
+                ((listeners, envoy), admin, build.await??)
             }
         };
         expect(&metrics, &first);
@@ -113,7 +136,9 @@ impl Gateway {
         // What the first requests go by: where the store is away, they are served without it.
         let _ = tokio::time::timeout(FIRST_LOOK, first_look(&sharing)).await;
         let share_task = tokio::spawn(async move { sharing.share().await });
-        let served = listeners.serve(Proxy::new(router, Arc::clone(&metrics)))?;
+        let proxy = Proxy::new(router, Arc::clone(&metrics));
+        let ext_proc = envoy.map(|listener| listener.serve(proxy.beside())).transpose()?;
+        let served = listeners.serve(proxy)?;
         let (stop_admin, stopped) = oneshot::channel();
         let admin = admin_listener.local_addr()?;
         let process = Arc::new(GatewayProcess {
@@ -126,12 +151,20 @@ impl Gateway {
         let stopped = async { drop(stopped.await) };
         let admin_task = tokio::spawn(admin::serve(admin_listener, process, stopped));
         let watcher = watch(&reloader);
-        Ok(Self { served, admin, admin_task, stop_admin, health_task, share_task, reloader, _watcher: watcher })
+        Ok(Self { served, ext_proc, admin, admin_task, stop_admin, health_task, share_task, reloader, _watcher: watcher })
     }
 
     /// Returns where clients connect: the first listener's address.
+    ///
+    /// # Panics
+    /// Where there is none, as [`ListenerSource::ExtProc`] has it.
     pub(super) fn address(&self) -> SocketAddr {
         self.served.addresses()[0]
+    }
+
+    /// Returns where Envoy connects, if it may.
+    pub(super) fn ext_proc_address(&self) -> Option<SocketAddr> {
+        self.ext_proc.as_ref().map(RunningExtProc::address)
     }
 
     /// Returns where operators connect.
@@ -152,7 +185,13 @@ impl Gateway {
     /// Lets open requests end and stops the listeners.
     pub(super) async fn stop(self, reason: ShutdownReason) {
         let served = self.served;
+        if let Some(envoy) = &self.ext_proc {
+            envoy.leave().await;
+        }
         let _ = blocking(move || served.shut_down(reason)).await; // reports its own panics
+        if let Some(envoy) = self.ext_proc {
+            envoy.stop().await;
+        }
         self.health_task.abort();
         settle_budgets(&self.reloader).await;
         self.share_task.abort();
@@ -170,13 +209,15 @@ impl Gateway {
         let snapshot = self.reloader.router().snapshot();
         let Some(upgrade) = &snapshot.config.upgrade else { return Err((Box::new(self), StartError::NoUpgradeSocket)) };
         let socket = self.reloader.path().parent().unwrap_or(Path::new("")).join(&upgrade.socket);
-        let Self { served, admin, admin_task, stop_admin: stop, health_task, share_task, reloader, _watcher } = self;
+        let Self { served, ext_proc, admin, admin_task, stop_admin: stop, health_task, share_task, reloader, _watcher } =
+            self;
         let handed = blocking(move || (served.hand_over(&socket), served)).await;
         let Ok((handed, served)) = handed else { return Ok(()) }; // the runtime is gone
         if let Err(error) = handed {
             return Err((
                 Box::new(Self {
                     served,
+                    ext_proc,
                     admin,
                     admin_task,
                     stop_admin: stop,
@@ -190,8 +231,14 @@ impl Gateway {
         }
         health_task.abort();
         reloader.dismiss();
+        if let Some(envoy) = &ext_proc {
+            envoy.close();
+        }
         stop_admin(stop, admin_task).await; // the next process waits for the address
         let _ = blocking(move || served.retire()).await; // reports its own panics
+        if let Some(envoy) = ext_proc {
+            envoy.stop().await;
+        }
         settle_budgets(&reloader).await;
         share_task.abort();
         flush_logs(&reloader).await;

@@ -43,6 +43,12 @@ pub(super) struct ServeArguments {
 }
 
 pub(super) fn run(arguments: &ServeArguments, format: LogFormat) -> ExitCode {
+    let start = if arguments.upgrade { ListenerSource::Upgrade } else { ListenerSource::Fresh };
+    run_from(&arguments.file.config, start, format)
+}
+
+/// Serves the file at `path` until a signal ends it.
+pub(super) fn run_from(path: &Path, start: ListenerSource, format: LogFormat) -> ExitCode {
     if let Err(error) = logging::init(format) {
         return fail(&error, super::USAGE);
     }
@@ -50,8 +56,7 @@ pub(super) fn run(arguments: &ServeArguments, format: LogFormat) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, UNAVAILABLE),
     };
-    let start = if arguments.upgrade { ListenerSource::Upgrade } else { ListenerSource::Fresh };
-    let served = runtime.block_on(serve(&arguments.file.config, start));
+    let served = runtime.block_on(serve(path, start));
     // Whatever a file system holds up ends with the process, and is not waited for.
     runtime.shutdown_background();
     match served {
@@ -71,7 +76,12 @@ async fn serve(path: &Path, start: ListenerSource) -> Result<(), StartError> {
         }
     };
     let generation = gateway.reloader().router().snapshot().generation;
-    eprintln!("ready listen={} admin={} generation={generation}", gateway.address(), gateway.admin_address());
+    let listen = match start {
+        ListenerSource::ExtProc => String::new(),
+        ListenerSource::Fresh | ListenerSource::Upgrade => format!("listen={} ", gateway.address()),
+    };
+    let envoy = gateway.ext_proc_address().map(|address| format!("ext_proc={address} ")).unwrap_or_default();
+    eprintln!("ready {listen}admin={} {envoy}generation={generation}", gateway.admin_address());
     ServiceState::Serving.tell();
     let reason = loop {
         if let SignalRequest::Stop(reason) = signals.next(gateway.reloader()).await {

@@ -17,7 +17,7 @@ use pingora::proxy::{FailToProxy, Session};
 use pingora::{Error, ErrorType, Result};
 
 use self::broken_stream::break_off;
-use self::decision_headers::decorate;
+pub(super) use self::decision_headers::decorate;
 use self::meter::AnswerMeter;
 use self::rejection::{AnswerShape, Rejection};
 use super::Proxy;

@@ -50,6 +50,18 @@ impl Proxy {
         Ok(())
     }
 
+    /// Begins to measure an answer that another proxy passes on. What it used is read although it is compressed: nobody
+    /// has asked for it plain.
+    pub(super) fn measure_passing(&self, session: &Session, answer: &mut ResponseHeader, ctx: &mut RequestContext) {
+        let client = session.req_header();
+        let (path, scope) = (client.uri.path(), kept_state::scope_of(client, ctx));
+        ctx.meter = AnswerMeter::begin(answer, path, ctx.attempts.body.usage_event(), scope);
+        ctx.answer_text = answer_text(client, ctx);
+        if let Some(meter) = &mut ctx.meter {
+            meter.read_encoded(&answer.headers, path);
+        }
+    }
+
     /// Says what follows on an answer with a status that may be tried elsewhere: another attempt, or none; `None` where
     /// the answer is the client's.
     pub(super) fn after_status(

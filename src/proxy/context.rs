@@ -19,6 +19,7 @@ use super::clock::RequestClock;
 use super::downstream::admission::BodyReservation;
 use super::downstream::drain::OpenRequest;
 use super::escalation::EscalationWatch;
+use super::external::ExternalUse;
 use super::record::AttemptOperation;
 use super::shadow_answer::PlannedShadowAnswer;
 use crate::budgets::BudgetReservation;
@@ -83,6 +84,8 @@ pub struct RequestContext {
     pub(super) trace: Option<Box<RequestTrace>>,
     /// The operation of the current attempt, where such are counted.
     pub(super) operation: Option<Box<AttemptOperation>>,
+    /// The part of another proxy that asks for a decision and sends the request itself; `None` where Pointsman sends it.
+    pub(super) external: Option<Box<ExternalUse>>,
     /// The guard that keeps a shutdown waiting, for as long as it has time.
     pub(super) open: OpenRequest,
 }
@@ -117,6 +120,7 @@ impl RequestContext {
             kept: LoggedText::default(),
             trace: None,
             operation: None,
+            external: None,
             open,
         }
     }

@@ -222,7 +222,7 @@ fn is_framing(name: &HeaderName) -> bool {
     [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONTENT_TYPE].contains(name)
 }
 
-fn is_ours(name: &HeaderName) -> bool {
+pub(in crate::proxy) fn is_ours(name: &HeaderName) -> bool {
     name.as_str().starts_with(OURS)
 }
 

@@ -37,8 +37,44 @@ pub(super) fn pass_read(
     let RouterQuestion { snapshot, prompt, .. } = asked;
     debit(ctx, prompt.dialect, || counted(prompt))?;
     let provider = keeping_provider(ctx).or_else(|| default_provider(ctx));
+    if ctx.external.is_some() {
+        pass_external(proxy, ctx, asked, (verdict, provider));
+        return Ok(RequestPlan::Forward);
+    }
     let provider = provider.ok_or_else(|| models::not_found(&snapshot.config, &prompt.model))?;
     ctx.attempts.keep_to_peer(ctx.state.peer_at(&provider.name).cloned());
+    watch(proxy, ctx, asked, verdict);
+    let known_as = without_context_suffix(&prompt.model).unwrap_or(&prompt.model);
+    if own_count::takes_over(ctx, prompt.dialect, provider.count_pair(prompt.dialect, known_as)) {
+        return Ok(RequestPlan::Answer(own_count::answer(prompt.dialect, counted(prompt))));
+    }
+    prepare(ctx, asked, &provider)?;
+    settle_copies(ctx, asked.body)?;
+    ctx.attempts.pass_to(provider);
+    Ok(RequestPlan::Forward)
+}
+
+/// Leaves a request as it came to the proxy that has asked about it: that knows where to send it.
+fn pass_external(
+    proxy: &Proxy,
+    ctx: &mut RequestContext,
+    asked: RouterQuestion<'_>,
+    (verdict, provider): (Verdict, Option<Arc<Provider>>),
+) {
+    let RouterQuestion { snapshot, prompt, body, .. } = asked;
+    watch(proxy, ctx, asked, verdict);
+    ctx.asked.model = Some(prompt.model.to_string());
+    ctx.attempts.body.pass(body.clone());
+    if let Some(provider) = provider {
+        ctx.passed_price = snapshot.upstreams.price_of(&provider, &prompt.model).map(Box::new);
+        ctx.passed_bounds = snapshot.upstreams.bounds_of(&provider, &prompt.model);
+        ctx.attempts.pass_to(provider);
+    }
+}
+
+/// Counts what a policy that only watches found, and keeps the verdict.
+fn watch(proxy: &Proxy, ctx: &mut RequestContext, asked: RouterQuestion<'_>, verdict: Verdict) {
+    let RouterQuestion { snapshot, prompt, .. } = asked;
     if let Verdict::Pass { shadow, denied, .. } = &verdict {
         if let Some(refusal) = denied {
             proxy.router.count_shadow_denial(&refusal.denial);
@@ -51,14 +87,6 @@ pub(super) fn pass_read(
         keep(ctx, prompt);
     }
     ctx.verdict = Some(verdict);
-    let known_as = without_context_suffix(&prompt.model).unwrap_or(&prompt.model);
-    if own_count::takes_over(ctx, prompt.dialect, provider.count_pair(prompt.dialect, known_as)) {
-        return Ok(RequestPlan::Answer(own_count::answer(prompt.dialect, counted(prompt))));
-    }
-    prepare(ctx, asked, &provider)?;
-    settle_copies(ctx, asked.body)?;
-    ctx.attempts.pass_to(provider);
-    Ok(RequestPlan::Forward)
 }
 
 /// Returns the tokens of a prompt, as the family of the model that it names counts them.

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
@@ -120,6 +121,9 @@ pub(super) async fn read_body(
     let memory = BodyReservation::new(&proxy.admission, limits.bytes_in_flight());
     let ReadBody { bytes, memory } = intake::read_body(session, limits, memory).await?;
     ctx.body_memory = memory;
+    if let Some(external) = &mut ctx.external {
+        external.received(&bytes);
+    }
     ctx.attempts.start_retry_time(ctx.clock.body_received());
     Ok(bytes)
 }
@@ -192,17 +196,19 @@ async fn route(
     note_conversation(proxy, session.req_header(), ctx, (dialect, asked));
     let asked = RouterQuestion { judging: budget::judging(&proxy.router, snapshot, budget::party(ctx)), ..asked };
     let wants_list = ctx.asked.wants_list(session.req_header().uri.query());
-    ctx.attempts.body.read(OriginalBody::new(body, prompt).answered_as(wants_list));
+    let original = OriginalBody::new(body, prompt).answered_as(wants_list);
+    ctx.attempts.body.read(original.never_asking_usage(ctx.external.as_ref().is_some_and(|it| !it.reads_answers())));
+    let deadline = ctx.external.as_ref().map(|external| external.deadline());
     let (verdict, explanation) = if snapshot.advisers.have_judges() {
         // A judge takes its time: a client that leaves meanwhile is noticed.
         let header = session.req_header().clone();
         tokio::select! {
             biased;
-            answer = Box::pin(ask(&proxy.router, &header, asked)) => answer,
+            answer = Box::pin(ask_in_time(&proxy.router, &header, asked, deadline)) => answer,
             _ = session.as_downstream_mut().read_body_or_idle(true) => return Err(Rejection::ClientGone),
         }
     } else {
-        ask(&proxy.router, session.req_header(), asked).await
+        ask_in_time(&proxy.router, session.req_header(), asked, deadline).await
     };
     ctx.explanation = explanation;
     note_owner(proxy, ctx);
@@ -210,6 +216,7 @@ async fn route(
     match verdict {
         Verdict::Route(routing) => match settle_on_model(proxy, ctx, asked, routing)? {
             Some(answered) => Ok(answered),
+            None if ctx.external.is_some() => prepare_attempt(proxy, ctx, asked),
             None => cache::look_up(session, ctx, asked).await?.map_or_else(|| prepare_attempt(proxy, ctx, asked), Ok),
         },
         Verdict::Pass { .. } => pass_through::pass_read(proxy, ctx, asked, verdict),
@@ -262,6 +269,23 @@ fn note_owner(proxy: &Proxy, ctx: &RequestContext) {
 fn wanted_detail(router: &Router, body: &Bytes) -> DecisionDetail {
     let is_shown = body.len() < LARGE_BODY && router.feed().take_place();
     if is_shown { DecisionDetail::Explanation } else { DecisionDetail::Decision }
+}
+
+/// Asks the router, for as long as may be; then the policy's `otherwise` stands.
+async fn ask_in_time(
+    router: &Router,
+    header: &RequestHeader,
+    asked: RouterQuestion<'_>,
+    deadline: Option<Duration>,
+) -> (Verdict, Option<Box<serde_json::Value>>) {
+    let Some(deadline) = deadline else { return ask(router, header, asked).await };
+    match tokio::time::timeout(deadline, ask(router, header, asked)).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            let field = |name: &str| header_text(&header.headers, name);
+            (router.late_verdict(asked.snapshot, &asked.of(header, &field)).await, None)
+        }
+    }
 }
 
 /// Asks the router; the explanation is made while the request is at hand.
@@ -355,9 +379,14 @@ fn prepare_attempt(
     ctx.attempts.body.treat_losses(policy.map(Policy::on_loss).unwrap_or_default());
     ctx.attempts.route_to(target, &routing, &snapshot.upstreams);
     ctx.verdict = Some(Verdict::Route(routing));
-    ctx.shadow_answer = shadow_answer::plan(ctx);
-    ctx.attempts.prepare(&proxy.retries)?;
-    escalation::plan(ctx, prompt);
+    if ctx.external.is_some() {
+        ctx.attempts.body.keep_api();
+        ctx.attempts.prepare(&proxy.retries)?;
+    } else {
+        ctx.shadow_answer = shadow_answer::plan(ctx);
+        ctx.attempts.prepare(&proxy.retries)?;
+        escalation::plan(ctx, prompt);
+    }
     proxy.metrics.stage_ended(DecisionStage::Rewrite, started.elapsed());
     let provider = ctx.attempts.provider().unwrap_or(&target.provider);
     ctx.attempts.keep_to_peer(ctx.state.peer_at(&provider.name).cloned());

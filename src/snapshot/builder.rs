@@ -33,7 +33,7 @@ use super::key_material::KeyMaterial;
 use super::load_threads::{LoadError, LoadThreads};
 use super::memory;
 use super::prepared::{CollectorSecrets, PreparedConfig, SinkSecrets, StoreSecrets};
-use crate::certificates::{AdminServerTls, ListenerCertificate};
+use crate::certificates::{AdminServerTls, GrpcServerTls, ListenerCertificate};
 use crate::response_cache::CacheMemory;
 use crate::shadow_answers::ShadowSpending;
 use crate::upstream::{ConfigSurroundings, ProviderCaller, Upstreams};
@@ -177,20 +177,31 @@ impl SnapshotBuilder {
         let providers = mistakes.collect(Upstreams::resolve(&config, &self.surroundings()));
         let certificates = mistakes.collect(self.certificates(&config));
         let admin_tls = mistakes.collect(self.admin_tls(&config).map_err(Some));
+        let ext_proc_tls = mistakes.collect(self.ext_proc_tls(&config).map_err(Some));
         let secrets = self.secrets(&config, &mut mistakes);
         mistakes.0.extend(check_judges(&config));
         mistakes.0.extend(model_family::catalog_problems(&config));
         // What validation found wrong with an address, resolving it finds again.
         mistakes.0.retain(|mistake| problems.iter().all(|known| known.path != mistake.path));
         let problems = problems.and(mistakes.0);
-        match (policies, providers, certificates, admin_tls, secrets) {
-            (Some(policies), Some(providers), Some(certificates), Some(admin_tls), Some(secrets))
-                if problems.is_empty() =>
-            {
-                Ok(PreparedConfig { config, policies, providers, certificates, admin_tls, key_material, secrets })
-            }
-            _ => Err(problems),
+        let parts = (policies, providers, certificates, admin_tls.zip(ext_proc_tls), secrets);
+        let (Some(policies), Some(providers), Some(certificates), Some((admin_tls, ext_proc_tls)), Some(secrets)) = parts
+        else {
+            return Err(problems);
+        };
+        if !problems.is_empty() {
+            return Err(problems);
         }
+        Ok(PreparedConfig {
+            config,
+            policies,
+            providers,
+            certificates,
+            admin_tls,
+            ext_proc_tls,
+            key_material,
+            secrets,
+        })
     }
 
     /// Builds the snapshot that follows `previous` from a configuration that was prepared: loads and warms up
@@ -204,8 +215,8 @@ impl SnapshotBuilder {
     /// # Errors
     /// Says everything that is wrong; `previous` is not touched.
     pub fn build(&self, prepared: PreparedConfig, previous: Option<&Snapshot>) -> Result<Snapshot, BuildError> {
-        let PreparedConfig { mut config, policies, providers, certificates, admin_tls, key_material, secrets } =
-            prepared;
+        let PreparedConfig { mut config, policies, providers, certificates, key_material, secrets, .. } = prepared;
+        let (admin_tls, ext_proc_tls) = (prepared.admin_tls, prepared.ext_proc_tls);
         config.limits.max_bytes_in_flight.get_or_insert_with(memory::default_bytes_in_flight);
         let classifiers = self.classifiers(&config, &policies, previous)?;
         let clients = self.clients(&config, previous)?;
@@ -235,6 +246,7 @@ impl SnapshotBuilder {
             clients,
             certificates,
             admin,
+            ext_proc_tls,
             key_material,
             decision_log,
             store,
@@ -323,6 +335,15 @@ impl SnapshotBuilder {
         let loaded = config.admin.tls.as_ref().map(|tls| AdminServerTls::load(tls, self.base_dir())).transpose();
         loaded.map_err(|error| {
             let (path, message) = (KeyPath::root().key("admin").key("tls"), error.to_string());
+            config.problem(&path, message.as_str()).unwrap_or_else(|| ConfigProblem::new(&path, message))
+        })
+    }
+
+    fn ext_proc_tls(&self, config: &Config) -> Result<Option<Arc<GrpcServerTls>>, ConfigProblem> {
+        let section = config.ext_proc.as_ref().and_then(|section| section.tls.as_ref());
+        let loaded = section.map(|tls| GrpcServerTls::load(tls, self.base_dir())).transpose();
+        loaded.map(|tls| tls.map(Arc::new)).map_err(|error| {
+            let (path, message) = (KeyPath::root().key("ext_proc").key("tls"), error.to_string());
             config.problem(&path, message.as_str()).unwrap_or_else(|| ConfigProblem::new(&path, message))
         })
     }

@@ -7,13 +7,14 @@
 mod secluded;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman_core::config::{Config, Secret, TimeSpan};
 use pointsman_core::policy::PolicySet;
 
 use super::key_material::KeyMaterial;
-use crate::certificates::{AdminServerTls, ListenerCertificate};
+use crate::certificates::{AdminServerTls, GrpcServerTls, ListenerCertificate};
 use crate::upstream::{ResolvedProviders, TrustedAuthorities};
 
 /// A sound configuration and the parts that were read and compiled to find that out.
@@ -24,6 +25,7 @@ pub struct PreparedConfig {
     pub(super) providers: ResolvedProviders,
     pub(super) certificates: Vec<Option<ListenerCertificate>>,
     pub(super) admin_tls: Option<AdminServerTls>,
+    pub(super) ext_proc_tls: Option<Arc<GrpcServerTls>>,
     pub(super) key_material: KeyMaterial,
     pub(super) secrets: SinkSecrets,
 }

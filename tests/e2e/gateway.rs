@@ -29,6 +29,8 @@ pub(crate) struct Gateway {
     ended: Receiver<()>,
     pub(crate) listen: SocketAddr,
     pub(crate) admin: SocketAddr,
+    /// Where Envoy connects, if it may.
+    pub(crate) ext_proc: Option<SocketAddr>,
 }
 
 /// The configuration of a test: two models at two origins, and rules or a classifier to choose between them.
@@ -84,6 +86,7 @@ pub(crate) struct Config {
 struct Ready {
     listen: SocketAddr,
     admin: SocketAddr,
+    ext_proc: Option<SocketAddr>,
 }
 
 impl Gateway {
@@ -130,9 +133,9 @@ impl Gateway {
         thread::spawn(move || reader.read(output));
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         // Complete before the wait, so that a failure to start shows the log and leaves no process.
-        let mut gateway = Self { child, folder, file, log, ended, listen: nowhere, admin: nowhere };
+        let mut gateway = Self { child, folder, file, log, ended, listen: nowhere, admin: nowhere, ext_proc: None };
         let ready = soon("the ready line", ready).await.expect("the gateway ended before it was ready");
-        (gateway.listen, gateway.admin) = (ready.listen, ready.admin);
+        (gateway.listen, gateway.admin, gateway.ext_proc) = (ready.listen, ready.admin, ready.ext_proc);
         gateway
     }
 
@@ -245,7 +248,8 @@ impl Ready {
     fn parse(line: &str) -> Option<Self> {
         let fields = line.strip_prefix("ready ")?;
         let address = |name: &str| fields.split(' ').find_map(|field| field.strip_prefix(name)?.parse().ok());
-        Some(Self { listen: address("listen=")?, admin: address("admin=")? })
+        let ext_proc = address("ext_proc=");
+        Some(Self { listen: address("listen=").or(ext_proc)?, admin: address("admin=")?, ext_proc })
     }
 }
 

@@ -7,6 +7,8 @@ use std::future::Future;
 use std::time::Duration;
 
 mod client;
+#[cfg(feature = "grpc")]
+mod envoy;
 mod gateway;
 mod origin;
 mod quotas;
@@ -42,6 +44,8 @@ mod escalated_breaks;
 mod expect;
 mod explained;
 mod exported_metrics;
+#[cfg(feature = "grpc")]
+mod ext_proc;
 mod failures;
 mod fallback;
 mod feedback;

@@ -21,6 +21,7 @@ mod dialects;
 mod document;
 mod edge;
 mod effort;
+mod ext_proc;
 mod files;
 mod known_models;
 mod load;
@@ -76,6 +77,7 @@ pub use self::edge::{
     ListenerTls, Listeners, RateLimit, TeamConfig, TrafficLimits, UpgradeConfig,
 };
 pub use self::effort::Effort;
+pub use self::ext_proc::{ExtProcConfig, ExtProcFailure, StreamedBodies};
 pub use self::files::{FileRole, NamedFile, NamesFiles};
 pub use self::known_models::{KnownModel, ListedModel, known_models, known_models_date};
 pub use self::metrics::{MetricsConfig, OtlpMetricsConfig};

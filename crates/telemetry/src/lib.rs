@@ -21,7 +21,7 @@ pub use decision_log::{DecisionLog, DecisionLogEntry, LoggedText, RedactedText, 
 pub use metrics::{
     AdminRefusal, AnswerSide, AnsweredBy, AttemptOutcome, BrokenStream, CacheOutcome, CheckedAnswer, ChunkGaps,
     ClassifierMetrics, DecisionQuestion, DecisionStage, DroppedLine, EdgeMetrics, EjectionCause, EscalationMetrics,
-    EstimatedRatio, FeedbackKind, FileLook, FileWatchMetrics, JudgeMetrics, Metrics, ModelInfo, PeerMetrics,
+    EstimatedRatio, ExtProcMetrics, ExtProcOutcome, ExtProcPhase, FeedbackKind, FileLook, FileWatchMetrics, JudgeMetrics, Metrics, ModelInfo, PeerMetrics,
     ProviderKeyMetrics, ProviderMetrics, QualityEstimate, RefusedConnection, ReloadOutcome, RenewalMetrics,
     ShadowAnswerMetrics, TokenDirection,
 };

@@ -16,6 +16,7 @@ mod definitions;
 mod edge;
 mod escalations;
 mod expected;
+mod ext_proc;
 mod family;
 mod files;
 mod gen_ai;
@@ -56,6 +57,7 @@ use self::definitions as define;
 pub use self::edge::{EdgeMetrics, RefusedConnection};
 use self::escalations::EscalationFamilies;
 pub use self::escalations::{CheckCost, CheckedAnswer, EscalationMetrics};
+pub use self::ext_proc::{ExtProcMetrics, ExtProcOutcome, ExtProcPhase};
 use self::family::{Family, Registry};
 pub use self::files::FileWatchMetrics;
 use self::gen_ai::GenAiFamilies;
@@ -112,6 +114,7 @@ pub struct Metrics {
     in_flight: Family<IntGauge, 1>,
     credentials: CredentialFamilies,
     edge: EdgeMetrics,
+    ext_proc: ExtProcMetrics,
     asking: AskingFamilies,
     judges: JudgeFamilies,
     queue_depth: Family<IntGauge, 1>,
@@ -174,6 +177,7 @@ impl Metrics {
             in_flight: Family::register(r, define::UPSTREAM_IN_FLIGHT),
             credentials: CredentialFamilies::register(r),
             edge: EdgeMetrics::register(r),
+            ext_proc: ExtProcMetrics::register(r),
             asking: AskingFamilies::register(r),
             judges: JudgeFamilies::register(r),
             queue_depth: Family::register(r, define::QUEUE_DEPTH),

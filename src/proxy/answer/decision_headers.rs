@@ -36,7 +36,7 @@ fields! {
 }
 
 /// Adds the decision to an answer. Names of the configuration only: no host, no key, nothing of the client's.
-pub(super) fn decorate(answer: &mut HeaderMap, ctx: &RequestContext) -> Result<()> {
+pub(in crate::proxy) fn decorate(answer: &mut HeaderMap, ctx: &RequestContext) -> Result<()> {
     let id = value(&ctx.request_id)?;
     answer.insert(OUR_REQUEST_ID, id.clone());
     answer.insert(REQUEST_ID, id);

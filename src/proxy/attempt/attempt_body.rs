@@ -39,6 +39,8 @@ pub(in crate::proxy) struct AttemptBody {
     on_loss: LossRule,
     /// The translation that was made before the choice of the model, until the first attempt.
     early: Option<Box<EarlyTranslation>>,
+    /// True where the body stays in the client's API: another proxy sends it on, and nobody translates the answer.
+    is_untranslated: bool,
     /// The translation of the next attempt, where its provider does not speak the client's API.
     translation: Option<Arc<AttemptTranslation>>,
 }
@@ -48,6 +50,11 @@ impl AttemptBody {
     pub(in crate::proxy) fn read(&mut self, original: OriginalBody) {
         self.asks_for = Some(original.asks_for);
         self.original = Some(original);
+    }
+
+    /// Leaves the body in the client's API, whatever its model's provider speaks.
+    pub(in crate::proxy) const fn keep_api(&mut self) {
+        self.is_untranslated = true;
     }
 
     /// Sets top-level parameters of every attempt, see [`OriginalBody::set`].
@@ -148,7 +155,8 @@ impl AttemptBody {
         let Some(original) = &self.original else { return Ok(()) };
         let limit = self.answer_limits.iter().find(|(model, _)| *model == target.model).map(|(_, tokens)| *tokens);
         let early = self.early.take();
-        if let Some(pair) = translation_for(original.dialect, target)? {
+        let pair = if self.is_untranslated { None } else { translation_for(original.dialect, target)? };
+        if let Some(pair) = pair {
             let translate = || original.translated_for(target, pair, limit, early);
             let made = large_work::at_once(original.body.len(), translate)?;
             let losses = &made.translation.losses;

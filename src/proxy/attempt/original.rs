@@ -64,6 +64,8 @@ pub(in crate::proxy) struct OriginalBody {
     include_usage: bool,
     /// The word of a rule on `stream_options`: whether they ask for an event with the usage.
     rule_includes_usage: Option<bool>,
+    /// True where its stream is not asked for its usage: nobody would take the event out of the answer again.
+    never_asks_usage: bool,
     /// True where it may hold seals that a translation has carried.
     pub(super) carries_seals: bool,
     /// True where the client wants a stream as a list of documents.
@@ -83,6 +85,7 @@ impl OriginalBody {
             stream: prompt.parameters.stream,
             include_usage: prompt.parameters.include_usage,
             rule_includes_usage: None,
+            never_asks_usage: false,
             carries_seals: prompt.dialect.family().is_some()
                 && (carries_seals(body) || prompt.dialect.is_google() && carries_absent_seals(body)),
             wants_list: false,
@@ -93,6 +96,11 @@ impl OriginalBody {
     /// Returns it as one whose stream is wanted as a list of documents, or as events.
     pub(in crate::proxy) fn answered_as(self, wants_list: bool) -> Self {
         Self { wants_list, ..self }
+    }
+
+    /// Returns it as one whose stream is asked for its usage only where the client or a rule does.
+    pub(in crate::proxy) fn never_asking_usage(self, never_asks_usage: bool) -> Self {
+        Self { never_asks_usage, ..self }
     }
 
     /// Returns the whole body.
@@ -142,7 +150,10 @@ impl OriginalBody {
     }
 
     fn asks_by_default(&self, target: &Deployment) -> bool {
-        self.hides_usage() && target.is_asked_by_default() && self.rule_includes_usage.is_none()
+        !self.never_asks_usage
+            && self.hides_usage()
+            && target.is_asked_by_default()
+            && self.rule_includes_usage.is_none()
     }
 
     /// Returns the body for `target`: with its model's name, with the edits that make it `fit`, and adapted by the

@@ -35,7 +35,9 @@ impl Recorder {
             _ => self.metrics.request_ended(policy, ctx.attempts.model(), status, duration),
         }
         if let Some(client) = ctx.client_name() {
-            self.metrics.client_request_ended(client, client_outcome(ctx.rejected, status));
+            let is_sent_on = ctx.external.as_ref().is_some_and(|external| external.is_sent_on());
+            let shown = status.or(is_sent_on.then_some(200));
+            self.metrics.client_request_ended(client, client_outcome(ctx.rejected, shown));
         }
         if let Some(model) = ctx.attempts.model() {
             let changes = ctx.attempts.body.changes();
@@ -58,7 +60,9 @@ impl Recorder {
         ctx.escalation.iter().for_each(|watch| watch.count_discarded());
         let is_unanswered = status.is_none() || ctx.rejected.is_some();
         let is_left = is_unanswered && error.map(AttemptFailure::of) == Some(AttemptFailure::ClientGone);
-        let is_spent = is_left && ctx.attempts.is_sent();
+        // Another proxy sends it on, and shows no answer.
+        let is_sent_on = status.is_none() && ctx.external.as_ref().is_some_and(|external| external.is_sent_on());
+        let is_spent = (is_left || is_sent_on) && ctx.attempts.is_sent();
         self.settle_quotas(session.req_header(), ctx, RequestEnd { status, cost, is_spent });
         let is_served = !is_unanswered && status.is_some_and(|status| status < 400);
         budget::settle(ctx, BudgetedEnd { usage, cost, discarded, is_spent: is_spent || is_served });

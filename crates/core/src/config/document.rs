@@ -15,6 +15,7 @@ use super::classifier::ClassifierConfig;
 use super::client_keys::ClientKeysConfig;
 use super::decision_log::DecisionLogConfig;
 use super::edge::{ClientConfigs, Listeners, TeamConfig, TrafficLimits, UpgradeConfig};
+use super::ext_proc::ExtProcConfig;
 use super::metrics::MetricsConfig;
 use super::policy::PolicyConfig;
 use super::policy_test::PolicyTest;
@@ -41,6 +42,10 @@ pub struct Config {
     /// The listener that operators and Prometheus connect to.
     #[serde(default)]
     pub admin: AdminConfig,
+    /// The listener that Envoy asks by its external processing protocol; without this key there is none, but for
+    /// `pointsman ext-proc`.
+    #[serde(default)]
+    pub ext_proc: Option<ExtProcConfig>,
     /// Bounds on what one request, or all of them together, may cost.
     #[serde(default)]
     pub limits: TrafficLimits,

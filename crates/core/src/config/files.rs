@@ -17,6 +17,7 @@ use super::client_keys::ClientKeysConfig;
 use super::decision_log::DecisionLogConfig;
 use super::document::Config;
 use super::edge::{ListenerConfig, ListenerTls, Listeners, UpgradeConfig};
+use super::ext_proc::ExtProcConfig;
 use super::peers::ServerTls;
 use super::policy::PolicyConfig;
 use super::secret::SecretSource;
@@ -114,6 +115,7 @@ impl NamesFiles for Config {
             version: _,
             listen,
             admin,
+            ext_proc,
             limits: _,
             upgrade,
             clients: _,
@@ -141,6 +143,7 @@ impl NamesFiles for Config {
         } = self;
         listen.add_files(files);
         admin.add_files(files);
+        ext_proc.add_files(files);
         upgrade.add_files(files);
         client_keys.add_files(files);
         decision_log.add_files(files);
@@ -169,6 +172,23 @@ impl NamesFiles for ListenerConfig {
 impl NamesFiles for AdminConfig {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         let Self { address: _, allow_open: _, auth: _, tls, hosts: _, console: _ } = self;
+        tls.add_files(files);
+    }
+}
+
+impl NamesFiles for ExtProcConfig {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self {
+            address: _,
+            allow_open: _,
+            tls,
+            model_header: _,
+            upstream_model_header: _,
+            failure: _,
+            deadline: _,
+            max_message_bytes: _,
+            streamed_bodies: _,
+        } = self;
         tls.add_files(files);
     }
 }

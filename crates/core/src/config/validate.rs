@@ -10,6 +10,7 @@ mod credential;
 mod decision_log;
 mod edge;
 mod escalate;
+mod ext_proc;
 mod peers;
 mod price;
 mod prompt;
@@ -112,6 +113,7 @@ impl ConfigChecker<'_> {
             self.wrong(&root("version"), format!("version {} is not known (allowed: 1)", config.version));
         }
         self.listeners();
+        self.ext_proc();
         self.limits();
         self.clients();
         self.client_keys();

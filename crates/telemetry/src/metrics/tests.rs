@@ -36,6 +36,7 @@ fn touched() -> Metrics {
     });
     metrics.stream_broke(Some(&model), BrokenStream::Cut);
     metrics.attempt_ended(&name("openai"), AttemptOutcome::Success);
+    metrics.ext_proc().decided(Duration::from_millis(1));
     metrics.fell_back(&model, &name("frontier"), "status_429");
     metrics.parameter_adapted(&model, "max_tokens");
     metrics.parameter_refused(&model);

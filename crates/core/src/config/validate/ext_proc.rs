@@ -1,0 +1,58 @@
+//! The listener for Envoy: who may reach it, names of headers, bounds.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::edge::collide;
+use super::{ConfigChecker, root};
+
+const MESSAGE_BYTES: RangeInclusive<usize> = 1 << 10..=(1 << 30) + (1 << 20);
+const DEADLINE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_mins(1);
+
+impl ConfigChecker<'_> {
+    /// Checks the section: other machines reach it within TLS alone, unless the operator says otherwise.
+    pub(super) fn ext_proc(&mut self) {
+        let config = self.config;
+        let (path, Some(section)) = (root("ext_proc"), &config.ext_proc) else { return };
+        if section.is_open() && section.tls.is_none() && !section.allow_open {
+            let message = format!(
+                "other machines may reach {}, and prompts and keys would cross the network in the clear (allowed: a \
+                 loopback address such as 127.0.0.1:{}; any other with `tls`, or with `allow_open: true` where the network \
+                 keeps others out)",
+                section.address,
+                section.address.port()
+            );
+            self.wrong(&path.key("address"), message);
+        }
+        let others = config.listen.iter().map(|listen| listen.address).chain([config.admin.address]);
+        if let Some(other) = others.into_iter().find(|other| collide(*other, section.address)) {
+            self.wrong(&path.key("address"), format!("must differ from the other listeners, one of which is {other}"));
+        }
+        let headers = [("model_header", Some(&section.model_header))];
+        for (key, name) in headers.into_iter().chain([("upstream_model_header", section.upstream_model_header.as_ref())]) {
+            let Some(name) = name else { continue };
+            // Envoy drops these without a word.
+            let is_kept_out = name.eq_ignore_ascii_case("host") || name.to_ascii_lowercase().starts_with("x-envoy-");
+            if name.parse::<http::HeaderName>().is_err() {
+                self.wrong(&path.key(key), format!("`{name}` is not a header's name"));
+            } else if is_kept_out {
+                self.wrong(&path.key(key), format!("Envoy lets nobody set `{name}` (allowed: any but `host` and `x-envoy-*`)"));
+            }
+        }
+        if section.upstream_model_header.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(&section.model_header)) {
+            self.wrong(&path.key("upstream_model_header"), "must differ from `model_header`");
+        }
+        if let Some(bytes) = section.max_message_bytes {
+            self.within(&path.key("max_message_bytes"), &bytes, &MESSAGE_BYTES);
+        }
+        self.span(&path.key("deadline"), section.deadline, &DEADLINE);
+        if let Some(tls) = &section.tls {
+            let files = [("cert", Some(&tls.cert)), ("key", Some(&tls.key)), ("client_ca", tls.client_ca.as_ref())];
+            for (key, file) in files {
+                if file.is_some_and(|file| file.as_os_str().is_empty()) {
+                    self.wrong(&path.key("tls").key(key), "must be the path of a PEM file");
+                }
+            }
+        }
+    }
+}

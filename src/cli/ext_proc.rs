@@ -1,0 +1,55 @@
+//! `pointsman ext-proc`: decides for Envoy over its external processing protocol, without listeners for clients of its own;
+//! or prints the configuration of an Envoy that asks it.
+
+mod envoy;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use pointsman_core::config::Config;
+use pointsman_telemetry::logging::LogFormat;
+
+use self::envoy::{EnvoyBootstrap, PrintedMode};
+use super::gateway::ListenerSource;
+use super::{CONFIG, ConfigFile, print_whole, serve};
+
+/// What `ext-proc` can be asked for.
+#[derive(Debug, clap::Args)]
+pub(super) struct ExtProcArguments {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Prints the bootstrap of an Envoy that asks the listener and sends requests to the providers of the configuration,
+    /// and serves nothing.
+    #[arg(long)]
+    print_envoy: bool,
+    /// The address at which that Envoy listens for clients.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:10000", requires = "print_envoy")]
+    envoy_listen: SocketAddr,
+    /// The way in which that Envoy sends the bodies of requests.
+    #[arg(long, value_enum, default_value_t = PrintedMode::Buffered, requires = "print_envoy")]
+    body_mode: PrintedMode,
+    /// Has that Envoy show answers too: for the usage of answers, and budgets that go by it.
+    #[arg(long, requires = "print_envoy")]
+    answers: bool,
+}
+
+pub(super) fn run(arguments: &ExtProcArguments, format: LogFormat) -> ExitCode {
+    if !arguments.print_envoy {
+        return serve::run_from(&arguments.file.config, ListenerSource::ExtProc, format);
+    }
+    match Config::load(&arguments.file.config) {
+        Ok(config) => {
+            let bootstrap = EnvoyBootstrap {
+                config: &config,
+                listen: arguments.envoy_listen,
+                mode: arguments.body_mode,
+                shows_answers: arguments.answers,
+            };
+            print_whole(bootstrap.to_string().as_bytes())
+        }
+        Err(problems) => {
+            eprintln!("{problems}");
+            CONFIG.into()
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! The clusters: Pointsman's own, and one for each provider.
+
+use std::fmt::{self, Write as _};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use http::Uri;
+use pointsman_core::config::{Config, ExtProcConfig, Name, PeerTls, ProviderConfig};
+
+use super::{OWN_CLUSTER, quoted, seconds};
+
+/// The certificate authorities of most systems.
+const SYSTEM_CA: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// A host, and the port to connect to.
+struct Endpoint {
+    host: String,
+    port: u16,
+}
+
+/// Writes every cluster.
+pub(super) fn write(out: &mut String, config: &Config, section: &ExtProcConfig) -> fmt::Result {
+    out.push_str("  clusters:\n");
+    own(out, section)?;
+    config.providers.iter().try_for_each(|(name, provider)| of_provider(out, name, provider))
+}
+
+fn own(out: &mut String, section: &ExtProcConfig) -> fmt::Result {
+    let ip = section.address.ip();
+    let host = if ip.is_unspecified() { IpAddr::from([127, 0, 0, 1]) } else { ip };
+    let endpoint = Endpoint { host: host.to_string(), port: section.address.port() };
+    begin(out, OWN_CLUSTER, Duration::from_secs(1), &[endpoint])?;
+    out.push_str(
+        r#"    typed_extension_protocol_options:
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+        "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+        explicit_http_config: {http2_protocol_options: {}}
+    health_checks:
+    - timeout: 1s
+      interval: 5s
+      unhealthy_threshold: 2
+      healthy_threshold: 1
+      grpc_health_check: {service_name: envoy.service.ext_proc.v3.ExternalProcessor}
+    common_lb_config: {healthy_panic_threshold: {value: 0}}
+"#,
+    );
+    if let Some(tls) = &section.tls {
+        out.push_str("    # The certificate authority that vouches for Pointsman's own certificate stands in for it here.\n");
+        tls_socket(out, &host.to_string(), &tls.cert.display().to_string())?;
+    }
+    Ok(())
+}
+
+fn of_provider(out: &mut String, name: &Name, provider: &ProviderConfig) -> fmt::Result {
+    let base: Uri = provider.base_url.parse().unwrap_or_default();
+    let is_tls = base.scheme_str() == Some("https");
+    let host = base.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let port = base.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+    let peers: Vec<_> = provider.peers.iter().filter_map(|peer| endpoint(peer)).collect();
+    let endpoints = if peers.is_empty() { vec![Endpoint { host: host.clone(), port }] } else { peers };
+    begin(out, name.as_str(), provider.timeouts.connect.0, &endpoints)?;
+    if is_tls {
+        let ca = provider.tls.as_ref().and_then(own_authorities);
+        tls_socket(out, &host, ca.as_deref().unwrap_or(SYSTEM_CA))?;
+    }
+    Ok(())
+}
+
+fn own_authorities(tls: &PeerTls) -> Option<String> {
+    tls.ca.as_ref().map(|path| path.display().to_string())
+}
+
+fn endpoint(peer: &str) -> Option<Endpoint> {
+    let (host, port) = peer.rsplit_once(':')?;
+    Some(Endpoint { host: host.trim_matches(['[', ']']).to_owned(), port: port.parse().ok()? })
+}
+
+fn begin(out: &mut String, name: &str, connect: Duration, endpoints: &[Endpoint]) -> fmt::Result {
+    let is_address = endpoints.iter().all(|endpoint| endpoint.host.parse::<IpAddr>().is_ok());
+    let kind = if is_address { "STATIC" } else { "STRICT_DNS" };
+    let name = quoted(name);
+    writeln!(out, "  - name: {name}\n    type: {kind}\n    connect_timeout: {}", seconds(connect))?;
+    writeln!(out, "    load_assignment:\n      cluster_name: {name}\n      endpoints:\n      - lb_endpoints:")?;
+    for Endpoint { host, port } in endpoints {
+        let address = format!("{{socket_address: {{address: {}, port_value: {port}}}}}", quoted(host));
+        writeln!(out, "        - endpoint: {{address: {address}}}")?;
+    }
+    Ok(())
+}
+
+fn tls_socket(out: &mut String, host: &str, ca: &str) -> fmt::Result {
+    let (host, ca) = (quoted(host), quoted(ca));
+    write!(
+        out,
+        r#"    transport_socket:
+      name: envoy.transport_sockets.tls
+      typed_config:
+        "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
+        sni: {host}
+        common_tls_context:
+          validation_context:
+            trusted_ca: {{filename: {ca}}}
+            match_typed_subject_alt_names: [{{san_type: DNS, matcher: {{exact: {host}}}}}]
+"#
+    )
+}

@@ -1,0 +1,337 @@
+//! One stream: what Envoy asks about one exchange, and the answers to that.
+//!
+//! ```text
+//! RequestHeaders   no model's path: passes, and the stream ends
+//!                  let in by its header, or answered here
+//! RequestBody      whole: judged; header, route and body change together
+//!                  in part: passes, as nobody can judge a part
+//! ResponseHeaders  the decision is set on it
+//! ResponseBody     what it used is read while it passes
+//! ```
+//!
+//! In the mode `FULL_DUPLEX_STREAMED` (`duplex`) the header waits for its answer until the body is there. Answers are read
+//! where Envoy sends their bodies; else the stream ends with the judgement. A stream that Envoy cancels has ended as usual.
+
+mod duplex;
+mod passing;
+mod response;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::HeaderMap;
+use pointsman_core::config::{ExtProcConfig, StreamedBodies};
+use pointsman_protocols::envoy::ext_proc::processing_request::Request;
+use pointsman_protocols::envoy::ext_proc::{CommonResponse, HttpBody, HttpHeaders, ProcessingRequest, ProcessingResponse};
+use pointsman_telemetry::{ExtProcMetrics, ExtProcOutcome, ExtProcPhase};
+use serde_json::json;
+use tokio::sync::mpsc;
+use tonic::{Code, Status, Streaming};
+
+use super::messages::{self, BodyMode, BodyModes, HeaderChanges, asking_nothing_more, with_decision};
+use crate::proxy::Proxy;
+use crate::proxy::external::{
+    BodyFeed, ExternalEnd, ExternalJudgement, ExternalRequest, ExternalTerms, ForwardedRequest,
+};
+
+/// One stream of Envoy's.
+pub(super) struct EnvoyStream {
+    proxy: Arc<Proxy>,
+    metrics: ExtProcMetrics,
+    messages: Streaming<ProcessingRequest>,
+    answers: mpsc::Sender<Result<ProcessingResponse, Status>>,
+    config: Arc<ExtProcConfig>,
+    /// The names of fields that the client sent, and that are for nobody but Pointsman.
+    spoofed: Vec<String>,
+    modes: BodyModes,
+}
+
+/// The reason why a stream ends before its time.
+#[derive(Debug)]
+pub(super) enum StreamError {
+    /// Envoy has ended it.
+    Gone,
+    /// It cannot go on: Envoy is told why.
+    Failed(Status),
+}
+
+/// A request that was judged, and how its stream goes on.
+struct JudgedRequest {
+    outcome: ExtProcOutcome,
+    end: ExternalEnd,
+}
+
+impl JudgedRequest {
+    const fn over(outcome: ExtProcOutcome) -> Self {
+        Self { outcome, end: ExternalEnd::Whole }
+    }
+}
+
+impl EnvoyStream {
+    pub(super) fn new(
+        proxy: Arc<Proxy>,
+        messages: Streaming<ProcessingRequest>,
+        answers: mpsc::Sender<Result<ProcessingResponse, Status>>,
+    ) -> Self {
+        let metrics = proxy.metrics().ext_proc();
+        let (modes, config) = (BodyModes { request: BodyMode::None, response: BodyMode::None }, Arc::default());
+        Self { proxy, metrics, messages, answers, config, spoofed: Vec::new(), modes }
+    }
+
+    /// Answers what Envoy asks, until nothing is left to ask.
+    pub(super) async fn serve(mut self) {
+        self.metrics.opened();
+        let outcome = match self.exchange().await {
+            Ok(outcome) => outcome,
+            Err(StreamError::Gone) => ExtProcOutcome::Cancelled,
+            Err(StreamError::Failed(status)) => {
+                let is_ended = status.code() == Code::Unavailable;
+                tracing::warn!(code = ?status.code(), "Envoy's stream failed: {}", status.message());
+                let _ = self.answers.send(Err(status)).await; // it may have left
+                if is_ended { ExtProcOutcome::Cancelled } else { ExtProcOutcome::Protocol }
+            }
+        };
+        self.metrics.ended(outcome);
+        self.metrics.closed();
+    }
+
+    async fn exchange(&mut self) -> Result<ExtProcOutcome, StreamError> {
+        let first = self.next().await?;
+        self.modes = BodyModes::of(&first);
+        let Some(request) = first.request else { return Err(failed("a message without a request")) };
+        let Request::RequestHeaders(headers) = request else {
+            tracing::warn!("Envoy sends no request headers: set `request_header_mode: SEND`, or nothing is judged");
+            return self.pass_all(request).await;
+        };
+        if self.modes.request == BodyMode::Unserved || self.modes.response == BodyMode::Unserved {
+            return Err(StreamError::Failed(Status::unimplemented("bodies in the mode GRPC are not served")));
+        }
+        let snapshot = self.proxy.router().snapshot();
+        self.config = snapshot.config.ext_proc.clone().map_or_else(Arc::default, Arc::new);
+        let Some((header, fields)) = messages::request_header(&headers) else {
+            return Err(failed("a request without a method or a path"));
+        };
+        self.spoofed = spoofed(&fields, &self.config);
+        if !header.is_for_model() {
+            return self.pass_other(&headers, &fields).await;
+        }
+        let reads_answers = self.modes.response != BodyMode::None;
+        let terms = ExternalTerms { deadline: self.config.deadline.0, reads_answers };
+        let (mut request, feed) = ExternalRequest::begin(&self.proxy, snapshot, header, terms);
+        let judged = match self.modes.request {
+            BodyMode::FullDuplex => Box::pin(self.full_duplex(&mut request, feed, &headers)).await,
+            _ => Box::pin(self.in_turn(&mut request, feed, &headers)).await,
+        };
+        let end = judged.as_ref().map_or(ExternalEnd::BrokenOff, |judged| judged.end);
+        request.end(end);
+        judged.map(|judged| judged.outcome)
+    }
+
+    /// Judges a request whose header is answered before its body comes.
+    async fn in_turn(
+        &mut self,
+        request: &mut ExternalRequest,
+        feed: BodyFeed,
+        headers: &HttpHeaders,
+    ) -> Result<JudgedRequest, StreamError> {
+        let early = request.admit(self.config.failure).await;
+        if early.is_none() && !headers.end_of_stream {
+            if self.modes.request == BodyMode::None {
+                return self.pass_unseen(ExtProcPhase::RequestHeaders, "Envoy sends no bodies").await;
+            }
+            self.send(messages::answer(ExtProcPhase::RequestHeaders, CommonResponse::default())).await?;
+            return self.in_turn_with_body(request, feed).await;
+        }
+        let judgement = match early {
+            Some(judgement) => judgement,
+            None => self.judge(request, feed, HttpBody::default()).await?,
+        };
+        self.tell(request, judgement, ExtProcPhase::RequestHeaders).await
+    }
+
+    async fn in_turn_with_body(
+        &mut self,
+        request: &mut ExternalRequest,
+        feed: BodyFeed,
+    ) -> Result<JudgedRequest, StreamError> {
+        let message = self.next_unless(request.cut()).await?;
+        match message {
+            Request::RequestBody(body) if self.may_judge(&body) => {
+                let judgement = self.judge(request, feed, body).await?;
+                self.tell(request, judgement, ExtProcPhase::RequestBody).await
+            }
+            Request::RequestBody(body) => {
+                let judged = self.pass_unseen(ExtProcPhase::RequestBody, "Envoy sends bodies in pieces").await?;
+                if self.modes.request == BodyMode::Streamed && !body.end_of_stream {
+                    self.pass_rest().await?;
+                }
+                Ok(judged)
+            }
+            // The body has ended before it began.
+            Request::RequestTrailers(_) => {
+                let judgement = self.judge(request, feed, HttpBody::default()).await?;
+                self.tell(request, judgement, ExtProcPhase::RequestTrailers).await
+            }
+            Request::RequestHeaders(_) => Err(failed("a second request header")),
+            early @ (Request::ResponseHeaders(_) | Request::ResponseBody(_) | Request::ResponseTrailers(_)) => {
+                self.pass_all(early).await.map(|_| JudgedRequest::over(ExtProcOutcome::BodyUnseen))
+            }
+        }
+    }
+
+    /// Tells whether a body is whole, and in time for its route.
+    fn may_judge(&self, body: &HttpBody) -> bool {
+        match self.modes.request {
+            BodyMode::Buffered => true,
+            BodyMode::BufferedPartial => body.end_of_stream,
+            BodyMode::Streamed => body.end_of_stream && self.config.streamed_bodies == StreamedBodies::Route,
+            BodyMode::None | BodyMode::FullDuplex | BodyMode::Unserved => false,
+        }
+    }
+
+    /// Has a request judged by a whole body, unless Envoy leaves meanwhile.
+    async fn judge(
+        &self,
+        request: &mut ExternalRequest,
+        feed: BodyFeed,
+        body: HttpBody,
+    ) -> Result<ExternalJudgement, StreamError> {
+        let began = Instant::now();
+        feed.whole(body.body.into()).await;
+        let judgement = tokio::select! {
+            biased;
+            judgement = request.judge(self.config.failure) => judgement,
+            () = self.answers.closed() => return Err(StreamError::Gone),
+        };
+        self.metrics.decided(began.elapsed());
+        Ok(judgement)
+    }
+
+    /// Tells Envoy the judgement in the answer to the message that has brought the end of the request.
+    async fn tell(
+        &mut self,
+        request: &mut ExternalRequest,
+        judgement: ExternalJudgement,
+        phase: ExtProcPhase,
+    ) -> Result<JudgedRequest, StreamError> {
+        match judgement {
+            ExternalJudgement::Forward(forwarded) => {
+                let (message, outcome) = self.forwarding(*forwarded, phase);
+                self.send(message).await?;
+                let end = self.read_response(request).await?;
+                Ok(JudgedRequest { outcome, end })
+            }
+            ExternalJudgement::Unjudged(code) => {
+                let decision = [("reason".to_owned(), json!("unjudged")), ("code".to_owned(), json!(code.as_str()))];
+                let message = messages::answer(phase, self.without_spoofed().rerouting());
+                self.send(with_decision(message, decision.into_iter().collect())).await?;
+                Ok(JudgedRequest::over(ExtProcOutcome::Unjudged))
+            }
+            ExternalJudgement::Answer(own) => {
+                let outcome = if own.code.is_some() { ExtProcOutcome::Denied } else { ExtProcOutcome::Answered };
+                self.send(messages::immediate(*own)).await?;
+                Ok(JudgedRequest::over(outcome))
+            }
+            ExternalJudgement::Gone => Err(StreamError::Gone),
+        }
+    }
+
+    /// Returns the message by which a request goes on, changed in one go: header, route and body.
+    fn forwarding(&self, forwarded: ForwardedRequest, phase: ExtProcPhase) -> (ProcessingResponse, ExtProcOutcome) {
+        let (changes, outcome) = self.changes(&forwarded);
+        let mut common = changes.rerouting();
+        common.body_mutation = forwarded.body.map(messages::replacement);
+        if phase == ExtProcPhase::RequestHeaders && common.body_mutation.is_some() {
+            common.status = 1; // CONTINUE_AND_REPLACE: no body message follows
+        }
+        (with_decision(messages::answer(phase, common), forwarded.decision), outcome)
+    }
+
+    /// Returns the changes of a request's header.
+    fn changes(&self, forwarded: &ForwardedRequest) -> (HeaderChanges, ExtProcOutcome) {
+        let mut changes = HeaderChanges::default();
+        if let Some(model) = &forwarded.model {
+            changes.set(&self.config.model_header, model.as_str());
+        }
+        if let (Some(name), Some(model)) = (&self.config.upstream_model_header, &forwarded.upstream_model) {
+            changes.set(name, model.as_bytes());
+        }
+        if let Some(path) = &forwarded.path {
+            changes.set(":path", path.as_bytes());
+        }
+        if let Some(body) = &forwarded.body {
+            changes.set("content-length", body.len().to_string());
+        }
+        self.spoofed.iter().for_each(|name| changes.remove(name));
+        forwarded.removed.iter().for_each(|name| changes.remove(name.as_str()));
+        let is_routed = forwarded.model.is_some();
+        (changes, if is_routed { ExtProcOutcome::Routed } else { ExtProcOutcome::Passed })
+    }
+
+    /// Returns the change that takes out of a request what only Pointsman may say.
+    fn without_spoofed(&self) -> HeaderChanges {
+        let mut changes = HeaderChanges::default();
+        self.spoofed.iter().for_each(|name| changes.remove(name));
+        changes
+    }
+
+    /// Lets a request pass by its header: no model is asked.
+    async fn pass_other(&mut self, headers: &HttpHeaders, fields: &HeaderMap) -> Result<ExtProcOutcome, StreamError> {
+        let mut changes = self.without_spoofed();
+        let is_rerouted = !changes.is_empty();
+        if let Some(length) = fields.get(http::header::CONTENT_LENGTH).filter(|_| !headers.end_of_stream) {
+            changes.set("content-length", length.as_bytes()); // the mode changes below, which may cost the length
+        }
+        let common = CommonResponse { clear_route_cache: is_rerouted, ..changes.changing() };
+        self.send(asking_nothing_more(messages::answer(ExtProcPhase::RequestHeaders, common))).await?;
+        // A stream that ends would end the body, too; where modes may not be changed, all of it still comes.
+        if self.modes.request == BodyMode::FullDuplex && !headers.end_of_stream
+            || self.modes.response == BodyMode::FullDuplex
+        {
+            self.pass_rest().await?;
+        }
+        Ok(ExtProcOutcome::OtherPath)
+    }
+
+    async fn send(&self, message: ProcessingResponse) -> Result<(), StreamError> {
+        self.answers.send(Ok(message)).await.map_err(|_| StreamError::Gone)
+    }
+
+    /// Waits for Envoy's next message.
+    async fn next(&mut self) -> Result<ProcessingRequest, StreamError> {
+        match self.messages.message().await {
+            Ok(Some(message)) => {
+                if let Some(request) = &message.request {
+                    self.metrics.received(messages::phase(request).0);
+                }
+                Ok(message)
+            }
+            Ok(None) => Err(StreamError::Gone),
+            // Larger than a message may be, or none of the protocol's.
+            Err(status) if matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted | Code::Internal) => {
+                Err(StreamError::Failed(status))
+            }
+            Err(_) => Err(StreamError::Gone),
+        }
+    }
+
+    /// Waits for Envoy's next message, no longer than the process lives.
+    async fn next_unless(&mut self, cut: impl Future<Output = ()>) -> Result<Request, StreamError> {
+        tokio::select! {
+            biased;
+            message = self.next() => message?.request.ok_or_else(|| failed("a message without a request")),
+            () = cut => Err(StreamError::Failed(Status::unavailable("pointsman is shutting down"))),
+        }
+    }
+}
+
+/// Returns the names of fields that a client has sent, and that routes go by or only Pointsman reads.
+fn spoofed(fields: &HeaderMap, config: &ExtProcConfig) -> Vec<String> {
+    let own = [Some(&config.model_header), config.upstream_model_header.as_ref()];
+    let is_own = |name: &str| own.iter().flatten().any(|own| own.eq_ignore_ascii_case(name));
+    fields.keys().map(http::HeaderName::as_str).filter(|name| is_own(name)).map(str::to_owned).collect()
+}
+
+fn failed(message: &str) -> StreamError {
+    StreamError::Failed(Status::invalid_argument(message))
+}
