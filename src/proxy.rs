@@ -133,17 +133,23 @@ impl Proxy {
     }
 
     /// Returns what is known of the process by its metrics.
+    #[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "what asks so speaks gRPC"))]
     pub(crate) const fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
 
     /// Returns the router that is asked.
+    #[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "what asks so speaks gRPC"))]
     pub(crate) const fn router(&self) -> &Arc<Router> {
         &self.router
     }
 
     /// Lets a request in and plans it, unless the process has to end.
-    async fn admitted_plan(&self, session: &mut Session, ctx: &mut RequestContext) -> std::result::Result<RequestPlan, Rejection> {
+    async fn admitted_plan(
+        &self,
+        session: &mut Session,
+        ctx: &mut RequestContext,
+    ) -> std::result::Result<RequestPlan, Rejection> {
         entry::admit(self, session, ctx)?;
         self.uncut_plan(session, ctx).await
     }

@@ -56,6 +56,7 @@ const HOUSES: &[House] = &[
         ],
         ground: &[],
     },
+    House { folder: "crates/protocols/src", floors: &[], ground: &[] },
     House {
         folder: "crates/telemetry/src",
         floors: &[

@@ -305,6 +305,11 @@ FLEET = Dashboard(
         lines("Admin callers refused", Q(rate("admin_refusals_total", N, "reason"), "{{reason}}"), "reqps", "Requests to the admin plane without a token or certificate, with a wrong token, or with a role that does not reach.", stack="normal"),
         lines("Decisions without a request", Q(rate("decision_questions_total", N, "question"), "{{question}}"), "reqps", "Clients that asked which model would answer, on listeners with `decisions: true`; nothing was sent for them.", stack="normal"),
         lines("Requests by instance", Q(rate("request_duration_seconds_count", N, "instance"), "{{instance}}"), "reqps", "Whether load is spread evenly.", stack="normal"),
+        Row("Envoy"),
+        lines("Requests that Envoy asks about", Q(rate("ext_proc_requests_total", N, "outcome"), "{{outcome}}"), "reqps", "By what became of them. `unjudged` and `protocol` want a look: docs/envoy.md.", stack="normal"),
+        lines("Messages of Envoy's", Q(rate("ext_proc_messages_total", N, "phase"), "{{phase}}"), "cps", "By the phase of an exchange. Phases that nobody needs cost both sides: `--print-envoy` leaves them out.", stack="normal"),
+        lines("Streams of Envoy's", Q(f"pointsman_ext_proc_streams{{{N}}}", "{{instance}}"), "short", "Open now; one for each request, until what it asks is answered."),
+        lines("Decisions for Envoy", [Q(quantile(q, "ext_proc_decision_seconds", N, "instance"), f"{{{{instance}}}} p{q * 100:g}") for q in (0.5, 0.99)], "s", "From the last byte of a body to the answer about it. Envoy's `message_timeout` bounds it.", log=True),
     ],
 )
 

@@ -45,7 +45,7 @@ pub(super) enum ListenerSource {
     /// A running process hands the listeners over.
     Upgrade,
     /// The listener for Envoy is bound, and no other of the data plane.
-    #[cfg_attr(not(feature = "grpc"), expect(dead_code, reason = "the command for it is left out"))]
+    #[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "the command for it is left out"))]
     ExtProc,
 }
 
@@ -151,7 +151,17 @@ impl Gateway {
         let stopped = async { drop(stopped.await) };
         let admin_task = tokio::spawn(admin::serve(admin_listener, process, stopped));
         let watcher = watch(&reloader);
-        Ok(Self { served, ext_proc, admin, admin_task, stop_admin, health_task, share_task, reloader, _watcher: watcher })
+        Ok(Self {
+            served,
+            ext_proc,
+            admin,
+            admin_task,
+            stop_admin,
+            health_task,
+            share_task,
+            reloader,
+            _watcher: watcher,
+        })
     }
 
     /// Returns where clients connect: the first listener's address.

@@ -227,10 +227,7 @@ pub(super) fn immediate(own: OwnAnswer) -> ProcessingResponse {
         details,
     };
     with_decision(
-        ProcessingResponse {
-            response: Some(Response::ImmediateResponse(immediate)),
-            ..ProcessingResponse::default()
-        },
+        ProcessingResponse { response: Some(Response::ImmediateResponse(immediate)), ..ProcessingResponse::default() },
         decision,
     )
 }

@@ -22,7 +22,9 @@ use std::time::Instant;
 use http::HeaderMap;
 use pointsman_core::config::{ExtProcConfig, StreamedBodies};
 use pointsman_protocols::envoy::ext_proc::processing_request::Request;
-use pointsman_protocols::envoy::ext_proc::{CommonResponse, HttpBody, HttpHeaders, ProcessingRequest, ProcessingResponse};
+use pointsman_protocols::envoy::ext_proc::{
+    CommonResponse, HttpBody, HttpHeaders, ProcessingRequest, ProcessingResponse,
+};
 use pointsman_telemetry::{ExtProcMetrics, ExtProcOutcome, ExtProcPhase};
 use serde_json::json;
 use tokio::sync::mpsc;

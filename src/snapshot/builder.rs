@@ -185,23 +185,15 @@ impl SnapshotBuilder {
         mistakes.0.retain(|mistake| problems.iter().all(|known| known.path != mistake.path));
         let problems = problems.and(mistakes.0);
         let parts = (policies, providers, certificates, admin_tls.zip(ext_proc_tls), secrets);
-        let (Some(policies), Some(providers), Some(certificates), Some((admin_tls, ext_proc_tls)), Some(secrets)) = parts
+        let (Some(policies), Some(providers), Some(certificates), Some((admin_tls, ext_proc_tls)), Some(secrets)) =
+            parts
         else {
             return Err(problems);
         };
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(PreparedConfig {
-            config,
-            policies,
-            providers,
-            certificates,
-            admin_tls,
-            ext_proc_tls,
-            key_material,
-            secrets,
-        })
+        Ok(PreparedConfig { config, policies, providers, certificates, admin_tls, ext_proc_tls, key_material, secrets })
     }
 
     /// Builds the snapshot that follows `previous` from a configuration that was prepared: loads and warms up

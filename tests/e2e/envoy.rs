@@ -30,7 +30,8 @@ pub(crate) struct Exchange {
 
 /// Connects to the listener for Envoy.
 pub(crate) async fn connect(address: SocketAddr) -> ExternalProcessorClient<Channel> {
-    let channel = Channel::from_shared(format!("http://{address}")).expect("a URL").connect().await.expect("a listener");
+    let channel =
+        Channel::from_shared(format!("http://{address}")).expect("a URL").connect().await.expect("a listener");
     ExternalProcessorClient::new(channel).max_encoding_message_size(64 << 20).max_decoding_message_size(64 << 20)
 }
 
@@ -51,8 +52,11 @@ impl Exchange {
 
     /// Sends a message.
     pub(crate) async fn send(&mut self, request: Request) {
-        let message =
-            ProcessingRequest { request: Some(request), protocol_config: self.modes.take(), ..ProcessingRequest::default() };
+        let message = ProcessingRequest {
+            request: Some(request),
+            protocol_config: self.modes.take(),
+            ..ProcessingRequest::default()
+        };
         self.messages.send(message).await.expect("the stream is open");
     }
 

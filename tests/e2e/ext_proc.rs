@@ -28,8 +28,7 @@ use BodySendMode::{Buffered, BufferedPartial, FullDuplexStreamed, None as NoBody
 const ODD: &str = "{ \"messages\":[{\"role\":\"user\",\"content\":\"h\\u0069\"}],\n\"temperature\":1.0, \"model\" : \"auto\",\"x\":1e3 }";
 
 /// [`ODD`] for the model that the rule chooses.
-const ODD_ROUTED: &str =
-    "{ \"messages\":[{\"role\":\"user\",\"content\":\"h\\u0069\"}],\n\"temperature\":1.0, \"model\" : \"small-1\",\"x\":1e3 }";
+const ODD_ROUTED: &str = "{ \"messages\":[{\"role\":\"user\",\"content\":\"h\\u0069\"}],\n\"temperature\":1.0, \"model\" : \"small-1\",\"x\":1e3 }";
 
 /// Starts a gateway that Envoy may ask, with further keys of the section and sections after it.
 async fn asked(section: &str, sections: &str) -> (Gateway, SocketAddr) {
@@ -61,7 +60,8 @@ async fn a_whole_body_is_judged_and_header_route_and_body_change_together() {
     assert_eq!(field(&answer, "x-pointsman-model").as_deref(), Some("small"));
     assert_eq!(field(&answer, "x-gateway-model-name").as_deref(), Some("small-1"));
     assert!(common(&answer).clear_route_cache);
-    for (key, value) in [("model", "small"), ("policy", "auto"), ("reason", "rule"), ("rule", "0"), ("provider", "one")] {
+    for (key, value) in [("model", "small"), ("policy", "auto"), ("reason", "rule"), ("rule", "0"), ("provider", "one")]
+    {
         assert_eq!(told(&answer, key).as_deref(), Some(value), "{key}");
     }
     exchange.ends().await;
@@ -256,7 +256,10 @@ async fn a_body_that_cannot_be_read_is_refused_or_passes_as_configured() {
 
 #[tokio::test]
 async fn clients_have_keys_here_too_and_their_limits_hold_for_what_cannot_be_read() {
-    let clients = format!("clients: {{anna: {{keys: [{{sha256: {}}}], rate_limit: {{requests_per_minute: 2}}}}}}\n", hash("anna"));
+    let clients = format!(
+        "clients: {{anna: {{keys: [{{sha256: {}}}], rate_limit: {{requests_per_minute: 2}}}}}}\n",
+        hash("anna")
+    );
     let (_gateway, address) = asked(", failure: open", &clients).await;
 
     let mut nobody = Exchange::open(address, Buffered, NoBody).await;
@@ -304,8 +307,11 @@ async fn the_usage_of_an_answer_is_counted_where_envoy_shows_it() {
 
     until_metric(&gateway, r#"pointsman_tokens_total{direction="input",model="small"} 10"#).await;
     until_metric(&gateway, r#"pointsman_tokens_total{direction="output",model="small"} 4"#).await;
-    until_metric(&gateway, r#"pointsman_request_duration_seconds_count{model="small",policy="auto",status_class="2xx"} 1"#)
-        .await;
+    until_metric(
+        &gateway,
+        r#"pointsman_request_duration_seconds_count{model="small",policy="auto",status_class="2xx"} 1"#,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -510,7 +516,8 @@ async fn a_change_of_the_configuration_counts_from_the_next_stream() {
 #[tokio::test]
 async fn a_shutdown_tells_health_checks_and_answers_what_is_open() {
     let (mut gateway, address) = asked("", "").await;
-    let channel = Channel::from_shared(format!("http://{address}")).expect("a URL").connect().await.expect("a listener");
+    let channel =
+        Channel::from_shared(format!("http://{address}")).expect("a URL").connect().await.expect("a listener");
     let mut health = HealthClient::new(channel);
     let service = "envoy.service.ext_proc.v3.ExternalProcessor";
     let request = HealthCheckRequest { service: service.to_owned() };

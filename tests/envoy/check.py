@@ -1,6 +1,6 @@
 """The real Envoy 1.40 asks the real binary: every mode, sizes from nothing to megabytes, streams, retries, failures.
 
-Each line of docs/envoy.md that says what Envoy does has its check here. `check.py WORD...` runs those whose names hold one.
+Each line of docs/envoy.md that says what Envoy does has its check here. `check.py WORD...` runs those with such names.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ import hashlib
 import http.client
 import json
 import signal
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 
 import httpx
+
 from stage import PATIENCE, Stage, stage
 
 ODD = b'{ "messages":[{"role":"user","content":"h\\u0069"}],\n"temperature":1.0, "model" : "auto","x":1e3 }'
@@ -191,10 +194,9 @@ def no_client_chooses_the_route_by_the_header_of_the_decision() -> None:
 
 
 @check
-def what_asks_no_model_passes_without_its_body_being_held() -> None:
-    limited = {"config": lambda text: text.replace("drain_min: 0s", "drain_min: 0s, max_body_bytes: 1000000")}
+def what_asks_no_model_passes_as_it_is() -> None:
     for arguments in ([], ["--answers"], DUPLEX, [*DUPLEX, "--answers"]):
-        with stage(arguments, sections=DEFAULT, **limited) as on:  # type: ignore[arg-type]
+        with stage(arguments, sections=DEFAULT) as on:
             assert status(on, path="/v1/models", method="GET") == 200
             assert on.small.next().path == "/v1/models"
             large = b"y" * 5_000_000
@@ -207,7 +209,9 @@ def what_asks_no_model_passes_without_its_body_being_held() -> None:
 @check
 def what_asks_no_model_passes_where_modes_may_not_be_changed() -> None:
     for arguments in ([], DUPLEX, [*DUPLEX, "--answers"]):
-        with stage(arguments, sections=DEFAULT, change=lambda text: text.replace("allow_mode_override: true", "")) as on:
+        with stage(
+            arguments, sections=DEFAULT, change=lambda text: text.replace("allow_mode_override: true", "")
+        ) as on:
             large = b"y" * 700_000
             assert status(on, large, path="/v1/files") == 200, arguments
             assert on.small.next().body == large, arguments
@@ -216,10 +220,9 @@ def what_asks_no_model_passes_where_modes_may_not_be_changed() -> None:
 @check
 def modes_in_which_nobody_can_judge_pass_and_say_so() -> None:
     for mode in ("NONE", "STREAMED", "BUFFERED_PARTIAL"):
-        change = change_mode(mode)
-        with stage(sections=DEFAULT, change=change) as on:
+        with stage(sections=DEFAULT, change=with_usual_limit(mode)) as on:
             large = of_size(3_000_000)
-            answered, fields, _ = on.send(large)
+            answered, _, _ = on.send(large)
             assert answered == 200, mode
             assert on.small.next().body == large, mode
             on.until('pointsman_ext_proc_requests_total{outcome="body_unseen"}', 1)
@@ -229,6 +232,44 @@ def modes_in_which_nobody_can_judge_pass_and_say_so() -> None:
 def change_mode(mode: str) -> Callable[[str], str]:
     """Returns the change of a bootstrap to another mode."""
     return lambda text: text.replace("request_body_mode: BUFFERED", f"request_body_mode: {mode}")
+
+
+def with_usual_limit(mode: str) -> Callable[[str], str]:
+    """Returns the change to a mode with Envoy's own limit of bodies, 1 MiB."""
+    return lambda text: change_mode(mode)(text).replace("request_body_buffer_limit: ", "# ")
+
+
+@check
+def a_body_over_envoy_s_own_limit_is_a_413_without_the_printed_one() -> None:
+    with stage(sections=DEFAULT, change=with_usual_limit("BUFFERED")) as on:
+        assert status(on, of_size(1_500_000)) == 413
+        assert on.small.requests.empty()
+
+
+@check
+def a_server_s_limit_of_messages_below_envoy_s_limit_is_an_error_and_never_a_lost_body() -> None:
+    for section, expected in (
+        (", max_message_bytes: 100000", 500),
+        (", max_message_bytes: 100000, failure: open", 200),
+    ):
+        with stage(section=section, sections=DEFAULT) as on:
+            assert status(on, of_size(50_000)) == 200
+            on.small.next()
+            assert status(on, of_size(500_000)) == expected
+            assert on.small.requests.empty() == (expected == 500)
+
+
+@check
+def tls_to_the_server_is_checked() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        cert, key = f"{folder}/cert.pem", f"{folder}/key.pem"
+        command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=pointsman"
+        names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert]
+        subprocess.run([*command.split(), *names], check=True, capture_output=True)
+        for arguments in ([], DUPLEX):
+            with stage(arguments, section=f", tls: {{cert: {cert}, key: {key}}}") as on:
+                assert status(on, PROVE) == 200
+                assert on.big.next().body == routed(PROVE, "big-1")
 
 
 @check
@@ -250,7 +291,7 @@ def streamed_bodies_are_judged_behind_a_buffer_filter() -> None:
         return change_mode("STREAMED")(text).replace("          - name: envoy.filters.http.ext_proc", buffer)
 
     with stage(section=", streamed_bodies: route", change=change) as on:
-        for body in (PROVE, routed(of_size(500_000), "auto").replace(b"xxxxxx", b" prove", 1)):
+        for body in (PROVE, of_size(500_000).replace(b"xxxxxxx", b" prove ", 1)):
             assert status(on, body) == 200
             assert on.big.next().body == routed(body, "big-1")
 
@@ -305,7 +346,9 @@ def a_whole_answer_s_usage_is_counted_and_large_answers_pass() -> None:
 def no_stream_stays_open_for_a_completion_that_nobody_reads() -> None:
     with stage() as on:
         connection = http.client.HTTPConnection("127.0.0.1", on.port, timeout=PATIENCE)
-        connection.request("POST", "/v1/chat/completions", ODD, {"x-answer": "held", "content-type": "application/json"})
+        connection.request(
+            "POST", "/v1/chat/completions", ODD, {"x-answer": "held", "content-type": "application/json"}
+        )
         answer = connection.getresponse()
         on.until("pointsman_ext_proc_streams", 0)
         on.small.gate.set()
@@ -337,7 +380,9 @@ def a_client_that_leaves_ends_its_stream() -> None:
 def a_retry_sends_the_changed_body_again() -> None:
     retry = "timeout: 0s, retry_policy: {retry_on: 5xx, num_retries: 2}"
     for arguments in ([], DUPLEX):
-        with stage(arguments, change=lambda text: text.replace("timeout: 0s, prefix_rewrite", f"{retry}, prefix_rewrite")) as on:
+        with stage(
+            arguments, change=lambda text: text.replace("timeout: 0s, prefix_rewrite", f"{retry}, prefix_rewrite")
+        ) as on:
             on.big.failures = 1
             assert status(on, PROVE) == 200
             assert [on.big.next().body for _ in range(2)] == [routed(PROVE, "big-1")] * 2
@@ -349,7 +394,7 @@ def a_budget_holds_for_envoy_s_requests_too() -> None:
     key = hashlib.sha256(b"anna").hexdigest()
     sections = (
         f"clients: {{anna: {{keys: [{{sha256: {key}}}]}}}}\n"
-        "budgets: [{name: daily, of: client, period: day, requests: 2}]"
+        "budgets: [{name: daily, per: client, period: day, requests: 2}]"
     )
     with stage(sections=sections) as on:
         assert status(on, ODD) == 401
@@ -408,7 +453,7 @@ def a_server_that_dies_amid_a_body_never_sends_an_empty_one_upstream() -> None:
 @check
 def a_server_that_is_slow_is_given_up_within_the_timeout() -> None:
     for section, passes in (("", False), (OPEN, True)):
-        with stage(section=section, sections=DEFAULT) as on:
+        with stage(section=section, sections=DEFAULT, timeout="1s") as on:
             assert status(on, ODD) == 200
             on.small.next()
             assert on.server
@@ -447,7 +492,9 @@ def a_hundred_requests_at_once_are_each_their_own() -> None:
 
             def ask(index: int, on: Stage = on, failures: list[object] = failures) -> None:
                 word = "prove" if index % 2 else "hello"
-                text = f'{{"model":"auto","messages":[{{"role":"user","content":"{word} {index} {"z" * index * 900}"}}]}}'
+                text = (
+                    f'{{"model":"auto","messages":[{{"role":"user","content":"{word} {index} {"z" * index * 900}"}}]}}'
+                )
                 if status(on, text.encode()) != 200:
                     failures.append(index)
 
@@ -472,7 +519,7 @@ def main() -> None:
         try:
             one()
             outcome = "ok"
-        except Exception as error:  # noqa: BLE001 - every check is run, whatever became of others
+        except Exception as error:
             failed.append(one.__name__)
             outcome = f"FAILED: {type(error).__name__}: {error}"
         print(f"{time.monotonic() - began:6.1f} s  {one.__name__}: {outcome}", flush=True)

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
+ENVIRONMENT = {**os.environ, "ONE_KEY": "sk-of-one"}
 SSE = [
     'data: {"choices":[{"index":0,"delta":{"content":"one"}}]}\n\n',
     'data: {"choices":[{"index":0,"delta":{"content":"two"}}]}\n\n',
@@ -69,7 +70,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Upstream
 
-    def do_POST(self) -> None:  # noqa: N802 - the name that the library calls
+    def do_POST(self) -> None:
         """Answers a request."""
         body = self.read_body()
         fields = {name.lower(): value for name, value in self.headers.items()}
@@ -157,7 +158,7 @@ class Process:
                     if wanted(line):
                         return line
                 left = deadline - time.monotonic()
-                if left <= 0 or self.child.poll() is not None and not self.news.wait(1):
+                if left <= 0 or (self.child.poll() is not None and not self.news.wait(1)):
                     raise AssertionError("no such line in\n" + "\n".join(self.lines[-40:]))
                 self.news.wait(min(left, 1))
 
@@ -187,7 +188,7 @@ version: 1
 listen: {{address: 127.0.0.1:0}}
 admin: {{address: 127.0.0.1:0}}
 limits: {{drain_min: 0s}}
-ext_proc: {{address: '127.0.0.1:{port}'{section}}}
+ext_proc: {{address: '127.0.0.1:{port}', deadline: 20s{section}}}
 providers:
   one: {{base_url: 'http://127.0.0.1:{small}/v1', credential: {{env: ONE_KEY}}}}
   two: {{base_url: 'http://127.0.0.1:{big}/api/v1'}}
@@ -302,7 +303,8 @@ def free_port() -> int:
 def serve(file: pathlib.Path) -> tuple[Process, str, int]:
     """Starts the binary; returns its process, its admin address and the port that Envoy asks."""
     command = [binary(), "ext-proc", "-c", str(file)]
-    child = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    child = subprocess.Popen(command, cwd=ROOT, text=True, env=ENVIRONMENT, **pipes)  # type: ignore[call-overload]
     process = Process(child)
     ready = process.line(lambda line: line.startswith("ready "))
     named = dict(part.split("=", 1) for part in ready.split()[1:])
@@ -323,6 +325,7 @@ def stage(
     sections: str = "",
     change: Callable[[str], str] = lambda text: text,
     config: Callable[[str], str] = lambda text: text,
+    timeout: str = "30s",
 ) -> Iterator[Stage]:
     """Yields everything, running; `change` edits the bootstrap, `config` the binary's configuration."""
     small, big = Upstream("small"), Upstream("big")
@@ -334,7 +337,9 @@ def stage(
         )
         file.write_text(config(text))
         server, own_admin, own_port = serve(file)
-        text = change(bootstrap(file, arguments or []))
+        # A debug build on a busy machine takes its time over megabytes; what is slow has checks of its own.
+        patient = re.sub(r"message_timeout: \S+", f"message_timeout: {timeout}", bootstrap(file, arguments or []))
+        text = change(patient)
         (folder / "envoy.yaml").write_text(text)
         command = [envoy_binary(), "-c", str(folder / "envoy.yaml"), "--use-dynamic-base-id", "--concurrency", "1"]
         command += ["--admin-address-path", str(folder / "admin"), "--log-level", "warning"]
@@ -343,7 +348,7 @@ def stage(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "ONE_KEY": "sk-of-one"},
+            env=ENVIRONMENT,
         )
         envoy = Process(child)
         running = Stage(folder, small, big, server, envoy, 0, 0, own_admin, own_port, file)
@@ -352,7 +357,9 @@ def stage(
             yield running
         except BaseException:
             print("\n".join(["--- envoy", *envoy.lines[-40:]]), file=sys.stderr)
-            print("\n".join(["--- pointsman", *(running.server.lines[-40:] if running.server else [])]), file=sys.stderr)
+            print(
+                "\n".join(["--- pointsman", *(running.server.lines[-40:] if running.server else [])]), file=sys.stderr
+            )
             raise
         finally:
             envoy.end()

@@ -47,6 +47,7 @@ EMPTY = {
     "Shadow answers": "no policy here has another model asked",
     "Bandits: chance of a good answer": "no policy here learns from feedback",
     "Bandits: rewards": "no policy here learns from feedback",
+    "Decisions for Envoy": "no Envoy asks here",
     "Client keys": "every key here stands in the configuration",
     "Escalations": "no policy here checks answers",
     "Checked answers": "no policy here checks answers",
@@ -63,6 +64,9 @@ CALM = {
     "Refused connections": "the clients of the traffic are few and prompt",
     "Admin callers refused": "the admin plane here asks nobody who they are",
     "Decisions without a request": "every request of the traffic is sent",
+    "Requests that Envoy asks about": "no Envoy asks here",
+    "Messages of Envoy's": "no Envoy asks here",
+    "Streams of Envoy's": "no Envoy asks here",
 }
 # Panels that may show nothing but zero, and why.
 CHANCE = {

@@ -22,7 +22,7 @@ pub mod classify {
 pub mod envoy {
     pub use envoy_types::pb::envoy::config::core::v3 as core;
     pub use envoy_types::pb::envoy::extensions::filters::http::ext_proc::v3 as filter;
-    pub use envoy_types::pb::envoy::r#type::v3 as types;
     pub use envoy_types::pb::envoy::service::ext_proc::v3 as ext_proc;
+    pub use envoy_types::pb::envoy::r#type::v3 as types;
     pub use envoy_types::pb::google::protobuf;
 }

@@ -21,9 +21,9 @@ pub use decision_log::{DecisionLog, DecisionLogEntry, LoggedText, RedactedText, 
 pub use metrics::{
     AdminRefusal, AnswerSide, AnsweredBy, AttemptOutcome, BrokenStream, CacheOutcome, CheckedAnswer, ChunkGaps,
     ClassifierMetrics, DecisionQuestion, DecisionStage, DroppedLine, EdgeMetrics, EjectionCause, EscalationMetrics,
-    EstimatedRatio, ExtProcMetrics, ExtProcOutcome, ExtProcPhase, FeedbackKind, FileLook, FileWatchMetrics, JudgeMetrics, Metrics, ModelInfo, PeerMetrics,
-    ProviderKeyMetrics, ProviderMetrics, QualityEstimate, RefusedConnection, ReloadOutcome, RenewalMetrics,
-    ShadowAnswerMetrics, TokenDirection,
+    EstimatedRatio, ExtProcMetrics, ExtProcOutcome, ExtProcPhase, FeedbackKind, FileLook, FileWatchMetrics,
+    JudgeMetrics, Metrics, ModelInfo, PeerMetrics, ProviderKeyMetrics, ProviderMetrics, QualityEstimate,
+    RefusedConnection, ReloadOutcome, RenewalMetrics, ShadowAnswerMetrics, TokenDirection,
 };
 pub use metrics_export::{MetricsExporter, MetricsExporterError};
 pub use traces::{RequestTrace, Tracer, TracerError};

@@ -23,7 +23,10 @@ impl ListenerSource {
 }
 
 /// Binds the listener, if there is to be one.
-pub(super) fn bind(section: Option<&ExtProcConfig>, limits: &TrafficLimits) -> Result<Option<ExtProcListener>, ListenError> {
+pub(super) fn bind(
+    section: Option<&ExtProcConfig>,
+    limits: &TrafficLimits,
+) -> Result<Option<ExtProcListener>, ListenError> {
     section.map(|section| ExtProcListener::bind(section, limits)).transpose()
 }
 

@@ -31,7 +31,11 @@ impl EnvoyStream {
     }
 
     /// Lets a request pass whose body nobody can judge, and says so.
-    pub(super) async fn pass_unseen(&self, phase: ExtProcPhase, why: &'static str) -> Result<JudgedRequest, StreamError> {
+    pub(super) async fn pass_unseen(
+        &self,
+        phase: ExtProcPhase,
+        why: &'static str,
+    ) -> Result<JudgedRequest, StreamError> {
         tracing::debug!("{why}: the request passes as it is");
         let message = messages::answer(phase, self.without_spoofed().rerouting());
         let decision = [("reason".to_owned(), json!("body_unseen"))];

@@ -46,8 +46,6 @@ pub(crate) struct ForwardedRequest {
     pub(crate) path: Option<String>,
     /// The names of fields to remove.
     pub(crate) removed: Vec<HeaderName>,
-    /// The id of the request, the same as in logs.
-    pub(crate) request_id: String,
     /// What was decided, and by what.
     pub(crate) decision: Map<String, Value>,
 }
@@ -158,13 +156,13 @@ impl ExternalRequest {
         let query = session.req_header().uri.query();
         ForwardedRequest {
             model: ctx.attempts.model().cloned(),
-            path: target.and(ctx.asked.google.as_ref()).zip(upstream_model.as_deref()).map(|(google, model)| {
-                google_path(google, model, query)
-            }),
+            path: target
+                .and(ctx.asked.google.as_ref())
+                .zip(upstream_model.as_deref())
+                .map(|(google, model)| google_path(google, model, query)),
             upstream_model,
             body,
             removed,
-            request_id: ctx.request_id.clone(),
             decision: decision(ctx),
         }
     }

@@ -2,6 +2,7 @@ mod affinity;
 mod bombs;
 mod budgets;
 mod concealed;
+mod ext_proc;
 mod models;
 mod providers;
 mod quotas;

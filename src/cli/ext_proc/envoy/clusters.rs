@@ -38,6 +38,7 @@ fn own(out: &mut String, section: &ExtProcConfig) -> fmt::Result {
     health_checks:
     - timeout: 1s
       interval: 5s
+      no_traffic_interval: 5s
       unhealthy_threshold: 2
       healthy_threshold: 1
       grpc_health_check: {service_name: envoy.service.ext_proc.v3.ExternalProcessor}
@@ -45,7 +46,9 @@ fn own(out: &mut String, section: &ExtProcConfig) -> fmt::Result {
 "#,
     );
     if let Some(tls) = &section.tls {
-        out.push_str("    # The certificate authority that vouches for Pointsman's own certificate stands in for it here.\n");
+        out.push_str(
+            "    # The certificate authority that vouches for Pointsman's own certificate stands in for it here.\n",
+        );
         tls_socket(out, &host.to_string(), &tls.cert.display().to_string())?;
     }
     Ok(())
@@ -89,6 +92,8 @@ fn begin(out: &mut String, name: &str, connect: Duration, endpoints: &[Endpoint]
 }
 
 fn tls_socket(out: &mut String, host: &str, ca: &str) -> fmt::Result {
+    let kind = if host.parse::<IpAddr>().is_ok() { "IP_ADDRESS" } else { "DNS" };
+    let sni = if kind == "DNS" { format!("        sni: {}\n", quoted(host)) } else { String::new() };
     let (host, ca) = (quoted(host), quoted(ca));
     write!(
         out,
@@ -96,11 +101,10 @@ fn tls_socket(out: &mut String, host: &str, ca: &str) -> fmt::Result {
       name: envoy.transport_sockets.tls
       typed_config:
         "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
-        sni: {host}
-        common_tls_context:
+{sni}        common_tls_context:
           validation_context:
             trusted_ca: {{filename: {ca}}}
-            match_typed_subject_alt_names: [{{san_type: DNS, matcher: {{exact: {host}}}}}]
+            match_typed_subject_alt_names: [{{san_type: {kind}, matcher: {{exact: {host}}}}}]
 "#
     )
 }

@@ -13,6 +13,7 @@ pub(super) fn write(out: &mut String, config: &Config, section: &ExtProcConfig) 
     write!(
         out,
         r#"          route_config:
+            validate_clusters: false
             virtual_hosts:
             - name: models
               domains: ["*"]
@@ -29,13 +30,14 @@ pub(super) fn write(out: &mut String, config: &Config, section: &ExtProcConfig) 
         );
         write_routes(out, &header, (&entry.provider, provider))?;
     }
-    if let Some((name, provider)) = config.default_provider.as_ref().and_then(|name| config.providers.get_key_value(name)) {
+    if let Some((name, provider)) =
+        config.default_provider.as_ref().and_then(|name| config.providers.get_key_value(name))
+    {
         return write_routes(out, "", (name, provider));
     }
-    out.push_str(
-        "              - match: {prefix: \"/\"}\n                direct_response: {status: 404, body: {inline_string: \"no model\"}}\n",
-    );
-    Ok(())
+    // Of a `direct_response` the limit of bodies would not count, and every request begins with this route.
+    writeln!(out, "              - match: {{prefix: \"/\"}}")?;
+    writeln!(out, "                route: {{cluster: no_model, cluster_not_found_response_code: NOT_FOUND}}")
 }
 
 /// Writes the routes to a provider: below `/v1`, which its own path replaces, and elsewhere.
@@ -57,7 +59,8 @@ fn write_route(
 ) -> fmt::Result {
     let rewrite = rewritten.map(|prefix| format!(", prefix_rewrite: {}", quoted(prefix))).unwrap_or_default();
     let base: Uri = provider.base_url.parse().unwrap_or_default();
-    let host = base.authority().map(|host| format!(", host_rewrite_literal: {}", quoted(host.as_str()))).unwrap_or_default();
+    let host =
+        base.authority().map(|host| format!(", host_rewrite_literal: {}", quoted(host.as_str()))).unwrap_or_default();
     writeln!(out, "              - match: {{{matched}}}")?;
     // Answers take as long as they take; pauses in them are bounded by `stream_idle_timeout`.
     writeln!(out, "                route: {{cluster: {}, timeout: 0s{rewrite}{host}}}", quoted(name.as_str()))?;

@@ -29,14 +29,19 @@ impl ConfigChecker<'_> {
             self.wrong(&path.key("address"), format!("must differ from the other listeners, one of which is {other}"));
         }
         let headers = [("model_header", Some(&section.model_header))];
-        for (key, name) in headers.into_iter().chain([("upstream_model_header", section.upstream_model_header.as_ref())]) {
+        for (key, name) in
+            headers.into_iter().chain([("upstream_model_header", section.upstream_model_header.as_ref())])
+        {
             let Some(name) = name else { continue };
             // Envoy drops these without a word.
             let is_kept_out = name.eq_ignore_ascii_case("host") || name.to_ascii_lowercase().starts_with("x-envoy-");
             if name.parse::<http::HeaderName>().is_err() {
                 self.wrong(&path.key(key), format!("`{name}` is not a header's name"));
             } else if is_kept_out {
-                self.wrong(&path.key(key), format!("Envoy lets nobody set `{name}` (allowed: any but `host` and `x-envoy-*`)"));
+                self.wrong(
+                    &path.key(key),
+                    format!("Envoy lets nobody set `{name}` (allowed: any but `host` and `x-envoy-*`)"),
+                );
             }
         }
         if section.upstream_model_header.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(&section.model_header)) {
