@@ -69,11 +69,12 @@ store: # the chart's own Valkey
 
 {{/*
 What the chart has to know of the configuration, as YAML: listeners (name, port), admin (port), adminProtocol, adminAuth
-(whether callers say who they are), grace (seconds).
+(whether callers say who they are), grace (seconds), and with extProc.enabled: extProc (port), extProcTls.
 A configuration that cannot serve in a pod fails here, before anything is installed.
 */}}
 {{- define "pointsman.facts" -}}
 {{- $config := dict "listen" (dict "address" "0.0.0.0:8080") "admin" (dict "address" "0.0.0.0:9090") -}}
+{{- if .Values.extProc.enabled }}{{ $_ := set $config "ext_proc" (dict "address" "0.0.0.0:9002") }}{{ end -}}
 {{- if not .Values.existingConfigMap -}}
 {{- $config = .Values.config | fromYaml -}}
 {{- with $config.Error }}{{ fail (printf "config: no YAML: %s" .) }}{{ end -}}
@@ -102,7 +103,29 @@ adminAuth: {{ kindIs "map" (dig "admin" "auth" "" $config) }}
 {{- if and .Values.serviceMonitor.enabled (kindIs "map" (dig "admin" "auth" "" $config)) (ne (dig "admin" "auth" "metrics" "view" $config) "open") (not .Values.serviceMonitor.tokenSecret.name) }}
 {{ fail "config: admin.auth: Prometheus is a caller, too (allowed: serviceMonitor.tokenSecret with a token of the role `view`, or `metrics: open`)" }}
 {{- end }}
+{{- include "pointsman.extProcFacts" (list . $config) }}
 grace: {{ add 5 (include "pointsman.seconds" (dig "limits" "drain" "30s" $config) | int) }}
+{{- end -}}
+
+{{/* The listener that a gateway asks by Envoy's external processing: (list . config). */}}
+{{- define "pointsman.extProcFacts" -}}
+{{- $root := index . 0 -}}
+{{- $config := index . 1 -}}
+{{- $section := get $config "ext_proc" | default dict -}}
+{{- $address := get $section "address" | default "127.0.0.1:9002" -}}
+{{- if $root.Values.extProc.enabled -}}
+{{- if not (hasKey $config "ext_proc") }}{{ fail "extProc.enabled: `config` has no `ext_proc` (allowed: a section with an address on 0.0.0.0 or [::])" }}{{ end -}}
+{{- if and $root.Values.networkPolicy.enabled (not $root.Values.networkPolicy.gateways) -}}
+{{- fail "networkPolicy.gateways: is missing: whoever reaches the listener `ext_proc` is a gateway (allowed: a list of peers, such as a namespaceSelector)" -}}
+{{- end }}
+{{- if and (eq $root.Values.extProc.readiness "grpc") (kindIs "map" (get $section "tls")) -}}
+{{- fail "extProc.readiness: the kubelet asks by gRPC without TLS (allowed: http, where `ext_proc` has `tls`)" -}}
+{{- end }}
+extProc: {{ include "pointsman.port" (list "ext_proc.address" $address) }}
+extProcTls: {{ kindIs "map" (get $section "tls") }}
+{{- else if and (hasKey $config "ext_proc") (regexMatch "^(0\\.0\\.0\\.0|\\[::\\]):" (toString $address)) -}}
+{{- fail "config: ext_proc: no Service leads there (allowed: extProc.enabled, or an address on loopback)" -}}
+{{- end -}}
 {{- end -}}
 
 {{/* The port of an address that is reachable from outside the pod: (list "key" "address"). */}}
