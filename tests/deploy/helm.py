@@ -60,6 +60,7 @@ class Refusal:
     words: str
 
 
+LISTENERS = "listen: {address: 0.0.0.0:80}\nadmin: {address: 0.0.0.0:81}"
 REFUSALS = [
     Refusal(["--set", "replica=3"], "additional properties 'replica' not allowed"),
     Refusal(["--set", "replicas=two"], "got string, want integer"),
@@ -84,7 +85,7 @@ REFUSALS = [
         ["--set", "config=listen: {address: 0.0.0.0:8080}"], "admin.address: `` cannot be reached from outside the pod"
     ),
     Refusal(
-        ["--set", "config=listen: {address: 0.0.0.0:80}\nadmin: {address: 0.0.0.0:81}\nlimits: {drain: 1m 30s}"],
+        ["--set", f"config={LISTENERS}\nlimits: {{drain: 1m 30s}}"],
         "limits.drain: `1m 30s` is not read by the chart",
     ),
     Refusal(["--set", "valkey.enabled=true,existingConfigMap=mine"], "cannot write its `store` into existingConfigMap"),
@@ -93,7 +94,7 @@ REFUSALS = [
             "--set",
             "valkey.enabled=true",
             "--set",
-            "config=listen: {address: 0.0.0.0:80}\nadmin: {address: 0.0.0.0:81}\nstore: {redis: {}}",
+            f"config={LISTENERS}\nstore: {{redis: {{}}}}",
         ],
         "has a `store`, and valkey.enabled brings one",
     ),
@@ -117,6 +118,32 @@ REFUSALS = [
             "config=listen: {address: 0.0.0.0:80}\nadmin: {address: 0.0.0.0:81\\, auth: {tokens: []}}",
         ],
         "Prometheus is a caller, too",
+    ),
+    Refusal(["--set", "extProc.enabled=true,networkPolicy.enabled=false"], "`config` has no `ext_proc`"),
+    Refusal(
+        ["--set", "extProc.enabled=true", "--set", f"config={LISTENERS}\next_proc: {{address: 0.0.0.0:82}}"],
+        "networkPolicy.gateways: is missing",
+    ),
+    Refusal(
+        [
+            "--set",
+            "extProc.enabled=true,networkPolicy.enabled=false",
+            "--set",
+            f"config={LISTENERS}\next_proc: {{allow_open: true}}",
+        ],
+        "ext_proc.address: `127.0.0.1:9002` cannot be reached from outside the pod",
+    ),
+    Refusal(
+        [
+            "--set",
+            "extProc.enabled=true,extProc.readiness=grpc,networkPolicy.enabled=false",
+            "--set",
+            f"config={LISTENERS}\next_proc: {{address: 0.0.0.0:82\\, tls: {{}}}}",
+        ],
+        "the kubelet asks by gRPC without TLS",
+    ),
+    Refusal(
+        ["--set", f"config={LISTENERS}\next_proc: {{address: 0.0.0.0:82}}"], "config: ext_proc: no Service leads there"
     ),
 ]
 
@@ -364,7 +391,7 @@ def a_change_of_the_configuration_restarts_no_pod() -> None:
 
 
 def minimal(model: str) -> str:
-    return f"listen: {{address: 0.0.0.0:80}}\nadmin: {{address: 0.0.0.0:81}}\nmodels: {{{model}: {{}}}}"
+    return f"{LISTENERS}\nmodels: {{{model}: {{}}}}"
 
 
 def the_package_holds_the_dashboards() -> None:
