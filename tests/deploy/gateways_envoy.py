@@ -128,7 +128,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        body = json.loads(self.body())
         headers = {name.lower(): value for name, value in self.headers.items()}
         assert isinstance(self.server, Recorder)
         text = json.dumps({"server": self.server.name, "model": body["model"], "headers": headers}).encode()
@@ -137,6 +137,18 @@ class Answer(http.server.BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
+
+    def body(self) -> bytes:
+        """Returns the body; in full duplex Envoy says no length of it."""
+        if length := self.headers["content-length"]:
+            return self.rfile.read(int(length))
+        assert self.headers["transfer-encoding"] == "chunked", self.headers
+        pieces = []
+        while size := int(self.rfile.readline(), 16):
+            pieces.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(pieces)
 
     def log_message(self, *_: object) -> None:
         pass
