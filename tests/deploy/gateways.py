@@ -256,6 +256,10 @@ def the_filter_agrees_with_the_configuration(setup: Setup) -> None:
 def filters(setup: Setup) -> Iterator[tuple[str, bool, str | None, bool]]:
     """Yields the mode of the request's body, whether no answer is sent, the timeout, and whether it fails open."""
     for one in processors(setup):
+        # Without it the cluster's name is the authority, and the server refuses one that is no host.
+        host = one["grpc_service"]["envoy_grpc"].get("authority", "")
+        assert host, "no authority"
+        service_of(host)
         mode = one["processing_mode"]
         assert mode["request_header_mode"] == "SEND", mode
         if mode["request_body_mode"] == "FULL_DUPLEX_STREAMED":
@@ -293,6 +297,12 @@ MISTAKES = [
     # file, what stands there, what it becomes, by which words it is found
     ("istio/envoyfilter.yaml", "outbound|9002|", "outbound|9003|", "has no port 9003"),
     ("istio/envoyfilter.yaml", "pointsman-ext-proc.llm", "pointsman-extproc.llm", "0 of it"),
+    (
+        "istio/envoyfilter.yaml",
+        "authority: pointsman-ext-proc.llm.",
+        "authority: outbound|9002||x.llm.",
+        "no Service of",
+    ),
     ("istio/envoyfilter.yaml", "request_body_mode: BUFFERED", "request_body_mode: STREAMED", "no mode in which"),
     ("istio/envoyfilter.yaml", "failure_mode_allow: true", "failure_mode_allow: false", "fails open"),
     ("istio/envoyfilter.yaml", "message_timeout: 1s", "message_timeout: 100ms", "not above the deadline"),

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import yaml
@@ -166,27 +166,31 @@ def requests_go_where_they_should(istio: Setup, inference: Setup) -> None:
             for judging in (True, False):
                 to = pointsman if judging else closed_port()
                 with running(folder, edge(setup, servers, to, by_route)) as port:
-                    (judged if judging else not_judged)(setup, name, port)
+                    for seen in (judged, chosen_by_the_client) if judging else (not_judged,):
+                        seen(setup, name, port)
         print("ok: requests through Envoy: judged, forged, large, unjudged")
 
 
 def judged(setup: Setup, name: str, port: int) -> None:
     small, large = setup.names["small"], setup.names["large"]
-    for prompt, forged, server, model in (
-        (EASY, {}, "qwen-small", small),
-        (HARD, {}, "qwen-large", large),
-        (HARD, {setup.model_header: "small", setup.upstream_header: small}, "qwen-large", large),
-        (EASY + " " + "x" * (1500 << 10), {}, None, None),
+    for prompt, forged, padding, server, model in (
+        (EASY, {}, 0, "qwen-small", small),
+        (HARD, {}, 0, "qwen-large", large),
+        (HARD, {setup.upstream_header: small}, 0, "qwen-large", large),
+        (EASY, {}, 1500 << 10, "qwen-small", small),
     ):
-        status, got = post(port, setup.asked, prompt, forged)
+        status, got = post(port, setup.asked, prompt, forged, padding)
         assert status == 200, f"{name}: {status}: {got}"
-        if server:
-            assert (got["server"], got["model"]) == (server, model), f"{name}: {prompt[:20]}: {got}"
-        else:
-            assert got["model"] in (small, large), f"{name}: a large body: {got['model']}"
-        key = next(key for key, value in setup.names.items() if value == got["model"])
+        assert (got["server"], got["model"]) == (server, model), f"{name}: {prompt[:20]}: {got}"
+        key = next(key for key, value in setup.names.items() if value == model)
         assert got["headers"].get(setup.model_header) == key, f"{name}: {got['headers']}"
-        assert got["headers"].get(setup.upstream_header) == got["model"], f"{name}: {got['headers']}"
+        assert got["headers"].get(setup.upstream_header) == model, f"{name}: {got['headers']}"
+
+
+def chosen_by_the_client(setup: Setup, name: str, port: int) -> None:
+    """A client's own header of the model is an override, which this policy does not let it make."""
+    status, got = post(port, setup.asked, EASY, {setup.model_header: "large"})
+    assert status == 403 and "override_not_allowed" in got["text"], f"{name}: {status}: {got}"
 
 
 def not_judged(setup: Setup, name: str, port: int) -> None:
@@ -198,10 +202,10 @@ def not_judged(setup: Setup, name: str, port: int) -> None:
         assert (status, got["server"], got["model"]) == (200, "qwen-large", setup.asked), f"{name}: {status}: {got}"
 
 
-def post(port: int, model: str, prompt: str, headers: dict[str, str]) -> tuple[int, Json]:
+def post(port: int, model: str, prompt: str, headers: dict[str, str], padding: int = 0) -> tuple[int, Json]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     with contextlib.closing(connection):
-        body = json.dumps({"model": model, "messages": [{"role": "user", "content": prompt}]})
+        body = json.dumps({"model": model, "messages": [{"role": "user", "content": prompt}]}) + " " * padding
         connection.request("POST", "/v1/chat/completions", body, {"content-type": "application/json"} | headers)
         response = connection.getresponse()
         text = response.read()
@@ -250,8 +254,9 @@ def serving(folder: pathlib.Path, config: Json) -> Iterator[int]:
     text = yaml.safe_dump(ours).replace("/opt/pointsman/models", f"{helm.ROOT}/models")
     (folder / "pointsman.yaml").write_text(text, "utf-8")
     command = [helm.binary(), "serve", "-c", str(folder / "pointsman.yaml")]
-    with process(command, folder / "pointsman.log"):
-        wait_for(ports["ext_proc"], folder / "pointsman.log")
+    log = folder / "pointsman.log"
+    with process(command, log):
+        wait_for(lambda: "\nready " in "\n" + log.read_text(), log)
         yield ports["ext_proc"]
 
 
@@ -261,7 +266,7 @@ def running(folder: pathlib.Path, config: Json) -> Iterator[int]:
     (folder / "envoy.yaml").write_text(yaml.safe_dump(config), "utf-8")
     command = [envoy(), "--log-level", "warning", "--use-dynamic-base-id", "--concurrency", "1"]
     with process([*command, "-c", str(folder / "envoy.yaml")], folder / "envoy.log"):
-        wait_for(port, folder / "envoy.log")
+        wait_for(lambda: listens(port), folder / "envoy.log")
         yield port
 
 
@@ -289,10 +294,14 @@ def closed_port() -> int:
         return port
 
 
-def wait_for(port: int, log: pathlib.Path) -> None:
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
+def listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+def wait_for(is_ready: Callable[[], bool], log: pathlib.Path) -> None:
+    until = time.monotonic() + 60
+    while not is_ready():
+        assert time.monotonic() < until, f"not ready after a minute:\n{log.read_text()[-3000:]}"
         time.sleep(0.05)
-    raise AssertionError(f"nothing listens on {port}:\n{log.read_text()[-3000:]}")
