@@ -53,7 +53,8 @@ def main() -> None:
         print(f"ok: {gateway.name}, {len(setup.manifests)} manifests")
     mistakes = the_checks_find_mistakes(texts)
     print(f"ok: {len(GATEWAYS)} gateways, {mistakes} mistakes found")
-    gateways_envoy.requests_go_where_they_should(Setup(GATEWAYS[0], texts), Setup(GATEWAYS[1], texts))
+    setups = [Setup(gateway, texts) for gateway in GATEWAYS if gateway.name != "agentgateway"]  # which is no Envoy
+    gateways_envoy.requests_go_where_they_should(setups)
 
 
 def every_file_is_checked() -> None:

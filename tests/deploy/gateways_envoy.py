@@ -1,7 +1,8 @@
 """The real Envoy under the gateways' manifests: what of them is Envoy's own it must take, and requests it must send on.
 
-What a controller makes of HTTPRoutes is written here as it is documented: each rule a route, in the rules' order. With
-Istio the filter stands on the listener; Envoy Gateway and kgateway have it there disabled, and enable it by the route.
+What a controller makes of routes and policies is written here as its sources have it: each rule a route, in the rules'
+order. With Istio the filter stands on the listener; Envoy Gateway and kgateway have it there disabled, and enable it by
+the route. Envoy AI Gateway's own filter, which reads `model` and routes by it, is stood in for by a script.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import http.server
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -26,7 +28,7 @@ from typing import Any
 import yaml
 
 import helm
-from gateways_setup import Setup
+from gateways_setup import Setup, processors, under
 
 Json = dict[str, Any]
 HTTP2 = {
@@ -103,6 +105,21 @@ def is_taken_by_envoy(processors: list[Json], brought: list[Json]) -> None:
 
 # --- requests
 
+AI_GATEWAY = {
+    "name": "ai-gateway",
+    "typed_config": {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua",
+        "default_source_code": {
+            "inline_string": """
+                function envoy_on_request(handle)
+                  local body = handle:body()
+                  local text = tostring(body:getBytes(0, body:length()))
+                  handle:headers():replace("x-ai-eg-model", string.match(text, '"model": *"([^"]*)"'))
+                  handle:clearRouteCache()
+                end"""
+        },
+    },
+}
 
 EASY = "What is the capital of France?"
 HARD = (
@@ -154,24 +171,27 @@ class Answer(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def requests_go_where_they_should(istio: Setup, inference: Setup) -> None:
+def requests_go_where_they_should(setups: list[Setup]) -> None:
     """Sends requests through Envoy as the manifests have it, to the real Pointsman and to servers that record."""
     with scratch() as folder, contextlib.ExitStack() as stack:
         servers = {name: Recorder(name) for name in ("qwen-small", "qwen-large")}
         for server in servers.values():
             stack.callback(server.server_close)
             stack.callback(server.shutdown)
-        pointsman = stack.enter_context(serving(folder, istio.config))
-        for name, setup, by_route in (("istio", istio, False), ("by route", istio, True), ("duplex", inference, False)):
-            for judging in (True, False):
-                to = pointsman if judging else closed_port()
-                with running(folder, edge(setup, servers, to, by_route)) as port:
-                    for seen in (judged, chosen_by_the_client) if judging else (not_judged,):
-                        seen(setup, name, port)
-        print("ok: requests through Envoy: judged, forged, large, unjudged")
+        pointsman = stack.enter_context(serving(folder, setups[0].config))
+        for setup in setups:
+            for port, seen in ((pointsman, (judged, chosen_by_the_client)), (closed_port(), (not_judged,))):
+                with running(folder, edge(setup, servers, port)) as entry:
+                    for see in seen:
+                        see(setup, entry)
+            if not processors(setup):
+                with running(folder, edge(setup, servers, pointsman, rules=-1)) as entry:
+                    status, got = post(entry, setup.asked, EASY, {})
+                    assert status == 404, f"{setup.gateway.name}: without the last rule: {status}: {got}"
+    print(f"ok: requests through Envoy: {', '.join(setup.gateway.name for setup in setups)}")
 
 
-def judged(setup: Setup, name: str, port: int) -> None:
+def judged(setup: Setup, port: int) -> None:
     small, large = setup.names["small"], setup.names["large"]
     for prompt, forged, padding, server, model in (
         (EASY, {}, 0, "qwen-small", small),
@@ -180,26 +200,28 @@ def judged(setup: Setup, name: str, port: int) -> None:
         (EASY, {}, 1500 << 10, "qwen-small", small),
     ):
         status, got = post(port, setup.asked, prompt, forged, padding)
-        assert status == 200, f"{name}: {status}: {got}"
-        assert (got["server"], got["model"]) == (server, model), f"{name}: {prompt[:20]}: {got}"
+        assert status == 200, f"{setup.gateway.name}: {status}: {got}"
+        assert (got["server"], got["model"]) == (server, model), f"{setup.gateway.name}: {prompt[:20]}: {got}"
         key = next(key for key, value in setup.names.items() if value == model)
-        assert got["headers"].get(setup.model_header) == key, f"{name}: {got['headers']}"
-        assert got["headers"].get(setup.upstream_header) == model, f"{name}: {got['headers']}"
+        assert got["headers"].get(setup.model_header) == key, f"{setup.gateway.name}: {got['headers']}"
+        assert got["headers"].get(setup.upstream_header) == model, f"{setup.gateway.name}: {got['headers']}"
 
 
-def chosen_by_the_client(setup: Setup, name: str, port: int) -> None:
+def chosen_by_the_client(setup: Setup, port: int) -> None:
     """A client's own header of the model is an override, which this policy does not let it make."""
     status, got = post(port, setup.asked, EASY, {setup.model_header: "large"})
-    assert status == 403 and "override_not_allowed" in got["text"], f"{name}: {status}: {got}"
+    assert status == 403 and "override_not_allowed" in got["text"], f"{setup.gateway.name}: {status}: {got}"
 
 
-def not_judged(setup: Setup, name: str, port: int) -> None:
+def not_judged(setup: Setup, port: int) -> None:
     """Without Pointsman, what fails open goes to the last rule as it is; what does not is an error."""
     status, got = post(port, setup.asked, EASY, {})
-    if name == "duplex":
-        assert status in (500, 503, 504), f"{name}: {status}: {got}"
+    if full_duplex(setup):
+        assert status == 500, f"{setup.gateway.name}: {status}: {got}"
     else:
-        assert (status, got["server"], got["model"]) == (200, "qwen-large", setup.asked), f"{name}: {status}: {got}"
+        assert (status, got["server"], got["model"]) == (200, "qwen-large", setup.asked), (
+            f"{setup.gateway.name}: {status}: {got}"
+        )
 
 
 def post(port: int, model: str, prompt: str, headers: dict[str, str], padding: int = 0) -> tuple[int, Json]:
@@ -212,24 +234,63 @@ def post(port: int, model: str, prompt: str, headers: dict[str, str], padding: i
     return response.status, json.loads(text) if response.status == 200 else {"text": text.decode()}
 
 
-def edge(setup: Setup, servers: dict[str, Recorder], pointsman: int, by_route: bool) -> Json:
-    """Returns Envoy's configuration: the filter of the manifests, the routes of the HTTPRoute."""
-    filters = [copy.deepcopy(one["patch"]["value"]) for one in patches(setup, "HTTP_FILTER")]
-    asked = filters[0]["typed_config"]["grpc_service"]["envoy_grpc"]["cluster_name"]
-    routes = [as_route(rule) for rule in setup.of("HTTPRoute")[0]["spec"]["rules"]]
-    if by_route:
-        filters[0]["disabled"] = True
+def edge(setup: Setup, servers: dict[str, Recorder], pointsman: int, rules: int | None = None) -> Json:
+    """Returns Envoy's configuration: the filter of the manifests, and the routes of their first rules, or of all."""
+    asks: Json = {"name": "pointsman", "typed_config": processor(setup)}
+    filters = [asks]
+    routes = [as_route(rule) for rule in under("rules", [*setup.of("HTTPRoute"), *setup.of("AIGatewayRoute")])][:rules]
+    if not processors(setup):
+        asks["disabled"] = True
         enabled = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "config": {}}
         for route in routes:
-            route["typed_per_filter_config"] = {filters[0]["name"]: enabled}
-    limits = [one["patch"]["value"]["per_connection_buffer_limit_bytes"] for one in patches(setup, "LISTENER")]
+            route["typed_per_filter_config"] = {"pointsman": enabled}
+    if setup.of("AIGatewayRoute"):
+        filters.append(AI_GATEWAY)
+    asked = asks["typed_config"]["grpc_service"]["envoy_grpc"]["cluster_name"]
     clusters = [cluster(name, server.server_port) for name, server in servers.items()]
     clusters.append(cluster(asked, pointsman, typed_extension_protocol_options=HTTP2))
-    return bootstrap(filters, routes, clusters, closed_port(), limits[0] if limits else None)
+    return bootstrap(filters, routes, clusters, closed_port(), buffer_limit(setup))
 
 
-def patches(setup: Setup, where: str) -> list[Json]:
-    return [one for one in setup.of("EnvoyFilter")[0]["spec"]["configPatches"] if one["applyTo"] == where]
+def processor(setup: Setup) -> Json:
+    """Returns the filter's configuration: Envoy's own in a manifest, or what becomes of a policy."""
+    if found := processors(setup):
+        return copy.deepcopy(found[0])
+    policy = next(under("extProc", [*setup.of("EnvoyExtensionPolicy"), *setup.of("GatewayExtension")]))
+    mode = {snake(key): value for key, value in policy["processingMode"].items()}
+    if "request" in mode:  # Envoy Gateway's: a side that is said at all has its header sent
+        modes = {"Buffered": "BUFFERED", "Streamed": "STREAMED"}
+        body = {f"{side}_body_mode": modes[mode[side]["body"]] for side in ("request", "response") if side in mode}
+        skipped = {"request_header_mode": "SEND", "response_header_mode": "SKIP"}
+        mode = skipped | body | {"request_trailer_mode": "SKIP", "response_trailer_mode": "SKIP"}
+    return {
+        "@type": "type.googleapis.com/envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor",
+        "grpc_service": {
+            "envoy_grpc": {"cluster_name": "policy/pointsman", "authority": "pointsman-ext-proc.llm:9002"}
+        },
+        "processing_mode": mode,
+        "message_timeout": policy["messageTimeout"],
+        "failure_mode_allow": policy["failOpen"],
+    }
+
+
+def snake(name: str) -> str:
+    return re.sub(r"([A-Z])", r"_\1", name).lower()
+
+
+def full_duplex(setup: Setup) -> bool:
+    return bool(processor(setup)["processing_mode"]["request_body_mode"] == "FULL_DUPLEX_STREAMED")
+
+
+def buffer_limit(setup: Setup) -> int | None:
+    """Returns the largest body that is held, as the manifests raise it."""
+    patches = under("value", setup.of("EnvoyFilter"))
+    limits = [str(one["per_connection_buffer_limit_bytes"]) for one in patches if "name" not in one]
+    limits += [one["bufferLimit"] for one in under("connection", setup.of("ClientTrafficPolicy"))]
+    annotations = [one["metadata"].get("annotations", {}) for one in setup.of("Gateway")]
+    limits += [value for one in annotations for key, value in one.items() if key.endswith("buffer-limit")]
+    found = [int(one.removesuffix("Mi")) << (20 if one.endswith("Mi") else 0) for one in limits]
+    return found[0] if found else None
 
 
 def as_route(rule: Json) -> Json:
@@ -237,7 +298,9 @@ def as_route(rule: Json) -> Json:
     headers = [
         {"name": one["name"].lower(), "string_match": {"exact": one["value"]}} for one in match.get("headers", [])
     ]
-    path = {"path_separated_prefix": match["path"]["value"].rstrip("/")}
+    path = {"prefix": "/"}
+    if "path" in match:
+        path = {"path_separated_prefix": match["path"]["value"].rstrip("/")}
     return {"match": path | {"headers": headers}, "route": {"cluster": rule["backendRefs"][0]["name"]}}
 
 
