@@ -188,6 +188,8 @@ def requests_go_where_they_should(setups: list[Setup]) -> None:
                 with running(folder, edge(setup, servers, pointsman, rules=-1)) as entry:
                     status, got = post(entry, setup.asked, EASY, {})
                     assert status == 404, f"{setup.gateway.name}: without the last rule: {status}: {got}"
+        with running(folder, with_answers(edge(setups[0], servers, pointsman))) as entry:
+            answers_say_the_decision(setups[0], entry)
     print(f"ok: requests through Envoy: {', '.join(setup.gateway.name for setup in setups)}")
 
 
@@ -211,6 +213,23 @@ def chosen_by_the_client(setup: Setup, port: int) -> None:
     """A client's own header of the model is an override, which this policy does not let it make."""
     status, got = post(port, setup.asked, EASY, {setup.model_header: "large"})
     assert status == 403 and "override_not_allowed" in got["text"], f"{setup.gateway.name}: {status}: {got}"
+
+
+def answers_say_the_decision(setup: Setup, port: int) -> None:
+    """Where answers are shown too, as docs/gateways.md has it, they carry the decision to the client."""
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as connection:
+        body = json.dumps({"model": setup.asked, "messages": [{"role": "user", "content": EASY}]})
+        connection.request("POST", "/v1/chat/completions", body, {"content-type": "application/json"})
+        response = connection.getresponse()
+        said = {name: response.getheader(f"x-pointsman-{name}") for name in ("model", "policy", "reason")}
+        assert said == {"model": "small", "policy": "auto", "reason": "tier"}, said
+        assert json.loads(response.read())["server"] == "qwen-small"
+
+
+def with_answers(config: Json) -> Json:
+    for one in under("processing_mode", config):
+        one.update(response_header_mode="SEND", response_body_mode="STREAMED")
+    return config
 
 
 def not_judged(setup: Setup, port: int) -> None:
