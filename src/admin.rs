@@ -8,6 +8,7 @@
 mod access;
 mod caller;
 mod console;
+mod direct;
 mod failures;
 mod guard;
 mod http;

@@ -6,7 +6,10 @@
 //! a while, and each cause is said once a spell.
 
 mod breaker;
+mod call;
+mod decision_call;
 mod description;
+mod probability;
 mod question;
 mod spell;
 mod words;
@@ -14,7 +17,7 @@ mod words;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::StatusCode;
 use pointsman_core::config;
 use pointsman_core::config::{CatalogEntry, Name};
 use pointsman_core::features::Features;
@@ -29,7 +32,12 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use self::breaker::JudgeFailureBreaker;
+use self::call::{JudgeCall, own_fields};
+use self::decision_call::DecisionCall;
 use self::description::RequestDescription;
+pub(crate) use self::probability::{
+    Distribution, JudgedAnswers, JudgedQuestion, JudgedQuestions, ProbabilityJudge, ProbabilityJudgeError,
+};
 use self::question::{JudgeQuestion, QuestionKey};
 use self::spell::{FailureSpell, SilenceCause};
 use self::words::PrivateWords;
@@ -37,8 +45,6 @@ use crate::upstream::{ChatCall, Deployment, ProviderAnswer, ProviderCall, Provid
 
 /// Marks a judge's questions.
 pub(crate) const HEADER: &str = "x-pointsman-judge";
-
-const USER_AGENT: &str = concat!("pointsman/", env!("CARGO_PKG_VERSION"), " (judge)");
 
 /// The largest answer that is read; a label takes a hundred bytes, a reasoning model's thoughts some thousands.
 const MAX_BYTES: usize = 256 << 10;
@@ -248,15 +254,9 @@ impl Judge {
     }
 
     async fn exchange(&self, description: &RequestDescription, deadline: Instant) -> Result<Judgement, FailedQuestion> {
-        let question = self.question.body(description, &self.deployment.upstream_name);
-        let asked = ChatCall::new(&self.deployment, &question)
-            .map_err(|refusal| FailedQuestion::of(JudgeFailure::Failed, refusal.to_string()))?;
-        let own = [
-            (header::USER_AGENT, HeaderValue::from_static(USER_AGENT)),
-            (HeaderName::from_static(HEADER), HeaderValue::from_static("1")),
-        ];
-        let fields: Vec<_> = asked.call.fields.iter().cloned().chain(own).collect();
-        let (path, body) = (&*asked.call.path, &asked.call.body);
+        let asked = self.call(description)?;
+        let fields: Vec<_> = asked.fields().iter().cloned().chain(own_fields()).collect();
+        let (path, body) = asked.request();
         let call = ProviderCall { path, fields: &fields, body, max_bytes: MAX_BYTES, silence: None };
         match timeout_at(deadline, self.caller.post(&self.deployment, call)).await {
             Err(_) => {
@@ -271,16 +271,49 @@ impl Judge {
         }
     }
 
-    /// Reads the label and what the answer cost, which is paid for whatever it says.
-    fn read(&self, asked: &ChatCall, answer: &ProviderAnswer) -> Result<Judgement, FailedQuestion> {
+    /// Puts the question into the words of the judge's API.
+    fn call(&self, description: &RequestDescription) -> Result<JudgeCall, FailedQuestion> {
+        let model = &*self.deployment.upstream_name;
+        if let Some(call) = DecisionCall::new(self.section.protocol, &self.question, description, model) {
+            let path = self.deployment.provider.base.rebase(call.path());
+            return Ok(JudgeCall::Decision { path, call });
+        }
+        let chat = ChatCall::new(&self.deployment, &self.question.body(description, model));
+        chat.map(JudgeCall::Chat).map_err(|refusal| FailedQuestion::of(JudgeFailure::Failed, refusal.to_string()))
+    }
+
+    fn read(&self, asked: &JudgeCall, answer: &ProviderAnswer) -> Result<Judgement, FailedQuestion> {
+        match asked {
+            JudgeCall::Chat(asked) => self.read_chat(asked, answer),
+            JudgeCall::Decision { call, .. } => self.read_decision(call, answer),
+        }
+    }
+
+    /// Reads a typed decision and what it cost.
+    fn read_decision(&self, call: &DecisionCall, answer: &ProviderAnswer) -> Result<Judgement, FailedQuestion> {
         let bad = |problem: String| FailedQuestion::of(JudgeFailure::BadAnswer, problem);
-        let answer = asked.read(&answer.body).map_err(|refusal| bad(refusal.to_string()))?;
-        let answer: Value = serde_json::from_slice(&answer).map_err(|_| bad("the body is no JSON".to_owned()))?;
-        let usage = Usage::of_value(&answer["usage"], AnswerFormat::OpenAi, &self.deployment.usage_bounds());
+        let answer: Value = serde_json::from_slice(&answer.body).map_err(|_| bad("the body is no JSON".to_owned()))?;
+        let cost_usd = self.paid(&answer["usage"], AnswerFormat::Responses);
+        let said = call.read(&answer, &self.question.labels);
+        said.map(|said| judgement(said, cost_usd)).map_err(|problem| FailedQuestion { cost_usd, ..bad(problem) })
+    }
+
+    /// Counts what an answer took, and returns what it cost.
+    fn paid(&self, usage: &Value, format: AnswerFormat) -> Option<f64> {
+        let usage = Usage::of_value(usage, format, &self.deployment.usage_bounds());
         let cost_usd = usage.and_then(|usage| usage.paid(self.deployment.price.as_ref()));
         if let Some(usage) = usage {
             self.metrics.paid(usage.input, usage.output, cost_usd.unwrap_or_default());
         }
+        cost_usd
+    }
+
+    /// Reads the label and what the answer cost, which is paid for whatever it says.
+    fn read_chat(&self, asked: &ChatCall, answer: &ProviderAnswer) -> Result<Judgement, FailedQuestion> {
+        let bad = |problem: String| FailedQuestion::of(JudgeFailure::BadAnswer, problem);
+        let answer = asked.read(&answer.body).map_err(|refusal| bad(refusal.to_string()))?;
+        let answer: Value = serde_json::from_slice(&answer).map_err(|_| bad("the body is no JSON".to_owned()))?;
+        let cost_usd = self.paid(&answer["usage"], AnswerFormat::OpenAi);
         let bad = |problem: String| FailedQuestion { cost_usd, ..bad(problem) };
         let choice = &answer["choices"][0];
         let (ending, text) = (AnswerEnding::of(choice), text_of(&choice["message"]));

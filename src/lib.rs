@@ -4,10 +4,15 @@ mod admin;
 mod answer_sampler;
 mod budgets;
 mod certificates;
+mod classify;
 mod cli;
 mod clients;
+mod decisions;
 #[cfg(feature = "grpc")]
 mod ext_proc;
+#[cfg(feature = "grpc")]
+mod grpc;
+mod inference;
 mod judge;
 mod preflight;
 mod proxy;

@@ -83,6 +83,8 @@ use self::downstream::{connection, intake};
 use self::plan::RequestPlan;
 pub(crate) use self::record::feedback;
 use self::record::{Recorder, RequestIds, RequestOwners, traced};
+#[cfg(feature = "grpc")]
+pub(crate) use self::server::CountedRequest;
 pub(crate) use self::server::{
     BindError, DrainState, Listeners, RunningProxy, ShutdownReason, ShutdownUrge, TakeOverError,
 };

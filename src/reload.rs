@@ -335,9 +335,11 @@ fn refuse_fixed(serving: &Config, file: &Config) -> Result<(), ReloadError> {
         Some(section) => section.address.to_string(),
         None => "none".to_owned(),
     };
+    let grpc = |config: &Config| config.grpc.as_ref().map_or("none".to_owned(), |grpc| grpc.address.to_string());
     let fixed = [
         ("listen.address", listeners(serving), listeners(file)),
         ("admin.address", admin(serving), admin(file)),
+        ("grpc.address", grpc(serving), grpc(file)),
         ("ext_proc.address", ext_proc(serving), ext_proc(file)),
     ];
     match fixed.into_iter().find(|(_, serving, file)| serving != file) {

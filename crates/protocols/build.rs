@@ -1,4 +1,7 @@
-//! Turns the definitions in `proto/` into Rust, without a `protoc`: its compiler is a library.
+//! Turns the definitions in `proto/` into Rust, without a `protoc`: its compiler is a library. Keeps what it read for
+//! reflection.
+
+use prost::Message as _;
 
 const DEFINITIONS: [&str; 2] = ["inference/grpc_predict_v2.proto", "pointsman/classify/v1/classify.proto"];
 
@@ -6,6 +9,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
     let described = protox::compile(DEFINITIONS, ["proto"])?;
     let descriptors = std::path::Path::new(&std::env::var("OUT_DIR")?).join("descriptors.bin");
-    tonic_prost_build::configure().bytes(".").file_descriptor_set_path(descriptors).compile_fds(described)?;
+    std::fs::write(descriptors, described.encode_to_vec())?;
+    tonic_prost_build::configure().bytes(".").compile_fds(described)?;
     Ok(())
 }

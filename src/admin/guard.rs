@@ -19,10 +19,11 @@ use sha2::{Digest, Sha256};
 
 use super::http::{DOCS, INDEX};
 use super::state::{AdminError, AdminPlane};
+use crate::inference;
 use crate::proxy::browser;
 
 /// Routes of probes: they tell nothing of requests, and orchestrators ask for them by whatever name.
-const PROBES: [&str; 3] = ["/health", "/healthz", "/readyz"];
+const PROBES: [&str; 5] = ["/health", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"];
 
 /// The route that Prometheus asks for, by the name of a service; a browser is not served by any name.
 const METRICS: &str = "/metrics";
@@ -31,7 +32,10 @@ const METRICS: &str = "/metrics";
 const PAGES: [&str; 4] = ["/", "/docs", "/console", "/console/"];
 
 /// Routes that only answer a question: `curl -d` without a label will do.
-const QUESTIONS: [&str; 3] = ["/v1/decide", "/predict", "/predict/batch"];
+const QUESTIONS: [&str; 5] = ["/v1/decide", "/predict", "/predict/batch", "/v1/classify", "/v1/decisions"];
+
+/// The label of texts as binary data, which no page may send to another origin unasked.
+const BINARY_LABEL: &[u8] = b"application/octet-stream";
 
 /// The label that `curl -d` gives to whatever it sends.
 const CURL_LABEL: &[u8] = b"application/x-www-form-urlencoded";
@@ -123,7 +127,11 @@ fn is_labelled(headers: &HeaderMap, path: &str) -> bool {
         None => true,
         Some(label) => label.as_bytes().eq_ignore_ascii_case(CURL_LABEL),
     };
-    browser::is_labelled_json(headers) || (is_plain && (is_empty || QUESTIONS.contains(&path)))
+    let is_inference = inference::is_path(&Method::POST, path);
+    let is_binary = || headers.get(header::CONTENT_TYPE).is_some_and(|label| label.as_bytes() == BINARY_LABEL);
+    browser::is_labelled_json(headers)
+        || (is_plain && (is_empty || is_inference || QUESTIONS.contains(&path)))
+        || (is_inference && is_binary())
 }
 
 /// Returns the hash of what stands within the first `tag` of a page, as a content policy names it.

@@ -24,7 +24,7 @@ use super::guard::guard;
 use super::listener::{self, AdminSite};
 use super::predict::{self, BatchPrediction, TextPrediction};
 use super::state::{AdminError, AdminPlane, ClassifierStatus, DecideRequest};
-use super::{console, keys};
+use super::{console, direct, keys};
 use crate::proxy::feedback;
 use crate::proxy::question::DECIDED_PATH;
 use crate::proxy::rejection::{AnswerShape, ErrorObject, Rejection, error_type};
@@ -45,7 +45,7 @@ const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const CLIENT_HEADER: &str = "x-pointsman-client";
 
 /// Every route, as a 404 lists them.
-pub(super) const ROUTES: [&str; 24] = [
+pub(super) const ROUTES: [&str; 35] = [
     "GET /",
     "GET /metrics",
     "GET /health",
@@ -58,6 +58,17 @@ pub(super) const ROUTES: [&str; 24] = [
     "POST /v1/feedback",
     "POST /predict",
     "POST /predict/batch",
+    "POST /v1/classify",
+    "POST /v1/decisions",
+    "GET /v2",
+    "GET /v2/health/live",
+    "GET /v2/health/ready",
+    "GET /v2/models/{model}",
+    "GET /v2/models/{model}/ready",
+    "POST /v2/models/{model}/infer",
+    "GET /v2/models/{model}/versions/{version}",
+    "GET /v2/models/{model}/versions/{version}/ready",
+    "POST /v2/models/{model}/versions/{version}/infer",
     "POST /reload",
     "POST /rollback",
     "GET /kill-switch",
@@ -115,6 +126,7 @@ pub(super) fn router(plane: Arc<dyn AdminPlane>) -> Router {
         .route(feedback::PATH, post(feedback))
         .route("/predict", post(predict_one))
         .route("/predict/batch", post(predict_many))
+        .merge(direct::routes())
         .route("/openapi.json", get(openapi))
         .route("/docs", get(|| async { Html(DOCS) }))
         .route("/reload", post(reload))
@@ -178,7 +190,7 @@ async fn index(State(plane): AdminState, headers: HeaderMap) -> Response {
         "openapi": "/openapi.json",
         "docs": "/docs",
         "console": "/console/",
-        "routes": ROUTES,
+        "routes": &ROUTES[..],
     });
     (vary, Json(index)).into_response()
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use pointsman_core::config::Name;
 use pointsman_telemetry::{AdminRefusal, Metrics};
 use serde::Deserialize;
@@ -15,7 +16,9 @@ use super::state::{
     AdminError, AdminPlane, ClassifierStatus, DecideRequest, FileWatchStatus, LastReload, Readiness, ServingPhase,
     ShadowStatus, StoreStatus,
 };
-use crate::proxy::question::{self, UnsentRequest};
+use crate::classify::TokenCounting;
+use crate::proxy::question::direct::DirectQuestion;
+use crate::proxy::question::{self, UnsentRequest, direct};
 use crate::proxy::rejection::Rejection;
 use crate::proxy::{DrainState, feedback};
 use crate::reload::{ReloadResult, Reloader, WatchHealth};
@@ -114,6 +117,11 @@ impl AdminPlane for GatewayProcess {
         let (client, at) = (client.map(|client| &**client), now.map(|now| now.0));
         let unsent = UnsentRequest { path, headers, client, at, judging: JudgeMode::Ask, body: &body };
         Ok(question::decide(router, &snapshot, unsent).await?.explanation)
+    }
+
+    async fn ask(&self, asked: DirectQuestion<'_>) -> Result<Bytes, Rejection> {
+        let snapshot = self.reloader.router().snapshot();
+        Ok(direct::answer(&snapshot, asked, TokenCounting::Unwanted).await?.body)
     }
 
     fn feedback(&self, body: &[u8]) -> Result<Value, AdminError> {

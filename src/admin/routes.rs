@@ -29,7 +29,7 @@ pub(super) enum RouteAccess {
 }
 
 /// Every route.
-pub(super) const TABLE: [AdminRoute; 40] = [
+pub(super) const TABLE: [AdminRoute; 51] = [
     open("/"),
     open("/health"),
     open("/healthz"),
@@ -59,6 +59,17 @@ pub(super) const TABLE: [AdminRoute; 40] = [
     decide("/v1/decide"),
     decide("/predict"),
     decide("/predict/batch"),
+    decide("/v1/classify"),
+    decide("/v1/decisions"),
+    open("/v2/health/live"),
+    open("/v2/health/ready"),
+    learn("/v2"),
+    learn("/v2/models/{model}"),
+    learn("/v2/models/{model}/ready"),
+    learn("/v2/models/{model}/versions/{version}"),
+    learn("/v2/models/{model}/versions/{version}/ready"),
+    decide("/v2/models/{model}/infer"),
+    decide("/v2/models/{model}/versions/{version}/infer"),
     decide("/api/playground"),
     change("POST", "/v1/feedback", AdminRole::Operate, "feedback"),
     change("POST", "/reload", AdminRole::Operate, "reload"),
@@ -93,6 +104,11 @@ const fn view(path: &'static str) -> AdminRoute {
 
 const fn decide(path: &'static str) -> AdminRoute {
     AdminRoute { method: "POST", path, access: RouteAccess::Role(AdminRole::Decide), change: None }
+}
+
+/// A route that tells what may be asked.
+const fn learn(path: &'static str) -> AdminRoute {
+    AdminRoute { method: "GET", path, access: RouteAccess::Role(AdminRole::Decide), change: None }
 }
 
 const fn change(method: &'static str, path: &'static str, role: AdminRole, name: &'static str) -> AdminRoute {

@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::caller::AdminCaller;
 use super::plane::GatewayProcess;
 use crate::clients::UnknownClient;
+use crate::proxy::question::direct::DirectQuestion;
 use crate::proxy::rejection::Rejection;
 use crate::router::{BanditState, ControlState};
 use crate::snapshot::AdminTerms;
@@ -56,6 +57,12 @@ pub(crate) trait AdminPlane: Send + Sync + 'static {
     /// # Errors
     /// When the body cannot be read or there is no such client. A policy's refusal is no error: it is shown.
     async fn decide(&self, asked: DecideRequest<'_>) -> Result<Value, AdminError>;
+
+    /// Answers a question that no policy decides on. Dropping the future abandons it.
+    ///
+    /// # Errors
+    /// When the question cannot be read, names what is not there, or has no answer.
+    async fn ask(&self, asked: DirectQuestion<'_>) -> Result<Bytes, Rejection>;
 
     /// Takes a word on an answer into the decision log, as the data plane does.
     ///

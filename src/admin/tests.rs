@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use pointsman_core::config::{AdminAuth, AdminConfig, HostPort, Name};
 use pointsman_telemetry::{AdminRefusal, ReloadOutcome};
 use serde_json::{Value, json};
@@ -24,6 +25,7 @@ use tokio::task::JoinHandle;
 
 use super::state::{AdminError, AdminPlane, ClassifierStatus, DecideRequest, LastReload, Readiness, ServingPhase};
 use super::*;
+use crate::proxy::question::direct::DirectQuestion;
 use crate::proxy::rejection::Rejection;
 use crate::snapshot::AdminTerms;
 
@@ -113,6 +115,14 @@ impl AdminPlane for Scripted {
         }
         let team = headers.get("x-team").map(|team| team.to_str().ok());
         Ok(json!({"path": path, "team": team, "client": client, "bytes": body.len()}))
+    }
+
+    async fn ask(&self, asked: DirectQuestion<'_>) -> Result<Bytes, Rejection> {
+        let DirectQuestion { method, path, body, .. } = asked;
+        match body.len() {
+            1 => Err(Rejection::Overloaded),
+            bytes => Ok(json!({"method": method.as_str(), "path": path, "bytes": bytes}).to_string().into()),
+        }
     }
 
     async fn reload(&self) -> Result<Value, AdminError> {

@@ -1,6 +1,7 @@
 //! Puts the parts together: what `serve` runs and `demo` shows.
 
 mod ext_proc;
+mod grpc_listener;
 #[cfg(feature = "lab")]
 pub(super) mod loopback;
 
@@ -19,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use self::ext_proc::{ListenError, RunningExtProc};
+use self::grpc_listener::{BoundGrpcListener, GrpcStartError, ServingGrpcListener};
 use crate::admin::{self, ConsoleState, GatewayProcess};
 use crate::proxy::rejection::RejectionCode;
 use crate::proxy::{BindError, Listeners, Proxy, RunningProxy, ShutdownReason, ShutdownUrge, TakeOverError};
@@ -56,6 +58,7 @@ pub(super) struct Gateway {
     admin: SocketAddr,
     admin_task: JoinHandle<()>,
     stop_admin: oneshot::Sender<()>,
+    grpc: ServingGrpcListener,
     health_task: JoinHandle<()>,
     share_task: JoinHandle<()>,
     reloader: Arc<Reloader>,
@@ -75,6 +78,8 @@ pub(super) enum StartError {
     NoUpgradeSocket,
     #[error("cannot listen on {address} (admin.address)")]
     BindAdmin { address: SocketAddr, source: io::Error },
+    #[error(transparent)]
+    Grpc(#[from] GrpcStartError),
     #[error("cannot start a thread")]
     Thread(#[from] io::Error),
     #[error(transparent)]
@@ -103,6 +108,7 @@ impl Gateway {
         let prepared = blocking(move || reading.prepare_in_time()).await??;
         let config = prepared.config();
         let (listen, upgrade, address) = (start.listeners(config), config.upgrade.clone(), config.admin.address);
+        let grpc = config.grpc.as_ref().map(|grpc| grpc.address);
         let plain = listen.iter().position(|own| own.tls.is_none());
         let envoy = start.ext_proc(config);
         let limits = config.limits.clone();
@@ -111,20 +117,22 @@ impl Gateway {
         }
         let building = Arc::clone(&builder);
         let build = blocking(move || building.build_in_time(prepared, None));
-        let ((listeners, envoy), admin_listener, first) = match start {
+        let ((listeners, envoy, grpc), admin_listener, first) = match start {
             ListenerSource::Upgrade => {
                 let socket = upgrade.ok_or(StartError::NoUpgradeSocket)?.socket;
                 let first = build.await??;
                 let socket = builder.base_dir().join(socket);
                 let listeners = blocking(move || Listeners::take_over(&socket, &listen)).await???;
                 let admin = wait_for_admin(address).await?;
-                ((listeners, ext_proc::wait_for(envoy.as_ref(), &limits).await?), admin, first)
+                let envoy = ext_proc::wait_for(envoy.as_ref(), &limits).await?;
+                let grpc = BoundGrpcListener::bind_in_time(grpc, ADMIN_RELEASE).await?;
+                ((listeners, envoy, grpc), admin, first)
             }
             _ => {
                 let listeners = Listeners::bind(&listen)?; // before the weights are loaded, which takes a while
-                let envoy = ext_proc::bind(envoy.as_ref(), &limits)?;
+                let (envoy, grpc) = (ext_proc::bind(envoy.as_ref(), &limits)?, BoundGrpcListener::bind(grpc)?);
                 let admin = bind_admin(address).await?;
-                ((listeners, envoy), admin, build.await??)
+                ((listeners, envoy, grpc), admin, build.await??)
             }
         };
         expect(&metrics, &first);
@@ -136,9 +144,10 @@ impl Gateway {
         // What the first requests go by: where the store is away, they are served without it.
         let _ = tokio::time::timeout(FIRST_LOOK, first_look(&sharing)).await;
         let share_task = tokio::spawn(async move { sharing.share().await });
-        let proxy = Proxy::new(router, Arc::clone(&metrics));
+        let (calls, proxy) = (Arc::clone(&router), Proxy::new(router, Arc::clone(&metrics)));
         let ext_proc = envoy.map(|listener| listener.serve(proxy.beside())).transpose()?;
         let served = listeners.serve(proxy)?;
+        let grpc = grpc.serve(calls, &metrics, served.draining())?;
         let (stop_admin, stopped) = oneshot::channel();
         let admin = admin_listener.local_addr()?;
         let process = Arc::new(GatewayProcess {
@@ -157,6 +166,7 @@ impl Gateway {
             admin,
             admin_task,
             stop_admin,
+            grpc,
             health_task,
             share_task,
             reloader,
@@ -182,6 +192,11 @@ impl Gateway {
         self.admin
     }
 
+    /// Returns where programs connect over gRPC, if they may.
+    pub(super) fn grpc_address(&self) -> Option<SocketAddr> {
+        self.grpc.address()
+    }
+
     /// Returns the gateway's reloader.
     pub(super) const fn reloader(&self) -> &Arc<Reloader> {
         &self.reloader
@@ -194,11 +209,13 @@ impl Gateway {
 
     /// Lets open requests end and stops the listeners.
     pub(super) async fn stop(self, reason: ShutdownReason) {
-        let served = self.served;
+        let (served, grpc) = (self.served, self.grpc);
+        grpc.start_draining();
         if let Some(envoy) = &self.ext_proc {
             envoy.leave().await;
         }
         let _ = blocking(move || served.shut_down(reason)).await; // reports its own panics
+        let _ = blocking(move || grpc.stop()).await; // likewise
         if let Some(envoy) = self.ext_proc {
             envoy.stop().await;
         }
@@ -219,8 +236,18 @@ impl Gateway {
         let snapshot = self.reloader.router().snapshot();
         let Some(upgrade) = &snapshot.config.upgrade else { return Err((Box::new(self), StartError::NoUpgradeSocket)) };
         let socket = self.reloader.path().parent().unwrap_or(Path::new("")).join(&upgrade.socket);
-        let Self { served, ext_proc, admin, admin_task, stop_admin: stop, health_task, share_task, reloader, _watcher } =
-            self;
+        let Self {
+            served,
+            ext_proc,
+            admin,
+            admin_task,
+            stop_admin: stop,
+            grpc,
+            health_task,
+            share_task,
+            reloader,
+            _watcher,
+        } = self;
         let handed = blocking(move || (served.hand_over(&socket), served)).await;
         let Ok((handed, served)) = handed else { return Ok(()) }; // the runtime is gone
         if let Err(error) = handed {
@@ -231,6 +258,7 @@ impl Gateway {
                     admin,
                     admin_task,
                     stop_admin: stop,
+                    grpc,
                     health_task,
                     share_task,
                     reloader,
@@ -245,6 +273,7 @@ impl Gateway {
             envoy.close();
         }
         stop_admin(stop, admin_task).await; // the next process waits for the address
+        let _ = blocking(move || grpc.stop()).await; // and for this one; reports its own panics
         let _ = blocking(move || served.retire()).await; // reports its own panics
         if let Some(envoy) = ext_proc {
             envoy.stop().await;

@@ -81,7 +81,8 @@ async fn serve(path: &Path, start: ListenerSource) -> Result<(), StartError> {
         ListenerSource::Fresh | ListenerSource::Upgrade => format!("listen={} ", gateway.address()),
     };
     let envoy = gateway.ext_proc_address().map(|address| format!("ext_proc={address} ")).unwrap_or_default();
-    eprintln!("ready {listen}admin={} {envoy}generation={generation}", gateway.admin_address());
+    let grpc = gateway.grpc_address().map(|address| format!("grpc={address} ")).unwrap_or_default();
+    eprintln!("ready {listen}admin={} {envoy}{grpc}generation={generation}", gateway.admin_address());
     ServiceState::Serving.tell();
     let reason = loop {
         if let SignalRequest::Stop(reason) = signals.next(gateway.reloader()).await {

@@ -37,6 +37,10 @@ pub(super) struct RequestDescription {
     text: String,
     /// The byte where the client's own words begin.
     words: usize,
+    /// The byte where the tag around the ask begins.
+    tag: usize,
+    /// The ask without its tag.
+    ask: String,
 }
 
 impl RequestDescription {
@@ -59,9 +63,9 @@ impl RequestDescription {
         attachments(features, &mut text);
         let mut excerpt = String::new();
         excerpt_of(&prompt.ask_text(), max_chars, &mut excerpt);
-        let tag = tag("request-", &excerpt);
-        write!(text, "<{tag}>\n{excerpt}\n</{tag}>").expect("writing to a string");
-        Self { text, words }
+        let tag = text.len();
+        text.push_str(&fenced("request-", &excerpt));
+        Self { text, words, tag, ask: excerpt }
     }
 
     /// Describes an answer and the ask that it is to; of each the head and the tail where it has more than `max_chars`
@@ -71,10 +75,19 @@ impl RequestDescription {
         for (kind, said) in [("request-", ask), ("answer-", answer)] {
             let mut excerpt = String::new();
             excerpt_of(said, max_chars, &mut excerpt);
-            let tag = tag(kind, &excerpt);
-            writeln!(text, "<{tag}>\n{excerpt}\n</{tag}>").expect("writing to a string");
+            writeln!(text, "{}", fenced(kind, &excerpt)).expect("writing to a string");
         }
-        Self { text, words: 0 }
+        Self { tag: 0, ask: text.clone(), text, words: 0 }
+    }
+
+    /// Returns what is said of the request besides the ask itself.
+    pub(super) fn about(&self) -> &str {
+        &self.text[..self.tag]
+    }
+
+    /// Returns the ask, or its head and its tail, without a tag around it.
+    pub(super) fn ask(&self) -> &str {
+        &self.ask
     }
 
     /// Returns it as the judge reads it.
@@ -118,6 +131,12 @@ fn line(file: &AttachedFile, text: &mut String) {
 /// Returns a short string of the client's that can neither begin a line nor a tag.
 fn inline(text: &str, most: usize) -> String {
     text.chars().filter(|c| !c.is_control() && !matches!(c, '<' | '>')).take(most).collect()
+}
+
+/// Returns a text between tags that it cannot close.
+pub(super) fn fenced(kind: &str, text: &str) -> String {
+    let tag = tag(kind, text);
+    format!("<{tag}>\n{text}\n</{tag}>")
 }
 
 /// Returns the name of the tags around a text. It is the same for the same text, so that answers are remembered, and a

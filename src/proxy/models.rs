@@ -74,7 +74,7 @@ impl ListShape {
         let path = header.uri.path();
         match AnswerShape::of(path, &header.headers) {
             _ if below_vertex(path).is_some() => Self::Vertex,
-            AnswerShape::OpenAi => Self::OpenAi,
+            AnswerShape::OpenAi | AnswerShape::Inference => Self::OpenAi,
             AnswerShape::Anthropic => Self::Anthropic,
             AnswerShape::Google => Self::Google,
         }

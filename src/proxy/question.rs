@@ -1,10 +1,12 @@
 //! Questions which model a request would get, and why: decided as the request would be, and answered without sending it.
+//! And questions what classifiers say of texts: see [`direct`].
 //!
-//! [`decide`] and [`predict`] serve the admin plane too. Here are the questions of clients, on listeners that take them
+//! [`decide`], [`predict`] and [`direct`] serve the admin plane too. Here are the questions of clients, on listeners that take them
 //! (`decisions: true`): with the client's key, within its limits, about the policies and models that may serve it. What is
 //! said of the decision is what the admin plane says, without what belongs to the operator alone: see [`client_view`].
 
 mod client_view;
+pub(crate) mod direct;
 pub(crate) mod predict;
 
 use std::sync::Arc;
@@ -20,15 +22,19 @@ use pointsman_core::prompt::RequestPath;
 use pointsman_telemetry::DecisionQuestion;
 use serde_json::Value;
 
+use self::direct::{DirectKind, DirectQuestion};
 use self::predict::TextRouter;
 use super::answer::rejection::Rejection;
 use super::context::RequestContext;
+use super::downstream::client_use::ClientUse;
 use super::downstream::listener;
 use super::large_work::{self, LARGE_BODY};
 use super::plan::{RequestPlan, read_body};
 use super::{Proxy, budget, pass_through};
 use crate::budgets::BudgetParty;
+use crate::classify::TokenCounting;
 use crate::clients::Client;
+use crate::inference;
 use crate::router::{IncomingRequest, JudgeMode, QuotaMode, RequestState, Router, header_text};
 use crate::snapshot::Snapshot;
 
@@ -36,10 +42,12 @@ use crate::snapshot::Snapshot;
 pub(crate) const DECIDED_PATH: &str = "/v1/chat/completions";
 
 /// The paths of the questions.
-const PATHS: [(&str, DecisionQuestion); 3] = [
+const PATHS: [(&str, DecisionQuestion); 5] = [
     ("/v1/decide", DecisionQuestion::Decide),
     ("/predict", DecisionQuestion::Predict),
     ("/predict/batch", DecisionQuestion::PredictBatch),
+    ("/v1/classify", DecisionQuestion::Classify),
+    ("/v1/decisions", DecisionQuestion::Decisions),
 ];
 
 /// A request that is decided on and sent nowhere.
@@ -75,6 +83,7 @@ struct AskingClient<'a> {
     client: Option<&'a Client>,
     /// The holder of the budgets that pay for judges.
     party: BudgetParty<'a>,
+    counting: TokenCounting,
     texts: AtomicUsize,
     tokens: AtomicU64,
 }
@@ -119,9 +128,13 @@ pub(crate) async fn decide(
 /// Returns the question that a request asks, on a listener that takes questions.
 pub(super) fn of_request(session: &Session, ctx: &RequestContext) -> Option<DecisionQuestion> {
     let header = session.req_header();
-    let (_, question) = PATHS.into_iter().find(|(path, _)| *path == header.uri.path())?;
+    let path = header.uri.path();
+    let (question, is_method) = match PATHS.into_iter().find(|(known, _)| *known == path) {
+        Some((_, question)) => (question, header.method == Method::POST),
+        None => (DecisionQuestion::Infer, header.method != Method::HEAD && inference::is_path(&header.method, path)),
+    };
     let takes_questions = || listener::of(session, &ctx.snapshot.config).is_some_and(|listen| listen.decisions);
-    (header.method == Method::POST && takes_questions()).then_some(question)
+    (is_method && takes_questions()).then_some(question)
 }
 
 /// Answers a client's question.
@@ -135,7 +148,10 @@ pub(super) async fn answer(
     question: DecisionQuestion,
 ) -> Result<RequestPlan, Rejection> {
     ctx.question = Some(question);
-    let body = read_body(proxy, session, ctx).await?;
+    let body = match session.req_header().method {
+        Method::POST => read_body(proxy, session, ctx).await?,
+        _ => Bytes::new(),
+    };
     let header = session.req_header().clone();
     let is_large = body.len() >= LARGE_BODY;
     let patience = ctx.snapshot.config.limits.body_idle.0;
@@ -171,25 +187,43 @@ async fn say(
         snapshot: &snapshot,
         client: client.as_deref(),
         party: BudgetParty { client: client.as_deref(), key: ctx.client.as_ref().map(|used| used.key), session: None },
+        counting: if ctx.client.as_ref().is_some_and(ClientUse::counts_tokens) {
+            TokenCounting::Wanted
+        } else {
+            TokenCounting::Unwanted
+        },
         texts: AtomicUsize::new(0),
         tokens: AtomicU64::new(0),
     };
     let said = match question {
-        DecisionQuestion::Decide => asking.decide_on(&header.headers, body).await.map(|said| said.to_string()),
+        DecisionQuestion::Decide => asking.decide_on(&header.headers, body).await.map(|said| said.to_string().into()),
         DecisionQuestion::Predict => predict::one(&asking, body).await.map(|said| written(&said)),
         DecisionQuestion::PredictBatch => predict::many(&asking, body).await.map(|said| written(&said)),
+        DecisionQuestion::Classify => asking.ask(DirectKind::Classify, header, body).await,
+        DecisionQuestion::Infer => asking.ask(DirectKind::Infer, header, body).await,
+        DecisionQuestion::Decisions => asking.ask(DirectKind::Decide, header, body).await,
     };
     if let Some(client) = &mut ctx.client {
         client.owe(asking.texts.into_inner(), asking.tokens.into_inner());
     }
-    said.map(Bytes::from)
+    said
 }
 
-fn written(said: &impl serde::Serialize) -> String {
-    serde_json::to_string(said).expect("texts, numbers and names are JSON")
+fn written(said: &impl serde::Serialize) -> Bytes {
+    serde_json::to_vec(said).expect("texts, numbers and names are JSON").into()
 }
 
 impl AskingClient<'_> {
+    /// Asks what no policy decides on.
+    async fn ask(&self, kind: DirectKind, header: &RequestHeader, body: &Bytes) -> Result<Bytes, Rejection> {
+        let (method, path, headers) = (&header.method, header.uri.path(), &header.headers);
+        let asked = DirectQuestion { kind, method, path, headers, body };
+        let answer = Box::pin(direct::answer(self.snapshot, asked, self.counting)).await?;
+        self.texts.fetch_add(answer.texts, Ordering::Relaxed);
+        self.tokens.fetch_add(answer.tokens, Ordering::Relaxed);
+        Ok(answer.body)
+    }
+
     /// Decides on a request of the client's, and says what the client may know of it.
     async fn decide_on(&self, headers: &HeaderMap, body: &Bytes) -> Result<Value, Rejection> {
         let judging = budget::judging(self.router, self.snapshot, self.party);

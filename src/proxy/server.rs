@@ -37,6 +37,8 @@ use super::Proxy;
 use super::attempt::MAX_TRIES;
 use super::downstream::admission::Admission;
 use super::downstream::connection::{self, AcceptedStream};
+#[cfg(feature = "grpc")]
+use super::downstream::drain::OpenRequest;
 use super::downstream::drain::OpenRequests;
 use super::downstream::tls::{self, TlsAcceptors};
 use crate::router::Router;
@@ -298,6 +300,20 @@ impl ShutdownUrge {
     /// Ends what is open now, and the proxy with it.
     pub(crate) fn end_at_once(&self) {
         let _ = self.0.send(ServerEnd::AtOnce); // a server that ended by itself hears nothing
+    }
+}
+
+/// A request at another listener that counts among the proxy's open ones; dropping it closes it.
+#[cfg(feature = "grpc")]
+#[derive(Debug)]
+pub(crate) struct CountedRequest(#[expect(dead_code, reason = "held for its drop")] OpenRequest);
+
+#[cfg(feature = "grpc")]
+impl DrainState {
+    /// Counts a request at another listener, unless `limit` are open already.
+    pub(crate) fn count_request(&self, limit: usize) -> Option<CountedRequest> {
+        let request = self.0.enter();
+        (self.0.count() <= limit).then_some(CountedRequest(request))
     }
 }
 

@@ -10,13 +10,15 @@ use pointsman_core::config::{
 use pointsman_core::scores::ClassifierFailure;
 
 use super::answer_advisers::AnswerAdvisers;
-use crate::judge::Judge;
+use crate::judge::{Judge, ProbabilityJudge};
 
 /// Judges and exemplars, by the path of the strategy that asks them.
 #[derive(Debug, Default)]
 pub(crate) struct StrategyAdvisers {
     pub(super) judges: BTreeMap<Arc<str>, Arc<Judge>>,
     pub(super) exemplars: BTreeMap<Arc<str>, StrategyExemplars>,
+    /// The judges of the models that typed decisions are asked of.
+    pub(super) decision_judges: BTreeMap<Name, Arc<ProbabilityJudge>>,
     /// The advisers on cheap models' answers.
     pub(super) answers: BTreeMap<Arc<str>, Arc<AnswerAdvisers>>,
     /// The routes and thresholds that cannot be meant, as far as only an encoder can tell.
@@ -35,6 +37,12 @@ impl StrategyAdvisers {
     #[must_use]
     pub(crate) fn judge(&self, path: &str) -> Option<&Arc<Judge>> {
         self.judges.get(path)
+    }
+
+    /// Returns the judge of a model that typed decisions are asked of, if it has one.
+    #[must_use]
+    pub(crate) fn decision_judge(&self, model: &Name) -> Option<&Arc<ProbabilityJudge>> {
+        self.decision_judges.get(model)
     }
 
     /// Returns the advisers on the answers of the strategy at `path`.

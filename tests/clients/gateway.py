@@ -34,6 +34,19 @@ def started(
 
     `policies` goes on behind the last policy, `auto`: more of it, or more of them. `config` stands for gateway.yaml.
     """
+    with launched(sections, credential, upstream, policies, config) as (address, served):
+        yield f"http://{address['listen']}", f"http://{address['admin']}", served
+
+
+@contextlib.contextmanager
+def launched(
+    sections: str = "",
+    credential: str = "passthrough",
+    upstream: Any = None,
+    policies: str = "",
+    config: Template = CONFIG,
+) -> Iterator[tuple[dict[str, str], Any]]:
+    """Yields the addresses of the proxy's listeners by their names, and the upstream; see `started`."""
     upstream = upstream or Upstream()
     threading.Thread(target=upstream.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory() as folder:
@@ -56,7 +69,7 @@ def started(
         try:
             address = ready.get(timeout=DEADLINE)
             assert address, "the proxy ended before it was ready"
-            yield f"http://{address['listen']}", f"http://{address['admin']}", upstream
+            yield address, upstream
         except BaseException:
             print("--- log of the proxy", *log, "---", sep="\n")
             raise

@@ -116,7 +116,7 @@ async fn served_by_otherwise(gateway: &Gateway, reply: &Reply, reason: &str) {
 }
 
 /// Returns a copy of the default bundle in which nothing stands in for the encoder.
-fn without_lexical_forms() -> TempDir {
+pub(crate) fn without_lexical_forms() -> TempDir {
     let copy = copy_of_bundle();
     let manifest = fs::read_to_string(copy.path().join("bundle.yaml")).expect("a manifest");
     let mut is_left_out = false;

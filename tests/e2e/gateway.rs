@@ -31,6 +31,8 @@ pub(crate) struct Gateway {
     pub(crate) admin: SocketAddr,
     /// Where Envoy connects, if it may.
     pub(crate) ext_proc: Option<SocketAddr>,
+    /// Where programs ask over gRPC, if the configuration has it.
+    pub(crate) grpc: Option<SocketAddr>,
 }
 
 /// The configuration of a test: two models at two origins, and rules or a classifier to choose between them.
@@ -87,6 +89,7 @@ struct Ready {
     listen: SocketAddr,
     admin: SocketAddr,
     ext_proc: Option<SocketAddr>,
+    grpc: Option<SocketAddr>,
 }
 
 impl Gateway {
@@ -133,9 +136,11 @@ impl Gateway {
         thread::spawn(move || reader.read(output));
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         // Complete before the wait, so that a failure to start shows the log and leaves no process.
-        let mut gateway = Self { child, folder, file, log, ended, listen: nowhere, admin: nowhere, ext_proc: None };
+        let mut gateway =
+            Self { child, folder, file, log, ended, listen: nowhere, admin: nowhere, ext_proc: None, grpc: None };
         let ready = soon("the ready line", ready).await.expect("the gateway ended before it was ready");
-        (gateway.listen, gateway.admin, gateway.ext_proc) = (ready.listen, ready.admin, ready.ext_proc);
+        (gateway.listen, gateway.admin) = (ready.listen, ready.admin);
+        (gateway.ext_proc, gateway.grpc) = (ready.ext_proc, ready.grpc);
         gateway
     }
 
@@ -244,12 +249,13 @@ impl Reader {
 }
 
 impl Ready {
-    /// Reads `ready listen=127.0.0.1:41234 admin=127.0.0.1:41235 generation=1`.
+    /// Reads `ready listen=127.0.0.1:41234 admin=127.0.0.1:41235 grpc=127.0.0.1:41236 generation=1`.
     fn parse(line: &str) -> Option<Self> {
         let fields = line.strip_prefix("ready ")?;
         let address = |name: &str| fields.split(' ').find_map(|field| field.strip_prefix(name)?.parse().ok());
         let ext_proc = address("ext_proc=");
-        Some(Self { listen: address("listen=").or(ext_proc)?, admin: address("admin=")?, ext_proc })
+        let listen = address("listen=").or(ext_proc)?;
+        Some(Self { listen, admin: address("admin=")?, ext_proc, grpc: address("grpc=") })
     }
 }
 

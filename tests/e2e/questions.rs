@@ -11,7 +11,7 @@ use crate::origin::Origin;
 use crate::reload::until_metric;
 
 /// Sends a question with a client's key.
-async fn ask(gateway: &Gateway, path: &str, key: &str, body: &str) -> Reply {
+pub(crate) async fn ask(gateway: &Gateway, path: &str, key: &str, body: &str) -> Reply {
     let mut connection = Connection::open(gateway.listen, Framing::Length).await;
     let request = connection.request(Method::POST, path).header("authorization", format!("Bearer {key}"));
     let body = Framing::Length.body(Bytes::from(body.to_owned()));

@@ -17,12 +17,14 @@ mod cloud;
 mod collector;
 mod concealment;
 mod decision_log;
+mod decisions;
 mod dialects;
 mod document;
 mod edge;
 mod effort;
 mod ext_proc;
 mod files;
+mod grpc;
 mod known_models;
 mod load;
 mod metrics;
@@ -70,6 +72,7 @@ pub use self::cloud::{AwsAccessKey, AwsCredentialSource, AwsProfile, BedrockConf
 pub use self::collector::OtlpCollector;
 pub use self::concealment::without_secrets;
 pub use self::decision_log::{AnswerLogConfig, DecisionLogConfig, RedactedKind, RedactedKinds};
+pub use self::decisions::DecisionModelConfig;
 pub use self::dialects::SpokenDialects;
 pub use self::document::Config;
 pub use self::edge::{
@@ -79,6 +82,7 @@ pub use self::edge::{
 pub use self::effort::Effort;
 pub use self::ext_proc::{ExtProcConfig, ExtProcFailure, StreamedBodies};
 pub use self::files::{FileRole, NamedFile, NamesFiles};
+pub use self::grpc::GrpcConfig;
 pub use self::known_models::{KnownModel, ListedModel, known_models, known_models_date};
 pub use self::metrics::{MetricsConfig, OtlpMetricsConfig};
 pub use self::peers::{HealthCheck, LoadBalancing, PeerBreaker, PeerProtocol, PeerTls, ServerTls};
@@ -105,9 +109,10 @@ pub use self::state::{StateConfig, StateRule};
 pub use self::store::{RedisConfig, StoreConfig, StoreUrl};
 pub use self::strategy::{
     AnswerChecks, AnswerJudgeConfig, BackgroundTexts, BanditConfig, CascadeConfig, EscalateConfig, GOOD_ANSWER,
-    HierarchyBranch, HierarchyConfig, HoldLimits, JudgeBreaker, JudgeCache, JudgeChoice, JudgeConfig, OnUnfamiliar,
-    RandomConfig, SelfConsistency, SimilarityConfig, SimilarityRoute, SplitBy, SplitConfig, StrategyConfig,
-    SuccessSource, ThresholdConfig, ThresholdStep, TierLean, TierRounding, TiersConfig, UtilityConfig, WarmStart,
+    HierarchyBranch, HierarchyConfig, HoldLimits, JudgeBreaker, JudgeCache, JudgeChoice, JudgeConfig, JudgeProtocol,
+    OnUnfamiliar, RandomConfig, SelfConsistency, SimilarityConfig, SimilarityRoute, SplitBy, SplitConfig,
+    StrategyConfig, SuccessSource, ThresholdConfig, ThresholdStep, TierLean, TierRounding, TiersConfig, UtilityConfig,
+    WarmStart,
 };
 pub use self::target::{Target, TargetQuantity};
 pub use self::tokenizer::TokenizerName;

@@ -3,6 +3,7 @@
 //! An upstream's own error answers are not here: they reach the client as they are. Messages name what the client sent
 //! and what it may send; never an upstream's address, a key or a prompt.
 
+mod attempted;
 mod code;
 mod refused;
 mod shape;
@@ -15,17 +16,15 @@ use http::{HeaderMap, StatusCode, header};
 use pointsman_core::config::Name;
 use pointsman_core::policy::{Denial, NOT_ALLOWED};
 use pointsman_core::prompt::CountedList;
-use pointsman_core::usage::AnswerError;
+use pointsman_core::scores::ClassifierFailure;
 
 pub(crate) use self::code::RejectionCode;
 use self::shape::anthropic_type;
 pub(crate) use self::shape::{AnswerShape, ErrorObject, error_type};
 pub(super) use self::wording::moment;
-use self::wording::{echo, known, routed_paths, words};
+use self::wording::{echo, known, known_classifiers, routed_paths, unknown_classifier, words};
 use crate::budgets::BudgetExceeded;
 use crate::clients::RateLimitExceeded;
-use crate::proxy::attempt::earlier_failure::EarlierFailure;
-use crate::upstream::AttemptFailure;
 
 /// An error that Pointsman answers a client with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -190,6 +189,36 @@ pub(crate) enum Rejection {
         /// The fault and what is allowed. Repeats no text.
         message: String,
     },
+    /// No classifier has the name that is asked for, or several are configured and none is named.
+    #[error("{} {}", unknown_classifier(classifier.as_deref()), known_classifiers(known))]
+    ClassifierNotFound {
+        /// The name that was asked for, if one was.
+        classifier: Option<String>,
+        /// The classifiers that there are.
+        known: Vec<String>,
+    },
+    /// The classifier is not loaded, or its encoder fails.
+    #[error("The classifier `{classifier}` cannot answer now ({}).", reason.as_str())]
+    ClassifierUnavailable {
+        /// The classifier.
+        classifier: Name,
+        /// The reason, as decisions give it.
+        reason: ClassifierFailure,
+    },
+    /// The classifier is loaded in another version than the one that is asked for.
+    #[error("The classifier `{model}` is not loaded in the version `{}`.", echo(version))]
+    ClassifierVersionNotFound {
+        /// The classifier.
+        model: Name,
+        /// The version that was asked for.
+        version: String,
+    },
+    /// Some classifier is not loaded, or none is configured.
+    #[error("Not every classifier is loaded.")]
+    NotReady,
+    /// The answer to a question was not there within its deadline.
+    #[error("There was no answer within the deadline.")]
+    DeadlineExceeded,
     /// Feedback, and no `decision_log` to write it to.
     #[error("Feedback is not collected here.")]
     FeedbackDisabled,
@@ -277,46 +306,6 @@ impl Rejection {
         Self::UnsupportedMediaType { content_type: String::from_utf8_lossy(given).into_owned() }
     }
 
-    /// Makes the rejection of a request whose last attempt, at `provider`, failed.
-    #[must_use]
-    pub(crate) fn of_attempt(failure: AttemptFailure, provider: Name) -> Self {
-        match failure {
-            AttemptFailure::Connect => Self::UpstreamUnreachable { provider },
-            AttemptFailure::ConnectTimeout | AttemptFailure::SendTimeout | AttemptFailure::Timeout => {
-                Self::UpstreamTimeout { provider }
-            }
-            AttemptFailure::Broken | AttemptFailure::Status(_) => Self::UpstreamError { provider },
-            AttemptFailure::Busy => Self::ProviderBusy { provider },
-            AttemptFailure::ContextLength => Self::ContextLength,
-            AttemptFailure::NoModelForKey => {
-                Self::UpstreamRefused { provider, status: 404, said: String::new(), retry_after: None }
-            }
-            AttemptFailure::ClientGone => Self::ClientGone,
-            AttemptFailure::ClientSlow => Self::RequestTimeout,
-            AttemptFailure::CutOff => Self::ShuttingDown,
-            AttemptFailure::Internal => Self::Internal,
-        }
-    }
-
-    /// Makes the rejection of a request whose answer was an error although its status was good.
-    #[must_use]
-    pub(crate) fn of_answer(error: AnswerError, provider: Name, retry_after: Option<Duration>) -> Self {
-        let status = error.status();
-        Self::UpstreamRefused { provider, status, said: error.message, retry_after }
-    }
-
-    /// Makes the rejection of a request that the first model failed and its fallbacks refused.
-    #[must_use]
-    pub(in crate::proxy) fn of_earlier(earlier: &EarlierFailure) -> Self {
-        let provider = earlier.provider.clone();
-        match earlier.failure {
-            AttemptFailure::Status(status) => {
-                Self::UpstreamRefused { provider, status, said: String::new(), retry_after: earlier.retry_after() }
-            }
-            failure => Self::of_attempt(failure, provider),
-        }
-    }
-
     /// Returns the status of the answer.
     #[must_use]
     pub(crate) const fn status(&self) -> StatusCode {
@@ -341,7 +330,11 @@ impl Rejection {
             Self::UpstreamRefused { retry_after: Some(wait), .. } => Some(seconds(*wait)),
             Self::QuotaExceeded { exceeded } => Some(if exceeded.wait == 0 { 1 } else { exceeded.wait }),
             Self::BudgetUnavailable { .. } => Some(1),
-            Self::Overloaded | Self::ShuttingDown | Self::ProviderBusy { .. } => Some(1),
+            Self::Overloaded
+            | Self::ShuttingDown
+            | Self::ProviderBusy { .. }
+            | Self::NotReady
+            | Self::ClassifierUnavailable { .. } => Some(1),
             _ => None,
         }
     }
@@ -352,6 +345,7 @@ impl Rejection {
         match self {
             Self::ModelMissing | Self::ModelNotAString | Self::ModelTwice | Self::ModelNotFound { .. } => Some("model"),
             Self::ModelNotRouted { .. } => Some("model"),
+            Self::ClassifierNotFound { .. } => Some("classifier"),
             Self::TooManyElements { list: CountedList::Messages, .. } => Some("messages"),
             Self::InvalidFeedback { param, .. } | Self::InvalidQuestion { param, .. } => *param,
             _ => None,
@@ -363,7 +357,7 @@ impl Rejection {
     pub(crate) fn body(&self, shape: AnswerShape) -> Bytes {
         let (message, status) = (&self.to_string(), self.status());
         let kind = match shape {
-            AnswerShape::OpenAi | AnswerShape::Google => error_type(status),
+            AnswerShape::OpenAi | AnswerShape::Google | AnswerShape::Inference => error_type(status),
             AnswerShape::Anthropic => anthropic_type(status),
         };
         let param = match self {

@@ -9,7 +9,7 @@ use pointsman_core::scores::ClassifierFailure;
 
 use super::SnapshotBuilder;
 use super::answer_advisers::AnswerAdviceContext;
-use crate::judge::{Judge, JudgeContext};
+use crate::judge::{Judge, JudgeContext, ProbabilityJudge};
 use crate::snapshot::advisers::{StrategyAdvisers, StrategyExemplars};
 use crate::snapshot::state::ClassifierState;
 use crate::upstream::{ProviderCaller, Upstreams};
@@ -65,6 +65,13 @@ impl SnapshotBuilder {
                     _ => {}
                 }
             });
+        }
+        for (name, section) in &config.decisions {
+            let deployment = section.judge.as_ref().and_then(|judge| upstreams.model(judge));
+            let Some(deployment) = deployment else { continue };
+            let caller = self.caller.get_or_init(|| Arc::new(ProviderCaller::new()));
+            let judge = ProbabilityJudge::new(name, section, deployment, caller, &self.metrics);
+            advisers.decision_judges.insert(name.clone(), Arc::new(judge));
         }
         let is_news = |warning: &&ConfigProblem| previous.is_none_or(|before| !before.warnings.contains(warning));
         for warning in advisers.warnings.iter().filter(is_news) {

@@ -28,6 +28,8 @@ impl PreparedConfig {
             rate_limit: RateLimit::default(),
         };
         let name = Name::new(SECLUDED_CLIENT).expect("a name of ours");
+        config.grpc = None;
+        config.decisions.clear();
         config.clients = Some(BTreeMap::from([(name, client)]));
         (config.client_keys, config.budgets) = (None, Vec::new());
         (config.decision_log, config.store, config.tracing, config.upgrade) = (None, None, None, None);

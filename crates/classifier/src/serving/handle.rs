@@ -85,6 +85,18 @@ impl Classifier {
         self.0.heads.iter()
     }
 
+    /// Iterates over the heads that stand for themselves: those of [`Self::heads`] that are no lexical form of another.
+    pub fn own_heads(&self) -> impl Iterator<Item = OfferedHead<'_>> {
+        self.heads().filter(|head| !self.is_lexical_form(head.name))
+    }
+
+    /// Returns whether the head called `head` is the lexical form of another, which answers by that one's name.
+    #[must_use]
+    pub fn is_lexical_form(&self, head: &str) -> bool {
+        let Some(lexical) = &self.0.lexical else { return false };
+        self.heads().any(|own| lexical.form_of(own.name) == Some(head))
+    }
+
     /// Returns the thresholds that decide a label of the head called `head`, if it has any.
     #[must_use]
     pub fn levels(&self, head: &str) -> Option<&Arc<LevelThresholds>> {

@@ -14,8 +14,10 @@ use super::catalog::CatalogEntry;
 use super::classifier::ClassifierConfig;
 use super::client_keys::ClientKeysConfig;
 use super::decision_log::DecisionLogConfig;
+use super::decisions::DecisionModelConfig;
 use super::edge::{ClientConfigs, Listeners, TeamConfig, TrafficLimits, UpgradeConfig};
 use super::ext_proc::ExtProcConfig;
+use super::grpc::GrpcConfig;
 use super::metrics::MetricsConfig;
 use super::policy::PolicyConfig;
 use super::policy_test::PolicyTest;
@@ -46,6 +48,9 @@ pub struct Config {
     /// `pointsman ext-proc`.
     #[serde(default)]
     pub ext_proc: Option<ExtProcConfig>,
+    /// The listener for programs that ask classifiers over gRPC; without this key there is none.
+    #[serde(default)]
+    pub grpc: Option<GrpcConfig>,
     /// Bounds on what one request, or all of them together, may cost.
     #[serde(default)]
     pub limits: TrafficLimits,
@@ -100,6 +105,10 @@ pub struct Config {
     /// The classifiers that score prompts.
     #[serde(default)]
     pub classifiers: BTreeMap<Name, ClassifierConfig>,
+    /// The models that clients ask typed decisions of (`POST /v1/decisions`). A classifier can be asked by its own name
+    /// without this.
+    #[serde(default)]
+    pub decisions: BTreeMap<Name, DecisionModelConfig>,
     /// Values that rules may use, as `constants.<name>`: numbers, texts, booleans, and lists of them.
     #[serde(default)]
     pub constants: BTreeMap<String, Value>,

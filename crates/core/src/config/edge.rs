@@ -29,7 +29,8 @@ pub struct ListenerConfig {
     #[serde(default)]
     pub forwarded: ForwardedHeaders,
     /// Answers `POST /v1/decide`, `/predict` and `/predict/batch` here: which model a client's request would get, and
-    /// why, without sending it. Clients need their keys as elsewhere. Default false: these paths are like any other.
+    /// why, without sending it. And `POST /v1/classify`, `POST /v1/decisions` and the Open Inference Protocol below `/v2`:
+    /// what classifiers say of texts. Clients need their keys as elsewhere. Default false: these paths are like any other.
     #[serde(default)]
     pub decisions: bool,
 }

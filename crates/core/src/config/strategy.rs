@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::bandit::{BanditConfig, WarmStart};
 pub use self::escalate::{AnswerChecks, AnswerJudgeConfig, EscalateConfig, GOOD_ANSWER, HoldLimits, SelfConsistency};
-pub use self::judge::{JudgeBreaker, JudgeCache, JudgeChoice, JudgeConfig};
+pub use self::judge::{JudgeBreaker, JudgeCache, JudgeChoice, JudgeConfig, JudgeProtocol};
 pub use self::nested::{CascadeConfig, HierarchyBranch, HierarchyConfig};
 pub use self::similarity::{BackgroundTexts, SimilarityConfig, SimilarityRoute};
 pub use self::split::{RandomConfig, SplitBy, SplitConfig};

@@ -114,6 +114,7 @@ impl ConfigChecker<'_> {
         }
         self.listeners();
         self.ext_proc();
+        self.decisions();
         self.limits();
         self.clients();
         self.client_keys();

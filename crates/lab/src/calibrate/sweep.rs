@@ -3,8 +3,8 @@
 use std::ops::RangeInclusive;
 
 use pointsman_core::config::{
-    Config, JudgeBreaker, JudgeCache, JudgeChoice, JudgeConfig, KeyPath, KeyStep, Name, OnUnfamiliar, PolicyMode,
-    Ratio, StrategyConfig, ThresholdStep, TiersConfig, TimeSpan,
+    Config, JudgeBreaker, JudgeCache, JudgeChoice, JudgeConfig, JudgeProtocol, KeyPath, KeyStep, Name, OnUnfamiliar,
+    PolicyMode, Ratio, StrategyConfig, ThresholdStep, TiersConfig, TimeSpan,
 };
 use pointsman_core::policy::{KnownSignals, PolicySet};
 
@@ -184,6 +184,7 @@ fn stand_in(judge: Name, section: &StrategyConfig) -> JudgeConfig {
     JudgeConfig {
         name: None,
         judge,
+        protocol: JudgeProtocol::Chat,
         choices: section.ladder().into_iter().map(choice).collect(),
         instructions: None,
         timeout: TimeSpan::from_secs(1),

@@ -27,6 +27,12 @@ pub enum DecisionQuestion {
     Predict,
     /// `POST /predict/batch`: many texts.
     PredictBatch,
+    /// `POST /v1/classify`, or the same over gRPC: labels of a classifier.
+    Classify,
+    /// The Open Inference Protocol, over HTTP or gRPC.
+    Infer,
+    /// `POST /v1/decisions`: typed decisions.
+    Decisions,
 }
 
 /// The counters of callers that ask instead of sending.
@@ -51,7 +57,8 @@ impl AdminRefusal {
 }
 
 impl DecisionQuestion {
-    const ALL: [Self; 3] = [Self::Decide, Self::Predict, Self::PredictBatch];
+    const ALL: [Self; 6] =
+        [Self::Decide, Self::Predict, Self::PredictBatch, Self::Classify, Self::Infer, Self::Decisions];
 
     /// Returns the question as the metric's label says it.
     #[must_use]
@@ -60,6 +67,9 @@ impl DecisionQuestion {
             Self::Decide => "decide",
             Self::Predict => "predict",
             Self::PredictBatch => "predict_batch",
+            Self::Classify => "classify",
+            Self::Infer => "infer",
+            Self::Decisions => "decisions",
         }
     }
 }

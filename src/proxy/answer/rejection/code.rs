@@ -81,6 +81,11 @@ codes! {
         UpgradeRequired = "upgrade_required", StatusCode::UPGRADE_REQUIRED;
         InvalidFeedback = "invalid_feedback", StatusCode::BAD_REQUEST;
         InvalidQuestion = "invalid_request", StatusCode::BAD_REQUEST;
+        ClassifierNotFound = "classifier_not_found", StatusCode::NOT_FOUND;
+        ClassifierUnavailable = "classifier_unavailable", StatusCode::SERVICE_UNAVAILABLE;
+        ClassifierVersionNotFound = "classifier_version_not_found", StatusCode::NOT_FOUND;
+        NotReady = "not_ready", StatusCode::SERVICE_UNAVAILABLE;
+        DeadlineExceeded = "deadline_exceeded", StatusCode::GATEWAY_TIMEOUT;
         FeedbackDisabled = "feedback_disabled", StatusCode::NOT_FOUND;
         ClientGone = "client_gone", CLIENT_CLOSED_REQUEST;
         Untranslatable = "untranslatable", StatusCode::BAD_REQUEST;

@@ -14,6 +14,8 @@ pub(crate) enum AnswerShape {
     Anthropic,
     /// `{"error": {"code", "message", "status", "details"}}`, with ours as the reason in the details.
     Google,
+    /// `{"error": "..."}`, as inference servers answer.
+    Inference,
 }
 
 impl AnswerShape {
@@ -25,11 +27,17 @@ impl AnswerShape {
             Some(dialect) if dialect.is_anthropic() => Self::Anthropic,
             Some(dialect) if dialect.is_google() => Self::Google,
             Some(_) => Self::OpenAi,
+            None if is_inference(path) => Self::Inference,
             None if path.starts_with("/v1/messages/") || headers.contains_key("anthropic-version") => Self::Anthropic,
             None if is_google(path) || GOOGLE_FIELDS.iter().any(|field| headers.contains_key(*field)) => Self::Google,
             None => Self::OpenAi,
         }
     }
+}
+
+/// Tells whether a path is of the Open Inference Protocol.
+fn is_inference(path: &str) -> bool {
+    path == "/v2" || path.starts_with("/v2/models/") || path.starts_with("/v2/health/")
 }
 
 /// The fields that clients of Google's APIs send.
@@ -94,6 +102,7 @@ impl ErrorObject<'_> {
             AnswerShape::OpenAi => serde_json::json!({ "error": self }),
             AnswerShape::Anthropic => serde_json::json!({ "type": "error", "error": self }),
             AnswerShape::Google => serde_json::json!({ "error": self.of_google() }),
+            AnswerShape::Inference => serde_json::json!({ "error": self.message }),
         };
         body.to_string().into()
     }

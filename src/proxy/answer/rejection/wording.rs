@@ -38,6 +38,25 @@ pub(super) fn routed_paths() -> String {
     Dialect::ALL.map(|dialect| format!("`{}`", dialect.path())).join(", ")
 }
 
+/// Returns what is wrong with the classifier that was asked for.
+pub(super) fn unknown_classifier(asked: Option<&str>) -> String {
+    asked.map_or_else(
+        || "Say which `classifier` is asked for.".to_owned(),
+        |asked| format!("There is no classifier `{}`.", echo(asked)),
+    )
+}
+
+/// Names the classifiers that there are.
+pub(super) fn known_classifiers(names: &[String]) -> String {
+    match names {
+        [] => "None is configured.".to_owned(),
+        names => format!(
+            "Those that there are: {}.",
+            names.iter().take(MAX_MODELS).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        ),
+    }
+}
+
 pub(super) fn known(models: &[String]) -> String {
     if models.is_empty() {
         return "No model is configured.".to_owned();

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::judge::{JudgeBreaker, JudgeCache, JudgeChoice, JudgeConfig};
+use super::judge::{JudgeBreaker, JudgeCache, JudgeChoice, JudgeConfig, JudgeProtocol};
 use crate::config::{Name, Ratio, TimeSpan};
 
 /// The cheap model for every request, and the strong one where the cheap one's answer fails a check.
@@ -141,6 +141,7 @@ impl AnswerJudgeConfig {
         JudgeConfig {
             name: None,
             judge: self.judge.clone(),
+            protocol: JudgeProtocol::Chat,
             choices: vec![
                 choice(GOOD_ANSWER, &plan.cheap, "the answer is right, complete and does what was asked"),
                 choice(BAD_ANSWER, &plan.strong, "the answer is wrong, incomplete, evasive or not what was asked"),

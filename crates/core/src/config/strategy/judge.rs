@@ -15,8 +15,11 @@ pub struct JudgeConfig {
     /// The name by which rules read its label: `judge.<name>.label`.
     #[serde(default)]
     pub name: Option<Name>,
-    /// The model of the catalog that judges; asked at its provider over `/chat/completions`, never through Pointsman.
+    /// The model of the catalog that judges; asked at its provider, never through Pointsman.
     pub judge: Name,
+    /// The API that the judge is asked in. Default `chat`.
+    #[serde(default)]
+    pub protocol: JudgeProtocol,
     /// The choices, from the lowest tier up.
     pub choices: Vec<JudgeChoice>,
     /// Rules of yours that it is told beside the choices.
@@ -49,6 +52,19 @@ pub struct JudgeConfig {
     /// The model when it gives no answer; a strategy within another may leave it to that.
     #[serde(default)]
     pub otherwise: Option<Name>,
+}
+
+/// The API that a judge is asked in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JudgeProtocol {
+    /// Chat completions with a JSON schema, said in whichever API the provider speaks.
+    #[default]
+    Chat,
+    /// OpenAI's decisions, `/v1/decisions`: a choice with a probability for every option. Another Pointsman speaks it too.
+    Decisions,
+    /// TypeSafe's System One, `/v1/systemone`.
+    Systemone,
 }
 
 /// A choice that a judge can make.

@@ -12,6 +12,7 @@ const BODY_BYTES: RangeInclusive<usize> = 1..=1 << 30;
 const HEADER_BYTES: RangeInclusive<usize> = 1 << 10..=1 << 20;
 const BYTES_IN_FLIGHT: RangeInclusive<usize> = 1..=1 << 40;
 const COUNT: RangeInclusive<usize> = 1..=1 << 20;
+const DECISION_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_mins(10);
 const DEPTH: RangeInclusive<usize> = 16..=1 << 20;
 const RATE: RangeInclusive<u64> = 1..=1_000_000_000;
 const KEEP_ALIVE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
@@ -41,6 +42,46 @@ impl ConfigChecker<'_> {
             }
         }
         self.admin();
+        self.grpc();
+    }
+
+    /// Models of typed decisions name who answers for them.
+    pub(super) fn decisions(&mut self) {
+        let config = self.config;
+        for (name, section) in &config.decisions {
+            let path = root("decisions").key(name);
+            match &section.classifier {
+                Some(classifier) => self.reference(&path.key("classifier"), classifier, "classifiers", "classifier"),
+                None if section.judge.is_none() => {
+                    self.wrong(&path, "must say who answers (allowed: `classifier`, `judge`, or both)");
+                }
+                None => {}
+            }
+            if let Some(judge) = &section.judge {
+                self.reference(&path.key("judge"), judge, "models", "model");
+            }
+            self.span(&path.key("timeout"), section.timeout, &DECISION_TIMEOUT);
+            self.within(&path.key("max_concurrent"), &section.max_concurrent, &COUNT);
+        }
+    }
+
+    /// Whoever reaches the gRPC listener may ask, unless keys are needed: beyond loopback the operator has to say so.
+    fn grpc(&mut self) {
+        let (path, config) = (root("grpc"), self.config);
+        let Some(grpc) = &config.grpc else { return };
+        let others = config.listen.iter().map(|listen| listen.address).chain([config.admin.address]);
+        if let Some(other) = others.into_iter().find(|other| collide(*other, grpc.address)) {
+            self.wrong(&path.key("address"), format!("must differ from that of another listener, which is {other}"));
+        }
+        if grpc.is_open() && config.clients.is_none() && !grpc.allow_open {
+            let message = format!(
+                "other machines may reach {}, and nobody needs a key (allowed: a loopback address such as 127.0.0.1:{}; \
+                 any other with `clients`, or with `allow_open: true` where the network keeps others out)",
+                grpc.address,
+                grpc.address.port()
+            );
+            self.wrong(&path.key("address"), message);
+        }
     }
 
     pub(super) fn limits(&mut self) {

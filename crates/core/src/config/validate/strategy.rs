@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{ConfigChecker, KeyPath, root};
 use crate::config::{
-    CascadeConfig, HierarchyConfig, JudgeConfig, Name, RandomConfig, SimilarityConfig, SimilarityRoute, SplitConfig,
-    StrategyConfig, TiersConfig, UtilityConfig,
+    CascadeConfig, HierarchyConfig, JudgeConfig, JudgeProtocol, Name, RandomConfig, SimilarityConfig, SimilarityRoute,
+    SplitConfig, StrategyConfig, TiersConfig, UtilityConfig,
 };
 
 /// The deepest nesting of strategies.
@@ -14,6 +14,8 @@ const MAX_DEPTH: usize = 4;
 const TOP_K: RangeInclusive<usize> = 1..=1000;
 const OUTPUT_TOKENS: RangeInclusive<u64> = 1..=1_000_000;
 const JUDGE_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_mins(1);
+/// The most options of a choice, in the protocols for decisions.
+const MOST_CHOICES: usize = 255;
 const JUDGE_CHARS: RangeInclusive<usize> = 100..=1_000_000;
 const JUDGE_TOKENS: RangeInclusive<u32> = 16..=65_536;
 const JUDGE_CONCURRENT: RangeInclusive<usize> = 1..=10_000;
@@ -166,6 +168,17 @@ impl ConfigChecker<'_> {
             }
         }
         self.distinct(&path.key("choices"), strategy.choices.iter().map(super::super::JudgeChoice::label), "label");
+        if strategy.protocol != JudgeProtocol::Chat {
+            if strategy.rationale {
+                self.wrong(&path.key("rationale"), "has no meaning here: only `protocol: chat` gives reasons");
+            }
+            if strategy.choices.len() > MOST_CHOICES {
+                self.wrong(
+                    &path.key("choices"),
+                    format!("are too many for this protocol (allowed: 2 to {MOST_CHOICES})"),
+                );
+            }
+        }
         self.span(&path.key("timeout"), strategy.timeout, &JUDGE_TIMEOUT);
         self.within(&path.key("max_chars"), &strategy.max_chars, &JUDGE_CHARS);
         self.within(&path.key("max_tokens"), &strategy.max_tokens, &JUDGE_TOKENS);
