@@ -355,11 +355,11 @@ fn announce(metrics: &Metrics, snapshot: &Snapshot) {
         match state {
             ClassifierState::Ready(classifier) => {
                 if let Some(trouble) = classifier.trouble().filter(|_| classifier.is_down()) {
-                    tracing::error!(classifier = %name, "The encoder does not run: {trouble}");
+                    tracing::error!(classifier = %name, "The classifier does not run as it should: {trouble}");
                 }
                 let identity = classifier.identity();
                 let (version, sha256) = (Arc::clone(&identity.version), Arc::clone(&identity.sha256));
-                let device = classifier.device().to_string().into();
+                let device = classifier.device().into();
                 models.push(ModelInfo { classifier: name.clone(), version, sha256, device });
             }
             ClassifierState::Unavailable { reason, detail } => {

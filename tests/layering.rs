@@ -73,6 +73,20 @@ const HOUSES: &[House] = &[
         floors: &[&["client"], &["kept"], &["connection"], &["destination"], &["tls", "error", "retry_after"]],
         ground: &[],
     },
+    // Generated, and one file of names.
+    House { folder: "crates/protocols/src", floors: &[], ground: &[] },
+    House {
+        folder: "crates/remote-classifier/src",
+        floors: &[
+            &["classifier"],
+            &["server", "mapping", "spell"],
+            &["failure"],
+            &["contract"],
+            &["protocol"],
+            &["queue", "cache", "hedging", "breaker", "text"],
+        ],
+        ground: &[],
+    },
     House {
         folder: "crates/import/src",
         floors: &[
@@ -159,6 +173,7 @@ const PURE: &[(&str, &[&str])] = &[
             "finding",
         ],
     ),
+    ("crates/remote-classifier/src", &["mapping", "contract", "hedging", "text"]),
     ("crates/lab/src", &["statistics"]),
 ];
 

@@ -181,7 +181,7 @@ fn classifiers(snapshot: &Snapshot) -> BTreeMap<Name, ClassifierStatus> {
         snapshot::ClassifierState::Ready(classifier) => ClassifierStatus {
             state: if classifier.trouble().is_some() { ServingPhase::Degraded } else { ServingPhase::Ready },
             detail: classifier.trouble(),
-            device: Some(classifier.device().to_string()),
+            device: Some(classifier.device()),
             version: Some(classifier.identity().version.to_string()),
             bundle: Some(classifier.identity().name.to_string()),
             sha256: Some(classifier.identity().sha256.to_string()),

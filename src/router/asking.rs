@@ -73,7 +73,7 @@ pub(super) fn ticket(snapshot: &Snapshot, routing: &Routing, prompt: &Prompt<'_>
         Some(before) if routing.label_from != AskSource::Ask => (before, Cow::Owned(reread(&routing.features, before))),
         _ => (prompt.newest_ask(), Cow::Borrowed(&routing.features)),
     };
-    let (policies, decision) = (&snapshot.policies, &routing.decision);
+    let (policies, decision, live) = (&snapshot.policies, &routing.decision, live.bundle()?);
     shadow.ticket(DecidedPrompt { text, features: &features, live, scores, policies, decision })
 }
 

@@ -8,6 +8,7 @@ mod advisers;
 mod answer_advisers;
 mod classifiers;
 mod clients;
+mod remote_classifiers;
 mod response_caches;
 mod shadow_askers;
 mod shared_store;
@@ -26,6 +27,7 @@ use pointsman_core::prompt::{Envelopes, OwnEnvelope};
 use pointsman_core::scores::ClassifierFailure;
 use pointsman_telemetry::{Metrics, MetricsExporterError, TracerError};
 
+use self::remote_classifiers::{RemoteContext, require_contracts};
 use super::Snapshot;
 use super::admin_terms::AdminTerms;
 use super::advisers::check_judges;
@@ -210,7 +212,9 @@ impl SnapshotBuilder {
         let PreparedConfig { mut config, policies, providers, certificates, key_material, secrets, .. } = prepared;
         let (admin_tls, ext_proc_tls) = (prepared.admin_tls, prepared.ext_proc_tls);
         config.limits.max_bytes_in_flight.get_or_insert_with(memory::default_bytes_in_flight);
-        let classifiers = self.classifiers(&config, &policies, previous)?;
+        let has_same_keys = previous.is_some_and(|snapshot| snapshot.key_material.is_same(&key_material));
+        let remotes = RemoteContext { config: &config, access: &secrets.remotes, has_same_keys, previous };
+        let classifiers = self.classifiers(&config, &policies, &remotes, previous)?;
         let clients = self.clients(&config, previous)?;
         let decision_log = self.decision_log(&config, secrets.decision_log.as_ref(), previous)?;
         let store = self.store(&config, &secrets.store, previous)?;
@@ -229,6 +233,7 @@ impl SnapshotBuilder {
         let admin = Arc::new(AdminTerms { section: config.admin.clone(), tls: admin_tls });
         let config = Arc::new(config);
         let (policies, upstreams, clients) = (Arc::new(policies), Arc::new(upstreams), Arc::new(clients));
+        require_contracts(&classifiers, &policies);
         Ok(Snapshot {
             generation,
             envelopes: envelopes_of(&config),
@@ -301,8 +306,10 @@ impl SnapshotBuilder {
             let trust = mistakes.collect(self.collector_trust(config, section, collector).map_err(Some));
             headers.zip(trust).map(|(headers, trust)| CollectorSecrets { headers, trust })
         });
+        let remotes = mistakes.collect(self.remote_access(config));
         Some(SinkSecrets {
             decision_log: decision_log?,
+            remotes: remotes?,
             store: StoreSecrets { url: url?, trust: store_trust? },
             tracing: tracing?,
             metrics: metrics?,

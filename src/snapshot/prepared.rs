@@ -6,12 +6,14 @@
 #[cfg(feature = "lab")]
 mod secluded;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pointsman_core::config::{Config, Secret, TimeSpan};
+use pointsman_core::config::{Config, Name, Secret, TimeSpan};
 use pointsman_core::policy::PolicySet;
+use pointsman_remote_classifier::RemoteAccess;
 
 use super::key_material::KeyMaterial;
 use crate::certificates::{AdminServerTls, GrpcServerTls, ListenerCertificate};
@@ -30,7 +32,7 @@ pub struct PreparedConfig {
     pub(super) secrets: SinkSecrets,
 }
 
-/// The keys and authorities of the servers and files that a process writes to.
+/// The keys and authorities of the servers and files that a process writes to, and of the servers of classifiers.
 #[derive(Debug)]
 pub(super) struct SinkSecrets {
     /// The key of the decision log's hashes.
@@ -38,6 +40,8 @@ pub(super) struct SinkSecrets {
     pub(super) store: StoreSecrets,
     pub(super) tracing: CollectorSecrets,
     pub(super) metrics: CollectorSecrets,
+    /// What the servers of classifiers are asked with.
+    pub(super) remotes: BTreeMap<Name, RemoteAccess>,
 }
 
 /// The address of the store, which may hold a password, and the authorities that the store is trusted by.

@@ -325,7 +325,8 @@ impl Config {
             self.default_provider.map(|name| format!("default_provider: {name}")).unwrap_or_default();
         let rules = self.rules.iter().map(|(when, model)| format!("{{when: '{when}', use: {model}}}"));
         let rules = self.first_rules.to_owned() + &rules.collect::<Vec<_>>().join(", ");
-        let bundle = bundle.display();
+        let is_none = bundle.as_os_str().is_empty();
+        let bundle = if is_none { String::new() } else { format!("bundle: {}, ", bundle.display()) };
         let one: String = self.one.iter().map(|line| format!("    {line}\n")).collect();
         let scheme = self.scheme;
         format!(
@@ -349,7 +350,7 @@ models:
   small: {{provider: one, name: {small_name}, price: {{input: 0.1, output: 0.2}}, context: 10000000, supports: [tools], adapt: {adapt}}}
   frontier: {{provider: two, name: frontier-1, price: {{input: 2.0, output: 8.0}}, context: 100000000}}
 classifiers:
-  default: {{bundle: {bundle}, deadline: {deadline}{classifier}}}
+  default: {{{bundle}deadline: {deadline}{classifier}}}
 policies:
   - name: auto
     match: {{model: [auto]}}

@@ -84,6 +84,8 @@ mod prepared;
 mod provider_keys;
 mod questions;
 mod reload;
+mod remote_classifiers;
+mod remote_trust;
 mod replayed;
 mod replies;
 mod response_cache;

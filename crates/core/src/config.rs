@@ -65,7 +65,9 @@ pub use self::budget::{
 };
 pub use self::catalog::{Capability, CatalogEntry, RequestAdaptation};
 pub use self::classifier::{
-    BatchLimits, ClassifierConfig, DeviceChoice, DriftWindow, LexicalCascade, ScoreCacheLimits, ShadowConfig,
+    BatchLimits, ClassifierConfig, DeviceChoice, DriftWindow, HedgeConfig, LexicalCascade, RemoteActivation,
+    RemoteBreaker, RemoteClassifierConfig, RemoteHead, RemoteProtocol, RemoteQuestion, RemoteQuestionKind, RemoteTerm,
+    ScoreCacheLimits, ShadowConfig,
 };
 pub use self::client_keys::{ClientKeysConfig, StoredKeysConfig};
 pub use self::cloud::{AwsAccessKey, AwsCredentialSource, AwsProfile, BedrockConfig, GoogleCredentials, VertexConfig};

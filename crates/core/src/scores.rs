@@ -94,9 +94,13 @@ pub struct OfferedHead<'b> {
 pub enum ScoreSource {
     /// The ONNX encoder and the heads over its embedding.
     Encoder,
+    /// A server elsewhere.
+    Remote,
+    /// The ONNX encoder, because the server that is asked before it could not answer.
+    EncoderFallback(ClassifierFailure),
     /// The lexical heads alone, which were enough: sure of it, or all that the bundle has.
     Lexical,
-    /// The lexical heads, because the encoder could not answer.
+    /// The lexical heads, because the encoder, or the server before it, could not answer.
     Fallback(ClassifierFailure),
 }
 
@@ -122,6 +126,14 @@ pub enum ClassifierFailure {
     NoAsk,
     /// The prompt crashed or stalled the model twice and is not tried again.
     Poisoned,
+    /// The server of a remote classifier could not be reached, or the connection broke.
+    RemoteUnreachable,
+    /// The server of a remote classifier answered with an error.
+    RemoteRefused,
+    /// The answer of a remote classifier is not what its heads are made of.
+    RemoteBadAnswer,
+    /// Every server of a remote classifier failed lately and is left alone for a while.
+    RemoteResting,
 }
 
 impl Familiarity {
@@ -146,7 +158,7 @@ impl UnfamiliarPart {
 
 impl ClassifierFailure {
     /// Every reason, for the metrics to register up front.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::RuntimeMissing,
         Self::BundleUnavailable,
         Self::QueueFull,
@@ -156,6 +168,10 @@ impl ClassifierFailure {
         Self::NoText,
         Self::NoAsk,
         Self::Poisoned,
+        Self::RemoteUnreachable,
+        Self::RemoteRefused,
+        Self::RemoteBadAnswer,
+        Self::RemoteResting,
     ];
 
     /// Returns the stable name used in metrics, headers and logs.
@@ -171,30 +187,36 @@ impl ClassifierFailure {
             Self::NoText => "no_text",
             Self::NoAsk => "no_ask",
             Self::Poisoned => "poisoned",
+            Self::RemoteUnreachable => "remote_unreachable",
+            Self::RemoteRefused => "remote_refused",
+            Self::RemoteBadAnswer => "remote_bad_answer",
+            Self::RemoteResting => "remote_resting",
         }
     }
 }
 
 impl ScoreSource {
     /// Every name, for the metrics to register up front.
-    pub const NAMES: [&str; 3] = ["encoder", "lexical", "lexical_fallback"];
+    pub const NAMES: [&str; 5] = ["encoder", "remote", "encoder_fallback", "lexical", "lexical_fallback"];
 
     /// Returns the stable name used in metrics and decisions; the reason of a fallback is its own matter.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Encoder => "encoder",
+            Self::Remote => "remote",
+            Self::EncoderFallback(_) => "encoder_fallback",
             Self::Lexical => "lexical",
             Self::Fallback(_) => "lexical_fallback",
         }
     }
 
-    /// Returns the reason why the encoder, which should have answered, did not.
+    /// Returns the reason why the encoder or the server, which should have answered, did not.
     #[must_use]
     pub const fn degraded(self) -> Option<ClassifierFailure> {
         match self {
-            Self::Encoder | Self::Lexical => None,
-            Self::Fallback(reason) => Some(reason),
+            Self::Encoder | Self::Remote | Self::Lexical => None,
+            Self::EncoderFallback(reason) | Self::Fallback(reason) => Some(reason),
         }
     }
 }

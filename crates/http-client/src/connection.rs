@@ -126,6 +126,15 @@ pub async fn secured(stream: TcpStream, terms: &TlsTerms) -> Result<TlsStream<Tc
     secure(stream, terms, &[]).await
 }
 
+/// Speaks TLS over a connection to a server of gRPC, which has to agree on HTTP/2.
+///
+/// # Errors
+/// When the server is not to be trusted, or speaks no TLS, or no HTTP/2.
+pub async fn secured_http2(stream: TcpStream, terms: &TlsTerms) -> Result<TlsStream<TcpStream>, HttpError> {
+    let stream = secure(stream, terms, HttpVersion::Http2.protocols()).await?;
+    if stream.get_ref().1.alpn_protocol() == Some(b"h2") { Ok(stream) } else { Err(HttpError::NoHttp2) }
+}
+
 async fn secure(stream: TcpStream, terms: &TlsTerms, protocols: &[&str]) -> Result<TlsStream<TcpStream>, HttpError> {
     let config = tls::handshake_config(&terms.trust, terms.identity.as_ref(), protocols).await;
     let config = config.map_err(|error| HttpError::Handshake(io::Error::other(error)))?;

@@ -95,6 +95,12 @@ impl HttpOrigin {
         self.authority.port_u16().unwrap_or(if self.is_tls() { 443 } else { 80 })
     }
 
+    /// Returns host and port as the URL has them.
+    #[must_use]
+    pub const fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
     /// Returns whether the scheme is `https`.
     #[must_use]
     pub fn is_tls(&self) -> bool {

@@ -14,7 +14,7 @@ mod retry_after;
 mod tls;
 
 pub use self::client::{AnswerHeadTime, ExchangeLimits, HttpClient};
-pub use self::connection::secured;
+pub use self::connection::{secured, secured_http2};
 pub use self::destination::{Destination, HttpOrigin, HttpVersion, TlsTerms};
 pub use self::error::HttpError;
 pub use self::retry_after::{RETRY_AFTER_MS, retry_after};

@@ -101,7 +101,9 @@ impl OfflineEngine {
         let mut bundles = BTreeMap::new();
         let mut problems = Vec::new();
         for (name, section) in &config.classifiers {
-            let known = OfflineClassifier::open(&base_dir.join(&section.bundle));
+            // A server elsewhere is not asked: what it said stands in the log, and else nothing does.
+            let Some(folder) = section.folder(&base_dir) else { continue };
+            let known = OfflineClassifier::open(&folder);
             let known = known.map_err(|source| EngineError::Bundle { name: name.clone(), source })?;
             let heads = known.labels.iter().map(|(head, labels)| OfferedHead::new(head, labels));
             problems.extend(policies.check_labels(name, heads));

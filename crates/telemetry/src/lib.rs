@@ -22,8 +22,8 @@ pub use metrics::{
     AdminRefusal, AnswerSide, AnsweredBy, AttemptOutcome, BrokenStream, CacheOutcome, CheckedAnswer, ChunkGaps,
     ClassifierMetrics, DecisionQuestion, DecisionStage, DroppedLine, EdgeMetrics, EjectionCause, EscalationMetrics,
     EstimatedRatio, ExtProcMetrics, ExtProcOutcome, ExtProcPhase, FeedbackKind, FileLook, FileWatchMetrics,
-    JudgeMetrics, Metrics, ModelInfo, PeerMetrics, ProviderKeyMetrics, ProviderMetrics, QualityEstimate,
-    RefusedConnection, ReloadOutcome, RenewalMetrics, ShadowAnswerMetrics, TokenDirection,
+    HedgeOutcome, JudgeMetrics, Metrics, ModelInfo, PeerMetrics, ProviderKeyMetrics, ProviderMetrics, QualityEstimate,
+    RefusedConnection, ReloadOutcome, RemoteClassifierMetrics, RenewalMetrics, ShadowAnswerMetrics, TokenDirection,
 };
 pub use metrics_export::{MetricsExporter, MetricsExporterError};
 pub use traces::{RequestTrace, Tracer, TracerError};

@@ -28,6 +28,7 @@ mod parameters;
 mod peers;
 mod quality;
 mod quotas;
+mod remote_classifier;
 mod response_cache;
 mod rules;
 mod series;
@@ -75,6 +76,8 @@ use self::parameters::ParameterFamilies;
 pub use self::peers::{PeerMetrics, ProviderMetrics};
 use self::quality::QualityFamilies;
 pub use self::quality::{AnswerSide, AnsweredBy, EstimatedRatio, QualityEstimate, ShadowAnswerMetrics};
+use self::remote_classifier::RemoteClassifierFamilies;
+pub use self::remote_classifier::{HedgeOutcome, RemoteClassifierMetrics};
 pub use self::response_cache::{ResponseCacheMetrics, ResponseCacheOutcome, SavedCost};
 pub use self::series::{MetricSeries, SeriesReading};
 pub use self::serving::{ClassifierMetrics, ModelInfo};
@@ -117,6 +120,7 @@ pub struct Metrics {
     ext_proc: ExtProcMetrics,
     asking: AskingFamilies,
     judges: JudgeFamilies,
+    remote_classifiers: RemoteClassifierFamilies,
     queue_depth: Family<IntGauge, 1>,
     queue_wait: Family<Histogram, 1>,
     run: Family<Histogram, 1>,
@@ -180,6 +184,7 @@ impl Metrics {
             ext_proc: ExtProcMetrics::register(r),
             asking: AskingFamilies::register(r),
             judges: JudgeFamilies::register(r),
+            remote_classifiers: RemoteClassifierFamilies::register(r),
             queue_depth: Family::register(r, define::QUEUE_DEPTH),
             queue_wait: Family::register(r, define::QUEUE_WAIT),
             run: Family::register(r, define::RUN_TIME),

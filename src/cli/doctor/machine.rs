@@ -15,8 +15,8 @@ const OWN_DESCRIPTORS: u64 = 128;
 /// Looks for the library that runs encoders.
 pub(super) fn onnx_runtime(config: Option<&Config>) -> DoctorFinding {
     const CHECK: &str = "onnxruntime";
-    if config.is_some_and(|config| config.classifiers.is_empty()) {
-        return DoctorFinding::skipped(CHECK, "no classifier is configured");
+    if config.is_some_and(|config| config.classifiers.values().all(|section| section.bundle.is_none())) {
+        return DoctorFinding::skipped(CHECK, "no classifier with a bundle is configured");
     }
     match OnnxRuntime::load() {
         Ok(library) if library.version() == OnnxRuntime::TESTED => {
@@ -46,6 +46,11 @@ pub(super) fn classifiers(snapshot: &Snapshot) -> Vec<DoctorFinding> {
         let check = format!("classifiers.{name}");
         match state {
             ClassifierState::Ready(classifier) => match classifier.trouble().filter(|_| classifier.is_down()) {
+                Some(trouble) if classifier.server().is_some() => DoctorFinding::warn(
+                    check,
+                    format!("{trouble}; the bundle answers where there is one, else `otherwise`"),
+                    "start the server, or mend `remote.url`, its credential or its TLS (docs/remote_classifiers.md)",
+                ),
                 None => {
                     let identity = classifier.identity();
                     DoctorFinding::ok(check, format!("{} {}", identity.name, identity.version))

@@ -127,7 +127,7 @@ pub(super) fn config(run: &mut OpenRun, path: &Path) {
     run.config(path);
     let base = path.parent().unwrap_or(Path::new(""));
     if let Ok(config) = Config::load(path) {
-        config.classifiers.values().for_each(|classifier| run.bundle_in(&base.join(&classifier.bundle)));
+        config.classifiers.values().filter_map(|it| it.folder(base)).for_each(|folder| run.bundle_in(&folder));
     }
 }
 

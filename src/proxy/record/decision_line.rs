@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use pointsman_classifier::{BundleIdentity, Classifier};
+use pointsman_classifier::BundleIdentity;
 use pointsman_core::config::Name;
 use pointsman_core::features::Features;
 use pointsman_core::policy::{ClassifierAnswer, Constraint, Decision, DecisionMaker, Denial};
@@ -23,7 +23,7 @@ use crate::proxy::answer::rejection::RejectionCode;
 use crate::proxy::context::RequestContext;
 use crate::proxy::large_work;
 use crate::router::{PolicyFinding, Verdict};
-use crate::snapshot::{ClassifierState, Snapshot};
+use crate::snapshot::{ClassifierHandle, ClassifierState, Snapshot};
 
 /// The largest body that waits in the log's queue to be measured there, in bytes.
 const MAX_KEPT_BODY: usize = 16 << 10;
@@ -131,7 +131,7 @@ impl DecidedRequest {
             policy: Cow::from(self.policy()),
             generation: self.snapshot.generation,
             classifier: asked.map(|asked| Cow::from(&*asked.classifier)),
-            bundle: self.classifier().map(Classifier::identity).map(bundle),
+            bundle: self.classifier().map(ClassifierHandle::identity).map(bundle),
             rule: by.and_then(DecisionMaker::rule),
             strategy: by.and_then(DecisionMaker::strategy).map(Cow::from),
             reason: decision.map_or_else(|| denial.map_or("", |denial| denial.code), |it| it.reason.as_str()).into(),
@@ -243,7 +243,7 @@ impl DecidedRequest {
         self.finding().asked.last()
     }
 
-    fn classifier(&self) -> Option<&Classifier> {
+    fn classifier(&self) -> Option<&ClassifierHandle> {
         match self.snapshot.classifiers.get(&self.asked()?.classifier)? {
             ClassifierState::Ready(classifier) => Some(classifier),
             ClassifierState::Unavailable { .. } => None,

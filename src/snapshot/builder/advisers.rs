@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pointsman_classifier::{Classifier, ExemplarIndex, ExemplarTexts};
+use pointsman_classifier::{ExemplarIndex, ExemplarTexts};
 use pointsman_core::config::{Config, ConfigProblem, KeyPath, Name, SimilarityConfig, StrategyConfig};
 use pointsman_core::scores::ClassifierFailure;
 
@@ -11,6 +11,7 @@ use super::SnapshotBuilder;
 use super::answer_advisers::AnswerAdviceContext;
 use crate::judge::{Judge, JudgeContext, ProbabilityJudge};
 use crate::snapshot::advisers::{StrategyAdvisers, StrategyExemplars};
+use crate::snapshot::classifier_handle::ClassifierHandle;
 use crate::snapshot::state::ClassifierState;
 use crate::upstream::{ProviderCaller, Upstreams};
 
@@ -93,10 +94,10 @@ impl SnapshotBuilder {
         })?;
         let classifier = section.classifier.clone();
         let exemplars = match classifiers.get(&classifier) {
-            Some(ClassifierState::Ready(ready)) if ready.can_embed() => {
-                ExemplarIndex::build(section, texts, ready, old)
-            }
-            Some(ClassifierState::Ready(ready)) => return is_no_embedder(place, &classifier, ready),
+            Some(ClassifierState::Ready(ready)) => match ready.bundle().filter(|bundle| bundle.can_embed()) {
+                Some(bundle) => ExemplarIndex::build(section, texts, bundle, old),
+                None => return is_no_embedder(place, &classifier, ready),
+            },
             Some(ClassifierState::Unavailable { reason, .. }) => Err(*reason),
             None => Err(ClassifierFailure::BundleUnavailable), // validation refuses a strategy that names no classifier
         };
@@ -122,9 +123,9 @@ impl StrategyExemplars {
 fn is_no_embedder(
     StrategyPlace { config, path }: StrategyPlace<'_>,
     name: &Name,
-    classifier: &Classifier,
+    classifier: &ClassifierHandle,
 ) -> Result<StrategyExemplars, Option<ConfigProblem>> {
-    if let Some(reason) = classifier.down() {
+    if let Some(reason) = classifier.encoder_down() {
         return Ok(StrategyExemplars { classifier: name.clone(), exemplars: Err(reason) });
     }
     let message = format!("classifier `{name}` makes no embeddings to compare (allowed: a bundle with an encoder)");

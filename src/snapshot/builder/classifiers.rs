@@ -10,12 +10,14 @@ use pointsman_classifier::{
     ShadowClassifier,
 };
 use pointsman_core::config;
-use pointsman_core::config::{Config, Name};
+use pointsman_core::config::{Config, ConfigProblem, Name};
 use pointsman_core::policy::PolicySet;
 use pointsman_core::scores::ClassifierFailure;
 
+use super::remote_classifiers::RemoteContext;
 use super::{BuildError, SnapshotBuilder};
 use crate::snapshot::Snapshot;
+use crate::snapshot::classifier_handle::ClassifierHandle;
 use crate::snapshot::state::ClassifierState;
 
 impl SnapshotBuilder {
@@ -25,21 +27,54 @@ impl SnapshotBuilder {
         &self,
         config: &Config,
         policies: &PolicySet,
+        remotes: &RemoteContext<'_>,
         previous: Option<&Snapshot>,
     ) -> Result<BTreeMap<Name, ClassifierState>, BuildError> {
         let (mut classifiers, mut problems) = (BTreeMap::new(), Vec::new());
         for (name, section) in &config.classifiers {
-            let state = self.classifier(name, section, previous)?;
-            if let (true, ClassifierState::Unavailable { reason, detail }) = (section.require, &state) {
-                let (name, reason, detail) = (name.clone(), *reason, detail.clone());
-                return Err(BuildError::Required { name, reason, detail });
+            let Some(server) = &section.remote else {
+                let state = self.bundle(name, section, previous)?;
+                problems.extend(label_problems(policies, name, &state));
+                classifiers.insert(name.clone(), state);
+                continue;
+            };
+            // The bundle behind a server has to know the same labels.
+            let bundle = match section.bundle {
+                Some(_) => Some(self.bundle(name, section, previous)?),
+                None => None,
+            };
+            problems.extend(bundle.iter().flat_map(|bundle| label_problems(policies, name, bundle)));
+            let (bundle, missing) = match bundle {
+                Some(ClassifierState::Ready(ready)) => (ready.bundle().cloned(), None),
+                Some(ClassifierState::Unavailable { reason, detail }) => {
+                    (None, Some(format!("{}: {detail}", reason.as_str())))
+                }
+                None => (None, None),
+            };
+            match self.remote(name, server, remotes, policies) {
+                Ok(remote) => {
+                    let handle = ClassifierHandle::remote(remote, bundle, missing);
+                    classifiers.insert(name.clone(), ClassifierState::Ready(handle));
+                }
+                Err(found) => problems.extend(found),
             }
-            if let ClassifierState::Ready(classifier) = &state {
-                problems.extend(policies.check_labels(name, classifier.heads()));
-            }
-            classifiers.insert(name.clone(), state);
         }
         if problems.is_empty() { Ok(classifiers) } else { Err(self.problems(problems).into()) }
+    }
+
+    /// Starts the bundle of a classifier, which may have to run on its device.
+    fn bundle(
+        &self,
+        name: &Name,
+        section: &config::ClassifierConfig,
+        previous: Option<&Snapshot>,
+    ) -> Result<ClassifierState, BuildError> {
+        let state = self.classifier(name, section, previous)?;
+        if let (true, ClassifierState::Unavailable { reason, detail }) = (section.require, &state) {
+            let (name, reason, detail) = (name.clone(), *reason, detail.clone());
+            return Err(BuildError::Required { name, reason, detail });
+        }
+        Ok(state)
     }
 
     /// Starts a classifier, or takes the one over that serves the same bundle on the same terms.
@@ -53,7 +88,7 @@ impl SnapshotBuilder {
         previous: Option<&Snapshot>,
     ) -> Result<ClassifierState, BuildError> {
         let before = previous.and_then(|snapshot| match snapshot.classifiers.get(name)? {
-            ClassifierState::Ready(classifier) => Some((classifier, snapshot.config.classifiers.get(name)?)),
+            ClassifierState::Ready(ready) => Some((ready.bundle()?, snapshot.config.classifiers.get(name)?)),
             ClassifierState::Unavailable { .. } => None,
         });
         let is_up = before.is_some_and(|(classifier, _)| !classifier.is_down());
@@ -66,7 +101,7 @@ impl SnapshotBuilder {
                 detail: source.to_string(),
             })
         };
-        let folder = self.base_dir().join(&section.bundle);
+        let folder = section.folder(self.base_dir()).unwrap_or_default(); // validation refuses a section without one
         // Hashed as a whole: a manifest that did not change says nothing about a file that rotted.
         if let Some((classifier, terms)) = before
             && is_up
@@ -74,7 +109,7 @@ impl SnapshotBuilder {
             && terms.runs_like(section)
             && Bundle::verify(&folder).is_ok_and(|identity| identity == *classifier.identity())
         {
-            return Ok(ClassifierState::Ready(classifier.clone()));
+            return Ok(ready(classifier.clone()));
         }
         let bundle = match self.open(&folder, section) {
             Ok(bundle) => bundle,
@@ -82,7 +117,7 @@ impl SnapshotBuilder {
         };
         if !(bundle.needs_encoder() || section.embeds) {
             let started = Classifier::start_lexical(name, section, &self.metrics, bundle, None);
-            return started.map(ClassifierState::Ready).or_else(refuse);
+            return started.map(ready).or_else(refuse);
         }
         let runtime = match self.runtime.get_or_init(load_runtime) {
             Ok(runtime) => runtime,
@@ -91,7 +126,7 @@ impl SnapshotBuilder {
             }
         };
         match Classifier::start_bundle(name, section, &self.host(runtime), bundle) {
-            Ok(classifier) => Ok(ClassifierState::Ready(classifier)),
+            Ok(classifier) => Ok(ready(classifier)),
             Err(source) if is_up => refuse(source),
             Err(error) => {
                 Ok(self.without_encoder(name, section, ClassifierFailure::BundleUnavailable, error.to_string()))
@@ -159,13 +194,25 @@ impl SnapshotBuilder {
     ) -> ClassifierState {
         let outage = EncoderOutage { reason, detail: detail.clone() };
         let start = || {
-            let bundle = Bundle::open(&self.base_dir().join(&section.bundle))?;
+            let bundle = Bundle::open(&section.folder(self.base_dir()).unwrap_or_default())?;
             Classifier::start_lexical(name, section, &self.metrics, bundle, Some(outage))
         };
         match section.require {
-            false => start().map_or(ClassifierState::Unavailable { reason, detail }, ClassifierState::Ready),
+            false => start().map_or(ClassifierState::Unavailable { reason, detail }, ready),
             true => ClassifierState::Unavailable { reason, detail },
         }
+    }
+}
+
+fn ready(bundle: Classifier) -> ClassifierState {
+    ClassifierState::Ready(ClassifierHandle::Bundle(bundle))
+}
+
+/// Finds what policies read of a classifier that serves and is not there.
+fn label_problems(policies: &PolicySet, name: &Name, state: &ClassifierState) -> Vec<ConfigProblem> {
+    match state {
+        ClassifierState::Ready(classifier) => policies.check_labels(name, classifier.heads()),
+        ClassifierState::Unavailable { .. } => Vec::new(),
     }
 }
 

@@ -45,7 +45,7 @@ fn no_embedder<'c>(
     |(index, policy)| {
         let name = &policy.cache.as_ref()?.semantic.as_ref()?.classifier;
         let Some(ClassifierState::Ready(ready)) = classifiers.get(name) else { return None };
-        if ready.can_embed() || ready.down().is_some() {
+        if ready.can_embed() || ready.encoder_down().is_some() {
             return None;
         }
         let path = KeyPath::root().key("policies").index(index).key("cache").key("semantic").key("classifier");

@@ -73,7 +73,7 @@ impl Classifier {
         config: &config::ClassifierConfig,
         host: &ClassifierHost,
     ) -> Result<Self, ClassifierError> {
-        let bundle = Bundle::open(&host.base_dir.join(&config.bundle))?;
+        let bundle = Bundle::open(&config.folder(&host.base_dir).unwrap_or_default())?;
         Self::start_bundle(name, config, host, bundle)
     }
 

@@ -1,18 +1,29 @@
-//! The `classifiers` section: bundles and how to run them.
+//! The `classifiers` section: bundles and how to run them, and classifiers that run elsewhere.
 
-use std::path::PathBuf;
+mod remote;
+
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::remote::{
+    HedgeConfig, RemoteActivation, RemoteBreaker, RemoteClassifierConfig, RemoteHead, RemoteProtocol, RemoteQuestion,
+    RemoteQuestionKind, RemoteTerm,
+};
 use super::values::{Ratio, TimeSpan};
 
-/// A classifier: a bundle and how to run it.
+/// A classifier: a bundle and how to run it, a server that is asked, or a server with a bundle behind it.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassifierConfig {
-    /// The bundle's folder, relative to the configuration file's.
-    pub bundle: PathBuf,
+    /// The bundle's folder, relative to the configuration file's. Required without `remote`; beside it the bundle answers
+    /// where the server does not.
+    #[serde(default)]
+    pub bundle: Option<PathBuf>,
+    /// A server that is asked first.
+    #[serde(default)]
+    pub remote: Option<RemoteClassifierConfig>,
     /// The longest that a request waits for its scores. Default 20ms.
     #[serde(default = "ClassifierConfig::default_deadline")]
     pub deadline: TimeSpan,
@@ -171,7 +182,8 @@ impl ClassifierConfig {
     #[must_use]
     pub fn of(bundle: impl Into<PathBuf>) -> Self {
         Self {
-            bundle: bundle.into(),
+            bundle: Some(bundle.into()),
+            remote: None,
             deadline: Self::default_deadline(),
             queue: Self::default_queue(),
             threads: Self::default_threads(),
@@ -189,10 +201,32 @@ impl ClassifierConfig {
         }
     }
 
-    /// Returns whether a classifier that runs as `other` says runs as this says: all but the shadow is the same.
+    /// Returns whether a bundle that runs as `other` says runs as this says: all but the shadow and the server is the
+    /// same.
     #[must_use]
     pub fn runs_like(&self, other: &Self) -> bool {
-        Self { shadow: None, ..self.clone() } == Self { shadow: None, ..other.clone() }
+        let own = |section: &Self| Self { shadow: None, remote: None, ..section.clone() };
+        own(self) == own(other)
+    }
+
+    /// Returns whether a server that is asked as `other` says is asked as this says.
+    #[must_use]
+    pub fn asks_like(&self, other: &Self) -> bool {
+        let own = |section: &Self| (section.queue, section.batch, section.cache, section.remote_patience());
+        own(self) == own(other)
+    }
+
+    /// Returns the bundle's folder below `base_dir`, if it has one.
+    #[must_use]
+    pub fn folder(&self, base_dir: &Path) -> Option<PathBuf> {
+        self.bundle.as_ref().map(|bundle| base_dir.join(bundle))
+    }
+
+    /// Returns the longest that a text waits for the server that is asked first.
+    #[must_use]
+    pub fn remote_patience(&self) -> TimeSpan {
+        let remote = self.remote.as_ref();
+        remote.map_or(self.deadline, |remote| remote.patience(self.deadline, self.bundle.is_some()))
     }
 
     fn default_deadline() -> TimeSpan {

@@ -4,6 +4,7 @@
 //! field of such a section does not compile until somebody has said whether it names a file. Reloads go by this list
 //! alone, so that no file is forgotten by them. A test looks for sections that hold a path and stand outside the list.
 
+mod classifiers;
 mod collectors;
 mod providers;
 
@@ -291,6 +292,7 @@ impl NamesFiles for ClassifierConfig {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         let Self {
             bundle,
+            remote,
             deadline: _,
             queue: _,
             threads: _,
@@ -306,7 +308,8 @@ impl NamesFiles for ClassifierConfig {
             drift: _,
             embeds: _,
         } = self;
-        files.push(FileRole::BundleFolder.of(bundle));
+        files.extend(bundle.iter().map(|bundle| FileRole::BundleFolder.of(bundle)));
+        remote.add_files(files);
         shadow.add_files(files);
     }
 }

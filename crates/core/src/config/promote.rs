@@ -43,7 +43,7 @@ impl Config {
         let says_so = |promoted: &Self| {
             promoted.classifiers.len() == config.classifiers.len()
                 && promoted.classifiers.iter().all(|(name, section)| match name.as_str() == classifier {
-                    true => section.bundle == terms.bundle && section.shadow.is_none(),
+                    true => section.bundle.as_ref() == Some(&terms.bundle) && section.shadow.is_none(),
                     // An alias may have shared the text.
                     false => config.classifiers.get(name) == Some(section),
                 })

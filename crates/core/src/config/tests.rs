@@ -6,6 +6,7 @@ mod ext_proc;
 mod models;
 mod providers;
 mod quotas;
+mod remote_classifiers;
 mod response_cache;
 mod rules;
 mod strategies;

@@ -4,6 +4,7 @@ mod admin;
 mod affinity;
 mod bandit;
 mod budget;
+mod classifier;
 mod cloud;
 mod collectors;
 mod credential;
@@ -15,6 +16,7 @@ mod peers;
 mod price;
 mod prompt;
 mod quota;
+mod remote_classifier;
 mod response_cache;
 mod retry;
 mod rules;
@@ -33,25 +35,13 @@ use serde_json::Value;
 
 use super::problem::{ConfigProblem, KeyPath, MAX_PROBLEMS, listed};
 use super::{
-    CatalogEntry, ClassifierConfig, Config, DeviceChoice, Name, PolicyConfig, PolicyMode, ProviderConfig,
-    ProviderTimeouts, Ratio, RequestAdaptation, TimeSpan, nearest,
+    CatalogEntry, Config, Name, PolicyConfig, PolicyMode, ProviderConfig, ProviderTimeouts, RequestAdaptation,
+    TimeSpan, nearest,
 };
 
-const QUEUE: RangeInclusive<usize> = 1..=65_536;
-const THREADS: RangeInclusive<usize> = 1..=64;
-const WORKERS: RangeInclusive<usize> = 1..=64;
-const BATCH_SIZE: RangeInclusive<usize> = 1..=1024;
-const BATCH_WAIT: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(1);
-const CACHE_ENTRIES: RangeInclusive<usize> = 0..=10_000_000;
-const CACHE_BYTES: RangeInclusive<usize> = 0..=1 << 30;
-const MEMORY: RangeInclusive<usize> = 64 << 20..=1 << 40;
-const DRIFT_WINDOW: RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(168);
-const DRIFT_PROMPTS: RangeInclusive<u64> = 1000..=1_000_000;
-const CUDA_DEVICES: RangeInclusive<u32> = 0..=255;
 const CONTEXT: RangeInclusive<u64> = 1..=1_000_000_000;
 /// Keys that Pointsman itself relies on: what is asked for, and how the answer comes.
 const UNADAPTABLE: [&str; 2] = ["model", "stream"];
-const DEADLINE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(10);
 const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(1);
 /// The names that are compared with misspelt ones, in one file: each costs some microseconds.
 const MAX_COMPARED: usize = 100_000;
@@ -231,55 +221,6 @@ impl ConfigChecker<'_> {
         } else if let Some(before) = roles.insert(key, role) {
             self.wrong(path, format!("`{key}` is in `{before}` already (allowed: one place for each key)"));
         }
-    }
-
-    fn classifier(&mut self, path: &KeyPath, classifier: &ClassifierConfig) {
-        if classifier.bundle.as_os_str().is_empty() {
-            self.wrong(&path.key("bundle"), "must be the path of a folder");
-        }
-        self.span(&path.key("deadline"), classifier.deadline, &DEADLINE);
-        self.within(&path.key("queue"), &classifier.queue, &QUEUE);
-        self.within(&path.key("threads"), &classifier.threads, &THREADS);
-        self.within(&path.key("workers"), &classifier.workers, &WORKERS);
-        let (batch, cache) = (path.key("batch"), path.key("cache"));
-        self.within(&batch.key("max_size"), &classifier.batch.max_size, &BATCH_SIZE);
-        self.span(&batch.key("max_wait"), classifier.batch.max_wait, &BATCH_WAIT);
-        self.within(&cache.key("max_entries"), &classifier.cache.max_entries, &CACHE_ENTRIES);
-        if classifier.require && classifier.device == DeviceChoice::Auto {
-            self.wrong(&path.key("require"), "needs a `device` by name (allowed: cpu, {cuda: N}, tensorrt)");
-        }
-        if let DeviceChoice::Cuda(number) = classifier.device {
-            self.within(&path.key("device").key("cuda"), &number, &CUDA_DEVICES);
-        }
-        self.within(&cache.key("max_bytes"), &classifier.cache.max_bytes, &CACHE_BYTES);
-        if let Some(bytes) = classifier.memory_limit {
-            self.within(&path.key("memory_limit"), &bytes, &MEMORY);
-        }
-        if !(0.0..=1e6).contains(&classifier.usd_per_hour) {
-            self.wrong(&path.key("usd_per_hour"), "is out of bounds (allowed: 0 to 1000000 US dollars)");
-        }
-        self.observers(path, classifier);
-    }
-
-    fn observers(&mut self, path: &KeyPath, classifier: &ClassifierConfig) {
-        if let Some(confidence) = classifier.cascade.confidence.map(Ratio::get)
-            && confidence <= 0.5
-        {
-            let message = format!("{confidence} is out of bounds (allowed: above 0.5, at most 1)");
-            self.wrong(&path.key("cascade").key("confidence"), message);
-        }
-        if let Some(shadow) = &classifier.shadow {
-            let path = path.key("shadow");
-            if shadow.bundle.as_os_str().is_empty() {
-                self.wrong(&path.key("bundle"), "must be the path of a folder");
-            }
-            if shadow.sample.get() <= 0.0 {
-                self.wrong(&path.key("sample"), "0 is out of bounds (allowed: above 0, at most 1)");
-            }
-        }
-        let drift = path.key("drift");
-        self.span(&drift.key("window"), classifier.drift.window, &DRIFT_WINDOW);
-        self.within(&drift.key("max_prompts"), &classifier.drift.max_prompts, &DRIFT_PROMPTS);
     }
 
     fn policy(&mut self, path: &KeyPath, policy: &PolicyConfig) {

@@ -77,6 +77,11 @@ impl ClassifierMetrics {
         self.drift.clone()
     }
 
+    /// Notes that a prompt was counted as queued and found no place.
+    pub fn turned_away(&self) {
+        self.depth.dec();
+    }
+
     /// Returns them for runs that cost so much an hour.
     #[must_use]
     pub fn priced(self, usd_per_hour: f64) -> Self {

@@ -67,6 +67,7 @@ fn touched() -> Metrics {
     metrics.target(&policy).froze();
     metrics.store().available(true);
     let _ = metrics.classifier(&classifier);
+    metrics.remote_classifier(&classifier).answered(Duration::from_millis(3));
     metrics.judge(&policy).answered(Duration::from_millis(300));
     metrics.set_config(&"ef".into());
     let _ = metrics.provider(&name("openai"));

@@ -85,7 +85,7 @@ impl ConfigChecker<'_> {
 }
 
 /// A DNS name or an address: what a certificate can be for.
-fn is_host(name: &str) -> bool {
+pub(super) fn is_host(name: &str) -> bool {
     let is_label =
         |label: &str| !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
     name.len() <= 253 && (name.split('.').all(is_label) || name.parse::<std::net::IpAddr>().is_ok())

@@ -162,6 +162,10 @@ const fn classifier(degraded: ClassifierFailure) -> &'static str {
         ClassifierFailure::NoText => "classifier_no_text",
         ClassifierFailure::NoAsk => "no_ask", // nothing is wrong with the classifier
         ClassifierFailure::Poisoned => "classifier_poisoned",
+        ClassifierFailure::RemoteUnreachable => "classifier_remote_unreachable",
+        ClassifierFailure::RemoteRefused => "classifier_remote_refused",
+        ClassifierFailure::RemoteBadAnswer => "classifier_remote_bad_answer",
+        ClassifierFailure::RemoteResting => "classifier_remote_resting",
     }
 }
 

@@ -1,4 +1,4 @@
-//! The metrics of classifiers: their queue, runs, answers and scores, their shadows and drift.
+//! The metrics of classifiers: their queue, runs, answers and scores, their shadows, servers and drift.
 
 use crate::metrics::buckets::{BATCH, OVERHEAD, PADDED, RUN, SCORE, TRUNCATED};
 use crate::metrics::family::MetricDefinition;
@@ -140,5 +140,26 @@ pub(in crate::metrics) const MODEL_INFO: MetricDefinition<3> = MetricDefinition 
     name: "pointsman_model_info",
     help: "The bundle that each classifier runs; always 1.",
     labels: ["classifier", "version", "sha256"],
+    buckets: &[],
+};
+
+pub(in crate::metrics) const REMOTE_REQUESTS: MetricDefinition<2> = MetricDefinition {
+    name: "pointsman_classifier_remote_requests_total",
+    help: "Requests to the server of a remote classifier, by what came of them: answered, or why there was no answer.",
+    labels: ["classifier", "outcome"],
+    buckets: &[],
+};
+
+pub(in crate::metrics) const REMOTE_TIME: MetricDefinition<1> = MetricDefinition {
+    name: "pointsman_classifier_remote_seconds",
+    help: "Time from a request to the server of a remote classifier to its answer.",
+    labels: ["classifier"],
+    buckets: OVERHEAD,
+};
+
+pub(in crate::metrics) const REMOTE_HEDGES: MetricDefinition<2> = MetricDefinition {
+    name: "pointsman_classifier_remote_hedges_total",
+    help: "Requests to the server of a remote classifier that took longer than most: whether the second request won, lost or failed, or was over the budget of second requests.",
+    labels: ["classifier", "outcome"],
     buckets: &[],
 };
