@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help setup build pgo quick demo observe run test bench compare instructions allocations fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
-	envoy clients-python clients-inference clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter train-check reports console newcomer mlflow loop soak chaos hostile sbom licences install helm gateways schemas unit host image
+	envoy clients-python clients-inference clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter train-check reports console newcomer mlflow remote loop soak chaos hostile sbom licences install helm gateways schemas unit host image
 
 CARGO ?= cargo
 # What `make run` serves, and what `make demo` is given besides.
@@ -284,6 +284,16 @@ loop: quick ## From prompts to a better bundle that serves: prepare, collect, gr
 
 mlflow: quick .venv-mlflow/ready ## Record runs at a real MLflow server and read them with its own client (installs mlflow)
 	POINTSMAN=$(QUICK_BINARY) .venv-mlflow/bin/python tests/runs/check.py
+
+remote: quick .venv-mlserver/ready ## Ask a real MLServer for classes, over HTTP and gRPC, and take it away in between (installs mlserver)
+	POINTSMAN=$(QUICK_BINARY) .venv-mlserver/bin/python tests/remote/check.py
+
+# Of its own: it pins FastAPI, gRPC and much else.
+.venv-mlserver/ready: tests/remote/requirements.txt
+	@bash .ci/setup python
+	python3 -m venv .venv-mlserver
+	.venv-mlserver/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 # Of its own: it brings scikit-learn, pandas and much else in versions that it chooses.
 .venv-mlflow/ready: tests/runs/requirements.txt
