@@ -126,10 +126,10 @@ pub(crate) async fn classify(
     Ok(ClassifyAnswer { classifier, results })
 }
 
-/// Returns the classifier of a name; without a name the only one, or the one named `default`.
+/// Returns the bundle of the classifier of a name; without a name of the only one, or of the one named `default`.
 ///
 /// # Errors
-/// When there is none, or it is not loaded.
+/// When there is none, it is not loaded, or a remote classifier has no bundle.
 pub(crate) fn find<'s>(snapshot: &'s Snapshot, name: Option<&str>) -> Result<&'s Classifier, ClassifyError> {
     let name = name.filter(|name| !name.is_empty());
     let only = || (snapshot.classifiers.len() == 1).then(|| snapshot.classifiers.iter().next()).flatten();
@@ -138,7 +138,10 @@ pub(crate) fn find<'s>(snapshot: &'s Snapshot, name: Option<&str>) -> Result<&'s
         None => snapshot.classifiers.get_key_value(DEFAULT).or_else(only),
     };
     match found {
-        Some((_, ClassifierState::Ready(classifier))) => Ok(classifier),
+        // What another server says is that server's to give out: here it is the bundle behind it that answers.
+        Some((name, ClassifierState::Ready(classifier))) => classifier.bundle().ok_or_else(|| {
+            ClassifyError::Unavailable { classifier: name.clone(), reason: ClassifierFailure::BundleUnavailable }
+        }),
         Some((name, ClassifierState::Unavailable { reason, .. })) => {
             Err(ClassifyError::Unavailable { classifier: name.clone(), reason: *reason })
         }

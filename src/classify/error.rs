@@ -38,7 +38,11 @@ impl ClassifyError {
             | ClassifierFailure::BundleUnavailable
             | ClassifierFailure::WorkerGone
             | ClassifierFailure::Inference
-            | ClassifierFailure::Poisoned => Self::Unavailable { classifier: classifier.clone(), reason },
+            | ClassifierFailure::Poisoned
+            | ClassifierFailure::RemoteUnreachable
+            | ClassifierFailure::RemoteRefused
+            | ClassifierFailure::RemoteBadAnswer
+            | ClassifierFailure::RemoteResting => Self::Unavailable { classifier: classifier.clone(), reason },
         }
     }
 
