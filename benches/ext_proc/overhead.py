@@ -10,8 +10,8 @@ One run, one machine: an Envoy that answers as the upstream, and in front of it 
 | proxy | Pointsman's own listener |
 
 `overhead.py --requests 5000 --connections 8` prints the median and the 99th percentile of latencies over one
-connection, and the CPU time of all processes but the upstream for each request over several. The rounds alternate, and the
-median of rounds counts. POINTSMAN names the binary: a release, as a debug build measures itself alone.
+connection, and the CPU time of all processes but the upstream for each request over several. The rounds alternate, and
+the median of rounds counts. POINTSMAN names the binary: a release, as a debug build measures itself alone.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ mod duplex;
 mod passing;
 mod response;
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -309,8 +310,11 @@ impl EnvoyStream {
                 Ok(message)
             }
             Ok(None) => Err(StreamError::Gone),
-            // Larger than a message may be, or none of the protocol's.
-            Err(status) if matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted | Code::Internal) => {
+            // Larger than a message may be, or none of the protocol's. What has a cause is the end of the connection.
+            Err(status)
+                if status.source().is_none()
+                    && matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted | Code::Internal) =>
+            {
                 Err(StreamError::Failed(status))
             }
             Err(_) => Err(StreamError::Gone),

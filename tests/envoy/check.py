@@ -453,7 +453,11 @@ def a_server_that_dies_amid_a_body_never_sends_an_empty_one_upstream() -> None:
 @check
 def a_server_that_is_slow_is_given_up_within_the_timeout() -> None:
     for section, passes in (("", False), (OPEN, True)):
-        with stage(section=section, sections=DEFAULT, timeout="1s") as on:
+        with stage(
+            section=section,
+            sections=DEFAULT,
+            change=lambda text: text.replace("message_timeout: 30s", "message_timeout: 1s"),
+        ) as on:
             assert status(on, ODD) == 200
             on.small.next()
             assert on.server

@@ -325,7 +325,6 @@ def stage(
     sections: str = "",
     change: Callable[[str], str] = lambda text: text,
     config: Callable[[str], str] = lambda text: text,
-    timeout: str = "30s",
 ) -> Iterator[Stage]:
     """Yields everything, running; `change` edits the bootstrap, `config` the binary's configuration."""
     small, big = Upstream("small"), Upstream("big")
@@ -338,7 +337,7 @@ def stage(
         file.write_text(config(text))
         server, own_admin, own_port = serve(file)
         # A debug build on a busy machine takes its time over megabytes; what is slow has checks of its own.
-        patient = re.sub(r"message_timeout: \S+", f"message_timeout: {timeout}", bootstrap(file, arguments or []))
+        patient = re.sub(r"message_timeout: \S+", "message_timeout: 30s", bootstrap(file, arguments or []))
         text = change(patient)
         (folder / "envoy.yaml").write_text(text)
         command = [envoy_binary(), "-c", str(folder / "envoy.yaml"), "--use-dynamic-base-id", "--concurrency", "1"]

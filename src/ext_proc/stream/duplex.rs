@@ -100,7 +100,7 @@ impl EnvoyStream {
         let ends = !held.has_trailers;
         match forwarded.body {
             Some(body) => self.send_pieces(&body, ends).await?,
-            None => self.send_held(held.pieces, ends).await?,
+            None => self.send_held(&held.pieces, ends).await?,
         }
         if held.has_trailers {
             self.send(messages::answer(ExtProcPhase::RequestTrailers, CommonResponse::default())).await?;
@@ -114,7 +114,7 @@ impl EnvoyStream {
         let message = messages::answer(ExtProcPhase::RequestHeaders, self.without_spoofed().rerouting());
         self.send(with_decision(message, decision.into_iter().collect())).await?;
         let ends = held.has_ended && !held.has_trailers;
-        self.send_held(held.pieces, ends).await?;
+        self.send_held(&held.pieces, ends).await?;
         if ends {
             return Ok(());
         }
@@ -125,7 +125,7 @@ impl EnvoyStream {
     }
 
     /// Sends what was held, as it came; an end by itself is an empty piece.
-    async fn send_held(&self, pieces: Vec<Bytes>, ends: bool) -> Result<(), StreamError> {
+    async fn send_held(&self, pieces: &[Bytes], ends: bool) -> Result<(), StreamError> {
         let count = pieces.len();
         for (index, piece) in pieces.iter().enumerate() {
             self.send_pieces(piece, ends && index + 1 == count).await?;

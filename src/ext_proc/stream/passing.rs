@@ -22,7 +22,11 @@ impl EnvoyStream {
             match self.next().await {
                 Ok(message) => {
                     let Some(request) = message.request else { return Ok(()) };
+                    let is_last = self.is_last(&request);
                     self.send(self.passed(request)).await?;
+                    if is_last {
+                        return Ok(());
+                    }
                 }
                 Err(StreamError::Gone) => return Ok(()),
                 Err(failed) => return Err(failed),
@@ -41,6 +45,18 @@ impl EnvoyStream {
         let decision = [("reason".to_owned(), json!("body_unseen"))];
         self.send(with_decision(message, decision.into_iter().collect())).await?;
         Ok(JudgedRequest::over(ExtProcOutcome::BodyUnseen))
+    }
+
+    /// Tells whether nothing follows that waits for an answer.
+    const fn is_last(&self, request: &Request) -> bool {
+        let ends_request = matches!(self.modes.response, BodyMode::None);
+        match request {
+            Request::RequestBody(body) => body.end_of_stream && ends_request,
+            Request::RequestTrailers(_) => ends_request,
+            Request::ResponseBody(body) => body.end_of_stream,
+            Request::ResponseTrailers(_) => true,
+            Request::RequestHeaders(_) | Request::ResponseHeaders(_) => false,
+        }
     }
 
     /// Returns the answer that changes nothing.
