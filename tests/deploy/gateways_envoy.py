@@ -265,6 +265,8 @@ def edge(setup: Setup, servers: dict[str, Recorder], pointsman: int, rules: int 
             route["typed_per_filter_config"] = {"pointsman": enabled}
     if setup.of("AIGatewayRoute"):
         filters.append(AI_GATEWAY)
+    if "message_timeout" in asks["typed_config"]:
+        asks["typed_config"]["message_timeout"] = "30s"  # a busy machine is no mistake of a manifest
     asked = asks["typed_config"]["grpc_service"]["envoy_grpc"]["cluster_name"]
     clusters = [cluster(name, server.server_port) for name, server in servers.items()]
     clusters.append(cluster(asked, pointsman, typed_extension_protocol_options=HTTP2))
@@ -333,6 +335,7 @@ def serving(folder: pathlib.Path, config: Json) -> Iterator[int]:
     ours = copy.deepcopy(config)
     for key, port in ports.items():
         ours[key]["address"] = f"127.0.0.1:{port}"
+    ours["ext_proc"]["deadline"] = ours["classifiers"]["default"]["deadline"] = "10s"  # see `edge`
     text = yaml.safe_dump(ours).replace("/opt/pointsman/models", f"{helm.ROOT}/models")
     (folder / "pointsman.yaml").write_text(text, "utf-8")
     command = [helm.binary(), "serve", "-c", str(folder / "pointsman.yaml")]
