@@ -203,10 +203,9 @@ fn a_client_that_makes_sessions_up_takes_nothing_from_the_sessions_of_another() 
         let taken = block_on(counting.budgets.reserve(party, BudgetAmounts::of(0.0, 0, 1), now(), None));
         taken.map(|reservation| reservation.expect("a budget").settle(BudgetAmounts::of(0.0, 0, 1))).is_ok()
     };
-    (1..=1000).for_each(|session| {
-        let _ = take("web", session);
-    });
+    let made_up = (1..=1000).filter(|session| take("web", *session)).count();
 
+    assert!((1..66).contains(&made_up), "{made_up}");
     assert!(take("app", 1), "what the sessions of another client share is used up, and not this client's");
     assert!((2..=1000).filter(|session| take("app", *session)).count() < 32);
 }

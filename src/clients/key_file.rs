@@ -27,6 +27,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct KeyFile {
     path: PathBuf,
+    max_bytes: u64,
 }
 
 /// The mark of a file's content that tells one from another.
@@ -39,7 +40,7 @@ pub(super) struct FileStamp {
 
 impl KeyFile {
     pub(super) fn at(path: PathBuf) -> Self {
-        Self { path }
+        Self { path, max_bytes: MAX_BYTES }
     }
 
     /// Returns the mark of what the file holds now; `None` where there is no file.
@@ -60,14 +61,14 @@ impl KeyFile {
         {
             return Ok(Vec::new());
         }
-        let text = RegularFile::open(&self.path, MAX_BYTES).and_then(RegularFile::text).map_err(unreadable)?;
+        let text = RegularFile::open(&self.path, self.max_bytes).and_then(RegularFile::text).map_err(unreadable)?;
         parse(&text)
     }
 
     /// Changes the records, while nobody else does. Blocks for as long as that takes, which is bounded.
     ///
     /// # Errors
-    /// When the file cannot be read or written, is being changed for too long, or `change` refuses.
+    /// When the file cannot be read or written, is being changed for too long or has no room, or `change` refuses.
     pub(super) fn change<T>(
         &self,
         change: impl FnOnce(&mut Vec<IssuedKey>) -> Result<T, KeyRegistryError>,
@@ -75,7 +76,12 @@ impl KeyFile {
         let _lock = self.lock()?;
         let mut records = self.read()?;
         let changed = change(&mut records)?;
-        self.write(&records).map_err(|source| KeyRegistryError::Unwritable { source })?;
+        let text = lines(&records);
+        // A larger one could not be read any more, and nobody's key would be good after a restart.
+        if text.len() as u64 > self.max_bytes {
+            return Err(KeyRegistryError::Full);
+        }
+        self.write(&text).map_err(|source| KeyRegistryError::Unwritable { source })?;
         Ok((changed, records))
     }
 
@@ -95,11 +101,11 @@ impl KeyFile {
         }
     }
 
-    fn write(&self, records: &[IssuedKey]) -> io::Result<()> {
+    fn write(&self, text: &str) -> io::Result<()> {
         let next = beside(&self.path, "next");
         let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&next)?;
         file.set_permissions(Permissions::from_mode(0o600))?;
-        file.write_all(lines(records).as_bytes())?;
+        file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&next, &self.path)?;
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -181,6 +187,23 @@ mod tests {
 
         let error = file.read().expect_err("a bad line").to_string();
         assert_eq!(error, "line 3 is no record of a client key");
+    }
+
+    #[test]
+    fn a_file_that_could_not_be_read_any_more_is_not_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = KeyFile::at(folder.path().join("keys.jsonl"));
+        add(&file);
+        let bytes = fs::metadata(&file.path).expect("it is there").len();
+        let file = KeyFile { max_bytes: 2 * bytes - 1, ..file };
+
+        let second = file.change(|records| {
+            records.push(made("web"));
+            Ok(())
+        });
+
+        assert!(matches!(second, Err(KeyRegistryError::Full)), "{second:?}");
+        assert_eq!(file.read().expect("records").len(), 1);
     }
 
     #[test]

@@ -69,8 +69,8 @@ pub(crate) enum KeyRegistryError {
     /// Somebody else changes the registry for too long.
     #[error("the registry of client keys is being changed by others")]
     Busy,
-    /// The store has no room for more keys.
-    #[error("the registry of client keys has no room for more keys in the store (allowed: a `file`, or fewer keys)")]
+    /// There is no room for more keys.
+    #[error("the registry of client keys has no room for more keys (allowed: 64 MiB in a `file`, a quarter in the store)")]
     Full,
     /// The store does not answer, or is not configured.
     #[error("the store does not answer")]
