@@ -70,7 +70,9 @@ pub(crate) enum KeyRegistryError {
     #[error("the registry of client keys is being changed by others")]
     Busy,
     /// There is no room for more keys.
-    #[error("the registry of client keys has no room for more keys (allowed: 64 MiB in a `file`, a quarter in the store)")]
+    #[error(
+        "the registry of client keys has no room for more keys (allowed: 64 MiB in a `file`, a quarter in the store)"
+    )]
     Full,
     /// The store does not answer, or is not configured.
     #[error("the store does not answer")]
