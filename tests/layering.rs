@@ -102,6 +102,7 @@ const HOUSES: &[House] = &[
         ],
         ground: &[],
     },
+    House { folder: "crates/protocols/src", floors: &[], ground: &[] },
     House {
         folder: "crates/classifier/src",
         floors: &[&["shadow", "similarity"], &["serving"], &["onnx"], &["bundle"], &["scoring"], &["manifest"]],
