@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Collected, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A server that hands every request to its test.
 struct ScriptedServer {
     address: SocketAddr,
-    asked: mpsc::UnboundedReceiver<Asked>,
+    asked: mpsc::Receiver<Asked>,
 }
 
 /// A request that waits for its answer; `reply` is closed where the client has gone.
@@ -41,7 +41,7 @@ impl ScriptedServer {
 
     fn at(listener: TcpListener) -> Self {
         let address = listener.local_addr().expect("bound");
-        let (sender, asked) = mpsc::unbounded_channel();
+        let (sender, asked) = mpsc::channel(64);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let sender = sender.clone();
@@ -89,13 +89,13 @@ fn result(complex: f64) -> String {
 
 async fn hand_over(
     request: Request<Incoming>,
-    sender: mpsc::UnboundedSender<Asked>,
+    sender: mpsc::Sender<Asked>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = request.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let texts = body["inputs"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
     let (reply, answer) = oneshot::channel();
-    sender.send(Asked { texts, reply }).ok();
+    sender.send(Asked { texts, reply }).await.ok();
     let (status, body) = answer.await.unwrap_or((StatusCode::BAD_GATEWAY, String::new()));
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn mapping(heads: Value) -> HeadMapping {
+fn mapping(heads: &Value) -> HeadMapping {
     let section = json!({"protocol": "oip_http", "url": "http://h", "model": "m", "heads": heads});
     HeadMapping::new(&serde_json::from_value(section).expect("a section"))
 }
@@ -36,10 +36,10 @@ fn labelled(pairs: &[(&str, f32)]) -> Result<Vec<(String, f32)>, String> {
 
 #[test]
 fn a_row_is_taken_by_place_and_logits_become_probabilities() {
-    let plain = mapping(json!({"tier": {"labels": ["low", "mid", "high"]}}));
-    let softmax = mapping(json!({"tier": {"labels": ["low", "mid", "high"], "activation": "softmax"}}));
-    let sigmoid = mapping(json!({"tier": {"labels": ["no", "yes"], "activation": "sigmoid"}}));
-    let wins = mapping(json!({"tier": {"labels": ["no", "yes"]}}));
+    let plain = mapping(&json!({"tier": {"labels": ["low", "mid", "high"]}}));
+    let softmax = mapping(&json!({"tier": {"labels": ["low", "mid", "high"], "activation": "softmax"}}));
+    let sigmoid = mapping(&json!({"tier": {"labels": ["no", "yes"], "activation": "sigmoid"}}));
+    let wins = mapping(&json!({"tier": {"labels": ["no", "yes"]}}));
 
     assert_eq!(head(&plain, row(&[0.2, 0.3, 0.5])), labelled(&[("low", 0.2), ("mid", 0.3), ("high", 0.5)]));
     assert_eq!(head(&softmax, row(&[1000.0, 0.0, 1000.0])), labelled(&[("low", 0.5), ("mid", 0.0), ("high", 0.5)]));
@@ -50,7 +50,7 @@ fn a_row_is_taken_by_place_and_logits_become_probabilities() {
 #[test]
 fn named_labels_are_taken_by_name_in_the_order_of_the_configuration() {
     let mapping =
-        mapping(json!({"tier": {"labels": ["low", "high"], "rename": {"LABEL_0": "low", "LABEL_1": "high"}}}));
+        mapping(&json!({"tier": {"labels": ["low", "high"], "rename": {"LABEL_0": "low", "LABEL_1": "high"}}}));
 
     let found = head(&mapping, named(&[("LABEL_1", 0.9), ("LABEL_0", 0.1)]));
 
@@ -64,8 +64,8 @@ fn named_labels_are_taken_by_name_in_the_order_of_the_configuration() {
 
 #[test]
 fn what_a_head_asks_for_and_a_server_does_not_give_is_named_with_what_it_gives() {
-    let tier = mapping(json!({"tier": {"output": "logits", "labels": ["low", "mid", "high"]}}));
-    let by_name = mapping(json!({"tier": {"labels": ["low", "mid", "high"]}}));
+    let tier = mapping(&json!({"tier": {"output": "logits", "labels": ["low", "mid", "high"]}}));
+    let by_name = mapping(&json!({"tier": {"labels": ["low", "mid", "high"]}}));
 
     let missing = tier.scores(&answer(&[("scores", row(&[0.5])), ("label", row(&[1.0]))])).expect_err("another name");
 
@@ -83,7 +83,7 @@ fn what_a_head_asks_for_and_a_server_does_not_give_is_named_with_what_it_gives()
 
 #[test]
 fn values_that_are_no_probabilities_make_no_head() {
-    let plain = mapping(json!({"tier": {"labels": ["low", "high"]}}));
+    let plain = mapping(&json!({"tier": {"labels": ["low", "high"]}}));
 
     for values in [[1.5, -0.5], [f64::NAN, 0.5], [f64::INFINITY, 0.0]] {
         assert!(head(&plain, row(&values)).is_err_and(|flaw| flaw.starts_with("heads.tier.activation: ")));
@@ -93,8 +93,8 @@ fn values_that_are_no_probabilities_make_no_head() {
 
 #[test]
 fn a_number_falls_between_cuts_or_within_a_range() {
-    let cut = mapping(json!({"tier": {"labels": ["low", "mid", "high"], "cuts": [0.3, 0.7]}}));
-    let ranged = mapping(json!({"tier": {"labels": ["low", "high"], "range": [1, 5]}}));
+    let cut = mapping(&json!({"tier": {"labels": ["low", "mid", "high"], "cuts": [0.3, 0.7]}}));
+    let ranged = mapping(&json!({"tier": {"labels": ["low", "high"], "range": [1, 5]}}));
 
     for (number, label) in [(0.1, "low"), (0.3, "mid"), (0.69, "mid"), (0.7, "high"), (9.0, "high"), (-1.0, "low")] {
         let found = head(&cut, row(&[number])).expect("a head");

@@ -17,7 +17,7 @@ struct RowList<T> {
     usage: RowUsage,
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Clone, Copy, Default, Deserialize)]
 struct RowUsage {
     #[serde(default)]
     prompt_tokens: u32,

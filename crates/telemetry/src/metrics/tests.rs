@@ -67,7 +67,6 @@ fn touched() -> Metrics {
     metrics.target(&policy).froze();
     metrics.store().available(true);
     let _ = metrics.classifier(&classifier);
-    metrics.remote_classifier(&classifier).answered(Duration::from_millis(3));
     metrics.judge(&policy).answered(Duration::from_millis(300));
     metrics.set_config(&"ef".into());
     let _ = metrics.provider(&name("openai"));
@@ -102,6 +101,7 @@ fn touch_operations(metrics: &Metrics) {
 fn touch_quality(metrics: &Metrics) {
     let (policy, model) = (name("auto"), name("small"));
     metrics.admin_refused(AdminRefusal::WrongToken);
+    metrics.remote_classifier(&name("default")).answered(Duration::from_millis(3));
     metrics.question_ended(DecisionQuestion::Decide, Some(200));
     metrics.feedback_given(FeedbackKind::Rating, Some(1.0), None);
     let estimate = EstimatedRatio { mean: 0.5, low: 0.25, high: 0.75 };
