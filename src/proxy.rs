@@ -27,6 +27,8 @@
 //!                          a line in the decision log               record::decided
 //! ```
 //!
+//! A WebSocket whose messages are requests brings them to the same phases, one by one: `websocket`.
+//!
 //! Requests that no [`Dialect`](pointsman_core::prompt::Dialect) reads pass through to the default provider: JSON once it
 //! was looked at, all else without being buffered. Paths are normalised before anything looks at them: `asked`.
 
@@ -56,6 +58,7 @@ mod record;
 mod server;
 mod shadow_answer;
 mod upstream_request;
+mod websocket;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,6 +91,7 @@ pub(crate) use self::server::CountedRequest;
 pub(crate) use self::server::{
     BindError, DrainState, Listeners, RunningProxy, ShutdownReason, ShutdownUrge, TakeOverError,
 };
+use self::websocket::OpenSockets;
 use crate::router::Router;
 use crate::upstream::{AttemptFailure, ESCALATED};
 
@@ -100,6 +104,7 @@ pub struct Proxy {
     owners: Arc<RequestOwners>,
     open: Arc<OpenRequests>,
     admission: Arc<Admission>,
+    sockets: Arc<OpenSockets>,
     retries: RetryLedger,
 }
 
@@ -111,6 +116,7 @@ impl Proxy {
         Self {
             recorder: Recorder::new(Arc::clone(&router), Arc::clone(&metrics)),
             retries: RetryLedger::new(Arc::clone(&metrics)),
+            sockets: Arc::new(OpenSockets::new(metrics.websockets())),
             router,
             metrics,
             request_ids: RequestIds::default(),
@@ -201,6 +207,7 @@ impl ProxyHttp for Proxy {
         match self.admitted_plan(session, ctx).await {
             Ok(RequestPlan::Forward) => Ok(false),
             Ok(RequestPlan::Answer(body)) => answer::send_own(session, ctx, body).await.map(|()| true),
+            Ok(RequestPlan::WebSocket(accepted)) => answer::switch(session, ctx, *accepted).await.map(|()| true),
             Ok(RequestPlan::Replay(kept)) => answer::replay(session, ctx, &kept).await.map(|()| true),
             Err(rejection) => {
                 answer::reject(session, ctx, &rejection).await;
@@ -215,11 +222,18 @@ impl ProxyHttp for Proxy {
         ctx.attempts.begin();
         traced::attempted(session.req_header(), ctx);
         Recorder::operation_began(session.req_header(), ctx);
-        let peer = ctx.attempts.pick_peer(session).await;
-        peer.map_err(|mut error| {
-            error.set_retry(self.recorder.attempt_failed(ctx, &error, &self.retries));
-            error
-        })
+        match ctx.attempts.pick_peer(session).await {
+            Ok(mut peer) => {
+                if let Some(socket) = &ctx.passed_socket {
+                    peer.options.read_timeout = Some(socket.idle());
+                }
+                Ok(peer)
+            }
+            Err(mut error) => {
+                error.set_retry(self.recorder.attempt_failed(ctx, &error, &self.retries));
+                Err(error)
+            }
+        }
     }
 
     async fn connected_to_upstream(
@@ -260,6 +274,9 @@ impl ProxyHttp for Proxy {
         }
         if ctx.attempts.body.bytes().is_none() && !end_of_stream && !session.was_upgraded() {
             intake::passes_in_time(ctx.clock.elapsed(), &ctx.snapshot.config.limits)?;
+        }
+        if let Some(socket) = &mut ctx.passed_socket {
+            socket.note_sent(body.as_ref().map_or(0, Bytes::len))?;
         }
         // An HTTP/2 upstream that gives no window is left at once when an HTTP/2 client leaves, but Pingora watches the
         // client only through its real session.
@@ -318,6 +335,9 @@ impl ProxyHttp for Proxy {
         end_of_stream: bool,
         ctx: &mut Self::CTX,
     ) -> Result<Option<Duration>> {
+        if let Some(socket) = &mut ctx.passed_socket {
+            socket.note_received(body.as_ref().map_or(0, Bytes::len))?;
+        }
         if let Some(answer) = &mut ctx.aws_answer {
             answer.pass(body, end_of_stream)?;
         }
@@ -434,8 +454,14 @@ impl ProxyHttp for Proxy {
         self.note_asked_check(ctx);
         self.recorder.account(session, error, ctx);
         connection::request_ended();
+        if let Some(socket) = &mut ctx.passed_socket {
+            socket.ended(error);
+        }
         if ctx.keeps_connection {
             connection::keep(session).await;
+        }
+        if let Some(socket) = ctx.routed_socket.take() {
+            websocket::hand_over(session, socket);
         }
     }
 }

@@ -57,6 +57,7 @@ const HOUSES: &[House] = &[
         ],
         ground: &[],
     },
+    // Generated code and its names.
     House { folder: "crates/protocols/src", floors: &[], ground: &[] },
     House {
         folder: "crates/telemetry/src",
@@ -73,10 +74,6 @@ const HOUSES: &[House] = &[
         floors: &[&["client"], &["kept"], &["connection"], &["destination"], &["tls", "error", "retry_after"]],
         ground: &[],
     },
-    // Generated, and one file of names.
-    House { folder: "crates/protocols/src", floors: &[], ground: &[] },
-    // Generated code and its names.
-    House { folder: "crates/protocols/src", floors: &[], ground: &[] },
     House {
         folder: "crates/remote-classifier/src",
         floors: &[
@@ -102,7 +99,6 @@ const HOUSES: &[House] = &[
         ],
         ground: &[],
     },
-    House { folder: "crates/protocols/src", floors: &[], ground: &[] },
     House {
         folder: "crates/classifier/src",
         floors: &[&["shadow", "similarity"], &["serving"], &["onnx"], &["bundle"], &["scoring"], &["manifest"]],
@@ -198,6 +194,7 @@ const FENCES: &[(&str, &[&str])] = &[
     ("redis", &["src/store"]),
     ("tonic_health", &["src/ext_proc", "src/grpc"]),
     ("tonic_reflection", &["src/grpc"]),
+    ("tokio_tungstenite", &["src/proxy/websocket"]),
     ("aws_sigv4", &["src/upstream"]),
     ("aws_credential_types", &["src/upstream"]),
     ("aws_smithy_eventstream", &["src/upstream"]),

@@ -26,6 +26,7 @@ use super::attempt::earlier_failure::is_refusal;
 use super::context::RequestContext;
 use super::downstream::intake;
 use super::header_fields;
+use super::websocket::AcceptedSocket;
 use crate::response_cache::{CachedAnswer, UnixMillis};
 use crate::upstream::{AttemptFailure, ERROR_IN_ANSWER};
 
@@ -88,6 +89,21 @@ pub(super) async fn replay(session: &mut Session, ctx: &mut RequestContext, kept
     })?;
     session.write_response_header(Box::new(header), false).await?;
     session.write_response_body(Some(kept.body.clone()), true).await
+}
+
+/// Answers the handshake of a WebSocket: HTTP ends here.
+pub(super) async fn switch(session: &mut Session, ctx: &mut RequestContext, accepted: AcceptedSocket) -> Result<()> {
+    let AcceptedSocket { accept_key, socket } = accepted;
+    let mut header = ResponseHeader::build_no_case(StatusCode::SWITCHING_PROTOCOLS, None)?;
+    header_fields::edit_answer(&mut header, |answer| {
+        answer.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        answer.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        answer.insert(header::SEC_WEBSOCKET_ACCEPT, header_fields::value(&accept_key)?);
+        decorate(answer, ctx)
+    })?;
+    session.write_response_header(Box::new(header), false).await?;
+    ctx.routed_socket = Some(socket);
+    Ok(())
 }
 
 /// Sends an answer of Pointsman's own: JSON, with the decision on top.

@@ -46,6 +46,7 @@ use self::original::AnswerKind;
 use self::refused_parameter::FoundRefusals;
 use self::stale::ConnectionUse;
 use super::downstream::drain::CutSignal;
+use super::websocket::RoutedMessage;
 use crate::router::Routing;
 use crate::upstream::{AttemptFailure, Deployment, PeerId, PeerLease, PeerOutcome, Provider, Upstreams};
 
@@ -57,6 +58,8 @@ pub(super) const MAX_TRIES: u32 = 40;
 pub(super) struct UpstreamAttempts {
     /// The destination of the next attempt; `None` until it is known, and for a request that goes nowhere.
     destination: Option<AttemptDestination>,
+    /// The message of a WebSocket that the request was made of, if it was.
+    message: Option<Arc<RoutedMessage>>,
     /// The key that requests of one conversation share, if a provider chooses its peers by it.
     pub(super) peer_key: Option<u64>,
     /// The only peer that has what the request names, if the provider has several.
@@ -130,10 +133,11 @@ struct RetryLimit {
 
 impl UpstreamAttempts {
     /// Makes those of a request that has just begun and that ends when `cut` says so.
-    pub(super) fn new(retry: &RetryConfig, cut: CutSignal) -> Self {
+    pub(super) fn new(retry: &RetryConfig, cut: CutSignal, message: Option<Arc<RoutedMessage>>) -> Self {
         let now = Instant::now();
         Self {
             destination: None,
+            message,
             peer_key: None,
             kept_at: None,
             lease: None,

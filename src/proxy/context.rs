@@ -22,6 +22,7 @@ use super::escalation::EscalationWatch;
 use super::external::ExternalUse;
 use super::record::AttemptOperation;
 use super::shadow_answer::PlannedShadowAnswer;
+use super::websocket::{self, OpenSocket, PassedSocket};
 use crate::budgets::BudgetReservation;
 use crate::proxy::downstream::client_use::ClientUse;
 use crate::response_cache::CachedAnswer;
@@ -86,6 +87,10 @@ pub struct RequestContext {
     pub(super) operation: Option<Box<AttemptOperation>>,
     /// The part of another proxy that asks for a decision and sends the request itself; `None` where Pointsman sends it.
     pub(super) external: Option<Box<ExternalUse>>,
+    /// The WebSocket that was opened, whose messages are to be routed.
+    pub(super) routed_socket: Option<OpenSocket>,
+    /// The WebSocket that passes through.
+    pub(super) passed_socket: Option<Box<PassedSocket>>,
     /// The guard that keeps a shutdown waiting, for as long as it has time.
     pub(super) open: OpenRequest,
 }
@@ -93,7 +98,7 @@ pub struct RequestContext {
 impl RequestContext {
     pub(super) fn new(snapshot: Arc<Snapshot>, request_id: String, open: OpenRequest) -> Self {
         Self {
-            attempts: UpstreamAttempts::new(&snapshot.config.retry, open.cut()),
+            attempts: UpstreamAttempts::new(&snapshot.config.retry, open.cut(), websocket::routed_message()),
             snapshot,
             request_id,
             clock: RequestClock::start(),
@@ -121,6 +126,8 @@ impl RequestContext {
             trace: None,
             operation: None,
             external: None,
+            routed_socket: None,
+            passed_socket: None,
             open,
         }
     }

@@ -26,6 +26,7 @@ use super::downstream::intake::{self, ReadBody};
 use super::downstream::pages;
 use super::large_work::{self, LARGE_BODY};
 use super::record::{feedback, traced};
+use super::websocket::{self, AcceptedSocket, PassedSocket};
 use super::{Proxy, budget, cache, escalation, kept_state, models, own_count, pass_through, question, shadow_answer};
 use crate::clients::Client;
 use crate::response_cache::CachedAnswer;
@@ -40,6 +41,8 @@ pub(super) enum RequestPlan {
     Answer(Bytes),
     /// The client gets an answer again that was kept.
     Replay(Arc<CachedAnswer>),
+    /// The client speaks by WebSocket from here on.
+    WebSocket(Box<AcceptedSocket>),
 }
 
 /// A body that was read, and the API that it is written for.
@@ -92,9 +95,11 @@ async fn destined(proxy: &Proxy, session: &mut Session, ctx: &mut RequestContext
         return Ok(RequestPlan::Answer(body));
     }
     let dialect = Dialect::of_path(header.uri.path());
-    if dialect.is_some() && intake::is_websocket(header) {
-        return Err(Rejection::UpgradeRequired);
+    if let Some(accepted) = websocket::accept(proxy, session, ctx)? {
+        return Ok(RequestPlan::WebSocket(Box::new(accepted)));
     }
+    ctx.passed_socket = PassedSocket::of(proxy, session, ctx)?.map(Box::new);
+    let header = session.req_header();
     let Some(dialect) = dialect.filter(|_| header.method == Method::POST) else {
         pass_through::pass_unread(proxy, session, ctx).await?;
         return Ok(RequestPlan::Forward);

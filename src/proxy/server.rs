@@ -41,6 +41,7 @@ use super::downstream::connection::{self, AcceptedStream};
 use super::downstream::drain::OpenRequest;
 use super::downstream::drain::OpenRequests;
 use super::downstream::tls::{self, TlsAcceptors};
+use super::websocket::{self, SessionServices};
 use crate::router::Router;
 
 /// An address in use, or not ours to use.
@@ -355,6 +356,14 @@ impl ServerApp for ListenerApp {
             let left = self.proxy.process_new(stream, shutdown).await;
             while let Some(kept) = connection::take_kept() {
                 self.go_on(kept, shutdown).await;
+            }
+            if let Some(upgraded) = connection::take_upgraded() {
+                let services = SessionServices {
+                    proxy: Arc::clone(&self.proxy),
+                    router: Arc::clone(&self.router),
+                    admission: Arc::clone(&self.admission),
+                };
+                Box::pin(websocket::serve(*upgraded, &services, shutdown)).await;
             }
             left
         };

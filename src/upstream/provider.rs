@@ -38,6 +38,8 @@ pub(crate) struct Provider {
     pub cloud: Option<CloudService>,
     /// The HTTP version to speak.
     pub http: PeerProtocol,
+    /// True where it speaks the responses API over WebSocket too.
+    pub websocket: bool,
     /// The TLS terms on which peers prove who they are.
     pub tls: PeerTls,
     /// The authorities that vouch for peers; `None` for the system's.
@@ -123,6 +125,7 @@ impl Provider {
             dialects: section.spoken_dialects(""),
             cloud,
             http: section.http,
+            websocket: section.websocket,
             tls,
             trust,
             section: section.clone(),

@@ -55,6 +55,7 @@ mod tracing;
 mod tree;
 mod validate;
 mod values;
+mod websocket;
 
 pub use self::admin::{AdminConfig, ConsoleConfig, HostPort};
 pub use self::admin_auth::{AdminAuth, AdminCertificate, AdminRole, AdminTls, AdminToken, MetricsAccess};
@@ -121,6 +122,7 @@ pub use self::tokenizer::TokenizerName;
 pub use self::tracing::{OtlpConfig, TracingConfig};
 pub use self::tree::{MapEntry, NodeContent, SourceFlaw, SourceMark, YamlNode, parse as read_yaml};
 pub use self::values::{Glob, Name, Ratio, TierModels, TimeSpan};
+pub use self::websocket::WebSocketLimits;
 
 /// Returns the one of `names` that `name` is probably a misspelling of.
 pub(crate) fn nearest<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {

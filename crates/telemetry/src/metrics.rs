@@ -38,6 +38,7 @@ mod streaming;
 mod tests;
 mod translation;
 mod watching;
+mod websockets;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -85,6 +86,9 @@ pub use self::streaming::ChunkGaps;
 use self::streaming::StreamFamilies;
 use self::translation::TranslationFamilies;
 pub use self::watching::{DriftMetrics, ShadowMetrics};
+pub use self::websockets::{
+    ClosedWebSocket, RefusedWebSocket, UpstreamWebSocket, WebSocketKind, WebSocketMessage, WebSocketMetrics,
+};
 
 /// The `policy` label of a request that no policy matched.
 pub const NO_POLICY: &str = "none";
@@ -118,6 +122,7 @@ pub struct Metrics {
     credentials: CredentialFamilies,
     edge: EdgeMetrics,
     ext_proc: ExtProcMetrics,
+    websockets: WebSocketMetrics,
     asking: AskingFamilies,
     judges: JudgeFamilies,
     remote_classifiers: RemoteClassifierFamilies,
@@ -182,6 +187,7 @@ impl Metrics {
             credentials: CredentialFamilies::register(r),
             edge: EdgeMetrics::register(r),
             ext_proc: ExtProcMetrics::register(r),
+            websockets: WebSocketMetrics::register(r),
             asking: AskingFamilies::register(r),
             judges: JudgeFamilies::register(r),
             remote_classifiers: RemoteClassifierFamilies::register(r),

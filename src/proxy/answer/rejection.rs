@@ -173,6 +173,17 @@ pub(crate) enum Rejection {
     /// A WebSocket on a path that is spoken by requests alone.
     #[error("WebSockets are not spoken at this path: send the request by POST.")]
     UpgradeRequired,
+    /// A WebSocket whose handshake is incomplete.
+    #[error(
+        "The WebSocket handshake is incomplete: it needs `Connection: Upgrade`, one `Sec-WebSocket-Key` and `Sec-WebSocket-Version: 13`."
+    )]
+    InvalidHandshake,
+    /// A client that has as many WebSockets open as it may.
+    #[error("You have {limit} WebSockets open, as many as you may.")]
+    TooManyWebSockets {
+        /// The most that one client may have.
+        limit: usize,
+    },
     /// Feedback that cannot be read.
     #[error("{message}")]
     InvalidFeedback {

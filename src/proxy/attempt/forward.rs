@@ -37,6 +37,10 @@ impl UpstreamAttempts {
         if self.needs_new_connection(session) {
             stale::connect_anew(&mut peer);
         }
+        if let Some(message) = self.message.as_ref().filter(|_| provider.websocket && self.body.translation().is_none())
+        {
+            message.divert(&mut peer, &provider);
+        }
         self.lease = Some(lease);
         Ok(Box::new(peer))
     }

@@ -28,7 +28,7 @@ const NOT_BEGUN_WITHIN: Duration = Duration::from_millis(500);
 static NEW: AtomicU64 = AtomicU64::new(1 << 63);
 
 /// Makes Pingora connect to the peer anew. The connection is not kept: nobody else would find it.
-pub(super) fn connect_anew(peer: &mut HttpPeer) {
+pub(in crate::proxy) fn connect_anew(peer: &mut HttpPeer) {
     peer.group_key = NEW.fetch_add(1, Ordering::Relaxed);
     peer.options.idle_timeout = Some(Duration::ZERO);
 }

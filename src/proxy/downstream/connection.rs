@@ -33,6 +33,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::admission::{Admission, OpenH2Connection};
 use super::quiet::{ConnectionState, KnownConnection, QuietClose};
+use crate::proxy::websocket::UpgradedConnection;
 
 /// The first bytes of an HTTP/2 connection without TLS.
 const H2_PREFACE: &[u8] = b"PRI * HTTP/2.0";
@@ -144,6 +145,19 @@ pub(in crate::proxy) async fn keep(session: &mut Session) {
 /// Takes the connection that [`keep`] kept.
 pub(in crate::proxy) fn take_kept() -> Option<ReusedHttpStream> {
     STATE.try_with(|state| state.take_kept()).ok().flatten()
+}
+
+/// Keeps a connection on which HTTP is over for those who speak by WebSocket. No header is due on it any more.
+pub(in crate::proxy) fn keep_upgraded(connection: UpgradedConnection) {
+    let _ = STATE.try_with(|state| {
+        state.request_began();
+        state.keep_upgraded(connection);
+    });
+}
+
+/// Takes the connection that [`keep_upgraded`] kept.
+pub(in crate::proxy) fn take_upgraded() -> Option<Box<UpgradedConnection>> {
+    STATE.try_with(|state| state.take_upgraded()).ok().flatten()
 }
 
 fn sleep(limit: Duration) -> Pin<Box<Sleep>> {

@@ -20,6 +20,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::Sleep;
 
+use crate::proxy::websocket::UpgradedConnection;
+
 /// The time for which a connection has to be quiet before it is closed.
 const QUIET: Duration = Duration::from_millis(500);
 
@@ -44,6 +46,8 @@ pub(super) struct ConnectionState {
     waiting: AtomicWaker,
     /// The stream of a request that failed and was answered all the same.
     kept: Mutex<Option<ReusedHttpStream>>,
+    /// The stream of a request that was answered by the end of HTTP.
+    upgraded: Mutex<Option<Box<UpgradedConnection>>>,
 }
 
 /// A connection that is told when the end begins; dropping it forgets the connection.
@@ -120,6 +124,16 @@ impl ConnectionState {
     /// Takes the stream that was kept.
     pub(super) fn take_kept(&self) -> Option<ReusedHttpStream> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Keeps the connection for those who speak by WebSocket.
+    pub(super) fn keep_upgraded(&self, connection: UpgradedConnection) {
+        *self.upgraded.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(connection));
+    }
+
+    /// Takes the connection that was kept for them.
+    pub(super) fn take_upgraded(&self) -> Option<Box<UpgradedConnection>> {
+        self.upgraded.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Counts the turns of the connection: from waiting to a request, and back.

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::values::{self, Glob, Name, TimeSpan};
+use super::websocket::WebSocketLimits;
 
 /// The data plane's listeners: one, or a list of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -98,6 +99,8 @@ pub struct TrafficLimits {
     /// The shortest time for which requests are still taken after SIGTERM, so that load balancers notice; at most
     /// `drain`. Default 5s.
     pub drain_min: TimeSpan,
+    /// Bounds of WebSockets.
+    pub websocket: WebSocketLimits,
 }
 
 /// The case in which keys of an API may stand in a prompt.
@@ -343,6 +346,7 @@ impl Default for TrafficLimits {
             keep_alive: TimeSpan::from_secs(60),
             drain: TimeSpan::from_secs(30),
             drain_min: TimeSpan::from_secs(5),
+            websocket: WebSocketLimits::default(),
         }
     }
 }

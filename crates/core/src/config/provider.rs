@@ -52,6 +52,11 @@ pub struct ProviderConfig {
     /// for a server that refuses it. A model's `adapt` counts before this.
     #[serde(default)]
     pub stream_usage: Option<bool>,
+    /// Speaks OpenAI's responses over WebSocket too: what comes from a client's WebSocket goes on by one, `ws(s)` at the
+    /// path of `base_url`, which serves the client's further requests. Else, and where a request is translated, it is
+    /// posted. Default false.
+    #[serde(default)]
+    pub websocket: bool,
     /// The APIs that it speaks: `chat` (OpenAI's chat completions), `responses` (OpenAI's), `messages` (Anthropic's),
     /// `gemini` (Google's `generateContent`). A request in another one is translated. By default what the host is known
     /// for; of a host that is not known, `gemini` where the URL ends like Google's, in `/v1beta` or `/publishers/google`,

@@ -15,6 +15,7 @@ mod judge;
 mod quality;
 mod quotas;
 mod response_cache;
+mod websockets;
 
 pub(super) use self::admin::*;
 pub(super) use self::budgets::*;
@@ -27,6 +28,7 @@ pub(super) use self::judge::*;
 pub(super) use self::quality::*;
 pub(super) use self::quotas::*;
 pub(super) use self::response_cache::*;
+pub(super) use self::websockets::*;
 use super::buckets::{FIRST_BYTE, INTER_CHUNK, OVERHEAD, RATE, REQUEST};
 use super::family::MetricDefinition;
 

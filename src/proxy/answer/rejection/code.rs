@@ -79,6 +79,8 @@ codes! {
         PathNotFound = "path_not_found", StatusCode::NOT_FOUND;
         ModelNotRouted = "model_not_routed", StatusCode::BAD_REQUEST;
         UpgradeRequired = "upgrade_required", StatusCode::UPGRADE_REQUIRED;
+        InvalidHandshake = "invalid_handshake", StatusCode::BAD_REQUEST;
+        TooManyWebSockets = "too_many_websockets", StatusCode::TOO_MANY_REQUESTS;
         InvalidFeedback = "invalid_feedback", StatusCode::BAD_REQUEST;
         InvalidQuestion = "invalid_request", StatusCode::BAD_REQUEST;
         ClassifierNotFound = "classifier_not_found", StatusCode::NOT_FOUND;

@@ -19,7 +19,7 @@ fn not_found(model: &str, models: usize) -> Rejection {
 }
 
 /// One of each, in the order of the codes.
-fn all() -> [Rejection; 51] {
+fn all() -> [Rejection; 53] {
     [
         Rejection::InvalidJson { message: "expected value".into(), line: 1, column: 2 },
         Rejection::InvalidBody,
@@ -46,6 +46,8 @@ fn all() -> [Rejection; 51] {
         Rejection::PathNotFound,
         Rejection::ModelNotRouted { model: "auto".into() },
         Rejection::UpgradeRequired,
+        Rejection::InvalidHandshake,
+        Rejection::TooManyWebSockets { limit: 64 },
         Rejection::InvalidFeedback { param: Some("rating"), message: "It is wrong." },
         Rejection::InvalidQuestion { param: Some("texts"), message: "It is wrong.".to_owned() },
         Rejection::ClassifierNotFound { classifier: Some("other".into()), known: vec!["default".into()] },
@@ -142,8 +144,8 @@ fn codes_and_statuses_are_those_that_clients_rely_on() {
         all().map(|rejection| rejection.status().as_u16()),
         [
             400, 400, 400, 400, 400, 400, 400, 400, 400, 413, 404, 502, 504, 502, 529, 503, 400, 408, 415, 400, 415,
-            400, 404, 400, 426, 400, 400, 404, 503, 404, 503, 504, 404, 499, 400, 400, 504, 500, 401, 403, 403, 429,
-            429, 503, 503, 503, 431, 403, 400, 403, 403,
+            400, 404, 400, 426, 400, 429, 400, 400, 404, 503, 404, 503, 504, 404, 499, 400, 400, 504, 500, 401, 403,
+            403, 429, 429, 503, 503, 503, 431, 403, 400, 403, 403,
         ]
     );
 }

@@ -17,6 +17,7 @@ impl NamesFiles for ProviderConfig {
             bedrock,
             peers: _,
             stream_usage: _,
+            websocket: _,
             balance: _,
             http: _,
             tls,

@@ -15,6 +15,9 @@ impl ConfigChecker<'_> {
                 self.wrong(&path.key(key), message);
             }
         }
+        if provider.websocket && (provider.vertex.is_some() || provider.bedrock.is_some()) {
+            self.wrong(&path.key("websocket"), "has no meaning with `vertex` or `bedrock` (allowed: false)");
+        }
         if let Some(bedrock) = &provider.bedrock {
             if provider.vertex.is_some() {
                 self.wrong(&path.key("bedrock"), "stands beside `vertex` (allowed: one of them)");

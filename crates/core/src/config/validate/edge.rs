@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::{ConfigChecker, KeyPath, TIMEOUT, root};
-use crate::config::{ClientConfig, KeyHash, Name};
+use crate::config::{ClientConfig, KeyHash, Name, WebSocketLimits};
 
 const BODY_BYTES: RangeInclusive<usize> = 1..=1 << 30;
 const HEADER_BYTES: RangeInclusive<usize> = 1 << 10..=1 << 20;
@@ -15,6 +15,7 @@ const COUNT: RangeInclusive<usize> = 1..=1 << 20;
 const DECISION_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_mins(10);
 const DEPTH: RangeInclusive<usize> = 16..=1 << 20;
 const RATE: RangeInclusive<u64> = 1..=1_000_000_000;
+const SOCKET_TIME: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_hours(24);
 const KEEP_ALIVE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(1);
 
 impl ConfigChecker<'_> {
@@ -107,6 +108,16 @@ impl ConfigChecker<'_> {
         self.span(&path.key("keep_alive"), limits.keep_alive, &KEEP_ALIVE);
         self.span(&path.key("drain"), limits.drain, &(Duration::ZERO..=*TIMEOUT.end()));
         self.span(&path.key("drain_min"), limits.drain_min, &(Duration::ZERO..=*TIMEOUT.end()));
+        self.websockets(&path.key("websocket"), &limits.websocket);
+    }
+
+    fn websockets(&mut self, path: &KeyPath, limits: &WebSocketLimits) {
+        self.within(&path.key("max_open"), &limits.max_open, &(0..=*COUNT.end()));
+        self.within(&path.key("max_open_per_client"), &limits.max_open_per_client, &COUNT);
+        self.within(&path.key("max_bytes"), &limits.max_bytes, &BYTES_IN_FLIGHT);
+        for (key, span) in [("idle", limits.idle), ("ping", limits.ping), ("max_session", limits.max_session)] {
+            self.span(&path.key(key), span, &SOCKET_TIME);
+        }
     }
 
     pub(super) fn clients(&mut self) {

@@ -125,4 +125,9 @@ pub(super) const GOLDEN: &[&str] = &[
     "pointsman_upstream_in_flight gauge 1 provider",
     "pointsman_usage_estimated_total counter 1 model",
     "pointsman_usage_unknown_total counter 1 model",
+    "pointsman_websocket_messages_total counter 1 direction,kind",
+    "pointsman_websocket_upstream_requests_total counter 1 connection",
+    "pointsman_websockets gauge 1 kind",
+    "pointsman_websockets_closed_total counter 1 kind,reason",
+    "pointsman_websockets_refused_total counter 1 reason",
 ];
