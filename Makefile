@@ -249,6 +249,7 @@ clients-agents: setup .venv/clients tests/clients/agents/node_modules/.package-l
 	$(CARGO) build --locked
 	.venv/bin/python tests/clients/agents.py
 	.venv/bin/python tests/clients/init_snippets.py
+	.venv/bin/python tests/clients/websocket.py
 
 clients-agents-translation: setup .venv-translation/ready tests/clients/agents/node_modules/.package-lock.json ## Run coding agents on models of other vendors, which change amid their tools (BLESS=--bless writes the tables)
 	$(CARGO) build --locked

@@ -27,10 +27,9 @@
 //!                          a line in the decision log               record::decided
 //! ```
 //!
-//! A WebSocket whose messages are requests brings them to the same phases, one by one: `websocket`.
-//!
-//! Requests that no [`Dialect`](pointsman_core::prompt::Dialect) reads pass through to the default provider: JSON once it
-//! was looked at, all else without being buffered. Paths are normalised before anything looks at them: `asked`.
+//! A WebSocket's messages come to the same phases, one by one: `websocket`. Requests that no
+//! [`Dialect`](pointsman_core::prompt::Dialect) reads pass through to the default provider: JSON once it was looked at,
+//! all else without being buffered. Paths are normalised before anything looks at them: `asked`.
 
 mod answer;
 mod answer_verdict;
@@ -91,7 +90,6 @@ pub(crate) use self::server::CountedRequest;
 pub(crate) use self::server::{
     BindError, DrainState, Listeners, RunningProxy, ShutdownReason, ShutdownUrge, TakeOverError,
 };
-use self::websocket::OpenSockets;
 use crate::router::Router;
 use crate::upstream::{AttemptFailure, ESCALATED};
 
@@ -104,7 +102,7 @@ pub struct Proxy {
     owners: Arc<RequestOwners>,
     open: Arc<OpenRequests>,
     admission: Arc<Admission>,
-    sockets: Arc<OpenSockets>,
+    sockets: Arc<websocket::OpenSockets>,
     retries: RetryLedger,
 }
 
@@ -116,7 +114,7 @@ impl Proxy {
         Self {
             recorder: Recorder::new(Arc::clone(&router), Arc::clone(&metrics)),
             retries: RetryLedger::new(Arc::clone(&metrics)),
-            sockets: Arc::new(OpenSockets::new(metrics.websockets())),
+            sockets: Arc::new(websocket::OpenSockets::new(metrics.websockets())),
             router,
             metrics,
             request_ids: RequestIds::default(),
@@ -222,18 +220,11 @@ impl ProxyHttp for Proxy {
         ctx.attempts.begin();
         traced::attempted(session.req_header(), ctx);
         Recorder::operation_began(session.req_header(), ctx);
-        match ctx.attempts.pick_peer(session).await {
-            Ok(mut peer) => {
-                if let Some(socket) = &ctx.passed_socket {
-                    peer.options.read_timeout = Some(socket.idle());
-                }
-                Ok(peer)
-            }
-            Err(mut error) => {
-                error.set_retry(self.recorder.attempt_failed(ctx, &error, &self.retries));
-                Err(error)
-            }
-        }
+        let peer = ctx.attempts.pick_peer(session).await;
+        peer.map_err(|mut error| {
+            error.set_retry(self.recorder.attempt_failed(ctx, &error, &self.retries));
+            error
+        })
     }
 
     async fn connected_to_upstream(
@@ -267,17 +258,11 @@ impl ProxyHttp for Proxy {
         end_of_stream: bool,
         ctx: &mut Self::CTX,
     ) -> Result<()> {
-        // HTTP/2 may end a body with an empty frame. As a chunk it would end the body upstream a first time, and the
-        // end itself a second time (cloudflare/pingora#935).
-        if end_of_stream && body.as_ref().is_some_and(Bytes::is_empty) {
-            *body = None;
-        }
+        intake::drop_empty_end(body, end_of_stream);
         if ctx.attempts.body.bytes().is_none() && !end_of_stream && !session.was_upgraded() {
             intake::passes_in_time(ctx.clock.elapsed(), &ctx.snapshot.config.limits)?;
         }
-        if let Some(socket) = &mut ctx.passed_socket {
-            socket.note_sent(body.as_ref().map_or(0, Bytes::len))?;
-        }
+        websocket::note_sent(ctx, body.as_ref())?;
         // An HTTP/2 upstream that gives no window is left at once when an HTTP/2 client leaves, but Pingora watches the
         // client only through its real session.
         let is_read = ctx.attempts.body.bytes().is_some();
@@ -335,9 +320,7 @@ impl ProxyHttp for Proxy {
         end_of_stream: bool,
         ctx: &mut Self::CTX,
     ) -> Result<Option<Duration>> {
-        if let Some(socket) = &mut ctx.passed_socket {
-            socket.note_received(body.as_ref().map_or(0, Bytes::len))?;
-        }
+        websocket::note_received(ctx, body.as_ref())?;
         if let Some(answer) = &mut ctx.aws_answer {
             answer.pass(body, end_of_stream)?;
         }
@@ -454,14 +437,9 @@ impl ProxyHttp for Proxy {
         self.note_asked_check(ctx);
         self.recorder.account(session, error, ctx);
         connection::request_ended();
-        if let Some(socket) = &mut ctx.passed_socket {
-            socket.ended(error);
-        }
         if ctx.keeps_connection {
             connection::keep(session).await;
         }
-        if let Some(socket) = ctx.routed_socket.take() {
-            websocket::hand_over(session, socket);
-        }
+        websocket::request_ended(session, error, ctx);
     }
 }

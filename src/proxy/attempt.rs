@@ -58,6 +58,8 @@ pub(super) const MAX_TRIES: u32 = 40;
 pub(super) struct UpstreamAttempts {
     /// The destination of the next attempt; `None` until it is known, and for a request that goes nowhere.
     destination: Option<AttemptDestination>,
+    /// The longest silence of the upstream, where it is not the provider's own.
+    silence: Option<Duration>,
     /// The message of a WebSocket that the request was made of, if it was.
     message: Option<Arc<RoutedMessage>>,
     /// The key that requests of one conversation share, if a provider chooses its peers by it.
@@ -137,6 +139,7 @@ impl UpstreamAttempts {
         let now = Instant::now();
         Self {
             destination: None,
+            silence: None,
             message,
             peer_key: None,
             kept_at: None,
@@ -187,6 +190,11 @@ impl UpstreamAttempts {
     pub(super) fn route_to(&mut self, target: &Arc<Deployment>, routing: &Routing, upstreams: &Upstreams) {
         self.alternatives = FallbackModels::new(target, routing, upstreams);
         self.destination = Some(AttemptDestination::Model(Arc::clone(target)));
+    }
+
+    /// Lets the upstream be silent for so long.
+    pub(super) const fn wait_in_silence(&mut self, silence: Duration) {
+        self.silence = Some(silence);
     }
 
     /// Makes every attempt go to this peer, as long as it can be used.

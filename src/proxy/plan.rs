@@ -26,7 +26,7 @@ use super::downstream::intake::{self, ReadBody};
 use super::downstream::pages;
 use super::large_work::{self, LARGE_BODY};
 use super::record::{feedback, traced};
-use super::websocket::{self, AcceptedSocket, PassedSocket};
+use super::websocket::{self, AcceptedSocket};
 use super::{Proxy, budget, cache, escalation, kept_state, models, own_count, pass_through, question, shadow_answer};
 use crate::clients::Client;
 use crate::response_cache::CachedAnswer;
@@ -90,17 +90,17 @@ async fn destined(proxy: &Proxy, session: &mut Session, ctx: &mut RequestContext
     if let Some(question) = question::of_request(session, ctx) {
         return Box::pin(question::answer(proxy, session, ctx, question)).await;
     }
-    let header = session.req_header();
-    if let Some(body) = models::answer(header, ctx)? {
+    if let Some(body) = models::answer(session.req_header(), ctx)? {
         return Ok(RequestPlan::Answer(body));
     }
-    let dialect = Dialect::of_path(header.uri.path());
     if let Some(accepted) = websocket::accept(proxy, session, ctx)? {
         return Ok(RequestPlan::WebSocket(Box::new(accepted)));
     }
-    ctx.passed_socket = PassedSocket::of(proxy, session, ctx)?.map(Box::new);
+    if Box::pin(websocket::pass(proxy, session, ctx)).await? {
+        return Ok(RequestPlan::Forward);
+    }
     let header = session.req_header();
-    let Some(dialect) = dialect.filter(|_| header.method == Method::POST) else {
+    let Some(dialect) = Dialect::of_path(header.uri.path()).filter(|_| header.method == Method::POST) else {
         pass_through::pass_unread(proxy, session, ctx).await?;
         return Ok(RequestPlan::Forward);
     };

@@ -36,8 +36,23 @@ mod upstream;
 mod upstream_answer;
 mod upstream_socket;
 
-pub(in crate::proxy) use self::handshake::{AcceptedSocket, UpgradedConnection, accept, hand_over};
+pub(in crate::proxy) use self::handshake::{AcceptedSocket, UpgradedConnection, accept};
 pub(in crate::proxy) use self::open_sockets::{OpenSocket, OpenSockets};
-pub(in crate::proxy) use self::pass_through::PassedSocket;
+pub(in crate::proxy) use self::pass_through::{PassedSocket, note_received, note_sent, pass};
 pub(in crate::proxy) use self::session::{SessionServices, serve};
 pub(in crate::proxy) use self::upstream::{RoutedMessage, routed_message};
+
+use pingora::Error;
+use pingora::proxy::Session;
+
+use super::context::RequestContext;
+
+/// Ends what a request has to do with WebSockets: one that was opened goes on without HTTP, one that passed is over.
+pub(in crate::proxy) fn request_ended(session: &mut Session, error: Option<&Error>, ctx: &mut RequestContext) {
+    if let Some(socket) = &mut ctx.passed_socket {
+        socket.ended(error);
+    }
+    if let Some(socket) = ctx.routed_socket.take() {
+        handshake::hand_over(session, socket);
+    }
+}

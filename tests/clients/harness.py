@@ -196,6 +196,7 @@ class Codex(Agent):
     """Codex, one process a prompt; a later one goes on with the last thread."""
 
     name = "codex"
+    websockets = False
 
     def __init__(self, url: str, folder: pathlib.Path, model: str) -> None:
         super().__init__(url, folder)
@@ -212,7 +213,7 @@ name = "Pointsman"
 base_url = "{url}/v1"
 env_key = "POINTSMAN_KEY"
 wire_api = "responses"
-supports_websockets = false
+supports_websockets = {str(self.websockets).lower()}
 [analytics]
 enabled = false
 [notice]
@@ -279,6 +280,13 @@ trust_level = "trusted"
 
     def delegate(self, task: str) -> Call:
         return "multi_agent_v1.spawn_agent", {"message": task}
+
+
+class CodexByWebSocket(Codex):
+    """Codex that sends its requests as messages of a WebSocket."""
+
+    name = "codex by websocket"
+    websockets = True
 
 
 class CodexWithCode(Codex):

@@ -246,8 +246,8 @@ async fn a_websocket_on_a_dialect_s_path_is_told_to_post() {
     let gateway = Gateway::start(&Config { default_provider: Some("two"), ..Config::new(&small, &frontier) }).await;
 
     for (path, status) in [
-        ("/v1/responses", StatusCode::UPGRADE_REQUIRED),
-        ("/responses", StatusCode::UPGRADE_REQUIRED),
+        ("/v1/chat/completions", StatusCode::UPGRADE_REQUIRED),
+        ("/messages", StatusCode::UPGRADE_REQUIRED),
         ("/v1/realtime", StatusCode::OK),
     ] {
         let mut connection = Connection::open(gateway.listen, Framing::Length).await;

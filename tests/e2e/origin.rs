@@ -214,7 +214,7 @@ async fn hold(request: Request<Incoming>, arrived: mpsc::Sender<oneshot::Receive
     Err(io::Error::other("never"))
 }
 
-fn tls_acceptor(chain: &Path, key: &Path) -> TlsAcceptor {
+pub(crate) fn tls_acceptor(chain: &Path, key: &Path) -> TlsAcceptor {
     let chain = CertificateDer::from_pem_file(chain).expect("a certificate");
     let key = PrivateKeyDer::from_pem_file(key).expect("a key");
     let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![chain], key);

@@ -37,6 +37,9 @@ impl UpstreamAttempts {
         if self.needs_new_connection(session) {
             stale::connect_anew(&mut peer);
         }
+        if self.silence.is_some() {
+            peer.options.read_timeout = self.silence;
+        }
         if let Some(message) = self.message.as_ref().filter(|_| provider.websocket && self.body.translation().is_none())
         {
             message.divert(&mut peer, &provider);

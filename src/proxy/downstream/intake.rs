@@ -110,6 +110,14 @@ pub(in crate::proxy) fn passes_in_time(taken: Duration, limits: &TrafficLimits) 
     Err(pingora::Error::explain(ErrorType::ReadTimedout, "a body that is passed on took too long").into_down())
 }
 
+/// Takes the empty frame away by which HTTP/2 may end a body. As a chunk it would end the body upstream a first time, and
+/// the end itself a second time (cloudflare/pingora#935).
+pub(in crate::proxy) fn drop_empty_end(body: &mut Option<Bytes>, end_of_stream: bool) {
+    if end_of_stream && body.as_ref().is_some_and(Bytes::is_empty) {
+        *body = None;
+    }
+}
+
 /// Tells whether a body is JSON by its `Content-Type`; one that has none is taken at its word.
 pub(in crate::proxy) fn is_json(headers: &HeaderMap) -> bool {
     let essence = essence(headers);

@@ -1,6 +1,7 @@
 //! A client's message: a request for a response, or something that is answered at once.
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 
 use super::members::{Members, ObjectWriter};
 
@@ -101,14 +102,14 @@ impl ClientMessage {
 
 impl CreateRequest {
     fn of(text: &str, members: &Members<'_>) -> Result<Self, MessageFault> {
-        let lane = match members.get("stream_id").map(|value| value.get()) {
+        let lane = match members.get("stream_id").map(RawValue::get) {
             None | Some("null") => None,
             Some(_) => {
                 let lane = members.text("stream_id").filter(|lane| (1..=MAX_LANE).contains(&lane.len()));
                 Some(lane.ok_or(BAD_LANE)?)
             }
         };
-        let items = match members.get("input").map(|value| value.get()) {
+        let items = match members.get("input").map(RawValue::get) {
             None | Some("null") => String::new(),
             Some(input) => items_of(input).ok_or(BAD_INPUT)?,
         };

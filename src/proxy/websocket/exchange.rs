@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Builder;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Frame, Incoming};
@@ -141,7 +142,7 @@ impl RequestTemplate {
         for name in left_out {
             fields.remove(name);
         }
-        let target = handshake.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+        let target = handshake.uri.path_and_query().map_or("/", PathAndQuery::as_str).to_owned();
         (Self { target, fields, client, max_bytes }, betas)
     }
 

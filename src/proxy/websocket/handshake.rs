@@ -1,5 +1,7 @@
 //! The handshake of a client's WebSocket, and the end of HTTP on its connection.
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 use futures::FutureExt as _;
 use http::{HeaderName, Method, Version, header};
@@ -79,7 +81,7 @@ pub(super) fn refuse_foreign(header: &RequestHeader, ctx: &RequestContext) -> Re
 
 /// Returns whose WebSocket it is.
 pub(super) fn owner(session: &Session, ctx: &RequestContext) -> SocketOwner {
-    let address = || session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip());
+    let address = || session.client_addr().and_then(|address| address.as_inet()).map(SocketAddr::ip);
     match ctx.client_name() {
         Some(client) => SocketOwner::Client(client.clone()),
         None => address().map_or(SocketOwner::Unknown, |address| SocketOwner::Address(address.to_canonical())),
@@ -101,7 +103,7 @@ fn key_of(header: &RequestHeader) -> Option<&[u8]> {
 }
 
 /// Hands the connection of a request that was answered with 101 over to those who speak by WebSocket.
-pub(in crate::proxy) fn hand_over(session: &mut Session, socket: OpenSocket) {
+pub(super) fn hand_over(session: &mut Session, socket: OpenSocket) {
     // Pingora ends the session that is left to it, which must therefore be a whole one.
     let (vacant, _end) = tokio::io::duplex(1);
     let vacant = Box::new(HttpSession::new_http1(Box::new(vacant)));

@@ -1,8 +1,9 @@
 //! WebSockets that pass through to a provider, such as `/v1/realtime`: they are not read, but their number, bytes and
 //! time are bounded.
 
-use std::time::Duration;
+mod ruled;
 
+use bytes::Bytes;
 use http::header;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
@@ -11,6 +12,7 @@ use pointsman_core::prompt::Dialect;
 use pointsman_telemetry::{ClosedWebSocket, WebSocketKind};
 use tokio::time::Instant;
 
+use self::ruled::route_by_rule;
 use super::handshake;
 use super::open_sockets::OpenSocket;
 use crate::proxy::Proxy;
@@ -28,16 +30,44 @@ pub(in crate::proxy) struct PassedSocket {
     received: usize,
 }
 
+/// Counts the WebSocket that a request asks for, where it asks for one that passes through, and sends it where a rule says;
+/// returns whether one did.
+///
+/// # Errors
+/// When too many are open, a web page of another origin asks, or a policy refuses it.
+pub(in crate::proxy) async fn pass(
+    proxy: &Proxy,
+    session: &mut Session,
+    ctx: &mut RequestContext,
+) -> std::result::Result<bool, Rejection> {
+    let Some(socket) = PassedSocket::of(proxy, session, ctx)? else { return Ok(false) };
+    ctx.attempts.wait_in_silence(socket.limits.idle.0);
+    ctx.passed_socket = Some(Box::new(socket));
+    route_by_rule(proxy, session, ctx).await
+}
+
+/// Counts what the client sends by a WebSocket that passes through.
+///
+/// # Errors
+/// When that is too much, or the WebSocket is too old.
+pub(in crate::proxy) fn note_sent(ctx: &mut RequestContext, bytes: Option<&Bytes>) -> Result<()> {
+    let Some(socket) = &mut ctx.passed_socket else { return Ok(()) };
+    socket.sent = socket.sent.saturating_add(bytes.map_or(0, Bytes::len));
+    socket.check(socket.sent)
+}
+
+/// Counts what the provider sends by a WebSocket that passes through.
+///
+/// # Errors
+/// As [`note_sent`].
+pub(in crate::proxy) fn note_received(ctx: &mut RequestContext, bytes: Option<&Bytes>) -> Result<()> {
+    let Some(socket) = &mut ctx.passed_socket else { return Ok(()) };
+    socket.received = socket.received.saturating_add(bytes.map_or(0, Bytes::len));
+    socket.check(socket.received)
+}
+
 impl PassedSocket {
-    /// Counts the WebSocket that a request asks for, where it asks for one that passes through.
-    ///
-    /// # Errors
-    /// When too many are open, or a web page of another origin asks.
-    pub(in crate::proxy) fn of(
-        proxy: &Proxy,
-        session: &mut Session,
-        ctx: &RequestContext,
-    ) -> std::result::Result<Option<Self>, Rejection> {
+    fn of(proxy: &Proxy, session: &mut Session, ctx: &RequestContext) -> std::result::Result<Option<Self>, Rejection> {
         let header = session.req_header();
         let is_upgrade = session.as_downstream().is_upgrade_req() && intake::is_websocket(header);
         if !is_upgrade || Dialect::of_path(header.uri.path()).is_some() || header.headers.get(header::UPGRADE).is_none()
@@ -49,29 +79,6 @@ impl PassedSocket {
         let socket = proxy.sockets.open(WebSocketKind::PassThrough, handshake::owner(session, ctx), &limits)?;
         session.as_downstream_mut().set_read_timeout(Some(limits.idle.0));
         Ok(Some(Self { socket, limits, since: Instant::now(), sent: 0, received: 0 }))
-    }
-
-    /// Returns how long either side may be silent.
-    pub(in crate::proxy) const fn idle(&self) -> Duration {
-        self.limits.idle.0
-    }
-
-    /// Counts bytes of the client's.
-    ///
-    /// # Errors
-    /// When they are too many, or the WebSocket is too old.
-    pub(in crate::proxy) fn note_sent(&mut self, bytes: usize) -> Result<()> {
-        self.sent = self.sent.saturating_add(bytes);
-        self.check(self.sent)
-    }
-
-    /// Counts bytes of the provider's.
-    ///
-    /// # Errors
-    /// As [`Self::note_sent`].
-    pub(in crate::proxy) fn note_received(&mut self, bytes: usize) -> Result<()> {
-        self.received = self.received.saturating_add(bytes);
-        self.check(self.received)
     }
 
     fn check(&mut self, bytes: usize) -> Result<()> {

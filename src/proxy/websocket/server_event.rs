@@ -1,7 +1,7 @@
 //! The events of an answer as messages to the client, and errors in the words of the protocol.
 
 use bytes::{Buf, BytesMut};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -236,7 +236,7 @@ pub(super) fn kind_of(data: &str) -> Option<String> {
 
 /// Returns whether an answer is a stream of events.
 pub(super) fn is_event_stream(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).map(|kind| kind.as_bytes()).unwrap_or_default();
+    let kind = headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
     kind.starts_with(b"text/event-stream")
 }
 

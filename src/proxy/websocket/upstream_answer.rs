@@ -63,7 +63,7 @@ struct AnswerEvents {
 /// The end of asking without an answer.
 enum AskError {
     /// The provider gave an error, or refused the WebSocket.
-    Answered(Response<AnswerBody>),
+    Answered(Box<Response<AnswerBody>>),
     /// There was nothing.
     Broken(io::Error),
 }
@@ -88,7 +88,7 @@ async fn answer(hop: UpstreamHop, request: Request<Incoming>) -> io::Result<Resp
     let asking = Asking { message: &message, provider: &provider, key: &key, head: &head, asked: &asked };
     let BegunAnswer { socket, first } = match Box::pin(asking.run(carrier)).await {
         Ok(begun) => begun,
-        Err(AskError::Answered(answer)) => return Ok(answer),
+        Err(AskError::Answered(answer)) => return Ok(*answer),
         Err(AskError::Broken(error)) => return Err(error),
     };
     let events = AnswerEvents { hop: message, key, socket, first: Some(first) };
@@ -138,7 +138,7 @@ impl Asking<'_> {
             Err(OpeningError::Broken(error)) => Err(AskError::Broken(error)),
             Err(OpeningError::Refused(refusal)) => {
                 metrics.sent(UpstreamWebSocket::Refused);
-                Err(AskError::Answered(refused(*refusal)))
+                Err(AskError::Answered(Box::new(refused(*refusal))))
             }
         }
     }
@@ -148,7 +148,7 @@ impl Asking<'_> {
         socket.send(message).await.map_err(AskError::Broken)?;
         let first = socket.next().await.map_err(AskError::Broken)?;
         match EventMeaning::of(&first) {
-            EventMeaning::Error => Err(AskError::Answered(error_answer(&first))),
+            EventMeaning::Error => Err(AskError::Answered(Box::new(error_answer(&first)))),
             _ => Ok(BegunAnswer { socket, first }),
         }
     }
