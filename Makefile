@@ -179,10 +179,10 @@ helm: setup .venv/helm ## Render the Helm chart, and hold it to Kubernetes' sche
 	$(CARGO) build --locked
 	.venv/bin/python tests/deploy/helm.py $(BLESS)
 
-gateways: setup .venv/helm .venv/gateways ## Hold the manifests of deploy/gateways to published types, to the chart and to the real Envoy
+gateways: setup .venv/helm .venv-envoy/ready ## Hold the manifests of deploy/gateways to published types, to the chart and to the real Envoy
 	@bash .ci/setup helm
 	$(CARGO) build --locked
-	.venv/bin/python tests/deploy/gateways.py
+	ENVOY=$(CURDIR)/.venv-envoy/bin/envoy .venv/bin/python tests/deploy/gateways.py
 
 schemas: setup .venv/helm tests/deploy/node/node_modules/.package-lock.json ## Hold dashboards, provisioning, the chart's monitoring and gateways' routes to published types
 	@bash .ci/setup helm
@@ -286,15 +286,8 @@ loop: quick ## From prompts to a better bundle that serves: prepare, collect, gr
 mlflow: quick .venv-mlflow/ready ## Record runs at a real MLflow server and read them with its own client (installs mlflow)
 	POINTSMAN=$(QUICK_BINARY) .venv-mlflow/bin/python tests/runs/check.py
 
-remote: quick .venv-mlserver/ready ## Ask a real MLServer for classes, over HTTP and gRPC, and take it away in between (installs mlserver)
-	POINTSMAN=$(QUICK_BINARY) .venv-mlserver/bin/python tests/remote/check.py
-
-# Of its own: it pins FastAPI, gRPC and much else.
-.venv-mlserver/ready: tests/remote/requirements.txt
-	@bash .ci/setup python
-	python3 -m venv .venv-mlserver
-	.venv-mlserver/bin/python -m pip install --quiet --disable-pip-version-check -r $<
-	@touch $@
+remote: quick .venv-inference/ready ## Ask a real MLServer for classes, over HTTP and gRPC, and take it away in between (installs mlserver)
+	POINTSMAN=$(QUICK_BINARY) .venv-inference/bin/python tests/remote/check.py
 
 # Of its own: it brings scikit-learn, pandas and much else in versions that it chooses.
 .venv-mlflow/ready: tests/runs/requirements.txt
@@ -406,12 +399,6 @@ eval: quick .venv/models ## Print every quality table, draw the plots of docs/ (
 	@touch $@
 
 .venv/helm: tests/deploy/helm.txt
-	@bash .ci/setup python
-	[ -x .venv/bin/python ] || python3 -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
-	@touch $@
-
-.venv/gateways: tests/deploy/gateways.txt
 	@bash .ci/setup python
 	[ -x .venv/bin/python ] || python3 -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
