@@ -159,19 +159,8 @@ impl Gateway {
         });
         let stopped = async { drop(stopped.await) };
         let admin_task = tokio::spawn(admin::serve(admin_listener, process, stopped));
-        let watcher = watch(&reloader);
-        Ok(Self {
-            served,
-            ext_proc,
-            admin,
-            admin_task,
-            stop_admin,
-            grpc,
-            health_task,
-            share_task,
-            reloader,
-            _watcher: watcher,
-        })
+        let _watcher = watch(&reloader);
+        Ok(Self { served, ext_proc, admin, admin_task, stop_admin, grpc, health_task, share_task, reloader, _watcher })
     }
 
     /// Returns where clients connect: the first listener's address.
