@@ -256,7 +256,7 @@ pub(super) fn request_header(headers: &HttpHeaders) -> Option<(ExternalHeader, H
     let named = |name: &str| pseudo.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
     let method = Method::from_bytes(named(":method")?).ok()?;
     let target = std::str::from_utf8(named(":path")?).ok()?;
-    Some((ExternalHeader::new(&method, target, fields.clone())?, fields))
+    Some((ExternalHeader::new(&method, target, &fields)?, fields))
 }
 
 /// Reads the header of an answer; `None` where it says no status.

@@ -74,10 +74,10 @@ pub(crate) enum ExternalEnd {
 
 impl ExternalHeader {
     /// Makes the header of a request; `None` where it is none that HTTP knows.
-    pub(crate) fn new(method: &Method, target: &str, fields: HeaderMap) -> Option<Self> {
+    pub(crate) fn new(method: &Method, target: &str, fields: &HeaderMap) -> Option<Self> {
         let mut header = RequestHeader::build_no_case(method.clone(), target.as_bytes(), Some(fields.len())).ok()?;
         header.set_version(Version::HTTP_2); // no `Expect`, no upgrade: the sender has seen to them
-        for (name, value) in &fields {
+        for (name, value) in fields {
             header.append_header(name.clone(), value.clone()).ok()?;
         }
         asked::collapse_length(&mut header);

@@ -143,7 +143,7 @@ impl ExternalRequest {
         });
         let body = ctx.attempts.body.bytes().filter(|body| received.as_ref() != Some(body)).cloned();
         let target = ctx.attempts.target();
-        let upstream_model = target.map(|target| target.upstream_name.to_string()).or_else(|| ctx.asked.model.clone());
+        let upstream_model = target.map(|target| target.upstream_name.clone()).or_else(|| ctx.asked.model.clone());
         let mut removed: Vec<_> = session.req_header().headers.keys().filter(|name| is_ours(name)).cloned().collect();
         // The key is Pointsman's own, and no provider's.
         removed.extend(ctx.client.as_ref().map(|client| client.key_field.clone()));
