@@ -279,7 +279,8 @@ impl Judge {
             return Ok(JudgeCall::Decision { path, call });
         }
         let chat = ChatCall::new(&self.deployment, &self.question.body(description, model));
-        chat.map(JudgeCall::Chat).map_err(|refusal| FailedQuestion::of(JudgeFailure::Failed, refusal.to_string()))
+        chat.map(|chat| JudgeCall::Chat(Box::new(chat)))
+            .map_err(|refusal| FailedQuestion::of(JudgeFailure::Failed, refusal.to_string()))
     }
 
     fn read(&self, asked: &JudgeCall, answer: &ProviderAnswer) -> Result<Judgement, FailedQuestion> {

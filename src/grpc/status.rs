@@ -97,8 +97,8 @@ mod tests {
         let status = status_of(&Rejection::Overloaded);
 
         assert_eq!(status.code(), Code::ResourceExhausted);
-        assert_eq!(status.metadata().get(CODE).map(|code| code.as_bytes()), Some(&b"overloaded"[..]));
-        assert_eq!(status.metadata().get(RETRY_AFTER).map(|wait| wait.as_bytes()), Some(&b"1"[..]));
+        assert_eq!(status.metadata().get(CODE).map(MetadataValue::as_bytes), Some(&b"overloaded"[..]));
+        assert_eq!(status.metadata().get(RETRY_AFTER).map(MetadataValue::as_bytes), Some(&b"1"[..]));
     }
 
     #[test]

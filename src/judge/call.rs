@@ -11,7 +11,7 @@ const USER_AGENT: &str = concat!("pointsman/", env!("CARGO_PKG_VERSION"), " (jud
 
 /// A question in the words of the judge's API.
 pub(super) enum JudgeCall {
-    Chat(ChatCall),
+    Chat(Box<ChatCall>),
     Decision { path: String, call: DecisionCall },
 }
 

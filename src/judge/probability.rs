@@ -209,6 +209,7 @@ impl ProbabilityJudge {
 }
 
 /// The kinds of [`ProbabilityJudgeError`].
+#[derive(Debug, Clone, Copy)]
 enum ErrorKind {
     Busy,
     Timeout,
