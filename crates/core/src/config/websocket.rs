@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::values::TimeSpan;
 
 /// Bounds on the WebSockets of clients: of `/v1/responses`, whose messages are routed one by one, and of those that only
-/// pass through, such as `/v1/realtime`. Those that count from the next socket on: `max_session` and `max_bytes`. A message
-/// is bounded as a body is, by `max_body_bytes` and `body` of `limits`.
+/// pass through, such as `/v1/realtime`. They count from the next socket on after a reload. A message is bounded as a body
+/// is, by `max_body_bytes`, `body` and `body_idle` of `limits`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WebSocketLimits {
