@@ -135,6 +135,7 @@ impl Proxy {
             owners: Arc::clone(&self.owners),
             open: Arc::clone(&self.open),
             admission: Arc::clone(&self.admission),
+            sockets: Arc::clone(&self.sockets),
         }
     }
 

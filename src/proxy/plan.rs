@@ -76,6 +76,8 @@ pub(super) async fn plan(
     let planned = destined(proxy, session, ctx).await;
     match planned {
         Ok(RequestPlan::Forward) => budget::reserve(proxy, session.req_header(), ctx).await?,
+        // Each message of a WebSocket reserves for itself.
+        Ok(RequestPlan::WebSocket(_)) => {}
         Ok(RequestPlan::Answer(_) | RequestPlan::Replay(_)) | Err(_) => budget::charge_unsent(proxy, ctx),
     }
     planned
@@ -93,11 +95,14 @@ async fn destined(proxy: &Proxy, session: &mut Session, ctx: &mut RequestContext
     if let Some(body) = models::answer(session.req_header(), ctx)? {
         return Ok(RequestPlan::Answer(body));
     }
-    if let Some(accepted) = websocket::accept(proxy, session, ctx)? {
-        return Ok(RequestPlan::WebSocket(Box::new(accepted)));
-    }
-    if Box::pin(websocket::pass(proxy, session, ctx)).await? {
-        return Ok(RequestPlan::Forward);
+    // Of another proxy's WebSockets the messages never come here.
+    if ctx.external.is_none() {
+        if let Some(accepted) = websocket::accept(proxy, session, ctx)? {
+            return Ok(RequestPlan::WebSocket(Box::new(accepted)));
+        }
+        if Box::pin(websocket::pass(proxy, session, ctx)).await? {
+            return Ok(RequestPlan::Forward);
+        }
     }
     let header = session.req_header();
     let Some(dialect) = Dialect::of_path(header.uri.path()).filter(|_| header.method == Method::POST) else {

@@ -94,7 +94,9 @@ impl ExternalRequest {
         let Self { proxy, session, ctx, .. } = self;
         let is_encoded = BodyEncoding::of(&session.req_header().headers).is_ok_and(|it| it != BodyEncoding::Identity);
         let sent = match proxy.uncut_plan(session, ctx).await {
-            Ok(RequestPlan::Forward) => return ExternalJudgement::Forward(Box::new(self.forward(is_encoded))),
+            Ok(RequestPlan::Forward | RequestPlan::WebSocket(_)) => {
+                return ExternalJudgement::Forward(Box::new(self.forward(is_encoded)));
+            }
             Ok(RequestPlan::Answer(body)) => answer::send_own(session, ctx, body).await,
             Ok(RequestPlan::Replay(kept)) => answer::replay(session, ctx, &kept).await,
             // The sender may know more models than Pointsman does.
