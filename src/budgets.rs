@@ -279,6 +279,8 @@ impl std::fmt::Debug for Budgets {
 }
 
 #[cfg(all(test, feature = "redis"))]
-mod shared_tests;
+mod shared {
+    mod tests;
+}
 #[cfg(test)]
 mod tests;

@@ -94,7 +94,7 @@ const HOUSES: &[House] = &[
             &["credentials", "repair"],
             &["draft"],
             &["vendors", "reader", "efforts"],
-            &["source", "yaml_text"],
+            &["expression", "source", "yaml_text"],
             &["finding"],
         ],
         ground: &[],

@@ -49,7 +49,7 @@ pub(super) fn classifiers(snapshot: &Snapshot) -> Vec<DoctorFinding> {
                 Some(trouble) if classifier.server().is_some() => DoctorFinding::warn(
                     check,
                     format!("{trouble}; the bundle answers where there is one, else `otherwise`"),
-                    "start the server, or mend `remote.url`, its credential or its TLS (docs/remote_classifiers.md)",
+                    "start the server, or mend `remote.url`, its credential or its TLS (docs/remote-classifiers.md)",
                 ),
                 None => {
                     let identity = classifier.identity();

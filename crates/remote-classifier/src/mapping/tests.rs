@@ -121,9 +121,9 @@ fn without_a_mapping_heads_come_as_the_server_has_them() {
     assert_eq!(number.keys, ["heads", "cost"]);
 }
 
-/// The mapping that docs/remote_classifiers.md shows, read out of the page.
+/// The mapping that docs/remote-classifiers.md shows, read out of the page.
 fn documented_mapping() -> RemoteClassifierConfig {
-    let page = include_str!("../../../../docs/remote_classifiers.md");
+    let page = include_str!("../../../../docs/remote-classifiers.md");
     let (_, rest) = page.split_once("<!-- nvidia -->\n```json\n").expect("the mapping stands in the page");
     let (mapping, _) = rest.split_once("\n```").expect("the mapping ends");
     serde_json::from_str(mapping).expect("a section")

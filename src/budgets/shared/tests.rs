@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
-use super::tests::{clients, configs};
-use super::*;
+use super::super::tests::{clients, configs};
+use super::super::*;
 
 /// A moment in the middle of a day, a week and a month.
 fn now() -> u64 {
