@@ -81,6 +81,7 @@ use self::remote_classifier::RemoteClassifierFamilies;
 pub use self::remote_classifier::{HedgeOutcome, RemoteClassifierMetrics};
 pub use self::response_cache::{ResponseCacheMetrics, ResponseCacheOutcome, SavedCost};
 pub use self::series::{MetricSeries, SeriesReading};
+use self::serving::QueueFamilies;
 pub use self::serving::{ClassifierMetrics, ModelInfo};
 pub use self::streaming::ChunkGaps;
 use self::streaming::StreamFamilies;
@@ -126,11 +127,7 @@ pub struct Metrics {
     asking: AskingFamilies,
     judges: JudgeFamilies,
     remote_classifiers: RemoteClassifierFamilies,
-    queue_depth: Family<IntGauge, 1>,
-    queue_wait: Family<Histogram, 1>,
-    run: Family<Histogram, 1>,
-    batch_size: Family<Histogram, 1>,
-    padding: Family<Histogram, 1>,
+    queues: QueueFamilies,
     fallbacks: Family<IntCounter, 3>,
     parameters: ParameterFamilies,
     translations: TranslationFamilies,
@@ -191,11 +188,7 @@ impl Metrics {
             asking: AskingFamilies::register(r),
             judges: JudgeFamilies::register(r),
             remote_classifiers: RemoteClassifierFamilies::register(r),
-            queue_depth: Family::register(r, define::QUEUE_DEPTH),
-            queue_wait: Family::register(r, define::QUEUE_WAIT),
-            run: Family::register(r, define::RUN_TIME),
-            batch_size: Family::register(r, define::BATCH_SIZE),
-            padding: Family::register(r, define::PADDING),
+            queues: QueueFamilies::register(r),
             fallbacks: Family::register(r, define::FALLBACKS),
             parameters: ParameterFamilies::register(r),
             translations: TranslationFamilies::register(r),

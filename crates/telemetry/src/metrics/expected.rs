@@ -40,7 +40,7 @@ impl Metrics {
 
     /// Starts the counters of a classifier at zero.
     pub fn expect_classifier(&self, classifier: &Name, reasons: &[&'static str]) {
-        self.queue_depth.with([classifier.into()]);
+        self.queues.depth.with([classifier.into()]);
         for source in ScoreSource::NAMES {
             self.answers.with([classifier.into(), source.into()]);
         }

@@ -6,8 +6,30 @@ use std::time::Duration;
 use pointsman_core::config::Name;
 use prometheus::{Counter, Histogram, IntCounter, IntGauge};
 
-use super::family::LabelValue;
+use super::definitions as define;
+use super::family::{Family, LabelValue, Registry};
 use super::{CacheOutcome, DriftMetrics, Metrics};
+
+/// The queues of classifiers, and the batches that are taken from them.
+pub(super) struct QueueFamilies {
+    pub(super) depth: Family<IntGauge, 1>,
+    wait: Family<Histogram, 1>,
+    run: Family<Histogram, 1>,
+    batch_size: Family<Histogram, 1>,
+    padding: Family<Histogram, 1>,
+}
+
+impl QueueFamilies {
+    pub(super) fn register(r: &Registry) -> Self {
+        Self {
+            depth: Family::register(r, define::QUEUE_DEPTH),
+            wait: Family::register(r, define::QUEUE_WAIT),
+            run: Family::register(r, define::RUN_TIME),
+            batch_size: Family::register(r, define::BATCH_SIZE),
+            padding: Family::register(r, define::PADDING),
+        }
+    }
+}
 
 /// The metrics of one classifier, looked up once: its worker touches them without a look-up.
 #[derive(Clone)]
@@ -43,11 +65,11 @@ impl Metrics {
     #[must_use]
     pub fn classifier(&self, name: &Name) -> ClassifierMetrics {
         ClassifierMetrics {
-            depth: self.queue_depth.with([name.into()]),
-            wait: self.queue_wait.with([name.into()]),
-            run: self.run.with([name.into()]),
-            batch_size: self.batch_size.with([name.into()]),
-            padding: self.padding.with([name.into()]),
+            depth: self.queues.depth.with([name.into()]),
+            wait: self.queues.wait.with([name.into()]),
+            run: self.queues.run.with([name.into()]),
+            batch_size: self.queues.batch_size.with([name.into()]),
+            padding: self.queues.padding.with([name.into()]),
             truncated_tokens: self.truncated_tokens.with([name.into()]),
             cache: CacheOutcome::ALL.map(|outcome| self.cache.with([name.into(), outcome.as_str().into()])),
             device_fallbacks: self.device_fallbacks.with([name.into()]),
@@ -59,7 +81,7 @@ impl Metrics {
 
     /// Replaces what is said about the bundles that run: those of a former generation disappear.
     pub fn set_models(&self, models: &[ModelInfo]) {
-        self.queue_depth.retain(|[name]| models.iter().any(|model| *model.classifier == **name));
+        self.queues.depth.retain(|[name]| models.iter().any(|model| *model.classifier == **name));
         self.model_info.retain(|labels| models.iter().any(|model| model.labels() == *labels));
         self.device_info.retain(|labels| models.iter().any(|model| model.device_labels() == *labels));
         for model in models {
