@@ -36,7 +36,6 @@ fn touched() -> Metrics {
     });
     metrics.stream_broke(Some(&model), BrokenStream::Cut);
     metrics.attempt_ended(&name("openai"), AttemptOutcome::Success);
-    metrics.ext_proc().decided(Duration::from_millis(1));
     metrics.fell_back(&model, &name("frontier"), "status_429");
     metrics.parameter_adapted(&model, "max_tokens");
     metrics.parameter_refused(&model);
@@ -103,6 +102,7 @@ fn touch_quality(metrics: &Metrics) {
     metrics.admin_refused(AdminRefusal::WrongToken);
     metrics.remote_classifier(&name("default")).answered(Duration::from_millis(3));
     metrics.question_ended(DecisionQuestion::Decide, Some(200));
+    metrics.ext_proc().decided(Duration::from_millis(1));
     metrics.feedback_given(FeedbackKind::Rating, Some(1.0), None);
     let estimate = EstimatedRatio { mean: 0.5, low: 0.25, high: 0.75 };
     metrics.set_quality(&policy, Some(&model), AnswerSide::Served, QualityEstimate { ratio: estimate, ratings: 8.0 });
