@@ -33,7 +33,7 @@ struct OverloadError;
 
 /// Returns whether a read failed because there is no memory left.
 pub(super) fn is_overload(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|source| source.is::<OverloadError>())
+    matches!(error.get_ref(), Some(source) if source.is::<OverloadError>())
 }
 
 impl MeteredStream {
