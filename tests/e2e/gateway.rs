@@ -320,7 +320,7 @@ impl Config {
             if strategy.is_empty() { "" } else { ", " }
         );
         let strategy = self.whole_strategy.as_ref().unwrap_or(&tiers);
-        let (fallback, retry) = (self.fallback, self.retry);
+        let (fallback, retry, scheme) = (self.fallback, self.retry, self.scheme);
         let default_provider =
             self.default_provider.map(|name| format!("default_provider: {name}")).unwrap_or_default();
         let rules = self.rules.iter().map(|(when, model)| format!("{{when: '{when}', use: {model}}}"));
@@ -328,7 +328,6 @@ impl Config {
         let is_none = bundle.as_os_str().is_empty();
         let bundle = if is_none { String::new() } else { format!("bundle: {}, ", bundle.display()) };
         let one: String = self.one.iter().map(|line| format!("    {line}\n")).collect();
-        let scheme = self.scheme;
         format!(
             "\
 version: 1

@@ -321,6 +321,7 @@ async fn a_wrong_contract_is_refused_at_the_start_and_named() {
         std::fs::write(&file, config.yaml()).expect("writable");
         async move {
             let run = move || pointsman(&["check", "-c", file.to_str().expect("a plain name")]);
+            #[expect(clippy::disallowed_methods, reason = "a test may block a thread of its own")]
             let output = tokio::task::spawn_blocking(run).await.expect("no panic");
             (output.status.code(), format!("{}{}", text(&output.stdout), text(&output.stderr)))
         }

@@ -228,7 +228,7 @@ pub(crate) fn kind(message: &Value) -> &str {
 /// Returns a request of a client's; `more` are more of its keys.
 pub(crate) fn create(input: &str, more: Value) -> Value {
     let mut message = json!({"type": "response.create", "model": "auto", "store": false, "input": input});
-    let more = more.as_object().expect("an object").clone();
+    let Value::Object(more) = more else { panic!("{more} is no object") };
     message.as_object_mut().expect("an object").extend(more);
     message
 }
