@@ -42,7 +42,7 @@ mod context;
 mod downstream;
 mod entry;
 mod escalation;
-#[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "what asks so speaks gRPC"))]
+#[cfg_attr(not(feature = "grpc"), expect(dead_code, reason = "what asks so speaks gRPC"))]
 pub(crate) mod external;
 mod failed_attempt;
 mod header_fields;
@@ -140,13 +140,13 @@ impl Proxy {
     }
 
     /// Returns what is known of the process by its metrics.
-    #[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "what asks so speaks gRPC"))]
+    #[cfg_attr(not(feature = "grpc"), expect(dead_code, reason = "what asks so speaks gRPC"))]
     pub(crate) const fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
     }
 
     /// Returns the router that is asked.
-    #[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "what asks so speaks gRPC"))]
+    #[cfg_attr(not(feature = "grpc"), expect(dead_code, reason = "what asks so speaks gRPC"))]
     pub(crate) const fn router(&self) -> &Arc<Router> {
         &self.router
     }

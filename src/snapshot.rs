@@ -60,7 +60,6 @@ pub struct Snapshot {
     /// The terms on which the admin plane serves.
     pub(crate) admin: Arc<AdminTerms>,
     /// TLS of the listener for Envoy, where it speaks it.
-    #[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "there is no such listener"))]
     pub(crate) ext_proc_tls: Option<Arc<GrpcServerTls>>,
     /// The secrets and authorities that it was made of.
     pub(crate) key_material: KeyMaterial,

@@ -49,7 +49,7 @@ impl GrpcServerTls {
     ///
     /// # Errors
     /// When the handshake fails: also where a client has to show a certificate and does not.
-    #[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "there is no such listener"))]
+    #[cfg_attr(not(feature = "grpc"), expect(dead_code, reason = "there is no such listener"))]
     pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<ServerTlsStream<TcpStream>> {
         self.0.accept(stream).await
     }

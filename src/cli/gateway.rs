@@ -47,7 +47,7 @@ pub(super) enum ListenerSource {
     /// A running process hands the listeners over.
     Upgrade,
     /// The listener for Envoy is bound, and no other of the data plane.
-    #[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "the command for it is left out"))]
+    #[cfg_attr(not(feature = "grpc"), expect(dead_code, reason = "the command for it is left out"))]
     ExtProc,
 }
 

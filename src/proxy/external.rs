@@ -22,6 +22,7 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorType};
 use pointsman_core::prompt::Dialect;
 
+#[cfg_attr(not(feature = "grpc"), expect(unused_imports, reason = "who asks so speaks gRPC"))]
 pub(crate) use self::judgement::{ExternalJudgement, ForwardedRequest, OwnAnswer};
 pub(crate) use self::session::BodyFeed;
 use self::session::{ExternalSession, WrittenBody};
