@@ -16,7 +16,6 @@ import http.client
 import json
 import os
 import pathlib
-import socket
 import statistics
 import subprocess
 import sys
@@ -97,7 +96,9 @@ def main() -> None:
             "bundle, cascade": (bundle, "", None),
             "bundle, encoder alone": (f"{bundle}, cascade: {{enabled: false}}", "", None),
         }
-        print(f"{'case':<24}{'overhead us p50':>16}{'p95':>8}{'client us p50':>15}{'CPU us/request':>16}{'server CPU us':>15}")
+        print(
+            f"{'case':<24}{'overhead us p50':>16}{'p95':>8}{'client us p50':>15}{'CPU us/request':>16}{'server CPU us':>15}"
+        )
         for name, (classifier, rules, process) in cases.items():
             config = CONFIG.format(upstream=upstream, classifier=classifier, rules=rules)
             measured(name, arguments, config, process)
@@ -114,13 +115,17 @@ def measured(name: str, arguments: argparse.Namespace, config: str, server: int 
     each = 1e6 / arguments.requests
     p95 = statistics.quantiles(overheads, n=20)[-1]
     shown = f"{server_spent * each:>15.0f}" if server else f"{'-':>15}"
-    print(f"{name:<24}{statistics.median(overheads):>16.0f}{p95:>8.0f}{statistics.median(waits) * 1e6:>15.0f}{spent * each:>16.0f}{shown}")
+    print(
+        f"{name:<24}{statistics.median(overheads):>16.0f}{p95:>8.0f}{statistics.median(waits) * 1e6:>15.0f}{spent * each:>16.0f}{shown}"
+    )
 
 
 def ask(connection: http.client.HTTPConnection, count: int, word: str) -> list[tuple[int, float]]:
     times = []
     for number in range(count):
-        text = f"{word} {number}: explain how a bridge of steel and stone carries the weight of {number} trains in winter"
+        text = (
+            f"{word} {number}: explain how a bridge of steel and stone carries the weight of {number} trains in winter"
+        )
         body = json.dumps({"model": "auto", "messages": [{"role": "user", "content": text}]})
         started = time.perf_counter()
         connection.request("POST", "/v1/chat/completions", body, {"content-type": "application/json"})
@@ -178,7 +183,9 @@ def serving(binary: pathlib.Path, config: str) -> Iterator[tuple[str, int]]:
     with tempfile.TemporaryDirectory() as name:
         file = pathlib.Path(name, "pointsman.yaml")
         file.write_text(config)
-        process = subprocess.Popen([binary, "serve", "-c", file], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen(
+            [binary, "serve", "-c", file], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         assert process.stdout
         try:
             for line in process.stdout:

@@ -6,7 +6,6 @@ POINTSMAN names the binary. Needs the package mlserver (`make remote` installs i
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 import contextlib
 import json
 import os
@@ -19,10 +18,11 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from typing import Any
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 sys.dont_write_bytecode = True
 import triton  # noqa: E402
@@ -70,7 +70,11 @@ HEADS = {
     "a number": f"{{output: difficulty, {LABELS}, cuts: [0.5, 1.5]}}",
     "a sum": f"{{{LABELS}, cuts: [0.4, 0.8], sum: [{{output: logits, activation: softmax, values: [0, 1, 2], divide: 2}}]}}",
 }
-PROMPTS = {"a greeting": ("simple", "small"), "a middling text": ("medium", "standard"), "a hard proof": ("complex", "frontier")}
+PROMPTS = {
+    "a greeting": ("simple", "small"),
+    "a middling text": ("medium", "standard"),
+    "a hard proof": ("complex", "frontier"),
+}
 
 
 class ModelServer:
@@ -82,7 +86,13 @@ class ModelServer:
         self.folder.mkdir()
         self.http, self.grpc, metrics = free_port(), free_port(), free_port()
         shutil.copy(HERE / "keywords.py", self.folder)
-        settings = {"host": "127.0.0.1", "http_port": self.http, "grpc_port": self.grpc, "metrics_port": metrics, "parallel_workers": 0}
+        settings = {
+            "host": "127.0.0.1",
+            "http_port": self.http,
+            "grpc_port": self.grpc,
+            "metrics_port": metrics,
+            "parallel_workers": 0,
+        }
         (self.folder / "settings.json").write_text(json.dumps(settings))
         model = {"name": "keywords", "implementation": "keywords.KeywordClassifier", "parameters": {"version": "v7"}}
         (self.folder / "model-settings.json").write_text(json.dumps(model))
@@ -166,7 +176,9 @@ def wrong_contracts(protocol: str, port: int) -> None:
             said = checked.stdout + checked.stderr
             assert checked.returncode == 78 and message in said, (protocol, checked.returncode, said)
         file.write_text(config(protocol, port, HEADS["labels"]))
-        findings = subprocess.run([POINTSMAN, "doctor", "--json", "-c", file], capture_output=True, text=True, check=False)
+        findings = subprocess.run(
+            [POINTSMAN, "doctor", "--json", "-c", file], capture_output=True, text=True, check=False
+        )
         found = [it for it in json.loads(findings.stdout)["findings"] if it["check"] == "classifiers.default"]
         assert [it["grade"] for it in found] == ["ok"], found
     print(f"{protocol}: wrong contracts are named")
@@ -202,7 +214,9 @@ def raw_contents(datatype: str) -> None:
     ca = f"tls: {{ca: {CERTIFICATES / 'ca.pem'}, sni: llm.test}}"
     try:
         for head in (HEADS["logits"], HEADS["labels"]):
-            with serving("oip_grpc", port, head, f"https://127.0.0.1:{port}, credential: {{env: REMOTE_KEY}}, {ca}") as admin:
+            with serving(
+                "oip_grpc", port, head, f"https://127.0.0.1:{port}, credential: {{env: REMOTE_KEY}}, {ca}"
+            ) as admin:
                 for prompt, (label, model) in PROMPTS.items():
                     decision = decided(admin, prompt)
                     assert (decision["source"], decision["model"], best(decision)) == ("remote", model, label), decision
@@ -223,7 +237,13 @@ def serving(protocol: str, port: int, head: str, url: str = "") -> Iterator[str]
         file = pathlib.Path(name, "pointsman.yaml")
         file.write_text(config(protocol, port, head, url))
         environment = os.environ | {"REMOTE_KEY": "sk-planted"}
-        process = subprocess.Popen([POINTSMAN, "serve", "-c", file], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen(
+            [POINTSMAN, "serve", "-c", file],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
         log: list[str] = []
         addresses: queue.Queue[str | None] = queue.Queue()
         threading.Thread(target=follow, args=(process, log, addresses), daemon=True).start()
@@ -256,7 +276,9 @@ def config(protocol: str, port: int, head: str, url: str = "") -> str:
 
 def decided(admin: str, prompt: str) -> dict[str, Any]:
     body = {"model": "auto", "messages": [{"role": "user", "content": prompt}]}
-    request = urllib.request.Request(f"{admin}/v1/decide", json.dumps(body).encode(), {"content-type": "application/json"})
+    request = urllib.request.Request(
+        f"{admin}/v1/decide", json.dumps(body).encode(), {"content-type": "application/json"}
+    )
     with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         return json.load(answer)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 from mlserver import MLModel
 from mlserver.codecs import NumpyCodec, StringCodec
 from mlserver.types import InferenceRequest, InferenceResponse
-import numpy as np
 
 LABELS = ["simple", "medium", "complex"]
 
 
 class KeywordClassifier(MLModel):
+    """Tells prompts apart by words; MLServer runs it."""
+
     async def load(self) -> bool:
         return True
 
@@ -19,7 +21,9 @@ class KeywordClassifier(MLModel):
         if any("crash" in text for text in texts):
             raise ValueError("asked to")
         classes = [2 if "hard" in text else 1 if "middling" in text else 0 for text in texts]
-        logits = np.array([[4.0 if place == found else 0.0 for place in range(3)] for found in classes], dtype=np.float32)
+        logits = np.array(
+            [[4.0 if place == found else 0.0 for place in range(3)] for found in classes], dtype=np.float32
+        )
         exponents = np.exp(logits)
         outputs = [
             NumpyCodec.encode_output("logits", logits),

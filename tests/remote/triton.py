@@ -5,34 +5,43 @@ Triton itself has no package; the messages are its own, the server is grpcio's.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 import pathlib
 import struct
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
+import numpy as np
 from mlserver.grpc import dataplane_pb2 as messages
 from mlserver.grpc import dataplane_pb2_grpc as services
-import numpy as np
 
 LABELS = [b"simple", b"medium", b"complex"]
 
 
 class TritonLike(services.GRPCInferenceServiceServicer):
+    """Answers as Triton does: raw contents, strings with their lengths before them."""
+
     def __init__(self, datatype: str) -> None:
         self.datatype = datatype
         self.keys: list[str] = []
 
-    def ModelMetadata(self, request: messages.ModelMetadataRequest, context: grpc.ServicerContext) -> messages.ModelMetadataResponse:
+    def ModelMetadata(
+        self, request: messages.ModelMetadataRequest, _context: grpc.ServicerContext
+    ) -> messages.ModelMetadataResponse:
         tensor = messages.ModelMetadataResponse.TensorMetadata
         return messages.ModelMetadataResponse(
             name=request.name,
             versions=["1", "2"],
             platform="onnxruntime_onnx",
             inputs=[tensor(name="prompt", datatype="BYTES", shape=[-1])],
-            outputs=[tensor(name="logits", datatype=self.datatype, shape=[-1, 3]), tensor(name="label", datatype="BYTES", shape=[-1])],
+            outputs=[
+                tensor(name="logits", datatype=self.datatype, shape=[-1, 3]),
+                tensor(name="label", datatype="BYTES", shape=[-1]),
+            ],
         )
 
-    def ModelInfer(self, request: messages.ModelInferRequest, context: grpc.ServicerContext) -> messages.ModelInferResponse:
+    def ModelInfer(
+        self, request: messages.ModelInferRequest, context: grpc.ServicerContext
+    ) -> messages.ModelInferResponse:
         self.keys += [value for name, value in context.invocation_metadata() if name == "authorization"]
         (sent,) = request.inputs
         texts = [text.decode() for text in sent.contents.bytes_contents]
