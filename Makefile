@@ -155,6 +155,8 @@ lint-python: .venv/lint ## Check format, lints and types of all Python as CI doe
 	MYPYPATH=tests/clients:tests/resilience .venv/bin/mypy tests/resilience
 	MYPYPATH=tests/observe:config/grafana .venv/bin/mypy config/grafana tests/observe
 	MYPYPATH=tests/deploy .venv/bin/mypy tests/deploy
+	MYPYPATH=tests/envoy .venv/bin/mypy benches/ext_proc
+	MYPYPATH=tests/remote .venv/bin/mypy tests/remote benches/remote_classifier
 
 doc: setup ## Build the documentation, private items included
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --locked --no-deps --document-private-items

@@ -173,6 +173,7 @@ def remote(mlserver: pathlib.Path | None) -> Iterator[tuple[int, int]]:
         server = ModelServer(pathlib.Path(name), python=str(mlserver))
         try:
             server.start()
+            assert server.process
             yield server.http, server.process.pid
         finally:
             server.stop()
@@ -194,7 +195,7 @@ def serving(binary: pathlib.Path, config: str) -> Iterator[tuple[str, int]]:
                     break
             else:
                 raise SystemExit("the gateway ended before it was ready")
-            threading.Thread(target=lambda: [None for _ in process.stdout], daemon=True).start()
+            threading.Thread(target=process.stdout.read, daemon=True).start()
             yield address, process.pid
         finally:
             process.terminate()

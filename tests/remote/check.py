@@ -280,17 +280,19 @@ def decided(admin: str, prompt: str) -> dict[str, Any]:
         f"{admin}/v1/decide", json.dumps(body).encode(), {"content-type": "application/json"}
     )
     with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
-        return json.load(answer)
+        decision: dict[str, Any] = json.load(answer)
+    return decision
 
 
 def best(decision: dict[str, Any]) -> str:
-    scores = decision["scores"]["tier"]
+    scores: dict[str, float] = decision["scores"]["tier"]
     return max(scores, key=scores.__getitem__)
 
 
 def read(url: str) -> dict[str, Any]:
     with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
-        return json.load(answer)
+        said: dict[str, Any] = json.load(answer)
+    return said
 
 
 def counted(admin: str, series: str) -> float:
@@ -302,7 +304,7 @@ def counted(admin: str, series: str) -> float:
 def status(url: str) -> int:
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
-            return answer.status
+            return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
     except OSError:
@@ -319,7 +321,7 @@ def until(what: str, holds: Any) -> None:
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

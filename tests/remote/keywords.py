@@ -10,7 +10,7 @@ from mlserver.types import InferenceRequest, InferenceResponse
 LABELS = ["simple", "medium", "complex"]
 
 
-class KeywordClassifier(MLModel):
+class KeywordClassifier(MLModel):  # type: ignore[misc]  # of a library without types here
     """Tells prompts apart by words; MLServer runs it."""
 
     async def load(self) -> bool:

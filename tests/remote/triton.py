@@ -17,7 +17,7 @@ from mlserver.grpc import dataplane_pb2_grpc as services
 LABELS = [b"simple", b"medium", b"complex"]
 
 
-class TritonLike(services.GRPCInferenceServiceServicer):
+class TritonLike(services.GRPCInferenceServiceServicer):  # type: ignore[misc]  # generated without types
     """Answers as Triton does: raw contents, strings with their lengths before them."""
 
     def __init__(self, datatype: str) -> None:
