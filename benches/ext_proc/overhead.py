@@ -110,7 +110,7 @@ def envoy(folder: pathlib.Path, name: str, text: str) -> tuple[Process, int]:
     """Starts an Envoy; returns it and the port that it listens at."""
     file, address = folder / f"{name}.yaml", folder / f"{name}.admin"
     file.write_text(text + ("" if "\nadmin:" in text else ADMIN))
-    command = [envoy_binary(), "-c", str(file), "--use-dynamic-base-id", "--concurrency", "1", "--log-level", "error"]
+    command = [envoy_binary(), "-c", str(file), "--disable-hot-restart", "--concurrency", "1", "--log-level", "error"]
     pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     child = subprocess.Popen([*command, "--admin-address-path", str(address)], text=True, env=ENVIRONMENT, **pipes)  # type: ignore[call-overload]
     deadline = time.monotonic() + PATIENCE

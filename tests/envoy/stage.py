@@ -340,7 +340,7 @@ def stage(
         patient = re.sub(r"message_timeout: \S+", "message_timeout: 30s", bootstrap(file, arguments or []))
         text = change(patient)
         (folder / "envoy.yaml").write_text(text)
-        command = [envoy_binary(), "-c", str(folder / "envoy.yaml"), "--use-dynamic-base-id", "--concurrency", "1"]
+        command = [envoy_binary(), "-c", str(folder / "envoy.yaml"), "--disable-hot-restart", "--concurrency", "1"]
         command += ["--admin-address-path", str(folder / "admin"), "--log-level", "warning"]
         child = subprocess.Popen(
             command,
