@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import http.client
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -462,6 +463,7 @@ def a_server_that_is_slow_is_given_up_within_the_timeout() -> None:
             on.small.next()
             assert on.server
             on.server.child.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, on.server.child.pid, os.WSTOPPED)  # every thread of it stands
             try:
                 began = time.monotonic()
                 answered = status(on, PROVE)
