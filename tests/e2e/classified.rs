@@ -35,6 +35,26 @@ fn refusal(reply: &Reply) -> (StatusCode, String, String) {
 }
 
 #[tokio::test]
+async fn another_pointsman_decides_by_what_it_answers_as_this_one_does() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let server = Gateway::start(&Config::classifying(&small, &frontier)).await;
+    let remote = format!(", remote: {{protocol: pointsman, url: 'http://{}'}}", server.admin);
+    let elsewhere = Config { bundle: "".into(), classifier: remote, ..Config::classifying(&small, &frontier) };
+    let asking = Gateway::start(&elsewhere).await;
+    let prompt = "Prove that there are infinitely many primes congruent to 3 modulo 4.";
+
+    let answers = at_admin(&server, PATH, json!({"inputs": [prompt]}).to_string()).await.json();
+    let decided = at_admin(&asking, "/v1/decide", question("auto", prompt)).await.json();
+
+    assert_eq!((&decided["source"], &decided["reason"]), (&json!("remote"), &json!("tier")), "{}", asking.log());
+    let told = &answers["results"][0]["heads"]["tier"]["probabilities"];
+    for (label, probability) in decided["scores"]["tier"].as_object().expect("the tiers") {
+        let told = told[label].as_f64().expect("a probability");
+        assert!((probability.as_f64().expect("a probability") - told).abs() < 1e-6, "{label}: {decided}");
+    }
+}
+
+#[tokio::test]
 async fn every_head_answers_each_input_in_its_order_with_probabilities_that_add_up() {
     let gateway = gateway(String::new()).await;
     let inputs = ["What is the capital of France?", "Prove that the square root of 2 is irrational."];

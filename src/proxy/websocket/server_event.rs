@@ -110,7 +110,7 @@ impl EventMeaning {
             item: &'d RawValue,
         }
         #[derive(Deserialize)]
-        struct Completed<'d> {
+        struct CompletionEvent<'d> {
             #[serde(borrow)]
             response: Response<'d>,
         }
@@ -125,7 +125,7 @@ impl EventMeaning {
             "response.output_item.done" => serde_json::from_str::<ItemDone<'_>>(data)
                 .map(|done| Self::Item(items_of_output(&[done.item])))
                 .unwrap_or_default(),
-            "response.completed" => serde_json::from_str::<Completed<'_>>(data).map_or(Self::Ended, |done| {
+            "response.completed" => serde_json::from_str::<CompletionEvent<'_>>(data).map_or(Self::Ended, |done| {
                 Self::Complete { output: items_of_output(&done.response.output), id: done.response.id }
             }),
             "response.failed" | "response.incomplete" => Self::Ended,

@@ -8,7 +8,7 @@ use super::tensor::{ModelMetadata, TensorShape, TensorValues, TextInput, add_row
 use super::{RemoteAnswer, UnreadableAnswer, json as reading};
 
 #[derive(Deserialize)]
-struct Inferred {
+struct InferenceAnswer {
     #[serde(default)]
     model_version: Option<String>,
     outputs: Vec<OutputTensor>,
@@ -61,7 +61,7 @@ pub(super) fn body(input: &TextInput, texts: &[&str]) -> String {
 }
 
 pub(super) fn read(body: &[u8], count: usize) -> Result<Vec<RemoteAnswer>, UnreadableAnswer> {
-    let Inferred { model_version, outputs } = reading::read(body)?;
+    let InferenceAnswer { model_version, outputs } = reading::read(body)?;
     let version = model_version.filter(|version| !version.is_empty());
     let mut answers = vec![RemoteAnswer { version, ..RemoteAnswer::default() }; count];
     for OutputTensor { name, datatype, shape, data } in outputs {

@@ -10,7 +10,7 @@ use super::json::{self as reading, OrderedMembers};
 use super::{RemoteAnswer, RemoteOutput, UnreadableAnswer};
 
 #[derive(Deserialize)]
-struct Classified {
+struct ClassifyAnswer {
     #[serde(default)]
     version: Option<String>,
     results: Vec<ClassifiedText>,
@@ -42,7 +42,7 @@ pub(super) fn body(classifier: Option<&str>, texts: &[&str]) -> String {
 }
 
 pub(super) fn read(body: &[u8]) -> Result<Vec<RemoteAnswer>, UnreadableAnswer> {
-    let Classified { version, results } = reading::read(body)?;
+    let ClassifyAnswer { version, results } = reading::read(body)?;
     let answer = |ClassifiedText { heads, tokens, truncated }| {
         let output = |(name, head): (String, ClassifiedHead)| {
             let output = match (head.probabilities, head.value) {

@@ -61,14 +61,14 @@ fn prepared_events(id: &str, model: Option<&str>) -> [String; 2] {
 /// Returns the event that gives input for steering back.
 pub(super) fn steer_failed(steer: &SteerRequest) -> String {
     #[derive(serde::Serialize)]
-    struct Failed<'s> {
+    struct SteerFailure<'s> {
         r#type: &'static str,
         sequence_number: u64,
         error: Value,
-        steer: Returned<'s>,
+        steer: UnusedSteer<'s>,
     }
     #[derive(serde::Serialize)]
-    struct Returned<'s> {
+    struct UnusedSteer<'s> {
         previous_response_id: &'s str,
         input: Option<Box<RawValue>>,
     }
@@ -77,8 +77,8 @@ pub(super) fn steer_failed(steer: &SteerRequest) -> String {
         "message": "Responses cannot be steered here: send the input by `response.create`.",
     });
     let input = RawValue::from_string(steer.input.clone()).ok(); // it was read as JSON
-    let steer = Returned { previous_response_id: &steer.previous, input };
-    let failed = Failed { r#type: "response.steer.failed", sequence_number: 0, error, steer };
+    let steer = UnusedSteer { previous_response_id: &steer.previous, input };
+    let failed = SteerFailure { r#type: "response.steer.failed", sequence_number: 0, error, steer };
     serde_json::to_string(&failed).unwrap_or_default()
 }
 
