@@ -279,7 +279,8 @@ impl ProxyHttp for Proxy {
         upstream: &mut ResponseHeader,
         ctx: &mut Self::CTX,
     ) -> Result<()> {
-        ctx.attempts.adapter.restore(session); // an informational answer may be the first, and the deadline was kept
+        // An informational answer may be the first, and the deadline was kept.
+        ctx.attempts.adapter.restore_for(session, upstream.status);
         if upstream.status.is_informational() {
             return ctx.attempts.inform(session, upstream.status);
         }

@@ -272,8 +272,11 @@ impl UpstreamAttempts {
     pub(super) fn install_body(&mut self, session: &mut Session, pause: Duration) {
         let Some(body) = self.body.bytes().cloned() else {
             let downstream = session.as_downstream_mut();
-            if downstream.is_http2() && !downstream.is_body_empty() {
+            let is_empty = downstream.is_body_empty();
+            if downstream.is_http2() && !is_empty {
                 self.adapter.pass(session, pause);
+            } else if is_empty && downstream.is_upgrade_req() {
+                self.adapter.pass_switch(session);
             }
             return;
         };

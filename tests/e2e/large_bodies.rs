@@ -213,18 +213,44 @@ async fn a_routed_request_gets_no_101_even_if_it_asks_for_one() {
     assert!(client.read_head().await.starts_with("HTTP/1.1 502"));
 }
 
+/// A request for a tunnel on a path that is passed on.
+const TUNNEL: &str = "GET /v1/realtime HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+    sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/// An upstream here answers within microseconds: as often as this, its answer comes before the request's end is told of.
+const OFTEN: usize = 50;
+
 #[tokio::test]
 async fn a_client_that_asks_for_another_protocol_on_a_path_that_is_passed_on_gets_its_tunnel() {
-    let gateway = before(raw_origin(format!("{SWITCH}welcome!")).await).await;
-    let mut client = Raw::open(gateway.listen).await;
+    let hints = "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n";
+    for early in ["", hints] {
+        let gateway = before(raw_origin(format!("{early}{SWITCH}welcome!")).await).await;
+        for _ in 0..OFTEN {
+            let mut client = Raw::open(gateway.listen).await;
+            client.write(TUNNEL).await;
+            if !early.is_empty() {
+                assert!(client.read_head().await.starts_with("HTTP/1.1 103"));
+            }
+            assert!(client.read_head().await.starts_with("HTTP/1.1 101"));
 
-    let key = "sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==";
-    let upgrade = "connection: upgrade\r\nupgrade: websocket";
-    client.write(format!("GET /v1/realtime HTTP/1.1\r\nhost: x\r\n{upgrade}\r\n{key}\r\n\r\n")).await;
-    assert!(client.read_head().await.starts_with("HTTP/1.1 101"));
+            client.write("hello?").await;
 
-    // The origin speaks first: Pingora 0.9.1 now and then closes on a client that speaks at once.
-    assert_eq!(client.read_until("!").await, "welcome!");
+            assert_eq!(client.read_until("?").await, "welcome!hello?");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_whose_tunnel_an_upstream_refuses_gets_its_answer() {
+    let head = "HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: 3";
+    let gateway = before(raw_origin(format!("{head}\r\n\r\nno.")).await).await;
+    for _ in 0..OFTEN {
+        let mut client = Raw::open(gateway.listen).await;
+        client.write(TUNNEL).await;
+
+        assert!(client.read_head().await.starts_with("HTTP/1.1 403"));
+        assert_eq!(client.read_until(".").await, "no.");
+    }
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@
 //! What is left to Pingora's one timeout, the longer of the two: the first byte of an HTTP/2 upstream for an HTTP/2
 //! client, whose real session has to be there while the body is sent (see `request_body_filter`), and requests whose
 //! body is not read but passed on. Of the latter, [`SessionSwap::pass`] bounds the pauses of HTTP/2 clients, for which
-//! Pingora has no timeout at all.
+//! Pingora has no timeout at all; and [`SessionSwap::pass_switch`] keeps tunnels open whose upstream answers at once.
 
 pub(super) mod checked;
 mod replay;
@@ -42,6 +42,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::StatusCode;
 use pingora::protocols::http::{HttpTask, ServerSession as HttpSession};
 use pingora::proxy::Session;
 use tokio::time::Instant;
@@ -80,6 +81,8 @@ pub(in crate::proxy) struct SessionSwap {
     cut: CutSignal,
     slot: Arc<SessionSlot>,
     installed: bool,
+    /// The stand-in waits for an upstream that may switch protocols.
+    awaits_switch: bool,
     /// The moment in which the answer has to have begun.
     begins: Option<Instant>,
     /// The moment in which the attempt has to be over.
@@ -89,7 +92,7 @@ pub(in crate::proxy) struct SessionSwap {
 impl SessionSwap {
     /// Makes the swap of a request that ends when `cut` says so.
     pub(in crate::proxy) fn new(cut: CutSignal) -> Self {
-        Self { cut, slot: Arc::default(), installed: false, begins: None, ends: None }
+        Self { cut, slot: Arc::default(), installed: false, awaits_switch: false, begins: None, ends: None }
     }
 
     /// Makes `body` what Pingora sends upstream in this attempt, which fails if no answer starts within `wait`, or if it
@@ -114,6 +117,13 @@ impl SessionSwap {
     pub(in crate::proxy) fn pass(&mut self, session: &mut Session, limit: Duration) {
         let pause = BodyPause { limit, since: Instant::now() };
         self.stand_in_for(session, SentBody::Passing(pause), UpstreamDeadlines::default(), Withheld::Nothing);
+    }
+
+    /// Keeps the request's end from the upstream until it has said whether it switches protocols.
+    pub(in crate::proxy) fn pass_switch(&mut self, session: &mut Session) {
+        let body = SentBody::Switching { is_asked: false };
+        self.stand_in_for(session, body, UpstreamDeadlines::default(), Withheld::Nothing);
+        self.awaits_switch = true;
     }
 
     /// Keeps the answer that has just begun from the client until it is whole. Then it fails the attempt with
@@ -226,8 +236,17 @@ impl SessionSwap {
         self.installed = true;
     }
 
+    /// Puts the real session back for an answer, unless it is an early one to a request that waits for a switch.
+    pub(in crate::proxy) fn restore_for(&mut self, session: &mut Session, status: StatusCode) {
+        let is_early = status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS;
+        if !(self.awaits_switch && is_early) {
+            self.restore(session);
+        }
+    }
+
     /// Puts the real session back, if it is not there already.
     pub(in crate::proxy) fn restore(&mut self, session: &mut Session) {
+        self.awaits_switch = false;
         if !std::mem::take(&mut self.installed) {
             return;
         }

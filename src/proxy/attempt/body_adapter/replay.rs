@@ -24,6 +24,12 @@ pub(super) enum SentBody {
     Whole(Bytes),
     /// The client's, as it comes.
     Passing(BodyPause),
+    /// None, and no end of it either, as the request asks to switch protocols: Pingora takes an end that is sent beside an
+    /// upstream's quick yes for the end of what was agreed on.
+    Switching {
+        /// The request's header is written, which Pingora frames as one without a body.
+        is_asked: bool,
+    },
 }
 
 /// The pause of a client that sends its body: Pingora bounds those of HTTP/1 alone.

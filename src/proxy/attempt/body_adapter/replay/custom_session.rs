@@ -24,17 +24,26 @@ impl CustomSession for ReplaySession {
     // real session's.
 
     fn is_body_done(&mut self) -> bool {
-        self.is_whole() || self.inner_mut().is_body_done()
+        match &self.body {
+            SentBody::Whole(_) => true,
+            SentBody::Passing(_) => self.inner_mut().is_body_done(),
+            SentBody::Switching { .. } => false,
+        }
     }
 
     fn is_body_empty(&mut self) -> bool {
         match &self.body {
             SentBody::Whole(body) => body.is_empty(),
             SentBody::Passing(_) => self.inner_mut().is_body_empty(),
+            SentBody::Switching { is_asked } => !is_asked,
         }
     }
 
+    /// Pingora does this between the request's header and what follows it.
     fn enable_retry_buffering(&mut self) {
+        if let SentBody::Switching { is_asked } = &mut self.body {
+            *is_asked = true;
+        }
         if !self.is_whole() {
             self.inner_mut().enable_retry_buffering();
         }
@@ -48,6 +57,7 @@ impl CustomSession for ReplaySession {
         match &self.body {
             SentBody::Whole(body) => (!body.is_empty()).then(|| body.clone()),
             SentBody::Passing(_) => self.inner().get_retry_buffer(),
+            SentBody::Switching { .. } => None,
         }
     }
 
@@ -62,7 +72,7 @@ impl CustomSession for ReplaySession {
     /// Waits for the client to leave, no longer than the upstream may be silent, or a drain lasts. Pingora polls this
     /// while it waits for the upstream, and starts it anew after each event: so the deadline is absolute.
     async fn read_body_or_idle(&mut self, no_body_expected: bool) -> Result<Option<Bytes>> {
-        if !no_body_expected && !self.is_whole() {
+        if !no_body_expected && matches!(self.body, SentBody::Passing(_)) {
             return self.read_on().await;
         }
         if self.rest.is_none() {
