@@ -5,7 +5,6 @@
 //! again. Answers are remembered; the same prompt twice at a time is one question. A judge that fails is left alone for
 //! a while, and each cause is said once a spell.
 
-mod breaker;
 mod call;
 mod decision_call;
 mod description;
@@ -25,13 +24,13 @@ use pointsman_core::judgement::{AnswerEnding, JudgeAnswer, text_of};
 use pointsman_core::policy::{JudgeFailure, Judgement, UnansweredQuestion};
 use pointsman_core::prompt::Prompt;
 use pointsman_core::usage::{AnswerFormat, Usage};
+use pointsman_http_client::FailureBreaker;
 use pointsman_telemetry::{JudgeMetrics, Metrics};
 use quick_cache::sync::Cache;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
-use self::breaker::JudgeFailureBreaker;
 use self::call::{JudgeCall, own_fields};
 use self::decision_call::DecisionCall;
 use self::description::RequestDescription;
@@ -66,7 +65,7 @@ pub(crate) struct Judge {
 #[derive(Debug)]
 struct JudgeMemory {
     answers: Option<Cache<QuestionKey, (JudgeAnswer, Instant)>>,
-    breaker: JudgeFailureBreaker,
+    breaker: FailureBreaker,
     spell: FailureSpell,
     places: Semaphore,
 }
@@ -137,7 +136,7 @@ impl Judge {
         };
         let memory = || JudgeMemory {
             answers: (section.cache.max_entries > 0).then(|| Cache::new(section.cache.max_entries)),
-            breaker: JudgeFailureBreaker::new(section.breaker),
+            breaker: FailureBreaker::new(section.breaker.failures, section.breaker.rest.0),
             spell: FailureSpell::default(),
             places: Semaphore::new(section.max_concurrent),
         };

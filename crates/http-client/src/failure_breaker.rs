@@ -1,15 +1,19 @@
-//! The circuit breaker of a server: open after too many failures in a row, then half-open for one request at a time.
+//! The circuit breaker of a server that Pointsman asks: open after too many failures in a row, then half-open for one
+//! request at a time.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use pointsman_core::config::RemoteBreaker;
 use tokio::time::Instant;
 
 /// Counts a server's failures in a row; once they are too many, one request in each `rest` finds out whether the server
-/// answers again.
+/// answers again. Breakers of peers, which clients' requests go to, are others: they count rates and slow answers too.
 #[derive(Debug)]
-pub(crate) struct ServerBreaker {
-    settings: RemoteBreaker,
+pub struct FailureBreaker {
+    /// The failures in a row after which it opens.
+    failures: u32,
+    /// The time between two tries.
+    rest: Duration,
     state: Mutex<FailureRun>,
 }
 
@@ -19,13 +23,15 @@ struct FailureRun {
     open_until: Option<Instant>,
 }
 
-impl ServerBreaker {
-    pub(crate) fn new(settings: RemoteBreaker) -> Self {
-        Self { settings, state: Mutex::default() }
+impl FailureBreaker {
+    /// Makes a closed breaker that opens after so many failures in a row, and lets one request through in each `rest`.
+    #[must_use]
+    pub fn new(failures: u32, rest: Duration) -> Self {
+        Self { failures, rest, state: Mutex::default() }
     }
 
     /// Returns whether the server may be asked now.
-    pub(crate) fn admits(&self) -> bool {
+    pub fn admits(&self) -> bool {
         let mut state = self.state();
         let Some(until) = state.open_until else { return true };
         let now = Instant::now();
@@ -33,24 +39,26 @@ impl ServerBreaker {
             return false;
         }
         // The others wait for what this one comes to.
-        state.open_until = Some(now + self.settings.rest.0);
+        state.open_until = Some(now + self.rest);
         true
     }
 
     /// Returns whether the server is left alone.
-    pub(crate) fn is_open(&self) -> bool {
+    pub fn is_open(&self) -> bool {
         self.state().open_until.is_some()
     }
 
-    pub(crate) fn succeeded(&self) {
+    /// Notes an answer.
+    pub fn succeeded(&self) {
         *self.state() = FailureRun::default();
     }
 
-    pub(crate) fn failed(&self) {
+    /// Notes a failure, an answer that came too late included.
+    pub fn failed(&self) {
         let mut state = self.state();
         state.failures = state.failures.saturating_add(1);
-        if state.failures >= self.settings.failures {
-            state.open_until = Some(Instant::now() + self.settings.rest.0);
+        if state.failures >= self.failures {
+            state.open_until = Some(Instant::now() + self.rest);
         }
     }
 
@@ -61,25 +69,34 @@ impl ServerBreaker {
 
 #[cfg(test)]
 mod tests {
-    use pointsman_core::config::TimeSpan;
-
     use super::*;
+
+    const REST: Duration = Duration::from_secs(5);
 
     #[tokio::test(start_paused = true)]
     async fn after_its_failures_it_is_open_and_then_one_request_tries_it() {
-        let rest = TimeSpan::from_secs(5);
-        let breaker = ServerBreaker::new(RemoteBreaker { failures: 2, rest });
+        let breaker = FailureBreaker::new(2, REST);
         breaker.failed();
-        breaker.succeeded();
-        breaker.failed();
-        assert!(breaker.admits() && !breaker.is_open(), "failures count only in a row");
+        assert!(breaker.admits() && !breaker.is_open());
 
         breaker.failed();
         assert!(!breaker.admits() && breaker.is_open());
-        tokio::time::advance(rest.0).await;
+        tokio::time::advance(REST).await;
         assert_eq!([breaker.admits(), breaker.admits()], [true, false]);
 
         breaker.succeeded();
-        assert_eq!([breaker.admits(), breaker.is_open()], [true, false]);
+        assert_eq!([breaker.admits(), breaker.admits(), breaker.is_open()], [true, true, false]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_count_only_in_a_row() {
+        let breaker = FailureBreaker::new(2, REST);
+
+        for _ in 0..5 {
+            breaker.failed();
+            breaker.succeeded();
+        }
+
+        assert!(breaker.admits());
     }
 }

@@ -9,7 +9,6 @@
 //!
 //! Nothing here runs a model.
 
-mod breaker;
 mod cache;
 mod classifier;
 mod contract;

@@ -12,10 +12,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use pointsman_core::config::{PeerTls, RemoteClassifierConfig};
 use pointsman_core::scores::ClassifierFailure;
-use pointsman_http_client::{Destination, ExchangeLimits, HttpClient, HttpOrigin, ServerTrust};
+use pointsman_http_client::{Destination, ExchangeLimits, FailureBreaker, HttpClient, HttpOrigin, ServerTrust};
 use tokio::time::{Instant, timeout_at};
 
-use crate::breaker::ServerBreaker;
 use crate::failure::RemoteFailure;
 use crate::protocol::HttpQuestion;
 
@@ -56,7 +55,7 @@ pub(crate) struct RemoteServer {
     prefix: String,
     sni: Option<String>,
     access: RemoteAccess,
-    pub(crate) breaker: ServerBreaker,
+    pub(crate) breaker: FailureBreaker,
     http: HttpClient,
     resolved: Mutex<Option<(Destination, Instant)>>,
     #[cfg(feature = "grpc")]
@@ -98,7 +97,7 @@ impl RemoteServer {
             prefix: url.path().trim_end_matches('/').to_owned(),
             sni: section.tls.as_ref().and_then(|tls: &PeerTls| tls.sni.clone()),
             access: access.clone(),
-            breaker: ServerBreaker::new(section.breaker),
+            breaker: FailureBreaker::new(section.breaker.failures, section.breaker.rest.0),
             http: HttpClient::keeping(MAX_IDLE),
             resolved: Mutex::default(),
             #[cfg(feature = "grpc")]
