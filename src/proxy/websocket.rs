@@ -19,6 +19,7 @@
 //! | `client_message`, `history` | what a client's message says; answers that only the session knows |
 //! | `exchange`, `server_event` | one request in memory, and its answer as messages |
 //! | `upstream`, `upstream_socket`, `upstream_answer` | WebSockets to providers |
+//! | `upstream_post` | the request of a provider that refuses them |
 //!
 //! Others, such as `/v1/realtime`, pass through with their number, bytes and time bounded: `pass_through`.
 
@@ -34,6 +35,7 @@ mod server_event;
 mod session;
 mod upstream;
 mod upstream_answer;
+mod upstream_post;
 mod upstream_socket;
 
 pub(in crate::proxy) use self::handshake::{AcceptedSocket, UpgradedConnection, accept};

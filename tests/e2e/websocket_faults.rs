@@ -30,18 +30,14 @@ fn handshake() -> String {
     format!("GET {RESPONSES} HTTP/1.1\r\nhost: x\r\n{upgrade}\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
 }
 
-/// Opens a WebSocket that passes through. Pingora 0.9.1 ends some at once whose upstream answers within microseconds.
+/// Opens a WebSocket that passes through.
 async fn tunnel(gateway: &Gateway, afar: &SocketOrigin, path: &str) -> (Client, Opened) {
-    loop {
-        let mut client = Client::try_open(gateway.listen, path, &[]).await.expect("a tunnel");
-        let mut opened = afar.next().await;
-        let _ = opened.socket.send(Message::text(r#"{"type":"session.created"}"#)).await; // it may have ended
-        if let Some(Ok(Message::Text(_))) = crate::soon("a message or the end", client.0.next()).await {
-            return (client, opened);
-        }
-        drop((client, opened));
-        until_metric(gateway, r#"pointsman_websockets{kind="pass_through"} 0"#).await;
-    }
+    let mut client = Client::try_open(gateway.listen, path, &[]).await.expect("a tunnel");
+    let mut opened = afar.next().await;
+    opened.socket.send(Message::text(r#"{"type":"session.created"}"#)).await.expect("a client");
+    let said = crate::soon("a message", client.0.next()).await;
+    assert!(matches!(said, Some(Ok(Message::Text(_)))), "{said:?}");
+    (client, opened)
 }
 
 fn code(message: &Value) -> &str {
@@ -181,6 +177,28 @@ async fn a_provider_that_refuses_by_handshake_or_by_error_or_says_nothing_is_rep
     let error = json!({"type": "server_error", "code": "server_is_overloaded", "message": "Busy."});
     opened.send(&json!({"type": "error", "status": 503, "error": error})).await;
     assert_eq!(client.answer().await, events("resp_2", "limited"));
+}
+
+#[tokio::test]
+async fn a_provider_that_knows_no_websocket_is_posted_to_in_its_place() {
+    for status in [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED, StatusCode::UPGRADE_REQUIRED] {
+        let refusal = Answer::Reply(status, vec![], Bytes::new());
+        let small = Origin::answering([refusal, posted("resp_1", "first"), posted("resp_2", "second")]).await;
+        let config = Config { one: vec!["websocket: true".into()], ..Config::new(&small, &small) };
+        let gateway = Gateway::start(&config).await;
+        let mut client = Client::open(&gateway).await;
+
+        assert_eq!(client.ask(create("hi", json!({}))).await, events("resp_1", "first"), "{status}");
+        assert_eq!(client.ask(create("hi", json!({}))).await, events("resp_2", "second"), "{status}");
+
+        let arrived = [small.next().await, small.next().await, small.next().await];
+        let methods = arrived.each_ref().map(|arrived| arrived.method.as_str());
+        assert_eq!(methods, ["GET", "POST", "POST"], "{status}: it is asked for a WebSocket once in a session");
+        assert_eq!(arrived[1].headers["content-length"], *arrived[1].body.len().to_string());
+        let body: Value = serde_json::from_slice(&arrived[1].body).expect("JSON");
+        assert_eq!((&body["stream"], body.get("type")), (&json!(true), None), "{body}");
+        until_metric(&gateway, r#"pointsman_websocket_upstream_requests_total{connection="refused"} 1"#).await;
+    }
 }
 
 #[tokio::test]

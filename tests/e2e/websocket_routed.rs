@@ -117,6 +117,21 @@ async fn a_provider_s_websocket_has_the_tls_of_its_requests() {
 }
 
 #[tokio::test]
+async fn requests_of_one_lane_are_answered_whole_and_in_turn_also_where_nobody_is_asked_for_the_second() {
+    const TIMES: usize = 20;
+    let small = Origin::answering((0..TIMES).map(|_| posted("resp_1", "one"))).await;
+    let gateway = Gateway::start(&Config::new(&small, &small)).await;
+    let mut client = Client::open(&gateway).await;
+    for _ in 0..TIMES {
+        client.send(create("first", json!({}))).await;
+        client.send(create("second", json!({"generate": false}))).await;
+
+        assert_eq!(client.answer().await, events("resp_1", "one"));
+        assert_eq!(kinds(&client.answer().await), ["response.created", "response.completed"]);
+    }
+}
+
+#[tokio::test]
 async fn what_only_the_session_knows_is_sent_whole_to_who_does_not() {
     let small = Origin::answering([posted("resp_1", "one"), posted("resp_2", "two"), posted("resp_3", "three")]).await;
     let gateway = Gateway::start(&Config::new(&small, &small)).await;

@@ -39,7 +39,7 @@ Codex, in ~/.codex/config.toml (with `export OPENAI_API_KEY={key}`)
   base_url = "{origin}/v1"
   env_key = "OPENAI_API_KEY"
   wire_api = "responses"
-  supports_websockets = false
+  supports_websockets = true
 
 Cursor, under Settings, Models: add the model `pointsman`, and
 

@@ -18,6 +18,8 @@ pub(in crate::proxy) struct Admission {
     connections: OpenCount,
     h2_connections: OpenCount,
     bytes: AtomicUsize,
+    /// The bytes of these that sessions keep between requests.
+    kept: AtomicUsize,
     quiet_end: Arc<QuietEnd>,
     metrics: EdgeMetrics,
 }
@@ -38,12 +40,21 @@ pub(in crate::proxy) struct BodyReservation {
     bytes: usize,
 }
 
+/// Memory that is kept between the requests of a session; dropping it gives it back. All sessions together have a share
+/// of what requests may take, so that no number of them keeps requests out.
+#[derive(Debug)]
+pub(in crate::proxy) struct KeptMemory(BodyReservation);
+
+/// The part of the memory of requests' bodies that all sessions together may keep: one in so many.
+const KEPT_SHARE: usize = 4;
+
 impl Admission {
     pub(in crate::proxy) fn new(metrics: EdgeMetrics) -> Self {
         Self {
             connections: OpenCount::default(),
             h2_connections: OpenCount::default(),
             bytes: AtomicUsize::new(0),
+            kept: AtomicUsize::new(0),
             quiet_end: Arc::default(),
             metrics,
         }
@@ -141,6 +152,21 @@ impl BodyReservation {
     pub(in crate::proxy) const fn bytes(&self) -> usize {
         self.bytes
     }
+
+    /// Keeps `bytes` of what is reserved beyond the request, unless the sessions keep too much already.
+    pub(in crate::proxy) fn kept(mut self, bytes: usize) -> Option<KeptMemory> {
+        self.cover(bytes).ok()?;
+        self.settle(bytes);
+        let fits = reserve(&self.admission.kept, bytes, self.limit / KEPT_SHARE);
+        fits.then(|| KeptMemory(self))
+    }
+}
+
+impl KeptMemory {
+    /// Returns how many bytes are kept.
+    pub(in crate::proxy) const fn bytes(&self) -> usize {
+        self.0.bytes
+    }
 }
 
 impl Drop for OpenConnection {
@@ -153,6 +179,12 @@ impl Drop for OpenConnection {
 impl Drop for OpenH2Connection {
     fn drop(&mut self) {
         self.0.h2_connections.leave();
+    }
+}
+
+impl Drop for KeptMemory {
+    fn drop(&mut self) {
+        self.0.admission.kept.fetch_sub(self.0.bytes, Ordering::Relaxed);
     }
 }
 
@@ -189,6 +221,25 @@ mod tests {
 
         assert!(admission.connect(2).is_some());
         assert_eq!(admission.connections(), 1);
+    }
+
+    #[test]
+    fn sessions_keep_a_share_of_what_requests_may_take() {
+        let admission = admission();
+        let memory = || BodyReservation::new(&admission, 40);
+        let mut larger = memory();
+        larger.cover(30).expect("room");
+        let kept = larger.kept(8).expect("room");
+        assert_eq!((kept.bytes(), admission.held()), (8, 8), "what is not kept is given back");
+
+        assert!(memory().kept(3).is_none());
+        assert_eq!(admission.held(), 8);
+        let other = memory().kept(2).expect("the rest of the share");
+        assert_eq!(memory().cover(30), Ok(()), "requests have what is left");
+
+        drop((kept, other));
+        assert!(memory().kept(10).is_some());
+        assert_eq!(admission.held(), 0);
     }
 
     #[test]

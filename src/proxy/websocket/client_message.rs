@@ -124,6 +124,11 @@ impl CreateRequest {
         })
     }
 
+    /// Returns the memory that it takes, in bytes.
+    pub(super) const fn bytes(&self) -> usize {
+        self.text.len() + self.items.len()
+    }
+
     /// Returns the body that says the same in a POST. With `whole`, the items of all that it goes on from and its own,
     /// nothing is left to look up.
     pub(super) fn body(&self, whole: Option<&str>) -> Bytes {

@@ -111,8 +111,9 @@ pub(super) struct ExchangeEnd {
 struct Teller<'e> {
     lane: Option<&'e str>,
     events: &'e mpsc::Sender<OutMessage>,
-    /// The items of the output so far.
-    output: Vec<String>,
+    /// The items of the output so far, where the session is to keep them.
+    output: Option<Vec<String>>,
+    memory: BodyReservation,
     complete: Option<(String, String)>,
     has_ended: bool,
 }
@@ -162,8 +163,9 @@ impl Exchange {
     /// that left.
     pub(super) async fn run(self, events: mpsc::Sender<OutMessage>) -> ExchangeEnd {
         let Self { template, serving, message, lane, body, kept_input, memory } = self;
+        let output = kept_input.is_some().then(Vec::new);
         let mut teller =
-            Teller { lane: lane.as_deref(), events: &events, output: Vec::new(), complete: None, has_ended: false };
+            Teller { lane: lane.as_deref(), events: &events, output, memory, complete: None, has_ended: false };
         let mut connection = JoinSet::new(); // aborts with this future, and thereby hangs up
         let told = match send(&template, &serving, message, body, &mut connection).await {
             Ok(answer) => teller.tell(answer, template.max_bytes).await,
@@ -178,6 +180,7 @@ impl Exchange {
             input,
             output,
         });
+        let Teller { memory, .. } = teller;
         ExchangeEnd { lane, response, memory }
     }
 }
@@ -246,15 +249,27 @@ impl Teller<'_> {
         match EventMeaning::of(&data) {
             EventMeaning::Error => return self.error(&ErrorEvent::of_stream(&data)).await,
             EventMeaning::Passes => {}
-            EventMeaning::Item(item) => self.output.push(item),
+            EventMeaning::Item(item) => self.keep(item),
             EventMeaning::Ended => self.has_ended = true,
             EventMeaning::Complete { id, output } => {
                 self.has_ended = true;
-                let output = if output.is_empty() { std::mem::take(&mut self.output).join(",") } else { output };
-                self.complete = Some((id, output));
+                self.complete = self.output.take().map(|items| {
+                    let output = if output.is_empty() { items.join(",") } else { output };
+                    (id, output)
+                });
             }
         }
         self.say(OutMessage { text: in_lane(data, self.lane), is_error: false }).await
+    }
+
+    /// Keeps an item of the output; without memory for one, nothing is kept of the response.
+    fn keep(&mut self, item: String) {
+        let Some(items) = &mut self.output else { return };
+        if self.memory.cover(self.memory.bytes() + item.len()).is_ok() {
+            items.push(item);
+        } else {
+            self.output = None;
+        }
     }
 
     async fn error(&mut self, event: &ErrorEvent) -> io::Result<()> {

@@ -1,27 +1,32 @@
 //! The responses that only the session knows: those of requests with `store: false`, which no provider keeps and the next
 //! request may go on from.
 
-use std::collections::HashMap;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::client_message::CreateRequest;
-use crate::proxy::downstream::admission::BodyReservation;
+use crate::proxy::downstream::admission::{BodyReservation, KeptMemory};
+
+/// The lanes of a session whose responses are kept: as many as are answered at a time.
+const LANES: usize = 16;
 
 /// The newest response of each lane.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct SessionHistory {
-    lanes: HashMap<Option<String>, KeptResponse>,
+    /// The one that was kept last stands last.
+    lanes: Vec<KeptResponse>,
+    /// The most bytes that all of them take: what is longer no request could send.
+    max_bytes: usize,
 }
 
 /// A response with all that came before it.
 #[derive(Debug)]
 struct KeptResponse {
+    lane: Option<String>,
     id: String,
     /// Items of input and output, as JSON with commas between them.
     items: String,
-    _memory: BodyReservation,
+    memory: KeptMemory,
 }
 
 /// A response that a lane has got.
@@ -36,21 +41,44 @@ pub(super) struct NewResponse {
 }
 
 impl SessionHistory {
-    /// Returns the items of a request's whole input, where the session knows what it goes on from.
-    pub(super) fn whole_input(&self, request: &CreateRequest) -> Option<String> {
-        let previous = request.previous.as_deref()?;
-        let kept = self.lanes.values().find(|kept| kept.id == previous)?;
-        Some(joined(&kept.items, &request.items))
+    /// Makes one that keeps nothing yet, and never more than `max_bytes`.
+    pub(super) const fn new(max_bytes: usize) -> Self {
+        Self { lanes: Vec::new(), max_bytes }
     }
 
-    /// Keeps a response in place of its lane's last one, while there is memory for it.
-    pub(super) fn keep(&mut self, response: NewResponse, mut memory: BodyReservation) {
+    /// Returns the items of a request's whole input, where the session knows what it goes on from.
+    pub(super) fn whole_input(&self, request: &CreateRequest) -> Option<String> {
+        Some(joined(&self.before(request)?.items, &request.items))
+    }
+
+    /// Returns how many bytes the session knows of what a request goes on from.
+    pub(super) fn bytes_before(&self, request: &CreateRequest) -> usize {
+        self.before(request).map_or(0, |kept| kept.items.len())
+    }
+
+    fn before(&self, request: &CreateRequest) -> Option<&KeptResponse> {
+        let previous = request.previous.as_deref()?;
+        self.lanes.iter().find(|kept| kept.id == previous)
+    }
+
+    /// Keeps a response in place of its lane's last one, while there is memory for it. The oldest of other lanes make room.
+    pub(super) fn keep(&mut self, response: NewResponse, memory: BodyReservation) {
         let NewResponse { lane, id, input, output } = response;
-        self.lanes.remove(&lane);
+        self.lanes.retain(|kept| kept.lane != lane);
         let items = joined(&input, &output);
-        if memory.cover(items.len()).is_ok() {
-            self.lanes.insert(lane, KeptResponse { id, items, _memory: memory });
+        if items.len() > self.max_bytes {
+            return;
         }
+        while self.lanes.len() >= LANES || self.bytes() + items.len() > self.max_bytes {
+            self.lanes.remove(0);
+        }
+        if let Some(memory) = memory.kept(items.len()) {
+            self.lanes.push(KeptResponse { lane, id, items, memory });
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.lanes.iter().map(|kept| kept.memory.bytes()).sum()
     }
 }
 
@@ -103,7 +131,7 @@ mod tests {
     fn a_request_that_goes_on_from_what_the_session_knows_is_whole() {
         let admission = Arc::new(Admission::new(Metrics::new().edge()));
         let memory = |limit| BodyReservation::new(&admission, limit);
-        let mut history = SessionHistory::default();
+        let mut history = SessionHistory::new(100);
         history.keep(response(None, "resp_1"), memory(100));
         history.keep(response(Some("a"), "resp_2"), memory(100));
 
@@ -118,6 +146,29 @@ mod tests {
         assert_eq!(admission.held(), 3);
         drop(history);
         assert_eq!(admission.held(), 0);
+    }
+
+    #[test]
+    fn a_session_keeps_no_more_lanes_and_bytes_than_its_bounds_and_the_newest_stay() {
+        let admission = Arc::new(Admission::new(Metrics::new().edge()));
+        let memory = || BodyReservation::new(&admission, 1000);
+        let mut many = SessionHistory::new(1000);
+        for lane in 0..=LANES {
+            many.keep(response(Some(&format!("{lane}")), &format!("resp_{lane}")), memory());
+        }
+        assert_eq!(many.whole_input(&request("resp_0")), None, "the oldest lane has made room");
+        assert_eq!(many.whole_input(&request("resp_1")).as_deref(), Some("1,2,3"));
+        assert_eq!(admission.held(), 3 * LANES);
+
+        let mut small = SessionHistory::new(7);
+        for lane in ["a", "b", "c"] {
+            small.keep(response(Some(lane), lane), memory());
+        }
+        let known = ["a", "b", "c"].map(|id| small.whole_input(&request(id)).is_some());
+        assert_eq!(known, [false, true, true]);
+        small.keep(NewResponse { input: "12345678".into(), ..response(None, "long") }, memory());
+        assert_eq!(small.whole_input(&request("long")), None, "no request could send it");
+        assert!(small.whole_input(&request("c")).is_some());
     }
 
     #[test]

@@ -10,7 +10,9 @@ mod lanes;
 mod prepared;
 mod requests;
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::stream::FuturesUnordered;
@@ -123,7 +125,7 @@ pub(in crate::proxy) async fn serve(
         upstreams: Arc::new(SessionUpstreams::new(beta, limits.max_body_bytes, metrics.clone())),
         serving: ServingProxy { proxy: Arc::clone(&services.proxy), shutdown: shutdown.clone() },
         admission: Arc::clone(&services.admission),
-        history: SessionHistory::default(),
+        history: SessionHistory::new(limits.max_body_bytes),
         lanes: Lanes::default(),
         running: FuturesUnordered::new(),
         ids: RequestIds::default(),
@@ -241,11 +243,18 @@ impl SocketSession {
         self.send(Message::text(message.text)).await
     }
 
+    /// Sends a message, for as long as its client takes some of it within each pause that it may make.
     async fn send(&mut self, message: Message) -> Step {
-        match timeout(self.limits.write_idle.0, self.socket.send(message)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(SocketEnd::untold(ClosedWebSocket::Client)),
-            Err(_) => Err(SocketEnd::untold(ClosedWebSocket::Unread)),
+        let written = self.socket.get_ref().written();
+        let mut sent = pin!(self.socket.send(message));
+        loop {
+            let before = written.load(Ordering::Relaxed);
+            match timeout(self.limits.write_idle.0, &mut sent).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(_)) => return Err(SocketEnd::untold(ClosedWebSocket::Client)),
+                Err(_) if written.load(Ordering::Relaxed) > before => {}
+                Err(_) => return Err(SocketEnd::untold(ClosedWebSocket::Unread)),
+            }
         }
     }
 

@@ -51,6 +51,8 @@ pub(super) struct InputIncrement {
 #[derive(Debug)]
 pub(super) struct SessionUpstreams {
     kept: Mutex<Vec<(UpstreamKey, UpstreamSocket)>>,
+    /// The providers, by name and terms, that refused a WebSocket and are posted to since.
+    refusing: Mutex<Vec<(Name, u64)>>,
     /// The betas that the client named in its handshake.
     pub(super) beta: Option<HeaderValue>,
     /// The largest message of a provider, in bytes.
@@ -88,8 +90,11 @@ pub(in crate::proxy) fn routed_message() -> Option<Arc<RoutedMessage>> {
 }
 
 impl RoutedMessage {
-    /// Makes Pingora reach the provider by WebSocket.
+    /// Makes Pingora reach the provider by WebSocket, unless it refused one in this session.
     pub(in crate::proxy) fn divert(self: &Arc<Self>, peer: &mut HttpPeer, provider: &Arc<Provider>) {
+        if self.upstreams.has_refused(provider) {
+            return;
+        }
         stale::connect_anew(peer);
         peer.scheme = Scheme::HTTP; // TLS is spoken behind the connection in memory
         peer.sni = String::new();
@@ -101,7 +106,19 @@ impl RoutedMessage {
 
 impl SessionUpstreams {
     pub(super) const fn new(beta: Option<HeaderValue>, max_message: usize, metrics: WebSocketMetrics) -> Self {
-        Self { kept: Mutex::new(Vec::new()), beta, max_message, metrics }
+        Self { kept: Mutex::new(Vec::new()), refusing: Mutex::new(Vec::new()), beta, max_message, metrics }
+    }
+
+    /// Notes that a provider is to be posted to from now on.
+    pub(super) fn note_refusal(&self, provider: &Provider) {
+        let mut refusing = self.refusing.lock().unwrap_or_else(PoisonError::into_inner);
+        refusing.retain(|(name, _)| *name != provider.name);
+        refusing.push((provider.name.clone(), provider.connection_group));
+    }
+
+    fn has_refused(&self, provider: &Provider) -> bool {
+        let refusing = self.refusing.lock().unwrap_or_else(PoisonError::into_inner);
+        refusing.iter().any(|(name, terms)| *name == provider.name && *terms == provider.connection_group)
     }
 
     /// Takes the WebSocket that serves such requests, if one waits.

@@ -22,13 +22,16 @@ use tokio::io::DuplexStream;
 use super::members::{Members, ObjectWriter};
 use super::server_event::{ErrorEvent, EventMeaning, kind_of};
 use super::upstream::{InputIncrement, RoutedMessage, UpstreamKey};
-use super::upstream_socket::{OpeningError, UpstreamCarrier, UpstreamSocket, dial, refused_status};
+use super::upstream_post::{asks_to_post, post};
+use super::upstream_socket::{OpeningError, ProviderConnection, UpstreamCarrier, UpstreamSocket, dial, refused_status};
+use crate::proxy::large_work;
 use crate::upstream::Provider;
 
 /// The errors that say something of the WebSocket, not of the request: it is asked again over a new one.
 const OF_THE_SOCKET: [&str; 2] = ["websocket_connection_limit_reached", "previous_response_not_found"];
 
-type AnswerBody = UnsyncBoxBody<Bytes, io::Error>;
+/// The body of an answer.
+pub(super) type AnswerBody = UnsyncBoxBody<Bytes, io::Error>;
 
 /// The way from one attempt to a provider.
 #[derive(Debug)]
@@ -60,9 +63,9 @@ struct AnswerEvents {
     first: Option<String>,
 }
 
-/// The end of asking without an answer.
+/// The end of asking without an answer by WebSocket.
 enum AskError {
-    /// The provider gave an error, or refused the WebSocket.
+    /// The provider answered as to a post: with an error, or because it refused the WebSocket.
     Answered(Box<Response<AnswerBody>>),
     /// There was nothing.
     Broken(io::Error),
@@ -83,9 +86,8 @@ async fn answer(hop: UpstreamHop, request: Request<Incoming>) -> io::Result<Resp
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let UpstreamHop { message, provider, key, carrier } = hop;
-    let asked = AskedMessages::of(&body, message.increment.as_ref())?;
-    drop(body);
-    let asking = Asking { message: &message, provider: &provider, key: &key, head: &head, asked: &asked };
+    let asked = large_work::at_once(body.len(), || AskedMessages::of(&body, message.increment.as_ref()))?;
+    let asking = Asking { message: &message, provider: &provider, key: &key, head: &head, body, asked: &asked };
     let BegunAnswer { socket, first } = match Box::pin(asking.run(carrier)).await {
         Ok(begun) => begun,
         Err(AskError::Answered(answer)) => return Ok(*answer),
@@ -98,12 +100,13 @@ async fn answer(hop: UpstreamHop, request: Request<Incoming>) -> io::Result<Resp
 }
 
 /// One request and what it is asked by.
-#[derive(Clone, Copy)]
 struct Asking<'a> {
     message: &'a RoutedMessage,
     provider: &'a Provider,
     key: &'a UpstreamKey,
     head: &'a Parts,
+    /// The body that would be posted.
+    body: Bytes,
     asked: &'a AskedMessages,
 }
 
@@ -128,8 +131,7 @@ impl Asking<'_> {
                     }
                 }
                 metrics.sent(UpstreamWebSocket::Reopened);
-                let dialled = dial(self.provider, self.key.address()).await;
-                dialled.map_err(|error| AskError::Broken(io::Error::other(error)))?
+                self.dial().await?
             }
         };
         let opened = UpstreamSocket::open(connection, self.head, &self.message.upstreams).await;
@@ -138,9 +140,19 @@ impl Asking<'_> {
             Err(OpeningError::Broken(error)) => Err(AskError::Broken(error)),
             Err(OpeningError::Refused(refusal)) => {
                 metrics.sent(UpstreamWebSocket::Refused);
-                Err(AskError::Answered(Box::new(refused(*refusal))))
+                if !asks_to_post(refusal.status()) {
+                    return Err(AskError::Answered(Box::new(refused(*refusal))));
+                }
+                self.message.upstreams.note_refusal(self.provider);
+                let answer = post(self.dial().await?, self.head, self.body.clone()).await.map_err(AskError::Broken)?;
+                Err(AskError::Answered(Box::new(answer)))
             }
         }
+    }
+
+    async fn dial(&self) -> Result<Box<dyn ProviderConnection>, AskError> {
+        let dialled = dial(self.provider, self.key.address()).await;
+        dialled.map_err(|error| AskError::Broken(io::Error::other(error)))
     }
 
     async fn ask(&self, mut socket: UpstreamSocket) -> Result<BegunAnswer, AskError> {
@@ -279,7 +291,8 @@ fn refused(refusal: Response<Vec<u8>>) -> Response<AnswerBody> {
     answer
 }
 
-fn is_framing(name: &HeaderName) -> bool {
+/// Returns whether a field belongs to one connection and its framing.
+pub(super) fn is_framing(name: &HeaderName) -> bool {
     [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION, header::UPGRADE].contains(name)
 }
 

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use pingora::protocols::Stream;
@@ -24,6 +26,7 @@ pub(super) struct MeteredStream {
     since: Option<Instant>,
     /// The moment at which anything came last.
     last: Instant,
+    written: Arc<AtomicUsize>,
 }
 
 /// Marks a message for which there is no memory.
@@ -40,7 +43,8 @@ impl MeteredStream {
     /// Makes one of which `early` bytes have come.
     pub(super) fn new(inner: Stream, early: usize, memory: BodyReservation) -> Self {
         let now = Instant::now();
-        Self { inner, memory, unread: early, since: (early > 0).then_some(now), last: now }
+        let written = Arc::default();
+        Self { inner, memory, unread: early, since: (early > 0).then_some(now), last: now, written }
     }
 
     /// Notes that a message is complete.
@@ -62,6 +66,11 @@ impl MeteredStream {
     /// Returns when the message began that has come in part, if there is one.
     pub(super) const fn since(&self) -> Option<Instant> {
         self.since
+    }
+
+    /// Returns the count of the bytes that the client has taken.
+    pub(super) fn written(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.written)
     }
 
     /// Returns when anything came last.
@@ -88,7 +97,10 @@ impl AsyncRead for MeteredStream {
 
 impl AsyncWrite for MeteredStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write(cx, buf)
+        let this = self.get_mut();
+        let written = ready!(Pin::new(&mut this.inner).poll_write(cx, buf))?;
+        this.written.fetch_add(written, Ordering::Relaxed);
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -102,8 +114,6 @@ impl AsyncWrite for MeteredStream {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use pointsman_telemetry::Metrics;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 

@@ -15,7 +15,10 @@ use crate::proxy::downstream::admission::BodyReservation;
 
 impl SocketSession {
     /// Answers a request with `generate: false`: its input is kept for the next one, and nobody is asked.
-    pub(super) async fn prepare(&mut self, request: &CreateRequest, memory: BodyReservation) -> Step {
+    pub(super) async fn prepare(&mut self, request: &CreateRequest, mut memory: BodyReservation) -> Step {
+        if memory.cover(2 * request.bytes() + self.history.bytes_before(request)).is_err() {
+            return self.overloaded(request.lane.as_deref()).await;
+        }
         let whole = self.history.whole_input(request);
         let input = match (&request.previous, whole) {
             (_, Some(whole)) => whole,

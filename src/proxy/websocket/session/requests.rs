@@ -20,9 +20,7 @@ impl SocketSession {
     pub(super) async fn text(&mut self, text: &Utf8Bytes) -> Step {
         let mut memory = BodyReservation::new(&self.admission, self.limits.bytes_in_flight());
         if memory.cover(text.len()).is_err() {
-            return self
-                .refuse(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Too much is being read: try again.")
-                .await;
+            return self.overloaded(None).await;
         }
         let read = || ClientMessage::read(text.as_str());
         let message = if text.len() < LARGE_BODY {
@@ -39,6 +37,9 @@ impl SocketSession {
         match message {
             ClientMessage::Create(request) => {
                 self.metrics.message(WebSocketMessage::Request);
+                if memory.cover(request.bytes()).is_err() {
+                    return self.overloaded(request.lane.as_deref()).await;
+                }
                 self.asked(request, memory).await
             }
             ClientMessage::Steer(steer) => {
@@ -95,26 +96,24 @@ impl SocketSession {
     }
 
     async fn start(&mut self, request: CreateRequest, mut memory: BodyReservation) -> Step {
-        let whole = self.history.whole_input(&request);
-        let body = request.body(whole.as_deref());
+        let kept = self.history.bytes_before(&request);
+        if memory.cover(2 * (request.bytes() + kept)).is_err() {
+            self.lanes.ended(&request.lane);
+            return self.overloaded(request.lane.as_deref()).await;
+        }
+        let (whole, body) = large_work::at_once(request.bytes() + kept, || {
+            let whole = self.history.whole_input(&request);
+            let body = request.body(whole.as_deref());
+            (whole, body)
+        });
         let increment = request.previous.clone().filter(|_| whole.is_some());
         let increment = increment.map(|previous| InputIncrement { previous, items: request.items.clone() });
         // Of what it goes on from, all must be known for the next request to go on from it.
         let is_kept = !request.is_stored && (whole.is_some() || request.previous.is_none());
         let kept_input = is_kept.then(|| whole.unwrap_or_else(|| request.items.clone()));
         let lane = request.lane;
-        let bytes = body.len() + kept_input.as_ref().map_or(0, String::len);
-        if memory.cover(bytes).is_err() {
-            self.lanes.ended(&lane);
-            let event = ErrorEvent::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "overloaded",
-                "Too much is in memory: try again.",
-                None,
-            );
-            return self.write_error(&event, lane.as_deref()).await;
-        }
-        memory.settle(bytes);
+        let known = increment.as_ref().map_or(0, |increment| increment.items.len());
+        memory.settle(body.len() + known + kept_input.as_ref().map_or(0, String::len));
         let exchange = Exchange {
             template: Arc::clone(&self.template),
             serving: self.serving.clone(),
@@ -128,9 +127,19 @@ impl SocketSession {
         Ok(())
     }
 
-    /// Takes what a request leaves behind, and starts those that waited for it.
+    /// Says that there is no memory for a request.
+    pub(super) async fn overloaded(&mut self, lane: Option<&str>) -> Step {
+        let words = "Too much is in memory: try again.";
+        self.write_error(&ErrorEvent::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", words, None), lane).await
+    }
+
+    /// Takes what a request leaves behind, and starts those that waited for it. What it has still to say goes first: the
+    /// answer to the next may be written at once.
     pub(super) async fn ended(&mut self, end: ExchangeEnd) -> Step {
         self.clock.active();
+        while let Ok(event) = self.outgoing.try_recv() {
+            self.write(event).await?;
+        }
         let ExchangeEnd { lane, response, memory } = end;
         self.lanes.ended(&lane);
         if let Some(response) = response {
