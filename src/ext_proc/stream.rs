@@ -44,8 +44,8 @@ pub(super) struct EnvoyStream {
     messages: Streaming<ProcessingRequest>,
     answers: mpsc::Sender<Result<ProcessingResponse, Status>>,
     config: Arc<ExtProcConfig>,
-    /// The names of fields that the client sent, and that are for nobody but Pointsman.
-    spoofed: Vec<String>,
+    /// The names of fields that the client sent and that go no further: those that routes go by or only Pointsman reads.
+    withheld: Vec<String>,
     modes: BodyModes,
 }
 
@@ -78,7 +78,7 @@ impl EnvoyStream {
     ) -> Self {
         let metrics = proxy.metrics().ext_proc();
         let (modes, config) = (BodyModes { request: BodyMode::None, response: BodyMode::None }, Arc::default());
-        Self { proxy, metrics, messages, answers, config, spoofed: Vec::new(), modes }
+        Self { proxy, metrics, messages, answers, config, withheld: Vec::new(), modes }
     }
 
     /// Answers what Envoy asks, until nothing is left to ask.
@@ -104,6 +104,9 @@ impl EnvoyStream {
         let Some(request) = first.request else { return Err(failed("a message without a request")) };
         let Request::RequestHeaders(headers) = request else {
             tracing::warn!("Envoy sends no request headers: set `request_header_mode: SEND`, or nothing is judged");
+            if self.proxy.router().snapshot().clients.are_required() {
+                return Err(failed("without request headers no client has a key"));
+            }
             return self.pass_all(request).await;
         };
         if self.modes.request == BodyMode::Unserved || self.modes.response == BodyMode::Unserved {
@@ -114,14 +117,16 @@ impl EnvoyStream {
         let Some((header, fields)) = messages::request_header(&headers) else {
             return Err(failed("a request without a method or a path"));
         };
-        self.spoofed = spoofed(&fields, &self.config);
-        if !header.is_for_model() {
+        self.withheld = of_routes(&fields, &self.config);
+        let is_for_model = header.is_for_model();
+        if !is_for_model && !snapshot.clients.are_required() {
             return self.pass_other(&headers, &fields).await;
         }
-        let reads_answers = self.modes.response != BodyMode::None;
+        let reads_answers = is_for_model && self.modes.response != BodyMode::None;
         let terms = ExternalTerms { deadline: self.config.deadline.0, reads_answers };
         let (mut request, feed) = ExternalRequest::begin(&self.proxy, snapshot, header, terms);
         let judged = match self.modes.request {
+            _ if !is_for_model => self.other_of_client(&mut request, &headers, &fields).await,
             BodyMode::FullDuplex => Box::pin(self.full_duplex(&mut request, feed, &headers)).await,
             _ => Box::pin(self.in_turn(&mut request, feed, &headers)).await,
         };
@@ -137,12 +142,14 @@ impl EnvoyStream {
         feed: BodyFeed,
         headers: &HttpHeaders,
     ) -> Result<JudgedRequest, StreamError> {
-        let early = request.admit(self.config.failure).await;
+        let early = self.admit(request).await;
         if early.is_none() && !headers.end_of_stream {
             if self.modes.request == BodyMode::None {
-                return self.pass_unseen(ExtProcPhase::RequestHeaders, "Envoy sends no bodies").await;
+                return self.pass_unseen(request, ExtProcPhase::RequestHeaders, None).await;
             }
-            self.send(messages::answer(ExtProcPhase::RequestHeaders, CommonResponse::default())).await?;
+            // Should Envoy not wait for the rest, the request goes where no field of the client's says.
+            let common = self.without_withheld().rerouting();
+            self.send(messages::answer(ExtProcPhase::RequestHeaders, common)).await?;
             return self.in_turn_with_body(request, feed).await;
         }
         let judgement = match early {
@@ -164,8 +171,12 @@ impl EnvoyStream {
                 self.tell(request, judgement, ExtProcPhase::RequestBody).await
             }
             Request::RequestBody(body) => {
-                let judged = self.pass_unseen(ExtProcPhase::RequestBody, "Envoy sends bodies in pieces").await?;
-                if self.modes.request == BodyMode::Streamed && !body.end_of_stream {
+                let seen = (self.modes.request == BodyMode::BufferedPartial).then_some(body.body.len());
+                let judged = self.pass_unseen(request, ExtProcPhase::RequestBody, seen).await?;
+                if judged.outcome == ExtProcOutcome::BodyUnseen
+                    && self.modes.request == BodyMode::Streamed
+                    && !body.end_of_stream
+                {
                     self.pass_rest().await?;
                 }
                 Ok(judged)
@@ -177,6 +188,7 @@ impl EnvoyStream {
             }
             Request::RequestHeaders(_) => Err(failed("a second request header")),
             early @ (Request::ResponseHeaders(_) | Request::ResponseBody(_) | Request::ResponseTrailers(_)) => {
+                request.pass();
                 self.pass_all(early).await.map(|_| JudgedRequest::over(ExtProcOutcome::BodyUnseen))
             }
         }
@@ -225,8 +237,9 @@ impl EnvoyStream {
                 Ok(JudgedRequest { outcome, end })
             }
             ExternalJudgement::Unjudged(code) => {
+                request.pass();
                 let decision = [("reason".to_owned(), json!("unjudged")), ("code".to_owned(), json!(code.as_str()))];
-                let message = messages::answer(phase, self.without_spoofed().rerouting());
+                let message = messages::answer(phase, self.without_withheld().rerouting());
                 self.send(with_decision(message, decision.into_iter().collect())).await?;
                 Ok(JudgedRequest::over(ExtProcOutcome::Unjudged))
             }
@@ -265,22 +278,49 @@ impl EnvoyStream {
         if let Some(body) = &forwarded.body {
             changes.set("content-length", body.len().to_string());
         }
-        self.spoofed.iter().for_each(|name| changes.remove(name));
+        self.withheld.iter().for_each(|name| changes.remove(name));
         forwarded.removed.iter().for_each(|name| changes.remove(name.as_str()));
         let is_routed = forwarded.model.is_some();
         (changes, if is_routed { ExtProcOutcome::Routed } else { ExtProcOutcome::Passed })
     }
 
-    /// Returns the change that takes out of a request what only Pointsman may say.
-    fn without_spoofed(&self) -> HeaderChanges {
+    /// Returns the change that takes out of a request what goes no further.
+    fn without_withheld(&self) -> HeaderChanges {
         let mut changes = HeaderChanges::default();
-        self.spoofed.iter().for_each(|name| changes.remove(name));
+        self.withheld.iter().for_each(|name| changes.remove(name));
         changes
+    }
+
+    /// Lets a request in by its header; returns the judgement where that is enough for one.
+    async fn admit(&mut self, request: &mut ExternalRequest) -> Option<ExternalJudgement> {
+        let early = request.admit(self.config.failure).await;
+        for name in request.own_fields() {
+            if !self.withheld.iter().any(|known| known == name.as_str()) {
+                self.withheld.push(name.as_str().to_owned());
+            }
+        }
+        early
+    }
+
+    /// Lets a request pass that asks no model, of a client whose key and rate hold.
+    async fn other_of_client(
+        &mut self,
+        request: &mut ExternalRequest,
+        headers: &HttpHeaders,
+        fields: &HeaderMap,
+    ) -> Result<JudgedRequest, StreamError> {
+        match self.admit(request).await {
+            None | Some(ExternalJudgement::Unjudged(_)) => {
+                request.pass();
+                self.pass_other(headers, fields).await.map(JudgedRequest::over)
+            }
+            Some(refused) => self.tell(request, refused, ExtProcPhase::RequestHeaders).await,
+        }
     }
 
     /// Lets a request pass by its header: no model is asked.
     async fn pass_other(&mut self, headers: &HttpHeaders, fields: &HeaderMap) -> Result<ExtProcOutcome, StreamError> {
-        let mut changes = self.without_spoofed();
+        let mut changes = self.without_withheld();
         let is_rerouted = !changes.is_empty();
         if let Some(length) = fields.get(http::header::CONTENT_LENGTH).filter(|_| !headers.end_of_stream) {
             changes.set("content-length", length.as_bytes()); // the mode changes below, which may cost the length
@@ -331,8 +371,8 @@ impl EnvoyStream {
     }
 }
 
-/// Returns the names of fields that a client has sent, and that routes go by or only Pointsman reads.
-fn spoofed(fields: &HeaderMap, config: &ExtProcConfig) -> Vec<String> {
+/// Returns the names of fields that a client has sent, and that routes go by.
+fn of_routes(fields: &HeaderMap, config: &ExtProcConfig) -> Vec<String> {
     let own = [Some(&config.model_header), config.upstream_model_header.as_ref()];
     let is_own = |name: &str| own.iter().flatten().any(|own| own.eq_ignore_ascii_case(name));
     fields.keys().map(http::HeaderName::as_str).filter(|name| is_own(name)).map(str::to_owned).collect()

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Version};
+use http::{HeaderMap, HeaderName, Method, Version};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType};
@@ -26,10 +26,11 @@ use pointsman_core::prompt::Dialect;
 pub(crate) use self::judgement::{ExternalJudgement, ForwardedRequest, OwnAnswer};
 pub(crate) use self::session::BodyFeed;
 use self::session::{ExternalSession, WrittenBody};
+use super::Proxy;
 use super::asked::{self, AskedTarget};
 use super::context::RequestContext;
+use super::header_fields::{self, is_ours};
 use super::record::traced;
-use super::{Proxy, header_fields};
 use crate::snapshot::Snapshot;
 
 /// The header of a request that another proxy has.
@@ -138,6 +139,20 @@ impl ExternalRequest {
     pub(crate) fn cut(&self) -> impl Future<Output = ()> + Send + use<> {
         let cut = self.ctx.open.cut();
         async move { cut.fell().await }
+    }
+
+    /// Returns the names of fields that go no further: those that only Pointsman may say, and the one that its key came in.
+    pub(crate) fn own_fields(&self) -> Vec<HeaderName> {
+        let mut own: Vec<_> = self.session.req_header().headers.keys().filter(|name| is_ours(name)).cloned().collect();
+        own.extend(self.ctx.client.as_ref().map(|client| client.key_field.clone()));
+        own
+    }
+
+    /// Notes that the sender sends the request on as it came.
+    pub(crate) fn pass(&mut self) {
+        if let Some(external) = &mut self.ctx.external {
+            external.is_sent_on = true;
+        }
     }
 
     /// Counts and logs the request, which is over.

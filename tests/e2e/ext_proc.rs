@@ -285,6 +285,72 @@ async fn clients_have_keys_here_too_and_their_limits_hold_for_what_cannot_be_rea
     assert_eq!(immediate(limited.next().await).status.expect("a status").code, 429);
 }
 
+/// The section of one client, who may ask often enough.
+fn anna() -> String {
+    format!("clients: {{anna: {{keys: [{{sha256: {}}}]}}}}\n", hash("anna"))
+}
+
+const KEY: (&str, &str) = ("authorization", "Bearer anna");
+
+#[tokio::test]
+async fn what_asks_no_model_needs_a_key_too_which_goes_no_further() {
+    for mode in [Buffered, FullDuplexStreamed] {
+        let (gateway, address) = asked(", failure: open", &anna()).await;
+        let mut nobody = Exchange::open(address, mode, NoBody).await;
+        nobody.request("/v1/files", &[], false).await;
+        assert_eq!(immediate(nobody.next().await).status.expect("a status").code, 401, "{mode:?}");
+
+        let mut known = Exchange::open(address, mode, NoBody).await;
+        known.request("/v1/files", &[KEY, ("x-pointsman-session", "a")], true).await;
+        let mut names = removed(&known.next().await);
+        names.sort_unstable();
+        assert_eq!(names, ["authorization", "x-pointsman-session"], "{mode:?}");
+        known.ends().await;
+        until_metric(&gateway, r#"pointsman_ext_proc_requests_total{outcome="other_path"} 1"#).await;
+        until_metric(&gateway, r#"pointsman_client_requests_total{client="anna",outcome="success"} 1"#).await;
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_seen_is_refused_of_a_client_with_a_key() {
+    for (mode, has_body, status) in [(NoBody, false, 500), (BufferedPartial, true, 413), (Streamed, true, 500)] {
+        let (_gateway, address) = asked(", failure: open", &anna()).await;
+        let mut exchange = Exchange::open(address, mode, NoBody).await;
+        exchange.chat(&[KEY], false).await;
+        let mut answer = exchange.next().await;
+        if has_body {
+            assert_eq!(removed(&answer), ["authorization"], "a key goes no further, whatever comes, {mode:?}");
+            exchange.body(&ODD[..30], false).await;
+            answer = exchange.next().await;
+        }
+
+        assert_eq!(immediate(answer).status.expect("a status").code, status, "{mode:?}");
+        exchange.ends().await;
+    }
+}
+
+#[tokio::test]
+async fn a_field_by_which_routes_go_is_gone_before_the_body_comes() {
+    let (_gateway, address) = asked("", "").await;
+    let mut exchange = Exchange::open(address, Buffered, NoBody).await;
+
+    exchange.chat(&[("x-pointsman-model", "frontier")], false).await;
+    let answer = exchange.next().await;
+
+    assert_eq!(removed(&answer), ["x-pointsman-model"]);
+    assert!(common(&answer).clear_route_cache, "Envoy may give up the wait for the body's answer");
+}
+
+#[tokio::test]
+async fn without_request_headers_nobody_has_a_key() {
+    let (_gateway, address) = asked("", &anna()).await;
+    let mut exchange = Exchange::open(address, Buffered, Streamed).await;
+
+    exchange.body(ODD, true).await;
+
+    assert_eq!(exchange.try_next().await.expect_err("an error").code(), Code::InvalidArgument);
+}
+
 #[tokio::test]
 async fn the_usage_of_an_answer_is_counted_where_envoy_shows_it() {
     let (gateway, address) = asked("", "").await;

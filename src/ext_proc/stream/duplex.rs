@@ -35,7 +35,7 @@ impl EnvoyStream {
         headers: &HttpHeaders,
     ) -> Result<JudgedRequest, StreamError> {
         let mut held = HeldBody { has_ended: headers.end_of_stream, ..HeldBody::default() };
-        let judgement = match request.admit(self.config.failure).await {
+        let judgement = match self.admit(request).await {
             Some(judgement) => judgement,
             None => self.gather(request, feed, &mut held).await?,
         };
@@ -46,6 +46,7 @@ impl EnvoyStream {
                 Ok(JudgedRequest { outcome, end })
             }
             ExternalJudgement::Unjudged(code) if !headers.end_of_stream => {
+                request.pass();
                 self.let_pass(code.as_str(), held).await?;
                 Ok(JudgedRequest::over(ExtProcOutcome::Unjudged))
             }
@@ -111,7 +112,7 @@ impl EnvoyStream {
     /// Lets a request pass that could not be judged: what has come of its body, and the rest as it comes.
     async fn let_pass(&mut self, code: &str, held: HeldBody) -> Result<(), StreamError> {
         let decision = [("reason".to_owned(), json!("unjudged")), ("code".to_owned(), json!(code))];
-        let message = messages::answer(ExtProcPhase::RequestHeaders, self.without_spoofed().rerouting());
+        let message = messages::answer(ExtProcPhase::RequestHeaders, self.without_withheld().rerouting());
         self.send(with_decision(message, decision.into_iter().collect())).await?;
         let ends = held.has_ended && !held.has_trailers;
         self.send_held(&held.pieces, ends).await?;

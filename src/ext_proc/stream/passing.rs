@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{EnvoyStream, JudgedRequest, StreamError};
 use crate::ext_proc::messages::{self, BodyMode, BodyPiece, with_decision};
+use crate::proxy::external::ExternalRequest;
 
 impl EnvoyStream {
     /// Lets the whole exchange pass, from this message on.
@@ -34,14 +35,22 @@ impl EnvoyStream {
         }
     }
 
-    /// Lets a request pass whose body nobody can judge, and says so.
+    /// Lets a request pass whose body nobody can judge, and says so; one of a client with a key is refused. `seen` is what
+    /// has come of a body that is too long for Envoy.
     pub(super) async fn pass_unseen(
-        &self,
+        &mut self,
+        request: &mut ExternalRequest,
         phase: ExtProcPhase,
-        why: &'static str,
+        seen: Option<usize>,
     ) -> Result<JudgedRequest, StreamError> {
-        tracing::debug!("{why}: the request passes as it is");
-        let message = messages::answer(phase, self.without_spoofed().rerouting());
+        if let Some(refusal) = request.refuse_unseen(seen).await {
+            if seen.is_none() {
+                tracing::warn!(mode = ?self.modes.request, "Clients have keys, and Envoy shows no whole bodies: set `request_body_mode: BUFFERED`");
+            }
+            return self.tell(request, refusal, phase).await;
+        }
+        request.pass();
+        let message = messages::answer(phase, self.without_withheld().rerouting());
         let decision = [("reason".to_owned(), json!("body_unseen"))];
         self.send(with_decision(message, decision.into_iter().collect())).await?;
         Ok(JudgedRequest::over(ExtProcOutcome::BodyUnseen))

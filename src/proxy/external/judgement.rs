@@ -15,8 +15,7 @@ use crate::proxy::attempt::stale::ConnectionUse;
 use crate::proxy::context::RequestContext;
 use crate::proxy::downstream::decode::BodyEncoding;
 use crate::proxy::entry;
-use crate::proxy::header_fields::is_ours;
-use crate::proxy::plan::RequestPlan;
+use crate::proxy::plan::{self, RequestPlan};
 use crate::proxy::record::{Recorder, traced};
 use crate::router::{Routing, Verdict};
 
@@ -44,7 +43,7 @@ pub(crate) struct ForwardedRequest {
     pub(crate) body: Option<Bytes>,
     /// The path and query in place of those that came, where they name the model.
     pub(crate) path: Option<String>,
-    /// The names of fields to remove.
+    /// The names of fields to remove, [`ExternalRequest::own_fields`] apart.
     pub(crate) removed: Vec<HeaderName>,
     /// What was decided, and by what.
     pub(crate) decision: Map<String, Value>,
@@ -82,6 +81,15 @@ impl ExternalRequest {
         })
     }
 
+    /// Returns the refusal of a request whose body cannot be seen, of a client with a key: its limits could not hold. `seen`
+    /// is what has come of the body, where the sender shows the beginning.
+    pub(crate) async fn refuse_unseen(&mut self, seen: Option<usize>) -> Option<ExternalJudgement> {
+        self.ctx.client.as_ref()?;
+        let rejection = seen.map_or(Rejection::Internal, |limit| Rejection::BodyTooLarge { limit });
+        answer::reject(&mut self.session, &mut self.ctx, &rejection).await;
+        Some(self.own_answer())
+    }
+
     /// Judges a request that was let in, once its body is there. `failure` says what becomes of it where it cannot be
     /// judged.
     ///
@@ -93,17 +101,12 @@ impl ExternalRequest {
     async fn plan(&mut self, failure: ExtProcFailure) -> ExternalJudgement {
         let Self { proxy, session, ctx, .. } = self;
         let is_encoded = BodyEncoding::of(&session.req_header().headers).is_ok_and(|it| it != BodyEncoding::Identity);
-        let sent = match proxy.uncut_plan(session, ctx).await {
+        let sent = match plan::uncut_plan(proxy, session, ctx).await {
             Ok(RequestPlan::Forward | RequestPlan::WebSocket(_)) => {
                 return ExternalJudgement::Forward(Box::new(self.forward(is_encoded)));
             }
             Ok(RequestPlan::Answer(body)) => answer::send_own(session, ctx, body).await,
             Ok(RequestPlan::Replay(kept)) => answer::replay(session, ctx, &kept).await,
-            // The sender may know more models than Pointsman does.
-            Err(Rejection::ModelNotFound { model, .. }) => {
-                ctx.asked.model = Some(model);
-                return ExternalJudgement::Forward(Box::new(self.forward(is_encoded)));
-            }
             Err(rejection) => return self.rejected(&rejection, failure).await,
         };
         sent.map_or(ExternalJudgement::Gone, |()| self.own_answer())
@@ -146,9 +149,7 @@ impl ExternalRequest {
         let body = ctx.attempts.body.bytes().filter(|body| received.as_ref() != Some(body)).cloned();
         let target = ctx.attempts.target();
         let upstream_model = target.map(|target| target.upstream_name.clone()).or_else(|| ctx.asked.model.clone());
-        let mut removed: Vec<_> = session.req_header().headers.keys().filter(|name| is_ours(name)).cloned().collect();
-        // The key is Pointsman's own, and no provider's.
-        removed.extend(ctx.client.as_ref().map(|client| client.key_field.clone()));
+        let mut removed = Vec::new();
         if body.is_some() && is_encoded {
             removed.push(header::CONTENT_ENCODING);
         }
@@ -183,10 +184,9 @@ fn passes(rejection: &Rejection, failure: ExtProcFailure, ctx: &RequestContext) 
 
 const fn kind(rejection: &Rejection) -> RejectionKind {
     match rejection {
-        Rejection::Overloaded | Rejection::ShuttingDown | Rejection::Internal | Rejection::RequestTimeout => {
-            RejectionKind::OwnTrouble
-        }
-        Rejection::InvalidJson { .. }
+        Rejection::Overloaded | Rejection::ShuttingDown | Rejection::Internal => RejectionKind::OwnTrouble,
+        Rejection::RequestTimeout
+        | Rejection::InvalidJson { .. }
         | Rejection::InvalidBody
         | Rejection::ModelMissing
         | Rejection::ModelNotAString
