@@ -54,6 +54,7 @@ mod pass_through;
 mod plan;
 pub(crate) mod question;
 mod record;
+mod router_question;
 mod server;
 mod shadow_answer;
 mod upstream_request;
@@ -74,9 +75,8 @@ use pointsman_telemetry::Metrics;
 
 use self::answer::meter::AnswerMeter;
 pub(crate) use self::answer::rejection;
-use self::answer::rejection::Rejection;
 use self::attempt::fallback::RetryLedger;
-use self::attempt::stale::{self, ConnectionUse};
+use self::attempt::stale::ConnectionUse;
 pub use self::context::RequestContext;
 use self::downstream::admission::Admission;
 pub(crate) use self::downstream::browser;
@@ -150,30 +150,6 @@ impl Proxy {
     pub(crate) const fn router(&self) -> &Arc<Router> {
         &self.router
     }
-
-    /// Lets a request in and plans it, unless the process has to end.
-    async fn admitted_plan(
-        &self,
-        session: &mut Session,
-        ctx: &mut RequestContext,
-    ) -> std::result::Result<RequestPlan, Rejection> {
-        entry::admit(self, session, ctx)?;
-        self.uncut_plan(session, ctx).await
-    }
-
-    /// Plans a request that was let in, unless the process has to end.
-    async fn uncut_plan(
-        &self,
-        session: &mut Session,
-        ctx: &mut RequestContext,
-    ) -> std::result::Result<RequestPlan, Rejection> {
-        let cut = ctx.open.cut();
-        tokio::select! {
-            biased;
-            planned = plan::plan(self, session, ctx) => planned,
-            () = cut.fell() => Err(Rejection::ShuttingDown),
-        }
-    }
 }
 
 #[async_trait]
@@ -203,7 +179,7 @@ impl ProxyHttp for Proxy {
         if self.open.is_draining() {
             session.set_keepalive(None);
         }
-        match self.admitted_plan(session, ctx).await {
+        match plan::admitted_plan(self, session, ctx).await {
             Ok(RequestPlan::Forward) => Ok(false),
             Ok(RequestPlan::Answer(body)) => answer::send_own(session, ctx, body).await.map(|()| true),
             Ok(RequestPlan::WebSocket(accepted)) => answer::switch(session, ctx, *accepted).await.map(|()| true),
@@ -289,30 +265,7 @@ impl ProxyHttp for Proxy {
         if self.open.is_draining() {
             session.set_keepalive(None); // the drain may have begun since the request
         }
-        let status = upstream.status;
-        ctx.attempts.note_wait(upstream);
-        self.measure(session, upstream, ctx)?;
-        if ctx.attempts.body.asks_for().is_some() && ctx.meter.as_mut().is_some_and(AnswerMeter::read_opening) {
-            if Self::is_no_substitute(ctx, status) {
-                return Err(stale::turned_down(status, false.into()));
-            }
-            if !self.begin_check(session, upstream, ctx) {
-                let is_stream = ctx.meter.as_ref().is_some_and(AnswerMeter::is_stream);
-                ctx.attempts.hold_answer(session, is_stream); // see `opened`
-            }
-            return Ok(());
-        }
-        self.recorder.attempt_answered(ctx, status);
-        if let Some(again) = self.after_status(session, ctx, status) {
-            return Err(stale::turned_down(status, again.into()));
-        }
-        if Self::is_no_substitute(ctx, status) {
-            return Err(stale::turned_down(status, false.into()));
-        }
-        self.recorder.answer_began(ctx, status);
-        let is_stream = ctx.meter.as_ref().is_some_and(AnswerMeter::is_stream);
-        ctx.attempts.watch_answer(session, status, is_stream);
-        Ok(())
+        self.judge_header(session, upstream, ctx)
     }
 
     fn response_body_filter(

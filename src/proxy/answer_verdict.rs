@@ -12,12 +12,49 @@ use super::answer::aws::AwsAnswer;
 use super::answer::meter::AnswerMeter;
 use super::answer::translated::AnswerTranslation;
 use super::attempt::cloud::{ClientAsk, CloudAttempt};
-use super::attempt::{context_length, fallback};
+use super::attempt::{context_length, fallback, stale};
 use super::context::RequestContext;
 use super::{Proxy, kept_state};
 use crate::upstream::{AttemptFailure, ERROR_IN_ANSWER};
 
 impl Proxy {
+    /// Judges an answer by its header: it goes to the client, is held until more of it is known, or another model or peer is
+    /// to be asked.
+    ///
+    /// # Errors
+    /// When it is turned down, or cannot be measured.
+    pub(super) fn judge_header(
+        &self,
+        session: &mut Session,
+        upstream: &mut ResponseHeader,
+        ctx: &mut RequestContext,
+    ) -> Result<()> {
+        let status = upstream.status;
+        ctx.attempts.note_wait(upstream);
+        self.measure(session, upstream, ctx)?;
+        if ctx.attempts.body.asks_for().is_some() && ctx.meter.as_mut().is_some_and(AnswerMeter::read_opening) {
+            if Self::is_no_substitute(ctx, status) {
+                return Err(stale::turned_down(status, false.into()));
+            }
+            if !self.begin_check(session, upstream, ctx) {
+                let is_stream = ctx.meter.as_ref().is_some_and(AnswerMeter::is_stream);
+                ctx.attempts.hold_answer(session, is_stream); // see `opened`
+            }
+            return Ok(());
+        }
+        self.recorder.attempt_answered(ctx, status);
+        if let Some(again) = self.after_status(session, ctx, status) {
+            return Err(stale::turned_down(status, again.into()));
+        }
+        if Self::is_no_substitute(ctx, status) {
+            return Err(stale::turned_down(status, false.into()));
+        }
+        self.recorder.answer_began(ctx, status);
+        let is_stream = ctx.meter.as_ref().is_some_and(AnswerMeter::is_stream);
+        ctx.attempts.watch_answer(session, status, is_stream);
+        Ok(())
+    }
+
     /// Begins to measure an answer, and to translate it where its request was: it is read in the words of its own API.
     pub(super) fn measure(
         &self,

@@ -1,16 +1,14 @@
 //! The plan of a request, for `request_filter`: admits and reads the request, decides where it goes, and prepares the
 //! body that goes there.
 
-use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use pointsman_core::config::{StateRule, TrafficLimits};
-use pointsman_core::policy::{DecisionDetail, Policy};
+use pointsman_core::policy::Policy;
 use pointsman_core::prompt::{
     Dialect, ParseError, Prompt, has_stored_prompt, names_no_model, with_model, without_context_suffix,
 };
@@ -26,12 +24,13 @@ use super::downstream::intake::{self, ReadBody};
 use super::downstream::pages;
 use super::large_work::{self, LARGE_BODY};
 use super::record::{feedback, traced};
+use super::router_question::{self, RouterQuestion};
 use super::websocket::{self, AcceptedSocket};
-use super::{Proxy, budget, cache, escalation, kept_state, models, own_count, pass_through, question, shadow_answer};
-use crate::clients::Client;
+use super::{
+    Proxy, budget, cache, entry, escalation, kept_state, models, own_count, pass_through, question, shadow_answer,
+};
 use crate::response_cache::CachedAnswer;
-use crate::router::{IncomingRequest, JudgeMode, QuotaMode, RequestState, Router, Routing, Verdict, header_text};
-use crate::snapshot::Snapshot;
+use crate::router::{JudgeMode, RequestState, Routing, Verdict};
 
 /// The plan of a request: forward it, or answer it here.
 pub(super) enum RequestPlan {
@@ -51,28 +50,41 @@ struct ReceivedBody {
     body: Bytes,
 }
 
-/// A question to the router, the header apart.
-#[derive(Clone, Copy)]
-pub(super) struct RouterQuestion<'a> {
-    pub(super) snapshot: &'a Snapshot,
-    pub(super) client: Option<&'a Client>,
-    pub(super) key: Option<u64>,
-    pub(super) prompt: &'a Prompt<'a>,
-    pub(super) body: &'a Bytes,
-    pub(super) state: &'a RequestState,
-    pub(super) judging: JudgeMode<'a>,
-    pub(super) detail: DecisionDetail,
+/// Lets a request in and plans it, unless the process has to end.
+///
+/// # Errors
+/// As [`entry::admit`] and [`uncut_plan`].
+pub(super) async fn admitted_plan(
+    proxy: &Proxy,
+    session: &mut Session,
+    ctx: &mut RequestContext,
+) -> Result<RequestPlan, Rejection> {
+    entry::admit(proxy, session, ctx)?;
+    uncut_plan(proxy, session, ctx).await
+}
+
+/// Plans a request that was let in, unless the process has to end.
+///
+/// # Errors
+/// As [`plan`], and when the process ends before.
+pub(super) async fn uncut_plan(
+    proxy: &Proxy,
+    session: &mut Session,
+    ctx: &mut RequestContext,
+) -> Result<RequestPlan, Rejection> {
+    let cut = ctx.open.cut();
+    tokio::select! {
+        biased;
+        planned = plan(proxy, session, ctx) => planned,
+        () = cut.fell() => Err(Rejection::ShuttingDown),
+    }
 }
 
 /// Decides where the request goes, leaves the verdict and the body in `ctx`, and reserves what it may cost.
 ///
 /// # Errors
 /// When the request cannot be read, is refused, has nowhere to go, or is beyond a budget.
-pub(super) async fn plan(
-    proxy: &Proxy,
-    session: &mut Session,
-    ctx: &mut RequestContext,
-) -> Result<RequestPlan, Rejection> {
+async fn plan(proxy: &Proxy, session: &mut Session, ctx: &mut RequestContext) -> Result<RequestPlan, Rejection> {
     let planned = destined(proxy, session, ctx).await;
     match planned {
         Ok(RequestPlan::Forward) => budget::reserve(proxy, session.req_header(), ctx).await?,
@@ -200,26 +212,16 @@ async fn route(
     kept_state::look_up(proxy, ctx, RequestState::of_prompt(&prompt, &body)).await;
     let (client, state) = (ctx.client.as_ref().map(|used| Arc::clone(used.client())), Arc::clone(&ctx.state));
     let (client, key) = (client.as_deref(), ctx.client.as_ref().map(|used| used.key));
-    let detail = wanted_detail(&proxy.router, &body);
+    let detail = router_question::wanted_detail(&proxy.router, &body);
     let (snapshot, prompt, body, state, judging) = (&*snapshot, &prompt, &body, &*state, JudgeMode::Ask);
     let asked = RouterQuestion { snapshot, client, key, prompt, body, state, judging, detail };
-    note_conversation(proxy, session.req_header(), ctx, (dialect, asked));
+    asked.note_conversation(&proxy.router, session.req_header(), ctx);
     let asked = RouterQuestion { judging: budget::judging(&proxy.router, snapshot, budget::party(ctx)), ..asked };
     let wants_list = ctx.asked.wants_list(session.req_header().uri.query());
     let original = OriginalBody::new(body, prompt).answered_as(wants_list);
     ctx.attempts.body.read(original.never_asking_usage(ctx.external.as_ref().is_some_and(|it| !it.reads_answers())));
     let deadline = ctx.external.as_ref().map(|external| external.deadline());
-    let (verdict, explanation) = if snapshot.advisers.have_judges() {
-        // A judge takes its time: a client that leaves meanwhile is noticed.
-        let header = session.req_header().clone();
-        tokio::select! {
-            biased;
-            answer = Box::pin(ask_in_time(&proxy.router, &header, asked, deadline)) => answer,
-            _ = session.as_downstream_mut().read_body_or_idle(true) => return Err(Rejection::ClientGone),
-        }
-    } else {
-        ask_in_time(&proxy.router, session.req_header(), asked, deadline).await
-    };
+    let (verdict, explanation) = asked.put(&proxy.router, session, deadline).await?;
     ctx.explanation = explanation;
     note_owner(proxy, ctx);
     let verdict = measured(verdict, prompt, body);
@@ -240,22 +242,6 @@ async fn route(
     }
 }
 
-/// Notes the numbers that the requests of a conversation and of a session have in common, where somebody asks for them.
-fn note_conversation(
-    proxy: &Proxy,
-    header: &RequestHeader,
-    ctx: &mut RequestContext,
-    (dialect, asked): (Dialect, RouterQuestion<'_>),
-) {
-    let field = |name: &str| header_text(&header.headers, name);
-    // A response goes on with the conversation of the one before it.
-    let wants_key = asked.snapshot.upstreams.want_key() || dialect == Dialect::Responses;
-    ctx.attempts.peer_key = wants_key.then(|| Router::conversation(&asked.of(header, &field)));
-    if proxy.router.budgets().tell_sessions_apart(asked.client) {
-        ctx.session = Router::session(&asked.of(header, &field));
-    }
-}
-
 /// Measures a large prompt now, while it is at hand: what asked for its features later would read the whole body again,
 /// on a thread that serves others, and keep it in memory until then.
 fn measured(mut verdict: Verdict, prompt: &Prompt<'_>, body: &Bytes) -> Verdict {
@@ -272,67 +258,6 @@ fn note_owner(proxy: &Proxy, ctx: &RequestContext) {
     let is_heard = ctx.snapshot.decision_log.is_some() || proxy.router.learns();
     if let Some(client) = ctx.client_name().filter(|_| is_heard) {
         proxy.owners.note(&ctx.request_id, client);
-    }
-}
-
-/// Returns how much a decision is to tell: all that an explanation shows, where somebody looks and that is little work.
-fn wanted_detail(router: &Router, body: &Bytes) -> DecisionDetail {
-    let is_shown = body.len() < LARGE_BODY && router.feed().take_place();
-    if is_shown { DecisionDetail::Explanation } else { DecisionDetail::Decision }
-}
-
-/// Asks the router, for as long as may be; then the policy's `otherwise` stands.
-async fn ask_in_time(
-    router: &Router,
-    header: &RequestHeader,
-    asked: RouterQuestion<'_>,
-    deadline: Option<Duration>,
-) -> (Verdict, Option<Box<serde_json::Value>>) {
-    let Some(deadline) = deadline else { return ask(router, header, asked).await };
-    match tokio::time::timeout(deadline, ask(router, header, asked)).await {
-        Ok(answer) => answer,
-        Err(_) => {
-            let field = |name: &str| header_text(&header.headers, name);
-            (router.late_verdict(asked.snapshot, &asked.of(header, &field)).await, None)
-        }
-    }
-}
-
-/// Asks the router; the explanation is made while the request is at hand.
-async fn ask(
-    router: &Router,
-    header: &RequestHeader,
-    asked: RouterQuestion<'_>,
-) -> (Verdict, Option<Box<serde_json::Value>>) {
-    let field = |name: &str| header_text(&header.headers, name);
-    let incoming = asked.of(header, &field);
-    let verdict = router.route(asked.snapshot, &incoming).await;
-    let is_explained = asked.detail == DecisionDetail::Explanation;
-    let explanation = is_explained.then(|| Box::new(verdict.explain(asked.snapshot, &incoming)));
-    (verdict, explanation)
-}
-
-impl<'a> RouterQuestion<'a> {
-    /// Returns the question with its header, whose fields `field` reads.
-    fn of(
-        self,
-        header: &'a RequestHeader,
-        field: &'a (dyn Fn(&str) -> Option<Cow<'a, str>> + Sync),
-    ) -> IncomingRequest<'a> {
-        let RouterQuestion { client, key, prompt, body, state, judging, detail, .. } = self;
-        IncomingRequest {
-            path: header.uri.path(),
-            header: field,
-            client,
-            key,
-            prompt,
-            body,
-            state: Some(state),
-            at: None,
-            judging,
-            quotas: QuotaMode::Take,
-            detail,
-        }
     }
 }
 

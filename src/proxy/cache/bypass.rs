@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use crate::proxy::plan::RouterQuestion;
+use crate::proxy::router_question::RouterQuestion;
 use crate::router::Routing;
 
 /// The temperature of a request that says none: the APIs' own default.

@@ -16,7 +16,8 @@ use super::{CacheMiss, CacheState, CacheUse, ReplayedAnswer};
 use crate::proxy::answer::rejection::Rejection;
 use crate::proxy::context::RequestContext;
 use crate::proxy::large_work;
-use crate::proxy::plan::{RequestPlan, RouterQuestion};
+use crate::proxy::plan::RequestPlan;
+use crate::proxy::router_question::RouterQuestion;
 use crate::response_cache::{
     AnswerFreshness, AnswerOwner, AskedAnswer, CacheKey, CacheScope, CachedAnswer, ComparedAsk, FlightEnd, FlightLead,
     FlightSeat, KeyDigest, PolicyCache, SingleAsk, UnixMillis,
