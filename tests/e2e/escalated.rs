@@ -321,6 +321,41 @@ async fn a_judge_reads_the_prompt_and_the_answer_and_its_word_counts() {
 }
 
 #[tokio::test]
+async fn a_judge_of_answers_may_be_asked_for_a_typed_decision() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let check = "check: {judge: {judge: frontier, protocol: decisions, min_confidence: 0.6}}";
+    let gateway = checking(&small, &frontier, check).await;
+    let verdict = |choice: &str, probability: f64| {
+        let probabilities = [json!({"value": choice, "probability": probability})];
+        let answer = json!({"type": "choice", "name": "route", "choice": choice, "probabilities": probabilities});
+        let body = json!({"answers": [answer], "model": "m", "usage": {"input_tokens": 100, "output_tokens": 1}});
+        Answer::Reply(StatusCode::OK, vec![("content-type", "application/json")], body.to_string().into())
+    };
+    small.script(completion("It is 4.", "stop"));
+    frontier.script(verdict("good", 0.9));
+    small.script(completion("It is 5.", "stop"));
+    frontier.script(verdict("bad", 0.9));
+    frontier.script(completion("Four.", "stop"));
+    small.script(completion("It is 6.", "stop"));
+    frontier.script(verdict("good", 0.5));
+    frontier.script(completion("Otherwise four.", "stop"));
+
+    let good = chat(gateway.listen, question("auto", "2 + 2?")).await;
+    let bad = chat(gateway.listen, question("auto", "2 + 2?")).await;
+    let unsure = chat(gateway.listen, question("auto", "2 + 2?")).await;
+
+    assert_eq!((content(&good), word(&good)), ("It is 4.".to_owned(), (Some("small"), None)));
+    assert_eq!((content(&bad), word(&bad)), ("Four.".to_owned(), (Some("frontier"), Some("judge"))));
+    assert_eq!(word(&unsure), (Some("frontier"), Some("unavailable")));
+    let asked = frontier.next().await;
+    let body: Value = serde_json::from_slice(&asked.body).expect("JSON");
+    assert_eq!((asked.path.as_str(), body["input"].as_array().map(Vec::len)), ("/prefix/v1/decisions", Some(1)), "{body}");
+    let told = body["input"][0]["content"].as_str().expect("a text");
+    assert!(told.contains(">\n2 + 2?\n</request-") && told.contains(">\nIt is 4.\n</answer-"), "{told}");
+    assert_eq!(body["questions"][0]["choices"][1]["value"], "bad");
+}
+
+#[tokio::test]
 async fn otherwise_may_be_the_cheap_answer_that_is_there() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let check = "otherwise: small, check: {judge: {judge: frontier}}";

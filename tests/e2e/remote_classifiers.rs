@@ -257,14 +257,20 @@ async fn a_server_that_accepts_and_says_nothing_is_left_alone() {
     let patient = Config { classifier: config.classifier.replace("rest: 100ms", "rest: 1h"), ..config };
     let gateway = Gateway::start(&patient).await;
 
-    let mut reasons = Vec::new();
-    for text in ["one", "two", "three"] {
-        let reply = chat(gateway.listen, question("auto", text)).await;
-        reasons.push(headers(&reply, &["reason"])[0].map(str::to_owned));
-    }
+    // A request may be given up just before its failure is counted.
+    let mut late = 0;
+    soon("the server is left alone", async {
+        loop {
+            let reply = chat(gateway.listen, question("auto", &format!("text {late}"))).await;
+            match headers(&reply, &["reason"])[0] {
+                Some("classifier_deadline") => late += 1,
+                reason => return assert_eq!(reason, Some("classifier_remote_resting")),
+            }
+        }
+    })
+    .await;
 
-    let expected = ["classifier_deadline", "classifier_deadline", "classifier_remote_resting"];
-    assert_eq!(reasons, expected.map(|reason| Some(reason.to_owned())));
+    assert!(late >= 2, "{late}");
 }
 
 #[tokio::test]

@@ -53,8 +53,11 @@ pub struct AnswerChecks {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnswerJudgeConfig {
-    /// The model of the catalog that judges; asked at its provider over `/chat/completions`, never through Pointsman.
+    /// The model of the catalog that judges; asked at its provider, never through Pointsman.
     pub judge: Name,
+    /// The API in which it is asked. Default `chat`: chat completions, whose answer is held to a schema.
+    #[serde(default)]
+    pub protocol: JudgeProtocol,
     /// Rules of yours that it is told beside the prompt and the answer.
     #[serde(default)]
     pub instructions: Option<String>,
@@ -141,7 +144,7 @@ impl AnswerJudgeConfig {
         JudgeConfig {
             name: None,
             judge: self.judge.clone(),
-            protocol: JudgeProtocol::Chat,
+            protocol: self.protocol,
             choices: vec![
                 choice(GOOD_ANSWER, &plan.cheap, "the answer is right, complete and does what was asked"),
                 choice(BAD_ANSWER, &plan.strong, "the answer is wrong, incomplete, evasive or not what was asked"),
