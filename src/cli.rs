@@ -31,6 +31,7 @@ mod promote;
 mod report;
 mod schema;
 mod serve;
+mod source_arguments;
 mod table;
 
 use std::ffi::OsString;
@@ -149,8 +150,17 @@ enum CliCommand {
 #[derive(Debug, clap::Args)]
 struct ConfigFile {
     /// The configuration file.
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", value_parser = config_file)]
     config: PathBuf,
+}
+
+/// Reads the path of a configuration file, which is no URL: what is fetched is served and checked, and nothing else.
+fn config_file(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match source_arguments::url_text(&path) {
+        Some(_) => Err("a URL is for `serve`, `ext-proc` and `check` (allowed: a file)".to_owned()),
+        None => Ok(path),
+    }
 }
 
 /// Runs the command that `arguments` ask for and returns its exit code.

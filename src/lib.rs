@@ -21,6 +21,7 @@ mod response_cache;
 mod router;
 mod shadow_answers;
 mod snapshot;
+mod source;
 mod store;
 mod upstream;
 

@@ -5,8 +5,10 @@
 //! of the one that waits. What reads files has a deadline, so that a reload always ends, and nothing waits for it at the
 //! end of the process. Listeners and threads are not reloadable; changing them is refused by key name.
 
+mod fixed;
 mod health;
 mod history;
+mod source_poll;
 mod turns;
 mod watcher;
 
@@ -16,18 +18,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::SystemTime;
 
-use pointsman_core::config::{Config, FileRole, NamesFiles as _};
+use pointsman_core::config::{FileRole, NamesFiles as _};
 use pointsman_telemetry::metrics::ModelInfo;
 use pointsman_telemetry::{AuditLine, AuditOutcome, Metrics, ReloadOutcome};
 use tokio::sync::oneshot;
 
+use self::fixed::refuse_fixed;
 pub(crate) use self::health::WatchHealth;
 use self::history::GenerationHistory;
 pub(crate) use self::history::GenerationRecord;
+pub(crate) use self::source_poll::SourcePoller;
 use self::turns::{SnapshotChange, TurnEnd, TurnQueue};
 pub(crate) use self::watcher::FileWatcher;
 use crate::router::Router;
 use crate::snapshot::{BuildError, ClassifierState, Snapshot, SnapshotBuilder};
+use crate::source::{ConfigSource, FetchReason, SourceError};
+
+/// The triggers of reloads that go by what was fetched and verified before. Whoever else asks wants what the source has now.
+const FETCHED_TRIGGERS: [&str; 2] = ["file", "source"];
 
 /// The triggers whose callers the admin plane knows, and writes down itself.
 const ADMIN_TRIGGERS: [&str; 2] = ["admin", "console"];
@@ -65,6 +73,8 @@ pub struct ReloadResult {
 enum ReloadError {
     #[error(transparent)]
     Build(#[from] BuildError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
     #[error("{key}: cannot change while Pointsman runs (serving: {serving}, file: {file}); restart it instead")]
     Fixed { key: &'static str, serving: String, file: String },
 }
@@ -80,6 +90,7 @@ impl Reloader {
         let snapshot = reloader.router.snapshot();
         reloader.started(&snapshot);
         announce(&reloader.metrics, &snapshot);
+        reloader.serves(&snapshot);
         reloader.metrics.started(snapshot.generation, SystemTime::now());
         reloader
     }
@@ -154,21 +165,30 @@ impl Reloader {
 
     fn reload_now(&self, trigger: &'static str) -> ReloadResult {
         let (serving, since) = (self.router.snapshot(), SystemTime::now());
-        let result = self.prepare(&serving);
+        let result = self.prepare(trigger, &serving);
         let reloaded = match result {
             Ok(next) if serving.serves_like(&next) => {
                 *locked(&self.since) = since;
-                tracing::info!(trigger, generation = serving.generation, "Nothing to reload");
+                self.serves(&next);
+                tracing::info!(
+                    trigger,
+                    generation = serving.generation,
+                    version = next.version.label(),
+                    "Nothing to reload"
+                );
                 ReloadResult::new(ReloadOutcome::Unchanged, serving.generation, None)
             }
             Ok(next) => {
-                let generation = next.generation;
+                let (generation, version) = (next.generation, next.version.label());
                 self.swap(serving, next);
                 *locked(&self.since) = since;
-                tracing::info!(trigger, generation, "Reloaded");
+                tracing::info!(trigger, generation, version, "Reloaded");
                 ReloadResult::new(ReloadOutcome::Applied, generation, None)
             }
-            Err(error) => return self.refused(trigger, &error.to_string()),
+            Err(error) => {
+                self.source().note_refusal();
+                return self.refused(trigger, &error.to_string());
+            }
         };
         self.ended(trigger, reloaded)
     }
@@ -191,6 +211,7 @@ impl Reloader {
 
     fn swap(&self, serving: Arc<Snapshot>, next: Snapshot) {
         announce(&self.metrics, &next);
+        self.serves(&next);
         // A rotated key is no change that a rollback is to undo: it would bring back what served before the last one.
         let is_change = !serving.routes_like(&next);
         self.router.swap(next);
@@ -206,9 +227,10 @@ impl Reloader {
         self.metrics.reloaded(reloaded.outcome, reloaded.generation, reloaded.at);
         if reloaded.outcome != ReloadOutcome::Unchanged {
             let ReloadResult { outcome, generation, error, at } = reloaded.clone();
-            let serves = (outcome != ReloadOutcome::Rejected).then(|| Arc::clone(&self.router.snapshot().config));
-            let outcome = Some(outcome);
-            self.history.note(GenerationRecord { generation, at, outcome, trigger, error, config: serves });
+            let serves = (outcome != ReloadOutcome::Rejected).then(|| self.router.snapshot());
+            let config = serves.as_ref().map(|snapshot| Arc::clone(&snapshot.config));
+            let (outcome, version) = (Some(outcome), serves.map(|snapshot| Arc::clone(&snapshot.version)));
+            self.history.note(GenerationRecord { generation, at, outcome, trigger, error, config, version });
         }
         *locked(&self.last) = Some(reloaded.clone());
         reloaded
@@ -216,9 +238,9 @@ impl Reloader {
 
     fn started(&self, first: &Snapshot) {
         let (at, config) = (SystemTime::now(), Some(Arc::clone(&first.config)));
-        let record =
-            GenerationRecord { generation: first.generation, at, outcome: None, trigger: "start", error: None, config };
-        self.history.note(record);
+        let (generation, version) = (first.generation, Some(Arc::clone(&first.version)));
+        let (outcome, trigger, error) = (None, "start", None);
+        self.history.note(GenerationRecord { generation, at, outcome, trigger, error, config, version });
     }
 
     /// Returns the latest generations and refused reloads, the oldest first.
@@ -271,7 +293,10 @@ impl Reloader {
     /// Returns the files whose change starts a reload: the configuration and those that it names, bundles apart.
     fn watched_files(&self) -> Vec<PathBuf> {
         let mut files = self.named_files(|role| role.is_watched() && role != FileRole::BundleFolder);
-        files.push(self.path().to_owned());
+        if self.source().as_http().is_none() {
+            files.push(self.path().to_owned());
+        }
+        files.extend(self.source().watched_files());
         files
     }
 
@@ -281,7 +306,10 @@ impl Reloader {
         files.map(|file| self.builder.base_dir().join(file.path)).collect()
     }
 
-    fn prepare(&self, serving: &Arc<Snapshot>) -> Result<Snapshot, ReloadError> {
+    fn prepare(&self, trigger: &'static str, serving: &Arc<Snapshot>) -> Result<Snapshot, ReloadError> {
+        if !FETCHED_TRIGGERS.contains(&trigger) {
+            self.fetch()?;
+        }
         let prepared = self.builder.prepare_in_time()?;
         refuse_fixed(&serving.config, prepared.config())?;
         Ok(self.builder.build_in_time(prepared, Some(Arc::clone(serving)))?)
@@ -316,36 +344,6 @@ fn audit(trigger: &'static str, reloaded: &ReloadResult) {
         generation_after: reloaded.generation,
     }
     .emit();
-}
-
-fn refuse_fixed(serving: &Config, file: &Config) -> Result<(), ReloadError> {
-    let listeners = |config: &Config| {
-        let shown = config.listen.iter().map(|listen| match &listen.tls {
-            Some(_) => format!("{} with TLS", listen.address),
-            None => listen.address.to_string(),
-        });
-        shown.collect::<Vec<_>>().join(", ")
-    };
-    let admin = |config: &Config| match &config.admin.tls {
-        Some(_) => format!("{} with TLS", config.admin.address),
-        None => config.admin.address.to_string(),
-    };
-    let ext_proc = |config: &Config| match &config.ext_proc {
-        Some(section) if section.tls.is_some() => format!("{} with TLS", section.address),
-        Some(section) => section.address.to_string(),
-        None => "none".to_owned(),
-    };
-    let grpc = |config: &Config| config.grpc.as_ref().map_or("none".to_owned(), |grpc| grpc.address.to_string());
-    let fixed = [
-        ("listen.address", listeners(serving), listeners(file)),
-        ("admin.address", admin(serving), admin(file)),
-        ("grpc.address", grpc(serving), grpc(file)),
-        ("ext_proc.address", ext_proc(serving), ext_proc(file)),
-    ];
-    match fixed.into_iter().find(|(_, serving, file)| serving != file) {
-        Some((key, serving, file)) => Err(ReloadError::Fixed { key, serving, file }),
-        None => Ok(()),
-    }
 }
 
 /// Shows which weights and peers serve, and that the others do not.

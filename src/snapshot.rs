@@ -37,6 +37,7 @@ use crate::certificates::{GrpcServerTls, ListenerCertificate};
 use crate::clients::Clients;
 use crate::response_cache::ResponseCaches;
 use crate::shadow_answers::ShadowAskers;
+use crate::source::ConfigVersion;
 use crate::store::SharedStore;
 use crate::upstream::Upstreams;
 
@@ -47,6 +48,8 @@ pub struct Snapshot {
     pub(crate) generation: u64,
     /// The file it was built from.
     pub(crate) config: Arc<Config>,
+    /// The version of that file, as its source tells it.
+    pub(crate) version: Arc<ConfigVersion>,
     /// The envelopes around a person's ask, which are no part of the ask.
     pub(crate) envelopes: Envelopes,
     /// The policies that choose models.
@@ -120,6 +123,7 @@ impl Snapshot {
         Self {
             generation: serving.generation + 1,
             config: Arc::clone(config),
+            version: Arc::clone(&self.version),
             envelopes: envelopes.clone(),
             policies: Arc::clone(policies),
             upstreams: Arc::clone(upstreams),

@@ -28,7 +28,7 @@ const HOUSES: &[House] = &[
             &["decisions", "inference", "router"],
             &["classify"],
             &["snapshot"],
-            &["judge", "shadow_answers", "answer_sampler", "response_cache", "budgets"],
+            &["judge", "shadow_answers", "answer_sampler", "response_cache", "budgets", "source"],
             &["upstream", "clients", "certificates"],
             &["store"],
         ],

@@ -233,7 +233,11 @@ async fn predict_many(
 }
 
 async fn generation(State(plane): AdminState) -> Json<Value> {
-    Json(json!({ "generation": plane.generation() }))
+    let mut shown = json!({ "generation": plane.generation() });
+    if let Some(source) = plane.source() {
+        shown["source"] = source;
+    }
+    Json(shown)
 }
 
 async fn config(State(plane): AdminState) -> Json<Value> {

@@ -75,6 +75,7 @@ impl AdminPlane for GatewayProcess {
             targets: self.reloader.router().targets(),
             bandits: self.reloader.router().bandits(),
             files: Some(file_watch(&self.reloader.watch())),
+            source: self.source_if_notable(),
             last_reload: self.reloader.last().map(last_reload),
         }
     }
@@ -92,6 +93,10 @@ impl AdminPlane for GatewayProcess {
 
     fn generation(&self) -> u64 {
         self.reloader.router().snapshot().generation
+    }
+
+    fn source(&self) -> Option<Value> {
+        Some(self.reloader.source_report().to_json())
     }
 
     fn terms(&self) -> Arc<AdminTerms> {
@@ -173,6 +178,13 @@ impl AdminPlane for GatewayProcess {
         let rolled_back = Arc::clone(&self.reloader).rollback().await;
         let rolled_back = rolled_back.ok_or_else(AdminError::nothing_to_roll_back)?;
         Ok(json!({ "outcome": rolled_back.outcome, "generation": rolled_back.generation }))
+    }
+}
+
+impl GatewayProcess {
+    fn source_if_notable(&self) -> Option<Value> {
+        let report = self.reloader.source_report();
+        report.is_notable().then(|| report.to_json())
     }
 }
 

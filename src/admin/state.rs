@@ -43,6 +43,11 @@ pub(crate) trait AdminPlane: Send + Sync + 'static {
     /// Returns the generation of configuration and weights that serves.
     fn generation(&self) -> u64;
 
+    /// Returns where the configuration comes from; `None` where there is nothing to say of it.
+    fn source(&self) -> Option<Value> {
+        None
+    }
+
     /// Returns the terms on which the plane serves: by which names, to whom, with which certificates.
     fn terms(&self) -> Arc<AdminTerms>;
 
@@ -134,6 +139,9 @@ pub(crate) struct Readiness {
     /// The watch on files; absent where a process has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub files: Option<FileWatchStatus>,
+    /// The source of the configuration; absent for a file without a signature outside of a git checkout.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Value>,
     /// The end of the last reload; absent before the first.
     pub last_reload: Option<LastReload>,
 }

@@ -68,6 +68,7 @@ impl AdminPlane for Scripted {
             targets: BTreeMap::new(),
             bandits: BTreeMap::new(),
             files: None,
+            source: None,
             last_reload: Some(LastReload { at, outcome: ReloadOutcome::Applied, detail: None }),
         }
     }

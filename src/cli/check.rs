@@ -11,11 +11,13 @@ use std::sync::Arc;
 use pointsman_core::policy::PolicySet;
 use pointsman_telemetry::Metrics;
 
+use super::source_arguments::SourceArguments;
 use super::table::{ColumnAlign, TextTable, shorten};
-use super::{CONFIG, ConfigFile, REFUSED};
+use super::{CONFIG, REFUSED, UNAVAILABLE, USAGE, fail};
 use crate::preflight::{ConfigFindings, PATIENCE, policy_tests};
 use crate::router::Router;
 use crate::snapshot::{BuildError, ClassifierState, Snapshot, SnapshotBuilder};
+use crate::source::{ConfigSource, ConfigVersion, FetchReason};
 
 /// The characters of a test's name that are shown.
 const NAME_CHARS: usize = 48;
@@ -27,7 +29,7 @@ const SHOWN_RULES: usize = 10;
 #[derive(Debug, clap::Args)]
 pub(super) struct CheckArguments {
     #[command(flatten)]
-    file: ConfigFile,
+    source: SourceArguments,
     /// Treats warnings as problems.
     #[arg(long)]
     strict: bool,
@@ -39,20 +41,27 @@ pub(super) struct CheckArguments {
 impl CheckArguments {
     /// Makes the arguments that check a file and run its tests.
     pub(super) fn of_file(path: &Path) -> Self {
-        Self { file: ConfigFile { config: path.to_owned() }, strict: false, no_tests: false }
+        Self { source: SourceArguments::of_file(path.to_owned()), strict: false, no_tests: false }
     }
 }
 
 pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
-    let path = &arguments.file.config;
+    let source = match arguments.source.source() {
+        Ok(source) => Arc::new(source),
+        Err(error) => return fail(&error, USAGE),
+    };
+    if let Err(error) = source.fetch(FetchReason::Demand) {
+        return fail(&error, if error.is_unavailable() { UNAVAILABLE } else { CONFIG });
+    }
     let metrics = Arc::new(Metrics::new());
-    let snapshot = match build(path, &metrics) {
+    let snapshot = match build(&source, &metrics) {
         Ok(snapshot) => snapshot,
         Err(error) => {
             eprintln!("{error}");
             return CONFIG.into();
         }
     };
+    report_version(&snapshot.version);
     let ConfigFindings { warnings, notes } = ConfigFindings::of(&snapshot);
     for warning in &warnings {
         eprintln!("warning: {warning}\n");
@@ -70,7 +79,7 @@ pub(super) fn run(arguments: &CheckArguments) -> ExitCode {
     if !passed {
         return REFUSED.into();
     }
-    println!("{}: ok ({})", path.display(), counts(&router.snapshot(), warnings.len()));
+    println!("{}: ok ({})", source.name(), counts(&router.snapshot(), warnings.len()));
     ExitCode::SUCCESS
 }
 
@@ -103,8 +112,18 @@ fn run_tests(router: &Router) -> bool {
     passed
 }
 
-fn build(path: &Path, metrics: &Arc<Metrics>) -> Result<Snapshot, BuildError> {
-    let builder = Arc::new(SnapshotBuilder::new(path, Arc::clone(metrics)));
+/// Says who signed the text, and which commit it is of.
+fn report_version(version: &ConfigVersion) {
+    if let Some(signature) = &version.signature {
+        println!("signature: good ({signature})");
+    }
+    if let Some(commit) = &version.commit {
+        println!("commit: {commit}");
+    }
+}
+
+fn build(source: &Arc<ConfigSource>, metrics: &Arc<Metrics>) -> Result<Snapshot, BuildError> {
+    let builder = Arc::new(SnapshotBuilder::of(Arc::clone(source), Arc::clone(metrics)));
     let mut prepared = builder.prepare_in_time()?;
     if !prepared.config().tests.is_empty() {
         prepared.extend_deadlines(PATIENCE);

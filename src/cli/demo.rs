@@ -17,6 +17,7 @@ use super::table::{ColumnAlign, TextTable, shorten};
 use super::{CONFIG, UNAVAILABLE, fail};
 use crate::proxy::ShutdownReason;
 use crate::snapshot::Snapshot;
+use crate::source::ConfigSource;
 
 /// What `demo` can be asked for.
 #[derive(Debug, clap::Args)]
@@ -84,7 +85,7 @@ async fn demo(arguments: &DemoArguments) -> Result<(), DemoError> {
         .replace("127.0.0.1:9102", &premium.to_string())
         .replace("../models/pointsman-mini", &bundle.display().to_string());
     fs::write(&path, configuration)?;
-    let gateway = Gateway::start(&path, ListenerSource::Fresh).await?;
+    let gateway = Gateway::start(ConfigSource::file(&path, None), ListenerSource::Fresh).await?;
     let snapshot = gateway.reloader().router().snapshot();
     println!("\nPointsman classifies eight prompts and proxies each to the cheapest model that should do:\n");
     print!("{}", ask_all(&gateway, &snapshot).await?);

@@ -11,13 +11,15 @@ use pointsman_telemetry::logging::LogFormat;
 
 use self::envoy::{EnvoyBootstrap, PrintedMode};
 use super::gateway::ListenerSource;
-use super::{CONFIG, ConfigFile, print_whole, serve};
+use super::source_arguments::SourceArguments;
+use super::{CONFIG, USAGE, fail, print_whole, serve};
+use crate::source::{ConfigSource, FetchReason};
 
 /// What `ext-proc` can be asked for.
 #[derive(Debug, clap::Args)]
 pub(super) struct ExtProcArguments {
     #[command(flatten)]
-    file: ConfigFile,
+    source: SourceArguments,
     /// Prints the bootstrap of an Envoy that asks the listener and sends requests to the providers of the configuration,
     /// and serves nothing.
     #[arg(long)]
@@ -35,9 +37,13 @@ pub(super) struct ExtProcArguments {
 
 pub(super) fn run(arguments: &ExtProcArguments, format: LogFormat) -> ExitCode {
     if !arguments.print_envoy {
-        return serve::run_from(&arguments.file.config, ListenerSource::ExtProc, format);
+        return serve::run_from(&arguments.source, ListenerSource::ExtProc, format);
     }
-    match Config::load(&arguments.file.config) {
+    let config = match arguments.source.source() {
+        Ok(source) => load(&source),
+        Err(error) => return fail(&error, USAGE),
+    };
+    match config {
         Ok(config) => {
             let bootstrap = EnvoyBootstrap {
                 config: &config,
@@ -52,4 +58,11 @@ pub(super) fn run(arguments: &ExtProcArguments, format: LogFormat) -> ExitCode {
             CONFIG.into()
         }
     }
+}
+
+/// Reads the configuration that `source` has now.
+fn load(source: &ConfigSource) -> Result<Config, String> {
+    source.fetch(FetchReason::Demand).map_err(|error| error.to_string())?;
+    let text = source.read().map_err(|error| error.to_string())?.text;
+    Config::parse(&text, source.name()).map_err(|problems| problems.to_string())
 }

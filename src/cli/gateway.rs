@@ -1,6 +1,7 @@
 //! Puts the parts together: what `serve` runs and `demo` shows.
 
 mod ext_proc;
+mod first_load;
 mod grpc_listener;
 #[cfg(feature = "lab")]
 pub(super) mod loopback;
@@ -20,13 +21,15 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use self::ext_proc::{ListenError, RunningExtProc};
+use self::first_load::prepare_first;
 use self::grpc_listener::{BoundGrpcListener, GrpcStartError, ServingGrpcListener};
 use crate::admin::{self, ConsoleState, GatewayProcess};
 use crate::proxy::rejection::RejectionCode;
 use crate::proxy::{BindError, Listeners, Proxy, RunningProxy, ShutdownReason, ShutdownUrge, TakeOverError};
-use crate::reload::{FileWatcher, Reloader};
+use crate::reload::{FileWatcher, Reloader, SourcePoller};
 use crate::router::Router;
 use crate::snapshot::{BuildError, Snapshot, SnapshotBuilder};
+use crate::source::{ConfigSource, SourceError};
 use crate::upstream::health;
 
 /// The longest time for the former process to let go of the admin address, which is not handed over.
@@ -62,7 +65,7 @@ pub(super) struct Gateway {
     health_task: JoinHandle<()>,
     share_task: JoinHandle<()>,
     reloader: Arc<Reloader>,
-    _watcher: Option<FileWatcher>,
+    _watches: (Option<FileWatcher>, Option<SourcePoller>),
 }
 
 /// The reason why the gateway does not serve.
@@ -70,6 +73,8 @@ pub(super) struct Gateway {
 pub(super) enum StartError {
     #[error(transparent)]
     Build(#[from] BuildError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error(transparent)]
@@ -97,15 +102,15 @@ impl ListenerSource {
 }
 
 impl Gateway {
-    /// Loads the file at `path`, binds the listeners and serves. The admin plane runs on the current runtime, the proxy
+    /// Loads what `source` has, binds the listeners and serves. The admin plane runs on the current runtime, the proxy
     /// on threads of its own.
     ///
     /// [`ListenerSource::Upgrade`] takes the listeners of a running process when everything else is ready.
-    pub(super) async fn start(path: &Path, start: ListenerSource) -> Result<Self, StartError> {
+    pub(super) async fn start(source: ConfigSource, start: ListenerSource) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::new());
-        let builder = Arc::new(SnapshotBuilder::new(path, Arc::clone(&metrics)));
+        let builder = Arc::new(SnapshotBuilder::of(source, Arc::clone(&metrics)));
         let reading = Arc::clone(&builder);
-        let prepared = blocking(move || reading.prepare_in_time()).await??;
+        let prepared = blocking(move || prepare_first(&reading)).await??;
         let config = prepared.config();
         let (listen, upgrade, address) = (start.listeners(config), config.upgrade.clone(), config.admin.address);
         let grpc = config.grpc.as_ref().map(|grpc| grpc.address);
@@ -159,8 +164,8 @@ impl Gateway {
         });
         let stopped = async { drop(stopped.await) };
         let admin_task = tokio::spawn(admin::serve(admin_listener, process, stopped));
-        let _watcher = watch(&reloader);
-        Ok(Self { served, ext_proc, admin, admin_task, stop_admin, grpc, health_task, share_task, reloader, _watcher })
+        let _watches = (watch(&reloader), SourcePoller::start(&reloader));
+        Ok(Self { served, ext_proc, admin, admin_task, stop_admin, grpc, health_task, share_task, reloader, _watches })
     }
 
     /// Returns where clients connect: the first listener's address.
@@ -235,7 +240,7 @@ impl Gateway {
             health_task,
             share_task,
             reloader,
-            _watcher,
+            _watches,
         } = self;
         let handed = blocking(move || (served.hand_over(&socket), served)).await;
         let Ok((handed, served)) = handed else { return Ok(()) }; // the runtime is gone
@@ -251,7 +256,7 @@ impl Gateway {
                     health_task,
                     share_task,
                     reloader,
-                    _watcher,
+                    _watches,
                 }),
                 error.into(),
             ));

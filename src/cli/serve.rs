@@ -2,7 +2,6 @@
 //! SIGQUIT hands over.
 
 use std::io;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -12,9 +11,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::gateway::{Gateway, ListenerSource, StartError};
 use super::notification::ServiceState;
+use super::source_arguments::SourceArguments;
 use super::{CONFIG, UNAVAILABLE, fail};
 use crate::proxy::ShutdownReason;
 use crate::reload::Reloader;
+use crate::source::ConfigSource;
 
 /// The signals that a running process hears.
 struct ProcessSignals {
@@ -35,7 +36,7 @@ enum SignalRequest {
 #[derive(Debug, clap::Args)]
 pub(super) struct ServeArguments {
     #[command(flatten)]
-    file: super::ConfigFile,
+    source: SourceArguments,
     /// Takes the listeners of the process that serves now, once it is sent SIGQUIT, without a connection refused; both
     /// need the same `upgrade.socket`.
     #[arg(long)]
@@ -44,11 +45,15 @@ pub(super) struct ServeArguments {
 
 pub(super) fn run(arguments: &ServeArguments, format: LogFormat) -> ExitCode {
     let start = if arguments.upgrade { ListenerSource::Upgrade } else { ListenerSource::Fresh };
-    run_from(&arguments.file.config, start, format)
+    run_from(&arguments.source, start, format)
 }
 
-/// Serves the file at `path` until a signal ends it.
-pub(super) fn run_from(path: &Path, start: ListenerSource, format: LogFormat) -> ExitCode {
+/// Serves the configuration that `arguments` name until a signal ends it.
+pub(super) fn run_from(arguments: &SourceArguments, start: ListenerSource, format: LogFormat) -> ExitCode {
+    let source = match arguments.source() {
+        Ok(source) => source,
+        Err(error) => return fail(&error, super::USAGE),
+    };
     if let Err(error) = logging::init(format) {
         return fail(&error, super::USAGE);
     }
@@ -56,20 +61,21 @@ pub(super) fn run_from(path: &Path, start: ListenerSource, format: LogFormat) ->
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, UNAVAILABLE),
     };
-    let served = runtime.block_on(serve(path, start));
+    let served = runtime.block_on(serve(source, start));
     // Whatever a file system holds up ends with the process, and is not waited for.
     runtime.shutdown_background();
     match served {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error @ StartError::Build(_)) => fail(&error, CONFIG),
+        Err(StartError::Source(error)) if error.is_unavailable() => fail(&error, UNAVAILABLE),
+        Err(error @ (StartError::Build(_) | StartError::Source(_))) => fail(&error, CONFIG),
         Err(error) => fail(&error, UNAVAILABLE),
     }
 }
 
-async fn serve(path: &Path, start: ListenerSource) -> Result<(), StartError> {
+async fn serve(source: ConfigSource, start: ListenerSource) -> Result<(), StartError> {
     let mut signals = ProcessSignals::new()?;
     let mut gateway = tokio::select! {
-        started = Gateway::start(path, start) => started?,
+        started = Gateway::start(source, start) => started?,
         () = signals.stop() => {
             tracing::info!("Stopped while loading");
             return Ok(());

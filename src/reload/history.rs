@@ -7,6 +7,8 @@ use std::time::SystemTime;
 use pointsman_core::config::Config;
 use pointsman_telemetry::ReloadOutcome;
 
+use crate::source::ConfigVersion;
+
 /// The records that are kept.
 const KEPT: usize = 40;
 
@@ -19,12 +21,14 @@ pub(crate) struct GenerationRecord {
     pub(crate) at: SystemTime,
     /// The outcome of the reload; `None` for the start of the process.
     pub(crate) outcome: Option<ReloadOutcome>,
-    /// The one who asked: a signal, the admin plane, a changed file.
+    /// The one who asked: a signal, the admin plane, a changed file, what a source has.
     pub(crate) trigger: &'static str,
     /// The reason why the reload was refused.
     pub(crate) error: Option<String>,
     /// The configuration that serves since; `None` where the reload was refused.
     pub(crate) config: Option<Arc<Config>>,
+    /// The version of its text; `None` where the reload was refused.
+    pub(crate) version: Option<Arc<ConfigVersion>>,
 }
 
 /// The records, the oldest first.

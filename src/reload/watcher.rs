@@ -149,6 +149,9 @@ impl WatchThread {
                 self.report();
                 self.reloader.metrics.files().changed(cause);
                 self.reloader.reload("file");
+                if self.reloader.source().is_busy() {
+                    self.before = FileStamps::default(); // nothing may change once the checkout is at rest
+                }
                 // The new configuration may name other files; their stamps are taken at the next look.
                 let files = self.files();
                 self.folders.follow(&FolderChain::of(&files));

@@ -38,6 +38,7 @@ use super::prepared::{CollectorSecrets, PreparedConfig, SinkSecrets, StoreSecret
 use crate::certificates::{AdminServerTls, GrpcServerTls, ListenerCertificate};
 use crate::response_cache::CacheMemory;
 use crate::shadow_answers::ShadowSpending;
+use crate::source::{ConfigSource, SourceError, SourceText};
 use crate::upstream::{ConfigSurroundings, ProviderCaller, Upstreams};
 
 /// The longest time for reading a configuration and the files that it names, weights apart, and compiling it.
@@ -51,8 +52,11 @@ pub type EnvironmentLookup = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// The builder of snapshots; lives as long as the process.
 pub struct SnapshotBuilder {
-    /// The configuration file; relative paths in it start at its folder.
+    /// The configuration file; relative paths in it start at its folder. Of a configuration that is fetched, the file that it
+    /// would be.
     pub path: PathBuf,
+    /// The source of the text.
+    pub(crate) source: Arc<ConfigSource>,
     /// The variables that keys come from.
     pub environment: EnvironmentLookup,
     /// The metrics that classifiers, peers and sinks count in.
@@ -105,11 +109,19 @@ impl SnapshotBuilder {
     /// Makes a builder for the file at `path`, which takes keys from the process's environment.
     #[must_use]
     pub fn new(path: &Path, metrics: Arc<Metrics>) -> Self {
+        Self::of(ConfigSource::file(path, None), metrics)
+    }
+
+    /// Makes a builder for the text that `source` gives, which takes keys from the process's environment.
+    #[must_use]
+    pub(crate) fn of(source: impl Into<Arc<ConfigSource>>, metrics: Arc<Metrics>) -> Self {
+        let source = source.into();
+        let path = source.path().to_owned();
         let environment = Box::new(|name: &str| std::env::var(name).ok());
         let (created, runtime, caller, answers) =
             (SystemTime::now(), OnceLock::new(), OnceLock::new(), OnceLock::new());
         let (spending, loads) = (ShadowSpending::default(), LoadThreads::default());
-        Self { path: path.to_owned(), environment, metrics, created, runtime, caller, spending, answers, loads }
+        Self { path, source, environment, metrics, created, runtime, caller, spending, answers, loads }
     }
 
     /// Like [`SnapshotBuilder::prepare`], on a thread of its own that is left behind when a file system hangs.
@@ -156,10 +168,12 @@ impl SnapshotBuilder {
     /// # Errors
     /// Every problem, with its place.
     pub fn prepare(&self) -> Result<PreparedConfig, ConfigProblems> {
-        match Config::read_text(&self.path) {
-            Ok(text) => self.prepare_text(&text),
-            Err(_) => self.compile(Some(Config::load(&self.path)?), self.problems(Vec::new())), // which says why
-        }
+        let refuse = |error: SourceError| self.problems(vec![ConfigProblem::new(&KeyPath::root(), error.to_string())]);
+        let prepare = || match self.source.read() {
+            Ok(SourceText { text, version }) => Ok(PreparedConfig { version, ..self.prepare_text(&text)? }),
+            Err(error) => Err(refuse(error)),
+        };
+        self.source.at_rest(prepare).unwrap_or_else(|error| Err(refuse(error)))
     }
 
     /// Like [`SnapshotBuilder::prepare`], of a text that could stand in the file.
@@ -167,7 +181,7 @@ impl SnapshotBuilder {
     /// # Errors
     /// Every problem, with its place.
     pub fn prepare_text(&self, text: &str) -> Result<PreparedConfig, ConfigProblems> {
-        let (config, problems) = Config::inspect(text, &self.path.display().to_string());
+        let (config, problems) = Config::inspect(text, self.source.name());
         self.compile(config, problems)
     }
 
@@ -195,7 +209,18 @@ impl SnapshotBuilder {
         if !problems.is_empty() {
             return Err(problems);
         }
-        Ok(PreparedConfig { config, policies, providers, certificates, admin_tls, ext_proc_tls, key_material, secrets })
+        let version = Arc::default();
+        Ok(PreparedConfig {
+            config,
+            version,
+            policies,
+            providers,
+            certificates,
+            admin_tls,
+            ext_proc_tls,
+            key_material,
+            secrets,
+        })
     }
 
     /// Builds the snapshot that follows `previous` from a configuration that was prepared: loads and warms up
@@ -210,7 +235,7 @@ impl SnapshotBuilder {
     /// Says everything that is wrong; `previous` is not touched.
     pub fn build(&self, prepared: PreparedConfig, previous: Option<&Snapshot>) -> Result<Snapshot, BuildError> {
         let PreparedConfig { mut config, policies, providers, certificates, key_material, secrets, .. } = prepared;
-        let (admin_tls, ext_proc_tls) = (prepared.admin_tls, prepared.ext_proc_tls);
+        let (admin_tls, ext_proc_tls, version) = (prepared.admin_tls, prepared.ext_proc_tls, prepared.version);
         config.limits.max_bytes_in_flight.get_or_insert_with(memory::default_bytes_in_flight);
         let has_same_keys = previous.is_some_and(|snapshot| snapshot.key_material.is_same(&key_material));
         let remotes = RemoteContext { config: &config, access: &secrets.remotes, has_same_keys, previous };
@@ -238,6 +263,7 @@ impl SnapshotBuilder {
             generation,
             envelopes: envelopes_of(&config),
             config,
+            version,
             policies,
             upstreams,
             clients,
@@ -348,7 +374,7 @@ impl SnapshotBuilder {
     }
 
     fn problems(&self, problems: Vec<ConfigProblem>) -> ConfigProblems {
-        ConfigProblems::new(&self.path.display().to_string(), problems)
+        ConfigProblems::new(self.source.name(), problems)
     }
 }
 

@@ -17,12 +17,15 @@ use pointsman_remote_classifier::RemoteAccess;
 
 use super::key_material::KeyMaterial;
 use crate::certificates::{AdminServerTls, GrpcServerTls, ListenerCertificate};
+use crate::source::ConfigVersion;
 use crate::upstream::{ResolvedProviders, TrustedAuthorities};
 
 /// A sound configuration and the parts that were read and compiled to find that out.
 #[derive(Debug)]
 pub struct PreparedConfig {
     pub(super) config: Config,
+    /// The version of the text that it was read from.
+    pub(super) version: Arc<ConfigVersion>,
     pub(super) policies: PolicySet,
     pub(super) providers: ResolvedProviders,
     pub(super) certificates: Vec<Option<ListenerCertificate>>,

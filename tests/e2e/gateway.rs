@@ -121,9 +121,20 @@ impl Gateway {
     ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = place(folder.path(), &config.yaml());
+        let source = file.to_str().expect("a path of text").to_owned();
+        Self::spawn(folder, file, &[arguments, &["-c", &source]].concat(), environment).await
+    }
+
+    /// Starts a gateway with these arguments, which say where the configuration comes from.
+    pub(crate) async fn serve(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::spawn(folder, PathBuf::new(), arguments, environment).await
+    }
+
+    async fn spawn(folder: TempDir, file: PathBuf, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let (output, input) = std::io::pipe().expect("a pipe");
         let mut command = Command::new(env!("CARGO_BIN_EXE_pointsman"));
-        command.arg("serve").args(arguments).arg("-c").arg(&file).current_dir(env!("CARGO_MANIFEST_DIR"));
+        command.arg("serve").args(arguments).current_dir(env!("CARGO_MANIFEST_DIR"));
         command.envs(environment.iter().copied());
         command.stdout(input.try_clone().expect("a second handle")).stderr(input);
         let child = command.spawn().expect("the binary starts");

@@ -7,12 +7,15 @@ use std::future::Future;
 use std::time::Duration;
 
 mod client;
+mod config_server;
 #[cfg(feature = "grpc")]
 mod envoy;
 mod gateway;
 mod origin;
 mod quotas;
 mod redis;
+#[path = "../../src/source/signer.rs"]
+mod signer;
 
 mod admin;
 mod affinity;
@@ -25,6 +28,7 @@ mod budgets;
 mod budgets_beside;
 mod calibrated;
 mod check;
+mod checkouts;
 mod classified;
 mod classifier;
 mod cli;
@@ -51,6 +55,7 @@ mod ext_proc;
 mod failures;
 mod fallback;
 mod feedback;
+mod fetched;
 mod footprint;
 mod google;
 mod google_loops;

@@ -20,11 +20,12 @@ pub use audit_log::{AuditLine, AuditOutcome};
 pub use decision_log::{DecisionLog, DecisionLogEntry, LoggedText, RedactedText, RequestSample};
 pub use metrics::{
     AdminRefusal, AnswerSide, AnsweredBy, AttemptOutcome, BrokenStream, CacheOutcome, CheckedAnswer, ChunkGaps,
-    ClassifierMetrics, ClosedWebSocket, DecisionQuestion, DecisionStage, DroppedLine, EdgeMetrics, EjectionCause,
-    EscalationMetrics, EstimatedRatio, ExtProcMetrics, ExtProcOutcome, ExtProcPhase, FeedbackKind, FileLook,
-    FileWatchMetrics, HedgeOutcome, JudgeMetrics, Metrics, ModelInfo, PeerMetrics, ProviderKeyMetrics, ProviderMetrics,
-    QualityEstimate, RefusedConnection, RefusedWebSocket, ReloadOutcome, RemoteClassifierMetrics, RenewalMetrics,
-    ShadowAnswerMetrics, TokenDirection, UpstreamWebSocket, WebSocketKind, WebSocketMessage, WebSocketMetrics,
+    ClassifierMetrics, ClosedWebSocket, ConfigSourceMetrics, DecisionQuestion, DecisionStage, DroppedLine, EdgeMetrics,
+    EjectionCause, EscalationMetrics, EstimatedRatio, ExtProcMetrics, ExtProcOutcome, ExtProcPhase, FeedbackKind,
+    FileLook, FileWatchMetrics, HedgeOutcome, JudgeMetrics, Metrics, ModelInfo, PeerMetrics, ProviderKeyMetrics,
+    ProviderMetrics, QualityEstimate, RefusedConnection, RefusedWebSocket, ReloadOutcome, RemoteClassifierMetrics,
+    RenewalMetrics, ShadowAnswerMetrics, SourceCheck, TokenDirection, UpstreamWebSocket, WebSocketKind,
+    WebSocketMessage, WebSocketMetrics,
 };
 pub use metrics_export::{MetricsExporter, MetricsExporterError};
 pub use traces::{RequestTrace, Tracer, TracerError};

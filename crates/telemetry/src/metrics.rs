@@ -10,6 +10,7 @@ mod bandits;
 mod buckets;
 mod budgets;
 mod catalogue;
+mod config_source;
 mod costs;
 mod credentials;
 mod definitions;
@@ -51,6 +52,7 @@ pub use self::admin::{AdminRefusal, DecisionQuestion};
 use self::bandits::BanditFamilies;
 pub use self::bandits::{BanditMetrics, RewardOutcome};
 pub use self::catalogue::{MetricDescription, MetricUnit, markdown};
+pub use self::config_source::{ConfigSourceMetrics, SourceCheck};
 pub use self::costs::AnswerCost;
 use self::costs::CostFamilies;
 use self::credentials::CredentialFamilies;
@@ -155,6 +157,7 @@ pub struct Metrics {
     generations: GenerationFamilies,
     model_info: Family<IntGauge, 3>,
     files: FileWatchMetrics,
+    config_source: ConfigSourceMetrics,
     gen_ai: GenAiFamilies,
 }
 
@@ -216,6 +219,7 @@ impl Metrics {
             generations: GenerationFamilies::register(r),
             model_info: Family::register(r, define::MODEL_INFO),
             files: FileWatchMetrics::register(r),
+            config_source: ConfigSourceMetrics::register(r),
             gen_ai: GenAiFamilies::register(r),
             created: SystemTime::now(),
             registry,
@@ -342,6 +346,12 @@ impl Metrics {
     /// Counts lines that the decision log lost.
     pub fn log_dropped(&self, cause: DroppedLine, lines: u64) {
         self.log_dropped[cause as usize].inc_by(lines);
+    }
+
+    /// Returns the metrics of the source of the configuration.
+    #[must_use]
+    pub const fn config_source(&self) -> &ConfigSourceMetrics {
+        &self.config_source
     }
 
     /// Returns the metrics of the watch on files.

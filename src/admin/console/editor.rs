@@ -25,6 +25,7 @@ use super::versions::{FileVersion, VersionedFile, fingerprint};
 use super::{AdminState, PageAnswer, not_found, on_thread, process};
 use crate::preflight::{Examination, ExaminedClassifier, examine, shorten};
 use crate::proxy::rejection::Rejection;
+use crate::source::ConfigSource;
 
 /// The largest body: a configuration of 1 MiB, as JSON spells it.
 const MAX_BYTES: usize = 4 << 20;
@@ -45,9 +46,17 @@ struct EditedText {
 /// Returns the file's text as it is now, with its tag and its versions.
 pub(super) async fn show(State(plane): AdminState, Extension(caller): Extension<RequestCaller>) -> PageAnswer {
     let process = process(&plane)?;
-    let (path, is_edited) = (process.reloader.path().to_owned(), caller.may_edit(&plane.terms()));
+    let source = process.reloader.source();
+    let is_edited = caller.may_edit(&plane.terms());
     let serving = Arc::clone(&process.reloader.router().snapshot().config);
-    on_thread(move || shown(&path, &serving, is_edited)).await?.map(Json)
+    if source.as_http().is_some() {
+        return Ok(Json(show_fetched(source, &serving, is_edited)));
+    }
+    let (path, refusal) = (process.reloader.path().to_owned(), source.edit_refusal());
+    let mut shown = on_thread(move || shown(&path, &serving, is_edited)).await??;
+    shown["editable"] = json!(is_edited && refusal.is_none());
+    shown["refusal"] = json!(refusal);
+    Ok(Json(shown))
 }
 
 /// Returns the text of a version.
@@ -81,6 +90,9 @@ pub(super) async fn save(
 ) -> PageAnswer {
     let process = process(&plane)?;
     refuse_readers(&plane)?;
+    if let Some(message) = process.reloader.source().edit_refusal() {
+        return Err(AdminError { status: StatusCode::FORBIDDEN, code: "editing_off", param: None, message });
+    }
     let tag = headers.get(header::IF_MATCH).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
     let tag = tag.ok_or_else(tag_missing)?;
     let EditedText { text, despite_tests } = edited(&headers, request).await?;
@@ -128,6 +140,20 @@ fn shown(path: &Path, serving: &Config, is_edited: bool) -> Result<Value, AdminE
         "versions": file.versions().iter().map(version).collect::<Vec<_>>(),
         "text": if is_edited { text } else { reader_text(&text) },
     }))
+}
+
+/// Shows the text of a configuration that is fetched: the one that serves, which is edited where it comes from.
+fn show_fetched(source: &ConfigSource, serving: &Config, is_edited: bool) -> Value {
+    let text = serving.text();
+    json!({
+        "file": source.name(),
+        "refusal": source.edit_refusal(),
+        "etag": quoted(&fingerprint(text)),
+        "serves": true,
+        "editable": false,
+        "versions": [],
+        "text": if is_edited { text.to_owned() } else { reader_text(text) },
+    })
 }
 
 /// Replaces the file's text if it has the tag that its author saw; returns the former text.

@@ -17,6 +17,7 @@ pub(super) async fn list(State(plane): AdminState) -> PageAnswer {
         "serving": serving.generation,
         "fingerprint": serving.config.fingerprint(),
         "previous": previous,
+        "source": reloader.source_report().to_json(),
         "records": reloader.history().iter().rev().map(record).collect::<Vec<_>>(),
     })))
 }
@@ -37,6 +38,7 @@ fn record(record: &GenerationRecord) -> Value {
         "outcome": record.outcome,
         "trigger": record.trigger,
         "error": record.error,
+        "version": record.version.as_deref(),
         "fingerprint": config.map(|config| config.fingerprint()),
         "policies": config.map(|config| config.policies.len()),
         "models": config.map(|config| config.models.len()),

@@ -33,6 +33,9 @@ static STAND_INS: LazyLock<YamlNode> = LazyLock::new(|| {
 });
 
 impl Config {
+    /// The largest text of a configuration that is read, in bytes.
+    pub const MAX_FILE_BYTES: usize = MAX_FILE_BYTES;
+
     /// Reads and checks the file at `path`.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 mod admin;
 mod budgets;
 mod classifier;
+mod config_source;
 mod credentials;
 mod ext_proc;
 mod files;
@@ -20,6 +21,7 @@ mod websockets;
 pub(super) use self::admin::*;
 pub(super) use self::budgets::*;
 pub(super) use self::classifier::*;
+pub(super) use self::config_source::*;
 pub(super) use self::credentials::*;
 pub(super) use self::ext_proc::*;
 pub(super) use self::files::*;

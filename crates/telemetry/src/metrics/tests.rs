@@ -45,6 +45,9 @@ fn touched() -> Metrics {
     metrics.log_written(1);
     metrics.log_dropped(DroppedLine::QueueFull, 1);
     touch_quality(&metrics);
+    metrics.config_source().checked(SourceCheck::Changed);
+    metrics.config_source().reached(SystemTime::now());
+    metrics.config_source().serves("git", &"0a1b".into());
     metrics.files().looked(FileLook::Interval);
     metrics.files().changed(FileLook::Event);
     metrics.degraded(&classifier, "deadline");

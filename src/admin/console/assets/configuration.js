@@ -74,7 +74,7 @@ const draw = () => {
   if (!file) return;
   check.disabled = !file.editable || view.busy;
   save.disabled = !file.editable || !isChanged() || view.busy;
-  fill(status, h("code", {}, file.file), " ", file.serves && !isChanged() ? chip("serves", "good") : isChanged() ? chip("changed here", "warn") : chip("differs from what serves", "warn"), " ", muted(file.editable ? "Ctrl+S saves. A text is saved only if it would serve." : ["Read only, and what looks like a secret is hidden. ", h("code", {}, "admin: {console: {edit: true}}"), " in the file lets the console change it, for the role ", h("code", {}, "edit"), " where callers have roles."]));
+  fill(status, h("code", {}, file.file), " ", file.serves && !isChanged() ? chip("serves", "good") : isChanged() ? chip("changed here", "warn") : chip("differs from what serves", "warn"), " ", muted(file.editable ? "Ctrl+S saves. A text is saved only if it would serve." : file.refusal ? file.refusal : ["Read only, and what looks like a secret is hidden. ", h("code", {}, "admin: {console: {edit: true}}"), " in the file lets the console change it, for the role ", h("code", {}, "edit"), " where callers have roles."]));
 };
 
 const go = (line) => {

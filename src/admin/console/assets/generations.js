@@ -10,11 +10,12 @@ let view = null;
 
 export const enter = (place) => {
   const back = h("button", { class: "button danger-quiet", type: "button", disabled: true, data: { needs: "operate" } }, "Roll back");
-  const reload = h("button", { class: "button", type: "button", onclick: again, data: { needs: "operate" } }, "Read the file again");
+  const reload = h("button", { class: "button", type: "button", onclick: again, data: { needs: "operate" } }, "Read it again");
+  const source = h("p", { class: "muted" });
   const list = h("div", { class: "card rows generations", role: "listbox", tabindex: "0", "aria-label": "Generations", onkeydown: move });
   const detail = h("section", { class: "card", "aria-live": "polite" });
-  view = { back, list, detail, reading: null, chosen: null };
-  place.append(h("div", { class: "page-head" }, h("h1", {}, "Generations"), h("div", { class: "tools" }, reload, back)), h("div", { class: "split" }, list, detail));
+  view = { back, source, list, detail, reading: null, chosen: null };
+  place.append(h("div", { class: "page-head" }, h("h1", {}, "Generations"), h("div", { class: "tools" }, reload, back)), source, h("div", { class: "split" }, list, detail));
   const leave = poll(async (signal) => { await look(signal); }, PAUSE);
   return () => { leave(); view = null; };
 };
@@ -28,8 +29,19 @@ const look = async (signal) => {
 
 const key = (record) => `${record.generation}-${record.at}`;
 
+const versionOf = (version) => version?.commit?.slice(0, 12) ?? version?.etag ?? version?.last_modified ?? "";
+
+const said = (source) => {
+  const { kind, name, version, detail } = source;
+  const signed = version.signature ? `signed by ${version.signature.key_id}: ${version.signature.comment}` : kind === "http" ? "without a signature" : null;
+  const asked = source.checked ? `asked ${moment(Date.parse(source.checked) / 1000)}` : null;
+  const parts = [name, versionOf(version) || null, signed, asked].filter(Boolean).join(" · ");
+  return [parts, detail ? [" ", chip(detail, "warn")] : null];
+};
+
 const draw = () => {
   const { reading, back, list } = view;
+  fill(view.source, said(reading.source));
   back.disabled = reading.previous === null;
   back.title = reading.previous === null ? "Nothing served before this generation" : "";
   back.onclick = rollBack;
@@ -38,7 +50,7 @@ const draw = () => {
     const [text, tone] = outcomes[record.outcome] ?? ["started", ""];
     const serves = record.generation === reading.serving && record.outcome !== "rejected";
     return h("div", { class: `row generation ${key(record) === view.chosen ? "active" : ""}`, role: "option", "aria-selected": String(key(record) === view.chosen), data: { key: key(record) } },
-      h("span", { class: "num generation-number" }, record.outcome === "rejected" ? "–" : String(record.generation)), h("span", {}, chip(text, tone), serves ? [" ", chip("serves", "accent")] : null, h("span", { class: "sub" }, `${moment(record.at)}, by ${record.trigger}`)), h("code", {}, record.fingerprint?.slice(0, 8) ?? ""));
+      h("span", { class: "num generation-number" }, record.outcome === "rejected" ? "–" : String(record.generation)), h("span", {}, chip(text, tone), serves ? [" ", chip("serves", "accent")] : null, h("span", { class: "sub" }, `${moment(record.at)}, by ${record.trigger}`)), h("code", { title: record.version?.signature?.comment }, versionOf(record.version) || record.fingerprint?.slice(0, 8) || ""));
   }));
   list.onclick = (event) => { const row = event.target.closest("[data-key]"); if (row) choose(row.dataset.key); };
   describe();
