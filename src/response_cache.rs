@@ -155,7 +155,7 @@ impl PolicyCache {
 
     /// Returns an answer that the store keeps and that is fresh; this process keeps it from then on.
     pub(crate) async fn find_shared(&self, key: CacheKey, freshness: AnswerFreshness) -> Option<Arc<CachedAnswer>> {
-        let value = self.store.as_ref()?.get(&key.in_store()).await.ok()??;
+        let value = self.store.as_ref()?.get_near(&key.in_store()).await.ok()??;
         let answer = CachedAnswer::read(&value, self.section.max_entry_bytes)?;
         if freshness.now.since(answer.kept_at) >= self.section.ttl.0 {
             return None;

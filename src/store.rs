@@ -1,4 +1,5 @@
-//! The store that replicas share: a few keys in a Redis or Valkey server, or none.
+//! The store that replicas share: a few keys in Redis or Valkey (a server, one that sentinels watch, or a cluster), or
+//! none.
 //!
 //! A store that does not answer fails no request: every answer may be [`StoreUnavailable`], and the caller goes on with
 //! what this process remembers. Knows nothing of pins (`router::affinity`) or thresholds (`router::control_loops`), by
@@ -10,7 +11,19 @@ mod absent;
 #[cfg(feature = "redis")]
 mod client;
 #[cfg(feature = "redis")]
+mod cluster;
+#[cfg(feature = "redis")]
+mod command;
+#[cfg(feature = "redis")]
+mod connection;
+#[cfg(feature = "redis")]
+mod health;
+#[cfg(feature = "redis")]
 mod link;
+#[cfg(feature = "redis")]
+mod masters;
+#[cfg(feature = "redis")]
+mod servers;
 #[cfg(feature = "redis")]
 mod worker;
 

@@ -224,9 +224,13 @@ fn shadow_state(shadow: &snapshot::ShadowClassifier) -> ShadowStatus {
 }
 
 fn store_state(store: &SharedStore) -> StoreStatus {
-    let trouble = store.trouble();
-    let state = if trouble.is_some() { ServingPhase::Unavailable } else { ServingPhase::Ready };
-    StoreStatus { state, detail: trouble.map(|trouble| trouble.to_string()) }
+    let (trouble, shortfall) = (store.trouble(), store.shortfall());
+    let state = match (&trouble, &shortfall) {
+        (Some(_), _) => ServingPhase::Unavailable,
+        (None, Some(_)) => ServingPhase::Degraded,
+        (None, None) => ServingPhase::Ready,
+    };
+    StoreStatus { state, detail: trouble.or(shortfall).map(|detail| detail.to_string()) }
 }
 
 fn file_watch(health: &WatchHealth) -> FileWatchStatus {

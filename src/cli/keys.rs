@@ -95,7 +95,7 @@ enum KeysError {
     NoRegistry,
     #[error("there is no client `{name}` (allowed: {known})")]
     UnknownClient { name: Name, known: String },
-    #[error("store.redis: {message}")]
+    #[error("{message}")]
     StoreSettings { message: String },
     #[error("store.redis")]
     Store(#[from] StoreError),
@@ -204,12 +204,15 @@ async fn open(path: &Path) -> Result<OpenedRegistry, KeysError> {
 /// Connects to the store, and waits until it answers.
 async fn connect(config: &Config, base_dir: &Path, metrics: &Metrics) -> Result<SharedStore, KeysError> {
     let Some(StoreConfig::Redis(redis)) = &config.store else { return Err(KeysError::NoRegistry) };
-    let settings = |message: String| KeysError::StoreSettings { message };
-    let url = redis.url.resolve(&|name| std::env::var(name).ok(), base_dir).map_err(settings)?;
+    let access = redis.access(&|name| std::env::var(name).ok(), base_dir).map_err(|wrong| {
+        let problems: Vec<_> = wrong.iter().map(|(path, problem)| format!("{path}: {problem}")).collect();
+        KeysError::StoreSettings { message: problems.join("\n") }
+    })?;
+    let settings = |problem: String| KeysError::StoreSettings { message: format!("store.redis.tls.ca: {problem}") };
     let ca = redis.tls.as_ref().and_then(|tls| tls.ca.as_ref());
     let trust = ca.map(|file| TrustedAuthorities::read(&base_dir.join(file))).transpose().map_err(settings)?;
     let authorities = trust.map(|trust| trust.authorities().clone());
-    let store = SharedStore::start(&url, authorities, redis, metrics.store())?;
+    let store = SharedStore::start(access, authorities, redis, metrics.store())?;
     store.look();
     let answers = async {
         while store.trouble().is_some() {

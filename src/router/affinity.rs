@@ -76,7 +76,8 @@ impl PinMemory {
         let now = facts.now;
         let known = self.0.load().get(policy.name()).and_then(|memory| memory.records.get(&key));
         let shared = match &snapshot.store {
-            Some(store) => Box::pin(store.get(&key.in_store(policy.name()))).await.ok().flatten(),
+            // An older copy will do: the latest record that is known wins, and the next turn finds the newer one.
+            Some(store) => Box::pin(store.get_near(&key.in_store(policy.name()))).await.ok().flatten(),
             None => None,
         };
         let shared = shared.and_then(|text| StoredPin::read(&text));

@@ -323,7 +323,7 @@ impl SnapshotBuilder {
 
     fn secrets(&self, config: &Config, mistakes: &mut ConfigMistakes) -> Option<SinkSecrets> {
         let decision_log = mistakes.collect(self.log_secret(config).map_err(Some));
-        let url = mistakes.collect(self.store_url(config).map_err(Some));
+        let store_access = mistakes.collect(self.store_access(config));
         let store_trust = mistakes.collect(self.store_trust(config).map_err(Some));
         let spans = config.tracing.as_ref().map(|tracing| tracing.otlp.collector());
         let numbers = config.metrics.otlp.as_ref().map(OtlpMetricsConfig::collector);
@@ -336,7 +336,7 @@ impl SnapshotBuilder {
         Some(SinkSecrets {
             decision_log: decision_log?,
             remotes: remotes?,
-            store: StoreSecrets { url: url?, trust: store_trust? },
+            store: StoreSecrets { access: store_access?, trust: store_trust? },
             tracing: tracing?,
             metrics: metrics?,
         })

@@ -11,7 +11,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pointsman_core::config::{Config, Name, Secret, TimeSpan};
+use pointsman_core::config::{Config, Name, Secret, StoreAccess, TimeSpan};
 use pointsman_core::policy::PolicySet;
 use pointsman_remote_classifier::RemoteAccess;
 
@@ -47,9 +47,9 @@ pub(super) struct SinkSecrets {
     pub(super) remotes: BTreeMap<Name, RemoteAccess>,
 }
 
-/// The address of the store, which may hold a password, and the authorities that the store is trusted by.
+/// The servers of the store with their passwords, and the authorities that they are trusted by.
 pub(super) struct StoreSecrets {
-    pub(super) url: Option<String>,
+    pub(super) access: Option<StoreAccess>,
     pub(super) trust: Option<TrustedAuthorities>,
 }
 

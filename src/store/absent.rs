@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman_core::config;
+use pointsman_core::config::StoreAccess;
 use pointsman_http_client::CertificateAuthorities;
 use pointsman_telemetry::metrics::StoreMetrics;
 
@@ -19,7 +20,7 @@ impl SharedStore {
     /// # Errors
     /// Always [`StoreError::Absent`].
     pub(crate) fn start(
-        _url: &str,
+        _access: impl Into<StoreAccess>,
         _authorities: Option<CertificateAuthorities>,
         _section: &config::RedisConfig,
         _metrics: StoreMetrics,
@@ -32,6 +33,14 @@ impl SharedStore {
     /// # Errors
     /// Never: there is no store.
     pub(crate) async fn get(&self, _key: &str) -> Result<Option<Vec<u8>>, StoreUnavailable> {
+        match *self {}
+    }
+
+    /// Returns a copy of the value of a key.
+    ///
+    /// # Errors
+    /// Never: there is no store.
+    pub(crate) async fn get_near(&self, _key: &str) -> Result<Option<Vec<u8>>, StoreUnavailable> {
         match *self {}
     }
 
@@ -76,6 +85,12 @@ impl SharedStore {
     /// Returns the store's trouble.
     #[must_use]
     pub(crate) fn trouble(&self) -> Option<Arc<str>> {
+        match *self {}
+    }
+
+    /// Returns the part of the store that does not answer.
+    #[must_use]
+    pub(crate) fn shortfall(&self) -> Option<Arc<str>> {
         match *self {}
     }
 

@@ -1,6 +1,6 @@
 //! The store over Redis or Valkey.
 //!
-//! One thread of its own speaks to the server; callers hand it commands over a bounded queue and wait no longer than
+//! One thread of its own speaks to the servers; callers hand it commands over a bounded queue and wait no longer than
 //! the configured timeout. A server that is slow or gone fails no request: every answer may be [`StoreUnavailable`], at
 //! once while the server is known to be away.
 
@@ -9,13 +9,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use pointsman_core::config;
-use pointsman_http_client::{CertificateAuthorities, ServerTrust};
+use pointsman_core::config::StoreAccess;
+use pointsman_http_client::CertificateAuthorities;
 use pointsman_telemetry::metrics::StoreMetrics;
-use redis::ConnectionAddr;
 use tokio::sync::{mpsc, oneshot};
 
-use super::worker::{self, StoreCommand, StoreHealth, StoreOperation, StoreServer};
-use super::{StoreError, StoreScript, StoreUnavailable};
+use super::command::{CopyChoice, StoreCommand, StoreOperation};
+use super::health::StoreHealth;
+use super::servers::StoreServers;
+use super::{StoreError, StoreScript, StoreUnavailable, worker};
 
 /// Commands that may wait for the thread; one more is refused at once.
 const QUEUE: usize = 1024;
@@ -34,26 +36,22 @@ pub(crate) struct SharedStore {
 static MADE: AtomicU64 = AtomicU64::new(0);
 
 impl SharedStore {
-    /// Makes the store at `url`. It connects when it is first used; until the connection stands it is unavailable.
-    /// `authorities` are those to trust instead of the system's.
+    /// Makes the store at the servers that `access` names. It connects when it is first used; until a connection stands
+    /// it is unavailable. `authorities` are those to trust instead of the system's.
     ///
     /// # Errors
-    /// When `url` is none, or the thread does not start. Never repeats the URL, which may hold a password.
+    /// When a URL is none, or the thread does not start. Never repeats a URL, which may hold a password.
     pub(crate) fn start(
-        url: &str,
+        access: impl Into<StoreAccess>,
         authorities: Option<CertificateAuthorities>,
         section: &config::RedisConfig,
         metrics: StoreMetrics,
     ) -> Result<Self, StoreError> {
-        let server = redis::Client::open(url).map_err(|_| StoreError::Url)?.get_connection_info().clone();
-        if authorities.is_some() && !matches!(server.addr(), ConnectionAddr::TcpTls { .. }) {
-            return Err(StoreError::Tls);
-        }
-        let server = StoreServer { server, trust: ServerTrust::in_authorities(authorities) };
+        let servers = StoreServers::of(&access.into(), authorities)?;
         let (commands, queue) = mpsc::channel(QUEUE);
         let state = Arc::new(StoreHealth::new(metrics));
         let timeout = section.timeout.0;
-        worker::start(server, queue, Arc::clone(&state), timeout)?;
+        worker::start(servers, queue, Arc::clone(&state), timeout)?;
         let number = MADE.fetch_add(1, Ordering::Relaxed) + 1;
         Ok(Self { commands, state, timeout, prefix: section.prefix.as_str().into(), number })
     }
@@ -63,8 +61,21 @@ impl SharedStore {
     /// # Errors
     /// When the server does not answer within the timeout.
     pub(crate) async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreUnavailable> {
+        self.copy_of(key, CopyChoice::Master).await
+    }
+
+    /// Returns the value of `key` by a server of the own zone where one has a copy. The copy may be older than what
+    /// [`Self::get`] returns, or not there yet: never write by it.
+    ///
+    /// # Errors
+    /// When the server does not answer within the timeout.
+    pub(crate) async fn get_near(&self, key: &str) -> Result<Option<Vec<u8>>, StoreUnavailable> {
+        self.copy_of(key, CopyChoice::Near).await
+    }
+
+    async fn copy_of(&self, key: &str, copy: CopyChoice) -> Result<Option<Vec<u8>>, StoreUnavailable> {
         let (answer, answered) = oneshot::channel();
-        self.ask(StoreCommand::Get { key: self.key(key), answer }, answered, StoreOperation::Get).await
+        self.ask(StoreCommand::Get { key: self.key(key), copy, answer }, answered, StoreOperation::Get).await
     }
 
     /// Sets `key` for so long. Does not wait: what fails is counted, and the next write says the same anew.
@@ -92,7 +103,8 @@ impl SharedStore {
         self.ask(command, answered, StoreOperation::Replace).await
     }
 
-    /// Runs a script on these keys, and returns the numbers that it answers with.
+    /// Runs a script on these keys, and returns the numbers that it answers with. A cluster runs it where the first key
+    /// is: keys of one script have a part in braces in common, such as `{budget}`, which puts them into one slot.
     ///
     /// # Errors
     /// When the server does not answer within the timeout; it may have run it or not.
@@ -113,10 +125,16 @@ impl SharedStore {
         self.number
     }
 
-    /// Returns what is wrong with the server, if anything is.
+    /// Returns what is wrong with the store as a whole, if anything is.
     #[must_use]
     pub(crate) fn trouble(&self) -> Option<Arc<str>> {
         self.state.trouble()
+    }
+
+    /// Returns which part of the store does not answer while the others do.
+    #[must_use]
+    pub(crate) fn shortfall(&self) -> Option<Arc<str>> {
+        self.state.shortfall()
     }
 
     /// Asks the server for a sign of life, so that [`Self::trouble`] is true of it. Does not wait.

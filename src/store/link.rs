@@ -39,20 +39,20 @@ pub(super) struct BoundedStream {
 }
 
 impl AnswerBudget {
-    /// Notes that one more answer is awaited.
-    pub(super) fn expect(&self) {
-        self.awaited.fetch_add(1, Ordering::Relaxed);
+    /// Notes that so many more answers are awaited.
+    pub(super) fn expect(&self, answers: usize) {
+        self.awaited.fetch_add(answers, Ordering::Relaxed);
     }
 
-    /// Notes that an answer is awaited no longer.
-    pub(super) fn give_up(&self) {
-        self.awaited.fetch_sub(1, Ordering::Relaxed);
+    /// Notes that so many answers are awaited no longer.
+    pub(super) fn give_up(&self, answers: usize) {
+        self.awaited.fetch_sub(answers, Ordering::Relaxed);
     }
 
-    /// Notes that an answer has come.
-    pub(super) fn answered(&self) {
+    /// Notes that so many answers have come.
+    pub(super) fn answered(&self, answers: usize) {
         self.read.store(0, Ordering::Relaxed);
-        self.give_up();
+        self.give_up(answers);
     }
 
     /// Notes bytes; fails once they are more than the awaited answers may have.
@@ -128,11 +128,10 @@ mod tests {
     #[test]
     fn as_many_answers_as_are_awaited_may_be_as_long_as_one_may() {
         let budget = AnswerBudget::default();
-        budget.expect();
-        budget.expect();
+        budget.expect(2);
 
         assert!(budget.take(2 * MAX_ANSWER).is_ok());
-        budget.answered();
+        budget.answered(1);
         assert!(budget.take(MAX_ANSWER).is_ok());
         assert!(budget.take(1).is_err());
     }
@@ -140,9 +139,8 @@ mod tests {
     #[test]
     fn an_answer_that_nobody_waits_for_any_more_has_no_room_of_its_own() {
         let budget = AnswerBudget::default();
-        budget.expect();
-        budget.expect();
-        budget.give_up();
+        budget.expect(2);
+        budget.give_up(1);
 
         assert!(budget.take(MAX_ANSWER).is_ok() && budget.take(1).is_err());
     }

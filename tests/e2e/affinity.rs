@@ -11,13 +11,13 @@ use crate::redis::{Redis, RedisTls, certify};
 use crate::reload::until_metric;
 use crate::soon;
 
-const EASY: &str = "What is the capital of France?";
-const HARD: &str = "Prove that there are infinitely many primes congruent to 3 modulo 4, then generalise the argument as far as \
+pub(crate) const EASY: &str = "What is the capital of France?";
+pub(crate) const HARD: &str = "Prove that there are infinitely many primes congruent to 3 modulo 4, then generalise the argument as far as \
      you can towards Dirichlet's theorem, explain precisely where the elementary method breaks down, and derive an explicit \
      upper bound for the n-th such prime.";
 
 /// A policy that holds conversations by these terms.
-fn holding(small: &Origin, frontier: &Origin, terms: &str) -> Config {
+pub(crate) fn holding(small: &Origin, frontier: &Origin, terms: &str) -> Config {
     Config { policy: format!("    affinity: {{{terms}}}\n"), ..Config::classifying(small, frontier) }
 }
 
@@ -30,7 +30,7 @@ async fn say(gateway: &Gateway, session: &str, messages: Value) -> Reply {
     Reply::read(connection.send(request.expect("a valid request")).await.expect("an answer")).await
 }
 
-async fn ask(gateway: &Gateway, session: &str, text: &str) -> (String, String) {
+pub(crate) async fn ask(gateway: &Gateway, session: &str, text: &str) -> (String, String) {
     chosen(&say(gateway, session, json!([{"role": "user", "content": text}])).await)
 }
 
@@ -40,7 +40,7 @@ fn chosen(reply: &Reply) -> (String, String) {
     (field("x-pointsman-model"), field("x-pointsman-reason"))
 }
 
-fn is(model: &str, reason: &str) -> (String, String) {
+pub(crate) fn is(model: &str, reason: &str) -> (String, String) {
     (model.to_owned(), reason.to_owned())
 }
 
@@ -54,7 +54,7 @@ fn in_tool_loop(text: &str) -> Value {
     ])
 }
 
-async fn readiness(gateway: &Gateway) -> Value {
+pub(crate) async fn readiness(gateway: &Gateway) -> Value {
     get(gateway.admin, "/readyz").await.json()
 }
 
@@ -197,7 +197,7 @@ async fn replicas_with_a_store_agree() {
 }
 
 /// Asks in new sessions' stead until the pin that another replica wrote, without waiting for the store, is there.
-async fn until_pinned(gateway: &Gateway, session: &str) -> (String, String) {
+pub(crate) async fn until_pinned(gateway: &Gateway, session: &str) -> (String, String) {
     let body = json!({"model": "auto", "messages": [{"role": "user", "content": EASY}]}).to_string();
     soon("the pin in the store", async {
         loop {

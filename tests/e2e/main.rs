@@ -16,6 +16,7 @@ mod quotas;
 mod redis;
 #[path = "../../src/source/signer.rs"]
 mod signer;
+mod redis_fleet;
 
 mod admin;
 mod affinity;
@@ -106,6 +107,7 @@ mod shadow_answers;
 mod simulated;
 mod spellings;
 mod splice;
+mod store_fleets;
 mod strategies;
 mod streaming;
 mod swap;

@@ -153,11 +153,14 @@ fn on_socket(socket: &Path) -> Command {
     command
 }
 
-fn launch(command: &mut Command) -> Child {
-    command.args(["--save", "", "--appendonly", "no"]);
+/// Starts a server that keeps nothing on disk, and waits until it serves.
+pub(crate) fn launch(command: &mut Command) -> Child {
+    if !command.get_args().any(|argument| argument == "--sentinel") {
+        command.args(["--save", "", "--appendonly", "no"]);
+    }
     let mut child = command.stdout(Stdio::piped()).spawn().expect("redis-server is installed (apt: redis-server)");
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-    let is_ready = |line: &String| line.contains("eady to accept connections");
+    let is_ready = |line: &String| line.contains("eady to accept connections") || line.contains("Sentinel ID is");
     assert!(lines.by_ref().map_while(Result::ok).any(|line| is_ready(&line)), "the server starts");
     // What else it says goes nowhere, and must not stop it.
     std::thread::spawn(move || lines.for_each(drop));

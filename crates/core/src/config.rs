@@ -109,7 +109,10 @@ pub use self::schema::config_schema;
 pub use self::secret::{Credential, Secret, SecretSource};
 pub use self::shadow_answers::ShadowAnswersConfig;
 pub use self::state::{StateConfig, StateRule};
-pub use self::store::{RedisConfig, StoreConfig, StoreUrl};
+pub use self::store::{
+    PlacedStoreAddress, RedisConfig, SentinelConfig, StoreAccess, StoreAddress, StoreConfig, StoreEndpoint,
+    StoreLayout, StoreLogin, StoreUrl, StoreZone, StoreZoneSource,
+};
 pub use self::strategy::{
     AnswerChecks, AnswerJudgeConfig, BackgroundTexts, BanditConfig, CascadeConfig, EscalateConfig, GOOD_ANSWER,
     HierarchyBranch, HierarchyConfig, HoldLimits, JudgeBreaker, JudgeCache, JudgeChoice, JudgeConfig, JudgeProtocol,

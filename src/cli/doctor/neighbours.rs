@@ -4,8 +4,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use futures::future::join_all;
 use http::Uri;
-use pointsman_core::config::{Config, StoreConfig};
+use pointsman_core::config::{Config, RedisConfig, StoreConfig};
 use rustix::fs::{Access, access};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
@@ -22,19 +23,7 @@ const OTLP_PORT: u16 = 80;
 pub(super) async fn look(config: &Config, base_dir: &Path, patience: Duration) -> Vec<DoctorFinding> {
     let mut findings = Vec::new();
     if let Some(StoreConfig::Redis(redis)) = &config.store {
-        let url = redis.url.resolve(&|name| std::env::var(name).ok(), base_dir);
-        let reached = match url {
-            Ok(url) => connect(&url, REDIS_PORT, patience).await,
-            Err(problem) => Err(problem),
-        };
-        findings.push(match reached {
-            Ok(()) => DoctorFinding::ok("store.redis", "the server is reached"),
-            Err(problem) => DoctorFinding::fail(
-                "store.redis",
-                format!("no connection: {problem}"),
-                "look whether the server runs; without it each process goes by its own memory",
-            ),
-        });
+        findings.push(store(redis, base_dir, patience).await);
     }
     let spans = config.tracing.as_ref().map(|tracing| ("tracing.otlp", &tracing.otlp.endpoint));
     let numbers = config.metrics.otlp.as_ref().map(|otlp| ("metrics.otlp", &otlp.endpoint));
@@ -52,6 +41,37 @@ pub(super) async fn look(config: &Config, base_dir: &Path, patience: Duration) -
         findings.push(decision_log(&base_dir.join(&log.path)));
     }
     findings
+}
+
+/// Looks at every address of the store. One that is reached is enough to go on; the others say so.
+async fn store(redis: &RedisConfig, base_dir: &Path, patience: Duration) -> DoctorFinding {
+    const CHECK: &str = "store.redis";
+    let access = match redis.access(&|name| std::env::var(name).ok(), base_dir) {
+        Ok(access) => access,
+        Err(wrong) => {
+            let problems: Vec<_> = wrong.iter().map(|(path, problem)| format!("{path}: {problem}")).collect();
+            return DoctorFinding::fail(CHECK, problems.join("; "), "set the variable or file that is named");
+        }
+    };
+    let reached = join_all(access.servers.iter().map(|server| connect(&server.url, REDIS_PORT, patience))).await;
+    let count = reached.len();
+    let away: Vec<String> = reached
+        .into_iter()
+        .enumerate()
+        .filter_map(|(at, answer)| Some((at, answer.err()?)))
+        .map(|(at, problem)| if count == 1 { problem } else { format!("address {} of {count}: {problem}", at + 1) })
+        .collect();
+    let problem = format!("no connection: {}", away.join("; "));
+    match away.len() {
+        0 if count == 1 => DoctorFinding::ok(CHECK, "the server is reached"),
+        0 => DoctorFinding::ok(CHECK, format!("all {count} addresses are reached")),
+        some if some < count => DoctorFinding::warn(CHECK, problem, "look whether these servers run; the others serve"),
+        _ => DoctorFinding::fail(
+            CHECK,
+            problem,
+            "look whether the server runs; without it each process goes by its own memory",
+        ),
+    }
 }
 
 fn decision_log(file: &Path) -> DoctorFinding {

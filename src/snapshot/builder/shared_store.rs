@@ -1,7 +1,7 @@
 //! The store that a snapshot's replicas share: taken over from the one before when nothing about it changed.
 
 use pointsman_core::config;
-use pointsman_core::config::{Config, ConfigProblem, KeyPath, NamesFiles as _, ServerTls};
+use pointsman_core::config::{Config, ConfigProblem, KeyPath, NamesFiles as _, ServerTls, StoreAccess};
 
 use super::{BuildError, SnapshotBuilder};
 use crate::snapshot::Snapshot;
@@ -10,19 +10,19 @@ use crate::store::{SharedStore, StoreError};
 use crate::upstream::TrustedAuthorities;
 
 impl SnapshotBuilder {
-    pub(super) fn store_url(&self, config: &Config) -> Result<Option<String>, ConfigProblem> {
+    /// Looks up where the store is, and with which passwords it is spoken to.
+    pub(super) fn store_access(&self, config: &Config) -> Result<Option<StoreAccess>, Vec<ConfigProblem>> {
         let Some(config::StoreConfig::Redis(redis)) = &config.store else { return Ok(None) };
         if cfg!(not(feature = "redis")) {
-            return Err(at(config, &["store", "redis"], StoreError::Absent.to_string()));
+            return Err(vec![at(config, &["store", "redis"], StoreError::Absent.to_string())]);
         }
-        redis
-            .url
-            .resolve(&*self.environment, self.base_dir())
+        let access = redis.access(&*self.environment, self.base_dir());
+        access
             .map(Some)
-            .map_err(|message| at_store_url(config, message))
+            .map_err(|wrong| wrong.into_iter().map(|(path, message)| at_path(config, &path, message)).collect())
     }
 
-    /// Takes the store over that is the same; a URL in a file may have become another.
+    /// Takes the store over that is the same; a URL or password in a file may have become another.
     pub(super) fn store(
         &self,
         config: &Config,
@@ -35,15 +35,18 @@ impl SnapshotBuilder {
         if let Some(store) = same.and_then(|snapshot| snapshot.store.clone()) {
             return Ok(Some(store));
         }
-        let url = secrets.url.as_deref().unwrap_or_default();
+        let Some(access) = secrets.access.clone() else { return Ok(None) };
         let authorities = secrets.trust.as_ref().map(|trust| trust.authorities().clone());
-        match SharedStore::start(url, authorities, redis, self.metrics.store()) {
+        match SharedStore::start(access, authorities, redis, self.metrics.store()) {
             Ok(store) => Ok(Some(store)),
             Err(StoreError::Thread(error)) => Err(error.into()),
             Err(error @ StoreError::Absent) => {
                 Err(self.problems(vec![at(config, &["store", "redis"], error.to_string())]).into())
             }
-            Err(error @ StoreError::Url) => Err(self.problems(vec![at_store_url(config, error.to_string())]).into()),
+            Err(error @ StoreError::Url) => {
+                let keys = if redis.url.is_some() { &["store", "redis", "url"][..] } else { &["store", "redis"] };
+                Err(self.problems(vec![at(config, keys, error.to_string())]).into())
+            }
             Err(error @ StoreError::Tls) => {
                 Err(self.problems(vec![at(config, &["store", "redis", "tls"], error.to_string())]).into())
             }
@@ -62,11 +65,10 @@ impl SnapshotBuilder {
     }
 }
 
-fn at_store_url(config: &Config, message: String) -> ConfigProblem {
-    at(config, &["store", "redis", "url"], message)
+pub(super) fn at(config: &Config, keys: &[&str], message: String) -> ConfigProblem {
+    at_path(config, &keys.iter().fold(KeyPath::root(), |path, key| path.key(key)), message)
 }
 
-pub(super) fn at(config: &Config, keys: &[&str], message: String) -> ConfigProblem {
-    let path = keys.iter().fold(KeyPath::root(), |path, key| path.key(key));
-    config.problem(&path, message.as_str()).unwrap_or_else(|| ConfigProblem::new(&path, message))
+fn at_path(config: &Config, path: &KeyPath, message: String) -> ConfigProblem {
+    config.problem(path, message.as_str()).unwrap_or_else(|| ConfigProblem::new(path, message))
 }

@@ -22,7 +22,7 @@ use super::ext_proc::ExtProcConfig;
 use super::peers::ServerTls;
 use super::policy::PolicyConfig;
 use super::secret::SecretSource;
-use super::store::{RedisConfig, StoreConfig, StoreUrl};
+use super::store::{PlacedStoreAddress, RedisConfig, SentinelConfig, StoreAddress, StoreConfig, StoreUrl};
 use super::strategy::{
     CascadeConfig, HierarchyBranch, HierarchyConfig, SimilarityConfig, SimilarityRoute, StrategyConfig,
 };
@@ -257,9 +257,48 @@ impl NamesFiles for StoreConfig {
 
 impl NamesFiles for RedisConfig {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
-        let Self { url, tls, timeout: _, prefix: _ } = self;
+        let Self {
+            url,
+            urls,
+            cluster: _,
+            sentinel,
+            username: _,
+            password,
+            database: _,
+            zone: _,
+            tls,
+            timeout: _,
+            prefix: _,
+        } = self;
         url.add_files(files);
+        urls.add_files(files);
+        sentinel.add_files(files);
+        password.add_files(files);
         tls.add_files(files);
+    }
+}
+
+impl NamesFiles for SentinelConfig {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self { master: _, urls, username: _, password } = self;
+        urls.add_files(files);
+        password.add_files(files);
+    }
+}
+
+impl NamesFiles for StoreAddress {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        match self {
+            Self::Plain(url) => url.add_files(files),
+            Self::Placed(placed) => placed.add_files(files),
+        }
+    }
+}
+
+impl NamesFiles for PlacedStoreAddress {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self { url, zone: _ } = self;
+        url.add_files(files);
     }
 }
 

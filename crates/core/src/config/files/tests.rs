@@ -39,7 +39,10 @@ fn every_file_is_watched_but_those_that_the_process_makes_itself() {
         named(&config, FileRole::is_key_material),
         [
             "file-hash-key",
-            "file-store-url",
+            "file-sentinel-url",
+            "file-placed-sentinel-url",
+            "file-sentinel-password",
+            "file-store-password",
             "file-store-ca.pem",
             "file-otlp-ca.pem",
             "file-otlp-token",
@@ -131,4 +134,15 @@ fn public_types(source: &str) -> Vec<(String, BTreeSet<String>)> {
         types.push((name, words(&definition)));
     }
     types
+}
+
+#[test]
+fn the_file_of_a_store_s_url_is_named_alone_and_in_a_list() {
+    let base = "providers: {p: {address: 'https://p'}}\nmodels: {m: {provider: p}}\n";
+    for urls in ["url: {file: file-a}", "urls: [{file: file-a}]", "urls: [{url: {file: file-a}, zone: z}], zone: z"] {
+        let config = Config::parse(&format!("{base}store: {{redis: {{{urls}}}}}\n"), "urls.yaml");
+        let config = config.unwrap_or_else(|problems| panic!("{problems}"));
+
+        assert_eq!(named(&config, FileRole::is_key_material), ["file-a"], "{urls}");
+    }
 }

@@ -160,3 +160,155 @@ fn state_has_defaults_and_bounds() {
     let stripping = HELD.replacen("    target:", "    state: strip\n    target:", 1);
     assert_eq!(Config::parse(&stripping, "p.yaml").expect("a file").policies[0].state, StateRule::Strip);
 }
+
+/// Finds what is wrong with a `redis` section.
+fn found_in_store(redis: &str) -> Vec<String> {
+    found("url: 'redis://127.0.0.1:6379/0', timeout: 5ms", redis)
+}
+
+#[test]
+fn a_store_says_once_where_its_servers_are() {
+    const ONCE: &str = "store.redis: must say once where the servers are (allowed: one of url, urls and sentinel)";
+    let sentinel = "sentinel: {master: m, urls: ['redis://s']}";
+    for redis in [
+        "timeout: 5ms",
+        "urls: []",
+        "url: 'redis://a', urls: ['redis://b']",
+        &format!("url: 'redis://a', {sentinel}"),
+        &format!("urls: ['redis://a'], {sentinel}"),
+    ] {
+        assert_eq!(found_in_store(redis), [ONCE], "{redis}");
+    }
+    for redis in [
+        "url: {env: REDIS_URL}, cluster: true, username: u, password: {env: REDIS_PASSWORD}",
+        "urls: ['redis://a:1', {env: B}, {file: c}, {url: {file: d}, zone: z}, {url: 'redis://e', zone: y}], zone: z",
+        "urls: ['rediss://a', 'rediss://b/0'], cluster: true, tls: {ca: ca.pem}",
+        "urls: ['redis://a/2', 'unix:///run/redis.sock']",
+        &format!("{sentinel}, database: 3, password: {{file: p}}"),
+        "sentinel: {master: m, urls: [{url: 'redis://s', zone: a}], username: u, password: {env: P}}, zone: {env: ZONE}",
+    ] {
+        assert_eq!(found_in_store(redis), [""; 0], "{redis}");
+    }
+}
+
+#[test]
+fn the_parts_of_a_store_that_do_not_go_together_are_named() {
+    let sentinel = |rest: &str| format!("sentinel: {{master: m, {rest}}}");
+    for (redis, expected) in [
+        (
+            sentinel("urls: ['redis://s']") + ", cluster: true",
+            "store.redis.cluster: has no meaning with sentinel (allowed: one of them)",
+        ),
+        (
+            "url: 'redis://h/2', cluster: true".to_owned(),
+            "store.redis.url: names a database, and a cluster has one only (allowed: a URL without one)",
+        ),
+        (
+            "urls: ['redis://h', 'unix:///run/s'], cluster: true".to_owned(),
+            "store.redis.urls[1]: has no meaning for a cluster or sentinels (allowed: a URL with a host)",
+        ),
+        (
+            "urls: ['redis://h', 'rediss://i'], cluster: true".to_owned(),
+            "store.redis.urls[1]: differs from the first in TLS (allowed: all with TLS, or none)",
+        ),
+        (
+            sentinel("urls: ['redis://s/1']"),
+            "store.redis.sentinel.urls[0]: names a database, and sentinels have none (allowed: `database` of `redis`)",
+        ),
+        (sentinel("urls: []"), "store.redis.sentinel.urls: 0 sentinels are out of bounds (allowed: 1 to 64)"),
+        (
+            "url: 'redis://h', database: 1".to_owned(),
+            "store.redis.database: has no meaning without sentinel (allowed: the database in the URL)",
+        ),
+        (
+            "url: 'redis://h', username: u".to_owned(),
+            "store.redis.username: has no meaning without password (allowed: both, or none)",
+        ),
+        (
+            "url: 'redis://h', password: {env: a b}".to_owned(),
+            "store.redis.password.env: must be the name of an environment variable, never the password itself",
+        ),
+        (
+            "urls: ['redis://h', 'redis://i'], zone: a".to_owned(),
+            "store.redis.zone: has no meaning where no address has a zone (allowed: with zones in urls)",
+        ),
+        (
+            "urls: [{url: 'redis://h', zone: a}]".to_owned(),
+            "store.redis.zone: is missing, and addresses have zones (allowed: a name or {env: VARIABLE})",
+        ),
+        (
+            "urls: ['http://h', 'redis://i']".to_owned(),
+            "store.redis.urls[0]: is not the URL of a store (allowed: redis://, rediss://, valkey://, valkeys://, \
+             unix://, redis+unix://, valkey+unix://)",
+        ),
+        (
+            "urls: [{uri: 'redis://h'}]".to_owned(),
+            "store.redis.urls[0]: must have one URL (allowed: {url: URL, zone: NAME}, {env: VARIABLE}, {file: PATH})",
+        ),
+        (
+            "urls: [{env: A, file: b}]".to_owned(),
+            "store.redis.urls[0]: must have one URL (allowed: {url: URL, zone: NAME}, {env: VARIABLE}, {file: PATH})",
+        ),
+    ] {
+        assert_eq!(found_in_store(&redis), [expected], "{redis}");
+    }
+}
+
+#[test]
+fn what_a_variable_holds_is_held_to_the_same_terms_and_never_repeated() {
+    let environment = |name: &str| match name {
+        "PLAIN" => Some("redis://h:1".to_owned()),
+        "LOGIN" => Some("redis://u:s3cret@h:1".to_owned()),
+        "SOCKET" => Some("unix:///run/s3cret".to_owned()),
+        "SENTINEL" => Some("rediss://u:s3cret@[::1]/".to_owned()),
+        "PASSWORD" => Some("s3cret".to_owned()),
+        "ZONE" => Some("a zone".to_owned()),
+        _ => None,
+    };
+    let access = |redis: &str| {
+        let text = HELD.replacen("url: 'redis://127.0.0.1:6379/0', timeout: 5ms", redis, 1);
+        let config = Config::parse(&text, "p.yaml").unwrap_or_else(|problems| panic!("{redis}: {problems}"));
+        let Some(StoreConfig::Redis(redis)) = config.store else { panic!("a store") };
+        redis.access(&environment, std::path::Path::new("."))
+    };
+    for (redis, expected) in [
+        (
+            "url: {env: SOCKET}, cluster: true",
+            "store.redis.url: has no meaning for a cluster or sentinels (allowed: a URL with a host)",
+        ),
+        (
+            "urls: [{env: PLAIN}, {env: LOGIN}], password: {env: PASSWORD}",
+            "store.redis.urls[1]: names a user or password beside `password` (allowed: one of them)",
+        ),
+        ("urls: [{env: PLAIN}, {env: NONE}]", "store.redis.urls[1]: environment variable `NONE` is not set"),
+        ("url: 'redis://h', password: {env: NONE}", "store.redis.password: environment variable `NONE` is not set"),
+    ] {
+        let wrong = access(redis).expect_err("a problem");
+        let said: Vec<_> = wrong.iter().map(|(path, problem)| format!("{path}: {problem}")).collect();
+        assert_eq!(said, [expected], "{redis}");
+    }
+    let zone = access("urls: [{url: {env: PLAIN}, zone: a}], zone: {env: ZONE}").expect_err("a zone with a space");
+    assert!(zone[0].1.contains("is not a name"), "{zone:?}");
+
+    let sentinels = access("sentinel: {master: m, urls: [{env: SENTINEL}, 'rediss://s:7']}, password: {env: PASSWORD}");
+    let sentinels = sentinels.expect("sound");
+    let urls: Vec<_> = sentinels.servers.iter().map(|server| server.url.as_str()).collect();
+    assert_eq!(urls, ["rediss://u:s3cret@[::1]:26379/", "rediss://s:7"]);
+    assert!(matches!(&sentinels.layout, StoreLayout::Sentinel { login: Some(_), database: 0, .. }), "{sentinels:?}");
+    assert!(sentinels.login.is_none() && !format!("{sentinels:?}").contains("s3cret"), "{sentinels:?}");
+}
+
+#[test]
+fn addresses_of_the_own_zone_come_first() {
+    let text =
+        "urls: ['redis://a', {url: 'redis://b', zone: y}, {url: 'redis://c', zone: z}, {url: 'redis://d', zone: y}]";
+    let section = format!("{text}, zone: y");
+    let text = HELD.replacen("url: 'redis://127.0.0.1:6379/0', timeout: 5ms", &section, 1);
+    let config = Config::parse(&text, "p.yaml").unwrap_or_else(|problems| panic!("{problems}"));
+    let Some(StoreConfig::Redis(redis)) = config.store else { panic!("a store") };
+
+    let access = redis.access(&|_| None, std::path::Path::new(".")).expect("sound");
+
+    let order: Vec<_> = access.own_zone_first().map(|server| server.url.as_str()).collect();
+    assert_eq!(order, ["redis://b", "redis://d", "redis://a", "redis://c"]);
+}
