@@ -22,7 +22,7 @@ pub(super) enum MasterFinder {
     /// It is at one of these addresses; the earlier ones are the better ones.
     Addresses(Vec<StoreServer>),
     /// Sentinels know its address.
-    Sentinels(SentinelTalk),
+    Sentinels(Box<SentinelTalk>),
 }
 
 /// Sentinels, and the master that they watch.
@@ -37,7 +37,7 @@ pub(super) struct SentinelGroup {
 
 /// Sentinels, and the one that is spoken to.
 pub(super) struct SentinelTalk {
-    group: SentinelGroup,
+    group: Box<SentinelGroup>,
     /// The sentinel that is spoken to, by its position.
     current: Option<(usize, Rc<StoreConnection>)>,
 }
@@ -100,8 +100,8 @@ async fn first_of(
     Err(why)
 }
 
-impl From<SentinelGroup> for SentinelTalk {
-    fn from(group: SentinelGroup) -> Self {
+impl From<Box<SentinelGroup>> for SentinelTalk {
+    fn from(group: Box<SentinelGroup>) -> Self {
         Self { group, current: None }
     }
 }

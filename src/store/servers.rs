@@ -13,7 +13,7 @@ pub(super) enum StoreServers {
     /// One of them takes writes.
     Addresses(Vec<StoreServer>),
     /// Sentinels know the one that takes writes.
-    Sentinels(SentinelGroup),
+    Sentinels(Box<SentinelGroup>),
     /// Each has slots of its own.
     Cluster(ClusterSeeds),
 }
@@ -50,7 +50,7 @@ impl StoreServers {
                 let server = first.server.clone().set_redis_settings(settings);
                 let server = StoreServer { server: with_login(server, login.as_ref()), trust };
                 let sentinels = servers.into_iter().map(|(server, _)| server).collect();
-                Self::Sentinels(SentinelGroup { sentinels, master: master.clone(), server })
+                Self::Sentinels(Box::new(SentinelGroup { sentinels, master: master.clone(), server }))
             }
         })
     }

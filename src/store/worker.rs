@@ -49,7 +49,7 @@ async fn run(
             one_master(MasterFinder::Addresses(servers), queue, health, patience).await;
         }
         StoreServers::Sentinels(group) => {
-            one_master(MasterFinder::Sentinels(group.into()), queue, health, patience).await;
+            one_master(MasterFinder::Sentinels(Box::new(group.into())), queue, health, patience).await;
         }
         StoreServers::Cluster(seeds) => cluster::serve(seeds, queue, health, patience).await,
     }

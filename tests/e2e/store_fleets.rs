@@ -2,11 +2,9 @@
 //! decided all the time, and right again after slots moved or servers died.
 
 use http::StatusCode;
-use http::header::AUTHORIZATION;
 
 use crate::affinity::{EASY, HARD, ask, holding, is, readiness, until_pinned, until_store};
 use crate::client::{CHAT, Connection, Framing, Reply, get, question};
-use crate::clients::hash;
 use crate::gateway::{Config, Gateway};
 use crate::origin::Origin;
 use crate::redis_fleet::{RedisCluster, RedisNode, WatchedRedis};
@@ -16,24 +14,34 @@ use crate::soon;
 const BUDGET_KEY: &str = "{budget}";
 
 /// A second budget, so that one script changes two keys.
-const MONTHLY: &str = ", {name: monthly, requests: 1000, lease: 0s, period: month}";
+const MONTHLY: &str = ", {name: monthly, per: session, requests: 100000, lease: 0s, period: month}";
 
-/// A gateway's configuration that holds conversations and counts the requests of the client `anna`, in a store.
+/// A gateway's configuration that holds conversations and counts the requests of each session, in a store.
 fn sharing(small: &Origin, frontier: &Origin, store: &str, requests: usize) -> Config {
-    let clients = format!("clients: {{anna: {{keys: [{{sha256: {}}}]}}}}\n", hash("anna"));
-    let daily = format!("{{name: daily, requests: {requests}, lease: 0s}}");
-    let budgets = format!("budgets: [{daily}{MONTHLY}]\n");
-    let sections = format!("{clients}{budgets}store: {{redis: {{{store}, timeout: 1s}}}}\n");
+    let daily = format!("{{name: daily, per: session, requests: {requests}, lease: 0s}}");
+    let sections = format!("budgets: [{daily}{MONTHLY}]\nstore: {{redis: {{{store}, timeout: 1s}}}}\n");
     Config { sections, ..holding(small, frontier, "move: up_only") }
 }
 
-/// Sends a request of `anna`.
+/// Sends a request of a session that is about its budget alone.
 async fn bill(gateway: &Gateway) -> StatusCode {
     let mut connection = Connection::open(gateway.listen, Framing::Length).await;
     let request = connection.request(http::Method::POST, CHAT).header("content-type", "application/json");
-    let request = request.header(AUTHORIZATION, "Bearer anna");
+    let request = request.header("x-session-id", "billed");
     let request = request.body(Framing::Length.body(question("auto", "hello").into())).expect("a valid request");
     Reply::read(connection.send(request).await.expect("an answer")).await.status
+}
+
+/// Asks in ever new sessions until the store is whole again: every one is answered meanwhile.
+async fn decides_until_ready(gateway: &Gateway) {
+    soon("the copy's turn", async {
+        let mut session = 0;
+        while readiness(gateway).await["store"]["state"] != "ready" {
+            session += 1;
+            assert_eq!(ask(gateway, &format!("meanwhile-{session}"), EASY).await, is("small", "tier"));
+        }
+    })
+    .await;
 }
 
 /// Returns how many commands have failed that a gateway gave the store.
@@ -103,14 +111,16 @@ async fn replicas_agree_through_a_cluster_while_a_slot_moves() {
 async fn a_master_of_a_cluster_that_dies_costs_no_request_and_its_copy_knows_what_it_knew() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let mut cluster = RedisCluster::start(3, 1).await;
-    let config = sharing(&small, &frontier, &format!("cluster: true, {}", urls(&cluster.nodes[..3])), 3);
+    let config = sharing(&small, &frontier, &format!("cluster: true, {}", urls(&cluster.nodes[..3])), 5);
     let [one, two] = pair(&config, &[]).await;
     let sessions: Vec<String> = (0..9).map(|session| session.to_string()).collect();
     for session in &sessions {
         assert_eq!(ask(&one, session, HARD).await, is("frontier", "tier"));
         assert_eq!(until_pinned(&two, session).await, is("frontier", "affinity"));
     }
-    assert_eq!(bill(&one).await, StatusCode::OK);
+    for gateway in [&one, &two, &one] {
+        assert_eq!(bill(gateway).await, StatusCode::OK);
+    }
     let lost = cluster.master_of(BUDGET_KEY);
     let known = cluster.nodes[lost].count("replication", "master_repl_offset");
     soon("a copy of all", async { while cluster.nodes[lost + 3].count("replication", "slave_repl_offset") < known {} })
@@ -121,14 +131,10 @@ async fn a_master_of_a_cluster_that_dies_costs_no_request_and_its_copy_knows_wha
     until_store(&one, "degraded").await;
     let detail = readiness(&one).await["store"]["detail"].to_string();
     assert!(detail.contains("1 of 3 masters"), "{detail}");
-    soon("the copy's turn", async {
-        while readiness(&one).await["store"]["state"] != "ready" {
-            for session in &sessions {
-                assert_eq!(ask(&one, session, EASY).await, is("frontier", "affinity"), "decided all the time");
-            }
-        }
-    })
-    .await;
+    for session in &sessions {
+        assert_eq!(ask(&one, session, EASY).await, is("frontier", "affinity"), "from its own memory where need be");
+    }
+    decides_until_ready(&one).await;
     until_store(&two, "ready").await;
 
     let third = Gateway::start(&config).await;
@@ -138,7 +144,7 @@ async fn a_master_of_a_cluster_that_dies_costs_no_request_and_its_copy_knows_wha
     }
     assert_eq!(bill(&two).await, StatusCode::OK);
     assert_eq!(bill(&third).await, StatusCode::OK);
-    assert_eq!(bill(&one).await, StatusCode::TOO_MANY_REQUESTS, "three were counted");
+    assert_eq!(bill(&one).await, StatusCode::TOO_MANY_REQUESTS, "all five were counted");
     assert!(!one.log().contains("The store does not answer"), "the others did\n{}", one.log());
     assert_eq!(one.log().matches("A part of the store does not answer").count(), 1, "{}", one.log());
 }
@@ -149,30 +155,28 @@ async fn the_master_that_sentinels_name_is_followed_through_a_failover() {
     let mut redis = WatchedRedis::start().await;
     let sentinels = format!("master: main, {}, password: {{env: SENTINEL_PASSWORD}}", urls(&redis.sentinels));
     let store = format!("sentinel: {{{sentinels}}}, username: app, password: {{env: REDIS_PASSWORD}}");
-    let config = sharing(&small, &frontier, &store, 3);
+    let config = sharing(&small, &frontier, &store, 5);
     let environment = [("SENTINEL_PASSWORD", "sentinel-pass"), ("REDIS_PASSWORD", "server-pass")];
     let [one, two] = pair(&config, &environment).await;
     assert_eq!(ask(&one, "s", HARD).await, is("frontier", "tier"));
     assert_eq!(until_pinned(&two, "s").await, is("frontier", "affinity"));
-    assert_eq!(bill(&one).await, StatusCode::OK);
+    for gateway in [&one, &two, &one] {
+        assert_eq!(bill(gateway).await, StatusCode::OK);
+    }
     let known = redis.servers[0].count("replication", "master_repl_offset");
     soon("a copy of all", async { while redis.servers[1].count("replication", "slave_repl_offset") < known {} }).await;
 
     redis.servers[0].die();
 
     until_store(&one, "unavailable").await;
-    soon("the copy's turn", async {
-        while readiness(&one).await["store"]["state"] != "ready" {
-            assert_eq!(ask(&one, "s", EASY).await, is("frontier", "affinity"), "decided all the time");
-        }
-    })
-    .await;
+    assert_eq!(ask(&one, "s", EASY).await, is("frontier", "affinity"), "from its own memory");
+    decides_until_ready(&one).await;
     until_store(&two, "ready").await;
     let third = Gateway::start_with(&config, &environment).await;
     until_store(&third, "ready").await;
     assert_eq!(until_pinned(&third, "s").await, is("frontier", "affinity"));
     assert_eq!((bill(&two).await, bill(&third).await), (StatusCode::OK, StatusCode::OK));
-    assert_eq!(bill(&one).await, StatusCode::TOO_MANY_REQUESTS, "three were counted");
+    assert_eq!(bill(&one).await, StatusCode::TOO_MANY_REQUESTS, "all five were counted");
     assert!(!one.log().contains("server-pass") && !one.log().contains("sentinel-pass"), "{}", one.log());
 }
 
@@ -182,15 +186,17 @@ async fn a_cluster_behind_tls_is_spoken_to_as_a_user_with_few_rights() {
     let cluster = RedisCluster::behind_tls().await;
     let url = format!("url: 'rediss://{}', tls: {{ca: {}}}", cluster.nodes[0].address, cluster.ca());
     let store = format!("cluster: true, {url}, username: app, password: {{env: REDIS_PASSWORD}}");
-    let config = sharing(&small, &frontier, &store, 2);
+    let config = sharing(&small, &frontier, &store, 3);
 
     let [one, two] = pair(&config, &[("REDIS_PASSWORD", "app-pass")]).await;
     let wrong = Gateway::start_with(&config, &[("REDIS_PASSWORD", "other-pass")]).await;
 
     assert_eq!(ask(&one, "s", HARD).await, is("frontier", "tier"));
     assert_eq!(until_pinned(&two, "s").await, is("frontier", "affinity"));
-    assert_eq!((bill(&one).await, bill(&two).await), (StatusCode::OK, StatusCode::OK));
-    assert_eq!(bill(&one).await, StatusCode::TOO_MANY_REQUESTS);
+    for gateway in [&one, &two, &one] {
+        assert_eq!(bill(gateway).await, StatusCode::OK);
+    }
+    assert_eq!(bill(&two).await, StatusCode::TOO_MANY_REQUESTS);
     until_store(&wrong, "unavailable").await;
     soon("the reason", async {
         loop {
@@ -210,7 +216,7 @@ async fn pins_are_read_from_a_copy_in_the_own_zone_and_written_to_the_master() {
     let [master, copy] = &cluster.nodes[..] else { panic!("two servers") };
     let placed = |node: &RedisNode, zone: &str| format!("{{url: 'redis://{}', zone: {zone}}}", node.address);
     let urls = format!("urls: [{}, {}]", placed(master, "a"), placed(copy, "b"));
-    let config = sharing(&small, &frontier, &format!("cluster: true, zone: {{env: ZONE}}, {urls}"), 5);
+    let config = sharing(&small, &frontier, &format!("cluster: true, zone: {{env: ZONE}}, {urls}"), 100);
     let [near_master, near_copy] =
         [Gateway::start_with(&config, &[("ZONE", "a")]).await, Gateway::start_with(&config, &[("ZONE", "b")]).await];
     for gateway in [&near_master, &near_copy] {

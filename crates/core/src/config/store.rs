@@ -32,7 +32,7 @@ pub struct RedisConfig {
     /// Several URLs, up to 64: of servers one of which is the master, or with `cluster` of some of its servers.
     #[serde(default)]
     pub urls: Vec<StoreAddress>,
-    /// True for servers that are a cluster, each with slots of its own. Default false.
+    /// Whether the servers are a cluster, each with slots of its own. Default false.
     #[serde(default)]
     pub cluster: bool,
     /// The sentinels that know which server is the master.

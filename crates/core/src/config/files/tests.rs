@@ -138,7 +138,8 @@ fn public_types(source: &str) -> Vec<(String, BTreeSet<String>)> {
 
 #[test]
 fn the_file_of_a_store_s_url_is_named_alone_and_in_a_list() {
-    let base = "providers: {p: {address: 'https://p'}}\nmodels: {m: {provider: p}}\n";
+    let base = "version: 1\nlisten: {address: 127.0.0.1:8080}\nproviders: {p: {base_url: http://h}}\n\
+                models: {m: {provider: p}}\ndefault_provider: p\n";
     for urls in ["url: {file: file-a}", "urls: [{file: file-a}]", "urls: [{url: {file: file-a}, zone: z}], zone: z"] {
         let config = Config::parse(&format!("{base}store: {{redis: {{{urls}}}}}\n"), "urls.yaml");
         let config = config.unwrap_or_else(|problems| panic!("{problems}"));

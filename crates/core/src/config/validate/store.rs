@@ -8,7 +8,7 @@ use super::{ConfigChecker, root};
 use crate::config::concealment::holds_secret;
 use crate::config::problem::KeyPath;
 use crate::config::secret::SecretSource;
-use crate::config::{RedisConfig, StoreConfig, StoreUrl, StoreZone};
+use crate::config::{RedisConfig, StoreAddress, StoreConfig, StoreUrl, StoreZone};
 
 const STORE_TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(1);
 
@@ -21,8 +21,7 @@ impl ConfigChecker<'_> {
         self.span(&path.key("timeout"), redis.timeout, &STORE_TIMEOUT);
         self.store_layout(redis, &path);
         self.store_zones(redis, &path);
-        let urls: Vec<&StoreUrl> =
-            redis.url.iter().chain(redis.addresses().iter().map(|address| address.url())).collect();
+        let urls: Vec<&StoreUrl> = redis.url.iter().chain(redis.addresses().iter().map(StoreAddress::url)).collect();
         let plain = |url: &StoreUrl| match url {
             StoreUrl::Plain(url) => Some(url.clone()),
             StoreUrl::Env { .. } | StoreUrl::File { .. } => None,
