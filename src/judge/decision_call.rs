@@ -102,7 +102,8 @@ impl DecisionProtocol {
                     options.iter().map(|(label, description)| json!({"value": label, "description": description}));
                 let choices: Vec<Value> = choices.collect();
                 let asked = json!({"type": "choice", "name": NAME, "instructions": instructions, "choices": choices});
-                let turns = [("developer", about), ("user", ask)].into_iter().filter(|(_, content)| !content.is_empty());
+                let turns =
+                    [("developer", about), ("user", ask)].into_iter().filter(|(_, content)| !content.is_empty());
                 let turns = turns.map(|(role, content)| json!({"type": "message", "role": role, "content": content}));
                 let input: Vec<Value> = turns.collect();
                 json!({"model": model, "input": input, "questions": [asked]})

@@ -349,7 +349,11 @@ async fn a_judge_of_answers_may_be_asked_for_a_typed_decision() {
     assert_eq!(word(&unsure), (Some("frontier"), Some("unavailable")));
     let asked = frontier.next().await;
     let body: Value = serde_json::from_slice(&asked.body).expect("JSON");
-    assert_eq!((asked.path.as_str(), body["input"].as_array().map(Vec::len)), ("/prefix/v1/decisions", Some(1)), "{body}");
+    assert_eq!(
+        (asked.path.as_str(), body["input"].as_array().map(Vec::len)),
+        ("/prefix/v1/decisions", Some(1)),
+        "{body}"
+    );
     let told = body["input"][0]["content"].as_str().expect("a text");
     assert!(told.contains(">\n2 + 2?\n</request-") && told.contains(">\nIt is 4.\n</answer-"), "{told}");
     assert_eq!(body["questions"][0]["choices"][1]["value"], "bad");

@@ -14,9 +14,9 @@ mod gateway;
 mod origin;
 mod quotas;
 mod redis;
+mod redis_fleet;
 #[path = "../../src/source/signer.rs"]
 mod signer;
-mod redis_fleet;
 
 mod admin;
 mod affinity;
