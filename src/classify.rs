@@ -25,6 +25,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::error::ClassifyError;
 pub(crate) use self::wire::{read, write};
+use crate::clients::QuestionMeter;
 use crate::snapshot::{ClassifierState, Snapshot};
 
 /// The most inputs of one request.
@@ -63,21 +64,12 @@ pub(crate) enum ClassifyInput {
 
 /// The terms on which a batch is judged.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ClassifyTerms {
+pub(crate) struct ClassifyTerms<'t> {
     /// The instant from which on the answer is of no use to the caller; each input has the classifier's own `deadline`
     /// besides.
     pub deadline: Option<Instant>,
-    /// Whether the tokens of the prompts are counted, for a client's limits.
-    pub counting: TokenCounting,
-}
-
-/// The wish for the number of tokens of the prompts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TokenCounting {
-    /// The tokens are counted.
-    Wanted,
-    /// Nobody asks for them.
-    Unwanted,
+    /// The meter that takes the inputs once all can be judged, and the tokens of each when its turn comes.
+    pub meter: &'t QuestionMeter,
 }
 
 /// The answers to a batch.
@@ -94,18 +86,17 @@ pub(crate) struct ClassifyAnswer {
 pub(crate) struct Classification {
     /// The scores of every head of the bundle that stands for itself.
     pub scores: Scores,
-    /// The tokens of the whole prompt, where they were to be counted; else 0.
-    pub prompt_tokens: u64,
 }
 
 /// Judges the inputs of a batch, in their order. Dropping the future takes what waits out of the queue.
 ///
 /// # Errors
-/// When there is no such classifier, or one of the inputs cannot be judged: then there is no answer to the others.
+/// When there is no such classifier, or one of the inputs cannot be judged: then there is no answer to the others. An input
+/// that cannot be read, or has no words, is found before any is judged.
 pub(crate) async fn classify(
     snapshot: &Snapshot,
     batch: &ClassifyBatch,
-    terms: ClassifyTerms,
+    terms: ClassifyTerms<'_>,
 ) -> Result<ClassifyAnswer, ClassifyError> {
     if batch.inputs.is_empty() || batch.inputs.len() > MAX_INPUTS {
         return Err(ClassifyError::WrongCount { inputs: batch.inputs.len() });
@@ -115,6 +106,10 @@ pub(crate) async fn classify(
     let queue = section.map_or(CONCURRENCY, |section| section.queue);
     let patience = section.map(|section| section.deadline.0).unwrap_or_default();
     let turn = InputInTurn { snapshot, classifier: &classifier, patience, terms };
+    for input in batch.inputs.iter().enumerate() {
+        turn.check(input)?;
+    }
+    terms.meter.take_texts(batch.inputs.len());
     let judged: Vec<BoxFuture<'_, _>> =
         batch.inputs.iter().enumerate().map(|input| turn.judge(input).boxed()).collect();
     let concurrency = CONCURRENCY.min(queue.div_ceil(2)).max(1);
@@ -165,10 +160,28 @@ struct InputInTurn<'c> {
     snapshot: &'c Snapshot,
     classifier: &'c Classifier,
     patience: Duration,
-    terms: ClassifyTerms,
+    terms: ClassifyTerms<'c>,
 }
 
 impl InputInTurn<'_> {
+    /// Finds that an input can be read and has words.
+    fn check(self, (index, input): (usize, &ClassifyInput)) -> Result<(), ClassifyError> {
+        self.check_input(input).map_err(|error| error.at(index))
+    }
+
+    fn check_input(self, input: &ClassifyInput) -> Result<(), ClassifyError> {
+        let ReadableInput { dialect, google, body } = ReadableInput::of(input)?;
+        let unreadable = |error| ClassifyError::Unreadable { index: 0, error };
+        let missing = match self.snapshot.read_asked(dialect, google.as_ref(), &body) {
+            Err(ParseError::ModelMissing) => {
+                let named = with_model(&body, NO_MODEL).map_err(unreadable)?;
+                words_missing(&self.snapshot.read(dialect, &named).map_err(unreadable)?)
+            }
+            read => words_missing(&read.map_err(unreadable)?),
+        };
+        missing.map_or(Ok(()), |reason| Err(ClassifyError::of_failure(self.classifier.name(), reason)))
+    }
+
     async fn judge(self, (index, input): (usize, &ClassifyInput)) -> Result<Classification, ClassifyError> {
         self.judge_input(input).await.map_err(|error| error.at(index))
     }
@@ -191,13 +204,10 @@ impl InputInTurn<'_> {
     async fn judge_prompt(self, prompt: &Prompt<'_>, body: &Bytes) -> Result<Classification, ClassifyError> {
         let Self { classifier, patience, terms, .. } = self;
         let features = Features::deferred(prompt, body);
-        let prompt_tokens = match terms.counting {
-            TokenCounting::Wanted => {
-                features.count(prompt);
-                features.tokens_of(TokenizerFamily::of_model(&prompt.model))
-            }
-            TokenCounting::Unwanted => 0,
-        };
+        if terms.meter.counts_tokens() {
+            features.count(prompt);
+            terms.meter.take_tokens(features.tokens_of(TokenizerFamily::of_model(&prompt.model)));
+        }
         let failed = |reason| ClassifyError::of_failure(classifier.name(), reason);
         let (text, features) = judged_text(prompt, &features).map_err(failed)?;
         let own = Instant::now() + patience;
@@ -206,7 +216,7 @@ impl InputInTurn<'_> {
         scores.heads.retain(|scores| !classifier.is_lexical_form(&scores.head));
         match scores.source.degraded() {
             Some(reason) => Err(failed(reason)),
-            None => Ok(Classification { scores, prompt_tokens }),
+            None => Ok(Classification { scores }),
         }
     }
 }
@@ -222,11 +232,6 @@ impl ClassifyAnswer {
     /// Returns the version of the bundle's weights.
     pub(crate) fn version(&self) -> &Arc<str> {
         &self.classifier.identity().version
-    }
-
-    /// Returns the tokens of all prompts together, where they were to be counted.
-    pub(crate) fn prompt_tokens(&self) -> u64 {
-        self.results.iter().map(|result| result.prompt_tokens).sum()
     }
 }
 
@@ -252,9 +257,8 @@ fn judged_text<'p>(
     prompt: &'p Prompt<'_>,
     features: &'p Features,
 ) -> Result<(&'p str, Cow<'p, Features>), ClassifierFailure> {
-    if prompt.ask().source() == AskSource::Nothing {
-        let has_text = prompt.texts().next().is_some();
-        return Err(if has_text { ClassifierFailure::NoAsk } else { ClassifierFailure::NoText });
+    if let Some(reason) = words_missing(prompt) {
+        return Err(reason);
     }
     match prompt.answered_text() {
         Some(before) if !prompt.ask().adds() => {
@@ -262,6 +266,12 @@ fn judged_text<'p>(
         }
         _ => Ok((prompt.newest_ask(), Cow::Borrowed(features))),
     }
+}
+
+/// Returns why a prompt has no words that could be judged.
+fn words_missing(prompt: &Prompt<'_>) -> Option<ClassifierFailure> {
+    let reason = || if prompt.texts().next().is_some() { ClassifierFailure::NoAsk } else { ClassifierFailure::NoText };
+    (prompt.ask().source() == AskSource::Nothing).then(reason)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod bucket;
 mod issued_key;
 mod key_file;
 mod key_table;
+mod question_meter;
 mod registry;
 mod stored_keys;
 
@@ -26,6 +27,7 @@ use tokio::time::Instant;
 
 pub(crate) use self::bucket::TokenBucket;
 pub(crate) use self::issued_key::{IssuedKey, NewKey, PlainKey};
+pub(crate) use self::question_meter::QuestionMeter;
 pub(crate) use self::registry::{ClientKeyRegistry, KeyRegistryError};
 
 /// Characters of a name that is not known that are repeated at most.

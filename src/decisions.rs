@@ -21,7 +21,7 @@ pub(crate) use self::question::DecisionProblem;
 use self::question::DecisionRequest;
 use self::reply::DecisionReply;
 use crate::classify::{ClassifyBatch, ClassifyError, ClassifyTerms, classify};
-use crate::judge::{Distribution, JudgedQuestions, ProbabilityJudge, ProbabilityJudgeError};
+use crate::judge::{Distribution, JudgeAccount, JudgedQuestions, ProbabilityJudge, ProbabilityJudgeError};
 use crate::snapshot::Snapshot;
 
 /// The reason why a request for decisions has no answer.
@@ -37,12 +37,13 @@ pub(crate) enum DecisionError {
     Judge(ProbabilityJudgeError),
 }
 
-/// An answer in the API's JSON, and what it took.
-#[derive(Debug)]
-pub(crate) struct DecisionAnswer {
-    pub body: Bytes,
-    /// The tokens of the input and of the judge's answers.
-    pub tokens: u64,
+/// The terms on which a request is answered.
+#[derive(Clone, Copy)]
+pub(crate) struct DecisionTerms<'t> {
+    /// Those of the classifier's answers.
+    pub classify: ClassifyTerms<'t>,
+    /// Who pays for the judge's.
+    pub account: &'t dyn JudgeAccount,
 }
 
 /// The answerers for a model.
@@ -57,15 +58,15 @@ impl From<DecisionProblem> for DecisionError {
     }
 }
 
-/// Answers a request. Dropping the future gives it up.
+/// Answers a request, in the API's JSON. Dropping the future gives it up.
 ///
 /// # Errors
 /// When it is not of the API's form, or heads or judge give no answer. A question that nobody answers is no error.
 pub(crate) async fn answer(
     snapshot: &Snapshot,
     body: &Bytes,
-    terms: ClassifyTerms,
-) -> Result<DecisionAnswer, DecisionError> {
+    DecisionTerms { classify: terms, account }: DecisionTerms<'_>,
+) -> Result<Bytes, DecisionError> {
     let request = DecisionRequest::read(body)?;
     let answerers = answerers(snapshot, &request.model)?;
     let mut reply = DecisionReply::new(&request);
@@ -78,18 +79,17 @@ pub(crate) async fn answer(
             reply.take_heads(&heads, &scored);
         }
     }
-    if let Some(judge) = answerers.judge {
+    if let Some(judge) = answerers.judge.filter(|judge| account.may_ask(judge.model())) {
         let open = reply.open_questions();
         if !open.is_empty() {
             let input = request.text()?;
             let questions: Vec<_> = open.iter().map(|index| request.questions[*index].judged()).collect();
             let asked = JudgedQuestions { input: &input, questions: &questions };
-            let judged = Box::pin(judge.ask(asked)).await.map_err(DecisionError::Judge)?;
+            let judged = Box::pin(judge.ask(asked, account)).await.map_err(DecisionError::Judge)?;
             reply.take_judged(&open, judged);
         }
     }
-    let tokens = reply.tokens();
-    Ok(DecisionAnswer { body: reply.write(), tokens })
+    Ok(reply.write())
 }
 
 fn answerers<'s>(snapshot: &'s Snapshot, model: &str) -> Result<Answerers<'s>, DecisionError> {

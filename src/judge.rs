@@ -5,6 +5,7 @@
 //! again. Answers are remembered; the same prompt twice at a time is one question. A judge that fails is left alone for
 //! a while, and each cause is said once a spell.
 
+mod account;
 mod call;
 mod decision_call;
 mod description;
@@ -31,6 +32,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
+pub(crate) use self::account::{JudgeAccount, JudgeCost, OperatorAccount};
 use self::call::{JudgeCall, own_fields};
 use self::decision_call::DecisionCall;
 use self::description::RequestDescription;

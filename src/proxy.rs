@@ -80,6 +80,8 @@ use self::attempt::stale::ConnectionUse;
 pub use self::context::RequestContext;
 use self::downstream::admission::Admission;
 pub(crate) use self::downstream::browser;
+#[cfg(feature = "grpc")]
+pub(crate) use self::downstream::client_use::find_key;
 use self::downstream::drain::OpenRequests;
 use self::downstream::{connection, intake};
 use self::plan::RequestPlan;

@@ -16,8 +16,9 @@ use super::state::{
     AdminError, AdminPlane, ClassifierStatus, DecideRequest, FileWatchStatus, LastReload, Readiness, ServingPhase,
     ShadowStatus, StoreStatus,
 };
-use crate::classify::TokenCounting;
-use crate::proxy::question::direct::DirectQuestion;
+use crate::clients::QuestionMeter;
+use crate::judge::OperatorAccount;
+use crate::proxy::question::direct::{DirectAsker, DirectQuestion};
 use crate::proxy::question::{self, UnsentRequest, direct};
 use crate::proxy::rejection::Rejection;
 use crate::proxy::{DrainState, feedback};
@@ -120,13 +121,15 @@ impl AdminPlane for GatewayProcess {
         let client = client.map(|name| snapshot.clients.find(name)).transpose();
         let client = client.map_err(|error| AdminError::no_client(&error))?;
         let (client, at) = (client.map(|client| &**client), now.map(|now| now.0));
-        let unsent = UnsentRequest { path, headers, client, at, judging: JudgeMode::Ask, body: &body };
+        let (judging, meter) = (JudgeMode::Ask, &QuestionMeter::default());
+        let unsent = UnsentRequest { path, headers, client, at, judging, meter, body: &body };
         Ok(question::decide(router, &snapshot, unsent).await?.explanation)
     }
 
     async fn ask(&self, asked: DirectQuestion<'_>) -> Result<Bytes, Rejection> {
         let snapshot = self.reloader.router().snapshot();
-        Ok(direct::answer(&snapshot, asked, TokenCounting::Unwanted).await?.body)
+        let asker = DirectAsker { meter: &QuestionMeter::default(), account: &OperatorAccount };
+        direct::answer(&snapshot, asked, asker).await
     }
 
     fn feedback(&self, body: &[u8]) -> Result<Value, AdminError> {

@@ -15,6 +15,8 @@ struct PlaneRouter<'p>(&'p dyn AdminPlane);
 impl TextRouter for PlaneRouter<'_> {
     type Error = AdminError;
 
+    fn accept(&self, _: usize) {}
+
     async fn decide(&self, body: Bytes) -> Result<Value, AdminError> {
         let headers = HeaderMap::new();
         self.0.decide(DecideRequest { path: DECIDED_PATH, headers: &headers, client: None, now: None, body }).await

@@ -69,7 +69,7 @@ impl<'r> DecisionReply<'r> {
     }
 
     /// Returns the tokens that it took.
-    pub(super) const fn tokens(&self) -> u64 {
+    const fn tokens(&self) -> u64 {
         self.input_tokens + self.output_tokens
     }
 

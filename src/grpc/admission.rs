@@ -16,17 +16,14 @@ use tonic::{Request, Response, Status};
 
 use super::GrpcProcess;
 use super::status::status_of;
-use crate::classify::{ClassifyTerms, TokenCounting};
-use crate::clients::Client;
-use crate::proxy::CountedRequest;
+use crate::classify::ClassifyTerms;
+use crate::clients::{Client, QuestionMeter};
 use crate::proxy::rejection::Rejection;
+use crate::proxy::{CountedRequest, find_key};
 use crate::snapshot::Snapshot;
 
 /// The largest message, as gRPC's own libraries have it.
 pub(super) const MAX_MESSAGE_BYTES: usize = 4 << 20;
-
-/// The metadata in which clients send keys.
-const KEY_FIELDS: [&str; 3] = ["authorization", "x-api-key", "api-key"];
 
 /// The part of a caller's own deadline that is left for the answer's way back; at most [`MARGIN`].
 const MARGIN_SHARE: u32 = 10;
@@ -45,7 +42,7 @@ pub(super) struct AdmittedCall(Arc<CallPlace>);
 
 struct CallPlace {
     snapshot: Arc<Snapshot>,
-    client: Option<Arc<Client>>,
+    meter: QuestionMeter,
     deadline: Option<Instant>,
     _counted: CountedRequest,
     _message: MessagePlace,
@@ -70,7 +67,8 @@ impl CallGate {
             client.admit().map_err(|limited| Rejection::RateLimited { limited })?;
         }
         let deadline = deadline(metadata)?;
-        Ok(AdmittedCall(Arc::new(CallPlace { snapshot, client, deadline, _counted: counted, _message: message })))
+        let meter = QuestionMeter::of(client.as_ref());
+        Ok(AdmittedCall(Arc::new(CallPlace { snapshot, meter, deadline, _counted: counted, _message: message })))
     }
 }
 
@@ -112,18 +110,8 @@ impl AdmittedCall {
     }
 
     /// Returns the terms of the client and its call.
-    pub(super) fn terms(&self) -> ClassifyTerms {
-        let counts = self.0.client.as_ref().is_some_and(|client| client.counts_tokens());
-        let counting = if counts { TokenCounting::Wanted } else { TokenCounting::Unwanted };
-        ClassifyTerms { deadline: self.0.deadline, counting }
-    }
-
-    /// Takes from the client's allowance what the call cost beyond the one request that was taken before.
-    pub(super) fn settle(&self, texts: usize, tokens: u64) {
-        if let Some(client) = &self.0.client {
-            client.owe_requests(u64::try_from(texts).unwrap_or(u64::MAX).saturating_sub(1));
-            client.settle(0, tokens);
-        }
+    pub(super) fn terms(&self) -> ClassifyTerms<'_> {
+        ClassifyTerms { deadline: self.0.deadline, meter: &self.0.meter }
     }
 }
 
@@ -145,20 +133,8 @@ fn identify(snapshot: &Snapshot, metadata: &MetadataMap) -> Result<Option<Arc<Cl
     if !snapshot.clients.are_required() {
         return Ok(None);
     }
-    let found = KEY_FIELDS.into_iter().find_map(|field| {
-        let value = metadata.get(field)?.as_bytes();
-        let key = if field == "authorization" { bearer(value) } else { value };
-        snapshot.clients.identify(key)
-    });
-    found.map(|found| Some(found.client)).ok_or(Rejection::InvalidApiKey)
-}
-
-/// Cuts `Bearer` off; other schemes hold no key of ours.
-fn bearer(value: &[u8]) -> &[u8] {
-    match value.split_at_checked("bearer ".len()) {
-        Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => key.trim_ascii(),
-        _ => b"",
-    }
+    let found = find_key(&snapshot.clients, metadata.as_ref());
+    found.map(|(found, _)| Some(found.client)).ok_or(Rejection::InvalidApiKey)
 }
 
 /// Returns the instant by which the caller wants its answer, if it says so, with time for the way back.
@@ -202,12 +178,6 @@ mod tests {
         for bad in ["", "S", "2", "2s", "-2S", "2.5S", "\u{20ac}"] {
             assert_eq!(timeout(bad), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn a_key_stands_behind_bearer_in_any_case() {
-        assert_eq!(bearer(b"BEARER  pk-1 "), b"pk-1");
-        assert_eq!(bearer(b"Basic cGs="), b"");
     }
 
     #[test]

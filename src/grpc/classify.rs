@@ -34,7 +34,6 @@ async fn answer(call: &AdmittedCall, request: ClassifyRequest) -> Result<Classif
     let classifier = Some(request.classifier).filter(|name| !name.is_empty());
     let batch = ClassifyBatch { classifier, inputs: inputs.collect::<Result<_, _>>()? };
     let answer = classify::classify(call.snapshot(), &batch, call.terms()).await?;
-    call.settle(answer.results.len(), answer.prompt_tokens());
     Ok(message(&answer))
 }
 

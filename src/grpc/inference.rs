@@ -115,7 +115,6 @@ async fn infer(call: &AdmittedCall, request: ModelInferRequest) -> Result<ModelI
     let contents = inputs.first().and_then(|input| input.contents.as_ref());
     let (form, texts) = texts(&raw_input_contents, contents)?;
     let answer = classify(call.snapshot(), &batch(&model_name, announced, texts)?, call.terms()).await?;
-    call.settle(answer.results.len(), answer.prompt_tokens());
     let tensors = filled(wanted, &answer);
     let raw_output_contents = if form == TensorForm::Raw { tensors.iter().map(raw).collect() } else { Vec::new() };
     Ok(ModelInferResponse {

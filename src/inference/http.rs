@@ -31,16 +31,6 @@ pub(crate) struct InferenceCall<'c> {
     pub body: &'c Bytes,
 }
 
-/// The answer to a call, and what it took.
-#[derive(Debug)]
-pub(crate) struct InferenceReply {
-    pub body: Bytes,
-    /// The texts that were judged.
-    pub texts: usize,
-    /// Their tokens, where they were to be counted.
-    pub tokens: u64,
-}
-
 /// The body of an inference. What else the protocol or its extensions put there has no effect.
 #[derive(Deserialize)]
 struct InferRequest {
@@ -94,15 +84,15 @@ pub(crate) fn is_path(method: &Method, path: &str) -> bool {
     InferencePath::read(path).is_some_and(|path| path.takes(method))
 }
 
-/// Answers a call. Dropping the future takes what waits out of the classifier's queue.
+/// Answers a call, in the protocol's JSON. Dropping the future takes what waits out of the classifier's queue.
 ///
 /// # Errors
 /// When the call cannot be read, names what is not there, or has no answer.
 pub(crate) async fn answer(
     snapshot: &Snapshot,
     call: InferenceCall<'_>,
-    terms: ClassifyTerms,
-) -> Result<InferenceReply, InferenceError> {
+    terms: ClassifyTerms<'_>,
+) -> Result<Bytes, InferenceError> {
     let path = InferencePath::read(call.path).filter(|path| path.takes(call.method));
     let said = match path.ok_or(InferenceError::UnknownPath)? {
         InferencePath::Model(name, version, ModelPart::Infer) => {
@@ -122,7 +112,7 @@ pub(crate) async fn answer(
             json!({"name": classifier.name(), "ready": true})
         }
     };
-    Ok(InferenceReply { body: said.to_string().into(), texts: 0, tokens: 0 })
+    Ok(said.to_string().into())
 }
 
 impl<'p> InferencePath<'p> {
@@ -162,8 +152,8 @@ async fn infer(
     snapshot: &Snapshot,
     asked: ModelReference<'_>,
     call: InferenceCall<'_>,
-    terms: ClassifyTerms,
-) -> Result<InferenceReply, InferenceError> {
+    terms: ClassifyTerms<'_>,
+) -> Result<Bytes, InferenceError> {
     let classifier = model(snapshot, asked)?;
     let (json, binary) = split(call.headers, call.body)?;
     let request: InferRequest = serde_json::from_slice(json)
@@ -183,7 +173,7 @@ async fn infer(
     if let Some(id) = request.id {
         said["id"] = id.into();
     }
-    Ok(InferenceReply { body: said.to_string().into(), texts: answer.results.len(), tokens: answer.prompt_tokens() })
+    Ok(said.to_string().into())
 }
 
 /// Splits a body into its JSON and the binary data behind it.

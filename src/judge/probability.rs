@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
+use super::account::{JudgeAccount, JudgeCost, SentQuestion};
 use super::call::own_fields;
 use super::description::fenced;
 use crate::upstream::{CallError, ChatCall, Deployment, ProviderCall, ProviderCaller};
@@ -136,17 +137,27 @@ impl ProbabilityJudge {
         }
     }
 
-    /// Asks for the probabilities of every question's options; at most for as long as the section's `timeout`.
+    /// Returns the model of the catalog that is asked.
+    pub(crate) fn model(&self) -> &Name {
+        &self.deployment.model
+    }
+
+    /// Asks for the probabilities of every question's options; at most for as long as the section's `timeout`. Each answer
+    /// is charged to `account` when it is there, and a question that is given up by its length.
     ///
     /// Cancel-safe: dropping the future gives the questions up.
     ///
     /// # Errors
     /// When some of them have no answer; counted.
-    pub(crate) async fn ask(&self, asked: JudgedQuestions<'_>) -> Result<JudgedAnswers, ProbabilityJudgeError> {
+    pub(crate) async fn ask(
+        &self,
+        asked: JudgedQuestions<'_>,
+        account: &dyn JudgeAccount,
+    ) -> Result<JudgedAnswers, ProbabilityJudgeError> {
         let started = Instant::now();
         let deadline = started + self.section.timeout.0;
         let parts = asked.questions.chunks(MAX_QUESTIONS).map(|questions| JudgedQuestions { questions, ..asked });
-        let parts: Vec<_> = parts.map(|part| Box::pin(self.ask_part(part))).collect();
+        let parts: Vec<_> = parts.map(|part| Box::pin(self.ask_part(part, account))).collect();
         let all = stream::iter(parts).buffered(CONCURRENCY).try_collect::<Vec<JudgedAnswers>>();
         let answered = timeout_at(deadline, all).await.unwrap_or_else(|_| Err(self.error(ErrorKind::Timeout)));
         match &answered {
@@ -161,38 +172,49 @@ impl ProbabilityJudge {
         Ok(whole)
     }
 
-    async fn ask_part(&self, asked: JudgedQuestions<'_>) -> Result<JudgedAnswers, ProbabilityJudgeError> {
+    async fn ask_part(
+        &self,
+        asked: JudgedQuestions<'_>,
+        account: &dyn JudgeAccount,
+    ) -> Result<JudgedAnswers, ProbabilityJudgeError> {
         let _place = self.places.try_acquire().map_err(|_| self.error(ErrorKind::Busy))?;
         let body = body(asked, &self.deployment.upstream_name);
         let chat = ChatCall::new(&self.deployment, &body).map_err(|_| self.error(ErrorKind::BadAnswer))?;
         let fields: Vec<_> = chat.call.fields.iter().cloned().chain(own_fields()).collect();
         let (path, body) = (&*chat.call.path, &chat.call.body);
         let call = ProviderCall { path, fields: &fields, body, max_bytes: MAX_BYTES, silence: None };
-        let answer = self.caller.post(&self.deployment, call).await.map_err(|error| {
-            tracing::debug!(judge = %self.deployment.model, %error, "No typed decision");
-            self.error(match error {
-                CallError::Resting { .. } => ErrorKind::Busy,
-                _ => ErrorKind::Unreachable,
-            })
-        })?;
-        if answer.status != StatusCode::OK {
-            return Err(self.error(ErrorKind::Refused(answer.status.as_u16())));
-        }
+        let sent = SentQuestion::new(account, body, self.deployment.price.as_ref());
+        let answer = match self.caller.post(&self.deployment, call).await {
+            Ok(answer) if answer.status == StatusCode::OK => answer,
+            Ok(answer) => {
+                sent.forgive();
+                return Err(self.error(ErrorKind::Refused(answer.status.as_u16())));
+            }
+            Err(error) => {
+                sent.forgive();
+                tracing::debug!(judge = %self.deployment.model, %error, "No typed decision");
+                return Err(self.error(match error {
+                    CallError::Resting { .. } => ErrorKind::Busy,
+                    _ => ErrorKind::Unreachable,
+                }));
+            }
+        };
         let answer = chat.read(&answer.body).ok();
         let answer: Option<Value> = answer.and_then(|answer| serde_json::from_slice(&answer).ok());
         let answer = answer.ok_or_else(|| self.error(ErrorKind::BadAnswer))?;
-        let usage = self.paid(&answer["usage"]);
+        let usage = self.paid(&answer["usage"], sent);
         let answers = distributions(&text_of(&answer["choices"][0]["message"]), asked.questions);
         Ok(JudgedAnswers { answers: answers.ok_or_else(|| self.error(ErrorKind::BadAnswer))?, usage })
     }
 
-    /// Counts what an answer took.
-    fn paid(&self, usage: &Value) -> JudgedUsage {
+    /// Counts and charges what an answer took.
+    fn paid(&self, usage: &Value, sent: SentQuestion<'_>) -> JudgedUsage {
         let Some(usage) = Usage::of_value(usage, AnswerFormat::OpenAi, &self.deployment.usage_bounds()) else {
             return JudgedUsage::default();
         };
-        let cost_usd = usage.paid(self.deployment.price.as_ref());
-        self.metrics.paid(usage.input, usage.output, cost_usd.unwrap_or_default());
+        let dollars = usage.paid(self.deployment.price.as_ref()).unwrap_or_default();
+        self.metrics.paid(usage.input, usage.output, dollars);
+        sent.settle(JudgeCost { tokens: usage.input.saturating_add(usage.output), dollars });
         JudgedUsage { input: usage.input, cached: usage.cached, output: usage.output, reasoning: usage.reasoning }
     }
 

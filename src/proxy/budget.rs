@@ -71,7 +71,12 @@ pub(super) async fn reserve(proxy: &Proxy, header: &RequestHeader, ctx: &mut Req
 /// Returns how judges are asked for a party: not at all where a budget of it is used up, which pays for them.
 pub(super) fn judging(router: &Router, snapshot: &Snapshot, party: BudgetParty<'_>) -> JudgeMode<'static> {
     let is_asked = snapshot.advisers.have_judges();
-    if is_asked && router.budgets().are_used_up(party, seconds()) { JudgeMode::Never } else { JudgeMode::Ask }
+    if is_asked && is_used_up(router, party) { JudgeMode::Never } else { JudgeMode::Ask }
+}
+
+/// Returns whether a budget of a party is used up.
+pub(super) fn is_used_up(router: &Router, party: BudgetParty<'_>) -> bool {
+    router.budgets().are_used_up(party, seconds())
 }
 
 /// Has a party's budgets count US dollars for judges that were asked about what is not sent.

@@ -10,31 +10,29 @@ pub(crate) mod direct;
 pub(crate) mod predict;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
-use pointsman_core::config::Glob;
+use pointsman_core::config::{Glob, Name};
 use pointsman_core::policy::DecisionDetail;
 use pointsman_core::prompt::RequestPath;
 use pointsman_telemetry::DecisionQuestion;
 use serde_json::Value;
 
-use self::direct::{DirectKind, DirectQuestion};
+use self::direct::{DirectAsker, DirectKind, DirectQuestion};
 use self::predict::TextRouter;
 use super::answer::rejection::Rejection;
 use super::context::RequestContext;
-use super::downstream::client_use::ClientUse;
 use super::downstream::listener;
 use super::large_work::{self, LARGE_BODY};
 use super::plan::{RequestPlan, read_body};
 use super::{Proxy, budget, pass_through};
 use crate::budgets::BudgetParty;
-use crate::classify::TokenCounting;
-use crate::clients::Client;
+use crate::clients::{Client, QuestionMeter};
 use crate::inference;
+use crate::judge::{JudgeAccount, JudgeCost};
 use crate::router::{IncomingRequest, JudgeMode, QuotaMode, RequestState, Router, header_text};
 use crate::snapshot::Snapshot;
 
@@ -62,6 +60,8 @@ pub(crate) struct UnsentRequest<'r> {
     /// When it comes, in seconds since 1970; `None` for now.
     pub(crate) at: Option<u64>,
     pub(crate) judging: JudgeMode<'r>,
+    /// The meter that takes the prompt's tokens.
+    pub(crate) meter: &'r QuestionMeter,
     pub(crate) body: &'r Bytes,
 }
 
@@ -70,22 +70,19 @@ pub(crate) struct UnsentRequest<'r> {
 pub(crate) struct UnsentDecision {
     /// The decision and all that led there. A policy's refusal is no error: it is said here.
     pub(crate) explanation: Value,
-    /// The tokens of the prompt, where the client's are counted; else 0.
-    pub(crate) tokens: u64,
     /// US dollars for the judges that were asked.
     pub(crate) judges: f64,
 }
 
-/// A client that asks, and what its question takes of its allowance.
+/// A client that asks.
 struct AskingClient<'a> {
     router: &'a Router,
     snapshot: &'a Snapshot,
     client: Option<&'a Client>,
     /// The holder of the budgets that pay for judges.
     party: BudgetParty<'a>,
-    counting: TokenCounting,
-    texts: AtomicUsize,
-    tokens: AtomicU64,
+    /// The meter that takes what the question costs of the client's allowance.
+    meter: QuestionMeter,
 }
 
 /// Decides on a request without sending it. Dropping the future abandons the decision.
@@ -97,10 +94,13 @@ pub(crate) async fn decide(
     snapshot: &Snapshot,
     asked: UnsentRequest<'_>,
 ) -> Result<UnsentDecision, Rejection> {
-    let UnsentRequest { path, headers, client, at, judging, body } = asked;
+    let UnsentRequest { path, headers, client, at, judging, meter, body } = asked;
     let RequestPath { path, dialect, google, .. } = RequestPath::read(path);
     let dialect = dialect.ok_or(Rejection::PathNotFound)?;
     let prompt = snapshot.read_asked(dialect, google.as_ref(), body)?;
+    if meter.counts_tokens() {
+        meter.take_tokens(pass_through::counted(&prompt));
+    }
     let mut state = RequestState::of_prompt(&prompt, body);
     router.find_state(snapshot, client.map(Client::name), &mut state).await;
     let header = |name: &str| header_text(headers, name);
@@ -121,8 +121,7 @@ pub(crate) async fn decide(
     let applied = verdict.finding().filter(|_| verdict.is_applied());
     let judges = applied.and_then(|finding| finding.judge_cost_usd).unwrap_or_default();
     let explanation = verdict.explain(snapshot, &incoming);
-    let tokens = client.filter(|client| client.counts_tokens()).map_or(0, |_| pass_through::counted(&prompt));
-    Ok(UnsentDecision { explanation, tokens, judges })
+    Ok(UnsentDecision { explanation, judges })
 }
 
 /// Returns the question that a request asks, on a listener that takes questions.
@@ -172,12 +171,12 @@ pub(super) async fn answer(
     Ok(RequestPlan::Answer(said))
 }
 
-/// Returns the answer to a question, and takes from the client's allowance what it cost: a request for each text, and the
-/// tokens. What is too much is owed.
+/// Returns the answer to a question. What it costs of the client's allowance is taken on the way: a request for each text,
+/// and the tokens.
 async fn say(
     proxy: &Proxy,
     header: &RequestHeader,
-    ctx: &mut RequestContext,
+    ctx: &RequestContext,
     (question, body): (DecisionQuestion, &Bytes),
 ) -> Result<Bytes, Rejection> {
     let snapshot = Arc::clone(&ctx.snapshot);
@@ -187,26 +186,19 @@ async fn say(
         snapshot: &snapshot,
         client: client.as_deref(),
         party: BudgetParty { client: client.as_deref(), key: ctx.client.as_ref().map(|used| used.key), session: None },
-        counting: if ctx.client.as_ref().is_some_and(ClientUse::counts_tokens) {
-            TokenCounting::Wanted
-        } else {
-            TokenCounting::Unwanted
-        },
-        texts: AtomicUsize::new(0),
-        tokens: AtomicU64::new(0),
+        meter: QuestionMeter::of(client.as_ref()),
     };
-    let said = match question {
-        DecisionQuestion::Decide => asking.decide_on(&header.headers, body).await.map(|said| said.to_string().into()),
+    match question {
+        DecisionQuestion::Decide => {
+            asking.accept(1);
+            asking.decide_on(&header.headers, body).await.map(|said| said.to_string().into())
+        }
         DecisionQuestion::Predict => predict::one(&asking, body).await.map(|said| written(&said)),
         DecisionQuestion::PredictBatch => predict::many(&asking, body).await.map(|said| written(&said)),
         DecisionQuestion::Classify => asking.ask(DirectKind::Classify, header, body).await,
         DecisionQuestion::Infer => asking.ask(DirectKind::Infer, header, body).await,
         DecisionQuestion::Decisions => asking.ask(DirectKind::Decide, header, body).await,
-    };
-    if let Some(client) = &mut ctx.client {
-        client.owe(asking.texts.into_inner(), asking.tokens.into_inner());
     }
-    said
 }
 
 fn written(said: &impl serde::Serialize) -> Bytes {
@@ -218,26 +210,39 @@ impl AskingClient<'_> {
     async fn ask(&self, kind: DirectKind, header: &RequestHeader, body: &Bytes) -> Result<Bytes, Rejection> {
         let (method, path, headers) = (&header.method, header.uri.path(), &header.headers);
         let asked = DirectQuestion { kind, method, path, headers, body };
-        let answer = Box::pin(direct::answer(self.snapshot, asked, self.counting)).await?;
-        self.texts.fetch_add(answer.texts, Ordering::Relaxed);
-        self.tokens.fetch_add(answer.tokens, Ordering::Relaxed);
-        Ok(answer.body)
+        let asker = DirectAsker { meter: &self.meter, account: self };
+        Box::pin(direct::answer(self.snapshot, asked, asker)).await
     }
 
     /// Decides on a request of the client's, and says what the client may know of it.
     async fn decide_on(&self, headers: &HeaderMap, body: &Bytes) -> Result<Value, Rejection> {
         let judging = budget::judging(self.router, self.snapshot, self.party);
-        let asked = UnsentRequest { path: DECIDED_PATH, headers, client: self.client, at: None, judging, body };
+        let (client, meter) = (self.client, &self.meter);
+        let asked = UnsentRequest { path: DECIDED_PATH, headers, client, at: None, judging, meter, body };
         let decided = decide(self.router, self.snapshot, asked).await?;
         budget::charge(self.router, self.snapshot, self.party, decided.judges);
-        self.texts.fetch_add(1, Ordering::Relaxed);
-        self.tokens.fetch_add(decided.tokens, Ordering::Relaxed);
         Ok(client_view::of(decided.explanation, |model| self.snapshot.may_serve(self.client, model)))
+    }
+}
+
+impl JudgeAccount for AskingClient<'_> {
+    /// A judge's answer is the client's answer here: its lists of models hold, as do its budgets.
+    fn may_ask(&self, model: &Name) -> bool {
+        self.snapshot.may_serve(self.client, model) && !budget::is_used_up(self.router, self.party)
+    }
+
+    fn pay(&self, cost: JudgeCost) {
+        budget::charge(self.router, self.snapshot, self.party, cost.dollars);
+        self.meter.take_tokens(cost.tokens);
     }
 }
 
 impl TextRouter for AskingClient<'_> {
     type Error = Rejection;
+
+    fn accept(&self, texts: usize) {
+        self.meter.take_texts(texts);
+    }
 
     async fn decide(&self, body: Bytes) -> Result<Value, Rejection> {
         self.decide_on(&HeaderMap::new(), &body).await

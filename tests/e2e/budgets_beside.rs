@@ -143,3 +143,67 @@ async fn a_response_that_is_cancelled_is_charged_once_and_the_cancelling_is_no_r
     assert_eq!(cancelled.status, StatusCode::OK);
     until_used(&gateway, &json!([500.0, 4000, 1])).await;
 }
+
+/// The answer of a judge of typed decisions that is sure of the first option.
+fn sure() -> Answer {
+    word(r#"{"answers": [{"question": 0, "declined": false, "likely": [{"option": 0, "probability": 1.0}]}]}"#)
+}
+
+fn judged_decision() -> String {
+    let question = json!({"type": "predicate", "instructions": "Is it a poem?"});
+    json!({"model": "luna", "input": "Roses are red.", "questions": [question]}).to_string()
+}
+
+/// As [`budgeted`], with `small` as the judge of the typed decisions `luna`.
+fn deciding(small: &Origin, frontier: &Origin, budget: &str) -> Config {
+    let config = budgeted(small, frontier, budget);
+    let sections = format!("{}decisions: {{luna: {{judge: small}}}}\n", config.sections);
+    Config { rules: vec![("true", "small")], sections, ..config }
+}
+
+#[tokio::test]
+async fn typed_decisions_are_paid_for_however_they_end_and_declined_beyond_the_budget() {
+    let (small, frontier) = (Origin::answering([sure(), word("I cannot say.")]).await, Origin::start().await);
+    let gateway = Gateway::start(&deciding(&small, &frontier, "{name: daily, dollars: 0.0002}")).await;
+    let decide = async || send(&gateway, Method::POST, "/v1/decisions", &judged_decision()).await;
+
+    let decided = decide().await;
+    until_used(&gateway, &json!([102.0, 0, 0])).await;
+    let babble = decide().await;
+    until_used(&gateway, &json!([204.0, 0, 0])).await;
+    let beyond = decide().await;
+
+    assert_eq!(decided.json()["answers"][0]["probability"], json!(1.0), "{:?}", decided.body);
+    assert_eq!((babble.status, babble.error_code().as_str()), (StatusCode::BAD_GATEWAY, "upstream_error"));
+    assert_eq!((beyond.status, &beyond.json()["answers"][0]["type"]), (StatusCode::OK, &json!("refusal")));
+    assert_eq!((0..9).filter_map(|_| small.take()).count(), 2, "beyond the budget no judge is asked");
+}
+
+#[tokio::test]
+async fn who_leaves_a_judge_at_work_pays_for_the_question() {
+    let (_hold, never) = tokio::sync::oneshot::channel();
+    let (small, frontier) = (Origin::answering([Answer::Held(never)]).await, Origin::start().await);
+    let gateway = Gateway::start(&deciding(&small, &frontier, "{name: daily, dollars: 1}")).await;
+    let body = judged_decision();
+
+    tokio::select! {
+        reply = send(&gateway, Method::POST, "/v1/decisions", &body) => panic!("{:?}", reply.body),
+        _ = small.next() => {}
+    }
+
+    let is_charged = async || used(&gateway).await[0].as_f64().is_some_and(|millionths| millionths > 10.0);
+    soon("the question to be charged", async { while !is_charged().await {} }).await;
+}
+
+#[tokio::test]
+async fn a_judge_that_may_not_serve_a_client_decides_nothing_for_it() {
+    let (small, frontier) = (Origin::answering([sure()]).await, Origin::start().await);
+    let config = deciding(&small, &frontier, "{name: daily, dollars: 1}");
+    let sections = config.sections.replace("anna: {", "anna: {models: {deny: [small]}, ");
+    let gateway = Gateway::start(&Config { sections, ..config }).await;
+
+    let decided = send(&gateway, Method::POST, "/v1/decisions", &judged_decision()).await;
+
+    assert_eq!((decided.status, &decided.json()["answers"][0]["type"]), (StatusCode::OK, &json!("refusal")));
+    assert!(small.take().is_none(), "the judge is not asked");
+}

@@ -222,6 +222,29 @@ async fn a_deadline_that_passes_is_said_and_no_lexical_head_stands_in() {
 }
 
 #[tokio::test]
+async fn a_batch_that_comes_to_nothing_is_counted_and_one_with_a_mistake_is_not_begun() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let limited = clients(", rate_limit: {requests_per_minute: 9}");
+    let config = Config { deadline: "1ms", ..config(&small, &frontier, limited) };
+    let config = Config { classifier: ", cascade: {enabled: false}, cache: {max_bytes: 0}".to_owned(), ..config };
+    let gateway = Gateway::start(&config).await;
+    let mut texts: Vec<String> =
+        (0..64).map(|index| format!("Word {index} is read, and so are others. ").repeat(30)).collect();
+    let late = json!({"inputs": texts}).to_string();
+    texts.push(" ".to_owned());
+
+    let mistaken = refusal(&ask(&gateway, PATH, "pk-1", &json!({"inputs": texts}).to_string()).await);
+    let late = ask(&gateway, PATH, "pk-1", &late).await;
+    let beyond = ask(&gateway, PATH, "pk-1", r#"{"inputs": ["a"]}"#).await;
+
+    // Had the texts before the mistake been judged, they would have been late, and the next batch beyond the rate.
+    assert_eq!((mistaken.0, mistaken.1.as_str()), (StatusCode::BAD_REQUEST, "invalid_request"));
+    assert!(mistaken.2.contains("`inputs[64]` has no words"), "{}", mistaken.2);
+    assert_eq!((late.status, late.error_code().as_str()), (StatusCode::GATEWAY_TIMEOUT, "deadline_exceeded"));
+    assert_eq!((beyond.status, beyond.error_code().as_str()), (StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded"));
+}
+
+#[tokio::test]
 async fn a_classifier_that_is_not_there_is_said_to_be_unavailable() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let missing = Config { bundle: "no-such-bundle".into(), ..config(&small, &frontier, String::new()) };

@@ -121,6 +121,23 @@ async fn calls_need_a_key_and_are_taken_from_its_rate() {
 }
 
 #[tokio::test]
+async fn a_call_that_comes_to_nothing_is_taken_from_the_rate_all_the_same() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let limited = clients(", rate_limit: {requests_per_minute: 9}");
+    let config = Config { deadline: "1ms", ..config(&small, &frontier, &limited) };
+    let config = Config { classifier: ", cascade: {enabled: false}, cache: {max_bytes: 0}".to_owned(), ..config };
+    let gateway = Gateway::start(&config).await;
+    let long: Vec<String> = (0..64).map(|index| format!("Question {index} is about proofs. ").repeat(30)).collect();
+    let long = texts(&long.iter().map(String::as_str).collect::<Vec<_>>());
+
+    let late = classify(&gateway, with_key(long, "pk-1")).await.expect_err("a millisecond is too short");
+    let beyond = classify(&gateway, with_key(texts(&["a"]), "pk-1")).await.expect_err("no request is left");
+
+    assert_eq!((late.code(), code(&late)), (Code::DeadlineExceeded, "deadline_exceeded"));
+    assert_eq!((beyond.code(), code(&beyond)), (Code::ResourceExhausted, "rate_limit_exceeded"));
+}
+
+#[tokio::test]
 async fn the_caller_s_own_deadline_is_heeded() {
     let gateway = gateway("").await;
     let long: Vec<String> = (0..200).map(|index| format!("Question {index} is about proofs. ").repeat(30)).collect();

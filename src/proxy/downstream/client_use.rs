@@ -31,14 +31,10 @@ pub(in crate::proxy) struct ClientUse {
 }
 
 impl ClientUse {
-    /// Finds the client whose key a request carries. Tries every field: a client may send Pointsman's key in one and
-    /// its own for the provider in another.
+    /// Finds the client whose key a request carries.
     pub(in crate::proxy) fn identify(clients: &Clients, header: &RequestHeader) -> Option<Self> {
-        KEY_FIELDS.into_iter().find_map(|key_field| {
-            let found = clients.identify(key_in(header.headers.get(&key_field)?.as_bytes(), &key_field))?;
-            let IdentifiedKey { client, number } = found;
-            Some(Self { client, key: number, is_budgeted: false, key_field, debited: 0 })
-        })
+        let (IdentifiedKey { client, number }, key_field) = find_key(clients, &header.headers)?;
+        Some(Self { client, key: number, is_budgeted: false, key_field, debited: 0 })
     }
 
     /// Returns the client.
@@ -100,14 +96,6 @@ impl ClientUse {
         Ok(())
     }
 
-    /// Takes what a question with so many texts took, beyond the one request that was taken before; a text counts as a
-    /// request. What is too much is owed.
-    pub(in crate::proxy) fn owe(&mut self, texts: usize, tokens: u64) {
-        let further = u64::try_from(texts).unwrap_or(u64::MAX).saturating_sub(1);
-        self.client.owe_requests(further);
-        self.correct(tokens);
-    }
-
     /// Returns the tokens that were taken for the prompt; `None` where the client's are not counted.
     pub(in crate::proxy) fn debited(&self) -> Option<u64> {
         self.counts_tokens().then_some(self.debited)
@@ -119,6 +107,15 @@ impl ClientUse {
         self.client.settle(self.debited, actual);
         self.debited = actual;
     }
+}
+
+/// Finds the client's key among the fields of a request, or the metadata of a call, and the field that it came in. Tries
+/// every field: a client may send Pointsman's key in one and its own for the provider in another.
+pub(crate) fn find_key(clients: &Clients, fields: &HeaderMap) -> Option<(IdentifiedKey, HeaderName)> {
+    KEY_FIELDS.into_iter().find_map(|field| {
+        let found = clients.identify(key_in(fields.get(&field)?.as_bytes(), &field))?;
+        Some((found, field))
+    })
 }
 
 /// Returns whether a request's client may use `policy`; `None` stands for passing through.

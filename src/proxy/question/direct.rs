@@ -5,10 +5,13 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 
 use crate::classify;
-use crate::classify::{ClassifyTerms, TokenCounting};
+use crate::classify::ClassifyTerms;
+use crate::clients::QuestionMeter;
 use crate::decisions;
+use crate::decisions::DecisionTerms;
 use crate::inference;
 use crate::inference::InferenceCall;
+use crate::judge::JudgeAccount;
 use crate::proxy::answer::rejection::Rejection;
 use crate::snapshot::Snapshot;
 
@@ -33,43 +36,39 @@ pub(crate) enum DirectKind {
     Decide,
 }
 
-/// The answer to such a question, and what it takes from a client's allowance.
-#[derive(Debug)]
-pub(crate) struct DirectAnswer {
-    /// JSON.
-    pub(crate) body: Bytes,
-    /// The texts that were judged.
-    pub(crate) texts: usize,
-    /// Their tokens, where they were to be counted.
-    pub(crate) tokens: u64,
+/// Who a question is answered for.
+#[derive(Clone, Copy)]
+pub(crate) struct DirectAsker<'a> {
+    /// The meter that takes texts and tokens.
+    pub(crate) meter: &'a QuestionMeter,
+    /// Who pays for judges.
+    pub(crate) account: &'a dyn JudgeAccount,
 }
 
-/// Answers a question. Dropping the future takes what waits out of the classifier's queue.
+/// Answers a question, in JSON. Dropping the future takes what waits out of the classifier's queue.
 ///
 /// # Errors
 /// When the question cannot be read, names what is not there, or has no answer.
 pub(crate) async fn answer(
     snapshot: &Snapshot,
     asked: DirectQuestion<'_>,
-    counting: TokenCounting,
-) -> Result<DirectAnswer, Rejection> {
-    let terms = ClassifyTerms { deadline: None, counting };
+    DirectAsker { meter, account }: DirectAsker<'_>,
+) -> Result<Bytes, Rejection> {
+    let terms = ClassifyTerms { deadline: None, meter };
     let DirectQuestion { kind, method, path, headers, body } = asked;
     match kind {
         DirectKind::Classify => {
             let batch = classify::read(body)?;
             let answer = classify::classify(snapshot, &batch, terms).await?;
-            let (texts, tokens) = (answer.results.len(), answer.prompt_tokens());
-            Ok(DirectAnswer { body: classify::write(&answer), texts, tokens })
+            Ok(classify::write(&answer))
         }
         DirectKind::Infer => {
             let call = InferenceCall { method, path, headers, body };
-            let reply = inference::answer(snapshot, call, terms).await?;
-            Ok(DirectAnswer { body: reply.body, texts: reply.texts, tokens: reply.tokens })
+            Ok(inference::answer(snapshot, call, terms).await?)
         }
         DirectKind::Decide => {
-            let decided = Box::pin(decisions::answer(snapshot, body, terms)).await?;
-            Ok(DirectAnswer { body: decided.body, texts: 1, tokens: decided.tokens })
+            let terms = DecisionTerms { classify: terms, account };
+            Ok(Box::pin(decisions::answer(snapshot, body, terms)).await?)
         }
     }
 }

@@ -22,6 +22,9 @@ pub(crate) trait TextRouter: Sync {
     /// The error of a decision.
     type Error: From<Rejection> + Send;
 
+    /// Hears of so many texts before any is decided on.
+    fn accept(&self, texts: usize);
+
     /// Returns the decision on a chat, which is sent nowhere.
     ///
     /// # Errors
@@ -80,7 +83,9 @@ pub(crate) struct BatchPrediction {
 /// Answers `POST /predict`.
 pub(crate) async fn one<R: TextRouter>(router: &R, body: &Bytes) -> Result<TextPrediction, R::Error> {
     let PredictRequest { text, model } = read(body)?;
-    predict(router, &asked(router, model)?, text).await
+    let model = asked(router, model)?;
+    router.accept(1);
+    predict(router, &model, text).await
 }
 
 /// Answers `POST /predict/batch`.
@@ -93,6 +98,7 @@ pub(crate) async fn many<R: TextRouter>(router: &R, body: &Bytes) -> Result<Batc
     }
     let count = u32::try_from(texts.len()).unwrap_or(u32::MAX);
     let model = asked(router, model)?;
+    router.accept(texts.len());
     let predictions = stream::iter(texts).map(|text| predict(router, &model, text)).buffered(CONCURRENCY);
     let predictions: Vec<_> = predictions.try_collect().await?;
     let total = milliseconds(started);
