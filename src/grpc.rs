@@ -5,6 +5,7 @@
 //! admitted by its metadata, before any of its message is read: see [`admission`].
 
 mod admission;
+mod bodies;
 mod classify;
 mod connections;
 mod inference;
@@ -20,16 +21,18 @@ use pointsman_protocols::classify::classify_service_server::ClassifyServiceServe
 use pointsman_protocols::inference::grpc_inference_service_server::GrpcInferenceServiceServer;
 use pointsman_telemetry::Metrics;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 
 use self::admission::{CallGate, MAX_MESSAGE_BYTES};
+use self::bodies::{BoundedBodies, MAX_OPEN_MESSAGE_BYTES, open_places};
 use self::classify::ClassifyCalls;
 use self::inference::InferenceCalls;
 use crate::proxy::DrainState;
 use crate::router::Router;
 
-/// The longest time for a call: its message, the classifier's answer and the client's reading of it.
+/// The longest time for a call: its message and the classifier's answer; of one that needs no key its messages.
 const CALL: Duration = Duration::from_secs(60);
 
 /// The silence after which a connection is asked whether its client is there, and the time that the client has to say so.
@@ -37,7 +40,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(10);
 
 /// Calls that one connection may have open.
-const MAX_STREAMS: u32 = 256;
+const MAX_STREAMS: u32 = 128;
 
 /// The longest time that open calls have at the end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -106,10 +109,11 @@ impl GrpcListener {
     pub(crate) fn serve(self, process: GrpcProcess) -> Result<RunningGrpc, GrpcError> {
         let Self { socket, address } = self;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("grpc").build()?;
-        let descriptions = ProtocolDescriptions::new()?;
+        let places = open_places();
+        let descriptions = ProtocolDescriptions::new(&process, &places)?;
         let (phases, phase) = watch::channel(GrpcPhase::Serving);
         let run = move || {
-            runtime.block_on(serve(socket, process, descriptions, phase));
+            runtime.block_on(serve(socket, process, (descriptions, places), phase));
             runtime.shutdown_timeout(Duration::ZERO); // what is left outstayed its time
         };
         let thread = std::thread::Builder::new().name("grpc-listener".to_owned()).spawn(run)?;
@@ -141,13 +145,16 @@ impl RunningGrpc {
 struct ProtocolDescriptions(tonic::service::Routes);
 
 impl ProtocolDescriptions {
-    fn new() -> Result<Self, tonic_reflection::server::Error> {
+    fn new(process: &GrpcProcess, places: &Arc<Semaphore>) -> Result<Self, tonic_reflection::server::Error> {
         let described = || {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(pointsman_protocols::DESCRIPTORS)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
-        let (new, old) = (described().build_v1()?, described().build_v1alpha()?);
+        let new = described().build_v1()?.max_decoding_message_size(MAX_OPEN_MESSAGE_BYTES);
+        let old = described().build_v1alpha()?.max_decoding_message_size(MAX_OPEN_MESSAGE_BYTES);
+        let new = BoundedBodies::open(new, process.clone(), Arc::clone(places));
+        let old = BoundedBodies::open(old, process.clone(), Arc::clone(places));
         Ok(Self(tonic::service::Routes::new(new).add_service(old)))
     }
 }
@@ -155,7 +162,7 @@ impl ProtocolDescriptions {
 async fn serve(
     socket: std::net::TcpListener,
     process: GrpcProcess,
-    ProtocolDescriptions(routes): ProtocolDescriptions,
+    (ProtocolDescriptions(routes), places): (ProtocolDescriptions, Arc<Semaphore>),
     phase: watch::Receiver<GrpcPhase>,
 ) {
     let listener = match TcpListener::from_std(socket) {
@@ -165,14 +172,15 @@ async fn serve(
     let limits = &process.router.snapshot().config.limits;
     let (max_connections, max_bytes) = (limits.max_connections, limits.max_body_bytes.min(MAX_MESSAGE_BYTES));
     let (reporter, health) = tonic_health::server::health_reporter();
+    let health = health.max_decoding_message_size(MAX_OPEN_MESSAGE_BYTES);
     let gate = CallGate::new(process.clone());
     let classify = ClassifyServiceServer::new(ClassifyCalls(process.clone())).max_decoding_message_size(max_bytes);
     let inference =
         GrpcInferenceServiceServer::new(InferenceCalls(process.clone())).max_decoding_message_size(max_bytes);
     let routes = routes
-        .add_service(health)
-        .add_service(tonic::service::interceptor::InterceptedService::new(classify, gate.clone()))
-        .add_service(tonic::service::interceptor::InterceptedService::new(inference, gate));
+        .add_service(BoundedBodies::open(health, process.clone(), places))
+        .add_service(BoundedBodies::admitted(InterceptedService::new(classify, gate.clone()), process.clone()))
+        .add_service(BoundedBodies::admitted(InterceptedService::new(inference, gate), process.clone()));
     status::tell(&reporter, &process, GrpcPhase::Serving).await;
     let health = tokio::spawn(status::report(reporter, process, phase.clone()));
     let incoming = connections::accepted(listener, max_connections);

@@ -57,8 +57,8 @@ const HOUSES: &[House] = &[
         ],
         ground: &[],
     },
-    // Generated code and its names.
-    House { folder: "crates/protocols/src", floors: &[], ground: &[] },
+    // Generated code and its names, and how its messages are read.
+    House { folder: "crates/protocols/src", floors: &[&["codec"], &["classify", "inference"]], ground: &[] },
     House {
         folder: "crates/telemetry/src",
         floors: &[

@@ -10,6 +10,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let described = protox::compile(DEFINITIONS, ["proto"])?;
     let descriptors = std::path::Path::new(&std::env::var("OUT_DIR")?).join("descriptors.bin");
     std::fs::write(descriptors, described.encode_to_vec())?;
-    tonic_prost_build::configure().bytes(".").compile_fds(described)?;
+    let configured = tonic_prost_build::configure().bytes(".").codec_path("crate::codec::BoundedCodec");
+    configured.compile_fds(described)?;
     Ok(())
 }

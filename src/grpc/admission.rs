@@ -1,13 +1,14 @@
 //! The admission of calls, by their metadata alone: before any of the message is read.
 //!
 //! What holds for requests holds for calls: `limits.max_requests` counts both, clients show their keys and are limited by
-//! their rates. The memory of messages is bounded by their number: as many are read at a time as
-//! `limits.max_bytes_in_flight` has room for.
+//! their rates. The memory of messages is bounded by their number and by what one may take, its lists included: as many are
+//! read at a time as `limits.max_bytes_in_flight` has room for.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use pointsman_protocols::codec::MAX_REQUEST_ROOM;
 use pointsman_telemetry::DecisionQuestion;
 use tokio::time::Instant;
 use tonic::metadata::MetadataMap;
@@ -24,6 +25,9 @@ use crate::snapshot::Snapshot;
 
 /// The largest message, as gRPC's own libraries have it.
 pub(super) const MAX_MESSAGE_BYTES: usize = 4 << 20;
+
+/// The memory of a message: as it came, its texts once more, and its lists while they grow.
+const MESSAGE_ROOM: usize = 2 * (MAX_MESSAGE_BYTES + MAX_REQUEST_ROOM);
 
 /// The part of a caller's own deadline that is left for the answer's way back; at most [`MARGIN`].
 const MARGIN_SHARE: u32 = 10;
@@ -60,7 +64,7 @@ impl CallGate {
         let snapshot = self.process.router.snapshot();
         let limits = &snapshot.config.limits;
         let counted = self.process.draining.count_request(limits.max_requests).ok_or(Rejection::Overloaded)?;
-        let room = (limits.bytes_in_flight() / MAX_MESSAGE_BYTES).max(1);
+        let room = (limits.bytes_in_flight() / MESSAGE_ROOM).max(1);
         let message = MessagePlace::take(&self.open, room).ok_or(Rejection::Overloaded)?;
         let client = identify(&snapshot, metadata)?;
         if let Some(client) = &client {

@@ -49,7 +49,7 @@ fn code_of(rejection: &Rejection) -> Code {
         (_, StatusCode::FORBIDDEN) => Code::PermissionDenied,
         (_, StatusCode::NOT_FOUND) => Code::NotFound,
         (_, StatusCode::TOO_MANY_REQUESTS) => Code::ResourceExhausted,
-        (_, StatusCode::GATEWAY_TIMEOUT) => Code::DeadlineExceeded,
+        (_, StatusCode::GATEWAY_TIMEOUT | StatusCode::REQUEST_TIMEOUT) => Code::DeadlineExceeded,
         (_, StatusCode::SERVICE_UNAVAILABLE) => Code::Unavailable,
         (_, status) if status.is_client_error() => Code::InvalidArgument,
         _ => Code::Internal,

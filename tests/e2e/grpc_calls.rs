@@ -32,12 +32,12 @@ use crate::soon;
 
 const GRPC: &str = "grpc: {address: 127.0.0.1:0}\n";
 
-fn config(small: &Origin, frontier: &Origin, sections: &str) -> Config {
+pub(crate) fn config(small: &Origin, frontier: &Origin, sections: &str) -> Config {
     let listen = "{address: 127.0.0.1:0, decisions: true}".to_owned();
     Config { listen, sections: format!("{GRPC}{sections}"), ..Config::classifying(small, frontier) }
 }
 
-async fn gateway(sections: &str) -> Gateway {
+pub(crate) async fn gateway(sections: &str) -> Gateway {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     Gateway::start(&config(&small, &frontier, sections)).await
 }
@@ -46,17 +46,17 @@ fn address(gateway: &Gateway) -> SocketAddr {
     gateway.grpc.expect("the ready line names it")
 }
 
-async fn channel(gateway: &Gateway) -> Channel {
+pub(crate) async fn channel(gateway: &Gateway) -> Channel {
     let endpoint = Channel::from_shared(format!("http://{}", address(gateway))).expect("an address");
     soon("a connection", endpoint.connect()).await.expect("the listener accepts connections")
 }
 
-fn texts(texts: &[&str]) -> ClassifyRequest {
+pub(crate) fn texts(texts: &[&str]) -> ClassifyRequest {
     let input = |text: &&str| ClassifyInput { input: Some(Input::Text((*text).to_owned())) };
     ClassifyRequest { classifier: String::new(), inputs: texts.iter().map(input).collect() }
 }
 
-async fn classify(
+pub(crate) async fn classify(
     gateway: &Gateway,
     request: impl tonic::IntoRequest<ClassifyRequest>,
 ) -> Result<ClassifyResponse, Status> {
@@ -70,7 +70,7 @@ fn with_key<T>(message: T, key: &str) -> Request<T> {
     request
 }
 
-fn code(status: &Status) -> &str {
+pub(crate) fn code(status: &Status) -> &str {
     status.metadata().get("x-pointsman-code").and_then(|code| code.to_str().ok()).unwrap_or_default()
 }
 

@@ -64,6 +64,8 @@ mod governed;
 mod graded;
 mod graded_logs;
 #[cfg(feature = "grpc")]
+mod grpc_bounds;
+#[cfg(feature = "grpc")]
 mod grpc_calls;
 mod harness;
 mod headers;

@@ -6,6 +6,8 @@
 //! | [`classify`] | Pointsman's own classify API | `proto/pointsman/classify/v1` |
 //! | [`envoy`] | Envoy's external processing v3 and the types that it needs | the published definitions, by `envoy-types` |
 
+pub mod codec;
+
 /// The definitions of our own services and of the Open Inference Protocol as a set of file descriptors, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
