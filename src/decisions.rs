@@ -72,7 +72,7 @@ pub(crate) async fn answer(
     let mut reply = DecisionReply::new(&request);
     if let Some(name) = &answerers.classifier {
         let classifier = crate::classify::find(snapshot, Some(name.as_str())).map_err(DecisionError::Classify)?;
-        let heads = HeadAnswers::of(classifier, &request.questions);
+        let heads = HeadAnswers::of(classifier, request.questions());
         if !heads.is_empty() {
             let batch = ClassifyBatch { classifier: Some(name.to_string()), inputs: vec![request.classified_input()] };
             let scored = classify(snapshot, &batch, terms).await.map_err(DecisionError::Classify)?;
@@ -83,7 +83,7 @@ pub(crate) async fn answer(
         let open = reply.open_questions();
         if !open.is_empty() {
             let input = request.text()?;
-            let questions: Vec<_> = open.iter().map(|index| request.questions[*index].judged()).collect();
+            let questions: Vec<_> = open.iter().map(|index| request.questions()[*index].judged()).collect();
             let asked = JudgedQuestions { input: &input, questions: &questions };
             let judged = Box::pin(judge.ask(asked, account)).await.map_err(DecisionError::Judge)?;
             reply.take_judged(&open, judged);

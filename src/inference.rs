@@ -5,13 +5,18 @@
 //! label that is decided, BYTES of shape `[N]`. Here are the tensors; `http` reads and writes the protocol's JSON.
 
 mod http;
+mod texts;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use pointsman_classifier::Classifier;
 use pointsman_core::config::Name;
 
 pub(crate) use self::http::{InferenceCall, answer, is_path};
+pub(crate) use self::texts::texts_of_binary;
+#[cfg(feature = "grpc")]
+pub(crate) use self::texts::texts_of_elements;
 use crate::classify::{self, ClassifyAnswer, ClassifyBatch, ClassifyError, ClassifyInput};
 use crate::snapshot::Snapshot;
 
@@ -32,6 +37,9 @@ pub(crate) const FP32: &str = "FP32";
 
 /// The name of the parameter that lists a tensor's labels.
 pub(crate) const LABELS: &str = "labels";
+
+/// The most characters of an output's name that an error repeats.
+const MAX_ECHO: usize = 64;
 
 /// The reason why a call has no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,35 +177,6 @@ pub(crate) fn batch(model: &str, announced: usize, texts: Vec<String>) -> Result
     Ok(ClassifyBatch { classifier: Some(model.to_owned()), inputs })
 }
 
-/// Reads texts as binary tensors hold them: each behind its length in four bytes, the lowest first.
-///
-/// # Errors
-/// When a length leads beyond the end, or a text is no UTF-8.
-pub(crate) fn texts_of_binary(mut rest: &[u8]) -> Result<Vec<String>, InferenceError> {
-    let broken = || {
-        InferenceError::invalid(format!("`{TEXT}` ends within a text: each has its length in four bytes before it."))
-    };
-    let mut texts = Vec::new();
-    while !rest.is_empty() {
-        let (length, behind) = rest.split_first_chunk().ok_or_else(broken)?;
-        let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| broken())?;
-        let (text, behind) = behind.split_at_checked(length).ok_or_else(broken)?;
-        texts.push(text_of(text)?);
-        rest = behind;
-    }
-    Ok(texts)
-}
-
-/// Reads one text.
-///
-/// # Errors
-/// When it is no UTF-8.
-pub(crate) fn text_of(bytes: &[u8]) -> Result<String, InferenceError> {
-    let text =
-        str::from_utf8(bytes).map_err(|_| InferenceError::invalid(format!("A text of `{TEXT}` is no UTF-8.")))?;
-    Ok(text.to_owned())
-}
-
 /// Iterates over the outputs of a classifier: for each head its probabilities, and its label.
 pub(crate) fn outputs(classifier: &Classifier) -> impl Iterator<Item = OutputSpec<'_>> {
     classifier.own_heads().flat_map(|head| {
@@ -216,7 +195,7 @@ pub(crate) fn outputs(classifier: &Classifier) -> impl Iterator<Item = OutputSpe
 /// Returns the outputs that a call asks for, in the order in which it names them; all where it names none.
 ///
 /// # Errors
-/// When the model has no such output.
+/// When the model has no such output, or one is named twice.
 pub(crate) fn wanted<'m>(classifier: &'m Classifier, names: &[&str]) -> Result<Vec<OutputSpec<'m>>, InferenceError> {
     let all: Vec<OutputSpec<'m>> = outputs(classifier).collect();
     if names.is_empty() {
@@ -226,6 +205,11 @@ pub(crate) fn wanted<'m>(classifier: &'m Classifier, names: &[&str]) -> Result<V
         let known = all.iter().map(|output| format!("`{}`", output.name)).collect::<Vec<_>>().join(", ");
         InferenceError::invalid(format!("The model has no output of a name that is asked for (allowed: {known})."))
     };
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = names.iter().find(|name| !seen.insert(**name)) {
+        let shown: String = twice.chars().take(MAX_ECHO).collect();
+        return Err(InferenceError::invalid(format!("The output `{shown}` is asked for twice (allowed: each once).")));
+    }
     let found = names.iter().map(|name| all.iter().find(|output| output.name == **name).cloned().ok_or_else(unknown));
     found.collect()
 }

@@ -13,6 +13,7 @@ mod ext_proc;
 #[cfg(feature = "grpc")]
 mod grpc;
 mod inference;
+mod json_list;
 mod judge;
 mod preflight;
 mod proxy;

@@ -30,7 +30,7 @@ const HOUSES: &[House] = &[
             &["snapshot"],
             &["judge", "shadow_answers", "answer_sampler", "response_cache", "budgets", "source"],
             &["upstream", "clients", "certificates"],
-            &["store"],
+            &["store", "json_list"],
         ],
         ground: &[],
     },

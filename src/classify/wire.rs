@@ -8,7 +8,8 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::{CHAT_PATH, ClassifyAnswer, ClassifyBatch, ClassifyError, ClassifyInput};
+use super::{CHAT_PATH, ClassifyAnswer, ClassifyBatch, ClassifyError, ClassifyInput, MAX_INPUTS};
+use crate::json_list::BoundedList;
 
 /// The body of `POST /v1/classify`.
 #[derive(Deserialize)]
@@ -17,7 +18,7 @@ struct ClassifyRequest<'b> {
     #[serde(default)]
     classifier: Option<String>,
     #[serde(borrow)]
-    inputs: Vec<&'b RawValue>,
+    inputs: BoundedList<&'b RawValue, MAX_INPUTS>,
 }
 
 /// A request body among the inputs.
@@ -61,12 +62,15 @@ struct LabelProbabilities<'a>(&'a HeadScores);
 /// Reads the body of `POST /v1/classify`.
 ///
 /// # Errors
-/// When it is not of that form.
+/// When it is not of that form, or has too many inputs.
 pub(crate) fn read(body: &Bytes) -> Result<ClassifyBatch, ClassifyError> {
     let malformed = |message: String| ClassifyError::Malformed { message };
     let ClassifyRequest { classifier, inputs } =
         serde_json::from_slice(body).map_err(|error| malformed(error.to_string()))?;
-    let inputs = inputs.iter().enumerate();
+    if !inputs.is_whole() {
+        return Err(ClassifyError::WrongCount { inputs: inputs.count });
+    }
+    let inputs = inputs.items.iter().enumerate();
     let inputs = inputs.map(|(index, input)| {
         input_of(input)
             .map_err(|error| malformed(format!("inputs[{index}]: {error}; it is a text or {{\"body\": {{...}}}}")))

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use pointsman_classifier::Classifier;
 use pointsman_core::scores::OfferedHead;
 
-use super::question::{ChoiceValue, DecisionQuestion};
+use super::question::{ChoiceValue, DecisionKind, DecisionQuestion};
 
 /// The heads that answer questions, by the questions' places.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,15 +44,16 @@ impl HeadAnswers {
 /// Returns the head that answers a question: among those whose labels are its options the one that it names, else the
 /// first of the bundle.
 fn answering(heads: &[OfferedHead<'_>], question: &DecisionQuestion) -> Option<HeadAnswer> {
-    let named = |head: &OfferedHead<'_>| question.name() == Some(head.name);
+    let named = |head: &OfferedHead<'_>| question.name.as_deref() == Some(head.name);
     let all = |fits: &dyn Fn(&OfferedHead<'_>) -> bool| {
         let fitting: Vec<_> = heads.iter().filter(|head| fits(head)).collect();
         let found = fitting.iter().find(|head| named(head)).or_else(|| fitting.first());
         found.map(|head| HeadAnswer::Labels { head: head.name.to_owned() })
     };
-    match question {
-        DecisionQuestion::Choice { choices, .. } => {
+    match &question.kind {
+        DecisionKind::Choice(choices) => {
             let options: Option<BTreeSet<&str>> = choices
+                .items
                 .iter()
                 .map(|choice| match &choice.value {
                     ChoiceValue::Text(text) => Some(&**text),
@@ -62,12 +63,12 @@ fn answering(heads: &[OfferedHead<'_>], question: &DecisionQuestion) -> Option<H
             let options = options?;
             all(&|head| head.labels.iter().map(|label| &**label).collect::<BTreeSet<_>>() == options)
         }
-        DecisionQuestion::Score { levels, .. } => {
-            let levels: Vec<&str> = levels.iter().map(|level| &*level.label).collect();
+        DecisionKind::Score(levels) => {
+            let levels: Vec<&str> = levels.items.iter().map(|level| &*level.label).collect();
             all(&|head| head.labels.iter().map(|label| &**label).eq(levels.iter().copied()))
         }
-        DecisionQuestion::Predicate { name, .. } => {
-            let (head, label) = name.as_deref()?.rsplit_once('.')?;
+        DecisionKind::Predicate => {
+            let (head, label) = question.name.as_deref()?.rsplit_once('.')?;
             let found = heads.iter().find(|offered| offered.name == head)?;
             let label = found.labels.iter().find(|own| ***own == *label)?;
             Some(HeadAnswer::Label { head: head.to_owned(), label: label.to_string() })

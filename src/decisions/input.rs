@@ -1,30 +1,81 @@
 //! The input of a request for decisions: what heads and judges read of it.
 
+use std::fmt;
 use std::fmt::Write as _;
 
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde_json::{Value, json};
 
 use super::question::{DecisionProblem, DecisionRequest, check_json};
 use crate::classify::ClassifyInput;
+use crate::json_list::ValueAllowance;
 
 /// The API whose items an input's are.
 const ITEMS_PATH: &str = "/v1/responses";
 
+/// The most values of the JSON of an input, items and what they hold together.
+const MAX_INPUT_VALUES: usize = 100_000;
+
+/// The most values of the JSON of a question's instructions, some more than one part may have.
+const MAX_INSTRUCTION_VALUES: usize = 12_000;
+
 /// The input: a text, or the items of a conversation.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug)]
 pub(super) enum DecisionInput {
     Text(String),
     Items(Vec<Value>),
 }
 
-/// The instructions of a question: a text, or parts.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub(super) enum InstructionParts {
-    Text(String),
-    Parts(Vec<Value>),
+/// The instructions of a question, which are a text or parts, as one text.
+#[derive(Debug)]
+pub(super) struct DecisionInstructions {
+    text: String,
+    /// What is wrong with a part.
+    flaw: Option<String>,
+}
+
+/// A text, or a list whose values are bounded in number.
+struct TextOrList {
+    most: usize,
+}
+
+impl<'de> Deserialize<'de> for DecisionInput {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextOrList { most: MAX_INPUT_VALUES })
+    }
+}
+
+impl<'de> Deserialize<'de> for DecisionInstructions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The parts of hundreds of questions are not kept: a value takes many times its bytes.
+        Ok(match deserializer.deserialize_any(TextOrList { most: MAX_INSTRUCTION_VALUES })? {
+            DecisionInput::Text(text) => Self { text, flaw: None },
+            DecisionInput::Items(parts) => Self {
+                text: parts.iter().map(part_text).collect::<Vec<_>>().join("\n"),
+                flaw: parts.iter().find_map(|part| check_part(part).err()),
+            },
+        })
+    }
+}
+
+impl<'de> Visitor<'de> for TextOrList {
+    type Value = DecisionInput;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text or a list")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<DecisionInput, E> {
+        Ok(DecisionInput::Text(text.to_owned()))
+    }
+
+    fn visit_string<E: Error>(self, text: String) -> Result<DecisionInput, E> {
+        Ok(DecisionInput::Text(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<DecisionInput, A::Error> {
+        ValueAllowance::new(self.most).list(list).map(DecisionInput::Items)
+    }
 }
 
 impl DecisionInput {
@@ -48,20 +99,18 @@ impl DecisionInput {
     }
 }
 
-impl InstructionParts {
+impl DecisionInstructions {
+    /// Checks the parts against the API's limits.
+    ///
+    /// # Errors
+    /// What is wrong with the first that is beyond them.
     pub(super) fn check(&self) -> Result<(), String> {
-        match self {
-            Self::Text(_) => Ok(()),
-            Self::Parts(parts) => parts.iter().try_for_each(check_part),
-        }
+        self.flaw.clone().map_or(Ok(()), Err)
     }
 
     /// Returns the instructions as one text.
-    pub(super) fn text(&self) -> String {
-        match self {
-            Self::Text(text) => text.clone(),
-            Self::Parts(parts) => parts.iter().map(part_text).collect::<Vec<_>>().join("\n"),
-        }
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 }
 

@@ -5,9 +5,11 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::Deserialize;
+use serde::de::{Deserializer, Error, Visitor};
 use serde_json::{Value, json};
 
-use super::input::{DecisionInput, InstructionParts};
+use super::input::{DecisionInput, DecisionInstructions};
+use crate::json_list::BoundedList;
 use crate::judge::JudgedQuestion;
 
 /// The most questions of a request.
@@ -33,35 +35,51 @@ pub(crate) struct DecisionProblem {
 pub(super) struct DecisionRequest {
     pub(super) model: String,
     pub(super) input: DecisionInput,
-    pub(super) questions: Vec<DecisionQuestion>,
+    questions: BoundedList<DecisionQuestion, MAX_QUESTIONS>,
     #[serde(default)]
     stream: Option<bool>,
 }
 
 /// A question about the input.
 #[derive(Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum DecisionQuestion {
+#[serde(try_from = "QuestionFields")]
+pub(super) struct DecisionQuestion {
+    pub(super) name: Option<String>,
+    instructions: DecisionInstructions,
+    pub(super) kind: DecisionKind,
+}
+
+/// The kinds of questions, with their options.
+#[derive(Debug)]
+pub(super) enum DecisionKind {
     /// How probable it is that a statement holds.
-    Predicate {
-        instructions: InstructionParts,
-        #[serde(default)]
-        name: Option<String>,
-    },
+    Predicate,
     /// Which of the options holds.
-    Choice {
-        instructions: InstructionParts,
-        choices: Vec<DecisionChoice>,
-        #[serde(default)]
-        name: Option<String>,
-    },
+    Choice(BoundedList<DecisionChoice, MAX_OPTIONS>),
     /// Which of the ordered levels holds.
-    Score {
-        instructions: InstructionParts,
-        levels: Vec<DecisionLevel>,
-        #[serde(default)]
-        name: Option<String>,
-    },
+    Score(BoundedList<DecisionLevel, MAX_OPTIONS>),
+}
+
+/// A question as it is written. Its kind may come after its options, which are not kept unread until then: they could be
+/// of any number.
+#[derive(Deserialize)]
+struct QuestionFields {
+    r#type: QuestionType,
+    instructions: DecisionInstructions,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    choices: Option<BoundedList<DecisionChoice, MAX_OPTIONS>>,
+    #[serde(default)]
+    levels: Option<BoundedList<DecisionLevel, MAX_OPTIONS>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum QuestionType {
+    Predicate,
+    Choice,
+    Score,
 }
 
 /// An option of a choice.
@@ -73,7 +91,7 @@ pub(super) struct DecisionChoice {
 }
 
 /// The value of an option: `true` and `"true"` differ.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(untagged)]
 pub(super) enum ChoiceValue {
     Bool(bool),
@@ -94,6 +112,45 @@ impl DecisionProblem {
     }
 }
 
+impl TryFrom<QuestionFields> for DecisionQuestion {
+    type Error = String;
+
+    fn try_from(fields: QuestionFields) -> Result<Self, String> {
+        let QuestionFields { r#type, instructions, name, choices, levels } = fields;
+        let missing = |field: &str| format!("missing field `{field}`");
+        let kind = match r#type {
+            QuestionType::Predicate => DecisionKind::Predicate,
+            QuestionType::Choice => DecisionKind::Choice(choices.ok_or_else(|| missing("choices"))?),
+            QuestionType::Score => DecisionKind::Score(levels.ok_or_else(|| missing("levels"))?),
+        };
+        Ok(Self { name, instructions, kind })
+    }
+}
+
+impl<'de> Deserialize<'de> for ChoiceValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ChoiceVisitor)
+    }
+}
+
+struct ChoiceVisitor;
+
+impl Visitor<'_> for ChoiceVisitor {
+    type Value = ChoiceValue;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text or a boolean")
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<ChoiceValue, E> {
+        Ok(ChoiceValue::Bool(value))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<ChoiceValue, E> {
+        Ok(ChoiceValue::Text(value.to_owned()))
+    }
+}
+
 impl DecisionRequest {
     /// Reads a request.
     ///
@@ -105,68 +162,61 @@ impl DecisionRequest {
         if request.stream == Some(true) {
             return Err(DecisionProblem::new("stream", "Decisions are not streamed (allowed: no `stream`)."));
         }
-        let count = request.questions.len();
+        let count = request.questions.count;
         if !(1..=MAX_QUESTIONS).contains(&count) {
             let message = format!("`questions` has {count} questions (allowed: 1 to {MAX_QUESTIONS}).");
             return Err(DecisionProblem::new("questions", message));
         }
         request.input.check()?;
-        for (index, question) in request.questions.iter().enumerate() {
+        for (index, question) in request.questions().iter().enumerate() {
             question
                 .check()
                 .map_err(|problem| DecisionProblem::new("questions", format!("`questions[{index}]` {problem}")))?;
         }
         Ok(request)
     }
+
+    /// Returns the questions.
+    pub(super) fn questions(&self) -> &[DecisionQuestion] {
+        &self.questions.items
+    }
 }
 
 impl DecisionQuestion {
-    pub(super) fn name(&self) -> Option<&str> {
-        match self {
-            Self::Predicate { name, .. } | Self::Choice { name, .. } | Self::Score { name, .. } => name.as_deref(),
-        }
-    }
-
-    fn instructions(&self) -> &InstructionParts {
-        match self {
-            Self::Predicate { instructions, .. }
-            | Self::Choice { instructions, .. }
-            | Self::Score { instructions, .. } => instructions,
-        }
-    }
-
     fn check(&self) -> Result<(), String> {
-        let options: Vec<String> = match self {
-            Self::Predicate { .. } => return self.instructions().check(),
-            Self::Choice { choices, .. } => choices.iter().map(|choice| json!(choice.value).to_string()).collect(),
-            Self::Score { levels, .. } => levels.iter().map(|level| json!(level.label).to_string()).collect(),
+        let (count, options): (usize, Vec<String>) = match &self.kind {
+            DecisionKind::Predicate => return self.instructions.check(),
+            DecisionKind::Choice(choices) => {
+                (choices.count, choices.items.iter().map(|choice| json!(choice.value).to_string()).collect())
+            }
+            DecisionKind::Score(levels) => {
+                (levels.count, levels.items.iter().map(|level| json!(level.label).to_string()).collect())
+            }
         };
-        if !(MIN_OPTIONS..=MAX_OPTIONS).contains(&options.len()) {
-            return Err(format!("has {} options (allowed: {MIN_OPTIONS} to {MAX_OPTIONS}).", options.len()));
+        if !(MIN_OPTIONS..=MAX_OPTIONS).contains(&count) {
+            return Err(format!("has {count} options (allowed: {MIN_OPTIONS} to {MAX_OPTIONS})."));
         }
         let mut seen = BTreeSet::new();
         if let Some(twice) = options.iter().find(|option| !seen.insert(option.as_str())) {
             let shown: String = twice.chars().take(MAX_ECHO).collect();
             return Err(format!("has the option {shown} twice (allowed: each once)."));
         }
-        self.instructions().check()
+        self.instructions.check()
     }
 
     /// Returns the question as a judge is asked it: a predicate is one of two options.
     pub(super) fn judged(&self) -> JudgedQuestion {
-        let instructions = self.instructions().text();
-        let options = match self {
-            Self::Predicate { .. } => {
-                vec![("true".to_owned(), None), ("false".to_owned(), None)]
+        let instructions = self.instructions.text().to_owned();
+        let options = match &self.kind {
+            DecisionKind::Predicate => vec![("true".to_owned(), None), ("false".to_owned(), None)],
+            DecisionKind::Choice(choices) => {
+                choices.items.iter().map(|choice| (choice.value.to_string(), choice.description.clone())).collect()
             }
-            Self::Choice { choices, .. } => {
-                choices.iter().map(|choice| (choice.value.to_string(), choice.description.clone())).collect()
-            }
-            Self::Score { levels, .. } => {
-                levels.iter().map(|level| (level.label.clone(), level.description.clone())).collect()
+            DecisionKind::Score(levels) => {
+                levels.items.iter().map(|level| (level.label.clone(), level.description.clone())).collect()
             }
         };
-        JudgedQuestion { instructions, options, is_ordered: matches!(self, Self::Score { .. }) }
+        JudgedQuestion { instructions, options, is_ordered: matches!(self.kind, DecisionKind::Score(_)) }
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::Distribution;
 use super::heads::{HeadAnswer, HeadAnswers};
-use super::question::{DecisionQuestion, DecisionRequest};
+use super::question::{DecisionKind, DecisionQuestion, DecisionRequest};
 use crate::classify::ClassifyAnswer;
 use crate::judge::JudgedAnswers;
 
@@ -24,7 +24,7 @@ pub(super) struct DecisionReply<'r> {
 
 impl<'r> DecisionReply<'r> {
     pub(super) fn new(request: &'r DecisionRequest) -> Self {
-        let answers = request.questions.iter().map(|_| None).collect();
+        let answers = request.questions().iter().map(|_| None).collect();
         Self { request, answers, input_tokens: 0, cached_tokens: 0, output_tokens: 0, reasoning_tokens: 0 }
     }
 
@@ -41,13 +41,13 @@ impl<'r> DecisionReply<'r> {
             let by_label: BTreeMap<&str, f64> =
                 labels.zip(scores.probabilities.iter().copied().map(f64::from)).collect();
             let of = |label: &str| by_label.get(label).copied().unwrap_or_default();
-            self.answers[index] = Some(match (&self.request.questions[index], answer) {
+            self.answers[index] = Some(match (&self.request.questions()[index].kind, answer) {
                 (_, HeadAnswer::Label { label, .. }) => vec![of(label), 1.0 - of(label)],
-                (DecisionQuestion::Choice { choices, .. }, _) => {
-                    choices.iter().map(|choice| of(&choice.value.to_string())).collect()
+                (DecisionKind::Choice(choices), _) => {
+                    choices.items.iter().map(|choice| of(&choice.value.to_string())).collect()
                 }
-                (DecisionQuestion::Score { levels, .. }, _) => levels.iter().map(|level| of(&level.label)).collect(),
-                (DecisionQuestion::Predicate { .. }, _) => continue,
+                (DecisionKind::Score(levels), _) => levels.items.iter().map(|level| of(&level.label)).collect(),
+                (DecisionKind::Predicate, _) => continue,
             });
         }
     }
@@ -75,7 +75,7 @@ impl<'r> DecisionReply<'r> {
 
     /// Writes it.
     pub(super) fn write(&self) -> Bytes {
-        let answers = self.request.questions.iter().zip(&self.answers);
+        let answers = self.request.questions().iter().zip(&self.answers);
         let answers: Vec<Value> = answers.map(|(question, answer)| written(question, answer.as_deref())).collect();
         let reply = json!({
             "answers": answers,
@@ -93,16 +93,17 @@ impl<'r> DecisionReply<'r> {
 }
 
 fn written(question: &DecisionQuestion, distribution: Option<&[f64]>) -> Value {
-    let mut answer = Map::from_iter([("name".to_owned(), json!(question.name()))]);
+    let mut answer = Map::from_iter([("name".to_owned(), json!(question.name))]);
     let Some(distribution) = distribution else {
         answer.insert("type".to_owned(), "refusal".into());
         return answer.into();
     };
     let best = distribution.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1).then(b.0.cmp(&a.0)));
     let (best, confidence) = best.map_or((0, 0.0), |(index, probability)| (index, *probability));
-    let own = match question {
-        DecisionQuestion::Predicate { .. } => json!({"type": "predicate", "probability": distribution[0]}),
-        DecisionQuestion::Choice { choices, .. } => {
+    let own = match &question.kind {
+        DecisionKind::Predicate => json!({"type": "predicate", "probability": distribution[0]}),
+        DecisionKind::Choice(choices) => {
+            let choices = &choices.items;
             let probabilities = choices.iter().zip(distribution);
             let probabilities: Vec<Value> =
                 probabilities.map(|(choice, p)| json!({"value": choice.value, "probability": p})).collect();
@@ -111,8 +112,8 @@ fn written(question: &DecisionQuestion, distribution: Option<&[f64]>) -> Value {
                 "probabilities": probabilities,
             })
         }
-        DecisionQuestion::Score { levels, .. } => {
-            let probabilities = levels.iter().zip(distribution).enumerate();
+        DecisionKind::Score(levels) => {
+            let probabilities = levels.items.iter().zip(distribution).enumerate();
             let probabilities: Vec<Value> = probabilities
                 .map(|(value, (level, p))| json!({"label": level.label, "value": value, "probability": p}))
                 .collect();

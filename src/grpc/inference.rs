@@ -20,7 +20,8 @@ use super::admission::AdmittedCall;
 use crate::classify::{ClassifyError, classify};
 use crate::inference::{
     InferenceError, InputShape, LABELS, ModelReference, OutputSpec, OutputTensor, PLATFORM, SERVER, TEXT,
-    TensorContent, batch, filled, is_ready, model, outputs, text_of, texts_announced, texts_of_binary, wanted,
+    TensorContent, batch, filled, is_ready, model, outputs, texts_announced, texts_of_binary, texts_of_elements,
+    wanted,
 };
 use crate::proxy::rejection::Rejection;
 
@@ -132,8 +133,7 @@ fn texts(raw: &[Bytes], contents: Option<&InferTensorContents>) -> Result<(Tenso
     match (raw, contents) {
         ([raw], None) => Ok((TensorForm::Raw, texts_of_binary(raw)?)),
         ([], Some(contents)) => {
-            let texts = contents.bytes_contents.iter().map(|text| text_of(text)).collect::<Result<_, _>>()?;
-            Ok((TensorForm::Contents, texts))
+            Ok((TensorForm::Contents, texts_of_elements(contents.bytes_contents.iter().map(|text| &**text))?))
         }
         _ => Err(InferenceError::invalid(format!("`{TEXT}` holds either `contents` or `raw_input_contents`."))),
     }

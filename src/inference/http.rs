@@ -6,11 +6,13 @@ use pointsman_classifier::Classifier;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::texts::TensorTexts;
 use super::{
     InferenceError, InputShape, ModelReference, OutputSpec, OutputTensor, PLATFORM, SERVER, TEXT, TensorContent, batch,
     filled, is_ready, model, outputs, texts_announced, texts_of_binary, wanted,
 };
 use crate::classify::{ClassifyTerms, classify};
+use crate::json_list::BoundedList;
 use crate::snapshot::Snapshot;
 
 /// The root of the protocol's paths.
@@ -21,6 +23,12 @@ const JSON_LENGTH: &str = "inference-header-content-length";
 
 /// The extensions of the protocol that are understood: inputs as binary data.
 const EXTENSIONS: [&str; 1] = ["binary_tensor_data"];
+
+/// The input tensors of a request, and the dimensions of one, that are looked at: more than a model takes.
+const MAX_TENSORS: usize = 8;
+
+/// The outputs of a request: a bundle has some dozens of heads at most.
+const MAX_OUTPUTS: usize = 1000;
 
 /// A call of the protocol.
 #[derive(Clone, Copy)]
@@ -36,20 +44,20 @@ pub(crate) struct InferenceCall<'c> {
 struct InferRequest {
     #[serde(default)]
     id: Option<String>,
-    inputs: Vec<InputTensor>,
+    inputs: BoundedList<InputTensor, MAX_TENSORS>,
     #[serde(default)]
-    outputs: Vec<RequestedOutput>,
+    outputs: BoundedList<RequestedOutput, MAX_OUTPUTS>,
 }
 
 #[derive(Deserialize)]
 struct InputTensor {
     name: String,
-    shape: Vec<i64>,
+    shape: BoundedList<i64, MAX_TENSORS>,
     datatype: String,
     #[serde(default)]
     parameters: InputParameters,
     #[serde(default)]
-    data: Option<Value>,
+    data: Option<TensorTexts>,
 }
 
 #[derive(Default, Deserialize)]
@@ -158,11 +166,15 @@ async fn infer(
     let (json, binary) = split(call.headers, call.body)?;
     let request: InferRequest = serde_json::from_slice(json)
         .map_err(|error| InferenceError::invalid(format!("The request body cannot be read: {error}.")))?;
-    let outputs: Vec<&str> = request.outputs.iter().map(|output| &*output.name).collect();
+    let InferRequest { id, inputs, outputs } = request;
+    if !outputs.is_whole() {
+        return Err(InferenceError::invalid(format!("`outputs` has {} outputs (allowed: each once).", outputs.count)));
+    }
+    let outputs: Vec<&str> = outputs.items.iter().map(|output| &*output.name).collect();
     let wanted = wanted(classifier, &outputs)?;
-    let shapes: Vec<InputShape<'_>> = request.inputs.iter().map(InputTensor::announced).collect();
+    let shapes: Vec<InputShape<'_>> = inputs.items.iter().map(InputTensor::announced).collect();
     let announced = texts_announced(&shapes)?;
-    let texts = request.inputs.iter().try_fold(Vec::new(), |_, input| input.texts(binary))?;
+    let texts = inputs.items.into_iter().try_fold(Vec::new(), |_, input| input.texts(binary))?;
     let answer = classify(snapshot, &batch(asked.name, announced, texts)?, terms).await?;
     let outputs: Vec<Value> = filled(wanted, &answer).iter().map(tensor).collect();
     let mut said = json!({
@@ -170,7 +182,7 @@ async fn infer(
         "model_version": answer.version(),
         "outputs": outputs,
     });
-    if let Some(id) = request.id {
+    if let Some(id) = id {
         said["id"] = id.into();
     }
     Ok(said.to_string().into())
@@ -187,37 +199,23 @@ fn split<'b>(headers: &HeaderMap, body: &'b Bytes) -> Result<(&'b [u8], &'b [u8]
 
 impl InputTensor {
     fn announced(&self) -> InputShape<'_> {
-        InputShape { name: &self.name, datatype: &self.datatype, shape: &self.shape }
+        InputShape { name: &self.name, datatype: &self.datatype, shape: &self.shape.items }
     }
 
     /// Returns the texts: those of the JSON, or the binary data where the parameters say that they are there.
-    fn texts(&self, binary: &[u8]) -> Result<Vec<String>, InferenceError> {
-        match (&self.data, self.parameters.binary_data_size) {
+    fn texts(self, binary: &[u8]) -> Result<Vec<String>, InferenceError> {
+        match (self.data, self.parameters.binary_data_size) {
             (None, Some(size)) if size == binary.len() => texts_of_binary(binary),
             (None, Some(size)) => Err(InferenceError::invalid(format!(
                 "`binary_data_size` says {size} bytes, and {} follow the JSON.",
                 binary.len()
             ))),
-            (Some(data), None) => {
-                let mut texts = Vec::new();
-                read_texts(data, 2, &mut texts)?;
-                Ok(texts)
-            }
+            (Some(data), None) => data.all(),
             (None, None) | (Some(_), Some(_)) => {
                 Err(InferenceError::invalid(format!("`{TEXT}` holds either `data` or binary data.")))
             }
         }
     }
-}
-
-/// Reads the texts of `data`: in one list, or each in a list of its own.
-fn read_texts(data: &Value, depth: usize, texts: &mut Vec<String>) -> Result<(), InferenceError> {
-    match data {
-        Value::String(text) => texts.push(text.clone()),
-        Value::Array(rows) if depth > 0 => rows.iter().try_for_each(|row| read_texts(row, depth - 1, texts))?,
-        _ => return Err(InferenceError::invalid(format!("`data` of `{TEXT}` is no list of texts."))),
-    }
-    Ok(())
 }
 
 fn metadata(classifier: &Classifier) -> Value {

@@ -45,3 +45,28 @@ fn a_shape_that_says_another_number_than_there_are_texts_is_refused() {
 
     assert_eq!(said, "`text` holds 1 texts, and its shape says 2.");
 }
+
+fn json(data: &str) -> Result<Vec<String>, InferenceError> {
+    serde_json::from_str::<texts::TensorTexts>(data).expect("JSON").all()
+}
+
+#[test]
+fn texts_of_json_stand_in_one_list_or_each_in_its_own_and_nothing_else_among_them() {
+    let both = vec!["a".to_owned(), "b\n".to_owned()];
+
+    assert_eq!((json(r#"["a", "b\n"]"#), json(r#"[["a"], ["b\n"]]"#)), (Ok(both.clone()), Ok(both)));
+    for other in ["[1]", r#"[[["a"]]]"#, r#"["a", {"b": ["c"]}]"#, "[null]", "[true, 0.5, -1]", "7"] {
+        assert_eq!(message(json(other).expect_err(other)), "`data` of `text` is no list of texts.");
+    }
+}
+
+#[test]
+fn more_texts_than_a_request_may_have_are_counted_and_refused_in_every_form() {
+    let many = || vec!["\"\""; 100_000].join(",");
+    let too_many = Err(InferenceError::Classify(ClassifyError::WrongCount { inputs: 100_000 }));
+
+    assert_eq!(json(&format!("[{}]", many())), too_many);
+    assert_eq!(json(&format!("[[{}]]", many())), too_many);
+    assert_eq!(texts_of_binary(&[0; 400_000]), too_many);
+    assert_eq!(texts_of_elements(vec![&b""[..]; 100_000]), too_many);
+}

@@ -67,3 +67,31 @@ fn a_stream_is_not_to_be_had() {
 
     assert_eq!(read(&request).expect_err("no stream").param, "stream");
 }
+
+#[test]
+fn lists_that_would_take_much_memory_are_refused_while_they_are_read() {
+    let zeros = |count: usize| json!(vec![0; count]);
+    let predicate = |instructions: Value| json!({"type": "predicate", "instructions": instructions});
+    let input = |input: Value| json!({"model": "m", "input": input, "questions": [predicate(json!("Is it?"))]});
+    let options: Vec<Value> = (0..100_000).map(|index| json!(index.to_string())).collect();
+
+    for (request, part) in [
+        (
+            input(json!([{"type": "message", "content": zeros(100_000)}])),
+            "too many values in one list (allowed: 100000",
+        ),
+        (input(zeros(100_001)), "too many values in one list (allowed: 100000"),
+        (
+            asked(&[predicate(json!([{"type": "input_json", "data": {"a": zeros(12_000)}}]))]),
+            "(allowed: 12000 at most)",
+        ),
+        (asked(&[choice(&options)]), "`questions[0]` has 100000 options (allowed: 2 to 255)."),
+        (asked(&[choice(&[zeros(100_000)])]), "expected a text or a boolean"),
+        (asked(&vec![predicate(json!("Is it?")); 10_000]), "`questions` has 10000 questions (allowed: 1 to 400)."),
+        (asked(&[json!({"type": "score", "instructions": "How?", "choices": []})]), "missing field `levels`"),
+    ] {
+        let problem = read(&request).expect_err(part);
+        assert!(problem.message.contains(part), "{}", problem.message);
+    }
+    assert!(read(&input(json!([{"type": "message", "content": "Hello."}]))).is_ok());
+}

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::json_list::BoundedList;
 use crate::proxy::answer::rejection::Rejection;
 
 /// Texts that one batch may have.
@@ -49,7 +50,7 @@ struct PredictRequest {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BatchPredictRequest {
-    texts: Vec<String>,
+    texts: BoundedList<String, MAX_TEXTS>,
     #[serde(default)]
     model: Option<String>,
 }
@@ -92,10 +93,11 @@ pub(crate) async fn one<R: TextRouter>(router: &R, body: &Bytes) -> Result<TextP
 pub(crate) async fn many<R: TextRouter>(router: &R, body: &Bytes) -> Result<BatchPrediction, R::Error> {
     let started = Instant::now();
     let BatchPredictRequest { texts, model } = read(body)?;
-    if texts.is_empty() || texts.len() > MAX_TEXTS {
-        let message = format!("`texts` has {} texts (allowed: 1 to {MAX_TEXTS}).", texts.len());
+    if texts.count == 0 || !texts.is_whole() {
+        let message = format!("`texts` has {} texts (allowed: 1 to {MAX_TEXTS}).", texts.count);
         return Err(invalid(Some("texts"), message).into());
     }
+    let texts = texts.items;
     let count = u32::try_from(texts.len()).unwrap_or(u32::MAX);
     let model = asked(router, model)?;
     router.accept(texts.len());
