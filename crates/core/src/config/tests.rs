@@ -220,6 +220,24 @@ fn listen_and_admin_differ_unless_the_port_is_free_choice() {
 }
 
 #[test]
+fn the_listener_for_grpc_differs_from_every_other() {
+    let grpc = |address: &str, sections: &str| {
+        let sections = format!("grpc: {{address: '{address}'}}\n{sections}default_provider");
+        GOOD.replacen("default_provider", &sections, 1)
+    };
+
+    for (address, sections) in [
+        ("127.0.0.1:8080", ""),
+        ("127.0.0.1:9002", "ext_proc: {}\n"),
+        ("127.0.0.1:7", "admin: {address: '127.0.0.1:7'}\n"),
+    ] {
+        let expected = format!("grpc.address: must differ from that of another listener, which is {address}");
+        assert_eq!(problems(&grpc(address, sections)), [expected]);
+    }
+    assert!(Config::parse(&grpc("127.0.0.1:9095", "ext_proc: {}\n"), "p.yaml").is_ok());
+}
+
+#[test]
 fn an_admin_plane_that_other_machines_reach_is_refused_unless_it_is_said() {
     let admin = |rest: &str| GOOD.replacen("default_provider", &format!("admin: {{{rest}}}\ndefault_provider"), 1);
 
