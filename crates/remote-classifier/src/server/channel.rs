@@ -6,6 +6,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use pointsman_core::config::RemoteClassifierConfig;
@@ -14,7 +15,7 @@ use pointsman_http_client::{Destination, secured_http2};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tonic::codegen::Service;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint, Uri};
@@ -24,6 +25,13 @@ use super::{MAX_ANSWER, RemoteServer, USER_AGENT};
 use crate::failure::RemoteFailure;
 use crate::protocol::oip_grpc::{self, OipClient};
 use crate::protocol::{ModelMetadata, RemoteAnswer, TextInput};
+
+/// The longest time for a connection, TLS included.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// The silence after which a connection is asked whether its server is there, and the time that the server has to say so.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(5);
 
 /// A channel that is made when it is first needed, within the runtime that then runs.
 #[derive(Default)]
@@ -88,13 +96,24 @@ impl RemoteServer {
             };
             let endpoint = endpoint.map_err(bad)?.user_agent(USER_AGENT).map_err(bad)?;
             // Nothing else would notice between requests that the server is gone.
-            let endpoint = endpoint.http2_keep_alive_interval(std::time::Duration::from_secs(20));
+            let endpoint = endpoint.http2_keep_alive_interval(KEEP_ALIVE).keep_alive_timeout(KEEP_ALIVE_ANSWER);
+            let endpoint = endpoint.keep_alive_while_idle(true);
             Ok::<_, RemoteFailure>(endpoint.connect_with_connector_lazy(ServerConnector(Arc::clone(self))))
         });
         Ok(OipClient::new(channel.await?.clone()).max_decoding_message_size(MAX_ANSWER))
     }
 
+    /// Connects, within a time of its own: the attempt outlives the request that began it, and every later one would wait
+    /// for it.
     async fn connect(&self) -> io::Result<Box<dyn ByteStream>> {
+        let connected = timeout(CONNECT, self.connect_secured()).await;
+        connected.unwrap_or_else(|_| {
+            self.forget_destination();
+            Err(io::Error::new(io::ErrorKind::TimedOut, format!("no connection within {} s", CONNECT.as_secs())))
+        })
+    }
+
+    async fn connect_secured(&self) -> io::Result<Box<dyn ByteStream>> {
         let other = |error: &dyn fmt::Display| io::Error::other(error.to_string());
         let destination = self.destination().await.map_err(|failure| other(&failure))?;
         let Destination { address, tls, .. } = destination;
@@ -138,3 +157,6 @@ impl fmt::Debug for LazyChannel {
         f.debug_tuple("LazyChannel").field(&self.0.initialized()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;
