@@ -26,6 +26,15 @@ type BatchAnswer = Result<Vec<RemoteAnswer>, RemoteFailure>;
 /// A request that is under way.
 type BatchRequest<'r> = Pin<Box<dyn Future<Output = BatchAnswer> + Send + 'r>>;
 
+/// The end of a request that was sent to a second server, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FirstRequest {
+    /// It was answered, or failed.
+    Ended,
+    /// The second was answered while it was still open.
+    Overtaken,
+}
+
 impl RemoteInner {
     /// Asks for what waits, one request after the other, until nothing does.
     pub(super) async fn run(self: Arc<Self>, mut lane: LanePermit) {
@@ -115,34 +124,42 @@ impl RemoteInner {
             }
             None => {
                 let second = self.servers.choose_other(first).unwrap_or(first);
-                self.first_answer(one, Box::pin(self.ask_server(second, texts, deadline))).await
+                let (answer, end) = self.first_answer(one, Box::pin(self.ask_server(second, texts, deadline))).await;
+                // The first has taken longer than most requests do, and another server was there and back meanwhile. One
+                // that is merely slow now and then answers in between, which begins its count anew; one that hangs, or is
+                // always among the slowest, is left alone.
+                if end == FirstRequest::Overtaken && !Arc::ptr_eq(first, second) {
+                    first.breaker.failed();
+                }
+                answer
             }
         }
     }
 
-    /// Returns the first good answer of two; the other request is cancelled.
-    async fn first_answer(&self, mut one: BatchRequest<'_>, mut two: BatchRequest<'_>) -> BatchAnswer {
+    /// Returns the first good answer of two, and what became of the first request; one that is still open is cancelled.
+    async fn first_answer(&self, mut one: BatchRequest<'_>, mut two: BatchRequest<'_>) -> (BatchAnswer, FirstRequest) {
         tokio::select! {
             biased;
             answer = one.as_mut() => match answer {
                 Ok(answers) => {
                     self.metrics.hedged(HedgeOutcome::Lost);
-                    Ok(answers)
+                    (Ok(answers), FirstRequest::Ended)
                 }
+                // The first has failed, and is blamed for that already.
                 Err(_) => {
                     let answer = two.await;
                     self.metrics.hedged(if answer.is_ok() { HedgeOutcome::Won } else { HedgeOutcome::Failed });
-                    answer
+                    (answer, FirstRequest::Ended)
                 }
             },
             answer = two.as_mut() => match answer {
                 Ok(answers) => {
                     self.metrics.hedged(HedgeOutcome::Won);
-                    Ok(answers)
+                    (Ok(answers), FirstRequest::Overtaken)
                 }
                 Err(_) => {
                     self.metrics.hedged(HedgeOutcome::Failed);
-                    one.await
+                    (one.await, FirstRequest::Ended)
                 }
             },
         }

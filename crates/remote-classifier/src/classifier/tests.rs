@@ -19,6 +19,8 @@ use tokio::sync::mpsc;
 
 use super::*;
 
+mod hedges;
+
 /// The longest that a test waits for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
 
