@@ -40,7 +40,7 @@ pub(crate) use self::probability::{
     Distribution, JudgedAnswers, JudgedQuestion, JudgedQuestions, ProbabilityJudge, ProbabilityJudgeError,
 };
 use self::question::{JudgeQuestion, QuestionKey};
-use self::spell::{FailureSpell, SilenceCause};
+use self::spell::{JudgeSpell, SilenceCause};
 use self::words::PrivateWords;
 use crate::upstream::{ChatCall, Deployment, ProviderAnswer, ProviderCall, ProviderCaller};
 
@@ -68,7 +68,7 @@ pub(crate) struct Judge {
 struct JudgeMemory {
     answers: Option<Cache<QuestionKey, (JudgeAnswer, Instant)>>,
     breaker: FailureBreaker,
-    spell: FailureSpell,
+    spell: JudgeSpell,
     places: Semaphore,
 }
 
@@ -139,7 +139,7 @@ impl Judge {
         let memory = || JudgeMemory {
             answers: (section.cache.max_entries > 0).then(|| Cache::new(section.cache.max_entries)),
             breaker: FailureBreaker::new(section.breaker.failures, section.breaker.rest.0),
-            spell: FailureSpell::default(),
+            spell: JudgeSpell::default(),
             places: Semaphore::new(section.max_concurrent),
         };
         let memory = previous.filter(is_same).map_or_else(|| Arc::new(memory()), |old| Arc::clone(&old.memory));

@@ -71,7 +71,13 @@ const HOUSES: &[House] = &[
     },
     House {
         folder: "crates/http-client/src",
-        floors: &[&["client"], &["kept"], &["connection"], &["destination"], &["tls", "error", "retry_after"]],
+        floors: &[
+            &["client"],
+            &["kept"],
+            &["connection"],
+            &["destination"],
+            &["tls", "error", "retry_after", "failure_breaker", "failure_spell"],
+        ],
         ground: &[],
     },
     House {

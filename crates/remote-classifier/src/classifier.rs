@@ -23,7 +23,7 @@ use crate::mapping::HeadMapping;
 use crate::protocol::batch_limit;
 use crate::queue::{QueuePlace, TextQueue, WaitingText};
 use crate::server::{RemoteAccess, RemoteServers};
-use crate::spell::FailureSpell;
+use crate::spell::ClassifierSpell;
 use crate::text::SentText;
 
 /// Finds what policies ask of a contract that it does not hold; empty where it holds.
@@ -68,7 +68,7 @@ struct RemoteInner {
     queue: Arc<TextQueue>,
     cache: RemoteCache,
     hedges: HedgeTimer,
-    spell: FailureSpell,
+    spell: ClassifierSpell,
     skipped: AtomicU64,
     failures: AtomicU64,
     metrics: RemoteClassifierMetrics,
@@ -93,7 +93,7 @@ impl RemoteClassifier {
             queue: TextQueue::new(classifier.queue, section.max_concurrent),
             cache: RemoteCache::new(classifier.cache),
             hedges: HedgeTimer::new(section.hedge),
-            spell: FailureSpell::default(),
+            spell: ClassifierSpell::default(),
             skipped: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             metrics: metrics.remote_classifier(name),

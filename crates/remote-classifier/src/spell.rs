@@ -1,74 +1,45 @@
-//! A classifier's spell of failures, so that each cause is said once and not with every request.
-//!
-//! A spell begins with a failure and ends with an answer, when the last failure is a while ago.
-
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+//! What went wrong lately with a classifier's servers, in words.
 
 use pointsman_core::scores::ClassifierFailure;
-use tokio::time::Instant;
+use pointsman_http_client::FailureSpell;
 
 use crate::failure::RemoteFailure;
 
-/// The time that a spell lasts after its last failure.
-const SPELL: Duration = Duration::from_secs(10);
-
-/// The state of one remote classifier.
+/// The spell of failures of one remote classifier.
 #[derive(Debug, Default)]
-pub(crate) struct FailureSpell {
-    /// True while there is a spell: a look without a lock.
-    is_open: AtomicBool,
-    state: Mutex<Option<SpellState>>,
-}
+pub(crate) struct ClassifierSpell(FailureSpell<SilenceCause>);
 
+/// The reason why a text has no scores. Causes of one reason are the same, whatever the details.
 #[derive(Debug)]
-struct SpellState {
-    reasons: Vec<ClassifierFailure>,
-    prompts: u64,
-    last: Instant,
+struct SilenceCause {
+    reason: ClassifierFailure,
     detail: String,
 }
 
-impl FailureSpell {
+impl PartialEq for SilenceCause {
+    fn eq(&self, other: &Self) -> bool {
+        self.reason == other.reason
+    }
+}
+
+impl ClassifierSpell {
     /// Notes a text without an answer; returns whether the reason is the first of its kind in this spell.
     pub(crate) fn failed(&self, failure: &RemoteFailure) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        let spell = state.get_or_insert_with(|| SpellState {
-            reasons: Vec::new(),
-            prompts: 0,
-            last: now,
-            detail: String::new(),
-        });
-        (spell.last, spell.prompts) = (now, spell.prompts + 1);
-        let is_new = !spell.reasons.contains(&failure.reason);
-        if is_new {
-            spell.reasons.push(failure.reason);
-            spell.detail.clone_from(&failure.detail);
-        }
-        self.is_open.store(true, Ordering::Release);
-        is_new
+        self.0.failed(SilenceCause { reason: failure.reason, detail: failure.detail.clone() })
     }
 
     /// Notes an answer; returns how many texts had none in the spell that it ends.
     pub(crate) fn answered(&self) -> Option<u64> {
-        if !self.is_open.load(Ordering::Acquire) {
-            return None;
-        }
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let over = state.take_if(|spell| spell.last.elapsed() >= SPELL)?;
-        self.is_open.store(false, Ordering::Release);
-        Some(over.prompts)
+        self.0.answered()
     }
 
     /// Says what went wrong lately.
     pub(crate) fn trouble(&self) -> Option<String> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let spell = state.as_ref().filter(|spell| spell.last.elapsed() < SPELL)?;
-        let reasons: Vec<_> = spell.reasons.iter().map(|reason| reason.as_str()).collect();
-        let (reasons, prompts, detail) = (reasons.join(", "), spell.prompts, &spell.detail);
-        Some(format!("{reasons}: the server did not answer for {prompts} prompts lately: {detail}"))
+        self.0.lately(|causes, prompts| {
+            let reasons: Vec<_> = causes.iter().map(|cause| cause.reason.as_str()).collect();
+            let detail = causes.last().map(|cause| &*cause.detail).unwrap_or_default();
+            format!("{}: the server did not answer for {prompts} prompts lately: {detail}", reasons.join(", "))
+        })
     }
 }
 
@@ -76,20 +47,21 @@ impl FailureSpell {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_reason_is_new_once_a_spell_and_a_spell_ends_a_while_after_its_last_failure() {
-        let spell = FailureSpell::default();
-        let failure = |reason| RemoteFailure::new(reason, "why");
+    #[test]
+    fn trouble_names_each_reason_once_and_the_details_of_the_newest() {
+        let spell = ClassifierSpell::default();
+        let failure = |reason, detail| RemoteFailure::new(reason, detail);
 
-        let news = [ClassifierFailure::Deadline, ClassifierFailure::Deadline, ClassifierFailure::RemoteRefused]
-            .map(|reason| spell.failed(&failure(reason)));
-        let trouble = spell.trouble();
-        let at_once = spell.answered();
-        tokio::time::advance(SPELL).await;
+        let news = [
+            failure(ClassifierFailure::Deadline, "late"),
+            failure(ClassifierFailure::Deadline, "later"),
+            failure(ClassifierFailure::RemoteRefused, "why"),
+        ]
+        .map(|failure| spell.failed(&failure));
 
-        assert_eq!((news, at_once), ([true, false, true], None));
+        assert_eq!(news, [true, false, true]);
         let expected = "deadline, remote_refused: the server did not answer for 3 prompts lately: why";
-        assert_eq!(trouble.as_deref(), Some(expected));
-        assert_eq!((spell.trouble(), spell.answered(), spell.answered()), (None, Some(3), None));
+        assert_eq!(spell.trouble().as_deref(), Some(expected));
+        assert_eq!(spell.answered(), None, "a spell lasts a while");
     }
 }
