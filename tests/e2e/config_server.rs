@@ -69,7 +69,7 @@ impl ConfigServer {
         self.shared.lock().expect("no panic").manner = manner;
     }
 
-    /// Returns the heads of the requests so far.
+    /// Returns the heads of the requests so far, in lower case.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.shared.lock().expect("no panic").requests.clone()
     }
@@ -105,7 +105,8 @@ async fn answer(mut stream: TcpStream, shared: Arc<Mutex<ServedText>>) {
             Err(_) => return,
         }
     }
-    let head = String::from_utf8(head).expect("a head in ASCII");
+    // Names of fields are spelled in any case.
+    let head = String::from_utf8(head).expect("a head in ASCII").to_ascii_lowercase();
     let Some(whole) = reply(&head, &shared) else { return std::future::pending().await };
     let _ = stream.write_all(whole.as_bytes()).await; // a client that reads no more of what is too long has left
 }

@@ -127,7 +127,7 @@ async fn a_signed_configuration_is_fetched_served_and_replaced_by_the_next_one()
     assert_eq!(second["version"]["signature"]["signed_at"], "1970-01-01T00:03:20Z");
     assert_ne!(first["version"]["etag"], second["version"]["etag"]);
     let requests = fetched.server.requests();
-    assert!(requests.iter().all(|head| head.contains("authorization: Bearer planted\r\n")), "{requests:?}");
+    assert!(requests.iter().all(|head| head.contains("authorization: bearer planted\r\n")), "{requests:?}");
     let signatures = requests.iter().filter(|head| head.contains(".minisig")).count();
     assert_eq!(signatures, 2, "one for each text, none for what has not changed");
     let log = gateway.log();
