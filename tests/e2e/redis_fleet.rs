@@ -148,7 +148,8 @@ impl RedisCluster {
         let (folder, file) = (folder.display().to_string(), format!("nodes-{bus}.conf"));
         let mut all = vec!["--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-config-file", &file];
         all.extend(["--dir", &folder, "--cluster-node-timeout", LOST_AFTER, "--cluster-require-full-coverage", "no"]);
-        all.extend(["--repl-diskless-sync-delay", "0", "--cluster-replica-validity-factor", "0"]);
+        all.extend(["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"]);
+        all.extend(["--cluster-replica-validity-factor", "0"]);
         RedisNode::start(&[&all, arguments].concat(), password).await
     }
 
@@ -177,12 +178,19 @@ impl RedisCluster {
         for copy in &self.nodes[self.masters..] {
             copy.until_says(&["info", "replication"], "master_link_status:up").await;
         }
-        let copies = self.nodes.len() - self.masters;
         for node in &self.nodes {
             node.until_says(&["cluster", "info"], "cluster_state:ok").await;
-            // Every server has heard of every copy.
-            soon("copies", async { while node.says(&["cluster", "nodes"]).matches("slave ").count() < copies {} })
+            // A copy is listed once something has come to it over its link.
+            for copy in &self.nodes[self.masters..] {
+                let port = copy.address.port().to_string();
+                let is_listed = || node.says(&["cluster", "slots"]).lines().any(|line| line == port);
+                soon("a copy in the table", async {
+                    while !is_listed() {
+                        tokio::task::yield_now().await;
+                    }
+                })
                 .await;
+            }
         }
     }
 
