@@ -38,6 +38,7 @@ use pointsman_core::policy::{
 use pointsman_core::prompt::state::StateKind;
 use pointsman_core::scores::ClassifierFailure;
 use pointsman_telemetry::{AnsweredBy, Metrics};
+use tokio::sync::Notify;
 
 pub(crate) use self::bandits::BanditState;
 use self::bandits::Bandits;
@@ -85,6 +86,8 @@ pub struct Router {
     quality: AnswerQuality,
     feed: DecisionFeed,
     metrics: Arc<Metrics>,
+    /// Told of each snapshot that begins to serve: its loops ask at once where those of other replicas are.
+    swapped: Notify,
 }
 
 /// The outcome of a word on an answer.
@@ -111,6 +114,7 @@ impl Router {
             quality: AnswerQuality::default(),
             feed: DecisionFeed::default(),
             metrics,
+            swapped: Notify::new(),
         };
         router.adopt(&router.snapshot());
         router
@@ -126,6 +130,7 @@ impl Router {
     pub fn swap(&self, next: Snapshot) {
         self.adopt(&next);
         self.current.store(Arc::new(next));
+        self.swapped.notify_one();
     }
 
     /// Keeps the pins and the loops of the policies that stay, and makes room for those of new ones.
@@ -387,7 +392,7 @@ impl Router {
                 self.quotas.share(store).await;
             }
             drop(snapshot);
-            tokio::time::sleep(SHARE).await;
+            let _ = tokio::time::timeout(SHARE, self.swapped.notified()).await; // either is a reason to go on
         }
     }
 }

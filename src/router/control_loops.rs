@@ -69,6 +69,8 @@ struct LoopKnowledge {
     unshared: TrafficTally,
     /// The count of requests that the replicas knew together when this one last looked.
     seen: f64,
+    /// The part of all requests that this replica had by then; `None` while it goes by its own requests alone.
+    part: Option<f64>,
 }
 
 impl ControlLoops {
@@ -154,6 +156,7 @@ impl PolicyLoop {
                 batch: TrafficTally::default(),
                 unshared: TrafficTally::default(),
                 seen: 0.0,
+                part: None,
             }),
             metrics: metrics.target(policy),
         }
@@ -206,8 +209,9 @@ impl PolicyLoop {
 
     async fn share(&self, store: &SharedStore) {
         let key = format!("target:{}:{}", self.policy, self.identity);
-        let Ok(before) = store.get(&key).await else { return };
+        let Ok(before) = store.get(&key).await else { return self.go_alone() };
         let shared: Option<ThresholdControl> = before.as_deref().and_then(|text| serde_json::from_slice(text).ok());
+        let elsewhere = shared.as_ref().map(|shared| shared.threshold);
         let (unshared, together) = {
             let mut inner = self.inner();
             if !inner.batch.is_empty() {
@@ -215,7 +219,10 @@ impl PolicyLoop {
             }
             let unshared = mem::take(&mut inner.unshared);
             let together = inner.control.joined(shared, &unshared, inner.seen, now());
-            (unshared, together)
+            // Too few scores yet to have moved it: the others know better.
+            let elsewhere = elsewhere.filter(|_| self.is_at_start(&inner.control));
+            let threshold = elsewhere.unwrap_or(together.threshold);
+            (unshared, together.at(threshold))
         };
         let is_told = unshared.is_empty() || {
             // Numbers and text for keys.
@@ -225,14 +232,28 @@ impl PolicyLoop {
         self.shared(together, &unshared, is_told);
     }
 
+    /// Returns whether a threshold has not moved yet.
+    fn is_at_start(&self, control: &ThresholdControl) -> bool {
+        let [least, most] = self.target.bounds;
+        (control.threshold - self.target.start.clamp(least, most)).abs() < f64::EPSILON
+    }
+
+    /// Goes by this replica's requests alone from now on. What it counts is told once the store is back, so that all
+    /// know the debt together again.
+    fn go_alone(&self) {
+        let mut inner = self.inner();
+        let Some(part) = inner.part.take() else { return };
+        inner.control = inner.control.clone().alone(part);
+    }
+
     /// Goes by what all know from now on; what could not be told is kept for the next time.
     fn shared(&self, together: ThresholdControl, unshared: &TrafficTally, is_told: bool) {
         let mut inner = self.inner();
         if !is_told {
             return inner.unshared.add(unshared);
         }
-        inner.seen = together.count();
-        let threshold = if inner.control.count() > 0.0 { inner.control.threshold } else { together.threshold };
+        (inner.seen, inner.part) = (together.count(), Some(together.part_of(unshared)));
+        let threshold = if self.is_at_start(&inner.control) { together.threshold } else { inner.control.threshold };
         let [least, most] = self.target.bounds;
         inner.control = together.at(threshold.clamp(least, most));
         let LoopKnowledge { control, unshared, .. } = &mut *inner;
@@ -323,6 +344,32 @@ policies:
         own.watch(Some(0.26));
         own.watch(None); // the prompts that showed it are too old
         assert!(decide(&own, 100) > moved);
+    }
+
+    #[test]
+    fn a_replica_that_hears_no_more_of_the_others_pays_its_part_of_what_all_owe_and_no_more() {
+        let own = own();
+        let mut fleet = TrafficTally::default();
+        (0..1000).for_each(|_| {
+            let control = own.inner().control.clone();
+            control.observe(&mut fleet, &own.target, TargetObservation { score: Some(0.1), is_strong: false });
+        });
+        let mut together = own.inner().control.clone();
+        together.fold(&fleet, now());
+        let together = together.joined(Some(together.clone()), &TrafficTally::default(), 0.0, now());
+        let mut counted = TrafficTally::default();
+        let observed = TargetObservation { score: Some(0.1), is_strong: false };
+        (0..10).for_each(|_| together.observe(&mut counted, &own.target, observed));
+        let debt = |own: &PolicyLoop| serde_json::to_value(&own.inner().control).expect("JSON")["debt"].as_f64();
+
+        own.shared(together, &counted, true);
+        let of_all = debt(&own).expect("a number");
+        own.go_alone();
+        let of_one = debt(&own).expect("a number");
+        own.go_alone(); // once
+
+        assert!(of_all > 40.0 && (of_one - of_all / 100.0).abs() < 1e-9, "{of_all} and {of_one}");
+        assert_eq!(debt(&own), Some(of_one));
     }
 
     #[test]

@@ -144,6 +144,19 @@ impl ThresholdControl {
         together
     }
 
+    /// Returns the part of all requests that a replica has which counted `own` between its last two looks at the others'.
+    #[must_use]
+    pub fn part_of(&self, own: &TrafficTally) -> f64 {
+        if self.lag > 0.0 { (own.requests() / self.lag).min(1.0) } else { 1.0 }
+    }
+
+    /// Returns it as a replica goes by it that hears no more of the others and has this part of all requests: it owes
+    /// so much of the debt, which all would pay in full otherwise, and sees its requests at once.
+    #[must_use]
+    pub fn alone(self, part: f64) -> Self {
+        Self { debt: self.debt * part, lag: 0.0, ..self }
+    }
+
     /// Returns it with its threshold elsewhere.
     #[must_use]
     pub fn at(self, threshold: f64) -> Self {
