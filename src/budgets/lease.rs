@@ -47,6 +47,8 @@ pub(super) struct LeaseAccount {
     told: ToldAmounts,
     /// What all have used, as the store said last, and what had been spent here by then.
     heard: HeardUse,
+    /// The time since when the store has the counter, as it said last; 0 where it never did.
+    since: i64,
     /// The most that the store lets the process hold.
     most: BudgetAmounts,
     /// What requests took since the last turn, and usually take in one.
@@ -85,6 +87,10 @@ pub(super) struct LeaseReport {
     /// The lead that the process would like to have.
     pub(super) target: BudgetAmounts,
     pub(super) bounds: BudgetBounds,
+    /// The time since when the store had the counter when the process last heard of it; 0 where it never did.
+    pub(super) since: i64,
+    /// What all had spent by then.
+    pub(super) heard: BudgetAmounts,
     sent: Instant,
     lease: Duration,
 }
@@ -100,6 +106,8 @@ pub(super) struct LeaseAnswer {
     pub(super) others: BudgetAmounts,
     /// The most that the process may hold.
     pub(super) most: BudgetAmounts,
+    /// The time since when the store has the counter; another one where it has lost it meanwhile.
+    pub(super) since: i64,
 }
 
 impl LeaseAccount {
@@ -186,7 +194,7 @@ impl LeaseAccount {
             return; // a later one says more
         }
         self.answered = report.number;
-        (self.granted, self.most) = (answer.granted, answer.most);
+        (self.granted, self.most, self.since) = (answer.granted, answer.most, answer.since);
         self.told = ToldAmounts { spent: report.spent, returned: report.returned };
         self.heard = HeardUse { used: answer.used, spent: report.spent };
         self.valid_until = report.sent.checked_add(report.lease + USED_BEYOND);
@@ -232,7 +240,8 @@ impl LeaseAccount {
         self.reports += 1;
         let LeaseTerms { bounds, lease, .. } = self.terms;
         let (spent, returned, told) = (self.spent, self.returned, self.told.spent);
-        LeaseReport { spent, returned, told, number: self.reports, need, target, bounds, sent: now, lease }
+        let (number, since, heard) = (self.reports, self.since, self.heard.used);
+        LeaseReport { spent, returned, told, number, need, target, bounds, since, heard, sent: now, lease }
     }
 }
 

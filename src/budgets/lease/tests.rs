@@ -13,7 +13,7 @@ fn terms(bound: i64) -> LeaseTerms {
 /// The answer of a store that has so much granted, knows of so much as spent, and lets the process hold so much.
 fn answer(granted: i64, used: i64, most: i64) -> LeaseAnswer {
     let [granted, used, most] = [granted, used, most].map(requests);
-    LeaseAnswer { granted, used, others: requests(0), most }
+    LeaseAnswer { granted, used, others: requests(0), most, since: 1 }
 }
 
 /// An account that was granted five requests when it asked for one, and has spent the one.

@@ -213,6 +213,24 @@ async fn what_a_process_held_that_was_killed_is_there_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_has_lost_a_counter_is_told_what_all_had_used() {
+    let server = Server::start();
+    let sections = json!([{"name": "daily", "requests": 100, "lease": "0s"}]);
+    let replicas = [Replica::of(&server, &sections).await, Replica::of(&server, &sections).await];
+    let before = [replicas[0].use_up(40).await, replicas[1].use_up(50).await];
+    let last = replicas[0].use_up(2).await; // so that both know of the other
+    futures::future::join_all(replicas.iter().map(|own| own.budgets.settled())).await;
+
+    server.says(&["flushall"]);
+    let after = [replicas[0].use_up(5).await, replicas[1].use_up(20).await];
+
+    assert_eq!((before, last), ([40, 50], 2));
+    assert_eq!(after.iter().sum::<usize>(), 8, "{after:?}");
+    futures::future::join_all(replicas.iter().map(|own| own.budgets.settled())).await;
+    assert_eq!(server.field("r"), "100");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_leaves_while_the_store_is_asked_has_used_nothing() {
     let server = Server::start();
     let own = Replica::of(&server, &json!([{"name": "daily", "requests": 3, "lease": "100ms"}])).await;
