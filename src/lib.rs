@@ -10,6 +10,8 @@ mod clients;
 mod decisions;
 #[cfg(feature = "grpc")]
 mod ext_proc;
+#[cfg(all(test, feature = "redis"))]
+mod fleet;
 #[cfg(feature = "grpc")]
 mod grpc;
 mod inference;

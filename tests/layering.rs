@@ -22,7 +22,8 @@ const HOUSES: &[House] = &[
         folder: "src",
         floors: &[
             &["main"],
-            &["cli"],
+            // Tests only: it plays many processes.
+            &["cli", "fleet"],
             &["admin", "ext_proc", "grpc"],
             &["proxy", "reload", "preflight"],
             &["decisions", "inference", "router"],
@@ -191,7 +192,7 @@ const NO_EFFECT: &[&str] = &["std::time::Duration"];
 /// Libraries that few rooms of their crate may name.
 const FENCES: &[(&str, &[&str])] = &[
     ("pingora", &["src/proxy", "src/upstream", "src/certificates"]),
-    ("rustix", &["src/reload", "src/proxy", "src/cli", "crates/core/src/config", "crates/lab/src/grade"]),
+    ("rustix", &["src/reload", "src/proxy", "src/cli", "src/fleet", "crates/core/src/config", "crates/lab/src/grade"]),
     ("rayon", &["src/proxy"]),
     ("ort", &["crates/classifier/src/onnx"]),
     ("serde_saphyr", &["crates/core/src/config", "crates/classifier/src/manifest"]),

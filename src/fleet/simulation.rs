@@ -1,0 +1,411 @@
+//! The run: requests a millisecond, phases, what clients and an all-knowing observer see.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use pointsman_core::config::Name;
+use tempfile::TempDir;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+
+use super::capacity;
+use super::outcome::{FleetOutcome, HolderUse, PhaseOutcome, WINDOW};
+use super::replica::{FleetReplica, OpenAnswer, ServedEnd, ServedRequest, hash, write_bundle};
+use super::server::{ServerUse, StoreServer};
+use super::traffic::{ANSWER, FleetTraffic};
+
+/// The share of the strong model that is to be held.
+pub(super) const TARGET: f64 = 0.3;
+
+/// The dearest answer there is, in US dollars.
+pub(super) const DEAREST: f64 = 0.0062;
+
+/// What a request costs on average, in US dollars.
+const USUAL_COST: f64 = 0.0011;
+
+/// The pause of real time after which requests that are still open are taken to wait for the played time.
+const HEARTBEAT: Duration = Duration::from_millis(1);
+const HEARTBEATS: u32 = 3;
+
+/// Decided requests that may wait to be taken in.
+const OPEN: usize = 1 << 16;
+
+/// Milliseconds before an outage in which a write may be lost with it.
+const UNWRITTEN: u64 = 50;
+
+/// The temperatures of the bundle's versions, which the weights are swapped between, and a threshold for each that an
+/// operator has calibrated on other traffic.
+const BUNDLES: [(u32, f64); 2] = [(2, 0.85), (4, 0.72)];
+
+/// The phases, in their order.
+const PHASES: [&str; 7] = [START, STEADY, HELD, "store back", "rolling reload", "rolling weights", "store lost"];
+
+/// The phases in which all is well, and in which the store neither answers nor closes connections.
+const STEADY: &str = "steady";
+const HELD: &str = "store held";
+
+/// The phase in which the loops have nothing to go by yet.
+pub(super) const START: &str = "start";
+
+/// The plan of a run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FleetPlan {
+    pub(super) replicas: usize,
+    /// Requests a millisecond.
+    pub(super) rate: usize,
+    /// Milliseconds that the played time is moved by at once.
+    pub(super) step: u64,
+    /// Seconds of each phase.
+    pub(super) seconds: [u64; PHASES.len()],
+    /// The largest error of the share of a phase, relative to the target.
+    pub(super) largest_error: f64,
+    /// The budget of each client: the part of the run in which its requests use it up, its unit, and its rule for a store
+    /// that is away.
+    pub(super) budgets: &'static [(f64, &'static str, &'static str)],
+}
+
+/// A session as an observer knows it who sees all replicas.
+struct KnownSession {
+    /// The model that it is held to.
+    home: Option<Name>,
+    last_at: u64,
+    /// True where the store was away while it was decided for, so that replicas may differ from then on.
+    is_excused: bool,
+}
+
+/// A run.
+pub(super) struct Simulation {
+    plan: FleetPlan,
+    server: StoreServer,
+    folder: TempDir,
+    replicas: Vec<Arc<FleetReplica>>,
+    traffic: FleetTraffic,
+    /// Milliseconds of the played time.
+    at: u64,
+    /// Seconds since 1970 at the start; budgets count in that day.
+    now: u64,
+    results: (mpsc::Sender<ServedRequest>, mpsc::Receiver<ServedRequest>),
+    open: usize,
+    answers: VecDeque<(u64, Box<OpenAnswer>)>,
+    sessions: HashMap<u64, KnownSession>,
+    holders: Vec<HolderUse>,
+    phase: PhaseOutcome,
+    /// True while some replica may do without the store.
+    is_away: bool,
+    /// The millisecond until when replicas may not have noticed that the store is away.
+    unnoticed: u64,
+    /// Commands of all replicas that the store did not do.
+    failed: u64,
+    reloads: Vec<JoinHandle<()>>,
+    heartbeat: Arc<Notify>,
+    /// Keep the runtime from moving its clock by itself, and the heart beating.
+    _held: [SyncSender<()>; 2],
+}
+
+impl Simulation {
+    /// Starts the server and the replicas.
+    pub(super) async fn new(plan: FleetPlan) -> Self {
+        let held = hold_clock();
+        let (server, folder) = (StoreServer::start(), tempfile::tempdir().expect("a temporary folder"));
+        for (temperature, _) in BUNDLES {
+            write_bundle(&folder.path().join(format!("bundle-{temperature}")), temperature);
+        }
+        let burst = 1000 * (plan.seconds[0] + plan.seconds[1]) - 1500;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let heartbeat = Arc::new(Notify::new());
+        let beating = beat(Arc::clone(&heartbeat));
+        let mut simulation = Self {
+            plan,
+            server,
+            folder,
+            replicas: Vec::new(),
+            traffic: FleetTraffic::new(&plan.shares(), burst),
+            at: 0,
+            now,
+            results: mpsc::channel(OPEN),
+            open: 0,
+            answers: VecDeque::new(),
+            sessions: HashMap::new(),
+            holders: plan.holders(),
+            phase: PhaseOutcome::default(),
+            is_away: false,
+            unnoticed: 0,
+            failed: 0,
+            reloads: Vec::new(),
+            heartbeat,
+            _held: [held, beating],
+        };
+        simulation.start_replicas().await;
+        simulation
+    }
+
+    async fn start_replicas(&mut self) {
+        let config = self.config(BUNDLES[0], false);
+        for number in 0..self.plan.replicas {
+            let folder = self.folder.path().join(format!("replica-{number}"));
+            self.replicas.push(Arc::new(FleetReplica::start(&folder, &config)));
+        }
+        self.connected().await;
+    }
+
+    /// Waits, in real time, until every replica has its connection to the store.
+    async fn connected(&self) {
+        let started = Instant::now();
+        while self.replicas.iter().any(|replica| replica.misses_store()) {
+            assert!(started.elapsed() < Duration::from_mins(1), "the store does not answer");
+            self.heartbeat.notified().await;
+        }
+    }
+
+    /// Plays all phases, prints what came of them, and holds it to what is promised.
+    pub(super) async fn run(mut self) {
+        println!(
+            "{} replicas, {} requests a second, {}",
+            self.plan.replicas,
+            1000 * self.plan.rate,
+            self.server.version()
+        );
+        let mut outcome = FleetOutcome::new(self.plan, self.server.version());
+        for place in 0..PHASES.len() {
+            self.begin(place).await;
+            let (before, started) = (self.used(place), Instant::now());
+            for step in 0..1000 * self.plan.seconds[place] / self.plan.step {
+                self.act(place, step * self.plan.step);
+                self.play().await;
+            }
+            for reload in std::mem::take(&mut self.reloads) {
+                reload.await.expect("a reload");
+            }
+            self.phase.real = started.elapsed();
+            self.phase.store = before.zip(self.used(place)).map(|(before, after)| after.since(before));
+            let failed = self.replicas.iter().map(|replica| replica.failed_commands()).sum::<u64>();
+            (self.phase.failed, self.failed) = (failed - self.failed, failed);
+            let phase = std::mem::take(&mut self.phase);
+            println!("{}", phase.line());
+            outcome.phases.push(phase);
+            if PHASES[place] == STEADY {
+                outcome.figures = capacity::sizes(&self.server, &self.replicas);
+            }
+        }
+        outcome.holders = std::mem::take(&mut self.holders);
+        outcome.figures.extend(capacity::commands(&outcome.phases[1]));
+        println!("{}", outcome.table());
+        outcome.check();
+        capacity::check(&outcome.figures);
+    }
+
+    /// Does what a phase begins with.
+    async fn begin(&mut self, place: usize) {
+        self.phase = PhaseOutcome::new(PHASES[place], self.plan.seconds[place]);
+        match PHASES[place] {
+            HELD => {
+                self.lose_writes();
+                self.server.hold();
+                self.holders.iter_mut().for_each(HolderUse::note_rest);
+            }
+            "store back" => self.server.release(),
+            "store lost" => {
+                self.lose_writes();
+                self.sessions.values_mut().for_each(|own| own.is_excused = true); // the server has forgotten them
+                self.server.kill();
+                self.server.start_again();
+            }
+            _ => {}
+        }
+    }
+
+    /// Does what a phase does at one of its milliseconds.
+    fn act(&mut self, place: usize, tick: u64) {
+        let [is_reload, is_swap] = ["rolling reload", "rolling weights"].map(|phase| phase == PHASES[place]);
+        let (replicas, length) = (self.plan.replicas as u64, 800 * self.plan.seconds[place]);
+        if is_reload || is_swap {
+            let bundle = BUNDLES[usize::from(is_swap)];
+            let is_due = |number: &u64| (tick..tick + self.plan.step).contains(&(number * length / replicas));
+            for number in (0..replicas).filter(is_due) {
+                let replica = Arc::clone(&self.replicas[usize::try_from(number).unwrap_or_default()]);
+                let config = self.config(bundle, true);
+                self.reloads.push(tokio::spawn(async move { replica.reload(&config).await }));
+            }
+        }
+        if self.is_away && PHASES[place] != HELD && self.at >= self.unnoticed {
+            self.is_away = self.replicas.iter().any(|replica| replica.misses_store());
+        }
+    }
+
+    /// Excuses the sessions whose last write may be lost with the store that goes away now.
+    fn lose_writes(&mut self) {
+        (self.is_away, self.unnoticed) = (true, self.at + 1000);
+        let since = self.at.saturating_sub(UNWRITTEN);
+        self.sessions.values_mut().filter(|own| own.last_at >= since).for_each(|own| own.is_excused = true);
+    }
+
+    /// Plays one step.
+    async fn play(&mut self) {
+        self.at += self.plan.step;
+        tokio::time::advance(Duration::from_millis(self.plan.step)).await;
+        while self.answers.front().is_some_and(|(end, _)| *end <= self.at) {
+            if let Some((_, answer)) = self.answers.pop_front() {
+                answer.settle();
+            }
+        }
+        let requests = self.plan.rate * usize::try_from(self.plan.step).unwrap_or_default();
+        let waiting = self.open;
+        for request in self.traffic.sent(self.at, requests) {
+            let replica = Arc::clone(&self.replicas[self.traffic.below(self.plan.replicas)]);
+            let (served, now) = (self.results.0.clone(), self.now);
+            tokio::spawn(async move { drop(served.send(replica.serve(request, now).await).await) });
+            self.open += 1;
+        }
+        self.collect(waiting).await;
+    }
+
+    /// Takes in what was decided, until no more is open than was `waiting` before, which waits for the played time.
+    async fn collect(&mut self, waiting: usize) {
+        let mut beats = 0;
+        while self.open > waiting && beats < HEARTBEATS {
+            let heartbeat = Arc::clone(&self.heartbeat);
+            tokio::select! {
+                biased;
+                Some(served) = self.results.1.recv() => {
+                    self.open -= 1;
+                    beats = 0;
+                    self.take_in(served);
+                }
+                () = heartbeat.notified() => beats += 1,
+            }
+        }
+    }
+
+    fn take_in(&mut self, served: ServedRequest) {
+        let ServedRequest { request, end, is_strong, pin, cost } = served;
+        let second = usize::try_from(self.at / WINDOW).unwrap_or_default();
+        self.phase.decided(second, is_strong);
+        self.watch(request.session, pin);
+        let holder = &mut self.holders[request.client];
+        match end {
+            ServedEnd::Answered(answer) => {
+                holder.admitted(cost);
+                self.phase.admitted += 1;
+                self.answers.push_back((self.at + ANSWER, answer));
+                self.traffic.answered(request, self.at + ANSWER);
+            }
+            ServedEnd::Exceeded => self.phase.refused += 1,
+            ServedEnd::Unavailable => self.phase.unavailable += 1,
+        }
+    }
+
+    /// Compares the model that a replica holds a session to with the one that the replica before it chose.
+    fn watch(&mut self, session: Option<u64>, [held, kept]: [Option<Name>; 2]) {
+        let Some(session) = session else { return };
+        let (at, is_away) = (self.at, self.is_away);
+        let known = self.sessions.entry(session);
+        let own = known.or_insert(KnownSession { home: None, last_at: at, is_excused: false });
+        own.is_excused |= is_away;
+        if own.home.is_some() {
+            self.phase.pins.looked_up += 1;
+            if own.home != held {
+                let differs = if own.is_excused { &mut self.phase.pins.excused } else { &mut self.phase.pins.differ };
+                *differs += 1;
+            }
+        }
+        (own.home, own.last_at) = (kept, at);
+    }
+
+    /// Returns what the server has done; one that is held says nothing.
+    fn used(&self, place: usize) -> Option<ServerUse> {
+        (PHASES[place] != HELD).then(|| self.server.used())
+    }
+
+    fn config(&self, (temperature, threshold): (u32, f64), is_changed: bool) -> String {
+        let folder = self.folder.path().join(format!("bundle-{temperature}"));
+        self.plan.config(&self.server.url(), (&folder, threshold), is_changed)
+    }
+}
+
+/// Keeps the runtime from moving its clock by itself until the value is dropped.
+fn hold_clock() -> SyncSender<()> {
+    let (held, holds) = sync_channel(1);
+    // While a blocking task runs, a clock that stands still is moved by nobody but us.
+    #[expect(clippy::disallowed_methods, reason = "only this keeps the clock where it is")]
+    tokio::task::spawn_blocking(move || holds.recv().is_ok());
+    held
+}
+
+/// Notifies once each [`HEARTBEAT`] of real time until the value is dropped.
+fn beat(heartbeat: Arc<Notify>) -> SyncSender<()> {
+    let (beating, ends) = sync_channel(1);
+    thread::spawn(move || {
+        while ends.recv_timeout(HEARTBEAT) == Err(RecvTimeoutError::Timeout) {
+            heartbeat.notify_one();
+        }
+    });
+    beating
+}
+
+impl Drop for Simulation {
+    fn drop(&mut self) {
+        self.server.release(); // a server that is held would outlive the test
+    }
+}
+
+impl FleetPlan {
+    /// Returns how much of the traffic each client has: the first twice as much as the second.
+    fn shares(&self) -> Vec<f64> {
+        (1..=self.budgets.len()).map(|place| 1.0 / f64::from(u32::try_from(place).unwrap_or(1))).collect()
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a few million requests")]
+    fn holders(&self) -> Vec<HolderUse> {
+        let shares = self.shares();
+        let requests = 1000.0 * self.rate as f64 * self.seconds.iter().sum::<u64>() as f64;
+        let all: f64 = shares.iter().sum();
+        let bound = |share: &f64, part: f64, unit: &str| {
+            let requests = requests * share / all * part;
+            if unit == "dollars" { requests * USUAL_COST } else { requests.round() }
+        };
+        let budgets = shares.iter().zip(self.budgets);
+        budgets.map(|(share, (part, unit, rule))| HolderUse::new(bound(share, *part, unit), unit, rule)).collect()
+    }
+
+    fn config(&self, url: &str, (bundle, threshold): (&Path, f64), is_changed: bool) -> String {
+        let (mut clients, mut budgets) = (String::new(), String::new());
+        for (number, holder) in self.holders().iter().enumerate() {
+            let HolderUse { bound, unit, rule, .. } = holder;
+            let key = hash(format!("c{number}").as_bytes());
+            writeln!(clients, "  c{number}: {{keys: [{{sha256: {key}}}]}}")
+                .expect("a String takes all that is written");
+            writeln!(
+                budgets,
+                "  - {{name: b{number}, per: client, clients: [c{number}], {unit}: {bound}, soft: 1, without_store: {rule}}}"
+            )
+            .expect("a String takes all that is written");
+        }
+        let rule = if is_changed { "    rules: [{when: 'prompt.images > 3', use: small}]\n" } else { "" };
+        format!(
+            "version: 1
+listen: {{address: 127.0.0.1:0}}
+store: {{redis: {{url: '{url}', timeout: 500ms}}}}
+providers: {{p: {{base_url: http://127.0.0.1:9}}}}
+models:
+  small: {{provider: p, price: {{input: 0.1, output: 0.4}}}}
+  frontier: {{provider: p, price: {{input: 2, output: 8}}}}
+classifiers: {{default: {{bundle: {}}}}}
+clients:
+{clients}budgets:
+{budgets}policies:
+  - name: auto
+    match: {{model: [auto]}}
+{rule}    strategy: {{kind: threshold, classifier: default, head: tier_lexical, strong: frontier, weak: small, threshold: {threshold}}}
+    target: {{share: {TARGET}, min: 0.01, max: 0.99}}
+    affinity: {{key: conversation, move: up_only}}
+    quotas: [{{name: strong, per: client, models: [frontier], share: 0.6, burst: 1000, otherwise: small}}]
+",
+            bundle.display()
+        )
+    }
+}
