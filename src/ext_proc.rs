@@ -8,9 +8,11 @@
 //! |---|---|
 //! | `listener` | the sockets, TLS, the services on them, the end |
 //! | `stream` | one exchange: what Envoy asks, and the answers to it |
+//! | `answers` | the answers of an exchange, as the stream that is sent |
 //! | `messages` | the protocol's messages |
 //! | `metadata` | decisions as dynamic metadata |
 
+mod answers;
 mod listener;
 mod messages;
 mod metadata;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use pingora::tls::sign::SingleCertAndKey;
 use pingora::tls::{ServerConfig, ServerTlsStream, TlsAcceptor, WebPkiClientVerifier};
 use pointsman_core::config::AdminTls;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::admin::roots;
 use super::{CertificateError, ListenerCertificate, read};
@@ -50,7 +50,7 @@ impl GrpcServerTls {
     /// # Errors
     /// When the handshake fails: also where a client has to show a certificate and does not.
     #[cfg_attr(not(feature = "grpc"), expect(dead_code, reason = "there is no such listener"))]
-    pub(crate) async fn accept(&self, stream: TcpStream) -> io::Result<ServerTlsStream<TcpStream>> {
+    pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> io::Result<ServerTlsStream<S>> {
         self.0.accept(stream).await
     }
 }

@@ -4,6 +4,7 @@
 mod envoy;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use pointsman_core::config::Config;
@@ -45,8 +46,10 @@ pub(super) fn run(arguments: &ExtProcArguments, format: LogFormat) -> ExitCode {
     };
     match config {
         Ok(config) => {
+            let file = std::path::absolute(&arguments.file.config).unwrap_or_default();
             let bootstrap = EnvoyBootstrap {
                 config: &config,
+                folder: file.parent().unwrap_or(Path::new("")),
                 listen: arguments.envoy_listen,
                 mode: arguments.body_mode,
                 shows_answers: arguments.answers,

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pointsman_core::config::{Config, ListenerConfig};
+use pointsman_core::config::{Config, ExtProcPlace, ListenerConfig};
 use pointsman_core::scores::ClassifierFailure;
 use pointsman_telemetry::Metrics;
 use tokio::net::TcpListener;
@@ -129,13 +129,14 @@ impl Gateway {
                 let socket = builder.base_dir().join(socket);
                 let listeners = blocking(move || Listeners::take_over(&socket, &listen)).await???;
                 let admin = wait_for_admin(address).await?;
-                let envoy = ext_proc::wait_for(envoy.as_ref(), &limits).await?;
+                let envoy = ext_proc::wait_for(envoy.as_ref(), builder.base_dir(), &limits).await?;
                 let grpc = BoundGrpcListener::bind_in_time(grpc, ADMIN_RELEASE).await?;
                 ((listeners, envoy, grpc), admin, first)
             }
             _ => {
                 let listeners = Listeners::bind(&listen)?; // before the weights are loaded, which takes a while
-                let (envoy, grpc) = (ext_proc::bind(envoy.as_ref(), &limits)?, BoundGrpcListener::bind(grpc)?);
+                let envoy = ext_proc::bind(envoy.as_ref(), builder.base_dir(), &limits)?;
+                let grpc = BoundGrpcListener::bind(grpc)?;
                 let admin = bind_admin(address).await?;
                 ((listeners, envoy, grpc), admin, build.await??)
             }
@@ -177,8 +178,8 @@ impl Gateway {
     }
 
     /// Returns where Envoy connects, if it may.
-    pub(super) fn ext_proc_address(&self) -> Option<SocketAddr> {
-        self.ext_proc.as_ref().map(RunningExtProc::address)
+    pub(super) fn ext_proc_place(&self) -> Option<&ExtProcPlace> {
+        self.ext_proc.as_ref().map(RunningExtProc::place)
     }
 
     /// Returns where operators connect.

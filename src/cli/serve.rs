@@ -86,7 +86,7 @@ async fn serve(source: ConfigSource, start: ListenerSource) -> Result<(), StartE
         ListenerSource::ExtProc => String::new(),
         ListenerSource::Fresh | ListenerSource::Upgrade => format!("listen={} ", gateway.address()),
     };
-    let envoy = gateway.ext_proc_address().map(|address| format!("ext_proc={address} ")).unwrap_or_default();
+    let envoy = gateway.ext_proc_place().map(|place| format!("ext_proc={place} ")).unwrap_or_default();
     let grpc = gateway.grpc_address().map(|address| format!("grpc={address} ")).unwrap_or_default();
     eprintln!("ready {listen}admin={} {envoy}{grpc}generation={generation}", gateway.admin_address());
     ServiceState::Serving.tell();

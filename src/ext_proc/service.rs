@@ -6,23 +6,21 @@ use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
 use http::{Request, Response};
+use pointsman_protocols::envoy::ext_proc::ProcessingRequest;
 use pointsman_protocols::envoy::ext_proc::external_processor_server::{ExternalProcessor, ExternalProcessorServer};
-use pointsman_protocols::envoy::ext_proc::{ProcessingRequest, ProcessingResponse};
-use tokio::sync::{Semaphore, mpsc};
-use tokio_stream::wrappers::ReceiverStream;
+use tokio::sync::Semaphore;
 use tonic::body::Body;
 use tonic::codegen::Service;
 use tonic::server::NamedService;
 use tonic::{Status, Streaming};
 use tonic_health::pb::health_server::{Health, HealthServer};
 
+use super::answers::{AnswerQueue, ExchangeAnswers};
 use super::stream::EnvoyStream;
 use crate::proxy::Proxy;
 
-/// Answers that wait to be sent on one stream.
-const ANSWERS: usize = 4;
-
 /// The service that Envoy asks.
+#[derive(Clone)]
 pub(super) struct EnvoyService {
     pub(super) proxy: Arc<Proxy>,
     /// Places for streams.
@@ -51,7 +49,7 @@ impl<H> Clone for GrpcServices<H> {
 
 #[tonic::async_trait]
 impl ExternalProcessor for EnvoyService {
-    type ProcessStream = ReceiverStream<Result<ProcessingResponse, Status>>;
+    type ProcessStream = ExchangeAnswers;
 
     async fn process(
         &self,
@@ -60,13 +58,13 @@ impl ExternalProcessor for EnvoyService {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             return Err(Status::resource_exhausted("as many streams are open as `limits.max_requests` allows"));
         };
-        let (answers, receiver) = mpsc::channel(ANSWERS);
-        let stream = EnvoyStream::new(Arc::clone(&self.proxy), request.into_inner(), answers);
-        tokio::spawn(async move {
+        let answers = AnswerQueue::default();
+        let stream = EnvoyStream::new(Arc::clone(&self.proxy), request.into_inner(), answers.clone());
+        let exchange = async move {
             let _place = place;
             stream.serve().await;
-        });
-        Ok(tonic::Response::new(ReceiverStream::new(receiver)))
+        };
+        Ok(tonic::Response::new(ExchangeAnswers::new(answers, exchange)))
     }
 }
 

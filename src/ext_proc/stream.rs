@@ -28,9 +28,9 @@ use pointsman_protocols::envoy::ext_proc::{
 };
 use pointsman_telemetry::{ExtProcMetrics, ExtProcOutcome, ExtProcPhase};
 use serde_json::json;
-use tokio::sync::mpsc;
 use tonic::{Code, Status, Streaming};
 
+use super::answers::AnswerQueue;
 use super::messages::{self, BodyMode, BodyModes, HeaderChanges, asking_nothing_more, with_decision};
 use crate::proxy::Proxy;
 use crate::proxy::external::{
@@ -42,7 +42,7 @@ pub(super) struct EnvoyStream {
     proxy: Arc<Proxy>,
     metrics: ExtProcMetrics,
     messages: Streaming<ProcessingRequest>,
-    answers: mpsc::Sender<Result<ProcessingResponse, Status>>,
+    answers: AnswerQueue,
     config: Arc<ExtProcConfig>,
     /// The names of fields that the client sent and that go no further: those that routes go by or only Pointsman reads.
     withheld: Vec<String>,
@@ -71,11 +71,7 @@ impl JudgedRequest {
 }
 
 impl EnvoyStream {
-    pub(super) fn new(
-        proxy: Arc<Proxy>,
-        messages: Streaming<ProcessingRequest>,
-        answers: mpsc::Sender<Result<ProcessingResponse, Status>>,
-    ) -> Self {
+    pub(super) fn new(proxy: Arc<Proxy>, messages: Streaming<ProcessingRequest>, answers: AnswerQueue) -> Self {
         let metrics = proxy.metrics().ext_proc();
         let (modes, config) = (BodyModes { request: BodyMode::None, response: BodyMode::None }, Arc::default());
         Self { proxy, metrics, messages, answers, config, withheld: Vec::new(), modes }
@@ -131,6 +127,9 @@ impl EnvoyStream {
             _ => Box::pin(self.in_turn(&mut request, feed, &headers)).await,
         };
         let end = judged.as_ref().map_or(ExternalEnd::BrokenOff, |judged| judged.end);
+        if judged.is_ok() {
+            self.answers.end().await; // what Envoy waits for goes first, the account after it
+        }
         request.end(end);
         judged.map(|judged| judged.outcome)
     }
@@ -216,7 +215,7 @@ impl EnvoyStream {
         let judgement = tokio::select! {
             biased;
             judgement = request.judge(self.config.failure) => judgement,
-            () = self.answers.closed() => return Err(StreamError::Gone),
+            () = self.answers.left() => return Err(StreamError::Gone),
         };
         self.metrics.decided(began.elapsed());
         Ok(judgement)
@@ -337,7 +336,7 @@ impl EnvoyStream {
     }
 
     async fn send(&self, message: ProcessingResponse) -> Result<(), StreamError> {
-        self.answers.send(Ok(message)).await.map_err(|_| StreamError::Gone)
+        if self.answers.send(Ok(message)).await { Ok(()) } else { Err(StreamError::Gone) }
     }
 
     /// Waits for Envoy's next message.

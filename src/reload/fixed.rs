@@ -19,7 +19,7 @@ pub(super) fn refuse_fixed(serving: &Config, file: &Config) -> Result<(), Reload
     };
     let ext_proc = |config: &Config| match &config.ext_proc {
         Some(section) if section.tls.is_some() => format!("{} with TLS", section.address),
-        Some(section) => section.address.to_string(),
+        Some(section) => section.place(Path::new("")).to_string(),
         None => "none".to_owned(),
     };
     let grpc = |config: &Config| config.grpc.as_ref().map_or("none".to_owned(), |grpc| grpc.address.to_string());

@@ -30,17 +30,24 @@ pub(crate) struct Exchange {
 
 /// Connects to the listener for Envoy.
 pub(crate) async fn connect(address: SocketAddr) -> ExternalProcessorClient<Channel> {
-    let channel =
-        Channel::from_shared(format!("http://{address}")).expect("a URL").connect().await.expect("a listener");
+    connect_by(format!("http://{address}")).await
+}
+
+async fn connect_by(url: String) -> ExternalProcessorClient<Channel> {
+    let channel = Channel::from_shared(url).expect("a URL").connect().await.expect("a listener");
     ExternalProcessorClient::new(channel).max_encoding_message_size(64 << 20).max_decoding_message_size(64 << 20)
 }
 
 impl Exchange {
     /// Opens an exchange whose request bodies come in one mode, and response bodies in another.
     pub(crate) async fn open(address: SocketAddr, request: BodySendMode, response: BodySendMode) -> Self {
+        Self::open_by(format!("http://{address}"), request, response).await
+    }
+
+    /// Opens an exchange with a listener by its URL; `unix:PATH` is one, too.
+    pub(crate) async fn open_by(url: String, request: BodySendMode, response: BodySendMode) -> Self {
         let (messages, receiver) = mpsc::channel(64);
-        let process = connect(address).await;
-        let mut process = process;
+        let mut process = connect_by(url).await;
         let answers = soon("a stream", process.process(ReceiverStream::new(receiver))).await.expect("a stream");
         let modes = ProtocolConfiguration {
             request_body_mode: request.into(),

@@ -68,6 +68,23 @@ async fn a_whole_body_is_judged_and_header_route_and_body_change_together() {
 }
 
 #[tokio::test]
+async fn a_unix_socket_stands_in_for_the_address() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let sections = "ext_proc: {socket: pm.sock}\n".to_owned();
+    let gateway = Gateway::start(&Config { sections, ..Config::new(&small, &frontier) }).await;
+    let socket = gateway.folder().join("pm.sock");
+    let mut exchange = Exchange::open_by(format!("unix:{}", socket.display()), Buffered, NoBody).await;
+
+    exchange.chat(&[], false).await;
+    exchange.next().await;
+    exchange.body(ODD, true).await;
+
+    assert_eq!(replaced(&exchange.next().await).as_deref(), Some(ODD_ROUTED.as_bytes()));
+    exchange.ends().await;
+    assert_eq!(gateway.ext_proc, None, "no address beside it");
+}
+
+#[tokio::test]
 async fn in_full_duplex_the_header_waits_for_the_body_and_the_body_follows_in_pieces() {
     let (_gateway, address) = asked("", "").await;
     let filler = "x".repeat(300_000);

@@ -83,7 +83,7 @@ pub use self::edge::{
     ListenerTls, Listeners, RateLimit, TeamConfig, TrafficLimits, UpgradeConfig,
 };
 pub use self::effort::Effort;
-pub use self::ext_proc::{ExtProcConfig, ExtProcFailure, StreamedBodies};
+pub use self::ext_proc::{ExtProcConfig, ExtProcFailure, ExtProcPlace, StreamedBodies};
 pub use self::files::{FileRole, NamedFile, NamesFiles};
 pub use self::grpc::GrpcConfig;
 pub use self::known_models::{KnownModel, ListedModel, known_models, known_models_date};

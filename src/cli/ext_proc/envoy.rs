@@ -6,6 +6,7 @@ mod routes;
 
 use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use pointsman_core::config::{Config, ExtProcConfig};
@@ -28,6 +29,8 @@ pub(super) enum PrintedMode {
 /// The bootstrap of an Envoy; printed by `Display`.
 pub(super) struct EnvoyBootstrap<'c> {
     pub(super) config: &'c Config,
+    /// The folder of the configuration's file.
+    pub(super) folder: &'c Path,
     pub(super) listen: SocketAddr,
     pub(super) mode: PrintedMode,
     pub(super) shows_answers: bool,
@@ -127,7 +130,7 @@ static_resources:
         Self::access_log(out);
         self.filter(out, &section)?;
         routes::write(out, self.config, &section)?;
-        clusters::write(out, self.config, &section)
+        clusters::write(out, self.config, &section, self.folder)
     }
 }
 
@@ -152,7 +155,7 @@ mod tests {
         );
         let config = Config::parse(&text, "test.yaml").unwrap_or_else(|problems| panic!("{problems}"));
         let listen = "127.0.0.1:10000".parse().expect("an address");
-        EnvoyBootstrap { config: &config, listen, mode, shows_answers: false }.to_string()
+        EnvoyBootstrap { config: &config, folder: Path::new("/etc/pm"), listen, mode, shows_answers: false }.to_string()
     }
 
     #[test]
@@ -177,6 +180,13 @@ mod tests {
         assert!(printed(open, PrintedMode::Buffered).contains("failure_mode_allow: true"));
         assert!(printed("", PrintedMode::Buffered).contains("failure_mode_allow: false"));
         assert!(printed(open, PrintedMode::FullDuplexStreamed).contains("failure_mode_allow: false"));
+    }
+
+    #[test]
+    fn a_socket_is_found_from_the_folder_of_the_file() {
+        let text = printed("ext_proc: {socket: run/pm.sock}\n", PrintedMode::Buffered);
+
+        assert!(text.contains(r#"{address: {pipe: {path: "/etc/pm/run/pm.sock"}}}"#), "{text}");
     }
 
     #[test]

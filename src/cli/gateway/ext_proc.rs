@@ -1,6 +1,7 @@
 //! The listener for Envoy among those of the gateway; a binary without the feature `grpc` has none.
 
 use std::io;
+use std::path::Path;
 
 use pointsman_core::config::{Config, ExtProcConfig, TrafficLimits};
 use tokio::time::Instant;
@@ -25,19 +26,21 @@ impl ListenerSource {
 /// Binds the listener, if there is to be one.
 pub(super) fn bind(
     section: Option<&ExtProcConfig>,
+    folder: &Path,
     limits: &TrafficLimits,
 ) -> Result<Option<ExtProcListener>, ListenError> {
-    section.map(|section| ExtProcListener::bind(section, limits)).transpose()
+    section.map(|section| ExtProcListener::bind(section, folder, limits)).transpose()
 }
 
 /// Binds the listener as soon as the former process lets go of its address.
 pub(super) async fn wait_for(
     section: Option<&ExtProcConfig>,
+    folder: &Path,
     limits: &TrafficLimits,
 ) -> Result<Option<ExtProcListener>, ListenError> {
     let deadline = Instant::now() + ADMIN_RELEASE;
     loop {
-        match bind(section, limits) {
+        match bind(section, folder, limits) {
             Err(ListenError::Bind { source, .. })
                 if source.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline =>
             {
@@ -52,17 +55,17 @@ pub(super) async fn wait_for(
 #[cfg(not(feature = "grpc"))]
 mod absent {
     use std::io;
-    use std::net::SocketAddr;
+    use std::path::Path;
 
-    use pointsman_core::config::{ExtProcConfig, TrafficLimits};
+    use pointsman_core::config::{ExtProcConfig, ExtProcPlace, TrafficLimits};
 
     use crate::proxy::Proxy;
 
     /// The reason why there is no listener.
     #[derive(Debug, thiserror::Error)]
     pub(in crate::cli) enum ListenError {
-        #[error("cannot listen on {address} (ext_proc.address): this binary was built without the feature `grpc`")]
-        Bind { address: SocketAddr, source: io::Error },
+        #[error("cannot listen on {place} (ext_proc): this binary was built without the feature `grpc`")]
+        Bind { place: ExtProcPlace, source: io::Error },
     }
 
     /// No listener.
@@ -72,8 +75,12 @@ mod absent {
     pub(in crate::cli) enum RunningExtProc {}
 
     impl ExtProcListener {
-        pub(in crate::cli) fn bind(section: &ExtProcConfig, _limits: &TrafficLimits) -> Result<Self, ListenError> {
-            Err(ListenError::Bind { address: section.address, source: io::ErrorKind::Unsupported.into() })
+        pub(in crate::cli) fn bind(
+            section: &ExtProcConfig,
+            folder: &Path,
+            _limits: &TrafficLimits,
+        ) -> Result<Self, ListenError> {
+            Err(ListenError::Bind { place: section.place(folder), source: io::ErrorKind::Unsupported.into() })
         }
 
         pub(in crate::cli) fn serve(self, _proxy: Proxy) -> Result<RunningExtProc, ListenError> {
@@ -82,7 +89,7 @@ mod absent {
     }
 
     impl RunningExtProc {
-        pub(in crate::cli) const fn address(&self) -> SocketAddr {
+        pub(in crate::cli) const fn place(&self) -> &ExtProcPlace {
             match *self {}
         }
 

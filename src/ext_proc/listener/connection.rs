@@ -7,10 +7,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tonic::transport::server::Connected;
 
+use super::socket::{AcceptedSocket, BoundSocket};
+use super::threads::ThreadWay;
 use crate::certificates::GrpcServerTls;
 use crate::router::Router;
 
@@ -22,11 +24,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// The source of connections.
 pub(super) struct ConnectionSource {
-    pub(super) socket: TcpListener,
     /// The router, whose snapshot has the certificate of now.
     pub(super) router: Arc<Router>,
     /// Places for connections.
     pub(super) places: Arc<Semaphore>,
+    /// The threads that serve them.
+    pub(super) ways: Vec<ThreadWay>,
 }
 
 /// The bytes of a connection: plain, or those within TLS.
@@ -37,31 +40,34 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 /// A connection, and its place among those that are open.
 pub(super) struct AcceptedConnection {
     inner: Box<dyn ByteStream>,
-    _place: OwnedSemaphorePermit,
+    _place: ConnectionPlace,
+}
+
+/// The place of a connection, among all and on its thread.
+struct ConnectionPlace {
+    _all: OwnedSemaphorePermit,
+    _thread: Arc<()>,
 }
 
 impl ConnectionSource {
     /// Accepts connections until it is told to stop. One more than there are places for waits in the socket's backlog.
-    pub(super) async fn accept(
-        self,
-        accepted: mpsc::Sender<io::Result<AcceptedConnection>>,
-        mut stopped: watch::Receiver<bool>,
-    ) {
+    pub(super) async fn accept(self, socket: BoundSocket, mut stopped: watch::Receiver<bool>) {
+        let socket = match socket.served() {
+            Ok(socket) => socket,
+            Err(error) => return tracing::error!(%error, "The listener for Envoy cannot serve"),
+        };
         loop {
-            let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return };
-            let stream = tokio::select! {
-                stream = self.socket.accept() => stream,
+            let accepted = async {
+                let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+                Some((place, socket.accept().await))
+            };
+            let accepted = tokio::select! {
+                accepted = accepted => accepted,
                 _ = stopped.wait_for(|stopped| *stopped) => return,
             };
+            let Some((place, stream)) = accepted else { return };
             match stream {
-                Ok((stream, _)) => {
-                    let (tls, accepted) = (self.router.snapshot().ext_proc_tls.clone(), accepted.clone());
-                    tokio::spawn(async move {
-                        if let Some(inner) = prepared(stream, tls).await {
-                            let _ = accepted.send(Ok(AcceptedConnection { inner, _place: place })).await; // it has stopped
-                        }
-                    });
-                }
+                Ok(stream) => self.hand_out(stream, place),
                 Err(error) => {
                     tracing::debug!(%error, "The listener for Envoy cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -69,11 +75,33 @@ impl ConnectionSource {
             }
         }
     }
+
+    /// Gives a connection to the thread that has the fewest.
+    fn hand_out(&self, stream: AcceptedSocket, place: OwnedSemaphorePermit) {
+        let Some(way) = self.ways.iter().min_by_key(|way| Arc::strong_count(&way.open)) else { return };
+        let (tls, accepted) = (self.router.snapshot().ext_proc_tls.clone(), way.connections.clone());
+        let place = ConnectionPlace { _all: place, _thread: Arc::clone(&way.open) };
+        way.runtime.spawn(async move {
+            if let Some(inner) = prepared(stream, tls).await {
+                let _ = accepted.send(Ok(AcceptedConnection { inner, _place: place })).await; // it has stopped
+            }
+        });
+    }
 }
 
-/// Makes the handshake, where there is one to make.
-async fn prepared(stream: TcpStream, tls: Option<Arc<GrpcServerTls>>) -> Option<Box<dyn ByteStream>> {
-    let _ = stream.set_nodelay(true); // it serves all the same
+/// Puts a connection on the current runtime, and makes the handshake where there is one to make.
+async fn prepared(stream: AcceptedSocket, tls: Option<Arc<GrpcServerTls>>) -> Option<Box<dyn ByteStream>> {
+    // Only a runtime that ends takes none.
+    match stream {
+        AcceptedSocket::Tcp(stream) => {
+            let _ = stream.set_nodelay(true); // it serves all the same
+            encrypted(TcpStream::from_std(stream).ok()?, tls).await
+        }
+        AcceptedSocket::Unix(stream) => encrypted(UnixStream::from_std(stream).ok()?, tls).await,
+    }
+}
+
+async fn encrypted<S: ByteStream + 'static>(stream: S, tls: Option<Arc<GrpcServerTls>>) -> Option<Box<dyn ByteStream>> {
     let Some(tls) = tls else { return Some(Box::new(stream)) };
     match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
         Ok(Ok(stream)) => Some(Box::new(stream)),

@@ -88,7 +88,7 @@ impl EnvoyStream {
                     }
                     ended = held.has_ended.then(Instant::now);
                 }
-                () = answers.closed() => return Err(StreamError::Gone),
+                () = answers.left() => return Err(StreamError::Gone),
             }
         }
     }

@@ -1,6 +1,8 @@
 //! The section `ext_proc`: decisions for Envoy, over its external processing protocol.
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -22,6 +24,9 @@ pub struct ExtProcConfig {
     /// or `allow_open`: prompts and keys come here.
     #[serde(deserialize_with = "values::address")]
     pub address: SocketAddr,
+    /// A Unix socket at which it listens in place of `address`, for an Envoy on the same machine. Its owner and its group may
+    /// connect (mode 0660). A relative path starts at the file's folder. Default none.
+    pub socket: Option<PathBuf>,
     /// Says that prompts may come in the clear from other machines, where a network keeps others out. Default false.
     pub allow_open: bool,
     /// Speaks TLS; with `client_ca` only to clients whose certificates those authorities vouch for.
@@ -42,6 +47,15 @@ pub struct ExtProcConfig {
     pub max_message_bytes: Option<usize>,
     /// What is done with bodies that Envoy sends in its mode `STREAMED`. Default `pass`.
     pub streamed_bodies: StreamedBodies,
+}
+
+/// The place at which the listener is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExtProcPlace {
+    /// An address.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
 }
 
 /// What becomes of a request that cannot be judged.
@@ -71,7 +85,14 @@ impl ExtProcConfig {
     /// Returns whether other machines may reach the listener.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        !self.address.ip().to_canonical().is_loopback()
+        self.socket.is_none() && !self.address.ip().to_canonical().is_loopback()
+    }
+
+    /// Returns the place at which the listener is reached; relative paths start at `folder`.
+    #[must_use]
+    pub fn place(&self, folder: &Path) -> ExtProcPlace {
+        let socket = self.socket.as_ref().map(|socket| ExtProcPlace::Unix(folder.join(socket)));
+        socket.unwrap_or(ExtProcPlace::Tcp(self.address))
     }
 
     /// Returns the largest message that is taken, in bytes.
@@ -81,10 +102,20 @@ impl ExtProcConfig {
     }
 }
 
+impl fmt::Display for ExtProcPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(socket) => write!(f, "unix:{}", socket.display()),
+        }
+    }
+}
+
 impl Default for ExtProcConfig {
     fn default() -> Self {
         Self {
             address: SocketAddr::from(([127, 0, 0, 1], 9002)),
+            socket: None,
             allow_open: false,
             tls: None,
             model_header: "x-pointsman-model".to_owned(),

@@ -49,7 +49,7 @@ pub enum FileRole {
     Secret,
     /// Certificate authorities that a server is trusted by.
     Authorities,
-    /// The decision log, the registry of client keys or the socket of an upgrade, which the process makes itself.
+    /// The decision log, the registry of client keys or a socket, which the process makes itself.
     Output,
 }
 
@@ -183,6 +183,7 @@ impl NamesFiles for ExtProcConfig {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         let Self {
             address: _,
+            socket,
             allow_open: _,
             tls,
             model_header: _,
@@ -192,6 +193,7 @@ impl NamesFiles for ExtProcConfig {
             max_message_bytes: _,
             streamed_bodies: _,
         } = self;
+        files.extend(socket.iter().map(|path| FileRole::Output.of(path)));
         tls.add_files(files);
     }
 }

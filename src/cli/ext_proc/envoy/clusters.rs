@@ -2,33 +2,41 @@
 
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use http::Uri;
-use pointsman_core::config::{Config, ExtProcConfig, Name, PeerTls, ProviderConfig};
+use pointsman_core::config::{Config, ExtProcConfig, ExtProcPlace, Name, PeerTls, ProviderConfig};
 
 use super::{OWN_CLUSTER, quoted, seconds};
 
 /// The certificate authorities of most systems.
 const SYSTEM_CA: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// A host, and the port to connect to.
-struct Endpoint {
-    host: String,
-    port: u16,
+/// A place to connect to.
+enum Endpoint {
+    Host {
+        host: String,
+        port: u16,
+    },
+    /// A Unix socket.
+    Pipe(String),
 }
 
 /// Writes every cluster.
-pub(super) fn write(out: &mut String, config: &Config, section: &ExtProcConfig) -> fmt::Result {
+pub(super) fn write(out: &mut String, config: &Config, section: &ExtProcConfig, folder: &Path) -> fmt::Result {
     out.push_str("  clusters:\n");
-    own(out, section)?;
+    own(out, section, folder)?;
     config.providers.iter().try_for_each(|(name, provider)| of_provider(out, name, provider))
 }
 
-fn own(out: &mut String, section: &ExtProcConfig) -> fmt::Result {
+fn own(out: &mut String, section: &ExtProcConfig, folder: &Path) -> fmt::Result {
     let ip = section.address.ip();
     let host = if ip.is_unspecified() { IpAddr::from([127, 0, 0, 1]) } else { ip };
-    let endpoint = Endpoint { host: host.to_string(), port: section.address.port() };
+    let endpoint = match section.place(folder) {
+        ExtProcPlace::Tcp(address) => Endpoint::Host { host: host.to_string(), port: address.port() },
+        ExtProcPlace::Unix(path) => Endpoint::Pipe(path.display().to_string()),
+    };
     begin(out, OWN_CLUSTER, Duration::from_secs(1), &[endpoint])?;
     out.push_str(
         r#"    typed_extension_protocol_options:
@@ -60,7 +68,7 @@ fn of_provider(out: &mut String, name: &Name, provider: &ProviderConfig) -> fmt:
     let host = base.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let port = base.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
     let peers: Vec<_> = provider.peers.iter().filter_map(|peer| endpoint(peer)).collect();
-    let endpoints = if peers.is_empty() { vec![Endpoint { host: host.clone(), port }] } else { peers };
+    let endpoints = if peers.is_empty() { vec![Endpoint::Host { host: host.clone(), port }] } else { peers };
     begin(out, name.as_str(), provider.timeouts.connect.0, &endpoints)?;
     if is_tls {
         let ca = provider.tls.as_ref().and_then(own_authorities);
@@ -75,17 +83,26 @@ fn own_authorities(tls: &PeerTls) -> Option<String> {
 
 fn endpoint(peer: &str) -> Option<Endpoint> {
     let (host, port) = peer.rsplit_once(':')?;
-    Some(Endpoint { host: host.trim_matches(['[', ']']).to_owned(), port: port.parse().ok()? })
+    Some(Endpoint::Host { host: host.trim_matches(['[', ']']).to_owned(), port: port.parse().ok()? })
 }
 
 fn begin(out: &mut String, name: &str, connect: Duration, endpoints: &[Endpoint]) -> fmt::Result {
-    let is_address = endpoints.iter().all(|endpoint| endpoint.host.parse::<IpAddr>().is_ok());
+    let is_fixed = |endpoint: &Endpoint| match endpoint {
+        Endpoint::Host { host, .. } => host.parse::<IpAddr>().is_ok(),
+        Endpoint::Pipe(_) => true,
+    };
+    let is_address = endpoints.iter().all(is_fixed);
     let kind = if is_address { "STATIC" } else { "STRICT_DNS" };
     let name = quoted(name);
     writeln!(out, "  - name: {name}\n    type: {kind}\n    connect_timeout: {}", seconds(connect))?;
     writeln!(out, "    load_assignment:\n      cluster_name: {name}\n      endpoints:\n      - lb_endpoints:")?;
-    for Endpoint { host, port } in endpoints {
-        let address = format!("{{socket_address: {{address: {}, port_value: {port}}}}}", quoted(host));
+    for endpoint in endpoints {
+        let address = match endpoint {
+            Endpoint::Host { host, port } => {
+                format!("{{socket_address: {{address: {}, port_value: {port}}}}}", quoted(host))
+            }
+            Endpoint::Pipe(path) => format!("{{pipe: {{path: {}}}}}", quoted(path)),
+        };
         writeln!(out, "        - endpoint: {{address: {address}}}")?;
     }
     Ok(())

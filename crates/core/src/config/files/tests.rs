@@ -63,7 +63,7 @@ fn every_file_is_watched_but_those_that_the_process_makes_itself() {
             "file-remote-ca.pem",
         ]
     );
-    assert_eq!(outputs, ["file-upgrade.sock", "file-client-keys.jsonl", "file-decisions.jsonl"]);
+    assert_eq!(outputs, ["file-ext-proc.sock", "file-upgrade.sock", "file-client-keys.jsonl", "file-decisions.jsonl"]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The listener for Envoy: its defaults, and what is refused.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::*;
@@ -41,6 +42,18 @@ fn other_machines_reach_it_within_tls_or_where_the_operator_says_so() {
 }
 
 #[test]
+fn a_socket_stands_in_for_the_address() {
+    // At the address of another listener, and open to other machines: neither counts.
+    for address in ["127.0.0.1:8080", "0.0.0.0:9002"] {
+        let config = parsed(&format!("socket: run/pm.sock, address: '{address}'")).unwrap_or_else(|it| panic!("{it}"));
+        let place = config.ext_proc.as_ref().expect("a section").place(Path::new("/etc/pm"));
+
+        assert_eq!(place, ExtProcPlace::Unix("/etc/pm/run/pm.sock".into()));
+        assert_eq!(place.to_string(), "unix:/etc/pm/run/pm.sock");
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_refused_with_its_path() {
     for (section, expected) in [
         ("address: '127.0.0.1:8080'", "ext_proc.address: must differ from the other listeners"),
@@ -50,6 +63,7 @@ fn what_does_not_fit_is_refused_with_its_path() {
         ("deadline: 2h", "ext_proc.deadline"),
         ("max_message_bytes: 1", "ext_proc.max_message_bytes"),
         ("failure: maybe", "ext_proc.failure"),
+        ("socket: ''", "ext_proc.socket: must be the path of a Unix socket"),
         ("tls: {cert: '', key: b}", "ext_proc.tls.cert: must be the path of a PEM file"),
     ] {
         let problems = parsed(section).expect_err(section).to_string();

@@ -24,8 +24,12 @@ impl ConfigChecker<'_> {
             );
             self.wrong(&path.key("address"), message);
         }
+        if section.socket.as_ref().is_some_and(|socket| socket.as_os_str().is_empty()) {
+            self.wrong(&path.key("socket"), "must be the path of a Unix socket");
+        }
         let others = config.listen.iter().map(|listen| listen.address).chain([config.admin.address]);
-        if let Some(other) = others.into_iter().find(|other| collide(*other, section.address)) {
+        let mut others = others.filter(|_| section.socket.is_none());
+        if let Some(other) = others.find(|other| collide(*other, section.address)) {
             self.wrong(&path.key("address"), format!("must differ from the other listeners, one of which is {other}"));
         }
         let headers = [("model_header", Some(&section.model_header))];
