@@ -15,7 +15,7 @@ use pointsman_protocols::envoy::protobuf::Value as EnvoyValue;
 use pointsman_protocols::envoy::protobuf::value::Kind;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Status, Streaming};
 
 use crate::client::CHAT;
@@ -34,7 +34,7 @@ pub(crate) async fn connect(address: SocketAddr) -> ExternalProcessorClient<Chan
 }
 
 async fn connect_by(url: String) -> ExternalProcessorClient<Channel> {
-    let channel = Channel::from_shared(url).expect("a URL").connect().await.expect("a listener");
+    let channel = Endpoint::from_shared(url).expect("a URL").connect().await.expect("a listener");
     ExternalProcessorClient::new(channel).max_encoding_message_size(64 << 20).max_decoding_message_size(64 << 20)
 }
 
