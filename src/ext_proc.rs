@@ -9,11 +9,13 @@
 //! | `listener` | the sockets, TLS, the services on them, the end |
 //! | `stream` | one exchange: what Envoy asks, and the answers to it |
 //! | `answers` | the answers of an exchange, as the stream that is sent |
+//! | `message_memory` | the memory of what comes of a message |
 //! | `messages` | the protocol's messages |
 //! | `metadata` | decisions as dynamic metadata |
 
 mod answers;
 mod listener;
+mod message_memory;
 mod messages;
 mod metadata;
 mod service;

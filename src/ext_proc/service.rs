@@ -16,7 +16,8 @@ use tonic::{Status, Streaming};
 use tonic_health::pb::health_server::{Health, HealthServer};
 
 use super::answers::{AnswerQueue, ExchangeAnswers};
-use super::stream::EnvoyStream;
+use super::message_memory::MessageMemory;
+use super::stream::{EnvoyStream, StreamParts};
 use crate::proxy::Proxy;
 
 /// The service that Envoy asks.
@@ -30,20 +31,26 @@ pub(super) struct EnvoyService {
 /// All services of the listener.
 pub(super) struct GrpcServices<H> {
     processor: ExternalProcessorServer<EnvoyService>,
+    proxy: Arc<Proxy>,
     health: HealthServer<H>,
 }
 
 impl<H> GrpcServices<H> {
     /// Joins the services; messages to Envoy's may have `max_bytes`.
     pub(super) fn new(service: EnvoyService, health: HealthServer<H>, max_bytes: usize) -> Self {
+        let proxy = Arc::clone(&service.proxy);
         let processor = ExternalProcessorServer::new(service);
-        Self { processor: processor.max_decoding_message_size(max_bytes).max_encoding_message_size(max_bytes), health }
+        Self {
+            proxy,
+            processor: processor.max_decoding_message_size(max_bytes).max_encoding_message_size(max_bytes),
+            health,
+        }
     }
 }
 
 impl<H> Clone for GrpcServices<H> {
     fn clone(&self) -> Self {
-        Self { processor: self.processor.clone(), health: self.health.clone() }
+        Self { processor: self.processor.clone(), proxy: Arc::clone(&self.proxy), health: self.health.clone() }
     }
 }
 
@@ -58,8 +65,11 @@ impl ExternalProcessor for EnvoyService {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
             return Err(Status::resource_exhausted("as many streams are open as `limits.max_requests` allows"));
         };
+        let memory = request.extensions().get::<MessageMemory>().cloned();
+        let memory = memory.unwrap_or_else(|| MessageMemory::new(&self.proxy));
         let answers = AnswerQueue::default();
-        let stream = EnvoyStream::new(Arc::clone(&self.proxy), request.into_inner(), answers.clone());
+        let parts = StreamParts { messages: request.into_inner(), answers: answers.clone(), memory };
+        let stream = EnvoyStream::new(Arc::clone(&self.proxy), parts);
         let exchange = async move {
             let _place = place;
             stream.serve().await;
@@ -80,7 +90,7 @@ impl<H: Health> Service<Request<Body>> for GrpcServices<H> {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let is_of = |service: &str| request.uri().path().trim_start_matches('/').split('/').next() == Some(service);
         if is_of(ExternalProcessorServer::<EnvoyService>::NAME) {
-            return Box::pin(self.processor.call(request));
+            return Box::pin(self.processor.call(MessageMemory::new(&self.proxy).reserving(request)));
         }
         if is_of(HealthServer::<H>::NAME) {
             return Box::pin(self.health.call(request));

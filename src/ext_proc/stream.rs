@@ -31,6 +31,7 @@ use serde_json::json;
 use tonic::{Code, Status, Streaming};
 
 use super::answers::AnswerQueue;
+use super::message_memory::MessageMemory;
 use super::messages::{self, BodyMode, BodyModes, HeaderChanges, asking_nothing_more, with_decision};
 use crate::proxy::Proxy;
 use crate::proxy::external::{
@@ -43,10 +44,19 @@ pub(super) struct EnvoyStream {
     metrics: ExtProcMetrics,
     messages: Streaming<ProcessingRequest>,
     answers: AnswerQueue,
+    memory: MessageMemory,
     config: Arc<ExtProcConfig>,
     /// The names of fields that the client sent and that go no further: those that routes go by or only Pointsman reads.
     withheld: Vec<String>,
     modes: BodyModes,
+}
+
+/// What a stream is read from and answered by.
+pub(super) struct StreamParts {
+    pub(super) messages: Streaming<ProcessingRequest>,
+    pub(super) answers: AnswerQueue,
+    /// The memory of a message that comes.
+    pub(super) memory: MessageMemory,
 }
 
 /// The reason why a stream ends before its time.
@@ -71,10 +81,11 @@ impl JudgedRequest {
 }
 
 impl EnvoyStream {
-    pub(super) fn new(proxy: Arc<Proxy>, messages: Streaming<ProcessingRequest>, answers: AnswerQueue) -> Self {
+    pub(super) fn new(proxy: Arc<Proxy>, parts: StreamParts) -> Self {
+        let StreamParts { messages, answers, memory } = parts;
         let metrics = proxy.metrics().ext_proc();
         let (modes, config) = (BodyModes { request: BodyMode::None, response: BodyMode::None }, Arc::default());
-        Self { proxy, metrics, messages, answers, config, withheld: Vec::new(), modes }
+        Self { proxy, metrics, messages, answers, memory, config, withheld: Vec::new(), modes }
     }
 
     /// Answers what Envoy asks, until nothing is left to ask.
@@ -343,6 +354,7 @@ impl EnvoyStream {
     async fn next(&mut self) -> Result<ProcessingRequest, StreamError> {
         match self.messages.message().await {
             Ok(Some(message)) => {
+                self.memory.taken();
                 if let Some(request) = &message.request {
                     self.metrics.received(messages::phase(request).0);
                 }

@@ -29,6 +29,7 @@ use self::session::{ExternalSession, WrittenBody};
 use super::Proxy;
 use super::asked::{self, AskedTarget};
 use super::context::RequestContext;
+use super::downstream::admission::BodyReservation;
 use super::header_fields::{self, is_ours};
 use super::record::traced;
 use crate::snapshot::Snapshot;
@@ -65,6 +66,10 @@ pub(crate) struct ExternalRequest {
     written: WrittenBody,
 }
 
+/// Memory for what another proxy sends, within what all bodies may take; dropping it gives it back.
+#[derive(Debug)]
+pub(crate) struct ExternalMemory(BodyReservation);
+
 /// The way in which a request that another proxy sends is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ExternalEnd {
@@ -90,6 +95,24 @@ impl ExternalHeader {
     /// Returns whether a model is asked: what else there is goes where the sender's own routes lead.
     pub(crate) fn is_for_model(&self) -> bool {
         self.header.method == Method::POST && Dialect::of_path(self.header.uri.path()).is_some()
+    }
+}
+
+impl ExternalMemory {
+    /// Reserves nothing yet.
+    pub(crate) fn of(proxy: &Proxy) -> Self {
+        let limit = proxy.router.snapshot().config.limits.bytes_in_flight();
+        Self(BodyReservation::new(&proxy.admission, limit))
+    }
+
+    /// Reserves so many bytes more; false where there is no room for them.
+    pub(crate) fn add(&mut self, bytes: usize) -> bool {
+        self.0.cover(self.0.bytes() + bytes).is_ok()
+    }
+
+    /// Gives all of it back.
+    pub(crate) fn release(&mut self) {
+        self.0.settle(0);
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a reload cannot change: addresses and TLS of listeners, which are bound when the process starts.
 
+use std::path::Path;
+
 use pointsman_core::config::Config;
 
 use super::ReloadError;

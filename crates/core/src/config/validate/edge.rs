@@ -70,7 +70,8 @@ impl ConfigChecker<'_> {
     fn grpc(&mut self) {
         let (path, config) = (root("grpc"), self.config);
         let Some(grpc) = &config.grpc else { return };
-        let ext_proc = config.ext_proc.as_ref().map(|section| section.address);
+        let ext_proc =
+            config.ext_proc.as_ref().filter(|section| section.socket.is_none()).map(|section| section.address);
         let others = config.listen.iter().map(|listen| listen.address).chain([config.admin.address]).chain(ext_proc);
         if let Some(other) = others.into_iter().find(|other| collide(*other, grpc.address)) {
             self.wrong(&path.key("address"), format!("must differ from that of another listener, which is {other}"));
