@@ -218,8 +218,9 @@ async fn a_store_that_has_lost_a_counter_is_told_what_all_had_used() {
     let sections = json!([{"name": "daily", "requests": 100, "lease": "0s"}]);
     let replicas = [Replica::of(&server, &sections).await, Replica::of(&server, &sections).await];
     let before = [replicas[0].use_up(40).await, replicas[1].use_up(50).await];
-    let last = replicas[0].use_up(2).await; // so that both know of the other
     futures::future::join_all(replicas.iter().map(|own| own.budgets.settled())).await;
+    let last = replicas[0].use_up(2).await; // and so knows of all that the other has used
+    replicas[0].budgets.settled().await;
 
     server.says(&["flushall"]);
     let after = [replicas[0].use_up(5).await, replicas[1].use_up(20).await];
