@@ -20,8 +20,8 @@ use self::simulation::{FleetPlan, Simulation};
 /// A fleet that is small enough for every run of the tests.
 const SMALL: FleetPlan = FleetPlan {
     replicas: 20,
-    rate: 3,
-    step: 10,
+    rate: 4,
+    step: 5,
     seconds: [4, 6, 3, 4, 4, 5, 3],
     largest_error: 0.1,
     budgets: &[

@@ -171,7 +171,7 @@ impl Simulation {
             self.server.version()
         );
         let mut outcome = FleetOutcome::new(self.plan, self.server.version());
-        for place in 0..PHASES.len() {
+        for (place, name) in PHASES.iter().enumerate() {
             self.begin(place).await;
             let (before, started) = (self.used(place), Instant::now());
             for step in 0..1000 * self.plan.seconds[place] / self.plan.step {
@@ -188,7 +188,7 @@ impl Simulation {
             let phase = std::mem::take(&mut self.phase);
             println!("{}", phase.line());
             outcome.phases.push(phase);
-            if PHASES[place] == STEADY {
+            if *name == STEADY {
                 outcome.figures = capacity::sizes(&self.server, &self.replicas);
             }
         }
