@@ -232,7 +232,7 @@ impl Simulation {
                 self.reloads.push(tokio::spawn(async move { replica.reload(&config).await }));
             }
         }
-        if self.is_away && PHASES[place] != HELD && self.at >= self.unnoticed {
+        if PHASES[place] != HELD && self.at >= self.unnoticed {
             self.is_away = self.replicas.iter().any(|replica| replica.misses_store());
         }
     }
