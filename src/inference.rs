@@ -15,7 +15,7 @@ use pointsman_core::config::Name;
 
 pub(crate) use self::http::{InferenceCall, answer, is_path};
 pub(crate) use self::texts::texts_of_binary;
-#[cfg(feature = "grpc")]
+#[cfg(any(feature = "grpc", test))]
 pub(crate) use self::texts::texts_of_elements;
 use crate::classify::{self, ClassifyAnswer, ClassifyBatch, ClassifyError, ClassifyInput};
 use crate::snapshot::Snapshot;

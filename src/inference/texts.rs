@@ -144,6 +144,7 @@ pub(crate) fn texts_of_binary(mut rest: &[u8]) -> Result<Vec<String>, InferenceE
 ///
 /// # Errors
 /// When one is no UTF-8, or there are too many.
+#[cfg(any(feature = "grpc", test))]
 pub(crate) fn texts_of_elements<'e>(
     elements: impl IntoIterator<Item = &'e [u8]>,
 ) -> Result<Vec<String>, InferenceError> {
