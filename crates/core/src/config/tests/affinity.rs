@@ -187,7 +187,9 @@ fn a_store_says_once_where_its_servers_are() {
         &format!("{sentinel}, database: 3, password: {{file: p}}"),
         "sentinel: {master: m, urls: [{url: 'redis://s', zone: a}], username: u, password: {env: P}}, zone: {env: ZONE}",
     ] {
-        assert_eq!(found_in_store(redis), [""; 0], "{redis}");
+        let text = HELD.replacen("url: 'redis://127.0.0.1:6379/0', timeout: 5ms", redis, 1);
+        let parsed = Config::parse(&text, "p.yaml");
+        assert!(parsed.is_ok(), "{redis}: {parsed:?}");
     }
 }
 
@@ -241,16 +243,18 @@ fn the_parts_of_a_store_that_do_not_go_together_are_named() {
             "store.redis.urls[0]: is not the URL of a store (allowed: redis://, rediss://, valkey://, valkeys://, \
              unix://, redis+unix://, valkey+unix://)",
         ),
-        (
-            "urls: [{uri: 'redis://h'}]".to_owned(),
-            "store.redis.urls[0]: must have one URL (allowed: {url: URL, zone: NAME}, {env: VARIABLE}, {file: PATH})",
-        ),
-        (
-            "urls: [{env: A, file: b}]".to_owned(),
-            "store.redis.urls[0]: must have one URL (allowed: {url: URL, zone: NAME}, {env: VARIABLE}, {file: PATH})",
-        ),
     ] {
         assert_eq!(found_in_store(&redis), [expected], "{redis}");
+    }
+}
+
+#[test]
+fn an_address_of_a_store_has_one_url() {
+    const ONE: &str =
+        "store.redis.urls[0]: must have one URL (allowed: {url: URL, zone: NAME}, {env: VARIABLE}, {file: PATH})";
+    for redis in ["urls: [{uri: 'redis://h'}]", "urls: [{env: A, file: b}]", "urls: [{zone: a}]"] {
+        let found = found_in_store(redis);
+        assert!(found.iter().any(|problem| problem == ONE), "{redis}: {found:?}");
     }
 }
 
