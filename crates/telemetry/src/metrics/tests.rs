@@ -10,6 +10,12 @@ fn name(text: &str) -> Name {
     Name::new(text).expect("a valid name")
 }
 
+fn touch_source(metrics: &Metrics) {
+    metrics.config_source().checked(SourceCheck::Changed);
+    metrics.config_source().reached(SystemTime::now());
+    metrics.config_source().serves("git", &"0a1b".into());
+}
+
 /// Touches every metric once.
 fn touched() -> Metrics {
     let metrics = Metrics::new();
@@ -45,9 +51,7 @@ fn touched() -> Metrics {
     metrics.log_written(1);
     metrics.log_dropped(DroppedLine::QueueFull, 1);
     touch_quality(&metrics);
-    metrics.config_source().checked(SourceCheck::Changed);
-    metrics.config_source().reached(SystemTime::now());
-    metrics.config_source().serves("git", &"0a1b".into());
+    touch_source(&metrics);
     metrics.files().looked(FileLook::Interval);
     metrics.files().changed(FileLook::Event);
     metrics.degraded(&classifier, "deadline");
