@@ -40,13 +40,13 @@ pub(super) fn run(arguments: &ExtProcArguments, format: LogFormat) -> ExitCode {
     if !arguments.print_envoy {
         return serve::run_from(&arguments.source, ListenerSource::ExtProc, format);
     }
-    let config = match arguments.source.source() {
-        Ok(source) => load(&source),
+    let source = match arguments.source.source() {
+        Ok(source) => source,
         Err(error) => return fail(&error, USAGE),
     };
-    match config {
+    match load(&source) {
         Ok(config) => {
-            let file = std::path::absolute(&arguments.file.config).unwrap_or_default();
+            let file = std::path::absolute(source.path()).unwrap_or_default();
             let bootstrap = EnvoyBootstrap {
                 config: &config,
                 folder: file.parent().unwrap_or(Path::new("")),
