@@ -157,6 +157,8 @@ fn on_socket(socket: &Path) -> Command {
 pub(crate) fn launch(command: &mut Command) -> Child {
     if !command.get_args().any(|argument| argument == "--sentinel") {
         command.args(["--save", "", "--appendonly", "no"]);
+        // A copy writes what it is sent to a file, once.
+        command.args(["--rdb-del-sync-files", "yes"]).current_dir(std::env::temp_dir());
     }
     let mut child = command.stdout(Stdio::piped()).spawn().expect("redis-server is installed (apt: redis-server)");
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
