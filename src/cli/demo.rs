@@ -85,7 +85,7 @@ async fn demo(arguments: &DemoArguments) -> Result<(), DemoError> {
         .replace("127.0.0.1:9102", &premium.to_string())
         .replace("../models/pointsman-mini", &bundle.display().to_string());
     fs::write(&path, configuration)?;
-    let gateway = Gateway::start(ConfigSource::file(&path, None), ListenerSource::Fresh).await?;
+    let gateway = Box::pin(Gateway::start(ConfigSource::file(&path, None), ListenerSource::Fresh)).await?;
     let snapshot = gateway.reloader().router().snapshot();
     println!("\nPointsman classifies eight prompts and proxies each to the cheapest model that should do:\n");
     print!("{}", ask_all(&gateway, &snapshot).await?);

@@ -146,10 +146,7 @@ impl Gateway {
         let reloader = Arc::new(Reloader::new(builder, Arc::clone(&router), Arc::clone(&metrics)));
         let serving = Arc::clone(&router);
         let health_task = tokio::spawn(health::watch(move || Arc::clone(&serving.snapshot().upstreams)));
-        let sharing = Arc::clone(&router);
-        // What the first requests go by: where the store is away, they are served without it.
-        let _ = tokio::time::timeout(FIRST_LOOK, first_look(&sharing)).await;
-        let share_task = tokio::spawn(async move { sharing.share().await });
+        let share_task = start_to_share(&router).await;
         let (calls, proxy) = (Arc::clone(&router), Proxy::new(router, Arc::clone(&metrics)));
         let ext_proc = envoy.map(|listener| listener.serve(proxy.beside())).transpose()?;
         let served = listeners.serve(proxy)?;
@@ -278,6 +275,14 @@ impl Gateway {
         flush_logs(&reloader).await;
         Ok(())
     }
+}
+
+/// Begins to share with other replicas, once the first requests know what they go by; where the store is away, they are
+/// served without it.
+async fn start_to_share(router: &Arc<Router>) -> JoinHandle<()> {
+    let _ = tokio::time::timeout(FIRST_LOOK, first_look(router)).await;
+    let router = Arc::clone(router);
+    tokio::spawn(async move { router.share().await })
 }
 
 /// Waits until the store answers, where budgets or client keys are in it, and reads the keys.

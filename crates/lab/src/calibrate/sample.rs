@@ -149,12 +149,12 @@ impl ThresholdSample {
         let sample = match source {
             SampleSource::Prompts { path, output_tokens } => {
                 let sweep = swept.policies_at_ends(&engine.config, policy, RuleTreatment::Kept)?;
-                ThresholdSampler::new(engine, policy, swept, sweep).of_prompts(path, *output_tokens).await
+                Box::pin(ThresholdSampler::new(engine, policy, swept, sweep).of_prompts(path, *output_tokens)).await
             }
             SampleSource::Logs(logs) => {
                 let sweep = swept.policies_at_ends(&engine.config, policy, RuleTreatment::Dropped)?;
                 engine.assume(UsualAnswers::of(logs).map_err(SampleError::from)?);
-                ThresholdSampler::new(engine, policy, swept, sweep).of_logs(logs).await
+                Box::pin(ThresholdSampler::new(engine, policy, swept, sweep).of_logs(logs)).await
             }
         };
         Ok(sample?)

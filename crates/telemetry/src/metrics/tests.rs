@@ -12,6 +12,8 @@ fn name(text: &str) -> Name {
 
 fn touch_source(metrics: &Metrics) {
     metrics.config_source().checked(SourceCheck::Changed);
+    metrics.files().looked(FileLook::Interval);
+    metrics.files().changed(FileLook::Event);
     metrics.config_source().reached(SystemTime::now());
     metrics.config_source().serves("git", &"0a1b".into());
 }
@@ -52,8 +54,6 @@ fn touched() -> Metrics {
     metrics.log_dropped(DroppedLine::QueueFull, 1);
     touch_quality(&metrics);
     touch_source(&metrics);
-    metrics.files().looked(FileLook::Interval);
-    metrics.files().changed(FileLook::Event);
     metrics.degraded(&classifier, "deadline");
     metrics.answered(&classifier, "encoder");
     metrics.unfamiliar(&classifier, "ko");
