@@ -10,12 +10,14 @@
 
 mod capacity;
 mod outcome;
+mod plan;
 mod replica;
 mod server;
 mod simulation;
 mod traffic;
 
-use self::simulation::{FleetPlan, Simulation};
+use self::plan::FleetPlan;
+use self::simulation::Simulation;
 
 /// A fleet that is small enough to be played in a minute or two.
 const SMALL: FleetPlan = FleetPlan {

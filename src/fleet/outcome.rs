@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::capacity::CapacityFigure;
+use super::plan::{DEAREST, FleetPlan, START, TARGET};
 use super::server::ServerUse;
-use super::simulation::{DEAREST, FleetPlan, START, TARGET};
 
 /// Milliseconds of the windows whose shares are looked at.
 pub(super) const WINDOW: u64 = 1000;

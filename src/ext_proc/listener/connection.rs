@@ -52,7 +52,7 @@ struct ConnectionPlace {
 impl ConnectionSource {
     /// Accepts connections until it is told to stop. One more than there are places for waits in the socket's backlog.
     pub(super) async fn accept(self, socket: BoundSocket, mut stopped: watch::Receiver<bool>) {
-        let socket = match socket.served() {
+        let socket = match socket.to_accept() {
             Ok(socket) => socket,
             Err(error) => return tracing::error!(%error, "The listener for Envoy cannot serve"),
         };
@@ -95,13 +95,16 @@ async fn prepared(stream: AcceptedSocket, tls: Option<Arc<GrpcServerTls>>) -> Op
     match stream {
         AcceptedSocket::Tcp(stream) => {
             let _ = stream.set_nodelay(true); // it serves all the same
-            encrypted(TcpStream::from_std(stream).ok()?, tls).await
+            within_tls(TcpStream::from_std(stream).ok()?, tls).await
         }
-        AcceptedSocket::Unix(stream) => encrypted(UnixStream::from_std(stream).ok()?, tls).await,
+        AcceptedSocket::Unix(stream) => within_tls(UnixStream::from_std(stream).ok()?, tls).await,
     }
 }
 
-async fn encrypted<S: ByteStream + 'static>(stream: S, tls: Option<Arc<GrpcServerTls>>) -> Option<Box<dyn ByteStream>> {
+async fn within_tls<S: ByteStream + 'static>(
+    stream: S,
+    tls: Option<Arc<GrpcServerTls>>,
+) -> Option<Box<dyn ByteStream>> {
     let Some(tls) = tls else { return Some(Box::new(stream)) };
     match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
         Ok(Ok(stream)) => Some(Box::new(stream)),
