@@ -23,7 +23,7 @@ use pointsman_telemetry::metrics::ModelInfo;
 use pointsman_telemetry::{AuditLine, AuditOutcome, Metrics, ReloadOutcome};
 use tokio::sync::oneshot;
 
-use self::fixed::refuse_fixed;
+pub(crate) use self::fixed::refuse_fixed;
 pub(crate) use self::health::WatchHealth;
 use self::history::GenerationHistory;
 pub(crate) use self::history::GenerationRecord;
@@ -33,9 +33,6 @@ pub(crate) use self::watcher::FileWatcher;
 use crate::router::Router;
 use crate::snapshot::{BuildError, ClassifierState, Snapshot, SnapshotBuilder};
 use crate::source::{ConfigSource, FetchReason, SourceError};
-
-/// The triggers of reloads that go by what was fetched and verified before. Whoever else asks wants what the source has now.
-const FETCHED_TRIGGERS: [&str; 2] = ["file", "source"];
 
 /// The triggers whose callers the admin plane knows, and writes down itself.
 const ADMIN_TRIGGERS: [&str; 2] = ["admin", "console"];
@@ -70,7 +67,7 @@ pub struct ReloadResult {
 
 /// The reason why a reload was refused.
 #[derive(Debug, thiserror::Error)]
-enum ReloadError {
+pub(crate) enum ReloadError {
     #[error(transparent)]
     Build(#[from] BuildError),
     #[error(transparent)]
@@ -211,13 +208,13 @@ impl Reloader {
 
     fn swap(&self, serving: Arc<Snapshot>, next: Snapshot) {
         announce(&self.metrics, &next);
-        self.serves(&next);
         // A rotated key is no change that a rollback is to undo: it would bring back what served before the last one.
         let is_change = !serving.routes_like(&next);
         self.router.swap(next);
         if is_change {
             *locked(&self.previous) = Some(serving);
         }
+        self.serves(&self.router.snapshot()); // last, as a copy is written to a disk that may hang
     }
 
     fn ended(&self, trigger: &'static str, reloaded: ReloadResult) -> ReloadResult {
@@ -307,7 +304,7 @@ impl Reloader {
     }
 
     fn prepare(&self, trigger: &'static str, serving: &Arc<Snapshot>) -> Result<Snapshot, ReloadError> {
-        if !FETCHED_TRIGGERS.contains(&trigger) {
+        if !turns::is_noticed(trigger) {
             self.fetch()?;
         }
         let prepared = self.builder.prepare_in_time()?;

@@ -21,12 +21,12 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use self::ext_proc::{ListenError, RunningExtProc};
-use self::first_load::prepare_first;
+use self::first_load::{build_first, prepare_first};
 use self::grpc_listener::{BoundGrpcListener, GrpcStartError, ServingGrpcListener};
 use crate::admin::{self, ConsoleState, GatewayProcess};
 use crate::proxy::rejection::RejectionCode;
 use crate::proxy::{BindError, Listeners, Proxy, RunningProxy, ShutdownReason, ShutdownUrge, TakeOverError};
-use crate::reload::{FileWatcher, Reloader, SourcePoller};
+use crate::reload::{FileWatcher, ReloadError, Reloader, SourcePoller};
 use crate::router::Router;
 use crate::snapshot::{BuildError, Snapshot, SnapshotBuilder};
 use crate::source::{ConfigSource, SourceError};
@@ -76,6 +76,8 @@ pub(super) enum StartError {
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error(transparent)]
+    Reload(#[from] ReloadError),
+    #[error(transparent)]
     Bind(#[from] BindError),
     #[error(transparent)]
     TakeOver(#[from] TakeOverError),
@@ -121,7 +123,7 @@ impl Gateway {
             tracing::warn!("{note}");
         }
         let building = Arc::clone(&builder);
-        let build = blocking(move || building.build_in_time(prepared, None));
+        let build = blocking(move || build_first(&building, prepared));
         let ((listeners, envoy, grpc), admin_listener, first) = match start {
             ListenerSource::Upgrade => {
                 let socket = upgrade.ok_or(StartError::NoUpgradeSocket)?.socket;

@@ -67,7 +67,7 @@ pub(super) fn run_from(arguments: &SourceArguments, start: ListenerSource, forma
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(StartError::Source(error)) if error.is_unavailable() => fail(&error, UNAVAILABLE),
-        Err(error @ (StartError::Build(_) | StartError::Source(_))) => fail(&error, CONFIG),
+        Err(error @ (StartError::Build(_) | StartError::Source(_) | StartError::Reload(_))) => fail(&error, CONFIG),
         Err(error) => fail(&error, UNAVAILABLE),
     }
 }

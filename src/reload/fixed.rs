@@ -7,7 +7,7 @@ use pointsman_core::config::Config;
 use super::ReloadError;
 
 /// Refuses a configuration whose listeners are others than those that serve, by the first key that differs.
-pub(super) fn refuse_fixed(serving: &Config, file: &Config) -> Result<(), ReloadError> {
+pub(crate) fn refuse_fixed(serving: &Config, file: &Config) -> Result<(), ReloadError> {
     let listeners = |config: &Config| {
         let shown = config.listen.iter().map(|listen| match &listen.tls {
             Some(_) => format!("{} with TLS", listen.address),

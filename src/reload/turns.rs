@@ -18,6 +18,15 @@ pub(super) enum SnapshotChange {
     Rollback,
 }
 
+/// The triggers of reloads that go by what was fetched and verified before. Whoever else asks wants what the source has now.
+const FETCHED_TRIGGERS: [&str; 2] = ["file", "source"];
+
+/// Returns whether a reload was asked for because something was seen to have changed, and by nobody who waits for what the
+/// source has now.
+pub(super) fn is_noticed(trigger: &str) -> bool {
+    FETCHED_TRIGGERS.contains(&trigger)
+}
+
 /// The end of a turn; `None` when nothing served before that could be rolled back to.
 pub(super) type TurnEnd = Option<ReloadResult>;
 
@@ -53,6 +62,10 @@ impl TurnQueue {
         let (asker, end) = oneshot::channel();
         match self.waiting.iter_mut().find(|waiting| waiting.turn.change == change) {
             Some(waiting) => {
+                // Who asks for it is told what the source has now; that serves who was only noticed to need it, too.
+                if is_noticed(waiting.turn.trigger) {
+                    waiting.turn.trigger = trigger;
+                }
                 waiting.askers.retain(|asker| !asker.is_closed());
                 waiting.askers.push(asker);
             }
@@ -111,6 +124,16 @@ mod tests {
         turns.end(&None);
         assert_eq!(futures::executor::block_on(waits), Ok(None));
         assert!(turns.next().is_none());
+    }
+
+    #[test]
+    fn who_asks_for_what_the_source_has_now_is_not_served_by_a_turn_that_does_not_look() {
+        let mut turns = TurnQueue::default();
+        let _asked = ["file", "admin", "source"].map(|trigger| turns.ask(SnapshotChange::Reload, trigger));
+
+        let trigger = turns.next().expect("a turn").trigger;
+
+        assert!(trigger == "admin" && !is_noticed(trigger) && is_noticed("file"));
     }
 
     #[test]

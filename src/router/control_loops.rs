@@ -252,7 +252,9 @@ impl PolicyLoop {
         if !is_told {
             return inner.unshared.add(unshared);
         }
-        (inner.seen, inner.part) = (together.count(), Some(together.part_of(unshared)));
+        // After a second without requests it is what it was.
+        let part = together.part_of(unshared).or(inner.part).unwrap_or(1.0);
+        (inner.seen, inner.part) = (together.count(), Some(part));
         let threshold = if self.is_at_start(&inner.control) { together.threshold } else { inner.control.threshold };
         let [least, most] = self.target.bounds;
         inner.control = together.at(threshold.clamp(least, most));
@@ -362,7 +364,9 @@ policies:
         (0..10).for_each(|_| together.observe(&mut counted, &own.target, observed));
         let debt = |own: &PolicyLoop| serde_json::to_value(&own.inner().control).expect("JSON")["debt"].as_f64();
 
+        let idle = together.joined(Some(together.clone()), &TrafficTally::default(), 0.0, now());
         own.shared(together, &counted, true);
+        own.shared(idle, &TrafficTally::default(), true);
         let of_all = debt(&own).expect("a number");
         own.go_alone();
         let of_one = debt(&own).expect("a number");

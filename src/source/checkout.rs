@@ -4,7 +4,7 @@
 //! linked worktree, which is what git-sync makes. Of a repository that keeps its refs in another way the commit is not known.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use pointsman_core::config::RegularFile;
 
@@ -52,7 +52,8 @@ impl Checkout {
     /// Returns whether git changes the checkout, or was killed while it did a short time ago.
     pub(super) fn is_locked(&self) -> bool {
         let Ok(lock) = std::fs::metadata(self.folder.join("index.lock")) else { return false };
-        let age = lock.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok());
+        // A clock that was set back, or another machine's, may have written a time that is still to come.
+        let age = lock.modified().ok().map(|at| at.elapsed().unwrap_or_else(|ahead| ahead.duration()));
         age.is_none_or(|age| age < STALE_LOCK)
     }
 
@@ -106,6 +107,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
     use std::process::Command;
+    use std::time::SystemTime;
 
     use super::*;
 

@@ -84,8 +84,8 @@ struct HeldTexts {
     serving: Option<HeldText>,
     /// The text that was fetched since, until a snapshot is built from it.
     next: Option<HeldText>,
-    /// The version that was read last.
-    read: Option<Arc<ConfigVersion>>,
+    /// The text that was read last.
+    read: Option<HeldText>,
     /// The text that the server had last, of those that count.
     seen: Option<Validators>,
     /// The text of which no snapshot could be built, and when that was found.
@@ -127,7 +127,7 @@ impl HttpSource {
     pub(super) fn read(&self) -> Option<SourceText> {
         let mut held = self.locked();
         let text = held.next.clone().or_else(|| held.serving.clone())?;
-        held.read = Some(Arc::clone(&text.version));
+        held.read = Some(text.clone());
         Some(SourceText { text: text.fetched.text.clone(), version: text.version })
     }
 
@@ -176,7 +176,8 @@ impl HttpSource {
         let fetched = fetch.run().await;
         let mut held = self.locked();
         let taken = fetched.and_then(|end| match end {
-            FetchEnd::NotModified => Ok(false),
+            // What was fetched before may wait for its load still.
+            FetchEnd::NotModified => Ok(held.next.is_some()),
             FetchEnd::Fetched(text) => held.take(text),
         });
         held.note(&taken);
@@ -187,10 +188,14 @@ impl HttpSource {
     pub(super) fn note_serving(&self, version: &Arc<ConfigVersion>) {
         let text = {
             let mut held = self.locked();
-            let Some(next) = held.next.take_if(|next| Arc::ptr_eq(&next.version, version)) else { return };
+            // Another text may have come since it was read, and waits for its turn.
+            let read = held.read.clone().filter(|read| Arc::ptr_eq(&read.version, version));
+            let is_new = |text: &HeldText| held.serving.as_ref().is_none_or(|it| it.digest != text.digest);
+            let Some(text) = read.filter(is_new) else { return };
+            held.next.take_if(|next| next.digest == text.digest);
             held.turned_down = None;
-            held.serving = Some(next.clone());
-            next
+            held.serving = Some(text.clone());
+            text
         };
         let Some(copy) = &self.copy else { return };
         let kept = copy.keep(&text.fetched);
@@ -204,7 +209,7 @@ impl HttpSource {
     pub(super) fn note_refusal(&self) {
         let mut held = self.locked();
         let HeldTexts { next, read, .. } = &mut *held;
-        let is_read = |next: &mut HeldText| read.as_ref().is_some_and(|read| Arc::ptr_eq(read, &next.version));
+        let is_read = |next: &mut HeldText| read.as_ref().is_some_and(|read| Arc::ptr_eq(&read.version, &next.version));
         if let Some(text) = next.take_if(is_read) {
             held.turned_down = Some((text.digest, SystemTime::now()));
         }

@@ -118,10 +118,15 @@ pub(super) fn signature_beside(path: &Path) -> PathBuf {
     name.into()
 }
 
+/// The seconds from which on a time has a year of five digits, which RFC 3339 does not spell. Milliseconds in their place
+/// are far beyond.
+const YEAR_10000: u64 = 253_402_300_800;
+
 /// Returns the time that a comment says: `timestamp:1700000000`, as `minisign` writes it unless it is given another comment.
 fn time_in(comment: &str) -> Option<SystemTime> {
     let words = comment.split(|c: char| c.is_whitespace() || c == ',');
-    let seconds = words.filter_map(|word| word.strip_prefix("timestamp:")).find_map(|text| text.parse().ok())?;
+    let mut seconds = words.filter_map(|word| word.strip_prefix("timestamp:")?.parse().ok());
+    let seconds = seconds.find(|seconds| *seconds < YEAR_10000)?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
@@ -129,6 +134,17 @@ fn time_in(comment: &str) -> Option<SystemTime> {
 mod tests {
     use super::super::signer::Signer;
     use super::*;
+
+    #[test]
+    fn a_time_in_milliseconds_or_beyond_all_years_is_none() {
+        let seconds =
+            |text| time_in(text).map(|at| at.duration_since(SystemTime::UNIX_EPOCH).expect("after").as_secs());
+
+        assert_eq!(seconds("release 7, timestamp:1700000000"), Some(1_700_000_000));
+        for wrong in ["timestamp:1700000000000", "timestamp:18446744073709551615", "timestamp:soon", "timestamp 5"] {
+            assert_eq!(seconds(wrong), None, "{wrong}");
+        }
+    }
 
     /// What `minisign` 0.11 wrote, with a key that was thrown away.
     const KEY: &str = include_str!("../../tests/fixtures/signature/minisign.pub");

@@ -23,7 +23,7 @@ use pingora::server::ShutdownWatch;
 use pointsman_core::config::TrafficLimits;
 use pointsman_telemetry::{ClosedWebSocket, WebSocketMessage, WebSocketMetrics};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::error::{CapacityError, Error as SocketError, ProtocolError};
@@ -243,8 +243,10 @@ impl SocketSession {
         self.send(Message::text(message.text)).await
     }
 
-    /// Sends a message, for as long as its client takes some of it within each pause that it may make.
+    /// Sends a message, for as long as its client takes some of it within each pause that it may make, and the session may
+    /// last.
     async fn send(&mut self, message: Message) -> Step {
+        let ends = self.clock.ends();
         let written = self.socket.get_ref().written();
         let mut sent = pin!(self.socket.send(message));
         loop {
@@ -252,7 +254,7 @@ impl SocketSession {
             match timeout(self.limits.write_idle.0, &mut sent).await {
                 Ok(Ok(())) => return Ok(()),
                 Ok(Err(_)) => return Err(SocketEnd::untold(ClosedWebSocket::Client)),
-                Err(_) if written.load(Ordering::Relaxed) > before => {}
+                Err(_) if written.load(Ordering::Relaxed) > before && Instant::now() < ends => {}
                 Err(_) => return Err(SocketEnd::untold(ClosedWebSocket::Unread)),
             }
         }

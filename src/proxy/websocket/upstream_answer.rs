@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures::stream;
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -283,16 +283,22 @@ fn error_answer(data: &str) -> Response<AnswerBody> {
 /// Returns the answer to a handshake that was refused, as a posted request would have got it.
 fn refused(refusal: Response<Vec<u8>>) -> Response<AnswerBody> {
     let status = refused_status(&refusal);
-    let (parts, body) = refusal.into_parts();
+    let (mut parts, body) = refusal.into_parts();
+    remove_framing(&mut parts.headers);
     let mut answer = Response::new(full(String::from_utf8_lossy(&body).into_owned()));
-    *answer.status_mut() = status;
-    let fields = parts.headers.into_iter().filter_map(|(name, value)| Some((name?, value)));
-    answer.headers_mut().extend(fields.filter(|(name, _)| !is_framing(name)));
+    (*answer.status_mut(), *answer.headers_mut()) = (status, parts.headers);
     answer
 }
 
-/// Returns whether a field belongs to one connection and its framing.
-pub(super) fn is_framing(name: &HeaderName) -> bool {
+/// Removes the fields that belong to one connection and its framing.
+pub(super) fn remove_framing(fields: &mut HeaderMap) {
+    let framing: Vec<_> = fields.keys().filter(|name| is_framing(name)).cloned().collect();
+    for name in framing {
+        fields.remove(name);
+    }
+}
+
+fn is_framing(name: &HeaderName) -> bool {
     [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION, header::UPGRADE].contains(name)
 }
 

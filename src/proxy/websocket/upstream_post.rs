@@ -10,7 +10,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::task::JoinSet;
 
-use super::upstream_answer::{AnswerBody, is_framing};
+use super::upstream_answer::{AnswerBody, remove_framing};
 use super::upstream_socket::ProviderConnection;
 
 /// Returns whether a status says that there is no WebSocket where one may post: no such path for a `GET`, no such
@@ -40,8 +40,7 @@ pub(super) async fn post(
         fields.remove(name); // the body's length is known
     }
     let (mut parts, incoming) = sender.send_request(request).await.map_err(io::Error::other)?.into_parts();
-    let kept = parts.headers.drain().filter_map(|(name, value)| Some((name?, value)));
-    parts.headers = kept.filter(|(name, _)| !is_framing(name)).collect();
+    remove_framing(&mut parts.headers);
     let body = incoming.map_err(io::Error::other).map_frame(move |frame| {
         let _ = &driving;
         frame

@@ -72,6 +72,23 @@ fn a_text_that_came_while_another_was_refused_is_kept() {
 }
 
 #[test]
+fn a_text_that_serves_is_known_to_although_another_came_meanwhile() {
+    let source = source();
+    take(&source, "one", Some("timestamp:100")).expect("taken");
+    serve(&source);
+    take(&source, "two", Some("timestamp:200")).expect("taken");
+    let two = source.read().expect("a text");
+    take(&source, "bad", Some("timestamp:300")).expect("taken");
+    source.note_serving(&two.version);
+
+    assert_eq!(text_of(&source).as_deref(), Some("bad"), "it waits for its turn");
+    source.note_refusal();
+
+    assert_eq!(text_of(&source).as_deref(), Some("two"));
+    assert!(take(&source, "old", Some("timestamp:150")).is_err(), "it was signed before the one that serves");
+}
+
+#[test]
 fn a_text_that_was_signed_before_the_one_that_serves_is_refused_and_so_is_one_without_a_time() {
     let source = source();
     take(&source, "two", Some("timestamp:200")).expect("taken");

@@ -144,10 +144,11 @@ impl ThresholdControl {
         together
     }
 
-    /// Returns the part of all requests that a replica has which counted `own` between its last two looks at the others'.
+    /// Returns the part of all requests that a replica has which counted `own` between its last two looks at the others';
+    /// `None` where nobody counted any.
     #[must_use]
-    pub fn part_of(&self, own: &TrafficTally) -> f64 {
-        if self.lag > 0.0 { (own.requests() / self.lag).min(1.0) } else { 1.0 }
+    pub fn part_of(&self, own: &TrafficTally) -> Option<f64> {
+        (self.lag > 0.0).then(|| (own.requests() / self.lag).min(1.0))
     }
 
     /// Returns it as a replica goes by it that hears no more of the others and has this part of all requests: it owes

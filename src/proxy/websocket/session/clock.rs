@@ -64,6 +64,11 @@ impl SessionClock {
         Self { looks, times, began: now, active: now, pinged: now, unanswered: 0 }
     }
 
+    /// Returns the moment at which the session has lasted for as long as one may.
+    pub(super) fn ends(&self) -> Instant {
+        self.began + self.times.max_session
+    }
+
     /// Waits until it is time to look again.
     pub(super) async fn tick(&mut self) {
         self.looks.tick().await;
