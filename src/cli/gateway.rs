@@ -76,7 +76,7 @@ pub(super) enum StartError {
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error(transparent)]
-    Reload(#[from] ReloadError),
+    Reload(#[from] Box<ReloadError>),
     #[error(transparent)]
     Bind(#[from] BindError),
     #[error(transparent)]

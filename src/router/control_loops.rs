@@ -364,7 +364,7 @@ policies:
         (0..10).for_each(|_| together.observe(&mut counted, &own.target, observed));
         let debt = |own: &PolicyLoop| serde_json::to_value(&own.inner().control).expect("JSON")["debt"].as_f64();
 
-        let idle = together.joined(Some(together.clone()), &TrafficTally::default(), 0.0, now());
+        let idle = together.joined(Some(together.clone()), &TrafficTally::default(), together.count(), now());
         own.shared(together, &counted, true);
         own.shared(idle, &TrafficTally::default(), true);
         let of_all = debt(&own).expect("a number");

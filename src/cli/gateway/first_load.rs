@@ -29,7 +29,7 @@ pub(super) fn build_first(builder: &Arc<SnapshotBuilder>, prepared: PreparedConf
                 "What the source has does not load, and the kept copy of the configuration serves\n{error}"
             );
             let kept = builder.prepare_in_time()?;
-            refuse_fixed(&bound, kept.config())?;
+            refuse_fixed(&bound, kept.config()).map_err(Box::new)?;
             Ok(builder.build_in_time(kept, None)?)
         }
         built => Ok(built?),

@@ -52,7 +52,7 @@ struct ConnectionPlace {
 impl ConnectionSource {
     /// Accepts connections until it is told to stop. One more than there are places for waits in the socket's backlog.
     pub(super) async fn accept(self, socket: BoundSocket, mut stopped: watch::Receiver<bool>) {
-        let socket = match socket.to_accept() {
+        let socket = match socket.into_acceptor() {
             Ok(socket) => socket,
             Err(error) => return tracing::error!(%error, "The listener for Envoy cannot serve"),
         };

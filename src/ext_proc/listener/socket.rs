@@ -55,7 +55,7 @@ impl BoundSocket {
     ///
     /// # Errors
     /// When there is none, or it takes no more.
-    pub(super) fn to_accept(self) -> io::Result<ServedSocket> {
+    pub(super) fn into_acceptor(self) -> io::Result<ServedSocket> {
         Ok(match self {
             Self::Tcp(socket) => ServedSocket::Tcp(tokio_net::TcpListener::from_std(socket)?),
             Self::Unix(socket) => ServedSocket::Unix(tokio_net::UnixListener::from_std(socket)?),
