@@ -24,6 +24,7 @@ const SMALL: FleetPlan = FleetPlan {
     replicas: 20,
     rate: 4,
     step: 5,
+    patience: 3,
     seconds: [4, 6, 3, 4, 4, 5, 3],
     largest_error: 0.1,
     budgets: &[
@@ -39,6 +40,7 @@ const LARGE: FleetPlan = FleetPlan {
     replicas: 100,
     rate: 50,
     step: 5,
+    patience: 30,
     seconds: [4, 16, 5, 8, 9, 12, 6],
     largest_error: 0.03,
     budgets: &[

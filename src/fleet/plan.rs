@@ -35,6 +35,9 @@ pub(super) struct FleetPlan {
     pub(super) rate: usize,
     /// Milliseconds that the played time is moved by at once.
     pub(super) step: u64,
+    /// Milliseconds of real time without a decision after which requests that are still open are taken to wait for the
+    /// played time. Each replica has a thread that speaks to the server: where they are many, their turns take longer.
+    pub(super) patience: u32,
     /// Seconds of each phase.
     pub(super) seconds: [u64; PHASES.len()],
     /// The largest error of the share of a phase, relative to the target.

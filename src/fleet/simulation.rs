@@ -18,9 +18,8 @@ use super::replica::{FleetReplica, OpenAnswer, ServedEnd, ServedRequest, write_b
 use super::server::{ServerUse, StoreServer};
 use super::traffic::{ANSWER, FleetTraffic};
 
-/// The pause of real time after which requests that are still open are taken to wait for the played time.
+/// The unit of the pauses of real time.
 const HEARTBEAT: Duration = Duration::from_millis(1);
-const HEARTBEATS: u32 = 3;
 
 /// Decided requests that may wait to be taken in.
 const OPEN: usize = 1 << 16;
@@ -230,7 +229,7 @@ impl Simulation {
     /// Takes in what was decided, until no more is open than was `waiting` before, which waits for the played time.
     async fn collect(&mut self, waiting: usize) {
         let mut beats = 0;
-        while self.open > waiting && beats < HEARTBEATS {
+        while self.open > waiting && beats < self.plan.patience {
             let heartbeat = Arc::clone(&self.heartbeat);
             tokio::select! {
                 biased;
