@@ -127,8 +127,8 @@ async fn a_kept_answer_takes_no_tokens_and_its_line_in_the_log_says_what_it_was(
         let reply = post(&gateway, CHAT, &key, &request("hello")).await;
         assert_eq!(reply.status, StatusCode::OK);
         let outcome = format!("pointsman_client_requests_total{{client=\"team\",outcome=\"success\"}} {}", number + 1);
-        until_metric(&gateway, &outcome).await;
-        until_metric(&gateway, "pointsman_response_cache_entries 1").await; // the account is settled by then
+        until_metric(&gateway, &outcome).await; // the account is settled by then
+        until_metric(&gateway, "pointsman_response_cache_entries 1").await;
         left.push(reply.header("x-ratelimit-remaining-tokens").expect("a number").parse::<u64>().expect("a number"));
     }
 

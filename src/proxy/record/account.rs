@@ -1,5 +1,7 @@
 //! The account of a request that is over: its metrics, what it used and cost, and one access line.
 
+use std::time::Duration;
+
 use pingora::Error;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
@@ -28,6 +30,47 @@ impl Recorder {
     pub(in crate::proxy) fn account(&self, session: &Session, error: Option<&Error>, ctx: &mut RequestContext) {
         let status = begun(session).map(|header| header.status.as_u16());
         let duration = ctx.clock.elapsed();
+        let is_replayed = ctx.replay().is_some();
+        let bill = if is_replayed { Self::bill_replay(ctx) } else { self.bill(session.req_header(), error, ctx) };
+        self.operation_ended(ctx, None);
+        self.keep_response(session, error, ctx, bill);
+        let UsageBill { usage, cost, baseline, debited } = bill;
+        let cost = with_discarded(cost, ctx);
+        let discarded = ctx.escalation.as_ref().map_or(0, |watch| watch.discarded_tokens());
+        ctx.escalation.iter().for_each(|watch| watch.count_discarded());
+        let is_unanswered = status.is_none() || ctx.rejected.is_some();
+        let is_left = is_unanswered && error.map(AttemptFailure::of) == Some(AttemptFailure::ClientGone);
+        // Another proxy sends it on, and shows no answer.
+        let is_sent_on = status.is_none() && ctx.external.as_ref().is_some_and(|external| external.is_sent_on());
+        let is_spent = (is_left || is_sent_on) && ctx.attempts.is_sent();
+        self.settle_quotas(session.req_header(), ctx, RequestEnd { status, cost, is_spent });
+        let is_served = !is_unanswered && status.is_some_and(|status| status < 400);
+        budget::settle(ctx, BudgetedEnd { usage, cost, discarded, is_spent: is_spent || is_served });
+        correct_tokens(ctx, TokensAtEnd { usage, status, discarded, debited, is_spent, is_replayed });
+        // Only now, so that whoever reads a count finds the accounts settled.
+        self.count(ctx, status, duration);
+        if let Some(error) = error {
+            tracing::debug!(request_id = %ctx.request_id, %error, "Request failed");
+        }
+        let routing = ctx.verdict.as_mut().and_then(Verdict::routing_mut);
+        if let Some(ticket) = routing.and_then(|routing| routing.shadow.take()) {
+            ticket.send(usage);
+        }
+        self.remember_answer(session.req_header(), status, ctx);
+        let over = RequestTotals { status, usage, cost, baseline, duration };
+        write_access_line(session, ctx, over);
+        traced::ended(ctx, status, usage, cost);
+        // Half an answer is none to compare another one with: its client has left, or its upstream.
+        let whole = status.filter(|_| error.is_none_or(|error| is_whole(ctx, error)));
+        self.begin_shadow_answer(ctx, whole);
+        self.show(session.req_header(), ctx, over);
+        decision_line::log(ctx, over);
+    }
+}
+
+impl Recorder {
+    /// Counts a request that is over: whose it was, how it ended, and what it lost on its way.
+    fn count(&self, ctx: &RequestContext, status: Option<u16>, duration: Duration) {
         let policy = ctx.routing().map(|routing| &routing.decision.policy);
         match (ctx.question, policy, ctx.replay()) {
             (Some(question), _, _) => self.metrics.question_ended(question, status),
@@ -47,43 +90,8 @@ impl Recorder {
         if let Some(code) = ctx.rejected {
             self.metrics.rejected(code.as_str());
         }
-        if let Some(error) = error {
-            tracing::debug!(request_id = %ctx.request_id, %error, "Request failed");
-        }
-        let is_replayed = ctx.replay().is_some();
-        let bill = if is_replayed { Self::bill_replay(ctx) } else { self.bill(session.req_header(), error, ctx) };
-        self.operation_ended(ctx, None);
-        self.keep_response(session, error, ctx, bill);
-        let UsageBill { usage, cost, baseline, debited } = bill;
-        let cost = with_discarded(cost, ctx);
-        let discarded = ctx.escalation.as_ref().map_or(0, |watch| watch.discarded_tokens());
-        ctx.escalation.iter().for_each(|watch| watch.count_discarded());
-        let is_unanswered = status.is_none() || ctx.rejected.is_some();
-        let is_left = is_unanswered && error.map(AttemptFailure::of) == Some(AttemptFailure::ClientGone);
-        // Another proxy sends it on, and shows no answer.
-        let is_sent_on = status.is_none() && ctx.external.as_ref().is_some_and(|external| external.is_sent_on());
-        let is_spent = (is_left || is_sent_on) && ctx.attempts.is_sent();
-        self.settle_quotas(session.req_header(), ctx, RequestEnd { status, cost, is_spent });
-        let is_served = !is_unanswered && status.is_some_and(|status| status < 400);
-        budget::settle(ctx, BudgetedEnd { usage, cost, discarded, is_spent: is_spent || is_served });
-        correct_tokens(ctx, TokensAtEnd { usage, status, discarded, debited, is_spent, is_replayed });
-        let routing = ctx.verdict.as_mut().and_then(Verdict::routing_mut);
-        if let Some(ticket) = routing.and_then(|routing| routing.shadow.take()) {
-            ticket.send(usage);
-        }
-        self.remember_answer(session.req_header(), status, ctx);
-        let over = RequestTotals { status, usage, cost, baseline, duration };
-        write_access_line(session, ctx, over);
-        traced::ended(ctx, status, usage, cost);
-        // Half an answer is none to compare another one with: its client has left, or its upstream.
-        let whole = status.filter(|_| error.is_none_or(|error| is_whole(ctx, error)));
-        self.begin_shadow_answer(ctx, whole);
-        self.show(session.req_header(), ctx, over);
-        decision_line::log(ctx, over);
     }
-}
 
-impl Recorder {
     /// Counts the translation of the last attempt's request, and each kind of field that it lost once.
     fn count_translation(&self, ctx: &RequestContext) {
         let Some(translation) = ctx.attempts.body.translation() else { return };
