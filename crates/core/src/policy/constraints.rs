@@ -187,11 +187,7 @@ impl PolicyModels {
         let live = world.live;
         let Candidates { mut all, maker } = self.candidates(choice, features, live);
         let candidates = &mut all;
-        for (model, expected) in choice.expected.drain(..) {
-            if let Some(candidate) = candidates.iter_mut().find(|candidate| candidate.model == model) {
-                candidate.expected = Some(expected);
-            }
-        }
+        take_expected(candidates, choice);
         let chosen = candidates.iter().position(|candidate| candidate.model == choice.model);
         if choice.tight_budget.is_some() {
             self.pass_over_dear(candidates);
@@ -308,5 +304,14 @@ impl PolicyModels {
         let above = &self.ladder[rung.map_or(0, |rung| rung + 1)..];
         let tiers = above.iter().copied().chain([self.otherwise]).chain(below.iter().rev().copied());
         tiers.chain(0..self.own)
+    }
+}
+
+/// Gives the candidates what the strategy expects of them.
+fn take_expected(candidates: &mut [Candidate], choice: &mut ModelChoice) {
+    for (model, expected) in choice.expected.drain(..) {
+        if let Some(candidate) = candidates.iter_mut().find(|candidate| candidate.model == model) {
+            candidate.expected = Some(expected);
+        }
     }
 }
