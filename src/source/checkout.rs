@@ -169,6 +169,10 @@ mod tests {
 
         let lock = fs::File::create(folder.path().join(".git/index.lock")).expect("written");
         assert!(is_locked());
+        lock.set_modified(SystemTime::now() + STALE_LOCK / 2).expect("a time");
+        assert!(is_locked(), "by a clock that is a little ahead");
+        lock.set_modified(SystemTime::now() + 2 * STALE_LOCK).expect("a time");
+        assert!(!is_locked(), "by nobody who still works: a clock was set back since");
         lock.set_modified(SystemTime::now() - 2 * STALE_LOCK).expect("a time");
 
         assert!(!is_locked());

@@ -229,12 +229,19 @@ async fn a_start_takes_the_copy_where_the_source_has_what_does_not_serve_or_an_o
     let first = fetched.gateway().await;
     let unreadable = (model(&first).await, first.log());
     drop(first);
+    let unbuildable = Config { classifier: ", require: true".to_owned(), ..fetched.config.clone() };
+    fetched.server.sign(&unbuildable.yaml(), &fetched.signer, "timestamp:200");
+    let next = fetched.gateway().await;
+    let unbuilt = (model(&next).await, next.log());
+    drop(next);
     fetched.sign("old", "timestamp:50");
     let second = fetched.gateway().await;
     let older = (model(&second).await, second.log());
 
-    assert_eq!((unreadable.0.as_str(), older.0.as_str()), ("one", "one"));
-    assert!(unreadable.1.contains("kept copy of the configuration serves"), "{}", unreadable.1);
+    assert_eq!([&unreadable.0, &unbuilt.0, &older.0], ["one"; 3]);
+    for (_, log) in [&unreadable, &unbuilt] {
+        assert!(log.contains("kept copy of the configuration serves"), "{log}");
+    }
     assert!(older.1.contains("before the text that serves"), "{}", older.1);
 }
 
