@@ -15,7 +15,7 @@ use rustls_pki_types::pem::{self, PemObject as _};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 pub(crate) use self::admin::{AdminServerTls, CallerCertificate};
-pub(crate) use self::grpc::GrpcServerTls;
+pub(crate) use self::grpc::{GrpcListenersTls, GrpcServerTls};
 
 /// The largest file of a certificate chain or of a key.
 const MAX_BYTES: u64 = 1 << 20;

@@ -13,6 +13,7 @@ mod status;
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -74,6 +75,8 @@ pub(crate) struct GrpcProcess {
 /// A listener that serves on threads of its own, until it is stopped.
 pub(crate) struct RunningGrpc {
     address: SocketAddr,
+    /// The listening socket, for the next process.
+    held: OwnedFd,
     phases: watch::Sender<GrpcPhase>,
     thread: JoinHandle<()>,
 }
@@ -90,13 +93,14 @@ enum GrpcPhase {
 }
 
 impl GrpcListener {
-    /// Binds the address; port 0 takes a free one.
+    /// Binds the address, or takes the socket that was handed over; port 0 takes a free one.
     ///
     /// # Errors
     /// When it is in use or not to be had.
-    pub(crate) fn bind(address: SocketAddr) -> Result<Self, GrpcError> {
+    pub(crate) fn bind(address: SocketAddr, handed: Option<OwnedFd>) -> Result<Self, GrpcError> {
         let failed = |source| GrpcError::Bind { address, source };
-        let socket = std::net::TcpListener::bind(address).map_err(failed)?;
+        let socket = handed.map(std::net::TcpListener::from).map_or_else(|| std::net::TcpListener::bind(address), Ok);
+        let socket = socket.map_err(failed)?;
         socket.set_nonblocking(true).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
         Ok(Self { socket, address })
@@ -108,6 +112,7 @@ impl GrpcListener {
     /// When no thread can be started.
     pub(crate) fn serve(self, process: GrpcProcess) -> Result<RunningGrpc, GrpcError> {
         let Self { socket, address } = self;
+        let held = OwnedFd::from(socket.try_clone()?);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("grpc").build()?;
         let places = open_places();
         let descriptions = ProtocolDescriptions::new(&process, &places)?;
@@ -117,7 +122,7 @@ impl GrpcListener {
             runtime.shutdown_timeout(Duration::ZERO); // what is left outstayed its time
         };
         let thread = std::thread::Builder::new().name("grpc-listener".to_owned()).spawn(run)?;
-        Ok(RunningGrpc { address, phases, thread })
+        Ok(RunningGrpc { address, held, phases, thread })
     }
 }
 
@@ -127,6 +132,14 @@ impl RunningGrpc {
         self.address
     }
 
+    /// Returns the listening socket once more, for the next process.
+    ///
+    /// # Errors
+    /// When the process has no place for it.
+    pub(crate) fn socket(&self) -> io::Result<OwnedFd> {
+        self.held.try_clone()
+    }
+
     /// From now on health says that calls should go elsewhere.
     pub(crate) fn start_draining(&self) {
         let _ = self.phases.send(GrpcPhase::Draining); // a listener that ended by itself hears nothing
@@ -134,6 +147,7 @@ impl RunningGrpc {
 
     /// Takes no more calls, lets open ones end, five seconds at most, and stops. Blocks.
     pub(crate) fn stop(self) {
+        drop(self.held); // who comes now is refused
         let _ = self.phases.send(GrpcPhase::Ending);
         if self.thread.join().is_err() {
             tracing::error!("The thread for gRPC panicked");
@@ -169,7 +183,8 @@ async fn serve(
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "The gRPC listener cannot serve"),
     };
-    let limits = &process.router.snapshot().config.limits;
+    let router = Arc::clone(&process.router);
+    let limits = &router.snapshot().config.limits;
     let (max_connections, max_bytes) = (limits.max_connections, limits.max_body_bytes.min(MAX_MESSAGE_BYTES));
     let (reporter, health) = tonic_health::server::health_reporter();
     let health = health.max_decoding_message_size(MAX_OPEN_MESSAGE_BYTES);
@@ -183,7 +198,7 @@ async fn serve(
         .add_service(BoundedBodies::admitted(InterceptedService::new(inference, gate), process.clone()));
     status::tell(&reporter, &process, GrpcPhase::Serving).await;
     let health = tokio::spawn(status::report(reporter, process, phase.clone()));
-    let incoming = connections::accepted(listener, max_connections);
+    let incoming = connections::accepted(listener, router, max_connections);
     let mut server = Server::builder()
         .timeout(CALL)
         .max_concurrent_streams(MAX_STREAMS)

@@ -14,6 +14,8 @@ mod ext_proc;
 mod fleet;
 #[cfg(feature = "grpc")]
 mod grpc;
+#[cfg(feature = "grpc")]
+mod grpc_connection;
 mod inference;
 mod json_list;
 mod judge;

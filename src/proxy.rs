@@ -24,7 +24,7 @@
 //! fail_to_proxy            what failed becomes a Rejection          answer, answer::rejection
 //! logging                  request metrics, one access line         record::account
 //!                          the spans of its trace                   record::traced
-//!                          a line in the decision log               record::decided
+//!                          a line in the decision log               record::decision_line
 //! ```
 //!
 //! A WebSocket's messages come to the same phases, one by one: `websocket`. Requests that no
@@ -90,7 +90,7 @@ use self::record::{Recorder, RequestIds, RequestOwners, traced};
 #[cfg(feature = "grpc")]
 pub(crate) use self::server::CountedRequest;
 pub(crate) use self::server::{
-    BindError, DrainState, Listeners, RunningProxy, ShutdownReason, ShutdownUrge, TakeOverError,
+    BindError, DrainState, Listeners, OtherSocket, RunningProxy, ShutdownReason, ShutdownUrge, TakeOverError,
 };
 use crate::router::Router;
 use crate::upstream::{AttemptFailure, ESCALATED};
@@ -129,15 +129,11 @@ impl Proxy {
     /// Makes a proxy beside this one, for requests that others send: what both have open is bounded and drained together.
     pub(crate) fn beside(&self) -> Self {
         Self {
-            recorder: Recorder::new(Arc::clone(&self.router), Arc::clone(&self.metrics)),
-            retries: RetryLedger::new(Arc::clone(&self.metrics)),
-            router: Arc::clone(&self.router),
-            metrics: Arc::clone(&self.metrics),
-            request_ids: RequestIds::default(),
             owners: Arc::clone(&self.owners),
             open: Arc::clone(&self.open),
             admission: Arc::clone(&self.admission),
             sockets: Arc::clone(&self.sockets),
+            ..Self::new(Arc::clone(&self.router), Arc::clone(&self.metrics))
         }
     }
 

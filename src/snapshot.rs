@@ -33,7 +33,7 @@ use self::key_material::KeyMaterial;
 pub use self::load_threads::LoadError;
 pub use self::prepared::PreparedConfig;
 pub(crate) use self::state::ClassifierState;
-use crate::certificates::{GrpcServerTls, ListenerCertificate};
+use crate::certificates::{GrpcListenersTls, ListenerCertificate};
 use crate::clients::Clients;
 use crate::response_cache::ResponseCaches;
 use crate::shadow_answers::ShadowAskers;
@@ -62,8 +62,8 @@ pub struct Snapshot {
     pub(crate) certificates: Vec<Option<ListenerCertificate>>,
     /// The terms on which the admin plane serves.
     pub(crate) admin: Arc<AdminTerms>,
-    /// TLS of the listener for Envoy, where it speaks it.
-    pub(crate) ext_proc_tls: Option<Arc<GrpcServerTls>>,
+    /// TLS of the listeners that speak gRPC.
+    pub(crate) grpc_tls: GrpcListenersTls,
     /// The secrets and authorities that it was made of.
     pub(crate) key_material: KeyMaterial,
     /// The log that decisions are written to, if there is one.
@@ -130,7 +130,7 @@ impl Snapshot {
             clients: Arc::clone(clients),
             certificates: serving.certificates.clone(),
             admin: Arc::clone(&serving.admin),
-            ext_proc_tls: serving.ext_proc_tls.clone(),
+            grpc_tls: serving.grpc_tls.clone(),
             key_material: self.key_material.clone(),
             decision_log: decision_log.clone(),
             store: store.clone(),

@@ -29,7 +29,7 @@ const HOUSES: &[House] = &[
             &["decisions", "inference", "router"],
             &["classify"],
             &["snapshot"],
-            &["judge", "shadow_answers", "answer_sampler", "response_cache", "budgets", "source"],
+            &["judge", "shadow_answers", "answer_sampler", "response_cache", "budgets", "source", "grpc_connection"],
             &["upstream", "clients", "certificates"],
             &["store", "json_list"],
         ],

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use pingora::tls::sign::SingleCertAndKey;
 use pingora::tls::{RootCertStore, ServerConfig, ServerTlsStream, TlsAcceptor, WebPkiClientVerifier};
-use pointsman_core::config::AdminTls;
+use pointsman_core::config::MutualTls;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use sha2::{Digest as _, Sha256};
@@ -44,7 +44,7 @@ impl AdminServerTls {
     ///
     /// # Errors
     /// When a file cannot be read, or does not hold what it should.
-    pub(crate) fn load(files: &AdminTls, base_dir: &Path) -> Result<Self, CertificateError> {
+    pub(crate) fn load(files: &MutualTls, base_dir: &Path) -> Result<Self, CertificateError> {
         let certificate = ListenerCertificate::load(&files.listener(), base_dir)?;
         let resolver = Arc::new(SingleCertAndKey::from((*certificate.certified_key()).clone()));
         let builder = ServerConfig::builder();

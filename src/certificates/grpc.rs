@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use pingora::tls::sign::SingleCertAndKey;
 use pingora::tls::{ServerConfig, ServerTlsStream, TlsAcceptor, WebPkiClientVerifier};
-use pointsman_core::config::AdminTls;
+use pointsman_core::config::MutualTls;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::admin::roots;
@@ -15,6 +15,15 @@ use super::{CertificateError, ListenerCertificate, read};
 
 /// The terms of TLS that a gRPC listener offers.
 pub(crate) struct GrpcServerTls(TlsAcceptor);
+
+/// TLS of the listeners that speak gRPC, for each that has it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct GrpcListenersTls {
+    /// The listener for Envoy.
+    pub(crate) ext_proc: Option<Arc<GrpcServerTls>>,
+    /// The listener for programs that ask classifiers.
+    pub(crate) grpc: Option<Arc<GrpcServerTls>>,
+}
 
 impl fmt::Debug for GrpcServerTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -27,7 +36,7 @@ impl GrpcServerTls {
     ///
     /// # Errors
     /// When a file cannot be read, or does not hold what it should.
-    pub(crate) fn load(files: &AdminTls, base_dir: &Path) -> Result<Self, CertificateError> {
+    pub(crate) fn load(files: &MutualTls, base_dir: &Path) -> Result<Self, CertificateError> {
         let certificate = ListenerCertificate::load(&files.listener(), base_dir)?;
         let resolver = Arc::new(SingleCertAndKey::from((*certificate.certified_key()).clone()));
         let builder = ServerConfig::builder();

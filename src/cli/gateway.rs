@@ -1,5 +1,6 @@
 //! Puts the parts together: what `serve` runs and `demo` shows.
 
+mod binding;
 mod ext_proc;
 mod first_load;
 mod grpc_listener;
@@ -12,20 +13,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pointsman_core::config::{Config, ExtProcPlace, ListenerConfig};
+use pointsman_core::config::ExtProcPlace;
 use pointsman_core::scores::ClassifierFailure;
 use pointsman_telemetry::Metrics;
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
+use self::binding::{BoundListeners, WantedListeners};
 use self::ext_proc::{ListenError, RunningExtProc};
 use self::first_load::{build_first, prepare_first};
-use self::grpc_listener::{BoundGrpcListener, GrpcStartError, ServingGrpcListener};
+use self::grpc_listener::{GrpcStartError, ServingGrpcListener};
 use crate::admin::{self, ConsoleState, GatewayProcess};
 use crate::proxy::rejection::RejectionCode;
-use crate::proxy::{BindError, Listeners, Proxy, RunningProxy, ShutdownReason, ShutdownUrge, TakeOverError};
+use crate::proxy::{BindError, Proxy, RunningProxy, ShutdownReason, ShutdownUrge, TakeOverError};
 use crate::reload::{FileWatcher, ReloadError, Reloader, SourcePoller};
 use crate::router::Router;
 use crate::snapshot::{BuildError, Snapshot, SnapshotBuilder};
@@ -93,16 +93,6 @@ pub(super) enum StartError {
     ExtProc(#[from] ListenError),
 }
 
-impl ListenerSource {
-    /// Returns the data plane's listeners that are to be bound.
-    fn listeners(self, config: &Config) -> Vec<ListenerConfig> {
-        match self {
-            Self::Fresh | Self::Upgrade => config.listen.to_vec(),
-            Self::ExtProc => Vec::new(),
-        }
-    }
-}
-
 impl Gateway {
     /// Loads what `source` has, binds the listeners and serves. The admin plane runs on the current runtime, the proxy
     /// on threads of its own.
@@ -114,35 +104,23 @@ impl Gateway {
         let reading = Arc::clone(&builder);
         let prepared = blocking(move || prepare_first(&reading)).await??;
         let config = prepared.config();
-        let (listen, upgrade, address) = (start.listeners(config), config.upgrade.clone(), config.admin.address);
-        let grpc = config.grpc.as_ref().map(|grpc| grpc.address);
-        let plain = listen.iter().position(|own| own.tls.is_none());
-        let envoy = start.ext_proc(config);
-        let limits = config.limits.clone();
+        let wanted = WantedListeners::of(start, config, builder.base_dir());
+        let (plain, upgrade) = (wanted.plain(), config.upgrade.clone());
         if let Some(note) = config.admin.open_note() {
             tracing::warn!("{note}");
         }
         let building = Arc::clone(&builder);
         let build = blocking(move || build_first(&building, prepared));
-        let ((listeners, envoy, grpc), admin_listener, first) = match start {
+        let (bound, first) = match start {
             ListenerSource::Upgrade => {
                 let socket = upgrade.ok_or(StartError::NoUpgradeSocket)?.socket;
                 let first = build.await??;
-                let socket = builder.base_dir().join(socket);
-                let listeners = blocking(move || Listeners::take_over(&socket, &listen)).await???;
-                let admin = wait_for_admin(address).await?;
-                let envoy = ext_proc::wait_for(envoy.as_ref(), builder.base_dir(), &limits).await?;
-                let grpc = BoundGrpcListener::bind_in_time(grpc, ADMIN_RELEASE).await?;
-                ((listeners, envoy, grpc), admin, first)
+                (wanted.take_over(builder.base_dir().join(socket)).await?, first)
             }
-            _ => {
-                let listeners = Listeners::bind(&listen)?; // before the weights are loaded, which takes a while
-                let envoy = ext_proc::bind(envoy.as_ref(), builder.base_dir(), &limits)?;
-                let grpc = BoundGrpcListener::bind(grpc)?;
-                let admin = bind_admin(address).await?;
-                ((listeners, envoy, grpc), admin, build.await??)
-            }
+            // Before the weights are loaded, which takes a while.
+            _ => (wanted.bind().await?, build.await??),
         };
+        let BoundListeners { listeners, envoy, grpc, admin: admin_listener } = bound;
         expect(&metrics, &first);
         let router = Arc::new(Router::new(first, Arc::clone(&metrics)));
         let reloader = Arc::new(Reloader::new(builder, Arc::clone(&router), Arc::clone(&metrics)));
@@ -230,37 +208,14 @@ impl Gateway {
         let snapshot = self.reloader.router().snapshot();
         let Some(upgrade) = &snapshot.config.upgrade else { return Err((Box::new(self), StartError::NoUpgradeSocket)) };
         let socket = self.reloader.path().parent().unwrap_or(Path::new("")).join(&upgrade.socket);
-        let Self {
-            served,
-            ext_proc,
-            admin,
-            admin_task,
-            stop_admin: stop,
-            grpc,
-            health_task,
-            share_task,
-            reloader,
-            _watches,
-        } = self;
-        let handed = blocking(move || (served.hand_over(&socket), served)).await;
-        let Ok((handed, served)) = handed else { return Ok(()) }; // the runtime is gone
+        let others = self.ext_proc.as_ref().and_then(ext_proc::socket).into_iter().chain(self.grpc.socket());
+        let others: Vec<_> = others.collect();
+        let handed = blocking(move || (self.served.hand_over(&socket, &others), self)).await;
+        let Ok((handed, this)) = handed else { return Ok(()) }; // the runtime is gone
         if let Err(error) = handed {
-            return Err((
-                Box::new(Self {
-                    served,
-                    ext_proc,
-                    admin,
-                    admin_task,
-                    stop_admin: stop,
-                    grpc,
-                    health_task,
-                    share_task,
-                    reloader,
-                    _watches,
-                }),
-                error.into(),
-            ));
+            return Err((Box::new(this), error.into()));
         }
+        let Self { served, ext_proc, admin_task, stop_admin: stop, grpc, health_task, share_task, reloader, .. } = this;
         health_task.abort();
         reloader.dismiss();
         if let Some(envoy) = &ext_proc {
@@ -342,25 +297,6 @@ async fn blocking<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -
 async fn stop_admin(stop: oneshot::Sender<()>, task: JoinHandle<()>) {
     let _ = stop.send(());
     let _ = task.await; // a panic has been reported
-}
-
-async fn bind_admin(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::BindAdmin { address, source })
-}
-
-/// Binds the admin listener as soon as the former process lets go of it.
-async fn wait_for_admin(address: SocketAddr) -> Result<TcpListener, StartError> {
-    let deadline = Instant::now() + ADMIN_RELEASE;
-    loop {
-        match bind_admin(address).await {
-            Err(StartError::BindAdmin { source, .. })
-                if source.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline =>
-            {
-                tokio::time::sleep(ADMIN_RETRY).await;
-            }
-            other => return other,
-        }
-    }
 }
 
 fn watch(reloader: &Arc<Reloader>) -> Option<FileWatcher> {

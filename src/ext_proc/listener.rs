@@ -5,6 +5,7 @@ mod socket;
 mod threads;
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -46,19 +47,27 @@ struct ListenerBounds {
 /// A listener that is served, on threads of its own.
 pub(crate) struct RunningExtProc {
     place: ExtProcPlace,
+    /// The listening socket, for the next process.
+    held: OwnedFd,
     health: HealthReporter,
     stop: watch::Sender<bool>,
     threads: Vec<ServingThread>,
 }
 
 impl ExtProcListener {
-    /// Binds the place that a configuration's section names; relative paths start at `folder`.
+    /// Binds the place that a configuration's section names, or takes the socket that was handed over; relative paths start at
+    /// `folder`.
     ///
     /// # Errors
     /// When it is not to be had.
-    pub(crate) fn bind(section: &ExtProcConfig, folder: &Path, limits: &TrafficLimits) -> Result<Self, ListenError> {
+    pub(crate) fn bind(
+        section: &ExtProcConfig,
+        folder: &Path,
+        limits: &TrafficLimits,
+        handed: Option<OwnedFd>,
+    ) -> Result<Self, ListenError> {
         let place = section.place(folder);
-        let bound = BoundSocket::bind(&place);
+        let bound = BoundSocket::bind(&place, handed);
         let (socket, place) = bound.map_err(|source| ListenError::Bind { place, source })?;
         let bounds = ListenerBounds {
             message_bytes: section.message_bytes(limits),
@@ -74,6 +83,7 @@ impl ExtProcListener {
     /// When no thread can be started.
     pub(crate) fn serve(self, proxy: Proxy) -> Result<RunningExtProc, ListenError> {
         let Self { socket, place, bounds } = self;
+        let held = socket.hold().map_err(ListenError::Thread)?;
         let (stop, stopped) = watch::channel(false);
         let health = HealthReporter::new();
         let (proxy, places) = (Arc::new(proxy), Arc::new(Semaphore::new(bounds.connections)));
@@ -89,7 +99,7 @@ impl ExtProcListener {
                 source.accept(socket, stopped).await;
             });
         }
-        Ok(RunningExtProc { place, health, stop, threads })
+        Ok(RunningExtProc { place, held, health, stop, threads })
     }
 }
 
@@ -97,6 +107,14 @@ impl RunningExtProc {
     /// Returns where Envoy connects.
     pub(crate) const fn place(&self) -> &ExtProcPlace {
         &self.place
+    }
+
+    /// Returns the listening socket once more, for the next process.
+    ///
+    /// # Errors
+    /// When the process has no place for it.
+    pub(crate) fn socket(&self) -> io::Result<OwnedFd> {
+        self.held.try_clone()
     }
 
     /// Tells those who look that another one should be asked. What comes all the same is answered.
@@ -114,6 +132,7 @@ impl RunningExtProc {
     /// Stops, once no request is open any more: what is left of answers has two seconds.
     pub(crate) async fn stop(self) {
         self.close();
+        drop(self.held); // who comes now is refused
         ServingThread::stop_all(self.threads).await;
     }
 }

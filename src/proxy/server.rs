@@ -11,6 +11,7 @@
 
 mod backlog;
 mod end;
+mod handover;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -33,6 +34,8 @@ use tokio::sync::watch;
 
 use self::backlog::ListenerHandles;
 use self::end::{DrainPhases, DrainSignal, ServerEnd};
+pub(crate) use self::handover::OtherSocket;
+use self::handover::OtherSockets;
 use super::Proxy;
 use super::attempt::MAX_TRIES;
 use super::downstream::admission::Admission;
@@ -136,22 +139,24 @@ impl Listeners {
     }
 
     /// Waits until the process that serves sends its sockets over the Unix socket at `socket`, a few seconds at most,
-    /// and binds what it did not have. Blocks.
+    /// and binds what it did not have. Returns besides what came of `others`, the names of other listeners' sockets. Blocks.
     ///
     /// # Errors
     /// When nothing came; what came is closed when an address is not to be had.
     pub(crate) fn take_over(
         socket: &Path,
         listen: &[ListenerConfig],
-    ) -> Result<Result<Self, BindError>, TakeOverError> {
+        others: &[String],
+    ) -> Result<Result<(Self, OtherSockets), BindError>, TakeOverError> {
         let mut fds = Fds::new();
         let taken = fds.get_from_sock(&*socket.to_string_lossy());
         taken.map_err(|error| TakeOverError { socket: socket.to_owned(), message: error.to_string() })?;
         let wanted = listen.iter().map(|listen| listen.address.to_string()).collect();
-        for closed in fds.close_unclaimed(&wanted) {
+        let others = OtherSockets::of(&fds, others);
+        for closed in fds.close_unclaimed(&wanted).into_iter().filter(|closed| !others.contain(closed)) {
             tracing::warn!(address = closed, "The former process listened there, this one does not");
         }
-        Ok(Self::complete(fds, listen))
+        Ok(Self::complete(fds, listen).map(|own| (own, others)))
     }
 
     fn complete(fds: Fds, listen: &[ListenerConfig]) -> Result<Self, BindError> {
@@ -273,14 +278,13 @@ impl RunningProxy {
         });
     }
 
-    /// Sends the listeners to the process that waits for them at `socket`, a few seconds at most. Goes on serving: what
-    /// follows is [`RunningProxy::retire`]. Blocks.
+    /// Sends the listeners, and those of `others`, to the process that waits for them at `socket`, a few seconds at most.
+    /// Goes on serving: what follows is [`RunningProxy::retire`]. Blocks.
     ///
     /// # Errors
     /// When nobody waits there.
-    pub(crate) fn hand_over(&self, socket: &Path) -> Result<(), TakeOverError> {
-        let sent = self.fds.lock().send_to_sock(&*socket.to_string_lossy());
-        sent.map(drop).map_err(|error| TakeOverError { socket: socket.to_owned(), message: error.to_string() })
+    pub(crate) fn hand_over(&self, socket: &Path, others: &[OtherSocket]) -> Result<(), TakeOverError> {
+        handover::send(&self.fds.lock(), others, socket)
     }
 
     /// Accepts no more connections, lets the open ones end, `limits.drain` at most, and stops. Blocks.

@@ -8,6 +8,7 @@ mod advisers;
 mod answer_advisers;
 mod classifiers;
 mod clients;
+mod listener_tls;
 mod remote_classifiers;
 mod response_caches;
 mod shadow_askers;
@@ -35,7 +36,6 @@ use super::key_material::KeyMaterial;
 use super::load_threads::{LoadError, LoadThreads};
 use super::memory;
 use super::prepared::{CollectorSecrets, PreparedConfig, SinkSecrets, StoreSecrets};
-use crate::certificates::{AdminServerTls, GrpcServerTls, ListenerCertificate};
 use crate::response_cache::CacheMemory;
 use crate::shadow_answers::ShadowSpending;
 use crate::source::{ConfigSource, SourceError, SourceText};
@@ -193,16 +193,15 @@ impl SnapshotBuilder {
         let providers = mistakes.collect(Upstreams::resolve(&config, &self.surroundings()));
         let certificates = mistakes.collect(self.certificates(&config));
         let admin_tls = mistakes.collect(self.admin_tls(&config).map_err(Some));
-        let ext_proc_tls = mistakes.collect(self.ext_proc_tls(&config).map_err(Some));
+        let grpc_tls = mistakes.collect(self.grpc_tls(&config));
         let secrets = self.secrets(&config, &mut mistakes);
         mistakes.0.extend(check_judges(&config));
         mistakes.0.extend(model_family::catalog_problems(&config));
         // What validation found wrong with an address, resolving it finds again.
         mistakes.0.retain(|mistake| problems.iter().all(|known| known.path != mistake.path));
         let problems = problems.and(mistakes.0);
-        let parts = (policies, providers, certificates, admin_tls.zip(ext_proc_tls), secrets);
-        let (Some(policies), Some(providers), Some(certificates), Some((admin_tls, ext_proc_tls)), Some(secrets)) =
-            parts
+        let parts = (policies, providers, certificates, admin_tls.zip(grpc_tls), secrets);
+        let (Some(policies), Some(providers), Some(certificates), Some((admin_tls, grpc_tls)), Some(secrets)) = parts
         else {
             return Err(problems);
         };
@@ -217,7 +216,7 @@ impl SnapshotBuilder {
             providers,
             certificates,
             admin_tls,
-            ext_proc_tls,
+            grpc_tls,
             key_material,
             secrets,
         })
@@ -235,7 +234,7 @@ impl SnapshotBuilder {
     /// Says everything that is wrong; `previous` is not touched.
     pub fn build(&self, prepared: PreparedConfig, previous: Option<&Snapshot>) -> Result<Snapshot, BuildError> {
         let PreparedConfig { mut config, policies, providers, certificates, key_material, secrets, .. } = prepared;
-        let (admin_tls, ext_proc_tls, version) = (prepared.admin_tls, prepared.ext_proc_tls, prepared.version);
+        let (admin_tls, grpc_tls, version) = (prepared.admin_tls, prepared.grpc_tls, prepared.version);
         config.limits.max_bytes_in_flight.get_or_insert_with(memory::default_bytes_in_flight);
         let has_same_keys = previous.is_some_and(|snapshot| snapshot.key_material.is_same(&key_material));
         let remotes = RemoteContext { config: &config, access: &secrets.remotes, has_same_keys, previous };
@@ -269,7 +268,7 @@ impl SnapshotBuilder {
             clients,
             certificates,
             admin,
-            ext_proc_tls,
+            grpc_tls,
             key_material,
             decision_log,
             store,
@@ -339,37 +338,6 @@ impl SnapshotBuilder {
             store: StoreSecrets { access: store_access?, trust: store_trust? },
             tracing: tracing?,
             metrics: metrics?,
-        })
-    }
-
-    fn certificates(&self, config: &Config) -> Result<Vec<Option<ListenerCertificate>>, Vec<ConfigProblem>> {
-        let mut problems = Vec::new();
-        let mut certificates = Vec::new();
-        for (index, listen) in config.listen.iter().enumerate() {
-            let loaded = listen.tls.as_ref().map(|tls| ListenerCertificate::load(tls, self.base_dir())).transpose();
-            certificates.push(loaded.unwrap_or_else(|error| {
-                let path = KeyPath::root().key("listen").index(index).key("tls");
-                problems.extend(config.problem(&path, error.to_string()));
-                None
-            }));
-        }
-        if problems.is_empty() { Ok(certificates) } else { Err(problems) }
-    }
-
-    fn admin_tls(&self, config: &Config) -> Result<Option<AdminServerTls>, ConfigProblem> {
-        let loaded = config.admin.tls.as_ref().map(|tls| AdminServerTls::load(tls, self.base_dir())).transpose();
-        loaded.map_err(|error| {
-            let (path, message) = (KeyPath::root().key("admin").key("tls"), error.to_string());
-            config.problem(&path, message.as_str()).unwrap_or_else(|| ConfigProblem::new(&path, message))
-        })
-    }
-
-    fn ext_proc_tls(&self, config: &Config) -> Result<Option<Arc<GrpcServerTls>>, ConfigProblem> {
-        let section = config.ext_proc.as_ref().and_then(|section| section.tls.as_ref());
-        let loaded = section.map(|tls| GrpcServerTls::load(tls, self.base_dir())).transpose();
-        loaded.map(|tls| tls.map(Arc::new)).map_err(|error| {
-            let (path, message) = (KeyPath::root().key("ext_proc").key("tls"), error.to_string());
-            config.problem(&path, message.as_str()).unwrap_or_else(|| ConfigProblem::new(&path, message))
         })
     }
 

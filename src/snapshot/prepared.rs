@@ -16,7 +16,7 @@ use pointsman_core::policy::PolicySet;
 use pointsman_remote_classifier::RemoteAccess;
 
 use super::key_material::KeyMaterial;
-use crate::certificates::{AdminServerTls, GrpcServerTls, ListenerCertificate};
+use crate::certificates::{AdminServerTls, GrpcListenersTls, ListenerCertificate};
 use crate::source::ConfigVersion;
 use crate::upstream::{ResolvedProviders, TrustedAuthorities};
 
@@ -30,7 +30,7 @@ pub struct PreparedConfig {
     pub(super) providers: ResolvedProviders,
     pub(super) certificates: Vec<Option<ListenerCertificate>>,
     pub(super) admin_tls: Option<AdminServerTls>,
-    pub(super) ext_proc_tls: Option<Arc<GrpcServerTls>>,
+    pub(super) grpc_tls: GrpcListenersTls,
     pub(super) key_material: KeyMaterial,
     pub(super) secrets: SinkSecrets,
 }

@@ -524,6 +524,27 @@ async fn a_body_beyond_the_limit_is_refused_before_all_of_it_is_held() {
 }
 
 #[tokio::test]
+async fn a_message_counts_among_the_memory_of_bodies_while_it_comes() {
+    let small_memory = |config| Config { limits: ", max_bytes_in_flight: 100000", ..config };
+    let (gateway, address) = asked_with(small_memory, "", "").await;
+    let mut exchange = Exchange::open(address, Buffered, NoBody).await;
+
+    exchange.chat(&[], false).await;
+    exchange.next().await;
+    exchange.body("x".repeat(200_000), true).await;
+    let status = exchange.try_next().await.expect_err("there is no room for it");
+
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+    assert!(status.message().contains("limits.max_bytes_in_flight"), "{status}");
+    until_metric(&gateway, "pointsman_request_body_bytes_in_flight 0").await;
+    let mut next = Exchange::open(address, Buffered, NoBody).await;
+    next.chat(&[], false).await;
+    next.next().await;
+    next.body(ODD, true).await;
+    assert_eq!(field(&next.next().await, "x-pointsman-model").as_deref(), Some("small"));
+}
+
+#[tokio::test]
 async fn a_message_beyond_the_limit_of_grpc_is_an_error_of_the_stream() {
     let (_gateway, address) = asked(", max_message_bytes: 2048", "").await;
     let mut exchange = Exchange::open(address, Buffered, NoBody).await;

@@ -67,6 +67,8 @@ mod graded_logs;
 mod grpc_bounds;
 #[cfg(feature = "grpc")]
 mod grpc_calls;
+#[cfg(feature = "grpc")]
+mod grpc_listeners;
 mod harness;
 mod headers;
 mod imported;

@@ -206,13 +206,13 @@ async fn the_text_of_the_file_is_whole_for_editors_alone() {
 }
 
 /// A certificate authority of a test.
-struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    pem: String,
+    pub(crate) pem: String,
 }
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -222,11 +222,27 @@ impl Authority {
     }
 
     /// Returns the certificate and the key of `name`, in PEM.
-    fn certify(&self, name: &str, host: &str) -> (String, String) {
+    pub(crate) fn certify(&self, name: &str, host: &str) -> (String, String) {
         let mut params = CertificateParams::new(vec![host.to_owned()]).expect("a name");
         params.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().expect("a key");
         (params.signed_by(&key, &self.issuer).expect("a certificate").pem(), key.serialize_pem())
+    }
+}
+
+/// Returns how a client speaks TLS that trusts an authority, given in PEM, with a certificate of its own, or without.
+pub(crate) fn client_tls(trusted: &str, own: Option<&(String, String)>) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(trusted.as_bytes()).expect("a certificate")).expect("an authority");
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let config = config.with_safe_default_protocol_versions().expect("versions").with_root_certificates(roots);
+    match own {
+        None => config.with_no_client_auth(),
+        Some((chain, key)) => {
+            let chain = vec![CertificateDer::from_pem_slice(chain.as_bytes()).expect("a certificate")];
+            let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
+            config.with_client_auth_cert(chain, key).expect("they fit")
+        }
     }
 }
 
@@ -237,18 +253,7 @@ async fn ask_tls(
     own: Option<&(String, String)>,
     request: http::request::Builder,
 ) -> std::io::Result<StatusCode> {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(trusted.pem.as_bytes()).expect("a certificate")).expect("an authority");
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let config = config.with_safe_default_protocol_versions().expect("versions").with_root_certificates(roots);
-    let config = match own {
-        None => config.with_no_client_auth(),
-        Some((chain, key)) => {
-            let chain = vec![CertificateDer::from_pem_slice(chain.as_bytes()).expect("a certificate")];
-            let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a key");
-            config.with_client_auth_cert(chain, key).expect("they fit")
-        }
-    };
+    let config = client_tls(&trusted.pem, own);
     let stream = TcpStream::connect(gateway.admin).await?;
     let name = ServerName::try_from("127.0.0.1").expect("an address");
     let stream = soon("a handshake", TlsConnector::from(Arc::new(config)).connect(name, stream)).await?;

@@ -58,7 +58,7 @@ mod values;
 mod websocket;
 
 pub use self::admin::{AdminConfig, ConsoleConfig, HostPort};
-pub use self::admin_auth::{AdminAuth, AdminCertificate, AdminRole, AdminTls, AdminToken, MetricsAccess};
+pub use self::admin_auth::{AdminAuth, AdminCertificate, AdminRole, AdminToken, MetricsAccess, MutualTls};
 pub use self::affinity::{AffinityConfig, AffinityKey, MoveRule};
 pub use self::budget::{
     BudgetBeyond, BudgetConfig, BudgetHolder, BudgetPeriod, BudgetSpan, BudgetWithoutStore, PolicyBudgetRule,

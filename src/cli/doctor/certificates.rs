@@ -18,19 +18,28 @@ const DAY: i64 = 24 * 60 * 60;
 
 /// Looks at the certificates of the listeners.
 pub(super) fn of_listeners(config: &Config, base_dir: &Path) -> Vec<DoctorFinding> {
-    let own = config.listen.iter().enumerate().filter_map(|(place, listener)| Some((place, listener.tls.as_ref()?)));
-    own.map(|(place, tls)| {
-        let check = format!("listen[{place}].tls");
-        let path = base_dir.join(&tls.cert);
-        match RegularFile::open(&path, MAX_BYTES).and_then(RegularFile::bytes) {
-            Ok(pem) => {
-                let leaf = Pem::iter_from_buffer(&pem).find_map(Result::ok);
-                of_leaf(check, leaf.as_ref().map(|leaf| &*leaf.contents))
+    let own =
+        config.listen.iter().enumerate().filter_map(|(place, listener)| {
+            Some((format!("listen[{place}].tls"), listener.tls.as_ref()?.cert.as_path()))
+        });
+    let ext_proc = config.ext_proc.as_ref().and_then(|section| section.tls.as_ref());
+    let grpc = config.grpc.as_ref().and_then(|section| section.tls.as_ref());
+    let others = [("admin", config.admin.tls.as_ref()), ("ext_proc", ext_proc), ("grpc", grpc)];
+    let others = others.into_iter().filter_map(|(name, tls)| Some((format!("{name}.tls"), tls?.cert.as_path())));
+    own.chain(others)
+        .map(|(check, cert)| {
+            let path = base_dir.join(cert);
+            match RegularFile::open(&path, MAX_BYTES).and_then(RegularFile::bytes) {
+                Ok(pem) => {
+                    let leaf = Pem::iter_from_buffer(&pem).find_map(Result::ok);
+                    of_leaf(check, leaf.as_ref().map(|leaf| &*leaf.contents))
+                }
+                Err(error) => {
+                    DoctorFinding::fail(check, format!("cannot read `{}`: {error}", path.display()), "mend it")
+                }
             }
-            Err(error) => DoctorFinding::fail(check, format!("cannot read `{}`: {error}", path.display()), "mend it"),
-        }
-    })
-    .collect()
+        })
+        .collect()
 }
 
 /// Says until when a certificate in DER is valid.

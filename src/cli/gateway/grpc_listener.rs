@@ -1,13 +1,22 @@
 //! The gRPC listener of a gateway: there where the configuration has one, and the build knows gRPC.
 
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman_telemetry::Metrics;
 
-use crate::proxy::DrainState;
+use crate::proxy::{DrainState, OtherSocket};
 use crate::router::Router;
+
+/// The listener's section of a configuration.
+const SECTION: &str = "grpc";
+
+/// Returns the name of the listener's socket in a hand-over, if there is to be a listener.
+pub(super) fn socket_name(address: Option<SocketAddr>) -> Option<String> {
+    OtherSocket::name(SECTION, address?)
+}
 
 #[cfg(feature = "grpc")]
 mod present {
@@ -15,7 +24,7 @@ mod present {
 
     use tokio::time::{Instant, sleep};
 
-    use super::{Arc, DrainState, Duration, Metrics, Router, SocketAddr};
+    use super::{Arc, DrainState, Duration, Metrics, OtherSocket, OwnedFd, Router, SECTION, SocketAddr};
     use crate::grpc::{GrpcError, GrpcListener, GrpcProcess, RunningGrpc};
 
     /// The pause between two tries of an address that the former process holds.
@@ -31,18 +40,19 @@ mod present {
     pub(in crate::cli) struct ServingGrpcListener(Option<RunningGrpc>);
 
     impl BoundGrpcListener {
-        pub(in crate::cli) fn bind(address: Option<SocketAddr>) -> Result<Self, GrpcError> {
-            address.map(GrpcListener::bind).transpose().map(Self)
+        pub(in crate::cli) fn bind(address: Option<SocketAddr>, handed: Option<OwnedFd>) -> Result<Self, GrpcError> {
+            address.map(|address| GrpcListener::bind(address, handed)).transpose().map(Self)
         }
 
-        /// Binds the address as soon as the former process lets go of it.
+        /// Takes the socket that was handed over, or binds the address as soon as the former process lets go of it.
         pub(in crate::cli) async fn bind_in_time(
             address: Option<SocketAddr>,
+            mut handed: Option<OwnedFd>,
             patience: Duration,
         ) -> Result<Self, GrpcError> {
             let deadline = Instant::now() + patience;
             loop {
-                match Self::bind(address) {
+                match Self::bind(address, handed.take()) {
                     Err(GrpcError::Bind { source, .. })
                         if source.kind() == io::ErrorKind::AddrInUse && Instant::now() < deadline =>
                     {
@@ -69,6 +79,12 @@ mod present {
             self.0.as_ref().map(RunningGrpc::address)
         }
 
+        /// Returns the listening socket, for the next process; without it that one binds the address anew.
+        pub(in crate::cli) fn socket(&self) -> Option<OtherSocket> {
+            let running = self.0.as_ref()?;
+            OtherSocket::new(SECTION, running.address(), running.socket().ok()?)
+        }
+
         pub(in crate::cli) fn start_draining(&self) {
             self.0.iter().for_each(RunningGrpc::start_draining);
         }
@@ -82,7 +98,7 @@ mod present {
 
 #[cfg(not(feature = "grpc"))]
 mod absent {
-    use super::{Arc, DrainState, Duration, Metrics, Router, SocketAddr};
+    use super::{Arc, DrainState, Duration, Metrics, OtherSocket, OwnedFd, Router, SocketAddr};
 
     /// The reason why gRPC is not served.
     #[derive(Debug, thiserror::Error)]
@@ -96,15 +112,19 @@ mod absent {
     pub(in crate::cli) struct ServingGrpcListener;
 
     impl BoundGrpcListener {
-        pub(in crate::cli) fn bind(address: Option<SocketAddr>) -> Result<Self, GrpcStartError> {
+        pub(in crate::cli) fn bind(
+            address: Option<SocketAddr>,
+            _handed: Option<OwnedFd>,
+        ) -> Result<Self, GrpcStartError> {
             if address.is_some() { Err(GrpcStartError) } else { Ok(Self) }
         }
 
         pub(in crate::cli) async fn bind_in_time(
             address: Option<SocketAddr>,
+            handed: Option<OwnedFd>,
             _patience: Duration,
         ) -> Result<Self, GrpcStartError> {
-            Self::bind(address)
+            Self::bind(address, handed)
         }
 
         pub(in crate::cli) fn serve(
@@ -119,6 +139,10 @@ mod absent {
 
     impl ServingGrpcListener {
         pub(in crate::cli) fn address(&self) -> Option<SocketAddr> {
+            None
+        }
+
+        pub(in crate::cli) fn socket(&self) -> Option<OtherSocket> {
             None
         }
 

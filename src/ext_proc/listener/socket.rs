@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -31,24 +32,36 @@ pub(super) enum AcceptedSocket {
 }
 
 impl BoundSocket {
-    /// Binds a place; returns what it has become, as port 0 takes a free one.
+    /// Binds a place, or takes the socket that was handed over; returns what the place has become, as port 0 takes a free one.
     ///
     /// # Errors
     /// When it is in use or not to be had.
-    pub(super) fn bind(place: &ExtProcPlace) -> io::Result<(Self, ExtProcPlace)> {
+    pub(super) fn bind(place: &ExtProcPlace, handed: Option<OwnedFd>) -> io::Result<(Self, ExtProcPlace)> {
         match place {
             ExtProcPlace::Tcp(address) => {
-                let socket = std::net::TcpListener::bind(address)?;
+                let handed = handed.map(std::net::TcpListener::from);
+                let socket = handed.map_or_else(|| std::net::TcpListener::bind(address), Ok)?;
                 socket.set_nonblocking(true)?;
                 let address = socket.local_addr()?;
                 Ok((Self::Tcp(socket), ExtProcPlace::Tcp(address)))
             }
             ExtProcPlace::Unix(path) => {
-                let socket = bind_path(path)?;
+                let socket = handed.map(UnixListener::from).map_or_else(|| bind_path(path), Ok)?;
                 socket.set_nonblocking(true)?;
                 Ok((Self::Unix(socket), place.clone()))
             }
         }
+    }
+
+    /// Returns the socket once more.
+    ///
+    /// # Errors
+    /// When the process has no place for it.
+    pub(super) fn hold(&self) -> io::Result<OwnedFd> {
+        Ok(match self {
+            Self::Tcp(socket) => socket.try_clone()?.into(),
+            Self::Unix(socket) => socket.try_clone()?.into(),
+        })
     }
 
     /// Puts the socket on the current runtime.
@@ -106,13 +119,13 @@ mod tests {
     fn a_socket_that_a_process_left_behind_is_replaced_and_one_that_serves_is_not() {
         let folder = tempfile::tempdir().expect("a folder");
         let place = ExtProcPlace::Unix(folder.path().join("pm.sock"));
-        let (first, same) = BoundSocket::bind(&place).expect("it is free");
+        let (first, same) = BoundSocket::bind(&place, None).expect("it is free");
         assert_eq!(same, place);
 
-        let refused = BoundSocket::bind(&place).err().expect("it is in use");
+        let refused = BoundSocket::bind(&place, None).err().expect("it is in use");
         assert_eq!(refused.kind(), io::ErrorKind::AddrInUse);
         drop(first);
-        let (_second, _) = BoundSocket::bind(&place).expect("nobody is there any more");
+        let (_second, _) = BoundSocket::bind(&place, None).expect("nobody is there any more");
 
         let files = fs::read_dir(folder.path()).expect("a folder").count();
         assert_eq!(files, 1, "nothing unfinished is left");
@@ -123,7 +136,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("pm.sock");
 
-        let _socket = BoundSocket::bind(&ExtProcPlace::Unix(path.clone())).expect("it is free");
+        let _socket = BoundSocket::bind(&ExtProcPlace::Unix(path.clone()), None).expect("it is free");
 
         let mode = fs::metadata(&path).expect("a socket").permissions().mode();
         assert_eq!(mode & 0o777, SOCKET_MODE);
@@ -135,7 +148,7 @@ mod tests {
         let path = folder.path().join("pm.sock");
         fs::write(&path, "a letter").expect("a file");
 
-        let refused = BoundSocket::bind(&ExtProcPlace::Unix(path.clone())).err().expect("a file is there");
+        let refused = BoundSocket::bind(&ExtProcPlace::Unix(path.clone()), None).err().expect("a file is there");
 
         assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read_to_string(path).expect("a file"), "a letter");

@@ -8,6 +8,7 @@
 //! such filter, what connects at the last moment is reset.
 
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 
 /// The listening sockets of a proxy, held a second time.
 #[derive(Debug, Default)]
@@ -21,10 +22,7 @@ impl ListenerHandles {
 
     /// Holds a socket that another process has handed over, by its descriptor.
     pub(super) fn hold_descriptor(&mut self, descriptor: i32) {
-        #[cfg(target_os = "linux")]
-        self.0.extend(duplicate(descriptor));
-        #[cfg(not(target_os = "linux"))]
-        let _ = descriptor;
+        self.0.extend(duplicate(descriptor).map(TcpListener::from));
     }
 
     /// Lets no new connection join those that wait.
@@ -37,12 +35,18 @@ impl ListenerHandles {
     }
 }
 
-/// Returns another descriptor of the same socket, without trust in what the number is.
+/// Returns another descriptor of the same socket, without trust in what the number is; `None` where the kernel, or a
+/// container's filter of system calls, knows no way.
 #[cfg(target_os = "linux")]
-fn duplicate(descriptor: i32) -> Option<TcpListener> {
+pub(super) fn duplicate(descriptor: i32) -> Option<OwnedFd> {
     use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
     let own = pidfd_open(getpid(), PidfdFlags::empty()).ok()?;
-    pidfd_getfd(own, descriptor, PidfdGetfdFlags::empty()).ok().map(TcpListener::from)
+    pidfd_getfd(own, descriptor, PidfdGetfdFlags::empty()).ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn duplicate(_descriptor: i32) -> Option<OwnedFd> {
+    None
 }
 
 /// Drops every segment with SYN and without ACK: byte 13 of a TCP header holds both.

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::admin_auth::{AdminAuth, AdminTls};
+use super::admin_auth::{AdminAuth, MutualTls};
 use super::values;
 
 /// The longest name of a host, as DNS has it.
@@ -28,7 +28,7 @@ pub struct AdminConfig {
     pub auth: Option<AdminAuth>,
     /// Speaks TLS, and asks for client certificates if it is to; without it HTTP in the clear.
     #[serde(default)]
-    pub tls: Option<AdminTls>,
+    pub tls: Option<MutualTls>,
     /// Names that requests may be for besides an IP address and `localhost`: `gateway.example`, or with a port. A web
     /// page that points its own name here is refused. Health and metrics are shown whatever the name.
     #[serde(default)]

@@ -77,15 +77,16 @@ pub enum MetricsAccess {
     Open,
 }
 
-/// The certificates of the admin listener; read again when the files change.
+/// The certificates of a listener whose callers may show theirs; read again when the files change.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct AdminTls {
+pub struct MutualTls {
     /// The certificate chain in PEM, the leaf first; relative to the configuration file's folder.
     pub cert: PathBuf,
     /// The private key in PEM.
     pub key: PathBuf,
-    /// The authorities in PEM that vouch for client certificates. Callers need none as long as they have a token.
+    /// The authorities in PEM that vouch for client certificates. Callers of the admin listener need none as long as they have
+    /// a token; those of listeners that speak gRPC need one.
     #[serde(default)]
     pub client_ca: Option<PathBuf>,
 }
@@ -112,7 +113,7 @@ impl fmt::Display for AdminRole {
     }
 }
 
-impl AdminTls {
+impl MutualTls {
     /// Returns the listener's own certificate and key.
     #[must_use]
     pub fn listener(&self) -> ListenerTls {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::admin_auth::AdminTls;
+use super::admin_auth::MutualTls;
 use super::edge::TrafficLimits;
 use super::values::{self, TimeSpan};
 
@@ -30,7 +30,7 @@ pub struct ExtProcConfig {
     /// Says that prompts may come in the clear from other machines, where a network keeps others out. Default false.
     pub allow_open: bool,
     /// Speaks TLS; with `client_ca` only to clients whose certificates those authorities vouch for.
-    pub tls: Option<AdminTls>,
+    pub tls: Option<MutualTls>,
     /// The request header that says the model of the catalog, for Envoy's routes. A client's own value of it is removed.
     /// Default `x-pointsman-model`.
     pub model_header: String,

@@ -13,13 +13,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::admin::AdminConfig;
-use super::admin_auth::AdminTls;
+use super::admin_auth::MutualTls;
 use super::classifier::{ClassifierConfig, ShadowConfig};
 use super::client_keys::ClientKeysConfig;
 use super::decision_log::DecisionLogConfig;
 use super::document::Config;
 use super::edge::{ListenerConfig, ListenerTls, Listeners, UpgradeConfig};
 use super::ext_proc::ExtProcConfig;
+use super::grpc::GrpcConfig;
 use super::peers::ServerTls;
 use super::policy::PolicyConfig;
 use super::secret::SecretSource;
@@ -117,7 +118,7 @@ impl NamesFiles for Config {
             listen,
             admin,
             ext_proc,
-            grpc: _,
+            grpc,
             limits: _,
             upgrade,
             clients: _,
@@ -147,6 +148,7 @@ impl NamesFiles for Config {
         listen.add_files(files);
         admin.add_files(files);
         ext_proc.add_files(files);
+        grpc.add_files(files);
         upgrade.add_files(files);
         client_keys.add_files(files);
         decision_log.add_files(files);
@@ -198,7 +200,14 @@ impl NamesFiles for ExtProcConfig {
     }
 }
 
-impl NamesFiles for AdminTls {
+impl NamesFiles for GrpcConfig {
+    fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
+        let Self { address: _, allow_open: _, tls } = self;
+        tls.add_files(files);
+    }
+}
+
+impl NamesFiles for MutualTls {
     fn add_files<'c>(&'c self, files: &mut Vec<NamedFile<'c>>) {
         let Self { cert, key, client_ca } = self;
         files.push(FileRole::Certificate.of(cert));

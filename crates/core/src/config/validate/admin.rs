@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{ConfigChecker, KeyPath, root};
-use crate::config::{AdminAuth, AdminCertificate, AdminTls, KeyHash, Name};
+use crate::config::{AdminAuth, AdminCertificate, KeyHash, MutualTls, Name};
 
 impl ConfigChecker<'_> {
     /// Other machines reach the admin plane only where callers say who they are, or the operator says that they need not.
@@ -71,13 +71,8 @@ impl ConfigChecker<'_> {
         }
     }
 
-    fn admin_tls(&mut self, path: &KeyPath, tls: &AdminTls) {
-        let files = [("cert", Some(&tls.cert)), ("key", Some(&tls.key)), ("client_ca", tls.client_ca.as_ref())];
-        for (key, file) in files {
-            if file.is_some_and(|file| file.as_os_str().is_empty()) {
-                self.wrong(&path.key(key), "must be the path of a PEM file");
-            }
-        }
+    fn admin_tls(&mut self, path: &KeyPath, tls: &MutualTls) {
+        self.mutual_tls(path, tls);
         let has_certificates = self.config.admin.auth.as_ref().is_some_and(|auth| !auth.certificates.is_empty());
         if tls.client_ca.is_some() && !has_certificates {
             self.wrong(&path.key("client_ca"), "no certificate is a caller's: name some in `admin.auth.certificates`");

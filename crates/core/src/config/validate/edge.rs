@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::{ConfigChecker, KeyPath, TIMEOUT, root};
-use crate::config::{ClientConfig, KeyHash, Name, WebSocketLimits};
+use crate::config::{ClientConfig, KeyHash, MutualTls, Name, WebSocketLimits};
 
 const BODY_BYTES: RangeInclusive<usize> = 1..=1 << 30;
 const HEADER_BYTES: RangeInclusive<usize> = 1 << 10..=1 << 20;
@@ -76,14 +76,28 @@ impl ConfigChecker<'_> {
         if let Some(other) = others.into_iter().find(|other| collide(*other, grpc.address)) {
             self.wrong(&path.key("address"), format!("must differ from that of another listener, which is {other}"));
         }
-        if grpc.is_open() && config.clients.is_none() && !grpc.allow_open {
+        let is_known = config.clients.is_some() || grpc.asks_for_certificates();
+        if grpc.is_open() && !is_known && !grpc.allow_open {
             let message = format!(
                 "other machines may reach {}, and nobody needs a key (allowed: a loopback address such as 127.0.0.1:{}; \
-                 any other with `clients`, or with `allow_open: true` where the network keeps others out)",
+                 any other with `clients`, with `tls.client_ca`, or with `allow_open: true` where the network keeps others out)",
                 grpc.address,
                 grpc.address.port()
             );
             self.wrong(&path.key("address"), message);
+        }
+        if let Some(tls) = &grpc.tls {
+            self.mutual_tls(&path.key("tls"), tls);
+        }
+    }
+
+    /// The files of a listener whose callers may show certificates are named.
+    pub(super) fn mutual_tls(&mut self, path: &KeyPath, tls: &MutualTls) {
+        let files = [("cert", Some(&tls.cert)), ("key", Some(&tls.key)), ("client_ca", tls.client_ca.as_ref())];
+        for (key, file) in files {
+            if file.is_some_and(|file| file.as_os_str().is_empty()) {
+                self.wrong(&path.key(key), "must be the path of a PEM file");
+            }
         }
     }
 

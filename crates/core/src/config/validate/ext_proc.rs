@@ -56,12 +56,7 @@ impl ConfigChecker<'_> {
         }
         self.span(&path.key("deadline"), section.deadline, &DEADLINE);
         if let Some(tls) = &section.tls {
-            let files = [("cert", Some(&tls.cert)), ("key", Some(&tls.key)), ("client_ca", tls.client_ca.as_ref())];
-            for (key, file) in files {
-                if file.is_some_and(|file| file.as_os_str().is_empty()) {
-                    self.wrong(&path.key("tls").key(key), "must be the path of a PEM file");
-                }
-            }
+            self.mutual_tls(&path.key("tls"), tls);
         }
     }
 }
