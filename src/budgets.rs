@@ -54,7 +54,7 @@ pub(crate) struct BudgetParty<'p> {
     pub(crate) client: Option<&'p Client>,
     /// The number that tells the key apart that it came with.
     pub(crate) key: Option<u64>,
-    /// The number that the requests of its session have in common; `None` where nothing sets it apart from others.
+    /// The number that the requests of its session have in common; `None` where it is of none, as it holds no prompt.
     pub(crate) session: Option<u64>,
 }
 

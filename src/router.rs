@@ -31,6 +31,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
+use http::HeaderMap;
 use pointsman_core::config::{Name, PolicyMode};
 use pointsman_core::features::Features;
 use pointsman_core::policy::{
@@ -270,9 +271,9 @@ impl Router {
         live::conversation(incoming)
     }
 
-    /// Returns what the requests of a session have in common; `None` where nothing sets it apart from others.
-    pub(crate) fn session(incoming: &IncomingRequest<'_>) -> Option<u64> {
-        live::session_of(incoming)
+    /// Returns what the requests of the session have in common that a header names; `None` where none does.
+    pub(crate) fn named_session(header: &HeaderMap) -> Option<u64> {
+        live::named_session(&|name| header_text(header, name))
     }
 
     /// Remembers that another model answered than the one that was chosen: a conversation that is in the middle of its

@@ -106,7 +106,7 @@ impl BudgetLedger {
             BudgetHolder::Client => (party.client?.number(), 0),
             BudgetHolder::Team => (party.client?.team_number()?, 0),
             BudgetHolder::Key => (party.key?, 0),
-            BudgetHolder::Session => (party.client.map_or(0, Client::number), party.session.unwrap_or_default()),
+            BudgetHolder::Session => (party.client.map_or(0, Client::number), party.session?),
         };
         Some(HolderNumber { owner, session })
     }

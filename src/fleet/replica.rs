@@ -138,7 +138,7 @@ impl FleetReplica {
             PinUpdate::Last | PinUpdate::Nothing => held.clone(),
         };
         let estimate = BudgetAmounts::of(price(&model, input, USUAL_OUTPUT), input + USUAL_OUTPUT, 1);
-        let party = BudgetParty { client, key: None, session: Router::session(&incoming) };
+        let party = BudgetParty { client, key: None, session: Some(Router::conversation(&incoming)) };
         let reserved = self.router.budgets().reserve(party, estimate, now, snapshot.store.as_ref()).await;
         let (is_strong, cost) = (&*model == STRONG, price(&model, input, output));
         let end = match reserved {

@@ -33,6 +33,14 @@ pub(super) struct BudgetedEnd {
     pub(super) is_spent: bool,
 }
 
+/// Notes the session that a header names, where a budget asks for it. A prompt that is read later says more.
+pub(super) fn note_session(proxy: &Proxy, header: &RequestHeader, ctx: &mut RequestContext) {
+    let client = ctx.client.as_ref().map(|used| &**used.client());
+    if proxy.router.budgets().tell_sessions_apart(client) {
+        ctx.session = Router::named_session(&header.headers);
+    }
+}
+
 /// Reserves what a request may cost, in every budget that it falls under.
 ///
 /// # Errors

@@ -85,6 +85,7 @@ pub(super) async fn uncut_plan(
 /// # Errors
 /// When the request cannot be read, is refused, has nowhere to go, or is beyond a budget.
 async fn plan(proxy: &Proxy, session: &mut Session, ctx: &mut RequestContext) -> Result<RequestPlan, Rejection> {
+    budget::note_session(proxy, session.req_header(), ctx);
     let planned = destined(proxy, session, ctx).await;
     match planned {
         Ok(RequestPlan::Forward) => budget::reserve(proxy, session.req_header(), ctx).await?,

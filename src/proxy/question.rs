@@ -185,7 +185,7 @@ async fn say(
         router: &proxy.router,
         snapshot: &snapshot,
         client: client.as_deref(),
-        party: BudgetParty { client: client.as_deref(), key: ctx.client.as_ref().map(|used| used.key), session: None },
+        party: budget::party(ctx),
         meter: QuestionMeter::of(client.as_ref()),
     };
     match question {

@@ -47,7 +47,7 @@ impl<'a> RouterQuestion<'a> {
         let wants_key = self.snapshot.upstreams.want_key() || self.prompt.dialect == Dialect::Responses;
         ctx.attempts.peer_key = wants_key.then(|| Router::conversation(&self.of(header, &field)));
         if router.budgets().tell_sessions_apart(self.client) {
-            ctx.session = Router::session(&self.of(header, &field));
+            ctx.session = Some(Router::conversation(&self.of(header, &field)));
         }
     }
 

@@ -98,12 +98,8 @@ impl<'w, 'r> RequestWorld<'w, 'r> {
 
     /// Returns whose allowances the request uses.
     fn party(&self) -> QuotaParty {
-        QuotaParty { client: self.incoming.client.map(|client| client.name().clone()), session: self.session() }
-    }
-
-    /// Returns what the requests of the session have in common; `None` where nothing sets it apart from others.
-    fn session(&self) -> Option<u64> {
-        (!self.only_begins()).then(|| self.conversation())
+        let client = self.incoming.client.map(|client| client.name().clone());
+        QuotaParty { client, session: self.conversation() }
     }
 
     /// Returns what the requests of the conversation have in common, if the decision log writes it: it is a hash
@@ -138,21 +134,33 @@ fn only_begins(incoming: &IncomingRequest<'_>) -> bool {
         && incoming.state.and_then(RequestState::conversation).is_none()
 }
 
-/// Returns what the requests of a session have in common; `None` where nothing sets it apart from others.
-pub(super) fn session_of(incoming: &IncomingRequest<'_>) -> Option<u64> {
-    (!only_begins(incoming)).then(|| conversation(incoming))
+/// Returns what the requests of the session have in common that a header names; `None` where none does.
+pub(super) fn named_session(header: HeaderLookup<'_, '_>) -> Option<u64> {
+    let session = session_in(header)?;
+    Some(conversation_key::named_key(&session, agent_in(header).as_deref()))
 }
 
+/// Returns the value of a header by its lower-case name.
+type HeaderLookup<'l, 'r> = &'l dyn Fn(&str) -> Option<Cow<'r, str>>;
+
 fn session<'r>(incoming: &IncomingRequest<'r>) -> Option<Cow<'r, str>> {
-    let named = |name: &&str| (incoming.header)(name).filter(|session| !session.is_empty());
+    session_in(&incoming.header)
+}
+
+fn session_in<'r>(header: HeaderLookup<'_, 'r>) -> Option<Cow<'r, str>> {
+    let named = |name: &&str| header(name).filter(|session| !session.is_empty());
     conversation_key::SESSION_HEADERS.iter().find_map(named)
 }
 
 /// Returns what names the sub-agent of a session that asks; `None` for the session's main agent.
 fn agent<'r>(incoming: &IncomingRequest<'r>) -> Option<Cow<'r, str>> {
-    let named = |name: &&str| (incoming.header)(name).filter(|id| !id.is_empty());
+    agent_in(&incoming.header)
+}
+
+fn agent_in<'r>(header: HeaderLookup<'_, 'r>) -> Option<Cow<'r, str>> {
+    let named = |name: &&str| header(name).filter(|id| !id.is_empty());
     let agent = conversation_key::AGENT_HEADERS.iter().find_map(named);
-    agent.filter(|agent| Some(agent) != session(incoming).as_ref())
+    agent.filter(|agent| Some(agent) != session_in(header).as_ref())
 }
 
 impl PolicyWorld for RequestWorld<'_, '_> {
@@ -232,7 +240,7 @@ impl PolicyWorld for RequestWorld<'_, '_> {
         if !self.budgets.concern(client) {
             return None;
         }
-        let session = if self.budgets.tell_sessions_apart(client) { self.session() } else { None };
+        let session = self.budgets.tell_sessions_apart(client).then(|| self.conversation());
         let party = BudgetParty { client, key, session };
         self.budgets.tight(party, at.unwrap_or_else(seconds))
     }

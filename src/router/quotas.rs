@@ -1,8 +1,8 @@
 //! The allowances of quotas: this process's memory of them, bounded, and what of it other replicas are told.
 //!
 //! They outlive reloads: a reload is no way to a fresh allowance. Each client has one, and each session of a client, up
-//! to `max_sessions`; sessions beyond, and requests that name none and only begin a conversation, share their client's.
-//! So who makes up sessions gets no more memory, and in the end no more answers.
+//! to `max_sessions`; sessions beyond share their client's. So who makes up sessions gets no more memory, and in the end
+//! no more answers.
 
 mod book;
 mod claim;
@@ -41,8 +41,8 @@ pub(super) struct QuotaLedger {
 #[derive(Debug, Clone)]
 pub(super) struct QuotaParty {
     pub(super) client: Option<Name>,
-    /// What the requests of its session have in common; `None` where nothing sets it apart from others.
-    pub(super) session: Option<u64>,
+    /// The number that the requests of its session have in common.
+    pub(super) session: u64,
 }
 
 impl QuotaLedgers {
@@ -93,7 +93,7 @@ impl QuotaLedger {
     fn key(&self, party: &QuotaParty) -> AllowanceKey {
         let session = match self.quota.per() {
             QuotaHolder::Client => None,
-            QuotaHolder::Session => party.session,
+            QuotaHolder::Session => Some(party.session),
         };
         AllowanceKey { client: party.client.clone(), session }
     }

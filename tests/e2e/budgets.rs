@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use http::{Method, StatusCode};
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use crate::affinity::until_store;
@@ -261,6 +261,68 @@ async fn a_reload_is_no_way_to_a_fresh_budget() {
 }
 
 #[tokio::test]
+/// Sends a conversation that names no session.
+async fn converse(gateway: &Gateway, client: Option<(&str, &str)>, turns: &[(&str, &str)]) -> StatusCode {
+    let messages: Vec<Value> = turns.iter().map(|(role, content)| json!({"role": role, "content": content})).collect();
+    let body = json!({"model": "auto", "messages": messages}).to_string();
+    let mut connection = Connection::open(gateway.listen, Framing::Length).await;
+    let mut request = connection.request(Method::POST, CHAT).header("content-type", "application/json");
+    if let Some((name, value)) = client {
+        request = request.header(name, value);
+    }
+    let request = request.body(Framing::Length.body(body.into())).expect("a valid request");
+    Reply::read(connection.send(request).await.expect("an answer")).await.status
+}
+
+#[tokio::test]
+async fn a_conversation_that_names_no_session_has_a_budget_of_its_own_from_its_first_turn() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let budgets = "{name: session, per: session, requests: 2, soft: 1}";
+    let with_clients = budgeted(&small, &frontier, budgets);
+    let without_clients = Config {
+        sections: format!("rule_headers: [x-easy]\nbudgets: [{budgets}]\n"),
+        ..budgeted(&small, &frontier, budgets)
+    };
+    for (config, client) in [(without_clients, None), (with_clients, Some(ANNA))] {
+        let gateway = Gateway::start(&config).await;
+
+        let mut first_turns = Vec::new();
+        for [system, ask] in [["be brief", "hello"], ["be brief", "good morning"], ["be kind", "hello"]] {
+            first_turns.push(converse(&gateway, client, &[("system", system), ("user", ask)]).await);
+        }
+        let begun = [("system", "be brief"), ("user", "hello")];
+        let grown = [begun.as_slice(), &[("assistant", "hi"), ("user", "and now?")]].concat();
+        let later_turns = [converse(&gateway, client, &grown).await, converse(&gateway, client, &grown).await];
+
+        assert_eq!(first_turns, [StatusCode::OK; 3], "{}", gateway.log());
+        assert_eq!(later_turns, [StatusCode::OK, StatusCode::TOO_MANY_REQUESTS], "{}", gateway.log());
+        if client.is_some() {
+            assert_eq!(converse(&gateway, Some(BEN), &grown).await, StatusCode::OK, "another client's is another");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_without_a_prompt_is_of_the_session_that_it_names_or_of_none() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let config = budgeted(&small, &frontier, "{name: session, per: session, requests: 1, soft: 1}");
+    let gateway = Gateway::start(&Config { default_provider: Some("one"), ..config }).await;
+    let upload = async |fields: &[(&str, &str)]| {
+        let mut connection = Connection::open(gateway.listen, Framing::Length).await;
+        let request = connection.request(Method::POST, "/v1/files").header("content-type", "text/plain");
+        let request = fields.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let request = request.body(Framing::Length.body("a file".into())).expect("a valid request");
+        Reply::read(connection.send(request).await.expect("an answer")).await.status
+    };
+
+    let unnamed = [upload(&[ANNA]).await, upload(&[ANNA]).await, upload(&[ANNA]).await];
+    let named = [ANNA, ("x-pointsman-session", "a")];
+    let named = [upload(&named).await, upload(&named).await];
+
+    assert_eq!(unnamed, [StatusCode::OK; 3], "{}", gateway.log());
+    assert_eq!(named, [StatusCode::OK, StatusCode::TOO_MANY_REQUESTS], "{}", gateway.log());
+}
+
 async fn a_restart_goes_on_with_what_the_store_has_counted() {
     let (small, frontier, redis) = (Origin::start().await, Origin::start().await, Redis::start());
     let config = shared(&budgeted(&small, &frontier, "{name: daily, requests: 3, soft: 1}"), &redis);

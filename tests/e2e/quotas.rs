@@ -110,18 +110,34 @@ async fn requests_at_once_get_no_more_than_one_after_the_other() {
 }
 
 #[tokio::test]
-async fn sessions_have_an_allowance_each_and_requests_without_one_share_theirs() {
+async fn sessions_have_an_allowance_each_and_those_beyond_the_bound_share_one() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let quota = "per: session, share: 0, burst: 1, max_sessions: 2";
     let gateway = Gateway::start(&bounded(&small, &frontier, quota)).await;
     let in_session = |name: &'static str| [("x-pointsman-session", name)];
 
     let named = [strong(&gateway, &in_session("a"), 3).await, strong(&gateway, &in_session("b"), 3).await];
-    let beginning = strong(&gateway, &[], 5).await;
+    let unnamed = strong(&gateway, &[], 5).await;
     let made_up = [strong(&gateway, &in_session("c"), 1).await, strong(&gateway, &in_session("d"), 1).await];
 
-    assert_eq!((named, beginning), ([1, 1], 1));
+    assert_eq!((named, unnamed), ([1, 1], 1));
     assert_eq!(made_up, [0, 0], "sessions beyond the bound share what the others have used up");
+}
+
+#[tokio::test]
+async fn a_conversation_that_names_no_session_has_an_allowance_of_its_own_from_its_first_turn() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let gateway = Gateway::start(&bounded(&small, &frontier, "per: session, share: 0, burst: 1")).await;
+    let turn = |ask: &str| question("auto", ask);
+    let grown = json!({"model": "auto", "messages": [
+        {"role": "user", "content": "good morning"}, {"role": "assistant", "content": "hi"}, {"role": "user", "content": "and now?"}
+    ]});
+
+    let first_turns = [send(&gateway, &[], turn("hello")).await, send(&gateway, &[], turn("good morning")).await];
+    let later_turn = send(&gateway, &[], grown.to_string()).await;
+
+    assert_eq!(first_turns.each_ref().map(model), ["frontier"; 2], "{}", gateway.log());
+    assert_eq!(model(&later_turn), "small", "it goes on with a conversation that has had its strong answer");
 }
 
 #[tokio::test]

@@ -69,8 +69,8 @@ pub enum BudgetHolder {
     Team,
     /// The key that came with the request.
     Key,
-    /// The session that the client names, else the conversation by how it begins. Requests that only begin one, and
-    /// name no session, share one allowance of their client.
+    /// The session that the client names, else the conversation by how it begins: its system texts and its first ask.
+    /// A request of neither, such as an upload, is not counted.
     Session,
 }
 

@@ -50,8 +50,7 @@ pub enum QuotaHolder {
     /// The client whose key came with the request.
     #[default]
     Client,
-    /// The session that the client names, else the conversation by how it begins. Requests that only begin one, and
-    /// name no session, share one allowance.
+    /// The session that the client names, else the conversation by how it begins: its system texts and its first ask.
     Session,
 }
 

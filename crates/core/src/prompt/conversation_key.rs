@@ -54,13 +54,12 @@ const READ: usize = 4 * TURN;
 pub fn key(session: Option<&str>, agent: Option<&str>, prompt: &Prompt<'_>) -> u64 {
     match (session.or(prompt.session.id.as_deref()), prompt.session.cache_key.as_deref()) {
         (Some(session), _) => {
-            let mut hasher = Sha256::new().chain_update("session").chain_update(session);
-            if let Some(agent) = agent {
-                hasher = hasher.chain_update([0xff]).chain_update(agent);
-            } else if prompt.leading_system_texts().next().is_some_and(|text| first_line(text).contains(SUB_AGENT)) {
-                hasher = hasher.chain_update([0xff]).chain_update(beginning(prompt).to_le_bytes());
+            let is_sub_agent = || prompt.leading_system_texts().next().map(first_line).is_some_and(names_sub_agent);
+            if agent.is_none() && is_sub_agent() {
+                let named = Sha256::new().chain_update("session").chain_update(session);
+                return first_half(named.chain_update([0xff]).chain_update(beginning(prompt).to_le_bytes()));
             }
-            first_half(hasher)
+            named_key(session, agent)
         }
         (None, Some(cache_key)) => {
             let beginning = beginning(prompt).to_le_bytes();
@@ -68,6 +67,16 @@ pub fn key(session: Option<&str>, agent: Option<&str>, prompt: &Prompt<'_>) -> u
         }
         (None, None) => beginning(prompt),
     }
+}
+
+/// Returns the key of the session that a header names, of a request that holds no prompt.
+#[must_use]
+pub fn named_key(session: &str, agent: Option<&str>) -> u64 {
+    let mut hasher = Sha256::new().chain_update("session").chain_update(session);
+    if let Some(agent) = agent {
+        hasher = hasher.chain_update([0xff]).chain_update(agent);
+    }
+    first_half(hasher)
 }
 
 /// Returns a key of how the conversation begins: all system and developer texts at its front without what changes in
@@ -88,6 +97,10 @@ pub fn beginning(prompt: &Prompt<'_>) -> u64 {
 
 fn start(text: &str) -> &str {
     &text[..text.floor_char_boundary(TURN)]
+}
+
+fn names_sub_agent(line: &str) -> bool {
+    line.contains(SUB_AGENT)
 }
 
 fn first_line(text: &str) -> &str {
