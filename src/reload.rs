@@ -5,26 +5,29 @@
 //! of the one that waits. What reads files has a deadline, so that a reload always ends, and nothing waits for it at the
 //! end of the process. Listeners and threads are not reloadable; changing them is refused by key name.
 
+mod files;
 mod fixed;
 mod health;
+mod held;
 mod history;
 mod source_poll;
 mod turns;
 mod watcher;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::SystemTime;
 
-use pointsman_core::config::{FileRole, NamesFiles as _};
 use pointsman_telemetry::metrics::ModelInfo;
 use pointsman_telemetry::{AuditLine, AuditOutcome, Metrics, ReloadOutcome};
 use tokio::sync::oneshot;
 
 pub(crate) use self::fixed::refuse_fixed;
 pub(crate) use self::health::WatchHealth;
+pub(crate) use self::held::HeldGeneration;
+use self::held::LastLoad;
 use self::history::GenerationHistory;
 pub(crate) use self::history::GenerationRecord;
 pub(crate) use self::source_poll::SourcePoller;
@@ -45,6 +48,7 @@ pub struct Reloader {
     last: Mutex<Option<ReloadResult>>,
     /// The snapshot that served before, kept whole and running, so that going back takes no loading.
     previous: Mutex<Option<Arc<Snapshot>>>,
+    load: LastLoad,
     turns: Mutex<TurnQueue>,
     /// The beginning of the load that made the snapshot that serves: what changed since may not be in it.
     since: Mutex<SystemTime>,
@@ -83,7 +87,8 @@ impl Reloader {
         let builder = builder.into();
         let since = Mutex::new(builder.created());
         let (last, previous, turns, watch, history) = Default::default();
-        let reloader = Self { builder, router, metrics, last, previous, turns, since, watch, history };
+        let load = LastLoad::new(router.snapshot());
+        let reloader = Self { builder, router, metrics, last, previous, load, turns, since, watch, history };
         let snapshot = reloader.router.snapshot();
         reloader.started(&snapshot);
         announce(&reloader.metrics, &snapshot);
@@ -124,8 +129,8 @@ impl Reloader {
     /// Makes the snapshot serve that served before the last change, as a new generation; a second call undoes the
     /// first.
     ///
-    /// Loads no weights: the snapshot was kept, running classifiers included. The file is not touched, so the next
-    /// reload applies whatever it holds then. `None` when nothing served before.
+    /// Loads no weights: the snapshot was kept, running classifiers included. The file is not touched. What it holds is
+    /// held back until its text or its weights are others, or a reload is asked for. `None` when nothing served before.
     pub async fn rollback(self: Arc<Self>) -> Option<ReloadResult> {
         self.ask(SnapshotChange::Rollback, "admin").await.ok()?
     }
@@ -162,30 +167,41 @@ impl Reloader {
 
     fn reload_now(&self, trigger: &'static str) -> ReloadResult {
         let (serving, since) = (self.router.snapshot(), SystemTime::now());
-        let result = self.prepare(trigger, &serving);
-        let reloaded = match result {
-            Ok(next) if serving.serves_like(&next) => {
-                *locked(&self.since) = since;
-                self.serves(&next);
-                tracing::info!(
-                    trigger,
-                    generation = serving.generation,
-                    version = next.version.label(),
-                    "Nothing to reload"
-                );
-                ReloadResult::new(ReloadOutcome::Unchanged, serving.generation, None)
-            }
-            Ok(next) => {
-                let (generation, version) = (next.generation, next.version.label());
-                self.swap(serving, next);
-                *locked(&self.since) = since;
-                tracing::info!(trigger, generation, version, "Reloaded");
-                ReloadResult::new(ReloadOutcome::Applied, generation, None)
-            }
+        let held = self.load.held().filter(|_| turns::is_noticed(trigger));
+        let loaded = match self.prepare(trigger, &serving, held.as_ref()) {
+            Ok(loaded) => loaded,
             Err(error) => {
                 self.source().note_refusal();
                 return self.refused(trigger, &error.to_string());
             }
+        };
+        *locked(&self.since) = since;
+        match held.filter(|held| held.routes_like(&loaded)) {
+            Some(held) => {
+                let held = held.generation;
+                tracing::info!(trigger, held, "Generation {held} was rolled back, and nothing of it has changed");
+                self.take_over(trigger, &serving, self.builder.renewed_in_time(&serving, loaded))
+            }
+            None => {
+                let reloaded = self.take_over(trigger, &serving, loaded);
+                self.load.serves(self.router.snapshot());
+                reloaded
+            }
+        }
+    }
+
+    /// Makes the snapshot serve, unless it would serve as the one that does.
+    fn take_over(&self, trigger: &'static str, serving: &Arc<Snapshot>, next: Snapshot) -> ReloadResult {
+        let version = next.version.label();
+        let reloaded = if serving.serves_like(&next) {
+            self.serves(&next);
+            tracing::info!(trigger, generation = serving.generation, version, "Nothing to reload");
+            ReloadResult::new(ReloadOutcome::Unchanged, serving.generation, None)
+        } else {
+            let generation = next.generation;
+            self.swap(Arc::clone(serving), next);
+            tracing::info!(trigger, generation, version, "Reloaded");
+            ReloadResult::new(ReloadOutcome::Applied, generation, None)
         };
         self.ended(trigger, reloaded)
     }
@@ -197,6 +213,7 @@ impl Reloader {
         let generation = next.generation;
         tracing::warn!(generation, from = serving.generation, to = before.generation, "Rolled back");
         self.swap(serving, next);
+        self.load.rolled_back(&before);
         Some(self.ended("admin", ReloadResult::new(ReloadOutcome::RolledBack, generation, None)))
     }
 
@@ -250,6 +267,11 @@ impl Reloader {
         locked(&self.previous).clone()
     }
 
+    /// Returns the generation that a rollback holds back, while the source has it still.
+    pub(crate) fn held(&self) -> Option<HeldGeneration> {
+        self.load.shown()
+    }
+
     /// Returns how the last reload ended, if there was one.
     #[must_use]
     pub fn last(&self) -> Option<ReloadResult> {
@@ -282,34 +304,21 @@ impl Reloader {
         *locked(&self.since)
     }
 
-    /// Returns the folders of the bundles that serve, shadows included.
-    fn bundle_folders(&self) -> Vec<PathBuf> {
-        self.named_files(|role| role == FileRole::BundleFolder)
-    }
-
-    /// Returns the files whose change starts a reload: the configuration and those that it names, bundles apart.
-    fn watched_files(&self) -> Vec<PathBuf> {
-        let mut files = self.named_files(|role| role.is_watched() && role != FileRole::BundleFolder);
-        if self.source().as_http().is_none() {
-            files.push(self.path().to_owned());
-        }
-        files.extend(self.source().watched_files());
-        files
-    }
-
-    fn named_files(&self, is_wanted: impl Fn(FileRole) -> bool) -> Vec<PathBuf> {
-        let snapshot = self.router.snapshot();
-        let files = snapshot.config.files().into_iter().filter(|file| is_wanted(file.role));
-        files.map(|file| self.builder.base_dir().join(file.path)).collect()
-    }
-
-    fn prepare(&self, trigger: &'static str, serving: &Arc<Snapshot>) -> Result<Snapshot, ReloadError> {
+    /// Builds what the source has now. Of what is held back, whose text is still the same, everything runs that did.
+    fn prepare(
+        &self,
+        trigger: &'static str,
+        serving: &Arc<Snapshot>,
+        held: Option<&Arc<Snapshot>>,
+    ) -> Result<Snapshot, ReloadError> {
         if !turns::is_noticed(trigger) {
             self.fetch()?;
         }
         let prepared = self.builder.prepare_in_time()?;
         refuse_fixed(&serving.config, prepared.config())?;
-        Ok(self.builder.build_in_time(prepared, Some(Arc::clone(serving)))?)
+        let previous = held.filter(|held| held.config.same_text(prepared.config())).unwrap_or(serving);
+        let built = self.builder.build_in_time(prepared, Some(Arc::clone(previous)))?;
+        Ok(Snapshot { generation: serving.generation + 1, ..built })
     }
 }
 

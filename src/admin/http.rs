@@ -237,6 +237,9 @@ async fn generation(State(plane): AdminState) -> Json<Value> {
     if let Some(source) = plane.source() {
         shown["source"] = source;
     }
+    if let Some(held) = plane.held() {
+        shown["held"] = json!(held);
+    }
     Json(shown)
 }
 

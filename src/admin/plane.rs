@@ -22,7 +22,7 @@ use crate::proxy::question::direct::{DirectAsker, DirectQuestion};
 use crate::proxy::question::{self, UnsentRequest, direct};
 use crate::proxy::rejection::Rejection;
 use crate::proxy::{DrainState, feedback};
-use crate::reload::{ReloadResult, Reloader, WatchHealth};
+use crate::reload::{HeldGeneration, ReloadResult, Reloader, WatchHealth};
 use crate::router::JudgeMode;
 use crate::snapshot::{self, AdminTerms, Snapshot};
 use crate::store::SharedStore;
@@ -77,6 +77,7 @@ impl AdminPlane for GatewayProcess {
             bandits: self.reloader.router().bandits(),
             files: Some(file_watch(&self.reloader.watch())),
             source: self.source_if_notable(),
+            held: self.reloader.held(),
             last_reload: self.reloader.last().map(last_reload),
         }
     }
@@ -98,6 +99,10 @@ impl AdminPlane for GatewayProcess {
 
     fn source(&self) -> Option<Value> {
         Some(self.reloader.source_report().to_json())
+    }
+
+    fn held(&self) -> Option<HeldGeneration> {
+        self.reloader.held()
     }
 
     fn terms(&self) -> Arc<AdminTerms> {

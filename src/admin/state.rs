@@ -17,6 +17,7 @@ use super::plane::GatewayProcess;
 use crate::clients::UnknownClient;
 use crate::proxy::question::direct::DirectQuestion;
 use crate::proxy::rejection::Rejection;
+use crate::reload::HeldGeneration;
 use crate::router::{BanditState, ControlState};
 use crate::snapshot::AdminTerms;
 
@@ -45,6 +46,11 @@ pub(crate) trait AdminPlane: Send + Sync + 'static {
 
     /// Returns where the configuration comes from; `None` where there is nothing to say of it.
     fn source(&self) -> Option<Value> {
+        None
+    }
+
+    /// Returns the generation that a rollback holds back, if there is one.
+    fn held(&self) -> Option<HeldGeneration> {
         None
     }
 
@@ -142,6 +148,9 @@ pub(crate) struct Readiness {
     /// The source of the configuration; absent for a file without a signature outside of a git checkout.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Value>,
+    /// The generation that a rollback holds back while the source still has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<HeldGeneration>,
     /// The end of the last reload; absent before the first.
     pub last_reload: Option<LastReload>,
 }

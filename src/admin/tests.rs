@@ -69,6 +69,7 @@ impl AdminPlane for Scripted {
             bandits: BTreeMap::new(),
             files: None,
             source: None,
+            held: None,
             last_reload: Some(LastReload { at, outcome: ReloadOutcome::Applied, detail: None }),
         }
     }

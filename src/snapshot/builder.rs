@@ -5,6 +5,7 @@
 //! that a load compiles each policy once.
 
 mod advisers;
+mod again;
 mod answer_advisers;
 mod classifiers;
 mod clients;
@@ -146,17 +147,6 @@ impl SnapshotBuilder {
         self.loads.run(BUILDING, move || builder.build(prepared, previous.as_deref()))?
     }
 
-    /// Like [`SnapshotBuilder::again`], on a thread of its own. Where that does not end, the keys and authorities of
-    /// `before` serve.
-    #[must_use]
-    pub fn again_in_time(self: &Arc<Self>, before: &Arc<Snapshot>, serving: &Arc<Snapshot>) -> Snapshot {
-        let (builder, old, new) = (Arc::clone(self), Arc::clone(before), Arc::clone(serving));
-        self.loads.run(READING, move || builder.again(&old, &new)).unwrap_or_else(|error| {
-            tracing::warn!(%error, "Keys cannot be read, so that the rollback brings the former ones back");
-            before.again(serving)
-        })
-    }
-
     /// Returns when it was made; it read no file before.
     #[must_use]
     pub const fn created(&self) -> SystemTime {
@@ -280,34 +270,6 @@ impl SnapshotBuilder {
             shadow_askers,
             response_caches,
         })
-    }
-
-    /// Returns the snapshot that brings `before` back after `serving`: what it decided by, and the keys, authorities and
-    /// certificates of now, which nobody wants older.
-    ///
-    /// Loads no weights. Where a key cannot be read, that of `before` serves.
-    #[must_use]
-    pub fn again(&self, before: &Snapshot, serving: &Snapshot) -> Snapshot {
-        let mut next = before.again(serving);
-        let config = Arc::clone(&next.config);
-        let key_material = KeyMaterial::read(&config, self.base_dir());
-        if next.key_material.is_same(&key_material) {
-            return next;
-        }
-        let providers = match Upstreams::resolve(&config, &self.surroundings()) {
-            Ok(providers) => providers,
-            Err(problems) => {
-                let error = self.problems(problems);
-                tracing::warn!("A key cannot be read, so that the rollback brings the former one back\n{error}");
-                return next;
-            }
-        };
-        let upstreams = Upstreams::new(&config, providers, &self.metrics, Some(&serving.upstreams));
-        let advisers = self.advisers(&config, &upstreams, &next.classifiers, Some(&before.advisers));
-        let Ok(advisers) = advisers else { return next }; // they were made once, of the same configuration
-        (next.upstreams, next.advisers) = (Arc::new(upstreams), Arc::new(advisers));
-        next.key_material = key_material;
-        next
     }
 
     /// Returns the folder that relative paths start at.

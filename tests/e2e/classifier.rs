@@ -6,7 +6,7 @@ use std::path::Path;
 use http::StatusCode;
 use tempfile::TempDir;
 
-use crate::client::{Reply, chat, get, question};
+use crate::client::{Connection, Framing, Reply, chat, get, question};
 use crate::gateway::{Config, Gateway, bundle};
 use crate::origin::Origin;
 use crate::reload::until_metric;
@@ -102,6 +102,33 @@ async fn new_weights_are_swapped_in_while_it_serves() {
     );
     let metrics = get(gateway.admin, "/metrics").await;
     assert!(String::from_utf8_lossy(&metrics.body).contains("next-version"), "the new version is shown");
+}
+
+#[tokio::test]
+async fn weights_that_were_rolled_back_stay_out_until_there_are_others() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let copy = copy_of_bundle();
+    let config = Config { bundle: copy.path().into(), ..Config::classifying(&small, &frontier) };
+    let gateway = Gateway::start(&config).await;
+    rename_version(copy.path(), "second-version");
+    until_metric(&gateway, "pointsman_generation 2").await;
+    let mut admin = Connection::open(gateway.admin, Framing::Length).await;
+    admin.post(Framing::Length, "/rollback", String::new()).await;
+    let version = async || {
+        let ready = get(gateway.admin, "/readyz").await.json();
+        ready["classifiers"]["default"]["version"].as_str().expect("a version").to_owned()
+    };
+
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(7);
+    let file = std::fs::File::options().write(true).open(gateway.file());
+    file.and_then(|file| file.set_modified(later)).expect("our own file");
+    until_metric(&gateway, "pointsman_config_reloads_total{outcome=\"unchanged\"} 1").await;
+    let touched = version().await;
+    rename_version(copy.path(), "third-version");
+    until_metric(&gateway, "pointsman_generation 4").await;
+
+    assert_ne!(touched, "second-version", "{}", gateway.log());
+    assert_eq!(version().await, "third-version", "{}", gateway.log());
 }
 
 /// Checks that `otherwise` served the request, and that header, metrics and readiness say why.

@@ -17,7 +17,7 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use crate::client::{CHAT, Raw, chat, question};
+use crate::client::{CHAT, Connection, Framing, Raw, chat, question};
 use crate::gateway::{Config, Gateway};
 use crate::origin::Origin;
 use crate::reload::until_metric;
@@ -99,6 +99,36 @@ async fn a_new_certificate_counts_for_new_connections_and_open_ones_stay() {
     fs::write(folder.path().join("cert.pem"), "broken").expect("a writable folder");
     until_metric(&gateway, "pointsman_config_last_reload_successful 0").await;
     assert!(connect(gateway.listen, &second, b"http/1.1").await.is_ok(), "the last good certificate stays");
+}
+
+#[tokio::test]
+async fn a_renewed_certificate_is_taken_over_without_what_was_rolled_back() {
+    let (small, folder) = (Origin::start().await, tempfile::tempdir().expect("a temporary folder"));
+    certify(folder.path());
+    let mut config = Config { listen: listen(folder.path()), ..Config::new(&small, &small) };
+    let gateway = Gateway::start(&config).await;
+    config.small_name = "small-2".to_owned();
+    gateway.write(&config.yaml());
+    until_metric(&gateway, "pointsman_generation 2").await;
+    let mut admin = Connection::open(gateway.admin, Framing::Length).await;
+    let back = admin.post(Framing::Length, "/rollback", String::new()).await;
+
+    let renewed = certify(folder.path());
+    let stream = async {
+        loop {
+            if let Ok(stream) = connect(gateway.listen, &renewed, b"http/1.1").await {
+                return stream;
+            }
+        }
+    };
+    let stream = soon("the new certificate", stream).await;
+    let (mut http, connection) = http1::handshake(TokioIo::new(stream)).await.expect("h1");
+    tokio::spawn(connection);
+    let answer = soon("an answer", http.send_request(post())).await.expect("an answer");
+    let body = answer.into_body().collect().await.expect("a whole body").to_bytes();
+
+    assert_eq!(back.status, StatusCode::OK);
+    assert!(String::from_utf8_lossy(&body).contains("small-1"), "{body:?}");
 }
 
 #[tokio::test]

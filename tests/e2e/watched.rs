@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
+use rustix::process::Signal;
 
 use crate::classifier::{copy_of, fixture, rename_version};
 use crate::client::{Connection, Framing, chat, get, question};
@@ -345,4 +346,79 @@ async fn a_rollback_goes_back_to_the_configuration_before_and_keeps_the_rotated_
 
     assert_eq!((back.status, reply.json()["model"].as_str()), (StatusCode::OK, Some("small-1")));
     assert_eq!(small.next().await.header("authorization"), Some("Bearer sk-second"));
+}
+
+/// A gateway whose second configuration was rolled back, so that its third generation serves as the first did.
+async fn rolled_back(small: &Origin, key: &Path) -> (Gateway, Config) {
+    let credential: &'static str = format!("{{file: {}}}", key.display()).leak();
+    let mut config = Config { credential, ..Config::new(small, small) };
+    let gateway = Gateway::start(&config).await;
+    config.small_name = "small-2".to_owned();
+    gateway.write(&config.yaml());
+    until_metric(&gateway, "pointsman_generation 2").await;
+    let mut admin = Connection::open(gateway.admin, Framing::Length).await;
+    let back = admin.post(Framing::Length, "/rollback", String::new()).await;
+    assert_eq!(back.json()["generation"], 3, "{:?}", back.body);
+    (gateway, config)
+}
+
+async fn served_model(gateway: &Gateway) -> String {
+    let reply = chat(gateway.listen, question("auto", "hello")).await;
+    reply.json()["model"].as_str().expect("a model").to_owned()
+}
+
+#[tokio::test]
+async fn what_was_rolled_back_stays_out_while_keys_are_renewed_and_files_are_touched() {
+    let (small, folder) = (Origin::start().await, tempfile::tempdir().expect("a temporary folder"));
+    let key = put(folder.path(), "key", "sk-first");
+    let (gateway, _) = rolled_back(&small, &key).await;
+
+    fs::write(&key, "sk-second").expect("a writable folder");
+    until_metric(&gateway, "pointsman_generation 4").await;
+    let renewed = served_model(&gateway).await;
+    let sent = small.next().await.header("authorization").map(str::to_owned);
+    let later = SystemTime::now() + Duration::from_secs(7);
+    let file = fs::File::options().write(true).open(gateway.file());
+    file.and_then(|file| file.set_modified(later)).expect("our own file");
+    until_metric(&gateway, "pointsman_config_reloads_total{outcome=\"unchanged\"} 1").await;
+
+    assert_eq!((renewed.as_str(), sent.as_deref()), ("small-1", Some("Bearer sk-second")), "{}", gateway.log());
+    assert_eq!(served_model(&gateway).await, "small-1");
+    let ready = get(gateway.admin, "/readyz").await.json();
+    let shown =
+        [&ready, &get(gateway.admin, "/generation").await.json(), &get(gateway.admin, "/api/generations").await.json()]
+            .map(|page| page["held"]["generation"].clone());
+    assert_eq!(shown, [2, 2, 2], "{ready}");
+    assert!(ready["held"]["since"].is_string() && ready["held"]["fingerprint"].is_string(), "{ready}");
+    let mut admin = Connection::open(gateway.admin, Framing::Length).await;
+    let again = admin.post(Framing::Length, "/rollback", String::new()).await.json();
+    assert_eq!(again["outcome"], "rolled_back");
+    assert_eq!(served_model(&gateway).await, "small-2", "a second rollback undoes the first");
+    assert!(get(gateway.admin, "/readyz").await.json().get("held").is_none(), "what the file has serves");
+}
+
+#[tokio::test]
+async fn what_was_rolled_back_ends_with_another_text_or_with_an_operator_s_reload() {
+    let (small, folder) = (Origin::start().await, tempfile::tempdir().expect("a temporary folder"));
+    let key = put(folder.path(), "key", "sk-first");
+    let (gateway, mut config) = rolled_back(&small, &key).await;
+
+    config.small_name = "small-3".to_owned();
+    gateway.write(&config.yaml());
+    until_metric(&gateway, "pointsman_generation 4").await;
+    let changed = served_model(&gateway).await;
+    let mut admin = Connection::open(gateway.admin, Framing::Length).await;
+    admin.post(Framing::Length, "/rollback", String::new()).await;
+    let back = served_model(&gateway).await;
+    let held = get(gateway.admin, "/readyz").await.json()["held"]["generation"].clone();
+    gateway.signal(Signal::HUP);
+    until_metric(&gateway, "pointsman_generation 6").await;
+    let by_signal = served_model(&gateway).await;
+    admin.post(Framing::Length, "/rollback", String::new()).await;
+    admin.post(Framing::Length, "/reload", String::new()).await;
+    let by_call = served_model(&gateway).await;
+
+    assert_eq!([changed.as_str(), &back, &by_signal, &by_call], ["small-3", "small-1", "small-3", "small-3"]);
+    assert_eq!(held, 4, "{}", gateway.log());
+    assert!(get(gateway.admin, "/readyz").await.json().get("held").is_none());
 }

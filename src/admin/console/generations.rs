@@ -18,6 +18,7 @@ pub(super) async fn list(State(plane): AdminState) -> PageAnswer {
         "fingerprint": serving.config.fingerprint(),
         "previous": previous,
         "source": reloader.source_report().to_json(),
+        "held": reloader.held(),
         "records": reloader.history().iter().rev().map(record).collect::<Vec<_>>(),
     })))
 }

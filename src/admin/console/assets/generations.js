@@ -12,10 +12,11 @@ export const enter = (place) => {
   const back = h("button", { class: "button danger-quiet", type: "button", disabled: true, data: { needs: "operate" } }, "Roll back");
   const reload = h("button", { class: "button", type: "button", onclick: again, data: { needs: "operate" } }, "Read it again");
   const source = h("p", { class: "muted" });
+  const held = h("p", { class: "muted", hidden: true, "aria-live": "polite" });
   const list = h("div", { class: "card rows generations", role: "listbox", tabindex: "0", "aria-label": "Generations", onkeydown: move });
   const detail = h("section", { class: "card", "aria-live": "polite" });
-  view = { back, source, list, detail, reading: null, chosen: null };
-  place.append(h("div", { class: "page-head" }, h("h1", {}, "Generations"), h("div", { class: "tools" }, reload, back)), source, h("div", { class: "split" }, list, detail));
+  view = { back, source, held, list, detail, reading: null, chosen: null };
+  place.append(h("div", { class: "page-head" }, h("h1", {}, "Generations"), h("div", { class: "tools" }, reload, back)), source, held, h("div", { class: "split" }, list, detail));
   const leave = poll(async (signal) => { await look(signal); }, PAUSE);
   return () => { leave(); view = null; };
 };
@@ -42,6 +43,8 @@ const said = (source) => {
 const draw = () => {
   const { reading, back, list } = view;
   fill(view.source, said(reading.source));
+  view.held.hidden = !reading.held;
+  fill(view.held, reading.held ? [chip("held back", "warn"), ` Generation ${reading.held.generation} was rolled back ${moment(Date.parse(reading.held.since) / 1000)}. Its text does not serve again by itself: only once it, or its weights, are others, or you read it again.`] : []);
   back.disabled = reading.previous === null;
   back.title = reading.previous === null ? "Nothing served before this generation" : "";
   back.onclick = rollBack;
@@ -99,7 +102,7 @@ const describe = async () => {
 
 const rollBack = async () => {
   const { previous } = view.reading;
-  if (!(await confirmed("Roll back?", `What served as generation ${previous} serves again, as a new generation, at once. The file is not touched: the next reload applies whatever it holds then.`, "Roll back"))) return;
+  if (!(await confirmed("Roll back?", `What served as generation ${previous} serves again, as a new generation, at once. The file is not touched: what it holds is held back until its text or its weights are others, or somebody reads it again.`, "Roll back"))) return;
   await change("/rollback", "Rolled back");
 };
 
