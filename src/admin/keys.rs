@@ -139,7 +139,8 @@ fn shown(key: &IssuedKey, now: u64) -> Value {
         "created": key.created,
         "expires": key.expires,
         "rotated": key.rotated,
-        "former_until": key.former_until(),
+        "former_until": key.former_until(now),
+        "former_keys": key.former(now).len(),
         "revoked": key.revoked,
         "note": key.note,
     })
@@ -179,6 +180,7 @@ fn refused(error: &KeyRegistryError) -> AdminError {
         KeyRegistryError::UnknownKey { .. } => (StatusCode::NOT_FOUND, "key_not_found"),
         KeyRegistryError::BadOrder { .. } => (StatusCode::BAD_REQUEST, "invalid_request"),
         KeyRegistryError::NotActive { .. } => (StatusCode::CONFLICT, "key_not_active"),
+        KeyRegistryError::TooManyFormer { .. } => (StatusCode::CONFLICT, "too_many_former_keys"),
         KeyRegistryError::Full => (StatusCode::INSUFFICIENT_STORAGE, "registry_full"),
         KeyRegistryError::Store(_)
         | KeyRegistryError::Busy

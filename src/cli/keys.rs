@@ -69,7 +69,7 @@ pub(super) struct RotateArguments {
     /// The key's name, as the list shows it.
     #[arg(value_name = "KEY")]
     id: String,
-    /// The time in which the former key stays good.
+    /// The time in which the former key stays good; 0s ends every former key at once.
     #[arg(long, value_name = "TIME", default_value = "24h", value_parser = humantime::parse_duration)]
     grace: Duration,
 }
@@ -131,6 +131,7 @@ pub(super) fn run(command: &KeysCommand) -> ExitCode {
                 ) => REFUSED,
                 _ => UNAVAILABLE,
             };
+                    | KeyRegistryError::TooManyFormer { .. }
             fail(&error, code)
         }
     }
@@ -171,7 +172,7 @@ async fn create(arguments: &CreateArguments) -> Result<String, KeysError> {
 
 async fn list(arguments: &ListArguments) -> Result<String, KeysError> {
     let OpenedRegistry { registry, .. } = open(&arguments.file.config).await?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now = now();
     let header = ["key", "client", "standing", "created", "expires", "note"];
     let mut table = TextTable::new(header, [ColumnAlign::Left; 6]);
     for key in registry.keys() {
@@ -229,9 +230,11 @@ async fn connect(config: &Config, base_dir: &Path, metrics: &Metrics) -> Result<
 /// Says which key it is, to people, and returns the key alone, so that a script can take it.
 fn announced(key: &IssuedKey, plain: &PlainKey) -> String {
     let IssuedKey { id, client, .. } = key;
-    match key.former_until() {
-        Some(until) => eprintln!("{id} of {client}; the former key is good until {}. Shown this once:", moment(until)),
-        None => eprintln!("{id} of {client}. Shown this once:"),
+    let former: Vec<String> = key.former(now()).into_iter().map(moment).collect();
+    match former.as_slice() {
+        [] => eprintln!("{id} of {client}. Shown this once:"),
+        [until] => eprintln!("{id} of {client}; the former key is good until {until}. Shown this once:"),
+        [..] => eprintln!("{id} of {client}; former keys are good until {}. Shown this once:", former.join(", ")),
     }
     format!("{}\n", plain.expose())
 }
@@ -239,3 +242,27 @@ fn announced(key: &IssuedKey, plain: &PlainKey) -> String {
 fn moment(moment: UtcMoment) -> String {
     humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(moment.0)).to_string()
 }
+/// Writes a change into the command's log: a running gateway writes down what it takes over, and does not know whose it is.
+fn write_down(key: &IssuedKey, action: &'static str) {
+    let subject = format!("{} of {}", key.id, key.client);
+    let caller = format!("uid {}", rustix::process::getuid().as_raw());
+    AuditLine {
+        action,
+        subject: Some(&subject),
+        caller_kind: "command",
+        caller: &caller,
+        role: None,
+        peer: None,
+        route: None,
+        status: None,
+        outcome: AuditOutcome::Done,
+        generation_before: None,
+        generation_after: None,
+    }
+    .emit();
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+

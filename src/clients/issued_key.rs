@@ -10,10 +10,14 @@ use pointsman_core::config::{KeyHash, Name, UtcMoment};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::registry::KeyRegistryError;
 use super::{hash_key, number_of};
 
 /// The beginning of every key, by which scanners find one in a text.
 const PREFIX: &str = "pm-";
+
+/// The former keys that may be good beside the present one.
+pub(crate) const MAX_FORMER: usize = 4;
 
 /// Characters of a note at most.
 pub(crate) const MAX_NOTE: usize = 200;
@@ -36,9 +40,9 @@ pub(crate) struct IssuedKey {
     pub(crate) revoked: Option<UtcMoment>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) rotated: Option<UtcMoment>,
-    /// The key before the last rotation, while it is good beside the present one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    former: Option<FormerHash>,
+    /// The keys before the last rotations, the oldest first, each of which is good beside the present one for its time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "one_or_many")]
+    former: Vec<FormerHash>,
     /// A word of the operator's on what the key is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) note: Option<String>,
@@ -121,23 +125,35 @@ impl IssuedKey {
         SystemRandom::new().fill(&mut id).ok()?;
         let id = Name::new(&format!("key_{:016x}", u64::from_be_bytes(id))).ok()?;
         let (sha256, created) = (hash_key(plain.expose().as_bytes()), UtcMoment(now));
-        let (revoked, rotated, former) = (None, None, None);
+        let (revoked, rotated, former) = (None, None, Vec::new());
         Some((Self { id, client, sha256, created, expires, revoked, rotated, former, note }, plain))
     }
 
-    /// Replaces the key by a new one; the former stays good for `grace`. `None` where the system gives no random bytes.
-    pub(crate) fn rotate(&mut self, grace: Duration, now: u64) -> Option<PlainKey> {
-        let plain = PlainKey::random()?;
+    /// Replaces the key by a new one. It stays good for `grace`, as each former key does for the time that was promised;
+    /// a `grace` of nothing ends all of them.
+    ///
+    /// # Errors
+    /// When too many former keys are good still, or the system gives no random bytes.
+    pub(crate) fn rotate(&mut self, grace: Duration, now: u64) -> Result<PlainKey, KeyRegistryError> {
+        let mut former = std::mem::take(&mut self.former);
+        former.retain(|former| !grace.is_zero() && former.until.0 > now);
+        if former.len() >= MAX_FORMER {
+            let until = former.iter().map(|former| former.until).min_by_key(|until| until.0).unwrap_or(UtcMoment(now));
+            self.former = former;
+            return Err(KeyRegistryError::TooManyFormer { id: self.id.clone(), until });
+        }
+        let plain = PlainKey::random().ok_or(KeyRegistryError::NoRandomness)?;
         let sha256 = std::mem::replace(&mut self.sha256, hash_key(plain.expose().as_bytes()));
-        let until = UtcMoment(now.saturating_add(grace.as_secs()));
-        self.former = (!grace.is_zero()).then_some(FormerHash { sha256, until });
-        self.rotated = Some(UtcMoment(now));
-        Some(plain)
+        if !grace.is_zero() {
+            former.push(FormerHash { sha256, until: UtcMoment(now.saturating_add(grace.as_secs())) });
+        }
+        (self.former, self.rotated) = (former, Some(UtcMoment(now)));
+        Ok(plain)
     }
 
-    /// Ends the key, and the one before it, now. A second time changes nothing.
+    /// Ends the key, and those before it, now. A second time changes nothing.
     pub(crate) fn revoke(&mut self, now: u64) {
-        self.former = None;
+        self.former.clear();
         self.revoked.get_or_insert(UtcMoment(now));
     }
 
@@ -163,9 +179,42 @@ impl IssuedKey {
         number_of("key", self.id.as_bytes())
     }
 
-    /// Returns the end of the time in which the former key is good beside the present one.
-    pub(crate) fn former_until(&self) -> Option<UtcMoment> {
-        self.former.as_ref().map(|former| former.until)
+    /// Returns the ends of the former keys that are good at `now` beside the present one, the oldest key's first.
+    pub(crate) fn former(&self, now: u64) -> Vec<UtcMoment> {
+        self.former.iter().map(|former| former.until).filter(|until| until.0 > now).collect()
+    }
+
+    /// Returns when the last of the former keys ends that are good at `now`.
+    pub(crate) fn former_until(&self, now: u64) -> Option<UtcMoment> {
+        self.former(now).into_iter().max_by_key(|until| until.0)
+    }
+}
+
+/// The former keys of a record: one as it was written before there could be several, more of them as a list.
+mod one_or_many {
+    use serde::{Deserialize, Deserializer, Serialize as _, Serializer};
+
+    use super::FormerHash;
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany {
+        One(FormerHash),
+        Many(Vec<FormerHash>),
+    }
+
+    pub(super) fn serialize<S: Serializer>(former: &[FormerHash], serializer: S) -> Result<S::Ok, S::Error> {
+        match former {
+            [one] => one.serialize(serializer),
+            more => more.serialize(serializer),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<FormerHash>, D::Error> {
+        Ok(match OneOrMany::deserialize(deserializer)? {
+            OneOrMany::One(one) => vec![one],
+            OneOrMany::Many(many) => many,
+        })
     }
 }
 
@@ -224,6 +273,51 @@ mod tests {
     fn a_key_ends_when_it_expires_or_is_revoked() {
         let expiring = NewKey { expires: Some(UtcMoment(50)), ..order() };
         let (mut key, plain) = IssuedKey::make(expiring, 0).expect("random bytes");
+
+    #[test]
+    fn every_former_key_is_good_for_the_grace_that_it_was_promised() {
+        let (mut key, first) = IssuedKey::make(order(), 0).expect("random bytes");
+
+        let second = key.rotate(Duration::from_secs(60), 100).expect("random bytes");
+        let third = key.rotate(Duration::from_secs(10), 110).expect("random bytes");
+
+        let good = |now| [&first, &second, &third].map(|plain| is_good(&key, plain, now));
+        assert_eq!([good(119), good(120), good(160)], [[true; 3], [true, false, true], [false, false, true]]);
+        assert_eq!((key.former(119).len(), key.former_until(119)), (2, Some(UtcMoment(160))));
+        assert_eq!(key.former_until(160), None);
+    }
+
+    #[test]
+    fn a_rotation_that_would_end_a_former_key_before_its_time_is_refused_and_changes_nothing() {
+        let (mut key, _) = IssuedKey::make(order(), 0).expect("random bytes");
+        for now in 0..MAX_FORMER as u64 {
+            key.rotate(Duration::from_secs(60), now).expect("room for a former key");
+        }
+        let before = key.clone();
+
+        let refused = key.rotate(Duration::from_secs(60), 59).expect_err("none has ended");
+        let (unchanged, later) = (key == before, key.rotate(Duration::from_secs(60), 60));
+
+        assert!(matches!(refused, KeyRegistryError::TooManyFormer { until: UtcMoment(60), .. }), "{refused}");
+        assert!(unchanged && later.is_ok(), "the oldest has ended");
+        assert!(key.rotate(Duration::ZERO, 61).is_ok() && key.former(61).is_empty());
+    }
+
+    #[test]
+    fn records_of_before_with_one_former_key_are_read_and_written_as_they_were() {
+        let (mut key, _) = IssuedKey::make(order(), 0).expect("random bytes");
+        key.rotate(Duration::from_secs(60), 100).expect("random bytes");
+        let one = serde_json::to_value(&key).expect("a record");
+        key.rotate(Duration::from_secs(60), 100).expect("random bytes");
+        let two = serde_json::to_value(&key).expect("a record");
+
+        assert!(one["former"]["until"].is_string(), "{one}");
+        assert_eq!(two["former"].as_array().map(Vec::len), Some(2), "{two}");
+        for record in [one, two] {
+            let read: IssuedKey = serde_json::from_value(record.clone()).expect("a record");
+            assert_eq!(serde_json::to_value(&read).expect("a record"), record);
+        }
+    }
 
         assert_eq!([key.standing(49), key.standing(50)], [KeyStanding::Active, KeyStanding::Expired]);
         assert_eq!([is_good(&key, &plain, 49), is_good(&key, &plain, 50)], [true, false]);

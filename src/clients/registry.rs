@@ -6,15 +6,16 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use pointsman_core::config::{ClientKeysConfig, KeyHash, Name};
+use pointsman_core::config::{ClientKeysConfig, KeyHash, Name, UtcMoment};
 use pointsman_telemetry::Metrics;
 use tokio::sync::Mutex;
 
-use super::issued_key::{IssuedKey, KeyStanding, MAX_NOTE, NewKey, PlainKey, seconds};
+use super::issued_key::{IssuedKey, KeyStanding, MAX_FORMER, MAX_NOTE, NewKey, PlainKey, seconds};
+use super::key_changes::{self, KeyChange};
 use super::key_file::{FileStamp, KeyFile};
 use super::key_table::KeyTable;
 use super::stored_keys;
@@ -35,6 +36,8 @@ pub(crate) struct ClientKeyRegistry {
     reading: Mutex<()>,
     /// The second of the last look.
     looked: AtomicU64,
+    /// Tells whether it was tried to write it.
+    has_tried: AtomicBool,
     /// The second in which all of it was last read.
     read: AtomicU64,
     metrics: Arc<Metrics>,
@@ -83,6 +86,13 @@ pub(crate) enum KeyRegistryError {
     /// A key that was revoked or has expired stays so.
     #[error("the key `{id}` is {} (allowed: a key that is good)", standing.as_str())]
     NotActive { id: Name, standing: KeyStanding },
+    /// Former keys are good still, as many as may be.
+    #[error(
+        "the key `{id}` has {MAX_FORMER} former keys that are good still, the first of them until {} (allowed: at most \
+         {MAX_FORMER}; wait, or rotate with a grace of 0, which ends all of them)",
+        shown(*until)
+    )]
+    TooManyFormer { id: Name, until: UtcMoment },
     /// The order is not one for a key.
     #[error("{message}")]
     BadOrder { message: String },
@@ -124,6 +134,7 @@ impl ClientKeyRegistry {
             seen,
             reading: Mutex::default(),
             looked: AtomicU64::new(0),
+            has_tried: AtomicBool::new(false),
             read: AtomicU64::new(0),
             metrics: Arc::clone(metrics),
         }))
@@ -215,7 +226,7 @@ impl ClientKeyRegistry {
     /// Replaces a key by a new one, which has its id; the former stays good for `grace`.
     ///
     /// # Errors
-    /// When there is no such key, it is not good, or the registry cannot be changed.
+    /// When there is no such key, it is not good, too many former ones are, or the registry cannot be changed.
     pub(crate) async fn rotate(
         &self,
         id: &str,
@@ -228,7 +239,7 @@ impl ClientKeyRegistry {
                 KeyStanding::Active => {}
                 standing => return Err(KeyRegistryError::NotActive { id: key.id.clone(), standing }),
             }
-            let plain = key.rotate(grace, now).ok_or(KeyRegistryError::NoRandomness)?;
+            let plain = key.rotate(grace, now)?;
             Ok((key.clone(), plain))
         };
         self.change(id, store, rotated).await
@@ -285,3 +296,7 @@ fn find<'r>(records: &'r mut [IssuedKey], id: &str) -> Result<&'r mut IssuedKey,
     let unknown = || KeyRegistryError::UnknownKey { id: id.chars().take(64).collect() };
     records.iter_mut().find(|record| *record.id == *id).ok_or_else(unknown)
 }
+fn shown(moment: UtcMoment) -> humantime::Rfc3339Timestamp {
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(moment.0))
+}
+

@@ -99,6 +99,38 @@ async fn a_key_is_made_shown_once_rotated_and_revoked_by_the_api() {
 
 #[tokio::test]
 async fn a_change_is_written_down_although_its_caller_has_left() {
+#[tokio::test]
+async fn a_key_that_is_rotated_again_leaves_every_former_key_its_grace() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let gateway = Gateway::start(&registered(&small, &frontier, "{file: keys.jsonl}")).await;
+    let made = admin(&gateway, Method::POST, "/v1/keys", &json!({"client": "web"})).await.json();
+    let id = made["id"].as_str().expect("a name").to_owned();
+    let key_of = |shown: &Value| shown["key"].as_str().unwrap_or_else(|| panic!("{shown}")).to_owned();
+    let rotate = async |grace: u64| {
+        admin(&gateway, Method::POST, &format!("/v1/keys/{id}/rotate"), &json!({"grace_seconds": grace})).await
+    };
+
+    let mut good = vec![key_of(&made)];
+    for _ in 0..4 {
+        good.push(key_of(&rotate(3600).await.json()));
+    }
+    let fifth = rotate(3600).await;
+    let by_command = keys(&gateway.file(), &["rotate", &id, "--grace", "1h"]);
+    let listed = get(gateway.admin, "/v1/keys").await.json();
+
+    for key in &good {
+        assert_eq!(ask(&gateway, key).await, StatusCode::OK, "{}", gateway.log());
+    }
+    assert_eq!((fifth.status, fifth.error_code()), (StatusCode::CONFLICT, "too_many_former_keys".into()));
+    assert_eq!(by_command.status.code(), Some(1), "{}", text(&by_command.stderr));
+    assert_eq!(listed["keys"][0]["former_keys"], 4, "{listed}");
+    let newest = key_of(&rotate(0).await.json());
+    for key in &good {
+        assert_eq!(ask(&gateway, key).await, StatusCode::UNAUTHORIZED, "a grace of 0 ends all of them");
+    }
+    assert_eq!(ask(&gateway, &newest).await, StatusCode::OK);
+}
+
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let gateway = Gateway::start(&registered(&small, &frontier, "{file: keys.jsonl}")).await;
     let made = admin(&gateway, Method::POST, "/v1/keys", &json!({"client": "web"})).await.json();
