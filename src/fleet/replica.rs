@@ -130,7 +130,7 @@ impl FleetReplica {
         let Verdict::Route(routing) = self.router.route(&snapshot, &incoming).await else {
             panic!("a policy is for every request");
         };
-        self.router.count(&snapshot, &routing);
+        self.router.count_signals(&snapshot, &routing);
         let (model, [input, output]) = (routing.decision.model.clone(), request.tokens);
         let held = routing.decision.pin.as_ref().and_then(|trace| trace.model.clone());
         let kept = match routing.decision.keep {
@@ -143,6 +143,7 @@ impl FleetReplica {
         let (is_strong, cost) = (&*model == STRONG, price(&model, input, output));
         let end = match reserved {
             Ok(reservation) => {
+                self.router.count(&snapshot, &routing);
                 let (claim, amounts) = (routing.claim.clone(), BudgetAmounts::of(cost, input + output, 1));
                 ServedEnd::Answered(Box::new(OpenAnswer { reservation, claim, model, amounts, cost }))
             }

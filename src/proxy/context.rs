@@ -51,6 +51,8 @@ pub struct RequestContext {
     pub(super) body_memory: Option<BodyReservation>,
     /// The router's verdict; `None` until there is one, and for requests that the router is not asked about.
     pub(super) verdict: Option<Verdict>,
+    /// The decision of the rule by which a WebSocket is passed on that nobody reads.
+    pub(super) passed_by: Option<Box<Routing>>,
     /// The explanation of the verdict, where somebody looks.
     pub(super) explanation: Option<Box<Value>>,
     /// The state that providers keep and the request names, and who keeps it.
@@ -109,6 +111,7 @@ impl RequestContext {
             budget: None,
             body_memory: None,
             verdict: None,
+            passed_by: None,
             explanation: None,
             passed_price: None,
             passed_bounds: UsageBounds::UNKNOWN_MODEL,

@@ -93,7 +93,18 @@ async fn plan(proxy: &Proxy, session: &mut Session, ctx: &mut RequestContext) ->
         Ok(RequestPlan::WebSocket(_)) => {}
         Ok(RequestPlan::Answer(_) | RequestPlan::Replay(_)) | Err(_) => budget::charge_unsent(proxy, ctx),
     }
+    if planned.is_ok() {
+        count_decision(proxy, ctx);
+    }
     planned
+}
+
+/// Counts the decision that a request is sent or answered by, which nothing refuses any more.
+fn count_decision(proxy: &Proxy, ctx: &RequestContext) {
+    let decided = ctx.verdict.as_ref().and_then(Verdict::routing).or(ctx.passed_by.as_deref());
+    if let Some(routing) = decided {
+        proxy.router.count(&ctx.snapshot, routing);
+    }
 }
 
 /// Decides where the request goes.
@@ -279,7 +290,7 @@ fn settle_on_model(
     debited.inspect_err(|_| budget::charge_judges(proxy, ctx, &routing))?;
     let is_by_name = routing.decision.deciding_policy().is_none();
     ctx.asked.wants_long_context = is_by_name && without_context_suffix(&prompt.model).is_some();
-    proxy.router.count(&snapshot, &routing);
+    proxy.router.count_signals(&snapshot, &routing);
     traced::decided(&mut ctx.trace, &routing);
     keep(ctx, prompt);
     let counts_itself = own_count::takes_over(ctx, prompt.dialect, target.count_pair(prompt.dialect));

@@ -9,8 +9,8 @@ use super::{NO_KEY, Router, Routing, quotas, seconds};
 use crate::snapshot::{ClassifierState, Snapshot};
 
 impl Router {
-    /// Counts a decision that a request was sent by, and compares it with the bundle's reference; one that was only
-    /// asked for is not counted.
+    /// Counts a decision that a request is sent or answered by: no budget refuses it any more. One that was only asked for
+    /// is not counted.
     pub fn count(&self, snapshot: &Snapshot, routing: &Routing) {
         let decision = &routing.decision;
         self.metrics.decided(&decision.policy, &decision.model, decision.reason.as_str());
@@ -21,7 +21,7 @@ impl Router {
         if let (Some(budget), Reason::Moved(Constraint::Budget)) = (&decision.tight_budget, decision.reason) {
             self.budgets.count_move(budget);
         }
-        self.count_signals(snapshot, routing);
+        self.remember(snapshot, routing);
     }
 
     /// Counts a refusal by a rule, or by a quota that was used up.
@@ -36,6 +36,7 @@ impl Router {
     pub fn count_shadow(&self, snapshot: &Snapshot, routing: &Routing) {
         let decision = &routing.decision;
         self.metrics.shadow_decided(&decision.policy, &decision.model, decision.reason.as_str());
+        self.remember(snapshot, routing);
         self.count_signals(snapshot, routing);
     }
 
@@ -46,14 +47,21 @@ impl Router {
         }
     }
 
-    fn count_signals(&self, snapshot: &Snapshot, routing: &Routing) {
-        let Routing { asked, timings, decision, .. } = routing;
+    /// Remembers for the next decision what this one chose.
+    fn remember(&self, snapshot: &Snapshot, routing: &Routing) {
+        let decision = &routing.decision;
         if let Some(trace) = &decision.pin {
             let outcome = if routing.pin.is_some() { trace.outcome.as_str() } else { NO_KEY };
             self.metrics.held(&decision.policy, outcome);
             self.pins.remember(snapshot, routing, None, seconds());
         }
         self.targets.observe(snapshot, routing);
+    }
+
+    /// Counts the classifiers that were asked for a decision, whatever becomes of its request, and compares them with their
+    /// bundles' references.
+    pub(crate) fn count_signals(&self, snapshot: &Snapshot, routing: &Routing) {
+        let Routing { asked, timings, .. } = routing;
         self.metrics.stage_ended(DecisionStage::Features, timings.features);
         self.metrics.stage_ended(DecisionStage::Decide, timings.decide);
         if !asked.is_empty() {

@@ -232,6 +232,21 @@ async fn a_socket_counts_as_a_request_and_is_not_opened_beyond_the_budget() {
 }
 
 #[tokio::test]
+async fn a_request_that_a_budget_refuses_counts_as_no_move_and_no_decision() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let gateway = Gateway::start(&budgeted(&small, &frontier, "{name: key, per: key, requests: 1}")).await;
+
+    let admitted = served(&gateway, &[ANNA], 3).await;
+
+    let hits = |outcome: &str| format!("pointsman_budget_hits_total{{budget=\"key\",outcome=\"{outcome}\"}}");
+    assert_eq!((admitted, metric(&gateway, &hits("refused")).await), (1, 2.0), "{}", gateway.log());
+    assert_eq!(metric(&gateway, &hits("moved")).await, 0.0, "no cheaper model served anything");
+    let text = String::from_utf8(get(gateway.admin, "/metrics").await.body.to_vec()).expect("text");
+    let decided: Vec<_> = text.lines().filter(|line| line.starts_with("pointsman_decisions_total")).collect();
+    assert!(decided.iter().all(|line| line.contains("model=\"frontier\"") == line.ends_with(" 1")), "{decided:?}");
+}
+
+#[tokio::test]
 async fn sessions_and_keys_have_budgets_of_their_own() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let budgets = "{name: session, per: session, requests: 1, soft: 1}, {name: key, per: key, requests: 3, soft: 1}";
@@ -246,21 +261,6 @@ async fn sessions_and_keys_have_budgets_of_their_own() {
     assert_eq!((sessions, third, by_key, ben), ([1, 1], 1, 0, 1), "{}", gateway.log());
 }
 
-#[tokio::test]
-async fn a_reload_is_no_way_to_a_fresh_budget() {
-    let (small, frontier) = (Origin::start().await, Origin::start().await);
-    let config = budgeted(&small, &frontier, "{name: daily, requests: 1, soft: 1}");
-    let gateway = Gateway::start(&config).await;
-
-    let before = served(&gateway, &[ANNA], 2).await;
-    gateway.write(&config.yaml().replace("requests: 1", "requests: 2"));
-    gateway.signal(Signal::HUP);
-    until_metric(&gateway, "pointsman_generation 2").await;
-
-    assert_eq!((before, served(&gateway, &[ANNA], 3).await), (1, 1));
-}
-
-#[tokio::test]
 /// Sends a conversation that names no session.
 async fn converse(gateway: &Gateway, client: Option<(&str, &str)>, turns: &[(&str, &str)]) -> StatusCode {
     let messages: Vec<Value> = turns.iter().map(|(role, content)| json!({"role": role, "content": content})).collect();
@@ -323,6 +323,21 @@ async fn a_request_without_a_prompt_is_of_the_session_that_it_names_or_of_none()
     assert_eq!(named, [StatusCode::OK, StatusCode::TOO_MANY_REQUESTS], "{}", gateway.log());
 }
 
+#[tokio::test]
+async fn a_reload_is_no_way_to_a_fresh_budget() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let config = budgeted(&small, &frontier, "{name: daily, requests: 1, soft: 1}");
+    let gateway = Gateway::start(&config).await;
+
+    let before = served(&gateway, &[ANNA], 2).await;
+    gateway.write(&config.yaml().replace("requests: 1", "requests: 2"));
+    gateway.signal(Signal::HUP);
+    until_metric(&gateway, "pointsman_generation 2").await;
+
+    assert_eq!((before, served(&gateway, &[ANNA], 3).await), (1, 1));
+}
+
+#[tokio::test]
 async fn a_restart_goes_on_with_what_the_store_has_counted() {
     let (small, frontier, redis) = (Origin::start().await, Origin::start().await, Redis::start());
     let config = shared(&budgeted(&small, &frontier, "{name: daily, requests: 3, soft: 1}"), &redis);

@@ -52,7 +52,7 @@ pub(super) const OVERHEAD_TIME: MetricDefinition<1> = MetricDefinition {
 
 pub(super) const DECISIONS: MetricDefinition<3> = MetricDefinition {
     name: "pointsman_decisions_total",
-    help: "Routing decisions by the model that was chosen and why.",
+    help: "Routing decisions that a request was sent or answered by, by the model that was chosen and why; one that a budget refused is none.",
     labels: ["policy", "model", "reason"],
     buckets: &[],
 };

@@ -40,7 +40,7 @@ pub(super) async fn route_by_rule(
 async fn ruled(
     proxy: &Proxy,
     session: &Session,
-    ctx: &RequestContext,
+    ctx: &mut RequestContext,
     model: &str,
 ) -> Result<Option<Arc<Deployment>>, Rejection> {
     let snapshot = Arc::clone(&ctx.snapshot);
@@ -63,8 +63,10 @@ async fn ruled(
     };
     match proxy.router.route(&snapshot, &incoming).await {
         Verdict::Route(routing) if routing.decision.reason == Reason::Rule => {
-            proxy.router.count(&snapshot, &routing);
-            Ok(snapshot.upstreams.model(&routing.decision.model).cloned())
+            proxy.router.count_signals(&snapshot, &routing);
+            let target = snapshot.upstreams.model(&routing.decision.model).cloned();
+            ctx.passed_by = Some(routing);
+            Ok(target)
         }
         Verdict::Deny(refusal) => {
             proxy.router.count_denial(&refusal.denial);
