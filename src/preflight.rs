@@ -6,6 +6,7 @@
 
 mod examination;
 pub(crate) mod policy_tests;
+mod spending;
 mod translations;
 
 use std::time::Duration;
@@ -37,6 +38,7 @@ impl ConfigFindings {
         warnings.extend(snapshot.config.price_warnings());
         warnings.extend(snapshot.config.timeout_warnings());
         warnings.extend(snapshot.config.admin_warnings());
+        warnings.extend(spending::warnings(snapshot));
         let translated = translations::examine(snapshot);
         warnings.extend(translated.warnings);
         let mut notes: Vec<String> = snapshot.config.admin.open_note().into_iter().collect();

@@ -114,6 +114,12 @@ impl KnownModel {
         Self::of_vendor(vendors::of_url(base_url)?, name)
     }
 
+    /// Returns whether the built-in list has models of the vendor that answers at `base_url`.
+    #[must_use]
+    pub fn are_listed_at(base_url: &str) -> bool {
+        vendors::of_url(base_url).is_some_and(|vendor| LIST.vendors.contains_key(vendor))
+    }
+
     /// Returns the abilities that the model has, if it is known to lack any.
     fn supports(&self) -> Option<Vec<Capability>> {
         (!self.lacks.is_empty()).then(|| self.abilities().collect())
