@@ -8,6 +8,7 @@
 
 mod bucket;
 mod issued_key;
+mod key_changes;
 mod key_file;
 mod key_table;
 mod question_meter;

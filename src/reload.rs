@@ -346,8 +346,8 @@ fn audit(trigger: &'static str, reloaded: &ReloadResult) {
         route: None,
         status: None,
         outcome: if is_applied { AuditOutcome::Done } else { AuditOutcome::Failed },
-        generation_before: reloaded.generation - u64::from(is_applied),
-        generation_after: reloaded.generation,
+        generation_before: Some(reloaded.generation - u64::from(is_applied)),
+        generation_after: Some(reloaded.generation),
     }
     .emit();
 }

@@ -147,8 +147,8 @@ impl CheckedRequest {
             route: Some(&self.shown),
             status: None,
             outcome: AuditOutcome::Refused,
-            generation_before: generation,
-            generation_after: generation,
+            generation_before: Some(generation),
+            generation_after: Some(generation),
         }
     }
 }
@@ -186,7 +186,7 @@ pub(super) async fn check(State(check): State<Arc<AccessCheck>>, mut request: Re
             subject: subject.0.get().map(String::as_str),
             status: Some(status),
             outcome: AuditOutcome::of_status(status),
-            generation_after: check.plane.generation(),
+            generation_after: Some(check.plane.generation()),
             ..checked.line(action, &caller, generation)
         }
         .emit();

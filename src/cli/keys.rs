@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pointsman_core::config::{Config, ConfigProblems, Name, StoreConfig, UtcMoment};
-use pointsman_telemetry::Metrics;
+use pointsman_telemetry::logging::{self, LogFormat};
+use pointsman_telemetry::{AuditLine, AuditOutcome, Metrics};
 
 use super::table::{ColumnAlign, TextTable};
-use super::{CONFIG, REFUSED, UNAVAILABLE, fail};
+use super::{CONFIG, REFUSED, UNAVAILABLE, USAGE, fail};
 use crate::clients::{ClientKeyRegistry, IssuedKey, KeyRegistryError, NewKey, PlainKey};
 use crate::store::{SharedStore, StoreError};
 use crate::upstream::TrustedAuthorities;
@@ -114,7 +115,10 @@ struct OpenedRegistry {
     config: Config,
 }
 
-pub(super) fn run(command: &KeysCommand) -> ExitCode {
+pub(super) fn run(command: &KeysCommand, format: LogFormat) -> ExitCode {
+    if let Err(error) = logging::init_with(format, "warn") {
+        return fail(&error, USAGE);
+    }
     match carry_out(command) {
         Ok(text) => super::print_whole(text.as_bytes()),
         Err(KeysError::Config(problems)) => {
@@ -127,11 +131,11 @@ pub(super) fn run(command: &KeysCommand) -> ExitCode {
                 KeysError::Registry(
                     KeyRegistryError::UnknownKey { .. }
                     | KeyRegistryError::NotActive { .. }
+                    | KeyRegistryError::TooManyFormer { .. }
                     | KeyRegistryError::BadOrder { .. },
                 ) => REFUSED,
                 _ => UNAVAILABLE,
             };
-                    | KeyRegistryError::TooManyFormer { .. }
             fail(&error, code)
         }
     }
@@ -146,11 +150,12 @@ fn carry_out(command: &KeysCommand) -> Result<String, KeysError> {
             KeysCommand::Rotate(RotateArguments { file, id, grace }) => {
                 let OpenedRegistry { registry, store, .. } = open(&file.config).await?;
                 let (key, plain) = registry.rotate(id, *grace, store.as_ref()).await?;
-                Ok(announced(&key, &plain))
+                Ok(announced(&key, &plain, "key_rotated"))
             }
             KeysCommand::Revoke(RevokeArguments { file, id }) => {
                 let OpenedRegistry { registry, store, .. } = open(&file.config).await?;
                 let key = registry.revoke(id, store.as_ref()).await?;
+                write_down(&key, "key_revoked");
                 Ok(format!("{} of {} is revoked\n", key.id, key.client))
             }
         }
@@ -167,7 +172,7 @@ async fn create(arguments: &CreateArguments) -> Result<String, KeysError> {
     }
     let order = NewKey { client: client.clone(), expires: *expires, note: note.clone() };
     let (key, plain) = registry.create(order, store.as_ref()).await?;
-    Ok(announced(&key, &plain))
+    Ok(announced(&key, &plain, "key_made"))
 }
 
 async fn list(arguments: &ListArguments) -> Result<String, KeysError> {
@@ -228,7 +233,7 @@ async fn connect(config: &Config, base_dir: &Path, metrics: &Metrics) -> Result<
 }
 
 /// Says which key it is, to people, and returns the key alone, so that a script can take it.
-fn announced(key: &IssuedKey, plain: &PlainKey) -> String {
+fn announced(key: &IssuedKey, plain: &PlainKey, action: &'static str) -> String {
     let IssuedKey { id, client, .. } = key;
     let former: Vec<String> = key.former(now()).into_iter().map(moment).collect();
     match former.as_slice() {
@@ -236,12 +241,10 @@ fn announced(key: &IssuedKey, plain: &PlainKey) -> String {
         [until] => eprintln!("{id} of {client}; the former key is good until {until}. Shown this once:"),
         [..] => eprintln!("{id} of {client}; former keys are good until {}. Shown this once:", former.join(", ")),
     }
+    write_down(key, action);
     format!("{}\n", plain.expose())
 }
 
-fn moment(moment: UtcMoment) -> String {
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(moment.0)).to_string()
-}
 /// Writes a change into the command's log: a running gateway writes down what it takes over, and does not know whose it is.
 fn write_down(key: &IssuedKey, action: &'static str) {
     let subject = format!("{} of {}", key.id, key.client);
@@ -266,3 +269,6 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
+fn moment(moment: UtcMoment) -> String {
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(moment.0)).to_string()
+}

@@ -174,6 +174,11 @@ impl IssuedKey {
         own.filter(|_| self.revoked.is_none())
     }
 
+    /// Returns whether another key stands in this record than in `other`.
+    pub(super) fn has_other_hash(&self, other: &Self) -> bool {
+        self.sha256 != other.sha256
+    }
+
     /// Returns the number that tells the key apart from others, before a rotation and after it.
     pub(super) fn number(&self) -> u64 {
         number_of("key", self.id.as_bytes())
@@ -270,11 +275,6 @@ mod tests {
     }
 
     #[test]
-    fn a_key_ends_when_it_expires_or_is_revoked() {
-        let expiring = NewKey { expires: Some(UtcMoment(50)), ..order() };
-        let (mut key, plain) = IssuedKey::make(expiring, 0).expect("random bytes");
-
-    #[test]
     fn every_former_key_is_good_for_the_grace_that_it_was_promised() {
         let (mut key, first) = IssuedKey::make(order(), 0).expect("random bytes");
 
@@ -318,6 +318,11 @@ mod tests {
             assert_eq!(serde_json::to_value(&read).expect("a record"), record);
         }
     }
+
+    #[test]
+    fn a_key_ends_when_it_expires_or_is_revoked() {
+        let expiring = NewKey { expires: Some(UtcMoment(50)), ..order() };
+        let (mut key, plain) = IssuedKey::make(expiring, 0).expect("random bytes");
 
         assert_eq!([key.standing(49), key.standing(50)], [KeyStanding::Active, KeyStanding::Expired]);
         assert_eq!([is_good(&key, &plain, 49), is_good(&key, &plain, 50)], [true, false]);

@@ -160,9 +160,14 @@ impl ClientKeyRegistry {
             return;
         }
         self.looked.store(now, Ordering::Relaxed);
-        if let Err(error) = self.read_again(store).await {
-            self.metrics.client_keys_unread();
-            tracing::warn!(%error, "The registry of client keys cannot be read, so that the keys stay as they were");
+        self.warn_if_unwritable();
+        let _reading = self.reading.lock().await;
+        match self.read_changes(store).await {
+            Ok(changes) => key_changes::write_down(changes),
+            Err(error) => {
+                self.metrics.client_keys_unread();
+                tracing::warn!(%error, "The registry of client keys cannot be read, so that the keys stay as they were");
+            }
         }
         self.show(now);
     }
@@ -173,23 +178,33 @@ impl ClientKeyRegistry {
     /// When it cannot be read.
     pub(crate) async fn read_again(&self, store: Option<&SharedStore>) -> Result<(), KeyRegistryError> {
         let _reading = self.reading.lock().await;
+        self.read_changes(store).await.map(drop)
+    }
+
+    /// Reads the registry where its mark has changed, and returns what was changed since it was last read. Whoever calls
+    /// holds `reading`.
+    async fn read_changes(&self, store: Option<&SharedStore>) -> Result<Vec<KeyChange>, KeyRegistryError> {
         let mark = match &self.place {
             KeyPlace::File(file) => SeenMark::File(file.stamp()),
             KeyPlace::Store { .. } => SeenMark::Store(stored_keys::mark(known(store)?).await?),
         };
         let now = seconds();
         let is_fresh = now.saturating_sub(self.read.load(Ordering::Relaxed)) < FULL_READ.as_secs();
-        if self.seen.load().as_deref() == Some(&mark) && (is_fresh || !self.is_in_store()) {
-            return Ok(());
+        let seen = self.seen.load_full();
+        if seen.as_deref() == Some(&mark) && (is_fresh || !self.is_in_store()) {
+            return Ok(Vec::new());
         }
         let records = match &self.place {
             KeyPlace::File(file) => file.read()?,
             KeyPlace::Store { .. } => stored_keys::read(known(store)?).await?,
         };
         // Keys are revoked, never taken out: a registry that is empty all at once was lost, and is not believed.
-        if records.is_empty() && !self.table.load().records.is_empty() {
+        let before = self.table.load_full();
+        if records.is_empty() && !before.records.is_empty() {
             return Err(KeyRegistryError::Unreadable { message: "it is empty, and held keys before".to_owned() });
         }
+        // What is read for the first time has not changed.
+        let changes = if seen.is_some() { key_changes::between(&before.records, &records) } else { Vec::new() };
         self.table.store(Arc::new(KeyTable::of(records)));
         self.seen.store(Some(Arc::new(mark)));
         self.read.store(now, Ordering::Relaxed);
@@ -269,7 +284,8 @@ impl ClientKeyRegistry {
             KeyPlace::File(file) => file.change(change)?.0,
             KeyPlace::Store { .. } => stored_keys::change(known(store)?, id, change).await?,
         };
-        self.read_again(store).await?;
+        let changes = self.read_changes(store).await?;
+        key_changes::write_down(changes.into_iter().filter(|change| *change.id != *id));
         self.show(seconds());
         Ok(changed)
     }

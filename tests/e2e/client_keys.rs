@@ -68,6 +68,7 @@ async fn a_key_is_made_shown_once_rotated_and_revoked_by_the_api() {
     let made = admin(&gateway, Method::POST, "/v1/keys", &json!({"client": "web", "note": "staging"})).await.json();
     let (id, first) = (made["id"].as_str().expect("a name"), made["key"].as_str().expect("a key"));
     let with_first = ask(&gateway, first).await;
+    audited(&gateway, &["key_made", "POST /v1/keys", id]).await;
     let rotated = admin(&gateway, Method::POST, &format!("/v1/keys/{id}/rotate"), &Value::Null).await.json();
     let second = rotated["key"].as_str().expect("a key");
     let in_grace = [ask(&gateway, first).await, ask(&gateway, second).await];
@@ -92,6 +93,7 @@ async fn a_key_is_made_shown_once_rotated_and_revoked_by_the_api() {
         assert!(![&shown, &file, &gateway.log()].iter().any(|text| text.contains(key)), "a key is shown once");
     }
     assert!(!shown.contains("sha256"), "{shown}");
+    assert!(!gateway.log().contains("caller=\"registry\""), "its own changes are written down once\n{}", gateway.log());
     assert_eq!(listed.json()["keys"][0]["note"], "staging");
     until_metric(&gateway, r#"pointsman_client_keys{standing="revoked"} 1"#).await;
     until_metric(&gateway, "pointsman_generation 1").await;
@@ -168,6 +170,11 @@ async fn a_running_gateway_takes_over_what_the_command_line_does() {
     assert!(made.status.success() && key.starts_with("pm-") && id.starts_with("key_"), "{said}");
     assert!(listed.contains(&id) && listed.contains("laptop") && listed.contains("active"), "{listed}");
     assert!(!listed.contains(&key));
+    for action in ["key_made", "key_rotated", "key_revoked"] {
+        audited(&gateway, &[action, "caller=\"registry\"", &format!("{id} of app")]).await;
+    }
+    assert!(said.contains("key_made") && said.contains("caller_kind=\"command\""), "{said}");
+    assert!(text(&rotated.stderr).contains("key_rotated"), "{}", text(&rotated.stderr));
     let unknown = keys(&gateway.file(), &["revoke", "key_0"]);
     assert_eq!((unknown.status.code(), text(&unknown.stderr).trim()), (Some(1), "pointsman: there is no key `key_0`"));
     let nobody = keys(&gateway.file(), &["create", "nobody"]);

@@ -16,10 +16,10 @@ pub struct AuditLine<'r> {
     pub action: &'static str,
     /// The object of the change, such as a policy, as the configuration names it.
     pub subject: Option<&'r str>,
-    /// The way in which the caller is known: `token`, `certificate`, `loopback`, `open`, or `process` for what no caller
-    /// asked for.
+    /// The way in which the caller is known: `token`, `certificate`, `loopback`, `open`, `command` for a command of the command
+    /// line, or `process` for what no caller asked for.
     pub caller_kind: &'static str,
-    /// The name of the caller's token or certificate, or the trigger of what no caller asked for.
+    /// The name of the caller's token or certificate, the user whose command it is, or the trigger of what no caller asked for.
     pub caller: &'r str,
     /// The caller's role.
     pub role: Option<&'static str>,
@@ -31,10 +31,10 @@ pub struct AuditLine<'r> {
     pub status: Option<u16>,
     /// What became of the change.
     pub outcome: AuditOutcome,
-    /// The generation that served before.
-    pub generation_before: u64,
+    /// The generation that served before; `None` for a change that is no generation's.
+    pub generation_before: Option<u64>,
     /// The generation that serves after it.
-    pub generation_after: u64,
+    pub generation_after: Option<u64>,
 }
 
 /// The outcome of a change that was asked for.
@@ -107,8 +107,8 @@ mod tests {
             route: Some("POST /rollback"),
             status: Some(200),
             outcome: AuditOutcome::of_status(200),
-            generation_before: 3,
-            generation_after: 4,
+            generation_before: Some(3),
+            generation_after: Some(4),
         }
     }
 
