@@ -6,6 +6,7 @@
 #[cfg(feature = "lab")]
 mod answers;
 mod certificates;
+mod client_keys;
 mod finding;
 mod machine;
 mod neighbours;
@@ -100,6 +101,7 @@ async fn examine(arguments: &DoctorArguments, snapshot: &Snapshot) -> Vec<Doctor
     findings.push(machine::file_descriptors(config));
     findings.push(machine::watches(path));
     findings.extend(certificates::of_listeners(config, base_dir));
+    findings.extend(client_keys::look(snapshot));
     findings.extend(neighbours::look(config, base_dir, arguments.patience).await);
     findings.extend(providers::look(snapshot, arguments.patience).await);
     #[cfg(feature = "lab")]

@@ -85,6 +85,24 @@ impl KeyFile {
         Ok((changed, records))
     }
 
+    /// Tries whether the file could be replaced, by writing one beside it and taking that away again. Leaves nothing behind,
+    /// a lock least of all: whose it is, others could not take.
+    ///
+    /// # Errors
+    /// When it could not.
+    pub(super) fn try_writing(&self) -> Result<(), KeyRegistryError> {
+        let unwritable = |source: io::Error| KeyRegistryError::Unwritable { source };
+        let lock = OpenOptions::new().write(true).open(beside(&self.path, "lock"));
+        if let Err(error) = lock.map(drop)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(unwritable(error));
+        }
+        let trial = beside(&self.path, &format!("trial-{}", std::process::id()));
+        OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&trial).map_err(unwritable)?;
+        fs::remove_file(&trial).map_err(unwritable)
+    }
+
     fn lock(&self) -> Result<File, KeyRegistryError> {
         let unwritable = |source: io::Error| KeyRegistryError::Unwritable { source };
         let beside = beside(&self.path, "lock");
@@ -143,6 +161,19 @@ mod tests {
 
     use super::super::NewKey;
     use super::*;
+
+    #[test]
+    fn a_file_that_could_not_be_replaced_is_found_out_and_a_trial_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let in_it = |name: &str| KeyFile::at(folder.path().join(name));
+
+        assert!(in_it("keys.jsonl").try_writing().is_ok());
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0);
+        let nowhere = in_it("no/such/keys.jsonl").try_writing().expect_err("there is no folder");
+        assert!(matches!(nowhere, KeyRegistryError::Unwritable { .. }), "{nowhere}");
+        fs::create_dir(folder.path().join("keys.jsonl.lock")).expect("a folder");
+        assert!(in_it("keys.jsonl").try_writing().is_err(), "nobody can take the lock");
+    }
 
     fn made(client: &str) -> IssuedKey {
         let order = NewKey { client: Name::new(client).expect("a name"), expires: None, note: None };

@@ -208,7 +208,29 @@ impl ClientKeyRegistry {
         self.table.store(Arc::new(KeyTable::of(records)));
         self.seen.store(Some(Arc::new(mark)));
         self.read.store(now, Ordering::Relaxed);
-        Ok(())
+        Ok(changes)
+    }
+
+    /// Tries whether keys could be made here: whether the file can be replaced that it is kept in.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub(crate) fn try_writing(&self) -> Result<(), KeyRegistryError> {
+        match &self.place {
+            KeyPlace::File(file) => file.try_writing(),
+            KeyPlace::Store { .. } => Ok(()),
+        }
+    }
+
+    /// Warns once of a registry that is only read: whoever serves would hear of it from nobody before a key is made.
+    fn warn_if_unwritable(&self) {
+        if self.has_tried.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if let Err(error) = self.try_writing() {
+            let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            tracing::warn!(error = %source, "The registry of client keys cannot be written: no key can be made, rotated or revoked here");
+        }
     }
 
     /// Makes a key.
@@ -280,6 +302,8 @@ impl ClientKeyRegistry {
         store: Option<&SharedStore>,
         change: impl Fn(&mut Vec<IssuedKey>) -> Result<T, KeyRegistryError>,
     ) -> Result<T, KeyRegistryError> {
+        // Until the change is taken over: nobody takes it for somebody else's.
+        let _reading = self.reading.lock().await;
         let changed = match &self.place {
             KeyPlace::File(file) => file.change(change)?.0,
             KeyPlace::Store { .. } => stored_keys::change(known(store)?, id, change).await?,
@@ -304,6 +328,10 @@ impl ClientKeyRegistry {
     }
 }
 
+fn shown(moment: UtcMoment) -> humantime::Rfc3339Timestamp {
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(moment.0))
+}
+
 fn known(store: Option<&SharedStore>) -> Result<&SharedStore, StoreUnavailable> {
     store.ok_or(StoreUnavailable)
 }
@@ -312,7 +340,3 @@ fn find<'r>(records: &'r mut [IssuedKey], id: &str) -> Result<&'r mut IssuedKey,
     let unknown = || KeyRegistryError::UnknownKey { id: id.chars().take(64).collect() };
     records.iter_mut().find(|record| *record.id == *id).ok_or_else(unknown)
 }
-fn shown(moment: UtcMoment) -> humantime::Rfc3339Timestamp {
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(moment.0))
-}
-

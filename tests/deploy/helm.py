@@ -61,6 +61,7 @@ class Refusal:
 
 
 LISTENERS = "listen: {address: 0.0.0.0:80}\nadmin: {address: 0.0.0.0:81}"
+BUDGETS = f"config={LISTENERS}\nbudgets: [{{name: a\\, dollars: 1}}]"
 REFUSALS = [
     Refusal(["--set", "replica=3"], "additional properties 'replica' not allowed"),
     Refusal(["--set", "replicas=two"], "got string, want integer"),
@@ -111,6 +112,15 @@ REFUSALS = [
         for section in ("budgets: [{name: a\\, dollars: 1}]", "client_keys: {store: {refresh: 5s}}")
     ],
     Refusal(
+        ["--set", f"config={LISTENERS}\nclient_keys: {{file: keys.jsonl}}"],
+        "config: client_keys.file: a pod has no disk that is written and lasts",
+    ),
+    Refusal(["--set", BUDGETS], "config: budgets: each of 2 pods would count for itself"),
+    Refusal(
+        ["--set", "replicas=1,autoscaling.enabled=true", "--set", BUDGETS],
+        "config: budgets: each of 10 pods would count for itself",
+    ),
+    Refusal(
         [
             "--set",
             "serviceMonitor.enabled=true",
@@ -156,9 +166,14 @@ def main() -> None:
         said = helm("template", *RELEASE, *refusal.settings, succeeds=False)
         assert refusal.words in said, f"{refusal.settings}: refused with other words than {refusal.words!r}:\n{said}"
     a_release_may_be_called_by_a_number()
+    one_pod_may_count_budgets_for_itself()
     a_change_of_the_configuration_restarts_no_pod()
     the_package_holds_the_dashboards()
     print(f"ok: the chart, {len(REFUSALS)} refusals")
+
+
+def one_pod_may_count_budgets_for_itself() -> None:
+    helm("template", *RELEASE, "--set", "replicas=1", "--set", BUDGETS)
 
 
 def check(values: pathlib.Path) -> None:

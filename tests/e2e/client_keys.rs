@@ -100,8 +100,6 @@ async fn a_key_is_made_shown_once_rotated_and_revoked_by_the_api() {
 }
 
 #[tokio::test]
-async fn a_change_is_written_down_although_its_caller_has_left() {
-#[tokio::test]
 async fn a_key_that_is_rotated_again_leaves_every_former_key_its_grace() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let gateway = Gateway::start(&registered(&small, &frontier, "{file: keys.jsonl}")).await;
@@ -133,6 +131,8 @@ async fn a_key_that_is_rotated_again_leaves_every_former_key_its_grace() {
     assert_eq!(ask(&gateway, &newest).await, StatusCode::OK);
 }
 
+#[tokio::test]
+async fn a_change_is_written_down_although_its_caller_has_left() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let gateway = Gateway::start(&registered(&small, &frontier, "{file: keys.jsonl}")).await;
     let made = admin(&gateway, Method::POST, "/v1/keys", &json!({"client": "web"})).await.json();
@@ -215,6 +215,27 @@ async fn replicas_share_a_registry_in_the_store_and_keep_their_keys_without_it()
         (unchanged.status, unchanged.error_code()),
         (StatusCode::SERVICE_UNAVAILABLE, "registry_unavailable".into())
     );
+}
+
+#[tokio::test]
+async fn a_registry_that_cannot_be_written_is_said_at_the_start_and_by_doctor() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let gateway = Gateway::start(&registered(&small, &frontier, "{file: /proc/keys.jsonl}")).await;
+    soon("a warning", async {
+        while !gateway.log().contains("The registry of client keys cannot be written") {
+            get(gateway.admin, "/healthz").await;
+        }
+    })
+    .await;
+
+    let file = gateway.file();
+    let doctor = pointsman(&["doctor", "--json", "-c", file.to_str().expect("a plain name")]);
+    let report: Value = serde_json::from_slice(&doctor.stdout).expect("JSON");
+    let findings = report["findings"].as_array().expect("findings");
+    let found = findings.iter().find(|finding| finding["check"] == "client_keys.file").expect("a finding");
+    assert_eq!(found["grade"], "warn", "{found}");
+    assert!(found["finding"].as_str().is_some_and(|said| said.contains("no key can be made")), "{found}");
+    assert!(found["do"].is_string(), "{found}");
 }
 
 #[tokio::test]

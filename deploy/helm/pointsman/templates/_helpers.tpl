@@ -86,6 +86,13 @@ A configuration that cannot serve in a pod fails here, before anything is instal
 {{- end }}
 {{- end }}
 {{- end -}}
+{{- if kindIs "string" (dig "client_keys" "file" nil $config) }}
+{{- fail "config: client_keys.file: a pod has no disk that is written and lasts (allowed: client_keys.store, with a `store` of your own, or keys under `clients`)" }}
+{{- end }}
+{{- $pods := ternary (.Values.autoscaling.maxReplicas | int) (.Values.replicas | int) .Values.autoscaling.enabled }}
+{{- if and $config.budgets (not $config.store) (gt $pods 1) }}
+{{- fail (printf "config: budgets: each of %d pods would count for itself, and clients could spend that many times as much (allowed: a `store` of your own, or replicas: 1 without autoscaling)" $pods) }}
+{{- end }}
 {{- else if .Values.valkey.enabled }}{{ fail "valkey.enabled: cannot write its `store` into existingConfigMap (allowed: config)" }}
 {{- end -}}
 {{- $listeners := $config.listen -}}
