@@ -196,3 +196,23 @@ async fn a_caller_is_told_who_it_is_taken_for() {
     assert_eq!((&known["name"], &known["kind"]), (&json!("operate"), &json!("token")));
     assert_eq!(known["roles"], json!(["view", "decide", "operate"]));
 }
+
+#[test]
+fn every_change_and_every_route_for_programs_stands_in_the_docs() {
+    let [admin, operations] =
+        [include_str!("../../../docs/admin.md"), include_str!("../../../docs/operations.md")].map(str::to_owned);
+
+    for route in TABLE.iter().filter(|route| !route.path.starts_with("/api/") && !route.path.starts_with("/console")) {
+        let path = match route.path {
+            path if path.starts_with("/v2/models/") => "/v2/models/...",
+            "/" | "/v1/keys/{id}" => continue, // no name of its own, and beside its method alone
+            path => path,
+        };
+        assert!(admin.contains(path), "docs/admin.md has no `{path}`, which needs a role");
+        let known = if path.starts_with("/v2/health/") { "/v2/health/..." } else { path };
+        assert!(operations.contains(&format!("{known}`")), "docs/operations.md has no `{known}`");
+    }
+    for change in TABLE.iter().filter_map(|route| route.change) {
+        assert!(admin.contains(&format!("`{change}`")), "docs/admin.md has no audited action `{change}`");
+    }
+}
