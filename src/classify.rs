@@ -1,8 +1,8 @@
 //! Texts and request bodies judged by a classifier, for whoever asks for its labels and not for a route.
 //!
 //! The classify API and the Open Inference Protocol, over HTTP and gRPC, ask here. A text is judged as the one user turn
-//! of a chat, a body as a policy would judge it; both wait in the queue that routed requests wait in, for as long as
-//! those would. Answers come from the classifier as it is configured, or not at all: where the encoder is overloaded,
+//! of a chat, a body as a policy would judge it. One alone waits in the queue that routed requests wait in, for as long as
+//! those would; several are a batch, which has a deadline of its own and few of that queue's places. Answers come from the classifier as it is configured, or not at all: where the encoder is overloaded,
 //! late or down, lexical heads do not stand in, because only the caller knows its own next step.
 
 mod error;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use pointsman_classifier::Classifier;
+use pointsman_classifier::{Classifier, ScoreBatch};
 use pointsman_core::config::Name;
 use pointsman_core::features::{Features, TextStructure, TokenizerFamily};
 use pointsman_core::prompt::{AskSource, Dialect, GooglePath, ParseError, Prompt, RequestPath, with_model};
@@ -31,8 +31,7 @@ use crate::snapshot::{ClassifierState, Snapshot};
 /// The most inputs of one request.
 pub(crate) const MAX_INPUTS: usize = 1000;
 
-/// The inputs of a batch that wait for the classifier at a time, where its queue has twice as many places: as many as
-/// fill its batches.
+/// The inputs of a batch that are read and asked about at a time: as many as fill a run of the classifier.
 const CONCURRENCY: usize = 32;
 
 /// The path of the API that a body is read for when it does not say.
@@ -65,8 +64,8 @@ pub(crate) enum ClassifyInput {
 /// The terms on which a batch is judged.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClassifyTerms<'t> {
-    /// The instant from which on the answer is of no use to the caller; each input has the classifier's own `deadline`
-    /// besides.
+    /// The instant from which on the answer is of no use to the caller; the classifier's own `deadline`, or its
+    /// `batch_deadline` for several inputs, holds besides.
     pub deadline: Option<Instant>,
     /// The meter that takes the inputs once all can be judged, and the tokens of each when its turn comes.
     pub meter: &'t QuestionMeter,
@@ -102,22 +101,26 @@ pub(crate) async fn classify(
         return Err(ClassifyError::WrongCount { inputs: batch.inputs.len() });
     }
     let classifier = find(snapshot, batch.classifier.as_deref())?.clone();
-    let section = snapshot.config.classifiers.get(classifier.name());
-    let queue = section.map_or(CONCURRENCY, |section| section.queue);
-    let patience = section.map(|section| section.deadline.0).unwrap_or_default();
-    let turn = InputInTurn { snapshot, classifier: &classifier, patience, terms };
     for input in batch.inputs.iter().enumerate() {
-        turn.check(input)?;
+        check(snapshot, &classifier, input)?;
     }
     terms.meter.take_texts(batch.inputs.len());
+    let section = snapshot.config.classifiers.get(classifier.name());
+    let [lone, several] = section.map(|section| [section.deadline.0, section.batch_deadline.0]).unwrap_or_default();
+    if let [input] = &*batch.inputs {
+        let turn = InputInTurn { snapshot, classifier: &classifier, scoring: TextScoring::Alone(lone), terms };
+        let result = turn.judge((0, input)).await?;
+        return Ok(ClassifyAnswer { classifier, results: vec![result] });
+    }
+    let end = Instant::now() + several;
+    let end = terms.deadline.map_or(end, |deadline| deadline.min(end));
+    let scores = classifier.batch(end);
+    let turn = InputInTurn { snapshot, classifier: &classifier, scoring: TextScoring::InBatch(&scores), terms };
     let judged: Vec<BoxFuture<'_, _>> =
         batch.inputs.iter().enumerate().map(|input| turn.judge(input).boxed()).collect();
-    let concurrency = CONCURRENCY.min(queue.div_ceil(2)).max(1);
-    let all = stream::iter(judged).buffered(concurrency).try_collect();
-    let results = match terms.deadline {
-        Some(deadline) => timeout_at(deadline, all).await.map_err(|_| ClassifyError::Deadline)??,
-        None => all.await?,
-    };
+    let all = stream::iter(judged).buffered(CONCURRENCY).try_collect();
+    let results = timeout_at(end, all).await.map_err(|_| ClassifyError::Deadline)??;
+    drop(scores);
     Ok(ClassifyAnswer { classifier, results })
 }
 
@@ -159,29 +162,20 @@ struct ReadableInput {
 struct InputInTurn<'c> {
     snapshot: &'c Snapshot,
     classifier: &'c Classifier,
-    patience: Duration,
+    scoring: TextScoring<'c>,
     terms: ClassifyTerms<'c>,
 }
 
+/// The way in which a text is scored.
+#[derive(Clone, Copy)]
+enum TextScoring<'c> {
+    /// As a routed request's, which waits for so long.
+    Alone(Duration),
+    /// As one of several.
+    InBatch(&'c ScoreBatch<'c>),
+}
+
 impl InputInTurn<'_> {
-    /// Finds that an input can be read and has words.
-    fn check(self, (index, input): (usize, &ClassifyInput)) -> Result<(), ClassifyError> {
-        self.check_input(input).map_err(|error| error.at(index))
-    }
-
-    fn check_input(self, input: &ClassifyInput) -> Result<(), ClassifyError> {
-        let ReadableInput { dialect, google, body } = ReadableInput::of(input)?;
-        let unreadable = |error| ClassifyError::Unreadable { index: 0, error };
-        let missing = match self.snapshot.read_asked(dialect, google.as_ref(), &body) {
-            Err(ParseError::ModelMissing) => {
-                let named = with_model(&body, NO_MODEL).map_err(unreadable)?;
-                words_missing(&self.snapshot.read(dialect, &named).map_err(unreadable)?)
-            }
-            read => words_missing(&read.map_err(unreadable)?),
-        };
-        missing.map_or(Ok(()), |reason| Err(ClassifyError::of_failure(self.classifier.name(), reason)))
-    }
-
     async fn judge(self, (index, input): (usize, &ClassifyInput)) -> Result<Classification, ClassifyError> {
         self.judge_input(input).await.map_err(|error| error.at(index))
     }
@@ -202,7 +196,7 @@ impl InputInTurn<'_> {
     }
 
     async fn judge_prompt(self, prompt: &Prompt<'_>, body: &Bytes) -> Result<Classification, ClassifyError> {
-        let Self { classifier, patience, terms, .. } = self;
+        let Self { classifier, scoring, terms, .. } = self;
         let features = Features::deferred(prompt, body);
         if terms.meter.counts_tokens() {
             features.count(prompt);
@@ -210,9 +204,15 @@ impl InputInTurn<'_> {
         }
         let failed = |reason| ClassifyError::of_failure(classifier.name(), reason);
         let (text, features) = judged_text(prompt, &features).map_err(failed)?;
-        let own = Instant::now() + patience;
-        let deadline = terms.deadline.map_or(own, |deadline| deadline.min(own));
-        let mut scores = classifier.classify(text, &features, deadline).await.map_err(failed)?;
+        let scores = match scoring {
+            TextScoring::Alone(patience) => {
+                let own = Instant::now() + patience;
+                let deadline = terms.deadline.map_or(own, |deadline| deadline.min(own));
+                classifier.classify(text, &features, deadline).await
+            }
+            TextScoring::InBatch(batch) => batch.classify(text, &features).await,
+        };
+        let mut scores = scores.map_err(failed)?;
         scores.heads.retain(|scores| !classifier.is_lexical_form(&scores.head));
         match scores.source.degraded() {
             Some(reason) => Err(failed(reason)),
@@ -249,6 +249,30 @@ impl ReadableInput {
             }
         }
     }
+}
+
+/// Finds that an input can be read and has words.
+fn check(
+    snapshot: &Snapshot,
+    classifier: &Classifier,
+    (index, input): (usize, &ClassifyInput),
+) -> Result<(), ClassifyError> {
+    let missing = missing_words(snapshot, input)
+        .and_then(|missing| missing.map_or(Ok(()), |reason| Err(ClassifyError::of_failure(classifier.name(), reason))));
+    missing.map_err(|error| error.at(index))
+}
+
+/// Returns why an input has no words, unless it has.
+fn missing_words(snapshot: &Snapshot, input: &ClassifyInput) -> Result<Option<ClassifierFailure>, ClassifyError> {
+    let ReadableInput { dialect, google, body } = ReadableInput::of(input)?;
+    let unreadable = |error| ClassifyError::Unreadable { index: 0, error };
+    Ok(match snapshot.read_asked(dialect, google.as_ref(), &body) {
+        Err(ParseError::ModelMissing) => {
+            let named = with_model(&body, NO_MODEL).map_err(unreadable)?;
+            words_missing(&snapshot.read(dialect, &named).map_err(unreadable)?)
+        }
+        read => words_missing(&read.map_err(unreadable)?),
+    })
 }
 
 /// Returns the text of a prompt that a classifier judges, with its features: the newest ask, or what it answers where it

@@ -23,6 +23,7 @@ mod affinity;
 mod agents;
 mod background;
 mod bandit;
+mod batches;
 mod bedrock;
 mod bodies;
 mod budgets;

@@ -45,6 +45,7 @@ pub use self::scoring::tokenize::{TextExcerpt, TokenBudget, TokenIds, Tokenizer,
 pub use self::serving::golden_check::GoldenCheckError;
 pub use self::serving::handle::{Classifier, ClassifierStats, EncoderOutage};
 pub use self::serving::request::{ScoreRequest, ScoredHeads};
+pub use self::serving::score_batch::ScoreBatch;
 pub use self::serving::start::{ClassifierError, ClassifierHost};
 pub use self::shadow::{DecidedPrompt, ShadowClassifier, ShadowTicket};
 pub use self::similarity::{ExemplarIndex, ExemplarTexts};

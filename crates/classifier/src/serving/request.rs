@@ -15,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use super::cache::{CacheLookup, ScoreCacheKey};
 use super::handle::{Classifier, ClassifierInner, EncoderState};
 use super::queue::{PromptQueue, QueueEntry};
+use super::score_batch::ScoreBatch;
 use crate::scoring::lexical::{HeadsRead, LexicalHeads};
 use crate::scoring::scope::ScopeVerdict;
 use crate::scoring::scorer::ScorerInput;
@@ -85,13 +86,22 @@ impl Classifier {
     /// `NoText` for a blank text. Else only when no lexical head can stand in: `Poisoned` and `QueueFull` at once,
     /// `Deadline` in time, `Inference` and `WorkerGone` as they happen.
     pub async fn score(&self, ask: ScoreRequest<'_>) -> Result<Scores, ClassifierFailure> {
+        self.score_within(ask, None).await
+    }
+
+    /// Scores a text as [`Self::score`] does, alone or as one of a batch.
+    pub(super) async fn score_within(
+        &self,
+        ask: ScoreRequest<'_>,
+        batch: Option<&ScoreBatch<'_>>,
+    ) -> Result<Scores, ClassifierFailure> {
         if ask.text.trim_start().is_empty() {
             return Err(ClassifierFailure::NoText);
         }
         let input = self.input(&ask);
         let acquaintance = self.acquaintance(&ask, &input);
         let mut scores = match &self.0.engine {
-            EncoderState::Workers(queue) => self.encode_or_degrade(queue, &ask, input, acquaintance).await?,
+            EncoderState::Workers(queue) => self.encode_or_degrade((queue, batch), &ask, input, acquaintance).await?,
             EncoderState::Unneeded => self.lexical_scores(&ask, &input, ScoreSource::Lexical)?,
             EncoderState::Down(outage) => self.step_down(&ask, &input, acquaintance, outage.reason)?,
         };
@@ -146,7 +156,7 @@ impl Classifier {
         self.0.drift.as_ref()?.of(&format!("score.{head}"))
     }
 
-    fn input(&self, ask: &ScoreRequest<'_>) -> ScorerInput {
+    pub(super) fn input(&self, ask: &ScoreRequest<'_>) -> ScorerInput {
         ScorerInput::new(ask.text, ask.features, self.0.budget, &self.0.inputs)
     }
 
@@ -168,7 +178,7 @@ impl Classifier {
     /// Asks the lexical heads, then the encoder, then the lexical heads again.
     async fn encode_or_degrade(
         &self,
-        queue: &PromptQueue,
+        (queue, batch): (&PromptQueue, Option<&ScoreBatch<'_>>),
         ask: &ScoreRequest<'_>,
         input: ScorerInput,
         acquaintance: ScopeVerdict,
@@ -176,7 +186,11 @@ impl Classifier {
         if let Some(scores) = self.sure_scores(ask, &input, acquaintance) {
             return Ok(scores);
         }
-        match self.encode(queue, input, ask.deadline).await {
+        let encoded = match batch {
+            Some(batch) => batch.encode(queue, ask, input.length).await,
+            None => self.encode(queue, input, ask.deadline).await,
+        };
+        match encoded {
             Ok(mut scores) => {
                 self.0.state.degrade_ladder.answered(self.name());
                 let (lexical, read) = (self.0.lexical.as_ref(), ask.read());
@@ -238,7 +252,7 @@ impl Classifier {
         scores
     }
 
-    async fn encode(
+    pub(super) async fn encode(
         &self,
         queue: &PromptQueue,
         input: ScorerInput,

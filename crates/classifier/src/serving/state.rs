@@ -7,6 +7,7 @@ use pointsman_core::config;
 use pointsman_core::config::Name;
 use pointsman_telemetry::ClassifierMetrics;
 
+use super::batch_lane::BatchLane;
 use super::cache::ScoreCache;
 use super::degrade_ladder::DegradeLadder;
 use super::quarantine::InputQuarantine;
@@ -34,6 +35,9 @@ pub(crate) struct ServingState {
     pub(crate) sessions: usize,
     /// A run that takes longer counts against its input.
     pub(crate) stall: Duration,
+    /// The longest that a prompt waits for its scores.
+    pub(crate) patience: Duration,
+    pub(crate) batch_lane: BatchLane,
 }
 
 /// The counts of all workers since their start.
@@ -73,6 +77,8 @@ impl ServingState {
             degrade_ladder: DegradeLadder::default(),
             sessions: config.workers.max(1),
             stall: STALLED.max(config.deadline.0 * STALLED_DEADLINES),
+            patience: config.deadline.0,
+            batch_lane: BatchLane::new(config),
         }
     }
 

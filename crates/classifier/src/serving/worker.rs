@@ -212,7 +212,8 @@ impl<E: Encoder> Worker<E> {
             })?;
         drop(run);
         let took = started.elapsed();
-        self.paces[batch[0].input.length].learn(took, batch.len());
+        let length_class = batch[0].input.length;
+        self.state.batch_lane.learn(length_class, self.paces[length_class].learn(took, batch.len()));
         let longest = scores.iter().map(|scores| scores.tokens).max().unwrap_or_default();
         self.times[length(usize::try_from(longest).unwrap_or(usize::MAX))].learn(took, batch.len());
         self.succeeded(batch, took);
@@ -263,9 +264,10 @@ impl RowPace {
         usize::try_from(rows).unwrap_or(usize::MAX)
     }
 
-    fn learn(&mut self, run: Duration, rows: usize) {
+    /// Learns from a run of so many prompts, and returns the time of one.
+    fn learn(&mut self, run: Duration, rows: usize) -> Duration {
         let row = run / u32::try_from(rows.max(1)).unwrap_or(u32::MAX);
-        self.0 = Some(self.0.map_or(row, |known| (known * 7 + row) / 8));
+        *self.0.insert(self.0.map_or(row, |known| (known * 7 + row) / 8))
     }
 }
 

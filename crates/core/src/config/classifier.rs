@@ -27,6 +27,10 @@ pub struct ClassifierConfig {
     /// The longest that a request waits for its scores. Default 20ms.
     #[serde(default = "ClassifierConfig::default_deadline")]
     pub deadline: TimeSpan,
+    /// The longest that a request with several texts waits for all of their scores: the classify API, and the Open Inference
+    /// Protocol as a server. One with a single text has `deadline`. Default 60s.
+    #[serde(default = "ClassifierConfig::default_batch_deadline")]
+    pub batch_deadline: TimeSpan,
     /// Requests that may wait for the worker; one more is not scored. Default 128.
     #[serde(default = "ClassifierConfig::default_queue")]
     pub queue: usize,
@@ -185,6 +189,7 @@ impl ClassifierConfig {
             bundle: Some(bundle.into()),
             remote: None,
             deadline: Self::default_deadline(),
+            batch_deadline: Self::default_batch_deadline(),
             queue: Self::default_queue(),
             threads: Self::default_threads(),
             workers: Self::default_workers(),
@@ -201,11 +206,12 @@ impl ClassifierConfig {
         }
     }
 
-    /// Returns whether a bundle that runs as `other` says runs as this says: all but the shadow and the server is the
-    /// same.
+    /// Returns whether a bundle that runs as `other` says runs as this says: all but the shadow, the server and the
+    /// deadline of batches is the same.
     #[must_use]
     pub fn runs_like(&self, other: &Self) -> bool {
-        let own = |section: &Self| Self { shadow: None, remote: None, ..section.clone() };
+        let batch_deadline = Self::default_batch_deadline();
+        let own = |section: &Self| Self { shadow: None, remote: None, batch_deadline, ..section.clone() };
         own(self) == own(other)
     }
 
@@ -231,6 +237,10 @@ impl ClassifierConfig {
 
     fn default_deadline() -> TimeSpan {
         TimeSpan::from_millis(20)
+    }
+
+    fn default_batch_deadline() -> TimeSpan {
+        TimeSpan::from_secs(60)
     }
 
     fn default_queue() -> usize {

@@ -280,6 +280,7 @@ impl NamesFiles for ClassifierConfig {
             bundle,
             remote,
             deadline: _,
+            batch_deadline: _,
             queue: _,
             threads: _,
             workers: _,

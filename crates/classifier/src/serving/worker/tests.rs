@@ -16,7 +16,9 @@ impl<E: Encoder> Worker<E> {
     }
 
     fn learn(&mut self, milliseconds: u64) {
-        self.paces.iter_mut().for_each(|pace| pace.learn(Duration::from_millis(milliseconds), 1));
+        for pace in &mut self.paces {
+            pace.learn(Duration::from_millis(milliseconds), 1);
+        }
     }
 }
 

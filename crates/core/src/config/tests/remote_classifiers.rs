@@ -107,3 +107,18 @@ fn a_head_that_cannot_be_made_of_a_protocol_s_answers_is_refused() {
         assert!(found.len() == 1 && found[0].contains(expected), "{protocol} {head}: {found:?}");
     }
 }
+
+#[test]
+fn a_batch_has_a_minute_unless_it_is_said_and_never_less_than_a_request() {
+    let read = |text: &str| Config::parse(&file(text), "p.yaml");
+    let usual = read("bundle: b").unwrap_or_else(|problems| panic!("{problems}"));
+    let short = read("bundle: b, deadline: 50ms, batch_deadline: 20ms").expect_err("shorter than a request's");
+    let long = read("bundle: b, batch_deadline: 2h").expect_err("longer than an hour");
+
+    assert_eq!(usual.classifiers["default"].batch_deadline, TimeSpan::from_secs(60));
+    let short_said = "classifiers.default.batch_deadline: 20ms is out of bounds (allowed: 50ms to 1h)";
+    assert!(short.to_string().contains(short_said), "{short}");
+    assert!(long.to_string().contains("batch_deadline: 2h is out of bounds (allowed: 20ms to 1h)"), "{long}");
+    let slower = ClassifierConfig { batch_deadline: TimeSpan::from_secs(1), ..ClassifierConfig::of("b") };
+    assert!(slower.runs_like(&ClassifierConfig::of("b")), "a bundle need not start anew for it");
+}

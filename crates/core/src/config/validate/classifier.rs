@@ -19,6 +19,7 @@ const DRIFT_WINDOW: RangeInclusive<Duration> = Duration::from_mins(1)..=Duration
 const DRIFT_PROMPTS: RangeInclusive<u64> = 1000..=1_000_000;
 const CUDA_DEVICES: RangeInclusive<u32> = 0..=255;
 const DEADLINE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(10);
+const BATCH_DEADLINE: Duration = Duration::from_hours(1);
 
 impl ConfigChecker<'_> {
     pub(super) fn classifier(&mut self, path: &KeyPath, classifier: &ClassifierConfig) {
@@ -33,6 +34,8 @@ impl ConfigChecker<'_> {
             self.remote_classifier(&path.key("remote"), remote, classifier);
         }
         self.span(&path.key("deadline"), classifier.deadline, &DEADLINE);
+        let batches = classifier.deadline.0.min(*DEADLINE.end())..=BATCH_DEADLINE;
+        self.span(&path.key("batch_deadline"), classifier.batch_deadline, &batches);
         self.within(&path.key("queue"), &classifier.queue, &QUEUE);
         self.within(&path.key("threads"), &classifier.threads, &THREADS);
         self.within(&path.key("workers"), &classifier.workers, &WORKERS);
