@@ -17,6 +17,8 @@ mod command;
 #[cfg(feature = "redis")]
 mod connection;
 #[cfg(feature = "redis")]
+mod examination;
+#[cfg(feature = "redis")]
 mod health;
 #[cfg(feature = "redis")]
 mod link;
@@ -33,6 +35,8 @@ use std::io;
 pub(crate) use self::absent::SharedStore;
 #[cfg(feature = "redis")]
 pub(crate) use self::client::SharedStore;
+#[cfg(all(test, feature = "redis"))]
+pub(crate) use self::examination::TRIAL;
 
 /// A script of ours that a server runs as a whole; takes keys and whole numbers, and answers with whole numbers.
 #[derive(Debug)]

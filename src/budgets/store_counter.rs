@@ -137,7 +137,7 @@ for i = 1, #KEYS do
   local words = {}
   for n = 1, 11 do words[n] = whole(c.own[n]) end
   local held, look = c.others, math.min(c.look, c.own[11])
-  redis.call('HMSET', KEYS[i], process, table.concat(words, ' '), 'x', whole(held[1]), 'y', whole(held[2]), 'z', whole(held[3]),
+  redis.call('HSET', KEYS[i], process, table.concat(words, ' '), 'x', whole(held[1]), 'y', whole(held[2]), 'z', whole(held[3]),
     'l', whole(look), 's', whole(c.since))
   redis.call('EXPIREAT', KEYS[i], whole(given(21)))
 end
@@ -211,7 +211,28 @@ impl ExchangeAnswer {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+
+    /// Returns the commands that a script gives.
+    fn commands(text: &str) -> BTreeSet<&str> {
+        text.split("redis.call('").skip(1).filter_map(|rest| rest.split('\'').next()).collect()
+    }
+
+    #[test]
+    fn the_documents_list_every_command_of_the_script_and_the_doctor_tries_it() {
+        let used = commands(EXCHANGE.text);
+        let page = include_str!("../../docs/store.md");
+        let listed = page.lines().find(|line| line.starts_with("| all |")).expect("the commands of all layouts");
+
+        assert!(used.len() > 5, "{used:?}");
+        for command in &used {
+            assert!(listed.contains(&format!("`{command}`")), "{command} is not in: {listed}");
+        }
+        #[cfg(feature = "redis")]
+        assert_eq!(commands(crate::store::TRIAL.text), used);
+    }
 
     #[test]
     fn an_answer_of_another_shape_is_none() {

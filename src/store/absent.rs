@@ -94,6 +94,14 @@ impl SharedStore {
         match *self {}
     }
 
+    /// Tries the store.
+    ///
+    /// # Errors
+    /// Never: there is no store.
+    pub(crate) async fn examine(&self, _patience: Duration) -> Result<(), String> {
+        match *self {}
+    }
+
     /// Looks for the server.
     pub(crate) fn look(&self) {
         match *self {}

@@ -138,7 +138,10 @@ impl ClusterRouter {
             let terms = QueryTerms { is_asking, ..QueryTerms::within(left) };
             is_asking = false;
             let elsewhere = match link.query(&call.words, &terms).await {
-                Ok(answer) => return Some((answer, link)),
+                Ok(answer) => {
+                    self.note(call, &address, Ok(()));
+                    return Some((answer, link));
+                }
                 Err(QueryFailure::Moved { slot, address: to }) => {
                     let to = NodeAddress::read(&to, &address.host)?;
                     self.table.borrow_mut().note_move(slot, to.clone());
@@ -158,12 +161,22 @@ impl ClusterRouter {
                     self.stale.notify_one();
                     self.master_of(slot).filter(|_| duty == ServerDuty::Copy)?
                 }
+                Err(QueryFailure::Refused(why)) => {
+                    self.note(call, &address, Err(&why));
+                    return None;
+                }
                 Err(QueryFailure::Missed) => return None,
             };
             // A copy that sends on has lost its master; whoever it names is one.
             (address, duty) = (elsewhere, ServerDuty::Any);
         }
         None
+    }
+
+    fn note(&self, call: &StoreCall, address: &NodeAddress, answer: Result<(), &str>) {
+        if let Some(operation) = call.operation() {
+            self.health.answered(address, operation, answer);
+        }
     }
 
     /// Returns the server that a command for a slot goes to first.
@@ -249,6 +262,8 @@ impl ClusterRouter {
         let copies = near.values().map(|copy| (copy.clone(), ServerDuty::Copy));
         let wanted: HashSet<_> = masters.chain(copies).collect();
         self.nodes.borrow_mut().retain(|key, _| wanted.contains(key));
+        let servers: HashSet<String> = wanted.iter().map(|(address, _)| address.to_string()).collect();
+        self.health.forget_refusals(|(server, _)| servers.contains(server));
         self.near.replace(near);
         self.table.replace(table);
         for (address, duty) in &wanted {
@@ -325,6 +340,7 @@ async fn table_of(link: &StoreConnection, host: &str) -> Result<SlotTable, Strin
     let terms = QueryTerms { size: TABLE_SIZE, ..QueryTerms::within(UNHURRIED) };
     match link.query(&words, &terms).await {
         Ok(answer) => SlotTable::read(&answer, host).ok_or_else(|| "knows no slots".to_owned()),
+        Err(QueryFailure::Refused(why)) => Err(why),
         Err(_) => Err("does not say who has which slots; is it part of a cluster?".to_owned()),
     }
 }

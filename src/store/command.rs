@@ -136,6 +136,17 @@ impl StoreCommand {
 }
 
 impl StoreCall {
+    /// Returns the kind of the command, if it is a caller's.
+    pub(super) const fn operation(&self) -> Option<StoreOperation> {
+        match self.asker {
+            StoreAsker::Nobody => None,
+            StoreAsker::Writer => Some(StoreOperation::Put),
+            StoreAsker::Value(_) => Some(StoreOperation::Get),
+            StoreAsker::Verdict(_) => Some(StoreOperation::Replace),
+            StoreAsker::Numbers(_) => Some(StoreOperation::Run),
+        }
+    }
+
     /// Tells the caller the answer, or by silence that there is none.
     pub(super) fn end(self, answer: Option<Value>, health: &StoreHealth) -> Result<(), RedisError> {
         match (self.asker, answer) {

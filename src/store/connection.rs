@@ -72,6 +72,8 @@ pub(super) enum QueryFailure {
     Again,
     /// The server takes no writes, or says that its cluster is down.
     Unfit,
+    /// The server does not do it, in its words: the user may not, or memory is used up. The connection is sound.
+    Refused(String),
     /// No answer in time, or one that is of no use.
     Missed,
 }
@@ -170,6 +172,11 @@ fn is_said(error: &RedisError) -> bool {
     matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::Extension)
 }
 
+/// Returns whether the server says that it is about to be of use, or of none.
+const fn is_passing(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Server(ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown))
+}
+
 impl Drop for OpenedConnection {
     fn drop(&mut self) {
         self.driver.abort();
@@ -236,6 +243,10 @@ impl StoreConnection {
             _ if error.is_unrecoverable_error() || error.is_io_error() => {
                 self.leave(&error.to_string());
                 QueryFailure::Missed
+            }
+            kind if is_said(error) && !is_passing(kind) => {
+                self.failures.set(0);
+                QueryFailure::Refused(error.to_string())
             }
             _ => {
                 self.fail(&error.to_string());

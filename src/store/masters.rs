@@ -6,7 +6,7 @@ use std::time::Duration;
 use redis::Value;
 use tokio::time::sleep;
 
-use super::connection::{QueryTerms, ServerDuty, StoreConnection, StoreServer};
+use super::connection::{QueryFailure, QueryTerms, ServerDuty, StoreConnection, StoreServer};
 
 /// The pause between two looks whether a server that comes earlier in the list is back.
 const LOOK_BACK: Duration = Duration::from_secs(10);
@@ -151,7 +151,10 @@ impl SentinelTalk {
         let mut words = redis::cmd("SENTINEL");
         words.arg("GET-MASTER-ADDR-BY-NAME").arg(&self.group.master);
         let answer = connection.query(&words, &QueryTerms::within(SENTINEL)).await;
-        let answer = answer.map_err(|_| "has no answer".to_owned())?;
+        let answer = answer.map_err(|failure| match failure {
+            QueryFailure::Refused(why) => why,
+            _ => "has no answer".to_owned(),
+        })?;
         self.current = Some((position, connection));
         if answer == Value::Nil {
             return Err(format!("knows no master `{}`", self.group.master));

@@ -46,7 +46,7 @@ impl StoreServers {
             StoreLayout::Cluster => Self::Cluster(ClusterSeeds { servers, zone: access.zone.clone() }),
             StoreLayout::Master => Self::Addresses(servers.into_iter().map(|(server, _)| server).collect()),
             StoreLayout::Sentinel { master, login, database } => {
-                let settings = redis::RedisConnectionInfo::default().set_db((*database).into());
+                let settings = redis::RedisConnectionInfo::default().set_db((*database).into()).set_skip_set_lib_name();
                 let server = first.server.clone().set_redis_settings(settings);
                 let server = StoreServer { server: with_login(server, login.as_ref()), trust };
                 let sentinels = servers.into_iter().map(|(server, _)| server).collect();
@@ -62,6 +62,9 @@ fn placed(
     trust: &ServerTrust,
 ) -> Result<(StoreServer, Option<Name>), StoreError> {
     let server = redis::Client::open(endpoint.url.as_str()).map_err(|_| StoreError::Url)?.get_connection_info().clone();
+    // What the library would say of itself is one more command that a user needs.
+    let settings = server.redis_settings().clone().set_skip_set_lib_name();
+    let server = server.set_redis_settings(settings);
     Ok((StoreServer { server: with_login(server, login), trust: trust.clone() }, endpoint.zone.clone()))
 }
 

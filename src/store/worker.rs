@@ -12,8 +12,8 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, sleep_until};
 
 use super::cluster;
-use super::command::StoreCommand;
-use super::connection::{QueryTerms, StoreConnection};
+use super::command::{StoreCall, StoreCommand};
+use super::connection::{QueryFailure, QueryTerms, StoreConnection};
 use super::health::StoreHealth;
 use super::masters::MasterFinder;
 use super::servers::StoreServers;
@@ -102,9 +102,25 @@ async fn serve(
 
 async fn execute(command: StoreCommand, link: Rc<StoreConnection>, health: Arc<StoreHealth>, patience: Duration) {
     let call = command.into_call(patience);
-    let answer = link.query(&call.words, &QueryTerms::within(call.patience)).await.ok();
+    let answer = match link.query(&call.words, &QueryTerms::within(call.patience)).await {
+        Ok(answer) => {
+            note(&call, Ok(()), &health);
+            Some(answer)
+        }
+        Err(QueryFailure::Refused(why)) => {
+            note(&call, Err(&why), &health);
+            None
+        }
+        Err(_) => None,
+    };
     if let Err(error) = call.end(answer, &health) {
         link.fail(&error.to_string());
+    }
+}
+
+fn note(call: &StoreCall, answer: Result<(), &str>, health: &StoreHealth) {
+    if let Some(operation) = call.operation() {
+        health.answered(&"", operation, answer);
     }
 }
 

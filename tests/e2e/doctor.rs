@@ -18,14 +18,14 @@ use crate::soon;
 const ENVIRONMENT: [(&str, &str); 1] = [("DOCTOR_KEY", "sk-planted-key")];
 
 /// The findings of `doctor` on a configuration.
-struct Examined {
+pub(crate) struct Examined {
     output: Output,
     report: Value,
     _folder: TempDir,
 }
 
 impl Examined {
-    async fn of(yaml: &str, more: &[&str]) -> Self {
+    pub(crate) async fn of(yaml: &str, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("p.yaml");
         fs::write(&file, yaml).expect("a writable folder");
@@ -36,7 +36,7 @@ impl Examined {
     }
 
     /// Returns a finding's grade and what it says.
-    fn finding(&self, check: &str) -> (String, String) {
+    pub(crate) fn finding(&self, check: &str) -> (String, String) {
         let findings = self.report["findings"].as_array().expect("findings");
         let found = findings.iter().find(|finding| finding["check"] == check);
         let found = found.unwrap_or_else(|| panic!("no finding on {check}: {:#}", self.report));
@@ -45,7 +45,7 @@ impl Examined {
         (word("grade"), word("finding"))
     }
 
-    fn grade(&self, check: &str) -> String {
+    pub(crate) fn grade(&self, check: &str) -> String {
         self.finding(check).0
     }
 }

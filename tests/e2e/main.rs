@@ -113,6 +113,7 @@ mod simulated;
 mod spellings;
 mod splice;
 mod store_fleets;
+mod store_users;
 mod strategies;
 mod streaming;
 mod swap;

@@ -11,20 +11,20 @@ use crate::redis_fleet::{RedisCluster, RedisNode, WatchedRedis};
 use crate::soon;
 
 /// The key of a budget: all keys of budgets are in its slot.
-const BUDGET_KEY: &str = "{budget}";
+pub(crate) const BUDGET_KEY: &str = "{budget}";
 
 /// A second budget, so that one script changes two keys.
-const MONTHLY: &str = ", {name: monthly, per: session, requests: 100000, lease: 0s, period: month}";
+pub(crate) const MONTHLY: &str = ", {name: monthly, per: session, requests: 100000, lease: 0s, period: month}";
 
 /// A gateway's configuration that holds conversations and counts the requests of each session, in a store.
-fn sharing(small: &Origin, frontier: &Origin, store: &str, requests: usize) -> Config {
+pub(crate) fn sharing(small: &Origin, frontier: &Origin, store: &str, requests: usize) -> Config {
     let daily = format!("{{name: daily, per: session, requests: {requests}, lease: 0s}}");
     let sections = format!("budgets: [{daily}{MONTHLY}]\nstore: {{redis: {{{store}, timeout: 1s}}}}\n");
     Config { sections, ..holding(small, frontier, "move: up_only") }
 }
 
 /// Sends a request of a session that is about its budget alone.
-async fn bill(gateway: &Gateway) -> StatusCode {
+pub(crate) async fn bill(gateway: &Gateway) -> StatusCode {
     let mut connection = Connection::open(gateway.listen, Framing::Length).await;
     let request = connection.request(http::Method::POST, CHAT).header("content-type", "application/json");
     let request = request.header("x-session-id", "billed");
@@ -45,13 +45,13 @@ async fn decides_until_ready(gateway: &Gateway) {
 }
 
 /// Returns how many commands have failed that a gateway gave the store.
-async fn failed_commands(gateway: &Gateway) -> f64 {
+pub(crate) async fn failed_commands(gateway: &Gateway) -> f64 {
     let text = String::from_utf8(get(gateway.admin, "/metrics").await.body.to_vec()).expect("text");
     let counts = text.lines().filter(|line| line.starts_with("pointsman_store_errors_total{"));
     counts.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
 
-fn urls(nodes: &[RedisNode]) -> String {
+pub(crate) fn urls(nodes: &[RedisNode]) -> String {
     let urls: Vec<_> = nodes.iter().map(|node| format!("'redis://{}'", node.address)).collect();
     format!("urls: [{}]", urls.join(", "))
 }

@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use http::Uri;
-use pointsman_core::config::{Config, RedisConfig, StoreConfig};
+use pointsman_core::config::{Config, RedisConfig, StoreAccess, StoreConfig};
+use pointsman_telemetry::Metrics;
 use rustix::fs::{Access, access};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::finding::DoctorFinding;
+use crate::store::SharedStore;
+use crate::upstream::TrustedAuthorities;
 
 /// The port of Redis and Valkey.
 const REDIS_PORT: u16 = 6379;
@@ -43,7 +46,8 @@ pub(super) async fn look(config: &Config, base_dir: &Path, patience: Duration) -
     findings
 }
 
-/// Looks at every address of the store. One that is reached is enough to go on; the others say so.
+/// Looks at every address of the store, and tries what the store is asked. One address that is reached is enough to go on;
+/// the others say so.
 async fn store(redis: &RedisConfig, base_dir: &Path, patience: Duration) -> DoctorFinding {
     const CHECK: &str = "store.redis";
     let access = match redis.access(&|name| std::env::var(name).ok(), base_dir) {
@@ -62,9 +66,20 @@ async fn store(redis: &RedisConfig, base_dir: &Path, patience: Duration) -> Doct
         .map(|(at, problem)| if count == 1 { problem } else { format!("address {} of {count}: {problem}", at + 1) })
         .collect();
     let problem = format!("no connection: {}", away.join("; "));
+    if away.len() < count
+        && let Err(why) = examine(redis, access, base_dir, patience).await
+    {
+        let mend = "mend the user, the password or what the user may do (docs/store.md, \"Users and TLS\")";
+        let away = if away.is_empty() { String::new() } else { format!("; {problem}") };
+        return DoctorFinding::fail(
+            CHECK,
+            format!("it is reached, and does not do what it is asked: {why}{away}"),
+            mend,
+        );
+    }
     match away.len() {
-        0 if count == 1 => DoctorFinding::ok(CHECK, "the server is reached"),
-        0 => DoctorFinding::ok(CHECK, format!("all {count} addresses are reached")),
+        0 if count == 1 => DoctorFinding::ok(CHECK, "the server is reached, and does what it is asked"),
+        0 => DoctorFinding::ok(CHECK, format!("all {count} addresses are reached; the store does what it is asked")),
         some if some < count => DoctorFinding::warn(CHECK, problem, "look whether these servers run; the others serve"),
         _ => DoctorFinding::fail(
             CHECK,
@@ -72,6 +87,15 @@ async fn store(redis: &RedisConfig, base_dir: &Path, patience: Duration) -> Doct
             "look whether the server runs; without it each process goes by its own memory",
         ),
     }
+}
+
+/// Tries every kind of command that a process gives the store, as its user.
+async fn examine(redis: &RedisConfig, access: StoreAccess, base_dir: &Path, patience: Duration) -> Result<(), String> {
+    let ca = redis.tls.as_ref().and_then(|tls| tls.ca.as_ref());
+    let trust = ca.map(|file| TrustedAuthorities::read(&base_dir.join(file))).transpose()?;
+    let authorities = trust.map(|trust| trust.authorities().clone());
+    let store = SharedStore::start(access, authorities, redis, Metrics::new().store());
+    Box::pin(store.map_err(|error| error.to_string())?.examine(patience)).await
 }
 
 fn decision_log(file: &Path) -> DoctorFinding {
