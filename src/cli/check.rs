@@ -162,8 +162,8 @@ fn report_classifiers(snapshot: &Snapshot) -> bool {
                 println!("classifiers.{name}: {} {} ({})", identity.name, identity.version, short(&identity.sha256));
                 if let Some(trouble) = classifier.trouble().filter(|_| classifier.is_down()) {
                     eprintln!("classifiers.{name}: {trouble}");
-                    // A server may not be reached from where a file is checked.
-                    whole &= classifier.server().is_some();
+                    // A server may not be reached from where a file is checked; one that refuses was reached.
+                    whole &= classifier.server().is_some_and(|server| !server.is_refused());
                 }
             }
             ClassifierState::Unavailable { reason, detail } => {

@@ -96,6 +96,7 @@ mod provider_keys;
 mod questions;
 mod reload;
 mod remote_classifiers;
+mod remote_contracts;
 mod remote_trust;
 mod replayed;
 mod replies;

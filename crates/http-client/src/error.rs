@@ -38,6 +38,12 @@ pub enum HttpError {
 }
 
 impl HttpError {
+    /// Returns whether the server answered by something that is no HTTP/1.
+    #[must_use]
+    pub fn is_no_http(&self) -> bool {
+        matches!(self, Self::Broken(error) if error.is_parse())
+    }
+
     /// Returns whether the connection was never made, so that the server got nothing of the request.
     #[must_use]
     pub const fn is_connect(&self) -> bool {

@@ -24,6 +24,17 @@ pub struct ContractFlaw {
     pub keys: Vec<String>,
     /// The mistake, and what is allowed.
     pub message: String,
+    /// The step of the question that shows it.
+    pub shown_by: FlawSign,
+}
+
+/// The sign of a contract that does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FlawSign {
+    /// An answer of the protocol, which lacks what is asked of it.
+    Answer,
+    /// No such answer: the server knows no such model or version, or speaks another protocol. It may be about to.
+    Refusal,
 }
 
 impl RemoteContract {
@@ -47,7 +58,13 @@ impl RemoteContract {
 
 impl ContractFlaw {
     pub(crate) fn of(keys: &[&str], message: impl Into<String>) -> Self {
-        Self { keys: keys.iter().map(|key| (*key).to_owned()).collect(), message: message.into() }
+        let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+        Self { keys, message: message.into(), shown_by: FlawSign::Answer }
+    }
+
+    /// The flaw of a server that does not answer what it is asked.
+    pub(crate) fn of_refusal(key: &str, message: impl Into<String>) -> Self {
+        Self { shown_by: FlawSign::Refusal, ..Self::of(&[key], message) }
     }
 }
 

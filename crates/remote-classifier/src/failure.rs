@@ -1,5 +1,6 @@
 //! The reason why a server gave no scores.
 
+use pointsman_core::config::RemoteClassifierConfig;
 use pointsman_core::scores::ClassifierFailure;
 use pointsman_http_client::HttpError;
 
@@ -14,11 +15,45 @@ pub struct RemoteFailure {
     pub detail: String,
     /// The part of the contract that does not hold, where that is the cause.
     pub flaw: Option<ContractFlaw>,
+    /// The part of a question that the server does not take, where it says that it never will.
+    pub(crate) refused: Option<RefusedPart>,
+}
+
+/// A part of a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RefusedPart {
+    /// The credential that goes with it.
+    Credential,
+    /// The question itself: its model, its version or its protocol.
+    Question,
 }
 
 impl RemoteFailure {
     pub(crate) fn new(reason: ClassifierFailure, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into(), flaw: None }
+        Self { reason, detail: detail.into(), flaw: None, refused: None }
+    }
+
+    /// Marks a failure that the same question meets again, whenever it is asked.
+    pub(crate) fn lasting(self, refused: Option<RefusedPart>) -> Self {
+        Self { refused, ..self }
+    }
+
+    /// Makes a refusal that lasts a flaw of the contract of a section, with what the server at `server` said. One that may
+    /// pass, such as that of a server that is overloaded, stays what it is.
+    pub(crate) fn of_contract(self, section: &RemoteClassifierConfig, server: &str) -> Self {
+        let Some(part) = self.refused.filter(|_| self.flaw.is_none()) else { return self };
+        let key = match (part, &section.model) {
+            (RefusedPart::Credential, _) => "credential",
+            (RefusedPart::Question, Some(_)) if self.reason == ClassifierFailure::RemoteRefused => "model",
+            (RefusedPart::Question, _) => "protocol",
+        };
+        let (protocol, detail) = (section.protocol.as_str(), &self.detail);
+        let named = [("model", &section.model), ("version", &section.version)];
+        let named: String =
+            named.iter().filter_map(|(what, name)| Some(format!(", {what} `{}`", name.as_ref()?))).collect();
+        let message = format!("{server} does not answer `{protocol}`{named}: {detail} (allowed: what the server has)");
+        let flaw = ContractFlaw::of_refusal(key, message);
+        Self { detail: flaw.to_string(), flaw: Some(flaw), ..self }
     }
 
     /// The failure of a process that cannot ask.
@@ -29,7 +64,7 @@ impl RemoteFailure {
 
     /// The failure of an answer that does not have the form of its protocol.
     pub(crate) fn answer(detail: impl Into<String>) -> Self {
-        Self::new(ClassifierFailure::RemoteBadAnswer, detail)
+        Self::new(ClassifierFailure::RemoteBadAnswer, detail).lasting(Some(RefusedPart::Question))
     }
 
     pub(crate) fn deadline() -> Self {
@@ -58,14 +93,16 @@ impl From<HttpError> for RemoteFailure {
             HttpError::ReadTimeout | HttpError::ConnectTimeout => ClassifierFailure::Deadline,
             _ => ClassifierFailure::RemoteUnreachable,
         };
-        Self::new(reason, error.to_string())
+        // Whoever answers by something else than HTTP is there.
+        let is_foreign = matches!(&error, HttpError::TooLong | HttpError::NoHttp2) || error.is_no_http();
+        Self::new(reason, error.to_string()).lasting(is_foreign.then_some(RefusedPart::Question))
     }
 }
 
 impl From<ContractFlaw> for RemoteFailure {
     fn from(flaw: ContractFlaw) -> Self {
         let detail = flaw.to_string();
-        Self { reason: ClassifierFailure::RemoteBadAnswer, detail, flaw: Some(flaw) }
+        Self { flaw: Some(flaw), ..Self::new(ClassifierFailure::RemoteBadAnswer, detail) }
     }
 }
 

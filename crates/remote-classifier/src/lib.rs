@@ -22,6 +22,6 @@ mod spell;
 mod text;
 
 pub use self::classifier::{RemoteClassifier, RemoteClassifierStats, RemoteTerms};
-pub use self::contract::{ContractFlaw, RemoteContract};
+pub use self::contract::{ContractFlaw, FlawSign, RemoteContract};
 pub use self::failure::RemoteFailure;
 pub use self::server::RemoteAccess;

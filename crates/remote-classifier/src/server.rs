@@ -15,7 +15,7 @@ use pointsman_core::scores::ClassifierFailure;
 use pointsman_http_client::{Destination, ExchangeLimits, FailureBreaker, HttpClient, HttpOrigin, ServerTrust};
 use tokio::time::{Instant, timeout_at};
 
-use crate::failure::RemoteFailure;
+use crate::failure::{RefusedPart, RemoteFailure};
 use crate::protocol::HttpQuestion;
 
 const USER_AGENT: &str = concat!("pointsman/", env!("CARGO_PKG_VERSION"), " (classifier)");
@@ -114,8 +114,9 @@ impl RemoteServer {
         if answer.status() == StatusCode::OK {
             return Ok(answer.into_body());
         }
-        let detail = format!("status {}", answer.status().as_u16());
-        Err(RemoteFailure::new(ClassifierFailure::RemoteRefused, detail))
+        let status = answer.status();
+        let detail = format!("status {}", status.as_u16());
+        Err(RemoteFailure::new(ClassifierFailure::RemoteRefused, detail).lasting(refused_part(status)))
     }
 
     /// Like [`Self::ask`], for texts of our own: an error's words are shown.
@@ -125,8 +126,9 @@ impl RemoteServer {
         if answer.status() == StatusCode::OK {
             return Ok(answer.into_body());
         }
-        let (status, words) = (answer.status().as_u16(), words_of(answer.body()));
-        Err(RemoteFailure::new(ClassifierFailure::RemoteRefused, format!("status {status}: {words}")))
+        let (status, words) = (answer.status(), words_of(answer.body()));
+        let detail = format!("status {}: {words}", status.as_u16());
+        Err(RemoteFailure::new(ClassifierFailure::RemoteRefused, detail).lasting(refused_part(status)))
     }
 
     async fn exchange(&self, question: HttpQuestion, deadline: Instant) -> Result<Response<Bytes>, RemoteFailure> {
@@ -178,6 +180,17 @@ impl RemoteServer {
     }
 }
 
+/// Returns the part of a question that a status refuses for good; `None` where it is for now, as of a server that is
+/// overloaded or broken.
+fn refused_part(status: StatusCode) -> Option<RefusedPart> {
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Some(RefusedPart::Credential),
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => None,
+        status if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED => None,
+        _ => Some(RefusedPart::Question),
+    }
+}
+
 /// Returns the beginning of a server's words, in one line of printable characters.
 fn words_of(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
@@ -189,5 +202,25 @@ impl fmt::Debug for RemoteAccess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.fields.keys().collect();
         f.debug_struct("RemoteAccess").field("fields", &names).field("trust", &self.trust).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_that_may_pass_is_no_refusal_for_good() {
+        let part = |status: u16| refused_part(StatusCode::from_u16(status).expect("a status"));
+
+        for status in [408, 425, 429, 500, 502, 503, 504] {
+            assert_eq!(part(status), None, "{status}");
+        }
+        for status in [204, 301, 400, 404, 405, 415, 422, 501] {
+            assert_eq!(part(status), Some(RefusedPart::Question), "{status}");
+        }
+        for status in [401, 403] {
+            assert_eq!(part(status), Some(RefusedPart::Credential), "{status}");
+        }
     }
 }

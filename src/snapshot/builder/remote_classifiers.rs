@@ -11,7 +11,7 @@ use pointsman_core::config::{
 use pointsman_core::policy::PolicySet;
 use pointsman_http_client::ServerTrust;
 use pointsman_remote_classifier::{
-    ContractFlaw, RemoteAccess, RemoteClassifier, RemoteContract, RemoteFailure, RemoteTerms,
+    ContractFlaw, FlawSign, RemoteAccess, RemoteClassifier, RemoteContract, RemoteFailure, RemoteTerms,
 };
 
 use super::SnapshotBuilder;
@@ -80,7 +80,8 @@ impl SnapshotBuilder {
     /// whether it gives what policies read.
     ///
     /// # Errors
-    /// What does not hold of a contract that a server showed. A server that is away is none.
+    /// What does not hold of a contract that a server showed, or what a server refuses where a snapshot serves. A server that
+    /// is away is none.
     pub(super) fn remote(
         &self,
         name: &Name,
@@ -104,9 +105,16 @@ impl SnapshotBuilder {
                 remote.adopt(&contract);
                 Ok(remote)
             }
-            Err(RemoteFailure { flaw: Some(flaw), .. }) => Err(problem_of(context.config, name, &flaw)),
+            // A process that starts has nothing better, and the server may be about to load its model.
+            Err(RemoteFailure { flaw: Some(flaw), .. })
+                if flaw.shown_by == FlawSign::Answer || context.previous.is_some() =>
+            {
+                Err(problem_of(context.config, name, &flaw))
+            }
             Err(failure) => {
-                tracing::warn!(classifier = %name, %failure, "The remote classifier is away, and its contract is checked when it comes back");
+                if failure.flaw.is_none() {
+                    tracing::warn!(classifier = %name, %failure, "The remote classifier is away, and its contract is checked when it comes back");
+                }
                 let remote = kept.cloned().unwrap_or_else(make);
                 remote.note_away(&failure);
                 Ok(remote)

@@ -29,14 +29,15 @@ pub(super) enum ContractState {
     /// A server's contract holds.
     Holds,
     /// A server's contract does not hold; it is looked at again after a while.
-    Broken { detail: String, until: Instant },
+    Broken { failure: RemoteFailure, until: Instant },
 }
 
 impl RemoteClassifier {
     /// Asks every server for its contract, with a text of our own. The classifier itself stays as it is; see
     /// [`Self::adopt`].
     ///
-    /// A server that is away is no mistake as long as another one answers.
+    /// A server that is away is no mistake as long as another one answers. One that is there and refuses what it is asked
+    /// is: its contract does not hold.
     ///
     /// # Errors
     /// The first server's contract that does not hold or is another than that of the one before; else, where no server
@@ -70,9 +71,20 @@ impl RemoteClassifier {
         self.0.adopt(contract);
     }
 
-    /// Notes that no server answered a check, for whoever asks what is wrong.
+    /// Notes that no server answered a check, for whoever asks what is wrong. A server that refused what it was asked is
+    /// not away, and is looked at again after a while.
     pub fn note_away(&self, failure: &RemoteFailure) {
         self.0.spell.failed(failure);
+        if failure.flaw.is_some() {
+            self.0.broken(failure);
+        }
+    }
+
+    /// Returns whether a server answered, and its contract does not hold.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        let state = self.0.contract.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(&*state, ContractState::Broken { .. })
     }
 }
 
@@ -86,11 +98,11 @@ impl RemoteInner {
     pub(super) fn contract_trouble(&self) -> Option<String> {
         match &*self.contract.lock().unwrap_or_else(PoisonError::into_inner) {
             ContractState::Unknown => {
-                let detail = self.spell.trouble().unwrap_or_else(|| "no server has answered yet".to_owned());
-                Some(format!("remote_unreachable: {detail}"))
+                let silent = || "remote_unreachable: no server has answered yet".to_owned();
+                Some(self.spell.trouble().unwrap_or_else(silent))
             }
             ContractState::Holds => None,
-            ContractState::Broken { detail, .. } => Some(format!("remote_bad_answer: {detail}")),
+            ContractState::Broken { failure, .. } => Some(failure.to_string()),
         }
     }
 
@@ -98,7 +110,7 @@ impl RemoteInner {
         match &*self.contract.lock().unwrap_or_else(PoisonError::into_inner) {
             ContractState::Unknown => Some(ClassifierFailure::RemoteUnreachable),
             ContractState::Holds => None,
-            ContractState::Broken { .. } => Some(ClassifierFailure::RemoteBadAnswer),
+            ContractState::Broken { failure, .. } => Some(failure.reason),
         }
     }
 
@@ -109,9 +121,7 @@ impl RemoteInner {
     pub(super) async fn hold_to_contract(&self, deadline: Instant) -> Result<(), RemoteFailure> {
         match &*self.contract.lock().unwrap_or_else(PoisonError::into_inner) {
             ContractState::Holds => return Ok(()),
-            ContractState::Broken { detail, until } if Instant::now() < *until => {
-                return Err(RemoteFailure::answer(detail.clone()));
-            }
+            ContractState::Broken { failure, until } if Instant::now() < *until => return Err(failure.clone()),
             ContractState::Broken { .. } | ContractState::Unknown => {}
         }
         let server = self.servers.choose().ok_or_else(RemoteFailure::resting)?;
@@ -121,7 +131,7 @@ impl RemoteInner {
             Err(failure) => {
                 server.breaker.failed();
                 if failure.flaw.is_some() {
-                    self.broken(&failure.detail);
+                    self.broken(&failure);
                 }
                 return Err(failure);
             }
@@ -129,8 +139,9 @@ impl RemoteInner {
         let requirement = self.requirement.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let missing = requirement.map(|requirement| requirement(&contract)).unwrap_or_default();
         if let Some(first) = missing.into_iter().next() {
-            self.broken(&first);
-            return Err(RemoteFailure::answer(first));
+            let failure = RemoteFailure::answer(first);
+            self.broken(&failure);
+            return Err(failure);
         }
         server.breaker.succeeded();
         self.adopt(&contract);
@@ -138,10 +149,10 @@ impl RemoteInner {
         Ok(())
     }
 
-    fn broken(&self, detail: &str) {
-        tracing::error!(classifier = %self.name, "The remote classifier's contract does not hold: {detail}");
+    fn broken(&self, failure: &RemoteFailure) {
+        tracing::error!(classifier = %self.name, "The remote classifier's contract does not hold: {}", failure.detail);
         let until = Instant::now() + self.terms.section.breaker.rest.0;
-        let broken = ContractState::Broken { detail: detail.to_owned(), until };
+        let broken = ContractState::Broken { failure: failure.clone(), until };
         *self.contract.lock().unwrap_or_else(PoisonError::into_inner) = broken;
     }
 
@@ -152,6 +163,15 @@ impl RemoteInner {
 
     /// Asks a server for its metadata, where the protocol has some, and for the scores of a text.
     async fn probe(&self, server: &Arc<RemoteServer>, deadline: Instant) -> Result<RemoteContract, RemoteFailure> {
+        let probed = self.probe_openly(server, deadline).await;
+        probed.map_err(|failure| failure.of_contract(&self.terms.section, &server.shown()))
+    }
+
+    async fn probe_openly(
+        &self,
+        server: &Arc<RemoteServer>,
+        deadline: Instant,
+    ) -> Result<RemoteContract, RemoteFailure> {
         let section = &self.terms.section;
         let metadata = self.metadata(server, deadline).await?;
         let input = metadata.as_ref().map(|metadata| metadata.text_input(section.input.as_deref())).transpose();

@@ -22,7 +22,7 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Request, Status};
 
 use super::{MAX_ANSWER, RemoteServer, USER_AGENT};
-use crate::failure::RemoteFailure;
+use crate::failure::{RefusedPart, RemoteFailure};
 use crate::protocol::oip_grpc::{self, OipClient};
 use crate::protocol::{ModelMetadata, RemoteAnswer, TextInput};
 
@@ -149,7 +149,14 @@ fn failure_of(status: &Status) -> RemoteFailure {
         Code::Unavailable | Code::Cancelled => ClassifierFailure::RemoteUnreachable,
         _ => ClassifierFailure::RemoteRefused,
     };
-    RemoteFailure::new(reason, format!("gRPC status {:?}", status.code()))
+    let refused = match status.code() {
+        Code::Unauthenticated | Code::PermissionDenied => Some(RefusedPart::Credential),
+        Code::NotFound | Code::InvalidArgument | Code::Unimplemented | Code::OutOfRange | Code::DataLoss => {
+            Some(RefusedPart::Question)
+        }
+        _ => None,
+    };
+    RemoteFailure::new(reason, format!("gRPC status {:?}", status.code())).lasting(refused)
 }
 
 impl fmt::Debug for LazyChannel {
