@@ -120,3 +120,32 @@ async fn a_reload_that_misspells_the_model_is_refused_and_a_start_with_it_serves
     assert!(said.starts_with("remote_refused: model: ") && said.contains("There is no classifier `zzz`"), "{said}");
     assert_eq!(mended.header("x-pointsman-source"), Some("remote"));
 }
+
+#[tokio::test]
+async fn labels_in_another_order_than_the_server_s_fail_the_check_and_a_reload() {
+    let asked = Asked::start().await;
+    let servers = [("oip_http", asked.http()), ("oip_grpc", asked.grpc())];
+
+    for (protocol, address) in servers {
+        let of = |labels: &str| format!("protocol: {protocol}, model: default, {}", tensor(labels));
+        let renamed = "protocol: PROTOCOL, model: default, heads: {tier: {labels: [low, mid, high], \
+                       rename: {simple: low, medium: mid, complex: high}}}";
+        let (right, said) = asked.check(address, &of(TIERS)).await;
+        let (swapped, wrong) = asked.check(address, &of("complex, medium, simple")).await;
+        let (unnamed, other) = asked.check(address, &of("a, b, c")).await;
+        let gateway = Gateway::start(&asked.asking(address, &of(TIERS))).await;
+        gateway.write(&asked.asking(address, &of("complex, medium, simple")).yaml());
+        until_metric(&gateway, "pointsman_config_last_reload_successful 0").await;
+        let easy = chat(gateway.listen, question("auto", "What is the capital of France?")).await;
+        // Policies name the tiers; a head of other labels is refused for that, and not for the server's.
+        let (_, renamed) = asked.check(address, &renamed.replace("PROTOCOL", protocol)).await;
+
+        assert_eq!((right, swapped, unnamed), (Some(0), Some(78), Some(78)), "{protocol}: {said}\n{wrong}\n{other}");
+        let flaw = "remote.heads.tier.labels: complex, medium, simple are not those of the server's values (allowed: simple, medium, complex, in that order)";
+        assert!(wrong.contains(flaw), "{protocol}: {wrong}");
+        assert!(other.contains("remote.heads.tier.labels: a, b, c are not"), "{protocol}: {other}");
+        assert!(!renamed.contains("are not those of the server's values"), "{protocol}: {renamed}");
+        let kept = (easy.header("x-pointsman-model"), easy.header("x-pointsman-generation"));
+        assert_eq!(kept, (Some("small"), Some("1")), "{protocol}: {}", gateway.log());
+    }
+}

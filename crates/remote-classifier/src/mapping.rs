@@ -8,7 +8,7 @@ use pointsman_core::config::{Name, RemoteActivation, RemoteClassifierConfig, Rem
 use pointsman_core::scores::{HeadLabels, HeadScores, ScoreSource, Scores};
 
 use crate::contract::{ContractFlaw, RemoteContract};
-use crate::protocol::{RemoteAnswer, RemoteOutput};
+use crate::protocol::{RemoteAnswer, RemoteOutput, RowNames};
 
 /// The share by which a probability may miss its bounds: servers round.
 const ROUNDING: f64 = 1e-3;
@@ -86,7 +86,10 @@ impl MappedHead {
         match output {
             RemoteOutput::Named(pairs) => self.by_name(pairs),
             RemoteOutput::Label(label) => self.by_name(&[(label.clone(), 1.0)]),
-            RemoteOutput::Row(values) => self.by_place(values),
+            RemoteOutput::Row(values) => {
+                self.check_names(named, values, answer)?;
+                self.by_place(values)
+            }
         }
     }
 
@@ -120,6 +123,49 @@ impl MappedHead {
         }
         let values: Vec<f64> = probabilities.into_iter().map(Option::unwrap_or_default).collect();
         Ok(self.labelled(narrowed(&values)))
+    }
+
+    /// Finds that the values of a row are those of our labels, where the server names them.
+    ///
+    /// # Errors
+    /// When the server has other labels, or has them in another order.
+    fn check_names(&self, output: &str, values: &[f64], answer: &RemoteAnswer) -> Result<(), ContractFlaw> {
+        let ours = |theirs: &str| self.section.rename.get(theirs).map_or_else(|| theirs.to_owned(), Clone::clone);
+        let own = || names(&self.labels);
+        // Of a single value for two labels the first is what is left.
+        let skipped = self.labels.len().saturating_sub(values.len().max(1));
+        match answer.names.iter().find(|(name, _)| name == output || name.is_empty()).map(|(_, names)| names) {
+            None => Ok(()),
+            Some(RowNames::All(theirs)) => {
+                let theirs: Vec<String> = theirs.iter().map(|label| ours(label)).collect();
+                let is_same =
+                    |labels: &[Arc<str>]| labels.iter().map(|label| &**label).eq(theirs.iter().map(|it| &**it));
+                if is_same(&self.labels) || is_same(&self.labels[skipped..]) {
+                    return Ok(());
+                }
+                let theirs = theirs.join(", ");
+                let message =
+                    format!("{} are not those of the server's values (allowed: {theirs}, in that order)", own());
+                Err(self.flaw("labels", message))
+            }
+            Some(RowNames::Highest(theirs)) => {
+                let theirs = ours(theirs);
+                let highest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let place = self.labels[skipped..].iter().position(|label| **label == *theirs);
+                match place.and_then(|place| values.get(place)) {
+                    // A server whose names are others than ours may mean the same.
+                    None => Ok(()),
+                    Some(value) if *value >= highest => Ok(()),
+                    Some(_) => {
+                        let message = format!(
+                            "the server calls its highest value `{theirs}`, which is another one of {} (allowed: the order of the model's `id2label`)",
+                            own()
+                        );
+                        Err(self.flaw("labels", message))
+                    }
+                }
+            }
+        }
     }
 
     /// Takes probabilities by their place.

@@ -33,11 +33,22 @@ pub(crate) enum RemoteOutput {
     Label(String),
 }
 
+/// The names that a server gives the values of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RowNames {
+    /// Those of all values, in their order.
+    All(Vec<String>),
+    /// That of the highest value.
+    Highest(String),
+}
+
 /// The answer of a server to one text.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct RemoteAnswer {
     /// The outputs by name; of a protocol with one output, without a name.
     pub(crate) outputs: Vec<(String, RemoteOutput)>,
+    /// The names of rows' values by the output, where the server says them.
+    pub(crate) names: Vec<(String, RowNames)>,
     /// Tokens that were read, where the server says so.
     pub(crate) tokens: u32,
     /// Tells whether the text was longer than the server reads.

@@ -183,9 +183,11 @@ impl RemoteInner {
             let body = server.ask_openly(protocol::question(section, &input, &[PROBE]), deadline).await?;
             protocol::answers(section, &body, 1).map_err(RemoteFailure::answer)?
         };
-        let answer = answers.first().ok_or_else(|| RemoteFailure::answer("no answer to the probe"))?;
-        let mut contract = self.mapping.contract(answer)?;
-        let newest = metadata.and_then(|metadata| metadata.versions.into_iter().next_back());
+        let mut answer = answers.into_iter().next().ok_or_else(|| RemoteFailure::answer("no answer to the probe"))?;
+        let ModelMetadata { versions, labels, .. } = metadata.unwrap_or_default();
+        answer.names.extend(labels); // behind those of the answer itself
+        let mut contract = self.mapping.contract(&answer)?;
+        let newest = versions.into_iter().next_back();
         contract.version = contract.version.or(newest).or_else(|| section.version.clone());
         contract.input = named;
         Ok(contract)

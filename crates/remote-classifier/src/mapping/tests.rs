@@ -174,3 +174,46 @@ fn nvidia_s_classifier_is_mapped_as_its_model_card_computes() {
         }
     }
 }
+
+/// Scores a row whose values the server names.
+fn with_names(mapping: &HeadMapping, values: &[f64], names: RowNames) -> Result<Vec<f32>, String> {
+    let named = vec![("tier".to_owned(), names)];
+    let answer = RemoteAnswer { names: named, ..answer(&[("tier", row(values))]) };
+    mapping.scores(&answer).map(|scores| scores.heads[0].probabilities.clone()).map_err(|flaw| flaw.to_string())
+}
+
+fn all(names: &[&str]) -> RowNames {
+    RowNames::All(names.iter().map(|name| (*name).to_owned()).collect())
+}
+
+#[test]
+fn a_row_whose_values_the_server_names_has_to_be_that_of_our_labels() {
+    let plain = mapping(&json!({"tier": {"labels": ["low", "mid", "high"]}}));
+    let renamed = mapping(&json!({"tier": {"labels": ["low", "high"], "rename": {"A": "low", "B": "high"}}}));
+    let wins = mapping(&json!({"tier": {"labels": ["no", "yes"]}}));
+
+    assert_eq!(with_names(&plain, &[0.2, 0.3, 0.5], all(&["low", "mid", "high"])), Ok(vec![0.2, 0.3, 0.5]));
+    assert_eq!(with_names(&renamed, &[0.2, 0.8], all(&["A", "B"])), Ok(vec![0.2, 0.8]));
+    assert_eq!(with_names(&wins, &[0.75], all(&["no", "yes"])), Ok(vec![0.25, 0.75]));
+    assert_eq!(with_names(&wins, &[0.75], all(&["yes"])), Ok(vec![0.25, 0.75]));
+    let wrong = "heads.tier.labels: low, mid, high are not those of the server's values (allowed: high, mid, low, in that order)";
+    assert_eq!(with_names(&plain, &[0.2, 0.3, 0.5], all(&["high", "mid", "low"])), Err(wrong.to_owned()));
+    for names in [&["low", "mid"][..], &["a", "b", "c"], &["low", "mid", "high", "higher"]] {
+        assert!(with_names(&plain, &[0.2, 0.3, 0.5], all(names)).is_err(), "{names:?}");
+    }
+    assert!(with_names(&renamed, &[0.2, 0.8], all(&["B", "A"])).is_err());
+    assert!(with_names(&wins, &[0.75], all(&["no"])).is_err());
+}
+
+#[test]
+fn a_server_that_names_its_highest_value_has_to_name_our_label_at_that_place() {
+    let plain = mapping(&json!({"tier": {"labels": ["low", "mid", "high"], "rename": {"LABEL_2": "high"}}}));
+    let highest = |name: &str| RowNames::Highest(name.to_owned());
+
+    assert!(with_names(&plain, &[0.2, 0.3, 0.5], highest("high")).is_ok());
+    assert!(with_names(&plain, &[0.2, 0.3, 0.5], highest("LABEL_2")).is_ok());
+    assert!(with_names(&plain, &[0.5, 0.0, 0.5], highest("low")).is_ok(), "one of two that are as high");
+    assert!(with_names(&plain, &[0.2, 0.3, 0.5], highest("LABEL_1")).is_ok(), "by a name of its own");
+    let said = with_names(&plain, &[0.2, 0.3, 0.5], highest("low"));
+    assert!(said.as_ref().is_err_and(|said| said.contains("the server calls its highest value `low`")), "{said:?}");
+}

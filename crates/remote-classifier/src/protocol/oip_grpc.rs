@@ -17,7 +17,7 @@ use pointsman_protocols::inference::{
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
-use super::tensor::{ModelMetadata, TensorShape, TensorValues, TextInput, add_rows};
+use super::tensor::{ModelMetadata, TensorShape, TensorValues, TextInput, add_names, add_rows, labels_of};
 use super::{RemoteAnswer, UnreadableAnswer};
 
 /// A client over a channel.
@@ -58,7 +58,9 @@ pub(crate) async fn metadata(
         let shape = |TensorMetadata { name, datatype, shape }| TensorShape { name, datatype, shape };
         tensors.into_iter().map(shape).collect()
     };
-    Ok(ModelMetadata { versions: found.versions, inputs: shapes(found.inputs), outputs: shapes(found.outputs) })
+    // The labels of rows stand in answers alone.
+    let (inputs, outputs) = (shapes(found.inputs), shapes(found.outputs));
+    Ok(ModelMetadata { versions: found.versions, inputs, outputs, labels: Vec::new() })
 }
 
 /// Reads the answers to `count` texts, in their order.
@@ -70,7 +72,12 @@ pub(crate) fn read(response: ModelInferResponse, count: usize) -> Result<Vec<Rem
     }
     let mut raw = raw_output_contents.into_iter();
     let mut answers = vec![RemoteAnswer { version, ..RemoteAnswer::default() }; count];
-    for InferOutputTensor { name, datatype, shape, contents, .. } in outputs {
+    for InferOutputTensor { name, datatype, shape, contents, parameters } in outputs {
+        let names = parameters.get("labels").and_then(|labels| match labels.parameter_choice.as_ref()? {
+            ParameterChoice::StringParam(labels) => labels_of(labels),
+            _ => None,
+        });
+        add_names(&mut answers, &name, names.as_ref());
         let values = match (raw.next(), contents) {
             (Some(raw), _) => raw_values(&name, &datatype, &raw)?,
             (None, Some(contents)) => typed_values(&name, &datatype, contents)?,

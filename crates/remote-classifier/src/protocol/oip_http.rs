@@ -4,8 +4,8 @@ use pointsman_core::config::RemoteClassifierConfig;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::tensor::{ModelMetadata, TensorShape, TensorValues, TextInput, add_rows};
-use super::{RemoteAnswer, UnreadableAnswer, json as reading};
+use super::tensor::{ModelMetadata, TensorShape, TensorValues, TextInput, add_names, add_rows, labels_of};
+use super::{RemoteAnswer, RowNames, UnreadableAnswer, json as reading};
 
 #[derive(Deserialize)]
 struct InferenceAnswer {
@@ -19,7 +19,26 @@ struct OutputTensor {
     name: String,
     datatype: String,
     shape: Vec<i64>,
+    #[serde(default)]
+    parameters: Option<TensorParameters>,
     data: Value,
+}
+
+/// The parameters of a tensor; what they hold is the server's own.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct TensorParameters {
+    labels: Value,
+}
+
+impl TensorParameters {
+    /// Returns the names of a row's values: the list itself, or as text.
+    fn names(&self) -> Option<RowNames> {
+        match &self.labels {
+            Value::String(text) => labels_of(text),
+            list => labels_of(&list.to_string()),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -37,6 +56,8 @@ struct MetadataTensor {
     name: String,
     datatype: String,
     shape: Vec<i64>,
+    #[serde(default)]
+    parameters: Option<TensorParameters>,
 }
 
 /// Returns the path of a model.
@@ -64,8 +85,9 @@ pub(super) fn read(body: &[u8], count: usize) -> Result<Vec<RemoteAnswer>, Unrea
     let InferenceAnswer { model_version, outputs } = reading::read(body)?;
     let version = model_version.filter(|version| !version.is_empty());
     let mut answers = vec![RemoteAnswer { version, ..RemoteAnswer::default() }; count];
-    for OutputTensor { name, datatype, shape, data } in outputs {
+    for OutputTensor { name, datatype, shape, parameters, data } in outputs {
         let values = values_of(&name, &datatype, &data)?;
+        add_names(&mut answers, &name, parameters.unwrap_or_default().names().as_ref());
         add_rows(&mut answers, &name, &shape, values)?;
     }
     Ok(answers)
@@ -75,10 +97,15 @@ pub(super) fn read(body: &[u8], count: usize) -> Result<Vec<RemoteAnswer>, Unrea
 pub(crate) fn read_metadata(body: &[u8]) -> Result<ModelMetadata, UnreadableAnswer> {
     let Metadata { versions, inputs, outputs } = reading::read(body)?;
     let shapes = |tensors: Option<Vec<MetadataTensor>>| {
-        let shape = |MetadataTensor { name, datatype, shape }| TensorShape { name, datatype, shape };
+        let shape = |MetadataTensor { name, datatype, shape, .. }| TensorShape { name, datatype, shape };
         tensors.unwrap_or_default().into_iter().map(shape).collect()
     };
-    Ok(ModelMetadata { versions: versions.unwrap_or_default(), inputs: shapes(inputs), outputs: shapes(outputs) })
+    let labels = outputs.iter().flatten().filter_map(|output| {
+        let names = output.parameters.as_ref()?.names()?;
+        Some((output.name.clone(), names))
+    });
+    let (versions, labels) = (versions.unwrap_or_default(), labels.collect());
+    Ok(ModelMetadata { versions, inputs: shapes(inputs), outputs: shapes(outputs), labels })
 }
 
 /// Reads a tensor's data, whose lists may be nested as its axes are.

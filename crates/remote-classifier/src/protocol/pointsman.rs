@@ -54,7 +54,8 @@ pub(super) fn read(body: &[u8]) -> Result<Vec<RemoteAnswer>, UnreadableAnswer> {
         };
         let OrderedMembers(heads) = heads;
         let outputs = heads.into_iter().map(output).collect::<Result<_, _>>()?;
-        Ok(RemoteAnswer { outputs, tokens, is_truncated: truncated, version: version.clone() })
+        let (names, version) = (Vec::new(), version.clone());
+        Ok(RemoteAnswer { outputs, names, tokens, is_truncated: truncated, version })
     };
     results.into_iter().map(answer).collect()
 }

@@ -8,7 +8,7 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{RemoteAnswer, RemoteOutput, UnreadableAnswer, json as reading};
+use super::{RemoteAnswer, RemoteOutput, RowNames, UnreadableAnswer, json as reading};
 
 #[derive(Deserialize)]
 struct RowList<T> {
@@ -26,7 +26,17 @@ struct RowUsage {
 #[derive(Deserialize)]
 struct ClassRow {
     index: usize,
+    /// The label of the highest probability.
+    #[serde(default)]
+    label: Option<String>,
     probs: Vec<f64>,
+}
+
+/// A text's row of values.
+struct TextRow {
+    index: usize,
+    values: Vec<f64>,
+    label: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -61,12 +71,14 @@ pub(super) fn sglang_body(texts: &[&str]) -> String {
 
 pub(super) fn read_classes(body: &[u8]) -> Result<Vec<RemoteAnswer>, UnreadableAnswer> {
     let RowList { data, usage }: RowList<ClassRow> = reading::read(body)?;
-    Ok(in_order(data.into_iter().map(|row| (row.index, row.probs)).collect(), usage))
+    let row = |ClassRow { index, label, probs }| TextRow { index, values: probs, label };
+    Ok(in_order(data.into_iter().map(row).collect(), usage))
 }
 
 pub(super) fn read_pooled(body: &[u8]) -> Result<Vec<RemoteAnswer>, UnreadableAnswer> {
     let RowList { data, usage }: RowList<PooledRow> = reading::read(body)?;
-    Ok(in_order(data.into_iter().map(|row| (row.index, row.data)).collect(), usage))
+    let row = |PooledRow { index, data }| TextRow { index, values: data, label: None };
+    Ok(in_order(data.into_iter().map(row).collect(), usage))
 }
 
 pub(super) fn read_embeddings(body: &[u8]) -> Result<Vec<RemoteAnswer>, UnreadableAnswer> {
@@ -74,15 +86,17 @@ pub(super) fn read_embeddings(body: &[u8]) -> Result<Vec<RemoteAnswer>, Unreadab
         EmbeddingRows::One(row) => vec![row],
         EmbeddingRows::Several(rows) => rows,
     };
-    Ok(in_order(rows.into_iter().map(|row| row.embedding).enumerate().collect(), RowUsage::default()))
+    let row = |(index, EmbeddingRow { embedding })| TextRow { index, values: embedding, label: None };
+    Ok(in_order(rows.into_iter().enumerate().map(row).collect(), RowUsage::default()))
 }
 
-fn in_order(mut rows: Vec<(usize, Vec<f64>)>, usage: RowUsage) -> Vec<RemoteAnswer> {
-    rows.sort_by_key(|(index, _)| *index);
+fn in_order(mut rows: Vec<TextRow>, usage: RowUsage) -> Vec<RemoteAnswer> {
+    rows.sort_by_key(|row| row.index);
     // The usage is that of all texts together.
     let tokens = if rows.len() == 1 { usage.prompt_tokens } else { 0 };
-    let answer = |(_, row)| RemoteAnswer {
-        outputs: vec![(String::new(), RemoteOutput::Row(row))],
+    let answer = |TextRow { values, label, .. }| RemoteAnswer {
+        outputs: vec![(String::new(), RemoteOutput::Row(values))],
+        names: label.map(|label| (String::new(), RowNames::Highest(label))).into_iter().collect(),
         tokens,
         ..RemoteAnswer::default()
     };

@@ -1,6 +1,6 @@
 //! Tensors of the Open Inference Protocol: what a model takes and gives, and the rows of an output.
 
-use super::{RemoteAnswer, RemoteOutput, UnreadableAnswer};
+use super::{RemoteAnswer, RemoteOutput, RowNames, UnreadableAnswer};
 
 /// A model's metadata, as far as it is of use.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -8,6 +8,8 @@ pub(crate) struct ModelMetadata {
     pub(crate) versions: Vec<String>,
     pub(crate) inputs: Vec<TensorShape>,
     pub(crate) outputs: Vec<TensorShape>,
+    /// The labels of outputs' rows, where the server names them.
+    pub(crate) labels: Vec<(String, RowNames)>,
 }
 
 /// A tensor as a model's metadata names it.
@@ -77,6 +79,18 @@ impl Default for TextInput {
     fn default() -> Self {
         Self::named("text")
     }
+}
+
+/// Reads the labels of a row from the parameter `labels` of its tensor: a JSON list of texts, as Pointsman's own server
+/// names them. Other servers may mean something else by that name.
+pub(super) fn labels_of(parameter: &str) -> Option<RowNames> {
+    serde_json::from_str(parameter).ok().map(RowNames::All)
+}
+
+/// Adds the names of a tensor's rows to every answer.
+pub(super) fn add_names(answers: &mut [RemoteAnswer], name: &str, names: Option<&RowNames>) {
+    let Some(names) = names else { return };
+    answers.iter_mut().for_each(|answer| answer.names.push((name.to_owned(), names.clone())));
 }
 
 /// Adds the rows of a tensor to the answers to the texts that its first axis stands for.

@@ -258,3 +258,32 @@ fn a_path_of_the_configuration_takes_the_protocol_s_place() {
     assert_eq!(asked(&section, &["x"]).0, "/api/alpha/decisions");
     assert_eq!(batch_limit(RemoteProtocol::Decisions), 1);
 }
+
+#[test]
+fn the_names_of_a_row_s_values_are_read_where_a_server_says_them() {
+    let all = |names: &[&str]| RowNames::All(names.iter().map(|name| (*name).to_owned()).collect());
+    let tensor = |parameters: Value| json!({"name": "p", "datatype": "FP32", "shape": [1, 2], "parameters": parameters, "data": [0.1, 0.9]});
+    let names = |section: &RemoteClassifierConfig, body: Value| {
+        answers(section, body.to_string().as_bytes(), 1).expect("an answer").remove(0).names
+    };
+    let oip = of("oip_http");
+    let of_tensor = |parameters: Value| names(&oip, json!({"outputs": [tensor(parameters)]}));
+
+    let named = vec![("p".to_owned(), all(&["a", "b"]))];
+    assert_eq!(of_tensor(json!({"labels": "[\"a\", \"b\"]"})), named);
+    assert_eq!(of_tensor(json!({"labels": ["a", "b"]})), named);
+    for other in [json!({}), json!(null), json!({"labels": "a, b"}), json!({"labels": 2}), json!({"classification": 1})]
+    {
+        assert_eq!(of_tensor(other), []);
+    }
+    let metadata = json!({"inputs": [], "outputs": [
+        {"name": "p", "datatype": "FP32", "shape": [-1, 2], "parameters": {"labels": "[\"a\", \"b\"]"}},
+        {"name": "q", "datatype": "FP32", "shape": [-1, 2]},
+    ]});
+    assert_eq!(read_metadata(metadata.to_string().as_bytes()).expect("metadata").labels, named);
+    let row = json!({"index": 0, "label": "b", "probs": [0.1, 0.9], "num_classes": 2});
+    for protocol in ["vllm", "sglang"] {
+        let highest = vec![(String::new(), RowNames::Highest("b".to_owned()))];
+        assert_eq!(names(&of(protocol), json!({"data": [row]})), highest);
+    }
+}

@@ -102,3 +102,19 @@ fn a_request_names_model_version_and_tensor_and_holds_texts_as_bytes() {
     let texts = input.contents.as_ref().map(|contents| &contents.bytes_contents);
     assert_eq!(texts, Some(&vec![Bytes::from_static(b"a"), Bytes::from_static("ü".as_bytes())]));
 }
+
+#[test]
+fn the_labels_of_a_tensor_are_read_from_its_parameters() {
+    let labels = InferParameter { parameter_choice: Some(ParameterChoice::StringParam(r#"["a", "b"]"#.to_owned())) };
+    let contents = InferTensorContents { fp32_contents: vec![0.5, 0.25], ..InferTensorContents::default() };
+    let output = InferOutputTensor {
+        parameters: [("labels".to_owned(), labels)].into(),
+        contents: Some(contents),
+        ..tensor("p", "FP32", &[1, 2])
+    };
+
+    let answers = read(ModelInferResponse { outputs: vec![output], ..ModelInferResponse::default() }, 1);
+
+    let names = crate::protocol::RowNames::All(vec!["a".to_owned(), "b".to_owned()]);
+    assert_eq!(answers.expect("an answer")[0].names, [("p".to_owned(), names)]);
+}
