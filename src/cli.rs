@@ -146,6 +146,12 @@ enum CliCommand {
     Man(man::ManArguments),
 }
 
+/// Reads an amount of US dollars.
+fn dollars(text: &str) -> Result<f64, String> {
+    let amount = text.parse::<f64>().ok().filter(|amount| amount.is_finite() && *amount >= 0.0);
+    amount.ok_or_else(|| format!("`{text}` is no amount of US dollars (allowed: 0 or more, such as 2.5)"))
+}
+
 /// The configuration to use.
 #[derive(Debug, clap::Args)]
 struct ConfigFile {

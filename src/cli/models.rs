@@ -32,10 +32,10 @@ pub(super) struct ModelsArguments {
     #[arg(long, value_name = "ABILITY", value_delimiter = ',')]
     supports: Vec<NeededAbility>,
     /// The highest price of a million tokens of prompts, in US dollars.
-    #[arg(long, value_name = "DOLLARS")]
+    #[arg(long, value_name = "DOLLARS", value_parser = super::dollars)]
     max_input: Option<f64>,
     /// The highest price of a million tokens of answers, in US dollars.
-    #[arg(long, value_name = "DOLLARS")]
+    #[arg(long, value_name = "DOLLARS", value_parser = super::dollars)]
     max_output: Option<f64>,
     /// The smallest context window, in tokens.
     #[arg(long, value_name = "TOKENS")]

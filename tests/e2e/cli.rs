@@ -51,6 +51,32 @@ fn bad_usage_ends_with_64() {
 }
 
 #[test]
+fn an_amount_that_is_none_is_refused_wherever_dollars_are_given() {
+    let options = [
+        ("collect", "--max-cost"),
+        ("label", "--max-cost"),
+        ("label", "--price-input"),
+        ("label", "--price-output"),
+        ("grade", "--max-cost"),
+        ("prepare", "--max-cost"),
+        ("prepare", "--price-input"),
+        ("prepare", "--price-output"),
+        ("calibrate", "--cost-per-1k"),
+        ("models", "--max-input"),
+        ("models", "--max-output"),
+    ];
+    for (command, option) in options {
+        for amount in ["nan", "inf", "-1", "dear"] {
+            let refused = pointsman(&[command, &format!("{option}={amount}")]);
+
+            assert_eq!(refused.status.code(), Some(64), "{command} {option} {amount}");
+            let said = text(&refused.stderr);
+            assert!(said.contains(&format!("`{amount}` is no amount of US dollars (allowed: 0 or more")), "{said}");
+        }
+    }
+}
+
+#[test]
 fn decide_prints_one_json_object() {
     let decided = pointsman(&["decide", "-c", "config/quickstart.yaml", "--json", "What is the capital of France?"]);
 

@@ -44,7 +44,7 @@ pub(in crate::cli) struct CalibrateArguments {
     #[arg(long, value_name = "SHARE", value_parser = super::share)]
     strong_share: Option<f64>,
     /// The most US dollars for 1000 requests.
-    #[arg(long, value_name = "USD")]
+    #[arg(long, value_name = "USD", value_parser = crate::cli::dollars)]
     cost_per_1k: Option<f64>,
     /// The least mean quality, 0 to 1, as cheaply as it goes.
     #[arg(long, value_name = "QUALITY", value_parser = super::share)]

@@ -51,7 +51,7 @@ pub(in crate::cli) struct CollectArguments {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     policies: Vec<String>,
     /// The most US dollars that this run may spend: no request starts whose worst case does not fit what is left.
-    #[arg(long, value_name = "USD")]
+    #[arg(long, value_name = "USD", value_parser = crate::cli::dollars)]
     max_cost: Option<f64>,
     /// The longest answer in tokens, where a row does not say `max_tokens`.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

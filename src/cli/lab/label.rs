@@ -41,13 +41,13 @@ pub(in crate::cli) struct LabelArguments {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// The most US dollars that this run may spend.
-    #[arg(long, value_name = "USD", requires_all = ["price_input", "price_output"])]
+    #[arg(long, value_name = "USD", value_parser = crate::cli::dollars, requires_all = ["price_input", "price_output"])]
     max_cost: Option<f64>,
     /// What the judge costs, in US dollars per million tokens of prompts.
-    #[arg(long, value_name = "USD", requires = "price_output")]
+    #[arg(long, value_name = "USD", value_parser = crate::cli::dollars, requires = "price_output")]
     price_input: Option<f64>,
     /// The same for tokens of answers.
-    #[arg(long, value_name = "USD", requires = "price_input")]
+    #[arg(long, value_name = "USD", value_parser = crate::cli::dollars, requires = "price_input")]
     price_output: Option<f64>,
     /// Requests at a time.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]

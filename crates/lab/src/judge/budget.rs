@@ -2,6 +2,7 @@
 //! overrun the cap together.
 
 use std::cell::Cell;
+use std::cmp::Ordering;
 
 /// The money that may still be spent.
 #[derive(Debug)]
@@ -25,7 +26,8 @@ impl JudgeBudget {
 
     /// Sets `amount` aside; `None` when there is less.
     pub(crate) fn reserve(&self, amount: f64) -> Option<BudgetReservation<'_>> {
-        if amount > self.left.get() {
+        // What is no number is not known to fit.
+        if amount.partial_cmp(&self.left.get()).is_none_or(Ordering::is_gt) {
             return None;
         }
         self.left.set(self.left.get() - amount);
@@ -67,6 +69,12 @@ mod tests {
         assert!(budget.is_idle());
         budget.reserve(0.75).expect("what was given back").pay(0.75);
         assert!(budget.reserve(0.01).is_none());
+    }
+
+    #[test]
+    fn a_cap_or_an_amount_that_is_no_number_lets_nothing_start() {
+        assert!(JudgeBudget::new(Some(f64::NAN)).reserve(0.01).is_none());
+        assert!(JudgeBudget::new(Some(1.0)).reserve(f64::NAN).is_none());
     }
 
     #[test]

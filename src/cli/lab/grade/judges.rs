@@ -29,7 +29,7 @@ pub(super) struct JudgeArguments {
     #[arg(long, value_name = "MODEL=IN,OUT", value_parser = price, requires = "judge")]
     price: Vec<NamedPrice>,
     /// The most US dollars that this run may spend.
-    #[arg(long, value_name = "USD", requires = "price")]
+    #[arg(long, value_name = "USD", value_parser = crate::cli::dollars, requires = "price")]
     max_cost: Option<f64>,
     /// Leaves the temperature to the judges; needed by models that take no other.
     #[arg(long, requires = "judge")]
