@@ -128,7 +128,7 @@ impl<'r, S: AnswerSource> CollectState<'r, S> {
             Some(last)
         });
         arranged.map_err(|source| CollectError::Order { path: self.run.out.clone(), source })?;
-        counts.skipped = skipped;
+        counts.skipped += skipped;
         counts.ended = match (is_out_of_money, self.stop.is_said()) {
             (true, _) => CollectEnd::Budget,
             (_, true) if is_cut || counts.not_asked > 0 => CollectEnd::Interrupted,
