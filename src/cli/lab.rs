@@ -5,6 +5,7 @@ pub(super) mod calibrate;
 pub(super) mod collect;
 mod diff;
 pub(super) mod eval;
+mod files;
 pub(super) mod fit;
 mod from_log;
 pub(super) mod grade;

@@ -323,3 +323,32 @@ async fn what_is_no_answer_is_refused_with_its_place_and_leaves_no_output() {
     assert_eq!(refused.status.code(), Some(65));
     assert!(stderr(&refused).contains("line 1: reference: `choice` is no letter"), "{}", stderr(&refused));
 }
+
+#[tokio::test]
+async fn what_is_graded_marked_or_voted_is_never_written_over() {
+    let folder = Folder::holding(&[answer("a", "small", "7", json!({"number": 7}))]);
+    let marks = folder.write("marks.jsonl", &[json!({"id": "a", "model": "small", "correct": true})]);
+    std::os::unix::fs::symlink(folder.path("answers.jsonl"), folder.path("link.jsonl")).expect("a link");
+    let path = |name: &str| folder.path(name).display().to_string();
+    let (answers, link, marks, out) =
+        (path("answers.jsonl"), path("link.jsonl"), marks.display().to_string(), path("g"));
+    let before = (fs::read(&answers).expect("rows"), fs::read(&marks).expect("rows"));
+    let cases: [&[&str]; 6] = [
+        &[&answers, "--out", &link],
+        &[&answers, "--out", &out, "--rows", &answers],
+        &[&answers, "--out", &out, "--rows", &out],
+        &[&answers, "--marks", &marks, "--out", &marks],
+        &["--from-log", &answers, "--out", &answers],
+        &["--votes", &marks, "--rows", &marks, "--strong", "big", "--weak", "small"],
+    ];
+
+    for arguments in cases {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_pointsman"));
+        let refused = run(command.arg("grade").args(arguments)).await;
+
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(64), "{arguments:?}: {said}");
+        assert!(said.contains(" as well (allowed: a file of its own)"), "{arguments:?}: {said}");
+    }
+    assert_eq!((fs::read(&answers).expect("rows"), fs::read(&marks).expect("rows")), before);
+}

@@ -327,3 +327,16 @@ async fn equal_prompts_are_asked_once_and_share_the_answer() {
     assert_eq!((label_of("a"), label_of("b")), (label_of("c"), label_of("d")));
     assert_eq!(labels.len(), 5);
 }
+
+#[tokio::test]
+async fn prompts_are_never_taken_for_labels() {
+    let (judge, folder) = (Origin::answering([]).await, Folder::new());
+    let prompts = folder.prompts(&questions(2));
+    let before = fs::read(&prompts).expect("prompts");
+
+    let refused = label(judge.address(), &prompts, &prompts, &["--rubric", "choice"]).await;
+
+    assert_eq!(refused.status.code(), Some(64), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("of --out is the file of --prompts as well"), "{}", stderr(&refused));
+    assert_eq!(fs::read(&prompts).expect("prompts"), before);
+}

@@ -212,3 +212,28 @@ async fn prepared_rows_are_the_same_for_the_same_seed() {
 
     assert_eq!(splits.len(), 2);
 }
+
+#[tokio::test]
+async fn an_input_is_never_written_over() {
+    let folder = Folder::of(&[json!({"prompt": "What is the capital of France?", "split": "train"})]);
+    let input = folder.path("in.jsonl");
+    let same = input.to_str().expect("text");
+    let beside = folder.write("out.train.jsonl", &[json!({"prompt": "Name the largest moon of the planet Saturn."})]);
+    let (before, before_beside) = (fs::read(&input).expect("rows"), fs::read(&beside).expect("rows"));
+
+    let whole = crate::soon("the preparation", prepare(&["prepare", same, "--out", same]).output()).await;
+    let split =
+        folder.prepare(&[beside.to_str().expect("text"), "--split", "train=0.5,held_out=0.5", "--split-files"]).await;
+
+    for refused in [whole.expect("the binary starts"), split] {
+        assert_eq!(refused.status.code(), Some(64));
+        assert!(stderr(&refused).contains("of --out is the file of IN as well"), "{}", stderr(&refused));
+    }
+    assert_eq!((fs::read(&input).expect("rows"), fs::read(&beside).expect("rows")), (before, before_beside));
+}
+
+fn prepare(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pointsman"));
+    command.args(arguments);
+    command
+}

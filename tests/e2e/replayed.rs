@@ -291,3 +291,16 @@ fn rules_about_texts_are_replayed_by_what_the_log_holds_of_them() {
     let error = text(&all.stderr);
     assert!(error.contains("100 lack the texts of the whole request, which rules look through"), "{error}");
 }
+
+#[test]
+fn a_log_is_never_written_over_by_the_list_of_what_moved() {
+    let folder = Folder::new();
+    let (config, log) = (folder.config("p.yaml", "0.5"), folder.log(|_, _| {}));
+    let before = fs::read(&log).expect("the log");
+
+    let refused = pointsman(&[&"replay", &"-c", &config, &"--against", &config, &log, &"--moved", &log]);
+
+    let said = text(&refused.stderr);
+    assert!(refused.status.code() == Some(64) && said.contains("of --moved is the file of LOG as well"), "{said}");
+    assert_eq!(fs::read(&log).expect("the log"), before);
+}

@@ -23,6 +23,7 @@ use self::price::UnknownCostError;
 use self::progress::CollectBar;
 use self::source::GatewaySource;
 use super::DATA;
+use super::files::CommandFiles;
 use super::record::{self, RecordArguments};
 use crate::cli::gateway::StartError;
 use crate::cli::gateway::loopback::LoopbackGateway;
@@ -94,6 +95,9 @@ enum CollectFailure {
 }
 
 pub(in crate::cli) fn run(arguments: &CollectArguments) -> ExitCode {
+    if let Err(error) = arguments.files().check() {
+        return fail(&error, USAGE);
+    }
     if let Err(error) = logging::init_with(LogFormat::Text, "warn,access=off") {
         return fail(&error, USAGE);
     }
@@ -113,6 +117,13 @@ pub(in crate::cli) fn run(arguments: &CollectArguments) -> ExitCode {
             }
         }
         Ok(Err(error)) => fail(&error, error.code()),
+    }
+}
+
+impl CollectArguments {
+    fn files(&self) -> CommandFiles {
+        let inputs = CommandFiles::default().reads("--config", [&self.file.config]).reads("--prompts", [&self.prompts]);
+        inputs.writes("--out", [&self.out])
     }
 }
 

@@ -25,6 +25,7 @@ use serde::Serialize;
 
 use self::answers::AnswerArguments;
 use super::DATA;
+use super::files::CommandFiles;
 use super::from_log::FromLog;
 use super::record::RecordArguments;
 use crate::cli::{CONFIG, UNAVAILABLE, USAGE, fail};
@@ -102,6 +103,9 @@ struct ProgressLine {
 }
 
 pub(in crate::cli) fn run(arguments: &EvalArguments) -> ExitCode {
+    if let Err(error) = arguments.files().check() {
+        return fail(&error, USAGE);
+    }
     if arguments.answers.is_given() {
         return print(arguments, || answers::compare(arguments), tables::comparison::render);
     }
@@ -201,6 +205,13 @@ impl EvalArguments {
     /// Returns the head, which clap asks for unless answers are compared.
     fn head(&self) -> &str {
         self.head.as_deref().unwrap_or_default()
+    }
+
+    fn files(&self) -> CommandFiles {
+        let rows = CommandFiles::default().reads("--data", &self.data).reads("--from-log", self.log.files());
+        let sets = rows.reads("--plausibility", &self.plausibility).reads("--prices", &self.prices);
+        let page = self.report.iter().map(|folder| folder.join(page::FILE));
+        self.answers.files(sets).writes("--report", page)
     }
 
     /// Names what is read in the record of the run.

@@ -10,9 +10,13 @@ use pointsman_lab::fit::{ClassWeights, FitError, FitInputs, FitProgress, FitRepo
 use pointsman_lab::runs::OpenRun;
 
 use super::DATA;
+use super::files::CommandFiles;
 use super::from_log::{FromLog, RowFile};
 use super::record::RecordArguments;
 use crate::cli::{CONFIG, UNAVAILABLE, USAGE, fail};
+
+/// The file of a bundle that names all others.
+const MANIFEST: &str = "bundle.yaml";
 
 /// What `fit` can be asked for.
 #[derive(Debug, clap::Args)]
@@ -132,6 +136,9 @@ enum FitFailure {
 }
 
 pub(in crate::cli) fn run(arguments: &FitArguments) -> ExitCode {
+    if let Err(error) = arguments.files().check() {
+        return fail(&error, USAGE);
+    }
     match recorded(arguments) {
         Err(code) => code,
         Ok(Ok(report)) => {
@@ -144,6 +151,13 @@ pub(in crate::cli) fn run(arguments: &FitArguments) -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Err(error)) => fail(&error, error.code()),
+    }
+}
+
+impl FitArguments {
+    fn files(&self) -> CommandFiles {
+        let rows = CommandFiles::default().reads("--data", &self.data).reads("--from-log", self.log.files());
+        rows.reads("--base", [self.base.join(MANIFEST)]).writes("--out", [self.out.join(MANIFEST)])
     }
 }
 

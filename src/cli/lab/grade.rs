@@ -18,6 +18,7 @@ use pointsman_lab::grade::{
 use pointsman_lab::runs::OpenRun;
 
 use self::judges::{JudgeArguments, JudgeFailure};
+use super::files::CommandFiles;
 use super::from_log::RowFile;
 use super::record::RecordArguments;
 use super::{DATA, answers};
@@ -138,6 +139,9 @@ enum GradeFailure {
 }
 
 pub(in crate::cli) fn run(arguments: &GradeArguments) -> ExitCode {
+    if let Err(error) = arguments.files().check() {
+        return fail(&error, USAGE);
+    }
     let inputs = |run: &mut OpenRun| {
         run.seed(arguments.seed);
         let answers = arguments.answers.iter().chain(&arguments.from_log);
@@ -156,6 +160,16 @@ pub(in crate::cli) fn run(arguments: &GradeArguments) -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Err(error)) => fail(&error, error.code()),
+    }
+}
+
+impl GradeArguments {
+    fn files(&self) -> CommandFiles {
+        let answers = CommandFiles::default().reads("ANSWERS", &self.answers).reads("--from-log", &self.from_log);
+        let opinions = answers.reads("--references", &self.references).reads("--marks", &self.marks);
+        let inputs = opinions.reads("--votes", &self.votes).reads("--rubric", &self.judges.rubric);
+        let verdicts = self.out.iter().map(|out| out.with_extension("verdicts.jsonl"));
+        inputs.writes("--out", self.out.iter().cloned().chain(verdicts)).writes("--rows", &self.rows)
     }
 }
 

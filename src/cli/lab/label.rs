@@ -11,6 +11,7 @@ use pointsman_lab::label::{LabelCounts, LabelError, LabelRun, PromptSource};
 use pointsman_lab::runs::OpenRun;
 
 use super::DATA;
+use super::files::CommandFiles;
 use super::record::RecordArguments;
 use crate::cli::{CONFIG, UNAVAILABLE, USAGE, fail};
 
@@ -91,6 +92,9 @@ enum LabelFailure {
 }
 
 pub(in crate::cli) fn run(arguments: &LabelArguments) -> ExitCode {
+    if let Err(error) = arguments.files().check() {
+        return fail(&error, USAGE);
+    }
     let inputs = |run: &mut OpenRun| {
         run.seed(arguments.seed);
         let rubric = Path::new(&arguments.rubric);
@@ -105,6 +109,14 @@ pub(in crate::cli) fn run(arguments: &LabelArguments) -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Err(error)) => fail(&error, error.code()),
+    }
+}
+
+impl LabelArguments {
+    fn files(&self) -> CommandFiles {
+        let inputs = CommandFiles::default().reads("--prompts", &self.prompts).reads("--log", &self.log);
+        let inputs = inputs.reads("--rubric", [&self.rubric]);
+        inputs.writes("--out", [self.out.clone(), self.out.with_extension("errors.jsonl")])
     }
 }
 

@@ -14,8 +14,12 @@ use pointsman_lab::prepare::{
 use pointsman_lab::runs::OpenRun;
 
 use super::DATA;
+use super::files::CommandFiles;
 use super::record::RecordArguments;
 use crate::cli::{CONFIG, UNAVAILABLE, USAGE, fail};
+
+/// The splits that may have a file of their own.
+const SPLITS: [&str; 4] = ["train", "validation", "held_out", "none"];
 
 /// What `prepare` can be asked for.
 #[derive(Debug, clap::Args)]
@@ -125,6 +129,9 @@ enum PrepareFailure {
 }
 
 pub(in crate::cli) fn run(arguments: &PrepareArguments) -> ExitCode {
+    if let Err(error) = arguments.files().check() {
+        return fail(&error, USAGE);
+    }
     let inputs = |run: &mut OpenRun| {
         run.seed(arguments.seed);
         arguments.inputs.iter().for_each(|path| run.data(path));
@@ -140,6 +147,24 @@ pub(in crate::cli) fn run(arguments: &PrepareArguments) -> ExitCode {
             ExitCode::SUCCESS
         }
         Ok(Err(error)) => fail(&error, error.code()),
+    }
+}
+
+impl PrepareArguments {
+    fn files(&self) -> CommandFiles {
+        CommandFiles::default().reads("IN", &self.inputs).writes("--out", self.outputs())
+    }
+
+    /// Returns the files that may be written: the output or one for each split, and those beside it.
+    fn outputs(&self) -> Vec<PathBuf> {
+        let mut beside = Vec::new();
+        beside.extend(self.moderation.moderate.as_ref().map(|_| "unmoderated"));
+        beside.extend(self.variants.variants.map(|_| "variants"));
+        if self.split_files {
+            beside.extend(SPLITS);
+        }
+        let beside = beside.into_iter().map(|what| self.out.with_extension(format!("{what}.jsonl")));
+        (!self.split_files).then(|| self.out.clone()).into_iter().chain(beside).collect()
     }
 }
 

@@ -12,10 +12,11 @@ use pointsman_lab::engine::{EngineError, OfflineEngine};
 use pointsman_lab::replay::{ReplayError, ReplayPart, ReplayReport, replay};
 use pointsman_lab::runs::OpenRun;
 
+use super::files::CommandFiles;
 use super::record::RecordArguments;
 use super::{DATA, record};
 use crate::cli::table::{ColumnAlign, TextTable};
-use crate::cli::{CONFIG, REFUSED, UNAVAILABLE, fail};
+use crate::cli::{CONFIG, REFUSED, UNAVAILABLE, USAGE, fail};
 
 /// The share of the requests that a gate must rest on, unless `--min-coverage` says another.
 const MIN_COVERAGE: f64 = 0.9;
@@ -67,6 +68,9 @@ enum ReplayFailure {
 }
 
 pub(in crate::cli) fn run(arguments: &ReplayArguments) -> ExitCode {
+    if let Err(error) = arguments.files().check() {
+        return fail(&error, USAGE);
+    }
     let inputs = |run: &mut OpenRun| {
         record::config(run, &arguments.file.config);
         run.data(&arguments.against);
@@ -86,6 +90,13 @@ pub(in crate::cli) fn run(arguments: &ReplayArguments) -> ExitCode {
             if refused.is_empty() { ExitCode::SUCCESS } else { REFUSED.into() }
         }
         Ok(Err(error)) => fail(&error, error.code()),
+    }
+}
+
+impl ReplayArguments {
+    fn files(&self) -> CommandFiles {
+        let inputs = CommandFiles::default().reads("--config", [&self.file.config]).reads("--against", [&self.against]);
+        inputs.reads("LOG", &self.logs).writes("--moved", &self.moved)
     }
 }
 

@@ -10,6 +10,7 @@ use pointsman_lab::engine::OfflineEngine;
 use pointsman_lab::runs::OpenRun;
 
 use super::{EvalArguments, EvalError, page, prices};
+use crate::cli::lab::files::CommandFiles;
 use crate::cli::lab::record;
 
 /// Which answers are compared, and with what.
@@ -50,6 +51,11 @@ impl AnswerArguments {
     /// Returns whether answers are compared.
     pub(super) const fn is_given(&self) -> bool {
         self.answers.is_some()
+    }
+
+    /// Names what is read.
+    pub(super) fn files(&self, files: CommandFiles) -> CommandFiles {
+        files.reads("--answers", &self.answers).reads("--config", &self.config)
     }
 
     /// Names what is read in the record of the run.

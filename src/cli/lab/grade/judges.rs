@@ -24,7 +24,7 @@ pub(super) struct JudgeArguments {
     /// A rubric of your own with a `scale`, as for `label`; it may show `{prompt}`, `{answer}` and `{reference}`. Without
     /// it answers are graded 1 to 5, and 4 suffices.
     #[arg(long, value_name = "FILE", requires = "judge")]
-    rubric: Option<PathBuf>,
+    pub(super) rubric: Option<PathBuf>,
     /// What a judge costs, in US dollars per million tokens of prompts and of answers: `MODEL=2.5,10`.
     #[arg(long, value_name = "MODEL=IN,OUT", value_parser = price, requires = "judge")]
     price: Vec<NamedPrice>,
