@@ -7,7 +7,7 @@
 mod decided;
 mod sharing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -19,7 +19,7 @@ use pointsman_telemetry::{AnswerSide, Metrics};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use self::decided::{DecidedAnswer, DecidedAnswers};
+use self::decided::{DecidedAnswer, DecidedAnswers, LearntWord};
 use self::sharing::UnsharedNews;
 use super::Routing;
 use super::quality::{AnswerRater, AnswerRating, AnsweredRequest};
@@ -28,6 +28,9 @@ use crate::store::SharedStore;
 
 /// Told apart from what versions keep that counted otherwise.
 const SPELLING: &str = "1";
+
+/// Clients of which is said that they give most of the rewards.
+const MOST_OUTSPOKEN: usize = 256;
 
 /// The bandits, by policy.
 #[derive(Default)]
@@ -90,6 +93,8 @@ struct BanditKnowledge {
     drift: Vec<DriftWatch>,
     clients: SuspicionWatch,
     frozen: Option<Suspicion>,
+    /// The clients of which was said that they give most of the rewards.
+    outspoken: BTreeSet<String>,
 }
 
 impl Bandits {
@@ -187,6 +192,7 @@ impl BanditKnowledge {
             drift: vec![DriftWatch::default(); section.models.len()],
             clients: SuspicionWatch::default(),
             frozen: None,
+            outspoken: BTreeSet::new(),
         }
     }
 }
@@ -219,21 +225,23 @@ impl PolicyBandit {
             AnswerRater::Client(None) | AnswerRater::Operator => "",
         };
         let terms = inner.terms;
-        let suspicion = inner.clients.observe(client, surprise, terms.max_client_share);
+        let suspicion = inner.clients.observe(client, answer.arm, surprise);
         self.watch(&mut inner, suspicion);
         if suspicion.is_some() {
             self.metrics.rewarded(model, RewardOutcome::Frozen);
             return true;
         }
-        let reward = |quality| Reward { label: &answer.label, arm: answer.arm, quality };
+        let weight = inner.clients.weight_of(client, terms.max_client_share);
+        self.tell_outspoken(&mut inner, client, weight);
+        let reward = |LearntWord { quality, weight }| Reward { label: &answer.label, arm: answer.arm, quality, weight };
         let mut tally = RewardTally::default();
-        tally.add(reward(rating.quality));
+        tally.add(reward(LearntWord { quality: rating.quality, weight }));
         if let Some(earlier) = answer.corrects {
             tally.take_back(reward(earlier));
         }
         let mut belief = BanditBelief::clone(&self.belief.load());
         belief.learn(&tally, terms.memory);
-        let has_drifted = known.weight() >= DriftWatch::LEAST && inner.drift[answer.arm].observe(surprise);
+        let has_drifted = known.weight() >= DriftWatch::LEAST && inner.drift[answer.arm].observe(surprise, weight);
         if has_drifted {
             belief.doubt(answer.arm);
             self.metrics.drifted(model);
@@ -242,11 +250,21 @@ impl PolicyBandit {
         self.metrics.rewarded(model, RewardOutcome::Learnt);
         self.metrics.believes(&answer.label, model, belief.counts(&answer.label, answer.arm).chance().0);
         self.belief.store(Arc::new(belief));
-        inner.answers.learnt(rating);
+        inner.answers.learnt(rating, weight);
         if is_shared {
             inner.unshared.add(&tally, has_drifted.then_some(answer.arm));
         }
         true
+    }
+
+    /// Says once of each client that it gives so many of the rewards that each counts less than half.
+    fn tell_outspoken(&self, inner: &mut BanditKnowledge, client: &str, weight: f64) {
+        if weight >= 0.5 || inner.outspoken.len() >= MOST_OUTSPOKEN || inner.outspoken.contains(client) {
+            return;
+        }
+        inner.outspoken.insert(client.to_owned());
+        let (policy, name) = (&self.policy, if client.is_empty() { "without a name" } else { client });
+        tracing::warn!(%policy, client = name, "A client gives most of the rewards: each counts less than half");
     }
 
     /// Stops learning while rewards are suspicious.
@@ -285,6 +303,7 @@ impl PolicyBandit {
         inner.resets += 1;
         inner.drift.iter_mut().for_each(|watch| *watch = DriftWatch::default());
         inner.clients = SuspicionWatch::default();
+        inner.outspoken.clear();
         self.watch(&mut inner, None);
         self.belief.store(Arc::new(BanditBelief::new(self.models.len())));
     }

@@ -18,8 +18,8 @@ pub(super) struct DecidedAnswer {
     /// The position of the model.
     pub(super) arm: usize,
     client: Option<Name>,
-    /// The quality that was learnt already.
-    learnt: Option<f64>,
+    /// The word that was learnt already.
+    learnt: Option<LearntWord>,
 }
 
 /// An answer that somebody speaks of.
@@ -27,8 +27,15 @@ pub(super) struct DecidedAnswer {
 pub(super) struct RatedAnswer {
     pub(super) label: Box<str>,
     pub(super) arm: usize,
-    /// The quality that was learnt before, which the rating corrects.
-    pub(super) corrects: Option<f64>,
+    /// The word that was learnt before, which the rating corrects.
+    pub(super) corrects: Option<LearntWord>,
+}
+
+/// A word that was learnt, and how much it counted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct LearntWord {
+    pub(super) quality: f64,
+    pub(super) weight: f64,
 }
 
 /// The answers that are remembered.
@@ -68,9 +75,9 @@ impl DecidedAnswers {
     }
 
     /// Notes that a rating was learnt from.
-    pub(super) fn learnt(&mut self, rating: RewardingWord<'_>) {
+    pub(super) fn learnt(&mut self, rating: RewardingWord<'_>, weight: f64) {
         if let Some(answer) = self.by_id.get_mut(rating.request_id) {
-            answer.learnt = Some(rating.quality);
+            answer.learnt = Some(LearntWord { quality: rating.quality, weight });
         }
     }
 }
@@ -101,9 +108,12 @@ mod tests {
         answers.remember("a", DecidedAnswer::new("".into(), 0, None));
         assert_eq!(answers.rate(rating("a", None, 1.0)).and_then(|answer| answer.corrects), None);
 
-        answers.learnt(rating("a", None, 1.0));
+        answers.learnt(rating("a", None, 1.0), 0.5);
 
-        assert_eq!(answers.rate(rating("a", None, 0.0)).and_then(|answer| answer.corrects), Some(1.0));
+        assert_eq!(
+            answers.rate(rating("a", None, 0.0)).and_then(|answer| answer.corrects),
+            Some(LearntWord { quality: 1.0, weight: 0.5 })
+        );
     }
 
     #[test]

@@ -108,3 +108,69 @@ fn a_reload_changes_the_terms_of_learning_and_forgets_nothing() {
 
     assert!(weight(&bandit) < 10.0, "older rewards weigh a third of what they did");
 }
+
+/// Has clients rate in turns of `rounds`, by whoever `turn` names and what it says of each model's answer; returns the
+/// rewards that were learnt.
+fn rated_by(bandit: &PolicyBandit, rounds: usize, turn: impl Fn(usize) -> (&'static str, fn(usize) -> f64)) -> f64 {
+    let before = bandit.belief.load().rewards();
+    for round in 0..rounds {
+        let (client, quality) = turn(round);
+        let (client, arm, request_id) = (Name::new(client).expect("a name"), round % 2, format!("{client}{round}"));
+        bandit.inner().answers.remember(&request_id, DecidedAnswer::new("".into(), arm, Some(client.clone())));
+        let rater = AnswerRater::Client(Some(&client));
+        assert!(bandit.reward(RewardingWord { request_id: &request_id, rater, quality: quality(arm) }, false));
+    }
+    bandit.belief.load().rewards() - before
+}
+
+/// The strong model answers well, the small one does not.
+fn honest(arm: usize) -> f64 {
+    [0.0, 1.0][arm]
+}
+
+fn dishonest(arm: usize) -> f64 {
+    1.0 - honest(arm)
+}
+
+fn chances(bandit: &PolicyBandit) -> [f64; 2] {
+    let belief = bandit.belief.load();
+    [0, 1].map(|arm| belief.counts("", arm).chance().0)
+}
+
+#[test]
+fn two_honest_clients_teach_for_good() {
+    let bandit = bandit(300);
+
+    // Both rate both models: each gives two words in a row.
+    let learnt = rated_by(&bandit, 2000, |round| (["anna", "ben"][round / 2 % 2], honest));
+
+    assert!(learnt > 1980.0, "{learnt}");
+    assert!(chances(&bandit)[1] > 0.9 && chances(&bandit)[0] < 0.1);
+    assert_eq!(bandit.state().frozen, None);
+}
+
+#[test]
+fn one_large_client_beside_small_ones_teaches_as_much_as_they_do() {
+    let bandit = bandit(300);
+
+    let learnt = rated_by(&bandit, 2000, |round| (["large", "large", "large", "small"][round / 2 % 4], honest));
+
+    assert!((900.0..1500.0).contains(&learnt), "three quarters of the rewards count like the last: {learnt}");
+    assert!(bandit.inner().outspoken.contains("large") && bandit.state().frozen.is_none());
+}
+
+#[test]
+fn a_dishonest_client_turns_nothing_around_whether_it_says_little_or_most() {
+    for turns in [["anna", "ben", "ben", "mallory"], ["anna", "mallory", "mallory", "mallory"]] {
+        let bandit = bandit(300);
+        rated_by(&bandit, 200, |round| (["anna", "ben"][round / 2 % 2], honest));
+
+        rated_by(&bandit, 4000, |round| match turns[round / 2 % 4] {
+            "mallory" => ("mallory", dishonest),
+            client => (client, honest),
+        });
+
+        assert_eq!(bandit.state().frozen, Some("disagreement"), "{turns:?}");
+        assert!(chances(&bandit)[1] > chances(&bandit)[0] + 0.2, "{turns:?}: {:?}", chances(&bandit));
+    }
+}

@@ -32,6 +32,8 @@ pub struct Reward<'r> {
     pub arm: usize,
     /// The quality of the answer, from 0 to 1.
     pub quality: f64,
+    /// The weight of the word, from 0 to 1: less than 1 for a client that gives more than its share.
+    pub weight: f64,
 }
 
 /// What is believed of each model, by label.
@@ -49,7 +51,7 @@ pub struct RewardTally {
 }
 
 impl AnswerCounts {
-    /// Counts one reward; a correction takes an earlier one back with a weight of -1.
+    /// Counts one reward.
     fn add(&mut self, quality: f64, weight: f64) {
         self.good = (self.good + weight * quality).max(0.0);
         self.bad = (self.bad + weight * (1.0 - quality)).max(0.0);
@@ -134,14 +136,16 @@ impl BanditBelief {
 impl RewardTally {
     /// Counts a reward.
     pub fn add(&mut self, reward: Reward<'_>) {
-        self.count(reward, 1.0);
+        let Reward { quality, weight, .. } = reward;
+        self.arms_of(reward)[reward.arm].add(quality, weight);
     }
 
     /// Takes an earlier reward back, which another one corrects.
     pub fn take_back(&mut self, reward: Reward<'_>) {
+        let Reward { quality, weight, .. } = reward;
         let arms = self.arms_of(reward);
-        arms[reward.arm].good -= reward.quality;
-        arms[reward.arm].bad -= 1.0 - reward.quality;
+        arms[reward.arm].good -= weight * quality;
+        arms[reward.arm].bad -= weight * (1.0 - quality);
     }
 
     /// Adds another tally's rewards.
@@ -159,11 +163,6 @@ impl RewardTally {
         self.labels.is_empty()
     }
 
-    fn count(&mut self, reward: Reward<'_>, weight: f64) {
-        let quality = reward.quality;
-        self.arms_of(reward)[reward.arm].add(quality, weight);
-    }
-
     fn arms_of(&mut self, reward: Reward<'_>) -> &mut Vec<AnswerCounts> {
         let arms = self.labels.entry(reward.label.to_owned()).or_default();
         arms.resize(arms.len().max(reward.arm + 1), AnswerCounts::default());
@@ -177,7 +176,7 @@ mod tests {
 
     fn tally(label: &str, arm: usize, qualities: &[f64]) -> RewardTally {
         let mut tally = RewardTally::default();
-        qualities.iter().for_each(|quality| tally.add(Reward { label, arm, quality: *quality }));
+        qualities.iter().for_each(|quality| tally.add(Reward { label, arm, quality: *quality, weight: 1.0 }));
         tally
     }
 
@@ -209,13 +208,30 @@ mod tests {
     #[test]
     fn a_correction_takes_the_earlier_reward_back() {
         let mut corrected = tally("", 0, &[1.0]);
-        corrected.take_back(Reward { label: "", arm: 0, quality: 1.0 });
+        corrected.take_back(Reward { label: "", arm: 0, quality: 1.0, weight: 1.0 });
         corrected.join(&tally("", 0, &[0.0]));
         let mut belief = BanditBelief::new(1);
 
         belief.learn(&corrected, 300.0);
 
         assert_eq!(belief.counts("", 0), AnswerCounts { good: 0.0, bad: 1.0 });
+    }
+
+    #[test]
+    fn a_reward_counts_by_its_weight_and_is_taken_back_by_it() {
+        let reward = Reward { label: "", arm: 0, quality: 1.0, weight: 0.25 };
+        let (mut light, mut corrected) = (RewardTally::default(), RewardTally::default());
+        light.add(reward);
+        corrected.add(Reward { quality: 0.0, ..reward });
+        corrected.take_back(reward);
+        let mut belief = BanditBelief::new(1);
+
+        belief.learn(&light, 1e9);
+        assert_eq!((belief.counts("", 0).good, belief.rewards()), (0.25, 0.25));
+        belief.learn(&corrected, 1e9);
+
+        let AnswerCounts { good, bad } = belief.counts("", 0);
+        assert!(good.abs() < 1e-9 && (bad - 0.25).abs() < 1e-9, "{good} {bad}");
     }
 
     #[test]

@@ -139,12 +139,12 @@ impl SimulatedStream<'_> {
         let known = state.world.belief.counts(label, arm);
         let surprise = quality - known.chance().0;
         let mut tally = RewardTally::default();
-        tally.add(Reward { label, arm, quality });
+        tally.add(Reward { label, arm, quality, weight: 1.0 });
         let mut belief = BanditBelief::clone(&state.world.belief);
         belief.learn(&tally, self.memory);
         let is_the_one = has_changed && self.drift.is_some_and(|drift| drift.model == self.rows.models[arm]);
         state.since += f64::from(u8::from(is_the_one));
-        if known.weight() >= DriftWatch::LEAST && state.drift[arm].observe(surprise) {
+        if known.weight() >= DriftWatch::LEAST && state.drift[arm].observe(surprise, 1.0) {
             belief.doubt(arm);
             if is_the_one {
                 state.outcome.noticed_after.get_or_insert(state.since);

@@ -31,8 +31,8 @@ pub struct BanditConfig {
     /// The chances of a good answer before anybody has said anything.
     #[serde(default)]
     pub warm: WarmStart,
-    /// The largest share of the latest rewards that one client may give while others give some, too; beyond it nothing
-    /// is learnt. Default 0.5.
+    /// The largest share that one client's rewards may have in what is learnt while others give some, too: those of one that
+    /// gives more count for less. Default 0.5.
     #[serde(default = "BanditConfig::default_max_client_share")]
     pub max_client_share: Ratio,
     /// The length of an answer that is assumed where no answers were seen yet, in tokens; never more than a request

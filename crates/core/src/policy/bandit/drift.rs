@@ -24,10 +24,10 @@ impl DriftWatch {
     pub const LEAST: f64 = 30.0;
 
     /// Takes in how far a reward lay above what was expected of the model at that label, so that other prompts are no
-    /// drift. Tells whether the model has drifted; then it starts anew.
-    pub fn observe(&mut self, surprise: f64) -> bool {
-        self.better = (self.better + surprise - SLACK).max(0.0);
-        self.worse = (self.worse - surprise - SLACK).max(0.0);
+    /// drift, by the reward's weight. Tells whether the model has drifted; then it starts anew.
+    pub fn observe(&mut self, surprise: f64, weight: f64) -> bool {
+        self.better = (self.better + weight * (surprise - SLACK)).max(0.0);
+        self.worse = (self.worse - weight * (surprise + SLACK)).max(0.0);
         let has_drifted = self.better.max(self.worse) > LIMIT;
         if has_drifted {
             *self = Self::default();
@@ -57,7 +57,7 @@ mod tests {
             let expected = if now > 0.8 { 0.6 } else { 0.85 };
             let mut watch = DriftWatch::default();
 
-            let noticed = rewards(now, seed).take(300).position(|reward| watch.observe(reward - expected));
+            let noticed = rewards(now, seed).take(300).position(|reward| watch.observe(reward - expected, 1.0));
 
             assert!(noticed.is_some(), "{expected} to {now}, seed {seed}");
         }
@@ -67,7 +67,7 @@ mod tests {
     fn a_model_that_stays_as_it_is_hardly_ever_alarms() {
         let alarms = (1..=20).map(|seed| {
             let mut watch = DriftWatch::default();
-            rewards(0.7, seed).take(2000).filter(|reward| watch.observe(reward - 0.7)).count()
+            rewards(0.7, seed).take(2000).filter(|reward| watch.observe(reward - 0.7, 1.0)).count()
         });
 
         assert!(alarms.sum::<usize>() <= 3, "of 40,000 rewards");

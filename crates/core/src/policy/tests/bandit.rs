@@ -39,8 +39,8 @@ impl PolicyWorld for BelievingWorld {
 fn believing(rewards: &[(&str, usize, u32, u32)]) -> BelievingWorld {
     let mut tally = RewardTally::default();
     for (label, arm, good, bad) in rewards {
-        (0..*good).for_each(|_| tally.add(Reward { label, arm: *arm, quality: 1.0 }));
-        (0..*bad).for_each(|_| tally.add(Reward { label, arm: *arm, quality: 0.0 }));
+        (0..*good).for_each(|_| tally.add(Reward { label, arm: *arm, quality: 1.0, weight: 1.0 }));
+        (0..*bad).for_each(|_| tally.add(Reward { label, arm: *arm, quality: 0.0, weight: 1.0 }));
     }
     let mut belief = BanditBelief::new(2);
     belief.learn(&tally, 1e9);
