@@ -132,7 +132,10 @@ fn a_log_of_which_nothing_can_be_replayed_says_what_it_lacks() {
 
     let error = text(&output.stderr);
     assert_eq!(output.status.code(), Some(65), "{error}");
-    assert!(error.contains("no decision that can be replayed (100 lack the draw of a random strategy)"), "{error}");
+    assert!(
+        error.contains("no decision that can be replayed (100 lack the draw of a strategy by chance (random, bandit))"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -303,4 +306,53 @@ fn a_log_is_never_written_over_by_the_list_of_what_moved() {
     let said = text(&refused.stderr);
     assert!(refused.status.code() == Some(64) && said.contains("of --moved is the file of LOG as well"), "{said}");
     assert_eq!(fs::read(&log).expect("the log"), before);
+}
+
+const CHECKED: &str = "{kind: escalate, cheap: small, strong: big, check: {finish_reason: true, refusal: true}}";
+
+/// Makes a line one of an `escalate`: every fourth request went to the strong model, after 20 + 10 tokens of the cheap one.
+fn checked(i: usize, line: &mut Value) {
+    (line["strategy"], line["reason"], line["model"]) = (json!("escalate"), json!("escalate"), json!("small"));
+    line["answered_by"] = json!(if i % 4 == 0 { "big" } else { "small" });
+    if i % 4 == 0 {
+        (line["escalated"], line["escalation_cost_usd"]) = (json!("refusal"), json!(0.0001));
+    }
+}
+
+fn cost(report: &Value, key: &str) -> f64 {
+    report[key].as_f64().expect("a cost")
+}
+
+#[test]
+fn a_checked_answer_is_replayed_by_what_its_checks_came_to() {
+    let strong_at_all = replay(CHECKED, &FLAT.replace("0.5", "0.0"), checked);
+    let same = replay(CHECKED, CHECKED, checked);
+
+    // 200 tokens cost $0.0002 or $0.002: 75 of the one, 25 of the other and 25 answers that nobody got.
+    assert_eq!(counts(&strong_at_all), (100, 75), "the others had the strong model already: {strong_at_all}");
+    assert!((cost(&strong_at_all, "cost_usd") - (75.0 * 0.0002 + 25.0 * 0.0021)).abs() < 1e-9, "{strong_at_all}");
+    assert!((cost(&strong_at_all, "cost_against_usd") - 100.0 * 0.002).abs() < 1e-9, "{strong_at_all}");
+    assert_eq!((counts(&same), &same["cost_increase"]), ((100, 0), &json!(0.0)), "{same}");
+}
+
+#[test]
+fn checks_that_the_log_knows_nothing_of_leave_requests_out() {
+    let folder = Folder::new();
+    let now = with_strategy(&folder, "now.yaml", CHECKED);
+    let other = with_strategy(&folder, "other.yaml", &CHECKED.replace("finish_reason: true, ", ""));
+    let flat = with_strategy(&folder, "flat.yaml", FLAT);
+    let refused = |now: &PathBuf, against: &PathBuf, log: &PathBuf| {
+        let output = pointsman(&[&"replay", &"-c", now, &"--against", against, log]);
+        (output.status.code(), text(&output.stderr))
+    };
+
+    let plain = folder.log(|_, _| {});
+    let not_of_it = refused(&now, &flat, &plain);
+    let log = folder.log(checked);
+    let (other_check, other_writer) = (refused(&now, &other, &log), refused(&flat, &now, &log));
+
+    for (code, said) in [not_of_it, other_check, other_writer] {
+        let wanted = "(100 lack the outcome of the checks at policies[0].strategy)";
+        assert!(code == Some(65) && said.contains(wanted), "{said}");
+    }
 }

@@ -2,20 +2,19 @@
 //! to quality.
 //!
 //! Both configurations decide every request anew. Costs are the logged tokens at the configurations' prices, as if the
-//! other model had answered as long. Quality is predicted in two ways that do not need the other model's answer: by
-//! what clients said of each model's answers to prompts of the same label, and by the head `strong_wins`, the chance
-//! that only the stronger model answers well.
+//! other model had answered as long; where answers are checked, what the checks came to is taken from the log. Quality is
+//! predicted in two ways that do not need the other model's answer: by what clients said of each model's answers to
+//! prompts of the same label, and by the head `strong_wins`, the chance that only the stronger model answers well.
 
 mod report;
+mod side;
 
 use std::collections::BTreeMap;
 
-use pointsman_core::config::Config;
-use pointsman_core::policy::Decision;
 use pointsman_core::scores::{HeadScores, Scores};
-use pointsman_core::usage::Usage;
 
 pub use self::report::{ModelMove, MovedRequest, ReplayPart, ReplayReport};
+use self::side::ReplaySide;
 use super::engine::{EngineError, MissingEvidence, OfflineEngine, ReplayedDecision, UsualAnswers};
 use crate::dataset::DatasetError;
 use crate::decision_log::{DecisionLogs, FeedbackOutcomes, LogLine, LoggedDecision};
@@ -74,13 +73,6 @@ struct MoveKey {
     label: String,
     from: String,
     to: String,
-}
-
-/// A configuration, and its decision of a request.
-#[derive(Clone, Copy)]
-struct ReplaySide<'d> {
-    config: &'d Config,
-    replayed: &'d ReplayedDecision,
 }
 
 /// One request beside itself.
@@ -148,16 +140,18 @@ impl ReplayTally {
         after: ReplaySide<'d>,
         outcomes: &FeedbackOutcomes,
     ) -> Option<RequestPair<'d>> {
-        let (from, to) = match (before.model(), after.model()) {
+        // The configuration now stands for the one that wrote the log.
+        let (from, to) = match (before.answer(logged, before), after.answer(logged, before)) {
             (Ok(from), Ok(to)) => (from, to),
             (Err(lack), _) | (_, Err(lack)) => {
-                *self.not_replayed.entry(lack.clone()).or_default() += 1;
+                *self.not_replayed.entry(lack).or_default() += 1;
                 return None;
             }
         };
         let costs = before.cost(logged, from).zip(after.cost(logged, to));
         let costs = costs.map(|(before, after)| CostPair { before, after });
-        let pair = RequestPair { logged, from, to, costs, gain: gain(before.replayed, after.replayed) };
+        let (from, to) = (from.model, to.model);
+        let pair = RequestPair { logged, from, to, costs, gain: gain(before, after, from, to) };
         self.count(&pair);
         if let Some((quality, model)) = outcomes.of(logged).zip(logged.answered_by.clone()) {
             self.rated.entry((logged.label_or_none().to_owned(), model.into_owned())).or_default().add(quality);
@@ -274,24 +268,6 @@ impl<'d> RequestPair<'d> {
     }
 }
 
-impl<'d> ReplaySide<'d> {
-    /// Returns the model, or the place of one, that the configuration sends the request to.
-    fn model(&self) -> Result<&'d str, &'d MissingEvidence> {
-        match self.replayed {
-            ReplayedDecision::Chosen(decision, _) => Ok(decision.model.as_str()),
-            ReplayedDecision::Passed => Ok(PASSED),
-            ReplayedDecision::Refused => Ok(REFUSED),
-            ReplayedDecision::Unknown(lack) => Err(lack),
-        }
-    }
-
-    /// Returns the cost of a request's logged tokens at the price of `model`.
-    fn cost(&self, logged: &LoggedDecision, model: &str) -> Option<f64> {
-        let usage = Usage { input: logged.input_tokens?, output: logged.output_tokens?, ..Usage::default() };
-        Some(usage.cost(&self.config.models.get(model)?.price?))
-    }
-}
-
 fn by_name(lacks: &BTreeMap<MissingEvidence, u64>) -> BTreeMap<String, u64> {
     lacks.iter().map(|(lack, n)| (lack.to_string(), *n)).collect()
 }
@@ -303,19 +279,17 @@ fn missing(not_replayed: &BTreeMap<String, u64>) -> String {
 
 /// Returns the predicted change of quality: the chance that only the stronger of the two models answers well is gained
 /// on the way up and lost on the way down. The stronger one stands later in the order of the policy's models.
-fn gain(before: &ReplayedDecision, after: &ReplayedDecision) -> Option<f64> {
-    let (ReplayedDecision::Chosen(from, scores), ReplayedDecision::Chosen(to, others)) = (before, after) else {
+fn gain(before: ReplaySide<'_>, after: ReplaySide<'_>, from: &str, to: &str) -> Option<f64> {
+    let (ReplayedDecision::Chosen(_, scores), ReplayedDecision::Chosen(policy, others)) =
+        (before.replayed, after.replayed)
+    else {
         return None;
     };
     let wins = scores.iter().chain(others).find_map(strong_wins)?;
-    let (down, up) = (rank(to, from)?, rank(to, to)?);
-    Some(if up > down { wins } else { -wins })
+    let rank = |model: &str| policy.candidates.iter().position(|candidate| candidate.model.as_str() == model);
+    Some(if rank(to)? > rank(from)? { wins } else { -wins })
 }
 
 fn strong_wins(scores: &Scores) -> Option<f64> {
     scores.head(STRONG_WINS).and_then(HeadScores::level)
-}
-
-fn rank(policy: &Decision, chosen: &Decision) -> Option<usize> {
-    policy.candidates.iter().position(|candidate| candidate.model == chosen.model)
 }

@@ -115,6 +115,8 @@ struct ThresholdSplit {
     score: f64,
     below: Name,
     above: Name,
+    /// True where an answer is checked on one side, so that another model may answer in the end.
+    is_checked: bool,
 }
 
 /// The meaning of a threshold for one request.
@@ -195,6 +197,7 @@ impl<'s> ThresholdSampler<'s> {
                 named.or(paired).map(|quality| quality.0)
             };
             let qualities = ThresholdSides::of(quality(&split.below), quality(&split.above));
+            let qualities = qualities.filter(|_| !split.is_checked);
             sample.items.push(SampledRequest { qualities, ..self.item(&split, Some(usage)) });
         }
         if sample.items.iter().all(|item| item.qualities.is_none()) {
@@ -249,8 +252,11 @@ impl<'s> ThresholdSampler<'s> {
             (ReplayedDecision::Chosen(low, _), ReplayedDecision::Chosen(high, _))
                 if self.swept.is_known(&self.engine.config, &trial.signals) =>
             {
+                let is_checked = low.escalation.is_some() || high.escalation.is_some();
                 match low.score.map(f64::from).filter(|score| score.is_finite()) {
-                    Some(score) => ThresholdRole::Sides(ThresholdSplit { score, below: high.model, above: low.model }),
+                    Some(score) => {
+                        ThresholdRole::Sides(ThresholdSplit { score, below: high.model, above: low.model, is_checked })
+                    }
                     None => ThresholdRole::Elsewhere,
                 }
             }
@@ -267,7 +273,7 @@ impl<'s> ThresholdSampler<'s> {
             score: split.score,
             below_is_strong: is_strong(&split.below),
             above_is_strong: is_strong(&split.above),
-            costs: ThresholdSides::of(cost(&split.below), cost(&split.above)),
+            costs: ThresholdSides::of(cost(&split.below), cost(&split.above)).filter(|_| !split.is_checked),
             qualities: None,
         }
     }
@@ -293,7 +299,7 @@ impl RatedOutcomes {
 
     /// Returns the qualities on either side; `None` when nobody rated the request's prompt, or one of the models.
     fn qualities(&mut self, logged: &LoggedDecision, split: &ThresholdSplit) -> Option<ThresholdSides> {
-        let ratings = self.rated.of(logged)?;
+        let ratings = self.rated.of(logged).filter(|_| !split.is_checked)?;
         let quality = |model: &Name| self.rated.quality(logged, ratings, model.as_str());
         let (below, above) = (quality(&split.below), quality(&split.above));
         for (model, quality) in [(&split.below, below), (&split.above, above)] {

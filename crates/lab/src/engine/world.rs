@@ -25,8 +25,10 @@ pub enum MissingEvidence {
     Text,
     /// The answer of the judge of the strategy at this path: asking costs money, and may give another one.
     Judge(Arc<str>),
-    /// The draw of a random strategy.
+    /// The draw of a random strategy or of a bandit.
     Draw,
+    /// What the checks of the strategy at this path come to: no answer was checked in this way when the log was written.
+    Checks(Arc<str>),
     /// The conversation's key, for `split` and `rollout`.
     Conversation,
     /// A header.
@@ -155,7 +157,8 @@ impl fmt::Display for MissingEvidence {
             Self::Scores => f.write_str("scores (another bundle or head, and no whole text)"),
             Self::Text => f.write_str("text to compare"),
             Self::Judge(strategy) => write!(f, "answer of the judge at {strategy}"),
-            Self::Draw => f.write_str("draw of a random strategy"),
+            Self::Draw => f.write_str("draw of a strategy by chance (random, bandit)"),
+            Self::Checks(strategy) => write!(f, "outcome of the checks at {strategy}"),
             Self::Conversation => f.write_str("conversation (split, rollout)"),
             Self::Header(name) => write!(f, "header `{name}`"),
             Self::Texts(TextScope::All) => f.write_str("texts of the whole request, which rules look through"),
