@@ -7,7 +7,7 @@ const MOST_GROUPS: usize = 9;
 pub(in crate::decision_log) fn before_cut(text: &str) -> &str {
     let mut kept = text.trim_end_matches(is_of_word);
     for _ in 0..MOST_GROUPS {
-        let group_end = kept.trim_end_matches(' ');
+        let group_end = kept.trim_end_matches(|c: char| c.is_whitespace() && c != '\n');
         let group_start = group_end.trim_end_matches(is_of_word);
         if !group_end[group_start.len()..].bytes().any(|byte| byte.is_ascii_digit()) {
             break;
@@ -46,6 +46,7 @@ mod tests {
             ("to DE89 3704 0044 0532 01", "to "),
             ("call +49 (0)30 9018", "call "),
             ("paid with 4111 1111 ", "paid with "),
+            ("paid with 4111\u{A0}1111\u{202F}", "paid with "),
             ("in 2024, and then they", "in 2024, and then "),
             ("{\"card\":\"4111 1111 11", "{\"card\":\""),
             ("", ""),

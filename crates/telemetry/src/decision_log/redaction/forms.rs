@@ -38,16 +38,56 @@ macro_rules! private_key {
     };
 }
 
-/// A member or variable that says what it holds, also as the end of a longer name (`AWS_SECRET_ACCESS_KEY`), and within
-/// JSON that is a text itself, where quotes are escaped. A private key is taken whole.
+/// Blanks between groups, within a class: models typeset numbers with those that do not break.
+macro_rules! blanks {
+    () => {
+        r" \x{A0}\x{2007}\x{2009}\x{202F}"
+    };
+}
+
+/// Hyphens between groups, at the end of a class.
+macro_rules! hyphens {
+    () => {
+        r"\x{2010}-\x{2013}\x{2212}-"
+    };
+}
+
+/// What may stand between the groups of a number.
+macro_rules! gap {
+    () => {
+        concat!("[", blanks!(), hyphens!(), "]")
+    };
+}
+
+/// The same, or a dot.
+macro_rules! dotted_gap {
+    () => {
+        concat!("[.", blanks!(), hyphens!(), "]")
+    };
+}
+
+/// What stands between a name and its value, also within JSON that is a text itself, where quotes are escaped.
+macro_rules! is_value {
+    () => {
+        concat!(r#"\\{0,3}["']?["#, blanks!(), "]{0,3}[:=][", blanks!(), r"]{0,3}\\{0,3}")
+    };
+}
+
+/// A member or variable that says what it holds, also as the end of a longer name (`AWS_SECRET_ACCESS_KEY`): a private
+/// key is taken whole, and what stands in quotes.
 const NAMED_SECRET: &str = concat!(
     r"(?i:api[_-]?key|secret[_-]?key|access[_-]?key|client[_-]?secret|auth[_-]?token|access[_-]?token|passwo?r?d",
-    r#"|passphrase)\\{0,3}["']?[ ]{0,3}[:=][ ]{0,3}\\{0,3}["']?(?:"#,
+    r"|passphrase|pwd)",
+    is_value!(),
+    r#"(?:["']?"#,
     private_key!(),
-    r#"|[^\s"',;]{8,})"#,
+    r#"|"[^"\n]{4,64}(?:"|\z)|'[^'\n]{4,64}(?:'|\z)|["']?[^\s"';]{4,})"#,
 );
 
-pub(super) static FORMS: [SecretForm; 14] = [
+/// Names that prose and code use for much else; a bracket behind the value makes it a call.
+const NAMED_RANDOM: &str = concat!(r"(?i:token|secret)", is_value!(), r#"["']?[A-Za-z0-9._~+/=-]{10,}[(\[]?"#);
+
+pub(super) static FORMS: [SecretForm; 15] = [
     SecretForm { kind: RedactedKind::Key, pattern: private_key!(), check: checks::all },
     SecretForm { kind: RedactedKind::Key, pattern: VENDOR_KEYS, check: checks::vendor_key },
     // A header field.
@@ -56,7 +96,8 @@ pub(super) static FORMS: [SecretForm; 14] = [
         pattern: r"(?-u:\b)(?i:bearer|basic)[ ]+[A-Za-z0-9._~+/=-]{16,}",
         check: checks::credentials,
     },
-    SecretForm { kind: RedactedKind::Key, pattern: NAMED_SECRET, check: checks::all },
+    SecretForm { kind: RedactedKind::Key, pattern: NAMED_SECRET, check: checks::named_secret },
+    SecretForm { kind: RedactedKind::Key, pattern: NAMED_RANDOM, check: checks::named_random },
     // The user and password of a URL; stores have a password alone.
     SecretForm {
         kind: RedactedKind::Key,
@@ -66,17 +107,23 @@ pub(super) static FORMS: [SecretForm; 14] = [
     SecretForm { kind: RedactedKind::Email, pattern: r"[\w.%+-]+@(?:[\w-]+\.)+\p{L}{2,}", check: checks::all },
     SecretForm {
         kind: RedactedKind::Iban,
-        pattern: r"(?-u:\b)[A-Za-z]{2}[0-9]{2}(?:[ ]?[A-Za-z0-9]{4}){2,7}(?:[ ]?[A-Za-z0-9]{1,4})?",
+        pattern: concat!(
+            r"(?-u:\b)[A-Za-z]{2}[0-9]{2}(?:",
+            gap!(),
+            "?[A-Za-z0-9]{4}){2,7}(?:",
+            gap!(),
+            "?[A-Za-z0-9]{1,4})?"
+        ),
         check: checks::iban,
     },
     SecretForm {
         kind: RedactedKind::Ssn,
-        pattern: r"(?-u:\b)[0-9]{3}[ -][0-9]{2}[ -][0-9]{4}(?-u:\b)",
+        pattern: concat!(r"(?-u:\b)[0-9]{3}", gap!(), "[0-9]{2}", gap!(), r"[0-9]{4}(?-u:\b)"),
         check: checks::ssn,
     },
     SecretForm {
         kind: RedactedKind::Card,
-        pattern: r"(?-u:\b)[0-9](?:[ -]?[0-9]){12,18}(?-u:\b)",
+        pattern: concat!(r"(?-u:\b)[0-9](?:", gap!(), r"?[0-9]){12,18}(?-u:\b)"),
         check: checks::card,
     },
     SecretForm { kind: RedactedKind::Ip, pattern: r"(?-u:\b)[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?-u:\b)", check: checks::ip },
@@ -88,17 +135,34 @@ pub(super) static FORMS: [SecretForm; 14] = [
     // International, North American, and what begins with a zero.
     SecretForm {
         kind: RedactedKind::Phone,
-        pattern: r"\+[0-9](?:[ .()/-]{0,2}[0-9]){7,14}(?-u:\b)",
+        pattern: concat!(r"\+[0-9](?:[.()/", blanks!(), hyphens!(), r"]{0,2}[0-9]){7,14}(?-u:\b)"),
         check: checks::phone,
     },
     SecretForm {
         kind: RedactedKind::Phone,
-        pattern: r"(?:\([0-9]{3}\)[ ]?|(?-u:\b)[0-9]{3}[ .-])[0-9]{3}[ .-][0-9]{4}(?-u:\b)",
+        pattern: concat!(
+            r"(?:\([0-9]{3}\)[",
+            blanks!(),
+            r"]?|(?-u:\b)[0-9]{3}",
+            dotted_gap!(),
+            ")[0-9]{3}",
+            dotted_gap!(),
+            r"[0-9]{4}(?-u:\b)"
+        ),
         check: checks::phone,
     },
     SecretForm {
         kind: RedactedKind::Phone,
-        pattern: r"(?-u:\b)0[0-9](?:(?:[ .-][0-9]{2}){4}|[0-9]{0,3}[ /-][0-9]{3,8}(?:[ -][0-9]{2,5}){0,3})(?-u:\b)",
+        pattern: concat!(
+            r"(?-u:\b)0[0-9](?:(?:",
+            dotted_gap!(),
+            "[0-9]{2}){4}|[0-9]{0,3}[/",
+            blanks!(),
+            hyphens!(),
+            "][0-9]{3,8}(?:",
+            gap!(),
+            r"[0-9]{2,8}){0,3})(?-u:\b)"
+        ),
         check: checks::phone,
     },
 ];

@@ -39,6 +39,46 @@ fn personal_data_and_secrets_are_replaced_by_their_kinds() {
 }
 
 #[test]
+fn short_passwords_and_those_with_signs_or_blanks_are_taken_whole() {
+    for (text, expected) in [
+        ("the password: hunter2.", "the [KEY]."),
+        ("DB_PASSWORD=s3cr3t", "DB_[KEY]"),
+        ("password: P@ss,w0rd-long-secret-123 is it", "[KEY] is it"),
+        ("password=abcdefgh,restofsecret", "[KEY]"),
+        ("password=abcdefgh,user=bob", "[KEY],user=bob"),
+        ("Server=db;Password=abcdefgh;Database=app", "Server=db;[KEY];Database=app"),
+        ("{\"password\": \"correct horse\", \"user\": \"ana\"}", "{\"[KEY]\", \"user\": \"ana\"}"),
+        ("{\"password\": \"correct horse", "{\"[KEY]"),
+        ("(pin or password: 1234)", "(pin or [KEY])"),
+        ("pwd=abcdefghijklmnop", "[KEY]"),
+        ("password:\u{A0}hunter2", "[KEY]"),
+        ("secret: abcdefghijklmnop1234 token: abcdefghijklmnop1234", "[KEY] [KEY]"),
+        ("https://x.example/?token=0fd1c2a3b4d5e6f7&page=2", "https://x.example/?[KEY]&page=2"),
+        ("X-Vault-Token: hvsCAESIJabcdefghijkLMNOP", "X-Vault-[KEY]"),
+        ("hf_abcdefghijklmnopqrstuvwxyzABCDEFGH", "[KEY]"),
+        ("ghp_abcdefghijklmnopqrstuvwxyzABCDEFGHIJ", "[KEY]"),
+    ] {
+        assert_eq!(redacted(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn numbers_that_a_model_typesets_are_numbers() {
+    for (text, expected) in [
+        ("0049 170 1234567", "[PHONE]"),
+        ("+49\u{A0}170\u{A0}1234567 or +1\u{2011}202\u{2011}555\u{2011}0143", "[PHONE] or [PHONE]"),
+        ("202\u{2011}555\u{2011}0143, (202)\u{202F}555\u{2013}0143", "[PHONE], [PHONE]"),
+        ("06\u{202F}12\u{202F}34\u{202F}56\u{202F}78", "[PHONE]"),
+        ("4111\u{A0}1111\u{A0}1111\u{A0}1111 and 4111\u{2011}1111\u{2011}1111\u{2011}1111", "[CARD] and [CARD]"),
+        ("DE89\u{A0}3704\u{A0}0044\u{A0}0532\u{A0}0130\u{A0}00 by Friday", "[IBAN] by Friday"),
+        ("DE89\u{2011}3704\u{2011}0044\u{2011}0532\u{2011}0130\u{2011}00", "[IBAN]"),
+        ("ssn 078\u{2011}05\u{2011}1120", "ssn [SSN]"),
+    ] {
+        assert_eq!(redacted(text), expected, "{text}");
+    }
+}
+
+#[test]
 fn keys_of_vendors_are_known_by_their_beginnings() {
     let body = "Ab1".repeat(14);
     for start in
@@ -61,6 +101,12 @@ fn what_only_looks_like_one_stays() {
         "sk-short, sk-learn-like-estimators-for-all, task-management-of-things, me@home",
         "isbn 978-3-16-148410-0",
         "a basic understanding of Basic internationalization",
+        "interface Login { password: string; token: string }, {\"password\": {\"type\": \"string\"}}",
+        "password: yes, password: (see below), password: ${PW}, password: 8-16 signs",
+        "token = tokenizer.encode(text); secret = os.environ['X']; token = await next()",
+        "max_tokens: 4096, token: 1234567890123, secret: internationalization, token: bert-base-uncased-v2",
+        "PWD=/home/ana/project and pwd: ~/src2/project",
+        "the years 2011\u{2013}2026, pages 10\u{2013}12",
     ] {
         assert_eq!(redacted(text), text);
     }
