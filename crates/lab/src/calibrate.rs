@@ -2,7 +2,7 @@
 //!
 //! Follows `RouteLLM`'s calibration (arXiv 2406.18665, `routellm/calibrate_threshold.py`): the threshold for a share is
 //! that quantile of the scores on a sample of own prompts, interpolated. Cost and quality are searched over every place
-//! where the sample can be cut. What the rounded threshold achieves on the sample is counted anew, with an interval.
+//! where the sample can be cut. What the threshold, as it is written, achieves on the sample is counted anew, with an interval.
 
 mod sample;
 mod sweep;
@@ -14,8 +14,11 @@ pub use self::sample::{SampleError, SampleSource, SampledRequest, ThresholdSampl
 pub use self::sweep::SweptThreshold;
 use crate::statistics::ConfidenceInterval;
 
-/// A threshold's last digit: more would claim more than a sample knows.
-const DIGITS: f64 = 1e4;
+/// The digits of a threshold: more would claim more than a sample knows.
+const DIGITS: i32 = 4;
+
+/// The digits of one that lies between two scores, at most: more are none of a 64-bit float.
+const MOST_DIGITS: i32 = 17;
 
 /// The error of a mean by rounding.
 const SLACK: f64 = 1e-12;
@@ -137,14 +140,13 @@ pub fn calibrate(
         CalibrationGoal::StrongShare(share)
             if items.iter().all(|item| item.above_is_strong && !item.below_is_strong) =>
         {
-            quantile(&items, 1.0 - share)
+            rounded(quantile(&items, 1.0 - share), DIGITS)
         }
         CalibrationGoal::StrongShare(share) => between(&items, nearest(&items, share)),
         CalibrationGoal::CostPer1k(dollars) => between(&items, dearest_within(&items, dollars / 1000.0)?),
         CalibrationGoal::Quality(least) => between(&items, cheapest_with(&items, least, sample.no_quality.as_deref())?),
     };
-    let threshold = (cut * DIGITS).round() / DIGITS;
-    let threshold = threshold.clamp(*swept.bounds.start(), *swept.bounds.end());
+    let threshold = cut.clamp(*swept.bounds.start(), *swept.bounds.end());
     Ok(CalibratedThreshold {
         key: swept.path.to_string(),
         before: swept.value,
@@ -170,18 +172,31 @@ fn quantile(items: &[SampledRequest], share: f64) -> f64 {
     items[below].score + (items[above].score - items[below].score) * (place - below as f64)
 }
 
-/// Returns a threshold with `below` of the sorted items below it.
+/// Returns a threshold with `below` of the sorted items below it, in as few digits as tell them from the others: what was
+/// asked for holds for the value that is written, not for one beside it.
 fn between(items: &[SampledRequest], below: usize) -> f64 {
-    match below {
-        0 => 0.0,
-        all if all == items.len() => 1.0,
-        some => f64::midpoint(items[some - 1].score, items[some].score),
+    if below == 0 {
+        return 0.0;
     }
+    let low = items[below - 1].score;
+    let Some(above) = items.get(below) else { return 1.0 };
+    let middle = f64::midpoint(low, above.score);
+    let mut spelt = (DIGITS..=MOST_DIGITS).map(|digits| rounded(middle, digits));
+    spelt.find(|cut| *cut > low && *cut <= above.score).unwrap_or(above.score)
 }
 
-/// Returns the places where the items can be cut: between scores that differ.
+fn rounded(value: f64, digits: i32) -> f64 {
+    let scale = 10.0_f64.powi(digits);
+    (value * scale).round() / scale
+}
+
+/// Returns the places where the items can be cut: between scores that differ, and behind the last where it is below the
+/// highest threshold.
 fn cuts(items: &[SampledRequest]) -> impl Iterator<Item = usize> + '_ {
-    (0..=items.len()).filter(|at| *at == 0 || *at == items.len() || items[*at - 1].score < items[*at].score)
+    (0..=items.len()).filter(|at| {
+        let above = items.get(*at).map_or(1.0, |item| item.score);
+        *at == 0 || items[*at - 1].score < above
+    })
 }
 
 /// A number of the items over every cut: its mean over those of which it is known.
@@ -263,9 +278,11 @@ fn effect(items: &[SampledRequest], threshold: f64) -> ThresholdEffect {
         strong_share: strong as f64 / n as f64,
         strong_share_ci95: ConfidenceInterval::wilson(strong, n as u64),
         cost_per_1k: cost.map(|cost| cost.mean),
-        cost_per_1k_ci95: cost.map(|cost| cost.ci95),
+        cost_per_1k_ci95: cost.map(|cost| ConfidenceInterval { low: cost.ci95.low.max(0.0), ..cost.ci95 }),
         quality: quality.map(|quality| quality.mean),
-        quality_ci95: quality.map(|quality| quality.ci95),
+        quality_ci95: quality.map(|MeanWithInterval { ci95: ConfidenceInterval { low, high }, .. }| {
+            ConfidenceInterval { low: low.max(0.0), high: high.min(1.0) }
+        }),
     }
 }
 

@@ -131,3 +131,48 @@ fn requests_of_unknown_cost_or_quality_are_left_to_the_others() {
     assert!((cost.achieved.strong_share - 0.5).abs() < 0.02, "{cost:?}");
     assert!((quality.achieved.quality.expect("outcomes") - 0.9).abs() < 1e-9, "{quality:?}");
 }
+
+/// Scores that lie closer together than a threshold's usual digits.
+fn crowded() -> ThresholdSample {
+    let mut crowded = sample();
+    crowded.items.iter_mut().for_each(|item| item.score = 0.5 + item.score * 1e-5);
+    crowded
+}
+
+#[test]
+fn a_bound_holds_for_the_value_that_is_written_however_close_scores_lie() {
+    for dollars in [1.5, 3.3, 5.5, 7.77] {
+        let found = calibrate("auto", &swept(), &crowded(), CalibrationGoal::CostPer1k(dollars)).expect("a threshold");
+        let cost = found.achieved.cost_per_1k.expect("prices");
+        assert!(cost <= dollars + 1e-9 && cost > dollars - 0.1, "{dollars}: {found:?}");
+        let read: f64 = found.threshold.to_string().parse().expect("a number");
+        assert_eq!(effect(&crowded().items, read).cost_per_1k, Some(cost), "the file says the same");
+    }
+    for quality in [0.75, 0.9, 0.99] {
+        let found = calibrate("auto", &swept(), &crowded(), CalibrationGoal::Quality(quality)).expect("a threshold");
+        let achieved = found.achieved.quality.expect("outcomes");
+        assert!(achieved >= quality - 1e-9 && achieved < quality + 0.02, "{quality}: {found:?}");
+    }
+}
+
+#[test]
+fn a_bound_that_only_a_threshold_above_all_could_keep_is_out_of_reach_where_a_score_is_1() {
+    let refused = calibrated(CalibrationGoal::CostPer1k(1.0)).expect_err("at 1 the score of 1 is above");
+
+    assert!(matches!(refused, CalibrateError::OutOfReach { .. }), "{refused}");
+}
+
+#[test]
+fn the_interval_of_a_quality_ends_at_1_and_of_a_cost_at_0() {
+    let found = calibrated(CalibrationGoal::Quality(0.99)).expect("a threshold");
+    let quality = found.achieved.quality_ci95.expect("outcomes");
+    assert!(quality.high <= 1.0 && quality.low > 0.9, "{quality:?}");
+
+    let mut skewed = sample();
+    skewed.items.iter_mut().enumerate().for_each(|(index, item)| {
+        let cost = if index == 0 { 1.0 } else { 0.0 };
+        item.costs = Some(ThresholdSides { below: cost, above: cost });
+    });
+    let cost = effect(&skewed.items, 0.5).cost_per_1k_ci95.expect("prices");
+    assert!(cost.low.abs() < 1e-9, "{cost:?}");
+}
