@@ -78,6 +78,17 @@ impl PairWindow {
         self.squares = self.squares * KEPT + difference * difference;
     }
 
+    /// Returns the interval of the mean difference within pairs, which is not empty where all pairs are alike: by two pairs
+    /// more, a half for each outcome of two answers that are right or wrong (Agresti and Min 2005).
+    fn bounds(&self, difference: f64) -> (f64, f64) {
+        let n = self.weights.effective();
+        let all = n + 2.0;
+        let mean = difference * n / all;
+        let variance = (self.squares / self.weights.sum * n + 1.0) / all - mean * mean;
+        let spread = Z * (variance.max(0.0) / all).sqrt();
+        ((mean - spread).max(-1.0).min(difference), (mean + spread).min(1.0).max(difference))
+    }
+
     /// Returns the served answers' quality by the shadow answers', with the interval of the difference within pairs;
     /// `None` while the shadow answers are worth nothing.
     pub(super) fn held(&self) -> Option<EstimatedRatio> {
@@ -87,10 +98,10 @@ impl PairWindow {
         }
         let (served, shadow) = (self.served / weight, self.shadow / weight);
         let difference = served - shadow;
-        let variance = (self.squares / weight - difference * difference).max(0.0);
-        let spread = Z * (variance / self.weights.effective()).sqrt();
+        let (low, high) = self.bounds(difference);
         let held = |difference: f64| ((shadow + difference) / shadow).max(0.0);
-        Some(EstimatedRatio { mean: held(difference), low: held(difference - spread), high: held(difference + spread) })
+        // No answer is worth more than 1.
+        Some(EstimatedRatio { mean: held(difference), low: held(low), high: held(high.min(1.0 - shadow)) })
     }
 }
 
@@ -132,6 +143,22 @@ mod tests {
 
         let held = window.held().expect("pairs");
 
-        assert!((held.mean - 1.0).abs() < 1e-9 && held.high - held.low < 1e-6, "{held:?}");
+        assert!((held.mean - 1.0).abs() < 1e-9 && held.high - held.low < 0.1, "{held:?}");
+    }
+
+    #[test]
+    fn one_pair_makes_nothing_certain_and_many_that_are_alike_nearly() {
+        let held = |pairs: usize, pair: RatedPair| {
+            let mut window = PairWindow::default();
+            (0..pairs).for_each(|_| window.add(pair));
+            window.held().expect("pairs")
+        };
+
+        let alike = RatedPair { served: 1.0, shadow: 1.0 };
+        let (one, many) = (held(1, alike), held(500, alike));
+        assert!(one.low < 0.5 && (one.high - 1.0).abs() < 1e-9, "{one:?}");
+        assert!(many.low > 0.98 && many.low < 1.0, "{many:?}");
+        let worse = held(1, RatedPair { served: 0.0, shadow: 1.0 });
+        assert!(worse.low.abs() < 1e-9 && worse.mean.abs() < 1e-9 && worse.high > 0.4, "{worse:?}");
     }
 }

@@ -231,7 +231,7 @@ impl GradeTally {
             data,
             counts: self.counts,
             graders: self.graders,
-            shadow: self.shadows.figures(seed),
+            shadow: self.shadows.figures(),
             asked: self.asked.into_iter().map(|(name, tally)| (name, tally.figures(seed))).collect(),
             agreement: is_some.then_some(agreement),
             rows: None,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::answers::AnswerRow;
-use crate::statistics::{ConfidenceInterval, PairedMeans};
+use crate::statistics::ConfidenceInterval;
 
 /// The figures of served answers beside the shadow answers to the same requests.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -18,7 +18,7 @@ pub struct ShadowPairFigures {
     pub shadow: f64,
     /// The first less the second.
     pub difference: f64,
-    /// The interval of the difference, over requests that are drawn with replacement.
+    /// The 95 % interval of the difference within pairs.
     #[serde(rename = "difference_ci95")]
     pub interval: ConfidenceInterval,
 }
@@ -37,7 +37,7 @@ impl ShadowPairs {
     }
 
     /// Returns the figures; `None` where no request has both sides.
-    pub(super) fn figures(&self, seed: u64) -> Option<ShadowPairFigures> {
+    pub(super) fn figures(&self) -> Option<ShadowPairFigures> {
         let both = self.by_request.values().filter_map(|sides| Some([sides[0]?, sides[1]?]));
         let pairs: Vec<[f64; 2]> = both.collect();
         if pairs.is_empty() {
@@ -46,15 +46,13 @@ impl ShadowPairs {
         let requests = pairs.len();
         let [served, shadow] = [0, 1].map(|side: usize| pairs.iter().map(|pair| pair[side]).collect::<Vec<f64>>());
         let [of_served, of_shadow] = [&served, &shadow].map(|side| side.iter().sum::<f64>() / requests as f64);
-        let clusters: Vec<usize> = (0..requests).collect();
-        let drawn = PairedMeans::of(&[Some(served), Some(shadow)], &clusters, seed);
-        let differences = drawn.column(0).iter().zip(drawn.column(1)).map(|(served, shadow)| served - shadow).collect();
+        let differences: Vec<f64> = served.iter().zip(&shadow).map(|(served, shadow)| served - shadow).collect();
         Some(ShadowPairFigures {
             requests: requests as u64,
             served: of_served,
             shadow: of_shadow,
             difference: of_served - of_shadow,
-            interval: ConfidenceInterval::of(differences),
+            interval: ConfidenceInterval::of_pairs(&differences),
         })
     }
 }
@@ -80,10 +78,27 @@ mod tests {
         add("c", "auto", false, 0.0);
         add("d", "big", true, 0.0);
 
-        let figures = pairs.figures(7).expect("two pairs");
+        let figures = pairs.figures().expect("two pairs");
 
         assert_eq!((figures.requests, figures.served, figures.shadow, figures.difference), (2, 0.75, 1.0, -0.25));
-        assert!(figures.interval.low >= -0.5 && figures.interval.high <= 0.0, "{figures:?}");
-        assert_eq!(ShadowPairs::default().figures(7), None);
+        assert!(figures.interval.low < -0.5 && figures.interval.high > 0.0, "two pairs tell little: {figures:?}");
+        assert_eq!(ShadowPairs::default().figures(), None);
+    }
+
+    #[test]
+    fn pairs_that_are_all_alike_have_an_interval_that_narrows_with_their_number() {
+        let width = |count: usize| {
+            let mut pairs = ShadowPairs::default();
+            for id in 0..count {
+                let mut row = AnswerRow { id: id.to_string(), asked: "auto".into(), ..AnswerRow::default() };
+                pairs.add(&row, 1.0);
+                row.other.insert("shadow".to_owned(), json!(true));
+                pairs.add(&row, 1.0);
+            }
+            let ConfidenceInterval { low, high } = pairs.figures().expect("pairs").interval;
+            high - low
+        };
+
+        assert!(width(1) > 1.0 && width(20) < 0.25 && width(400) < 0.02 && width(400) > 0.0);
     }
 }

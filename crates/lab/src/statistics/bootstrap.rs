@@ -80,6 +80,16 @@ impl ConfidenceInterval {
         Self::of((0..RESAMPLES).map(|_| share()).collect())
     }
 
+    /// Returns the 95 % interval of the mean of differences within pairs, -1 to 1 each. It is not empty where all are alike:
+    /// two pairs are added, a half for each outcome of two answers that are right or wrong (Agresti and Min 2005).
+    pub(crate) fn of_pairs(differences: &[f64]) -> Self {
+        let (sum, squares) =
+            differences.iter().fold((0.0, 1.0), |(sum, squares), one| (sum + one, squares + one * one));
+        let Self { low, high } = Self::of_mean(sum, squares, differences.len() + 2);
+        let mean = sum / differences.len().max(1) as f64;
+        Self { low: low.max(-1.0).min(mean), high: high.min(1.0).max(mean) }
+    }
+
     /// Returns the 95 % interval of the mean of numbers that sum to `sum` and whose squares sum to `squares`, by the
     /// normal approximation.
     #[must_use]
