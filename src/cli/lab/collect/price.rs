@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use pointsman_core::config::{Config, KeyPath, Name, StrategyConfig, TokenPrice};
-use pointsman_core::features::{Features, TokenCounter};
+use pointsman_core::features::{Features, TokenCounter, TokenizerFamily};
 use pointsman_core::prompt::Prompt;
 use pointsman_core::usage::Usage;
 use pointsman_lab::collect::{CollectRequest, CollectTarget};
@@ -53,18 +53,18 @@ pub(super) fn worst_cost(snapshot: &Snapshot, request: &CollectRequest<'_>) -> f
     let answer = Some(features.request.max_output_tokens).filter(|tokens| *tokens > 0);
     let (answers, writes_cache) = (answers(request), request.body.contains("\"cache_control\""));
     let config = &snapshot.config;
+    let input = |model: &Deployment| most_input(&features, model.tokenizer, request);
     let models = models_of(config, snapshot, request.target);
     let costs = models.iter().filter_map(|name| snapshot.upstreams.model(name)).map(|model| {
         let longest = answer.into_iter().chain(longest(model)).min().unwrap_or_default();
-        let (input, output) = (features.tokens_of(model.tokenizer), longest.saturating_mul(answers));
+        let (input, output) = (input(model), longest.saturating_mul(answers));
         model.price.map_or(0.0, |price| dearest(&price, MostTokens { input, output, writes_cache }))
     });
     let beside = |called: Vec<CallBeside>| {
         let cost = |call: CallBeside| {
             let model = snapshot.upstreams.model(&call.model)?;
             let output = call.output.into_iter().chain(answer).chain(longest(model)).min().unwrap_or_default();
-            let (input, output) =
-                (features.tokens_of(model.tokenizer) + call.words, output.saturating_mul(call.answers));
+            let (input, output) = (input(model) + call.words, output.saturating_mul(call.answers));
             let once =
                 dearest(&model.price?, MostTokens { input, output, writes_cache: writes_cache && call.is_client_s });
             Some(f64::from(call.times) * once)
@@ -87,6 +87,15 @@ struct CallBeside {
     answers: u64,
     /// True where it is asked in the client's own words.
     is_client_s: bool,
+}
+
+/// Returns the tokens of a prompt at most, as its provider may count them: no text has more tokens than bytes, and what is
+/// added to it has its share in twice the estimate. What is attached counts by the estimate, not by its bytes.
+fn most_input(features: &Features, tokenizer: TokenizerFamily, request: &CollectRequest<'_>) -> u64 {
+    let estimate = features.tokens_of(tokenizer);
+    let attached = features.attachments.images + features.attachments.audio + features.attachments.files;
+    let bytes = if attached == 0 { request.body.len() as u64 } else { 0 };
+    bytes.max(estimate.saturating_mul(2))
 }
 
 /// Returns how many answers a request asks for at once.
@@ -199,6 +208,27 @@ mod tests {
         let counts = [r#"{"n": 4}"#, r#"{"n": 0}"#, "{}", r#"{"n": null}"#].map(|body| answers(&request(body)));
 
         assert_eq!(counts, [4, 1, 1, 1]);
+    }
+
+    #[test]
+    fn a_prompt_may_have_as_many_tokens_as_its_request_has_bytes() {
+        let target = CollectTarget { asked: "small".to_owned(), policy: None };
+        let most = |content: &str| {
+            let body = format!(r#"{{"model": "small", "messages": [{{"role": "user", "content": {content}}}]}}"#);
+            let request = CollectRequest { target: &target, dialect: Dialect::ChatCompletions, body };
+            let features = features(&request).expect("a chat");
+            let estimate = features.tokens_of(TokenizerFamily::Openai);
+            (most_input(&features, TokenizerFamily::Openai, &request), estimate, request.body.len() as u64)
+        };
+
+        let (input, estimate, bytes) = most(r#""what is it""#);
+        assert!(input == bytes && input > 3 * estimate, "{input} {estimate} {bytes}");
+        let image = format!(
+            r#"[{{"type": "image_url", "image_url": {{"url": "data:image/png;base64,{}"}}}}]"#,
+            "A".repeat(100_000)
+        );
+        let (input, estimate, _) = most(&image);
+        assert_eq!(input, 2 * estimate);
     }
 
     #[test]
