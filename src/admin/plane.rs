@@ -164,7 +164,9 @@ impl AdminPlane for GatewayProcess {
 
     fn reset_bandit(&self, body: &[u8]) -> Result<Value, AdminError> {
         let router = self.reloader.router();
-        let BanditReset { policy } = serde_json::from_slice(body).map_err(|error| AdminError::unreadable(&error))?;
+        let read = serde_json::from_slice(body);
+        let BanditReset { policy } =
+            read.map_err(|error| AdminError::unreadable(&error).expecting(r#"{"policy": "NAME"}"#))?;
         if !router.reset_bandit(&policy) {
             let known = router.bandits().into_keys().map(|name| name.to_string()).collect::<Vec<_>>().join(", ");
             return Err(AdminError::no_policy(&policy, &known));

@@ -259,6 +259,13 @@ impl AdminError {
         Self { status: StatusCode::BAD_REQUEST, code: "invalid_request", param: None, message }
     }
 
+    /// Says what the body is to be.
+    #[must_use]
+    pub(crate) fn expecting(mut self, body: &str) -> Self {
+        self.message = format!("{} Expected: `{body}`.", self.message);
+        self
+    }
+
     /// Returns the error of a query that says what cannot be.
     #[must_use]
     pub(crate) fn invalid_query(key: &'static str, message: &str) -> Self {

@@ -86,6 +86,10 @@ async fn feedback_moves_requests_to_the_better_model_and_a_reset_forgets_it() {
     let none = admin.post(Framing::Length, "/bandits/reset", json!({"policy": "other"}).to_string()).await;
     assert_eq!(none.status, StatusCode::NOT_FOUND);
     let mut admin = Connection::open(gateway.admin, Framing::Length).await;
+    let empty = admin.post(Framing::Length, "/bandits/reset", String::new()).await;
+    assert_eq!(empty.status, StatusCode::BAD_REQUEST);
+    assert!(String::from_utf8_lossy(&empty.body).contains("Expected: `{\\\"policy\\\": \\\"NAME\\\"}`"), "{empty:?}");
+    let mut admin = Connection::open(gateway.admin, Framing::Length).await;
     let reset = admin.post(Framing::Length, "/bandits/reset", json!({"policy": "auto"}).to_string()).await;
     assert_eq!(reset.status, StatusCode::OK);
     assert_eq!(bandit(&gateway).await["rewards"], 0.0);

@@ -388,6 +388,17 @@ pub(crate) fn scores() -> String {
 }
 
 #[test]
+fn fit_says_what_rows_of_another_task_hold() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+
+    let refused = fit(&outcomes(), "success", &folder.path().join("out"), &[]);
+
+    let said = text(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(65), "{said}");
+    assert!(said.contains("rows with `strong_correct` and `weak_correct` do not teach `success`"), "{said}");
+}
+
+#[test]
 fn eval_asks_the_heads_of_all_models_together() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let out = folder.path().join("fitted");

@@ -352,3 +352,31 @@ async fn what_is_graded_marked_or_voted_is_never_written_over() {
     }
     assert_eq!((fs::read(&answers).expect("rows"), fs::read(&marks).expect("rows")), before);
 }
+
+#[tokio::test]
+async fn what_a_policy_had_from_the_baseline_s_model_is_compared_unless_it_is_the_same_text() {
+    let judge = Origin::answering([winner("first"), winner("second")]).await;
+    let routed = |id: &str, text: &str| {
+        let mut row = answer(id, "auto", text, json!({}));
+        (row["policy"], row["model"]) = (json!("auto"), json!("large"));
+        row
+    };
+    let folder = Folder::holding(&[
+        answer("x", "large", "Base text x.", json!({})),
+        routed("x", "Better text."),
+        answer("y", "large", "Base text y.", json!({})),
+        routed("y", "Base text y."),
+    ]);
+    let url = format!("http://{}/v1", judge.address());
+
+    let arguments = ["--grader", "pairwise", "--baseline", "large", "--judge", "j", "--judge-url", &url];
+    let report = report(&folder.grade(&arguments).await);
+
+    let rows = folder.rows("graded.jsonl");
+    assert_eq!(
+        (&rows[1]["grades"][0]["orders"], &rows[1]["grades"][0]["score"]),
+        (&json!(["win", "win"]), &json!(1.0))
+    );
+    assert_eq!(rows[3]["grades"][0]["reason"], "the baseline itself");
+    assert_eq!(report["asked"]["auto"]["pairwise"]["wins"], 1);
+}

@@ -356,3 +356,18 @@ fn checks_that_the_log_knows_nothing_of_leave_requests_out() {
         assert!(code == Some(65) && said.contains(wanted), "{said}");
     }
 }
+
+#[test]
+fn a_policy_has_to_be_named_where_there_are_several() {
+    let folder = Folder::new();
+    let one = fs::read_to_string(folder.config("one.yaml", "0.5")).expect("the file");
+    let two = folder
+        .write("two.yaml", &format!("{one}  - name: other\n    strategy: {{kind: random, models: [small, big]}}\n"));
+    let log = folder.log(|_, _| {});
+
+    let output = pointsman(&[&"calibrate", &"-c", &two, &"--log", &log, &"--strong-share", &"50%"]);
+
+    let said = text(&output.stderr);
+    let wanted = "the configuration has 2 policies: name one (allowed: auto, other)";
+    assert!(output.status.code() == Some(64) && said.contains(wanted), "{said}");
+}

@@ -84,6 +84,9 @@ pub struct RouterChoices {
     pub choices: Vec<JudgedChoice>,
 }
 
+/// What stands behind a policy's name that is decided anew, where answers of it stand in the file.
+pub const DECIDED_ANEW: &str = "(decided anew)";
+
 /// Errors that leave no comparison.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each field is named for what it holds")]
@@ -100,6 +103,12 @@ pub enum ComparisonError {
     /// The file has neither answers nor outcomes of several models.
     #[error("`{}` holds no answers to compare (expected rows with `asked` and `grades`, or `scores` by model)", .0.display())]
     NoAnswers(PathBuf),
+    /// No row is of the part that was asked for.
+    #[error("no row of `{}` is of the split `{split}` (there are: {known})", path.display())]
+    NoSplit { path: PathBuf, split: String, known: String },
+    /// The answers have no grades.
+    #[error("`{}` holds no graded answer (`pointsman grade` grades answers)", .0.display())]
+    NotGraded(PathBuf),
     /// Fewer than two models were asked themselves.
     #[error("answers of {found} are all there are of single models (needed: two or more, each asked by its own name)")]
     TooFewModels { found: String },

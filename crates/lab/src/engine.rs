@@ -86,6 +86,9 @@ pub enum EngineError {
     /// There is no such policy.
     #[error("there is no policy `{name}` (allowed: {allowed})")]
     NoPolicy { name: String, allowed: String },
+    /// No policy is named, and there is not one alone.
+    #[error("the configuration has {count} policies: name one (allowed: {allowed})")]
+    UnnamedPolicy { count: usize, allowed: String },
 }
 
 impl OfflineEngine {
@@ -127,12 +130,14 @@ impl OfflineEngine {
     /// When there is none, or more than one to choose from.
     pub fn policy(&self, name: Option<&str>) -> Result<usize, EngineError> {
         let policies = &self.config.policies;
+        let allowed = || policies.iter().map(|policy| policy.name.as_str()).collect::<Vec<_>>().join(", ");
         match name {
             None if policies.len() == 1 => Ok(0),
-            name => policies.iter().position(|policy| Some(policy.name.as_str()) == name).ok_or_else(|| {
-                let allowed = policies.iter().map(|policy| policy.name.as_str()).collect::<Vec<_>>().join(", ");
-                EngineError::NoPolicy { name: name.unwrap_or_default().to_owned(), allowed }
-            }),
+            None => Err(EngineError::UnnamedPolicy { count: policies.len(), allowed: allowed() }),
+            Some(name) => policies
+                .iter()
+                .position(|policy| policy.name.as_str() == name)
+                .ok_or_else(|| EngineError::NoPolicy { name: name.to_owned(), allowed: allowed() }),
         }
     }
 

@@ -227,7 +227,7 @@ fn describe(strong: &str, achieved: &ThresholdEffect) -> String {
 impl CalibrateFailure {
     const fn code(&self) -> u8 {
         match self {
-            Self::Engine(EngineError::NoPolicy { .. })
+            Self::Engine(EngineError::NoPolicy { .. } | EngineError::UnnamedPolicy { .. })
             | Self::NoModel { .. }
             | Self::Calibrate(CalibrateError::Ambiguous { .. } | CalibrateError::NoSuch { .. }) => USAGE,
             Self::Engine(EngineError::OnnxRuntime(_))

@@ -230,7 +230,7 @@ impl EvalError {
             Self::OnnxRuntime(_) | Self::Runtime(_) | Self::Page { .. } => UNAVAILABLE,
             Self::Evaluate(EvaluateError::Bundle(_)) | Self::Prices(_) => CONFIG,
             Self::Evaluate(EvaluateError::UnknownHead { .. } | EvaluateError::Tiers(_))
-            | Self::Engine(EngineError::NoPolicy { .. })
+            | Self::Engine(EngineError::NoPolicy { .. } | EngineError::UnnamedPolicy { .. })
             | Self::Compare(ComparisonError::NoStandIn { .. }) => USAGE,
             Self::Engine(EngineError::OnnxRuntime(_))
             | Self::Compare(ComparisonError::Engine(EngineError::OnnxRuntime(_))) => UNAVAILABLE,

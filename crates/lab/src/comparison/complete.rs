@@ -11,7 +11,7 @@ use super::offline::{OfflineChoice, OfflineDecision, OfflinePolicy};
 use super::outcome::AnswerOutcome;
 use super::prompts::{ComparedPrompt, PromptTable};
 use super::report::{ComparisonReport, ContenderFigures, ContenderKind, LeftOutPrompts};
-use super::{Comparison, ComparisonError, ModelOutcomes, RouterChoices, listed};
+use super::{Comparison, ComparisonError, DECIDED_ANEW, ModelOutcomes, RouterChoices, listed};
 use crate::answers::{AnswerRow, GraderWeights};
 
 /// Prompts with an outcome of every model and policy.
@@ -103,7 +103,7 @@ impl CompletePrompts {
         self.keep(&is_decided);
         let name = offline.policy.to_string();
         let is_known = self.policies.iter().any(|policy| policy.name == name);
-        let name = if is_known { format!("{name} (decided anew)") } else { name };
+        let name = if is_known { format!("{name} {DECIDED_ANEW}") } else { name };
         self.policies.push(PolicyOutcomes { name, kind: ContenderKind::PolicyOffline, choices });
         Ok(())
     }

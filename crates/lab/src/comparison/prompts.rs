@@ -51,6 +51,9 @@ struct PromptCollector {
     prompts: Vec<ComparedPrompt>,
     answers: u64,
     contaminated: u64,
+    /// The splits that rows say, `none` for those that say none.
+    splits: BTreeSet<String>,
+    has_grades: bool,
 }
 
 impl PromptTable {
@@ -92,9 +95,18 @@ impl PromptTable {
             }
             rows.sha256()
         };
-        let PromptCollector { prompts, answers, contaminated, .. } = collector;
+        let PromptCollector { prompts, answers, contaminated, splits, has_grades, .. } = collector;
         if prompts.is_empty() {
-            return Err(ComparisonError::NoAnswers(path.clone()));
+            return Err(match &request.split {
+                Some(split) if !splits.is_empty() => {
+                    let known = splits.into_iter().collect::<Vec<_>>().join(", ");
+                    ComparisonError::NoSplit { path: path.clone(), split: split.clone(), known }
+                }
+                _ => ComparisonError::NoAnswers(path.clone()),
+            });
+        }
+        if !has_grades {
+            return Err(ComparisonError::NotGraded(path.clone()));
         }
         Ok(Self { data: DataIdentity::new(path, sha256), prompts, answers, contaminated })
     }
@@ -107,6 +119,7 @@ impl PromptTable {
 
 impl PromptCollector {
     fn add(&mut self, mut row: AnswerRow, request: &ComparisonRequest) {
+        self.splits.insert(row.split.clone().unwrap_or_else(|| "none".to_owned()));
         if request.split.is_some() && row.split != request.split {
             return;
         }
@@ -129,6 +142,7 @@ impl PromptCollector {
 
     fn keep(&mut self, place: usize, row: AnswerRow, request: &ComparisonRequest) {
         let wanted = |names: &[String], name: &str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+        self.has_grades |= !row.grades.is_empty();
         let prompt = &mut self.prompts[place];
         let (answers, name, names) = match &row.policy {
             Some(policy) => (&mut prompt.routed, policy.clone(), &request.policies),

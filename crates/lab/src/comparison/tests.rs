@@ -165,3 +165,27 @@ async fn a_part_of_the_data_can_be_compared_alone() {
 
     assert_eq!(report.n, 3);
 }
+
+#[tokio::test]
+async fn a_split_that_no_row_says_is_refused_with_those_that_are_there() {
+    let mut rows = answers();
+    rows.iter_mut().filter(|row| row["id"] != "a").for_each(|row| row["split"] = json!("held_out"));
+    let request = ComparisonRequest { split: Some("heldout".to_owned()), ..ComparisonRequest::default() };
+
+    let error = compared(&rows, request).await.expect_err("no such split").to_string();
+
+    assert!(error.contains("is of the split `heldout` (there are: held_out, none)"), "{error}");
+}
+
+#[tokio::test]
+async fn answers_that_nobody_graded_are_refused_although_some_failed() {
+    let mut rows = answers();
+    rows.iter_mut().for_each(|row| row["grades"] = json!([]));
+    rows.iter_mut().filter(|row| row["id"] == "a").for_each(|row| {
+        row["error"] = json!({"code": "upstream_unavailable", "message": "gone"});
+    });
+
+    let error = compared(&rows, ComparisonRequest::default()).await.expect_err("no grades").to_string();
+
+    assert!(error.contains("holds no graded answer (`pointsman grade` grades answers)"), "{error}");
+}

@@ -147,7 +147,16 @@ impl TrainingSet {
                     self.label_index(label).ok_or_else(|| fit.refuse(format!("the label `{label}` is not known")))?;
                 Ok((0..self.names.len()).map(|index| f32::from(u8::from(index == right))).collect())
             }
-            _ => Err(fit.refuse("the rows are of another kind")),
+            (GroundTruth::Label(_), task) => {
+                Err(fit.refuse(format!("rows with a `label` do not teach `{}`", task.as_str())))
+            }
+            (GroundTruth::Pair { .. }, task) => {
+                let keys = "`strong_correct` and `weak_correct`";
+                Err(fit.refuse(format!("rows with {keys} do not teach `{}`", task.as_str())))
+            }
+            (GroundTruth::Models(_), task) => {
+                Err(fit.refuse(format!("rows with `scores` do not teach `{}`", task.as_str())))
+            }
         }
     }
 

@@ -222,7 +222,9 @@ impl<'g> GradeState<'g> {
         if !self.run.uses(GraderKind::Pairwise) {
             return Ok(Some(Vec::new()));
         }
-        if row.answered_by() == model {
+        if row.answered_by() == model
+            && (!row.is_routed() || self.baseline.get(&row.id).is_none_or(|own| own == answer))
+        {
             return Ok(Some(vec![pairwise::of_baseline(model)]));
         }
         let Some(baseline) = self.baseline.get(&row.id) else { return Ok(None) };

@@ -66,10 +66,17 @@ pub(super) struct TrainingRowTable<'o> {
 /// What the grades of a prompt's answers are from, and their texts where two models alone are compared.
 #[derive(Default)]
 struct PromptSources {
-    graders: BTreeSet<String>,
-    weight: RunningMean,
+    /// The grades of each model's answers: those that were asked of it, and those that a policy had from it.
+    models: BTreeMap<String, [GradeSources; 2]>,
     strong_answer: Option<String>,
     weak_answer: Option<String>,
+}
+
+/// The graders of some answers, and the mean of their weights.
+#[derive(Default)]
+struct GradeSources {
+    graders: BTreeSet<String>,
+    weight: RunningMean,
 }
 
 /// A side of a pair.
@@ -100,6 +107,21 @@ impl ModelSides {
     }
 }
 
+impl PromptSources {
+    /// Returns the graders and their mean weight, of the answers whose qualities count: those of models that stand on a
+    /// side, and what a policy had from a model only where that was not asked itself.
+    fn of(&self, sides: Option<&ModelSides>) -> (String, f64) {
+        let counts = |model: &String| sides.is_none_or(|sides| sides.of(model).is_some());
+        let (mut graders, mut weight) = (BTreeSet::new(), RunningMean::default());
+        for [asked, routed] in self.models.iter().filter(|(model, _)| counts(model)).map(|(_, own)| own) {
+            let own = if asked.weight.count() > 0 { asked } else { routed };
+            graders.extend(own.graders.iter().map(String::as_str));
+            weight = weight.plus(own.weight);
+        }
+        (graders.into_iter().collect::<Vec<_>>().join("+"), weight.mean().unwrap_or(1.0))
+    }
+}
+
 impl TrainingRowOutput {
     /// Writes the rows of votes alone.
     ///
@@ -124,9 +146,10 @@ impl<'o> TrainingRowTable<'o> {
     pub(super) fn add(&mut self, row: &AnswerRow) {
         self.table.add(row);
         let sources = self.sources.entry(row.id.clone()).or_default();
+        let own = &mut sources.models.entry(row.answered_by().to_owned()).or_default()[usize::from(row.is_routed())];
         for grade in row.grades.iter().filter(|grade| self.output.sides.is_none() || grade.grader != PAIRWISE) {
-            sources.graders.insert(grade.grader.clone());
-            sources.weight.add(self.weights.of(&grade.grader));
+            own.graders.insert(grade.grader.clone());
+            own.weight.add(self.weights.of(&grade.grader));
         }
         let Some(sides) = &self.output.sides else { return };
         if sides.is_one_pair() && !row.is_routed() {
@@ -160,8 +183,7 @@ impl<'o> TrainingRowTable<'o> {
         let mut one_sided = 0;
         for outcome in table.rows() {
             let sources = sources.remove(&outcome.id).unwrap_or_default();
-            let source = sources.graders.iter().cloned().collect::<Vec<_>>().join("+");
-            let weight = sources.weight.mean().unwrap_or(1.0);
+            let (source, weight) = sources.of(output.sides.as_ref());
             match judged(&outcome, output.sides.as_ref(), sources) {
                 Some(row) => write(row, &source, weight)?,
                 None => one_sided += 1,
@@ -287,6 +309,21 @@ mod tests {
         });
         assert_eq!(rows, [expected]);
         assert_eq!(counts.written["judge"], 1);
+    }
+
+    #[test]
+    fn a_policy_s_answer_gives_a_row_no_weight_where_its_model_was_asked_itself() {
+        let routed = |mut row: AnswerRow| {
+            (row.asked, row.policy) = ("auto".into(), Some("auto".into()));
+            row
+        };
+        let asked = [answer("small", &[("judge", 0.25)]), answer("large", &[("judge", 1.0)])];
+        let rows =
+            [&asked[..], &[routed(answer("large", &[("human", 0.0)])), answer("other", &[("human", 1.0)])]].concat();
+
+        let (rows, _) = written(sides(), &rows, "", &[("human", 0.0)]);
+
+        assert_eq!((&rows[0]["source"], &rows[0]["weight"]), (&json!("judge"), &json!(1.0)), "{rows:?}");
     }
 
     #[test]

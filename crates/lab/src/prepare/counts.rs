@@ -57,8 +57,10 @@ pub struct VariantCounts {
     pub not_harder: u64,
     /// Variants that the judge finds no answer to.
     pub not_answerable: u64,
-    /// Variants that are like the prompt that they were made of.
+    /// Variants that are like the prompt that they were made of, or like another variant of it.
     pub same: u64,
+    /// Rows that no variants are made of: conversations, and prompts of more than 8,000 bytes.
+    pub without: u64,
     /// Variants without a usable answer; another run asks again.
     pub failed: u64,
     /// US dollars that this run cost, where prices are known.

@@ -125,7 +125,9 @@ pub(super) async fn write(
     };
     run.counts.borrow_mut().known = known.len() as u64;
     let stands: HashSet<(String, u32)> = known.iter().map(|it| (it.variant_of.clone(), it.number)).collect();
-    let wanted = rows.iter().filter(|row| row.keys.contains_key("prompt") && row.text.len() <= LONGEST);
+    let can_vary = |row: &&PreparedRow| row.keys.contains_key("prompt") && row.text.len() <= LONGEST;
+    run.counts.borrow_mut().without = rows.iter().filter(|row| !can_vary(row)).count() as u64;
+    let wanted = rows.iter().filter(can_vary);
     let wanted = wanted.flat_map(|row| (1..=judge.count).map(move |number| (row, number)));
     let wanted: Vec<_> = wanted.filter(|(row, number)| !stands.contains(&(row.id.clone(), *number))).collect();
     let written = stream::iter(wanted).map(async |(row, number)| run.one(row, number).await);
@@ -218,19 +220,24 @@ impl VariantRun<'_> {
 }
 
 /// Returns the rows of the variants that are harder and can be answered, in the order of their prompts.
-fn kept(rows: &[PreparedRow], variants: Vec<WrittenVariant>, counts: &mut VariantCounts) -> Vec<PreparedRow> {
+fn kept(rows: &[PreparedRow], mut variants: Vec<WrittenVariant>, counts: &mut VariantCounts) -> Vec<PreparedRow> {
     let place: HashMap<&str, usize> = rows.iter().enumerate().map(|(index, row)| (&*row.id, index)).collect();
     let mut kept: Vec<(usize, u32, PreparedRow)> = Vec::new();
+    let mut said = HashSet::new();
+    variants.sort_by(|a, b| (&a.variant_of, a.number).cmp(&(&b.variant_of, b.number)));
     for variant in variants {
         let Some(index) = place.get(&*variant.variant_of).copied() else { continue }; // of a prompt that is gone
+        let is_usable = variant.is_harder && variant.is_answerable && !variant.is_same;
+        let is_new = !is_usable || said.insert((index, words::normal(&variant.prompt)));
         let fate = match &variant {
             WrittenVariant { is_same: true, .. } => &mut counts.same,
             WrittenVariant { is_harder: false, .. } => &mut counts.not_harder,
             WrittenVariant { is_answerable: false, .. } => &mut counts.not_answerable,
+            _ if !is_new => &mut counts.same,
             _ => &mut counts.kept,
         };
         *fate += 1;
-        if variant.is_harder && variant.is_answerable && !variant.is_same {
+        if is_usable && is_new {
             kept.push((index, variant.number, row_of(&rows[index], &variant)));
         }
     }
@@ -292,4 +299,31 @@ fn read_verdict(content: &str) -> Result<VariantVerdict, String> {
 fn object_with(key: &str, content: &str) -> Result<Value, String> {
     let found = objects(&spoken(content)).into_iter().find(|object| object.contains_key(key));
     found.map(Value::Object).ok_or_else(|| format!("the answer is no JSON with a `{key}`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_variants_with_the_same_words_the_first_is_kept() {
+        let row = PreparedRow { id: "a".into(), words: "p".into(), text: "p".into(), keys: Map::new() };
+        let variant = |number, prompt: &str| WrittenVariant {
+            variant_of: "a".into(),
+            number,
+            prompt: prompt.into(),
+            is_harder: true,
+            is_answerable: true,
+            is_same: false,
+            reason: String::new(),
+            by: "m".into(),
+        };
+        let mut counts = VariantCounts::default();
+
+        let rows =
+            kept(&[row], vec![variant(2, "prove IT!"), variant(1, "Prove it."), variant(3, "Draw it.")], &mut counts);
+
+        assert_eq!(rows.iter().map(|row| &*row.text).collect::<Vec<_>>(), ["Prove it.", "Draw it."]);
+        assert_eq!((counts.kept, counts.same), (2, 1));
+    }
 }

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use pointsman_lab::comparison::{
-    ComparisonReport, ContenderFigures, ContenderKind, DifferenceFigures, RankedBy, RankingFigures, RouterFigures,
-    TimeFigures,
+    ComparisonReport, ContenderFigures, ContenderKind, DECIDED_ANEW, DifferenceFigures, RankedBy, RankingFigures,
+    RouterFigures, TimeFigures,
 };
 use pointsman_lab::statistics::{ConfidenceInterval, RESAMPLES, RoutingFigures};
 
@@ -60,6 +60,8 @@ pub(in crate::cli::lab::eval) fn everybody(report: &ComparisonReport) -> impl It
 pub(in crate::cli::lab::eval) fn title(figures: &ContenderFigures) -> String {
     match figures.kind {
         ContenderKind::Policy => format!("policy {}", figures.name),
+        // The name says so already where answers of the policy stand beside it.
+        ContenderKind::PolicyOffline if figures.name.ends_with(DECIDED_ANEW) => format!("policy {}", figures.name),
         ContenderKind::PolicyOffline => format!("policy {} (decided offline)", figures.name),
         _ => figures.name.clone(),
     }
