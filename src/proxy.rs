@@ -50,6 +50,7 @@ mod kept_state;
 mod large_work;
 mod models;
 mod own_count;
+mod own_keys;
 mod pass_through;
 mod plan;
 pub(crate) mod question;

@@ -47,6 +47,8 @@ pub(super) struct EnvoyStream {
     memory: MessageMemory,
     config: Arc<ExtProcConfig>,
     /// The names of fields that the client sent and that go no further: those that routes go by or only Pointsman reads.
+    /// The path and query in place of those that came, where these hold a key of Pointsman's.
+    target: Option<String>,
     withheld: Vec<String>,
     modes: BodyModes,
 }
@@ -85,7 +87,7 @@ impl EnvoyStream {
         let StreamParts { messages, answers, memory } = parts;
         let metrics = proxy.metrics().ext_proc();
         let (modes, config) = (BodyModes { request: BodyMode::None, response: BodyMode::None }, Arc::default());
-        Self { proxy, metrics, messages, answers, memory, config, withheld: Vec::new(), modes }
+        Self { proxy, metrics, messages, answers, memory, config, withheld: Vec::new(), target: None, modes }
     }
 
     /// Answers what Envoy asks, until nothing is left to ask.
@@ -282,7 +284,7 @@ impl EnvoyStream {
         if let (Some(name), Some(model)) = (&self.config.upstream_model_header, &forwarded.upstream_model) {
             changes.set(name, model.as_bytes());
         }
-        if let Some(path) = &forwarded.path {
+        if let Some(path) = forwarded.path.as_ref().or(self.target.as_ref()) {
             changes.set(":path", path.as_bytes());
         }
         if let Some(body) = &forwarded.body {
@@ -298,6 +300,9 @@ impl EnvoyStream {
     fn without_withheld(&self) -> HeaderChanges {
         let mut changes = HeaderChanges::default();
         self.withheld.iter().for_each(|name| changes.remove(name));
+        if let Some(target) = &self.target {
+            changes.set(":path", target.as_bytes());
+        }
         changes
     }
 
@@ -305,6 +310,7 @@ impl EnvoyStream {
     async fn admit(&mut self, request: &mut ExternalRequest) -> Option<ExternalJudgement> {
         let early = request.admit(self.config.failure).await;
         for name in request.own_fields() {
+        self.target = request.target_without_own_keys();
             if !self.withheld.iter().any(|known| known == name.as_str()) {
                 self.withheld.push(name.as_str().to_owned());
             }

@@ -6,7 +6,7 @@
 mod alternatives;
 mod attempt_body;
 pub(super) mod body_adapter;
-mod client_account;
+pub(in crate::proxy) mod client_account;
 pub(super) mod cloud;
 pub(super) mod context_length;
 mod credential;

@@ -33,12 +33,15 @@ use super::downstream::admission::BodyReservation;
 use super::header_fields::{self, is_ours};
 use super::record::traced;
 use crate::snapshot::Snapshot;
+use super::own_keys::OwnKeys;
 
 /// The header of a request that another proxy has.
 pub(crate) struct ExternalHeader {
     header: RequestHeader,
     asked: AskedTarget,
 }
+    /// The path and query as they came, where there is a query: a key in it has been moved.
+    target: Option<Box<str>>,
 
 /// The terms on which another proxy asks.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +68,8 @@ pub(crate) struct ExternalRequest {
     ctx: Box<RequestContext>,
     written: WrittenBody,
 }
+    /// The path and query as they came, where there is a query.
+    target: Option<Box<str>>,
 
 /// Memory for what another proxy sends, within what all bodies may take; dropping it gives it back.
 #[derive(Debug)]
@@ -89,7 +94,8 @@ impl ExternalHeader {
         }
         asked::collapse_length(&mut header);
         let asked = asked::normalize(&mut header);
-        Some(Self { header, asked })
+        let target = target.contains('?').then(|| target.into());
+        Some(Self { header, target, asked })
     }
 
     /// Returns whether a model is asked: what else there is goes where the sender's own routes lead.
@@ -146,7 +152,7 @@ impl ExternalRequest {
         header: ExternalHeader,
         terms: ExternalTerms,
     ) -> (Self, BodyFeed) {
-        let ExternalHeader { header, asked } = header;
+        let ExternalHeader { header, target, asked } = header;
         let (session, feed, written) = ExternalSession::open(header);
         let mut ctx = Box::new(RequestContext::new(snapshot, proxy.request_ids.next(), proxy.open.enter()));
         ctx.asked = asked;
@@ -155,7 +161,7 @@ impl ExternalRequest {
             ctx.request_id = id;
         }
         ctx.trace = traced::begin(session.req_header(), &ctx);
-        (Self { proxy: Arc::clone(proxy), session, ctx, written }, feed)
+        (Self { proxy: Arc::clone(proxy), session, ctx, target, written }, feed)
     }
 
     /// Returns what tells when the request has to end at once, because the process does.
@@ -164,10 +170,11 @@ impl ExternalRequest {
         async move { cut.fell().await }
     }
 
-    /// Returns the names of fields that go no further: those that only Pointsman may say, and the one that its key came in.
+    /// Returns the names of fields that go no further: those that only Pointsman may say, and all that hold its keys.
     pub(crate) fn own_fields(&self) -> Vec<HeaderName> {
-        let mut own: Vec<_> = self.session.req_header().headers.keys().filter(|name| is_ours(name)).cloned().collect();
-        own.extend(self.ctx.client.as_ref().map(|client| client.key_field.clone()));
+        let fields = &self.session.req_header().headers;
+        let mut own: Vec<_> = fields.keys().filter(|name| is_ours(name)).cloned().collect();
+        own.extend(self.own_keys().into_iter().flat_map(|keys| keys.fields(fields)));
         own
     }
 
@@ -180,6 +187,22 @@ impl ExternalRequest {
 
     /// Counts and logs the request, which is over.
     pub(crate) fn end(mut self, end: ExternalEnd) {
+    /// Returns the path and query without Pointsman's keys, where there is one in it.
+    pub(crate) fn target_without_own_keys(&self) -> Option<String> {
+        self.own_keys()?.target_without(self.target.as_ref()?)
+    }
+
+    fn own_keys(&self) -> Option<OwnKeys<'_>> {
+        OwnKeys::of(&self.ctx.snapshot.clients, self.ctx.client.as_ref())
+    }
+
+    /// Returns the query that goes on.
+    fn kept_query(&self) -> Option<String> {
+        let target = self.target_without_own_keys();
+        let (_, query) = target.as_deref().or(self.target.as_deref())?.split_once('?')?;
+        Some(query.to_owned())
+    }
+
         let broken = (end == ExternalEnd::BrokenOff)
             .then(|| Error::explain(ErrorType::ConnectionClosed, "the sender broke off").into_down());
         self.proxy.recorder.account(&self.session, broken.as_deref(), &mut self.ctx);

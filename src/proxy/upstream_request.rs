@@ -9,6 +9,7 @@ use pointsman_core::usage::UsageEvent;
 use super::attempt::cloud::{ClientAsk, CloudAttempt};
 use super::attempt::{forward, translated};
 use super::context::RequestContext;
+use super::own_keys::OwnKeys;
 use super::{header_fields, kept_state};
 
 /// Makes of the client's header the one that the attempt's provider gets.
@@ -34,6 +35,9 @@ pub(super) fn write(session: &Session, upstream: &mut RequestHeader, ctx: &mut R
             translated::set_target(upstream, &provider, model, translation)?;
             translated::set_fields(&mut upstream.headers, translation);
         } else {
+            if let Some(keys) = OwnKeys::of(&ctx.snapshot.clients, ctx.client.as_ref()) {
+                keys.leave_query(upstream);
+            }
             forward::set_target(upstream, &provider, &ctx.asked, routed)?;
         }
         if let Some(cloud) = &cloud {
@@ -42,8 +46,12 @@ pub(super) fn write(session: &Session, upstream: &mut RequestHeader, ctx: &mut R
         let fields = &mut upstream.headers;
         header_fields::clean_request(fields, &ctx.request_id)?;
         header_fields::set_forwarded(fields, session, &ctx.snapshot.config)?;
-        let known_by = ctx.client.as_ref().map(|client| &client.key_field);
-        forward::set_credential(fields, &provider, &ctx.attempts.credential, known_by);
+        forward::set_credential(
+            fields,
+            &provider,
+            &ctx.attempts.credential,
+            OwnKeys::of(&ctx.snapshot.clients, ctx.client.as_ref()),
+        );
         if let Some(translation) = translation {
             translated::move_key(fields, &provider, translation);
         }

@@ -235,3 +235,39 @@ async fn what_no_model_can_use_is_not_believed_and_locks_no_client_out() {
         assert_eq!([first.status, second.status], [StatusCode::OK; 2], "{said}");
     }
 }
+
+#[tokio::test]
+async fn with_passthrough_a_key_of_ours_in_several_fields_goes_upstream_in_none() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let config = Config { sections: clients(""), credential: "passthrough", ..Config::new(&small, &frontier) };
+    let gateway = Gateway::start(&config).await;
+    let ours = [("authorization", "Bearer pk-1"), ("x-api-key", "pk-1"), ("api-key", "pk-2"), ("x-token", "pk-1")];
+    for own in [None, Some(("x-goog-api-key", "AIza"))] {
+        let mut connection = Connection::open(gateway.listen, Framing::Length).await;
+        let mut request = connection.request(Method::POST, &format!("{CHAT}?api_key=pk-1&limit=2&key=AIza"));
+        for (field, value) in ours.into_iter().chain(own) {
+            request = request.header(field, value);
+        }
+
+        let body = Framing::Length.body(Bytes::from(question("auto", "hello")));
+        connection.send(request.body(body).expect("a valid request")).await.expect("an answer");
+
+        let request = small.next().await;
+        for (field, _) in ours {
+            assert_eq!(request.header(field), None, "{field} beside {own:?}");
+        }
+        assert_eq!(request.header("x-goog-api-key"), own.map(|(_, value)| value), "the client's own");
+        assert_eq!(request.path, format!("{CHAT}?limit=2&key=AIza"));
+    }
+}
+
+#[tokio::test]
+async fn with_passthrough_the_only_key_of_a_client_goes_upstream() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let config = Config { sections: clients(""), credential: "passthrough", ..Config::new(&small, &frontier) };
+    let gateway = Gateway::start(&config).await;
+
+    ask(&gateway, KEY, "auto").await;
+
+    assert_eq!(small.next().await.header("authorization"), Some("Bearer pk-1"), "it may be the provider's, too");
+}

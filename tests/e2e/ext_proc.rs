@@ -329,6 +329,29 @@ async fn what_asks_no_model_needs_a_key_too_which_goes_no_further() {
 }
 
 #[tokio::test]
+async fn a_key_that_a_client_sends_in_several_places_goes_on_in_none() {
+    let sent = [KEY, ("x-api-key", "anna"), ("cf-aig-authorization", "Bearer anna"), ("x-goog-api-key", "AIza")];
+    for mode in [Buffered, FullDuplexStreamed] {
+        let (_gateway, address) = asked("", &anna()).await;
+        for path in ["/v1/chat/completions", "/v1/files"] {
+            let mut exchange = Exchange::open(address, mode, NoBody).await;
+            let is_judged = path == "/v1/chat/completions";
+
+            exchange.request(&format!("{path}?api_key=anna&limit=2"), &sent, !is_judged).await;
+            if is_judged {
+                exchange.body(ODD, true).await;
+            }
+            let answer = exchange.next().await;
+
+            let mut names = removed(&answer);
+            names.sort_unstable();
+            assert_eq!(names, ["authorization", "cf-aig-authorization", "x-api-key"], "{mode:?} {path}");
+            assert_eq!(field(&answer, ":path"), Some(format!("{path}?limit=2")), "{mode:?} {path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_cannot_be_seen_is_refused_of_a_client_with_a_key() {
     for (mode, has_body, status) in [(NoBody, false, 500), (BufferedPartial, true, 413), (Streamed, true, 500)] {
         let (_gateway, address) = asked(", failure: open", &anna()).await;

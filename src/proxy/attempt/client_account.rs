@@ -3,6 +3,8 @@
 //! They stop here unless the provider's credential is the client's own: beside the operator's key they would say whose
 //! organisation pays, or hand one vendor's key to another.
 
+use std::borrow::Cow;
+
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Fields of accounts and of sessions, by their vendors: OpenAI, `ChatGPT`, Anthropic, Google, AWS, Azure, Hugging Face,
@@ -101,19 +103,20 @@ pub(super) fn remove_fields(fields: &mut HeaderMap) {
 
 /// Returns a query without the client's keys; `None` where nothing is left.
 pub(super) fn without_parameters(query: &str) -> Option<String> {
-    let kept: Vec<&str> = query.split('&').filter(|pair| !is_key(pair)).collect();
+    let kept: Vec<&str> = query.split('&').filter(|pair| key_of(pair).is_none()).collect();
     let kept = kept.join("&");
     (!kept.is_empty()).then_some(kept)
 }
 
-fn is_account(name: &str) -> bool {
+/// Returns whether a field is one of accounts or keys, whoever's they are.
+pub(in crate::proxy) fn is_account(name: &str) -> bool {
     FIELDS.contains(&name) || FIELD_ENDS.iter().any(|end| name.ends_with(end))
 }
 
-/// Compares the name as the most lenient server reads it.
-fn is_key(pair: &str) -> bool {
-    let name = form_urlencoded::parse(pair.as_bytes()).next().map(|(name, _)| name.trim().to_ascii_lowercase());
-    name.is_some_and(|name| PARAMETERS.contains(&&*name))
+/// Returns the key that a pair of a query holds. Compares the name as the most lenient server reads it.
+pub(in crate::proxy) fn key_of(pair: &str) -> Option<Cow<'_, str>> {
+    let (name, key) = form_urlencoded::parse(pair.as_bytes()).next()?;
+    PARAMETERS.contains(&&*name.trim().to_ascii_lowercase()).then_some(key)
 }
 
 /// Returns the subprotocols without those that are keys; `None` where there is no key.

@@ -15,6 +15,7 @@ use super::{UpstreamAttempts, client_account, stale};
 use crate::proxy::asked::AskedTarget;
 use crate::proxy::header_fields;
 use crate::proxy::header_fields::KEY_FIELDS;
+use crate::proxy::own_keys::OwnKeys;
 use crate::upstream::{AskedUrl, NoPeerError, PROVIDER_BUSY, Provider, UpstreamCredential};
 
 impl UpstreamAttempts {
@@ -131,19 +132,19 @@ pub(in crate::proxy) fn set_authority(upstream: &mut Parts, provider: &Provider,
     Ok(())
 }
 
-/// Puts the attempt's credential in place of the client's, and removes what else names an account of the client's. With `passthrough` the client's own goes on; of a client that
-/// Pointsman knows by a key in `known_by`, that key goes only when it is the client's only one.
+/// Puts the attempt's credential in place of the client's, and removes what else names an account of the client's. With `passthrough` the client's own goes on; of `own_keys`, those that
+/// Pointsman knows clients by, one goes only when it is the only key that was sent.
 pub(in crate::proxy) fn set_credential(
     upstream: &mut HeaderMap,
     provider: &Provider,
     own: &AttemptCredential,
-    known_by: Option<&HeaderName>,
+    own_keys: Option<OwnKeys<'_>>,
 ) {
     if matches!(provider.credential, UpstreamCredential::Passthrough) {
-        if let Some(known_by) = known_by
-            && KEY_FIELDS.iter().any(|field| field != known_by && upstream.contains_key(field))
-        {
-            upstream.remove(known_by);
+        let own = own_keys.map(|keys| keys.fields(upstream)).unwrap_or_default();
+        let is_only_key = OwnKeys::is_only_key(upstream);
+        for field in own.iter().filter(|field| !is_only_key || !KEY_FIELDS.contains(field)) {
+            upstream.remove(field);
         }
         return;
     }

@@ -143,6 +143,7 @@ impl ExternalRequest {
         traced::attempted(session.req_header(), ctx);
         Recorder::operation_began(session.req_header(), ctx);
         let received = ctx.external.as_mut().and_then(|external| {
+        let query = self.kept_query();
             external.is_sent_on = true;
             external.received.take()
         });
@@ -156,13 +157,12 @@ impl ExternalRequest {
         if ctx.attempts.body.usage_event() == UsageEvent::Remove {
             removed.push(header::ACCEPT_ENCODING); // the event is taken out of the answer again
         }
-        let query = session.req_header().uri.query();
         ForwardedRequest {
             model: ctx.attempts.model().cloned(),
             path: target
                 .and(ctx.asked.google.as_ref())
                 .zip(upstream_model.as_deref())
-                .map(|(google, model)| google_path(google, model, query)),
+                .map(|(google, model)| google_path(google, model, query.as_deref())),
             upstream_model,
             body,
             removed,
