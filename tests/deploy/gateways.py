@@ -305,7 +305,7 @@ MISTAKES = [
         "no Service of",
     ),
     ("istio/envoyfilter.yaml", "request_body_mode: BUFFERED", "request_body_mode: STREAMED", "no mode in which"),
-    ("istio/envoyfilter.yaml", "failure_mode_allow: true", "failure_mode_allow: false", "fails open"),
+    ("istio/envoyfilter.yaml", "failure_mode_allow: false", "failure_mode_allow: true", "fails open"),
     ("istio/envoyfilter.yaml", "message_timeout: 1s", "message_timeout: 100ms", "not above the deadline"),
     ("istio/envoyfilter.yaml", "allow_mode_override", "allow_mode_overrides", "allow_mode_overrides"),
     ("istio/gateway.yaml", "name: inference-gateway", "name: gateway", "0 of it"),
@@ -317,7 +317,12 @@ MISTAKES = [
     ("inference-extension/inferencepools.yaml", "failureMode: FailOpen", "failureMode: Open", "is not one of"),
     ("inference-extension/inferencepools.yaml", "number: 8000", "number: 8001", "no ports of its pods"),
     ("inference-extension/envoyfilter.yaml", "trailer_mode: SEND", "trailer_mode: SKIP", "needs trailers sent"),
-    ("envoy-gateway/policy.yaml", "body: Buffered", "body: FullDuplexStreamed", "should not be valid"),
+    (
+        "envoy-gateway/policy.yaml",
+        "body: Buffered}\n        allowModeOverride: true\n      messageTimeout: 1s\n      failOpen: false",
+        "body: FullDuplexStreamed}\n        allowModeOverride: true\n      messageTimeout: 1s\n      failOpen: true",
+        "should not be valid",
+    ),
     ("envoy-gateway/policy.yaml", "[pointsman]", "[envoy.filters.http.x]", "should not be valid"),
     ("envoy-gateway/policy.yaml", "failOpen", "failopen", "was unexpected"),
     ("envoy-gateway/gateway.yaml", "bufferLimit: 16Mi", "bufferLimit: much", "does not match"),
@@ -331,7 +336,7 @@ MISTAKES = [
     ("kgateway/policy.yaml", "extensionRef: {name: pointsman}", "extensionRef: {name: other}", "0 of it"),
     ("agentgateway/policy.yaml", "kind: Gateway", "kind: HTTPRoute", "is not one of"),
     ("agentgateway/policy.yaml", "Buffered #", "Streamed #", "is not one of"),
-    ("values.yaml", "failure: open", "failure: closed", "fails open"),
+    ("values.yaml", "failure: closed", "failure: open", "fails open"),
 ]
 
 

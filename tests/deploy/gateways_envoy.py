@@ -180,10 +180,14 @@ def requests_go_where_they_should(setups: list[Setup]) -> None:
             stack.callback(server.shutdown)
         pointsman = stack.enter_context(serving(folder, setups[0].config))
         for setup in setups:
-            for port, seen in ((pointsman, (judged, chosen_by_the_client)), (closed_port(), (not_judged,))):
-                with running(folder, edge(setup, servers, port)) as entry:
-                    for see in seen:
-                        see(setup, entry)
+            with running(folder, edge(setup, servers, pointsman)) as entry:
+                for see in (judged, chosen_by_the_client):
+                    see(setup, entry)
+            with running(folder, edge(setup, servers, closed_port())) as entry:
+                not_judged(setup, entry)
+            if not full_duplex(setup):
+                with running(folder, opened(edge(setup, servers, closed_port()))) as entry:
+                    passes_as_it_is(setup, entry)
             if not processors(setup):
                 with running(folder, edge(setup, servers, pointsman, rules=-1)) as entry:
                     status, got = post(entry, setup.asked, EASY, {})
@@ -233,14 +237,29 @@ def with_answers(config: Json) -> Json:
 
 
 def not_judged(setup: Setup, port: int) -> None:
-    """Without Pointsman, what fails open goes to the last rule as it is; what does not is an error."""
-    status, got = post(port, setup.asked, EASY, {})
-    if full_duplex(setup):
+    """Without Pointsman every request is an error, whatever model its client would choose."""
+    for forged in ({}, {setup.model_header: "large"}):
+        status, got = post(port, setup.asked, EASY, forged)
         assert status == 500, f"{setup.gateway.name}: {status}: {got}"
-    else:
-        assert (status, got["server"], got["model"]) == (200, "qwen-large", setup.asked), (
-            f"{setup.gateway.name}: {status}: {got}"
-        )
+
+
+def passes_as_it_is(setup: Setup, port: int) -> None:
+    """Where the operator has made it fail open, a request goes to the last rule as it is, or where its client says."""
+    status, got = post(port, setup.asked, EASY, {})
+    assert (status, got["server"], got["model"]) == (200, "qwen-large", setup.asked), (
+        f"{setup.gateway.name}: {status}: {got}"
+    )
+    if setup.of("HTTPRoute"):
+        status, got = post(port, setup.asked, EASY, {setup.model_header: "small"})
+        assert (status, got["server"]) == (200, "qwen-small"), f"{setup.gateway.name}: {status}: {got}"
+
+
+def opened(config: Json) -> Json:
+    """Returns a configuration whose requests pass where Pointsman is away."""
+    for one in under("http_filters", config):
+        if "failure_mode_allow" in one["typed_config"]:
+            one["typed_config"]["failure_mode_allow"] = True
+    return config
 
 
 def post(port: int, model: str, prompt: str, headers: dict[str, str], padding: int = 0) -> tuple[int, Json]:

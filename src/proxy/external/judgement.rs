@@ -172,13 +172,13 @@ impl ExternalRequest {
 }
 
 /// Tells whether a request passes that is rejected, because it could not be judged. The limits of a client with a key hold
-/// for what cannot be read, too.
+/// for what cannot be read, too; and where clients need keys, none passes at whose key nobody has looked yet.
 fn passes(rejection: &Rejection, failure: ExtProcFailure, ctx: &RequestContext) -> bool {
     let is_open = failure == ExtProcFailure::Open;
     match kind(rejection) {
         RejectionKind::Refused => false,
         RejectionKind::Unreadable => is_open && ctx.client.is_none(),
-        RejectionKind::OwnTrouble => is_open,
+        RejectionKind::OwnTrouble => is_open && (ctx.client.is_some() || !ctx.snapshot.clients.are_required()),
     }
 }
 
