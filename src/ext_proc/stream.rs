@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! RequestHeaders   no model's path: passes, and the stream ends
+//!                  a WebSocket that would ask a model: refused, as its messages could not be judged
 //!                  let in by its header, or answered here
 //! RequestBody      whole: judged; header, route and body change together
 //!                  in part: passes, as nobody can judge a part
@@ -23,16 +24,14 @@ use std::time::Instant;
 use http::HeaderMap;
 use pointsman_core::config::{ExtProcConfig, StreamedBodies};
 use pointsman_protocols::envoy::ext_proc::processing_request::Request;
-use pointsman_protocols::envoy::ext_proc::{
-    CommonResponse, HttpBody, HttpHeaders, ProcessingRequest, ProcessingResponse,
-};
+use pointsman_protocols::envoy::ext_proc::{HttpBody, HttpHeaders, ProcessingRequest, ProcessingResponse};
 use pointsman_telemetry::{ExtProcMetrics, ExtProcOutcome, ExtProcPhase};
 use serde_json::json;
 use tonic::{Code, Status, Streaming};
 
 use super::answers::AnswerQueue;
 use super::message_memory::MessageMemory;
-use super::messages::{self, BodyMode, BodyModes, HeaderChanges, asking_nothing_more, with_decision};
+use super::messages::{self, BodyMode, BodyModes, HeaderChanges, with_decision};
 use crate::proxy::Proxy;
 use crate::proxy::external::{
     BodyFeed, ExternalEnd, ExternalJudgement, ExternalRequest, ExternalTerms, ForwardedRequest,
@@ -47,9 +46,9 @@ pub(super) struct EnvoyStream {
     memory: MessageMemory,
     config: Arc<ExtProcConfig>,
     /// The names of fields that the client sent and that go no further: those that routes go by or only Pointsman reads.
+    withheld: Vec<String>,
     /// The path and query in place of those that came, where these hold a key of Pointsman's.
     target: Option<String>,
-    withheld: Vec<String>,
     modes: BodyModes,
 }
 
@@ -128,13 +127,15 @@ impl EnvoyStream {
         };
         self.withheld = of_routes(&fields, &self.config);
         let is_for_model = header.is_for_model();
-        if !is_for_model && !snapshot.clients.are_required() {
+        let is_refused_socket = header.is_refused_socket(&snapshot.config.limits.websocket);
+        if !is_for_model && !is_refused_socket && !snapshot.clients.are_required() {
             return self.pass_other(&headers, &fields).await;
         }
         let reads_answers = is_for_model && self.modes.response != BodyMode::None;
         let terms = ExternalTerms { deadline: self.config.deadline.0, reads_answers };
         let (mut request, feed) = ExternalRequest::begin(&self.proxy, snapshot, header, terms);
         let judged = match self.modes.request {
+            _ if is_refused_socket => self.refuse_socket(&mut request).await,
             _ if !is_for_model => self.other_of_client(&mut request, &headers, &fields).await,
             BodyMode::FullDuplex => Box::pin(self.full_duplex(&mut request, feed, &headers)).await,
             _ => Box::pin(self.in_turn(&mut request, feed, &headers)).await,
@@ -299,57 +300,23 @@ impl EnvoyStream {
     /// Returns the change that takes out of a request what goes no further.
     fn without_withheld(&self) -> HeaderChanges {
         let mut changes = HeaderChanges::default();
-        self.withheld.iter().for_each(|name| changes.remove(name));
         if let Some(target) = &self.target {
             changes.set(":path", target.as_bytes());
         }
+        self.withheld.iter().for_each(|name| changes.remove(name));
         changes
     }
 
     /// Lets a request in by its header; returns the judgement where that is enough for one.
     async fn admit(&mut self, request: &mut ExternalRequest) -> Option<ExternalJudgement> {
         let early = request.admit(self.config.failure).await;
-        for name in request.own_fields() {
         self.target = request.target_without_own_keys();
+        for name in request.own_fields() {
             if !self.withheld.iter().any(|known| known == name.as_str()) {
                 self.withheld.push(name.as_str().to_owned());
             }
         }
         early
-    }
-
-    /// Lets a request pass that asks no model, of a client whose key and rate hold.
-    async fn other_of_client(
-        &mut self,
-        request: &mut ExternalRequest,
-        headers: &HttpHeaders,
-        fields: &HeaderMap,
-    ) -> Result<JudgedRequest, StreamError> {
-        match self.admit(request).await {
-            None | Some(ExternalJudgement::Unjudged(_)) => {
-                request.pass();
-                self.pass_other(headers, fields).await.map(JudgedRequest::over)
-            }
-            Some(refused) => self.tell(request, refused, ExtProcPhase::RequestHeaders).await,
-        }
-    }
-
-    /// Lets a request pass by its header: no model is asked.
-    async fn pass_other(&mut self, headers: &HttpHeaders, fields: &HeaderMap) -> Result<ExtProcOutcome, StreamError> {
-        let mut changes = self.without_withheld();
-        let is_rerouted = !changes.is_empty();
-        if let Some(length) = fields.get(http::header::CONTENT_LENGTH).filter(|_| !headers.end_of_stream) {
-            changes.set("content-length", length.as_bytes()); // the mode changes below, which may cost the length
-        }
-        let common = CommonResponse { clear_route_cache: is_rerouted, ..changes.changing() };
-        self.send(asking_nothing_more(messages::answer(ExtProcPhase::RequestHeaders, common))).await?;
-        // A stream that ends would end the body, too; where modes may not be changed, all of it still comes.
-        if self.modes.request == BodyMode::FullDuplex && !headers.end_of_stream
-            || self.modes.response == BodyMode::FullDuplex
-        {
-            self.pass_rest().await?;
-        }
-        Ok(ExtProcOutcome::OtherPath)
     }
 
     async fn send(&self, message: ProcessingResponse) -> Result<(), StreamError> {

@@ -20,6 +20,7 @@ use http::{HeaderMap, HeaderName, Method, Version};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType};
+use pointsman_core::config::WebSocketLimits;
 use pointsman_core::prompt::Dialect;
 
 #[cfg_attr(not(feature = "grpc"), expect(unused_imports, reason = "who asks so speaks gRPC"))]
@@ -30,6 +31,7 @@ use super::Proxy;
 use super::asked::{self, AskedTarget};
 use super::context::RequestContext;
 use super::downstream::admission::BodyReservation;
+use super::downstream::intake;
 use super::header_fields::{self, is_ours};
 use super::record::traced;
 use crate::snapshot::Snapshot;
@@ -101,6 +103,13 @@ impl ExternalHeader {
     /// Returns whether a model is asked: what else there is goes where the sender's own routes lead.
     pub(crate) fn is_for_model(&self) -> bool {
         self.header.method == Method::POST && Dialect::of_path(self.header.uri.path()).is_some()
+    }
+
+    /// Returns whether a WebSocket is asked for that may not be opened: one by which a model is asked, as its sender would pass
+    /// its messages on unread; and any where they are off.
+    pub(crate) fn is_refused_socket(&self, limits: &WebSocketLimits) -> bool {
+        let is_for_model = || Dialect::of_path(self.header.uri.path()).is_some();
+        intake::is_websocket(&self.header) && (limits.max_open == 0 || is_for_model())
     }
 }
 

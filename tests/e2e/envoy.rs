@@ -74,9 +74,21 @@ impl Exchange {
 
     /// Sends the header of a request for a path.
     pub(crate) async fn request(&mut self, path: &str, fields: &[(&str, &str)], end_of_stream: bool) {
-        let pseudo = [(":method", "POST"), (":path", path), (":authority", "models"), (":scheme", "http")];
         let json = [("content-type", "application/json")];
-        let all = pseudo.iter().chain(&json).chain(fields).map(|(name, value)| header(name, value));
+        let fields: Vec<_> = json.iter().chain(fields).copied().collect();
+        self.header("POST", path, &fields, end_of_stream).await;
+    }
+
+    /// Sends the header of a request for a WebSocket, with further fields, as Envoy writes it of HTTP/1.1 and HTTP/2 alike.
+    pub(crate) async fn socket(&mut self, path: &str, fields: &[(&str, &str)]) {
+        let own = [("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-version", "13")];
+        let fields: Vec<_> = own.iter().chain(fields).copied().collect();
+        self.header("GET", path, &fields, false).await;
+    }
+
+    async fn header(&mut self, method: &str, path: &str, fields: &[(&str, &str)], end_of_stream: bool) {
+        let pseudo = [(":method", method), (":path", path), (":authority", "models"), (":scheme", "http")];
+        let all = pseudo.iter().chain(fields).map(|(name, value)| header(name, value));
         let headers = Some(HeaderMap { headers: all.collect() });
         self.send(Request::RequestHeaders(HttpHeaders { headers, end_of_stream, ..HttpHeaders::default() })).await;
     }

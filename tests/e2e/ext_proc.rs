@@ -370,6 +370,76 @@ async fn a_body_that_cannot_be_seen_is_refused_of_a_client_with_a_key() {
 }
 
 #[tokio::test]
+async fn a_websocket_by_which_a_model_would_be_asked_is_refused_in_every_mode() {
+    for mode in [Buffered, FullDuplexStreamed, NoBody] {
+        let (gateway, address) = asked(", failure: open", "").await;
+        for path in ["/v1/responses", "/v1/chat/completions", "/responses"] {
+            let mut exchange = Exchange::open(address, mode, NoBody).await;
+
+            exchange.socket(path, &[]).await;
+
+            let refusal = immediate(exchange.next().await);
+            assert_eq!(refusal.status.expect("a status").code, 426, "{mode:?} {path}");
+            let body: Value = serde_json::from_slice(&refusal.body).expect("JSON");
+            assert_eq!(body["error"]["code"], "upgrade_required");
+            exchange.ends().await;
+        }
+        until_metric(&gateway, r#"pointsman_ext_proc_requests_total{outcome="denied"} 3"#).await;
+    }
+}
+
+#[tokio::test]
+async fn a_websocket_that_asks_no_model_passes_unless_they_are_off() {
+    for (limits, status) in [("", None), (", websocket: {max_open: 0}", Some(426))] {
+        let (_gateway, address) = asked_with(|config| Config { limits, ..config }, "", "").await;
+        let mut exchange = Exchange::open(address, Buffered, NoBody).await;
+
+        exchange.socket("/v1/realtime?model=gpt-realtime", &[]).await;
+        let answer = exchange.next().await;
+
+        match status {
+            Some(status) => assert_eq!(immediate(answer).status.expect("a status").code, status),
+            None => assert_eq!(common(&answer).header_mutation, None),
+        }
+        exchange.ends().await;
+    }
+}
+
+#[tokio::test]
+async fn a_websocket_needs_a_key_where_clients_have_them() {
+    let (_gateway, address) = asked("", &anna()).await;
+    for (path, key, status) in
+        [("/v1/responses", None, 401), ("/v1/responses", Some(KEY), 426), ("/v1/realtime", None, 401)]
+    {
+        let mut exchange = Exchange::open(address, Buffered, NoBody).await;
+        exchange.socket(path, key.as_slice()).await;
+        assert_eq!(immediate(exchange.next().await).status.expect("a status").code, status, "{path} {key:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_overload_lets_nobody_pass_at_whose_key_nobody_has_looked() {
+    for (sections, passes) in [(anna(), false), (String::new(), true)] {
+        let change = |config| Config { limits: ", max_requests: 1", ..config };
+        let (gateway, address) = asked_with(change, ", failure: open", &sections).await;
+        let mut open = Exchange::open(address, Buffered, NoBody).await;
+        open.chat(&[KEY], false).await;
+        open.next().await;
+        let mut another = Exchange::open(address, Buffered, NoBody).await;
+
+        another.chat(&[], true).await;
+        let answer = another.next().await;
+
+        if passes {
+            assert_eq!(told(&answer, "reason").as_deref(), Some("unjudged"));
+        } else {
+            assert_eq!(immediate(answer).status.expect("a status").code, 503);
+        }
+        drop(gateway);
+    }
+}
+
+#[tokio::test]
 async fn a_field_by_which_routes_go_is_gone_before_the_body_comes() {
     let (_gateway, address) = asked("", "").await;
     let mut exchange = Exchange::open(address, Buffered, NoBody).await;

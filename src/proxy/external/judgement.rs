@@ -90,6 +90,12 @@ impl ExternalRequest {
         Some(self.own_answer())
     }
 
+    /// Returns the refusal of a WebSocket: nobody could read the messages of one that its sender passes on.
+    pub(crate) async fn refuse_socket(&mut self) -> ExternalJudgement {
+        answer::reject(&mut self.session, &mut self.ctx, &Rejection::UpgradeRequired).await;
+        self.own_answer()
+    }
+
     /// Judges a request that was let in, once its body is there. `failure` says what becomes of it where it cannot be
     /// judged.
     ///
@@ -137,13 +143,13 @@ impl ExternalRequest {
 
     /// Notes that the request is sent on, and returns what of it changes.
     fn forward(&mut self, is_encoded: bool) -> ForwardedRequest {
+        let query = self.kept_query();
         let Self { session, ctx, .. } = self;
         ctx.attempts.begin();
         ctx.attempts.connected(ConnectionUse::New);
         traced::attempted(session.req_header(), ctx);
         Recorder::operation_began(session.req_header(), ctx);
         let received = ctx.external.as_mut().and_then(|external| {
-        let query = self.kept_query();
             external.is_sent_on = true;
             external.received.take()
         });
