@@ -71,8 +71,8 @@ enum CliCommand {
     Init(init::InitArguments),
     /// Proxies requests until SIGTERM; SIGHUP or a changed file reloads, SIGQUIT hands over to `serve --upgrade`.
     Serve(serve::ServeArguments),
-    /// Decides for Envoy over its external processing protocol, without listeners of its own; or prints an Envoy's
-    /// configuration that asks it.
+    /// Decides for Envoy over its external processing protocol: listens for Envoy, at `admin.address` and for `grpc`, not for
+    /// clients; or prints an Envoy's configuration that asks it.
     #[cfg(feature = "grpc")]
     ExtProc(ext_proc::ExtProcArguments),
     /// Checks a configuration with its bundles and keys, and runs its tests; exits with 78 and every problem if it is

@@ -43,13 +43,35 @@ fn other_machines_reach_it_within_tls_or_where_the_operator_says_so() {
 
 #[test]
 fn a_socket_stands_in_for_the_address() {
-    // At the address of another listener, and open to other machines: neither counts.
-    for address in ["127.0.0.1:8080", "0.0.0.0:9002"] {
-        let config = parsed(&format!("socket: run/pm.sock, address: '{address}'")).unwrap_or_else(|it| panic!("{it}"));
-        let place = config.ext_proc.as_ref().expect("a section").place(Path::new("/etc/pm"));
+    let config = parsed("socket: run/pm.sock").unwrap_or_else(|it| panic!("{it}"));
+    let place = config.ext_proc.as_ref().expect("a section").place(Path::new("/etc/pm"));
 
-        assert_eq!(place, ExtProcPlace::Unix("/etc/pm/run/pm.sock".into()));
-        assert_eq!(place.to_string(), "unix:/etc/pm/run/pm.sock");
+    assert_eq!(place, ExtProcPlace::Unix("/etc/pm/run/pm.sock".into()));
+    assert_eq!(place.to_string(), "unix:/etc/pm/run/pm.sock");
+}
+
+#[test]
+fn neither_header_of_the_model_is_one_that_says_something_else() {
+    for key in ["model_header", "upstream_model_header"] {
+        for name in [
+            "Content-Length",
+            "transfer-encoding",
+            "authorization",
+            "x-api-key",
+            "content-type",
+            "cookie",
+            "proxy-authorization",
+            "x-amz-security-token",
+            "connection",
+            "traceparent",
+        ] {
+            let problems = parsed(&format!("{key}: {name}")).expect_err(name).to_string();
+            assert!(
+                problems.contains(&format!("ext_proc.{key}: `{name}` says something else of a request")),
+                "{problems}"
+            );
+        }
+        assert!(parsed(&format!("{key}: x-llm")).is_ok());
     }
 }
 
@@ -63,6 +85,10 @@ fn what_does_not_fit_is_refused_with_its_path() {
         ("deadline: 2h", "ext_proc.deadline"),
         ("max_message_bytes: 1", "ext_proc.max_message_bytes"),
         ("failure: maybe", "ext_proc.failure"),
+        (
+            "socket: pm.sock, address: '127.0.0.1:9003'",
+            "ext_proc.socket: stands in for `address`, which says another place (allowed: one of the two)",
+        ),
         ("socket: ''", "ext_proc.socket: must be the path of a Unix socket"),
         ("tls: {cert: '', key: b}", "ext_proc.tls.cert: must be the path of a PEM file"),
     ] {
