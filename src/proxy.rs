@@ -58,6 +58,8 @@ mod record;
 mod router_question;
 mod server;
 mod shadow_answer;
+#[cfg(feature = "grpc")]
+pub(crate) mod stopped;
 mod upstream_request;
 mod websocket;
 

@@ -43,6 +43,8 @@ pub(crate) use bedrock::{AwsCredentials, EventFrames, FrameError, RequestSigner}
 pub(crate) use breaker::CircuitStand;
 pub(crate) use cloud::{CloudCall, CloudService};
 pub(crate) use connect::{CallError, ProviderAnswer, ProviderCall, ProviderCaller};
+#[cfg(feature = "grpc")]
+pub(crate) use credential::wanted_by;
 pub(crate) use credential::{UpstreamCredential, key_field};
 pub(crate) use deployment::{Deployment, UsageRequest};
 pub(crate) use failure::{

@@ -1,10 +1,10 @@
-//! `pointsman ext-proc`: decides for Envoy over its external processing protocol, without listeners for clients of its own;
+//! `pointsman ext-proc`: decides for Envoy over its external processing protocol, without listeners for clients;
 //! or prints the configuration of an Envoy that asks it.
 
 mod envoy;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use pointsman_core::config::Config;
@@ -34,6 +34,12 @@ pub(super) struct ExtProcArguments {
     /// Has that Envoy show answers too: for the usage of answers, and budgets that go by it.
     #[arg(long, requires = "print_envoy")]
     answers: bool,
+    /// The file of the certificate that this Envoy shows Pointsman, where `ext_proc.tls.client_ca` wants one.
+    #[arg(long, value_name = "FILE", requires_all = ["print_envoy", "envoy_key"])]
+    envoy_cert: Option<PathBuf>,
+    /// The file of that certificate's key.
+    #[arg(long, value_name = "FILE", requires_all = ["print_envoy", "envoy_cert"])]
+    envoy_key: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: &ExtProcArguments, format: LogFormat) -> ExitCode {
@@ -53,6 +59,7 @@ pub(super) fn run(arguments: &ExtProcArguments, format: LogFormat) -> ExitCode {
                 listen: arguments.envoy_listen,
                 mode: arguments.body_mode,
                 shows_answers: arguments.answers,
+                certificate: arguments.certificate(),
             };
             print_whole(bootstrap.to_string().as_bytes())
         }
@@ -60,6 +67,14 @@ pub(super) fn run(arguments: &ExtProcArguments, format: LogFormat) -> ExitCode {
             eprintln!("{problems}");
             CONFIG.into()
         }
+    }
+}
+
+impl ExtProcArguments {
+    /// Returns the files of the certificate that Envoy shows, as it finds them wherever it is started.
+    fn certificate(&self) -> Option<(PathBuf, PathBuf)> {
+        let place = |file: &PathBuf| std::path::absolute(file).unwrap_or_else(|_| file.clone());
+        self.envoy_cert.as_ref().map(place).zip(self.envoy_key.as_ref().map(place))
     }
 }
 

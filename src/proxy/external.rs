@@ -33,17 +33,17 @@ use super::context::RequestContext;
 use super::downstream::admission::BodyReservation;
 use super::downstream::intake;
 use super::header_fields::{self, is_ours};
+use super::own_keys::OwnKeys;
 use super::record::traced;
 use crate::snapshot::Snapshot;
-use super::own_keys::OwnKeys;
 
 /// The header of a request that another proxy has.
 pub(crate) struct ExternalHeader {
     header: RequestHeader,
-    asked: AskedTarget,
-}
     /// The path and query as they came, where there is a query: a key in it has been moved.
     target: Option<Box<str>>,
+    asked: AskedTarget,
+}
 
 /// The terms on which another proxy asks.
 #[derive(Debug, Clone, Copy)]
@@ -68,10 +68,10 @@ pub(crate) struct ExternalRequest {
     proxy: Arc<Proxy>,
     session: Session,
     ctx: Box<RequestContext>,
-    written: WrittenBody,
-}
     /// The path and query as they came, where there is a query.
     target: Option<Box<str>>,
+    written: WrittenBody,
+}
 
 /// Memory for what another proxy sends, within what all bodies may take; dropping it gives it back.
 #[derive(Debug)]
@@ -187,15 +187,6 @@ impl ExternalRequest {
         own
     }
 
-    /// Notes that the sender sends the request on as it came.
-    pub(crate) fn pass(&mut self) {
-        if let Some(external) = &mut self.ctx.external {
-            external.is_sent_on = true;
-        }
-    }
-
-    /// Counts and logs the request, which is over.
-    pub(crate) fn end(mut self, end: ExternalEnd) {
     /// Returns the path and query without Pointsman's keys, where there is one in it.
     pub(crate) fn target_without_own_keys(&self) -> Option<String> {
         self.own_keys()?.target_without(self.target.as_ref()?)
@@ -212,6 +203,15 @@ impl ExternalRequest {
         Some(query.to_owned())
     }
 
+    /// Notes that the sender sends the request on as it came.
+    pub(crate) fn pass(&mut self) {
+        if let Some(external) = &mut self.ctx.external {
+            external.is_sent_on = true;
+        }
+    }
+
+    /// Counts and logs the request, which is over.
+    pub(crate) fn end(mut self, end: ExternalEnd) {
         let broken = (end == ExternalEnd::BrokenOff)
             .then(|| Error::explain(ErrorType::ConnectionClosed, "the sender broke off").into_down());
         self.proxy.recorder.account(&self.session, broken.as_deref(), &mut self.ctx);

@@ -18,10 +18,10 @@ use crate::proxy::downstream::listener;
 use crate::upstream::BaseUrl;
 
 /// Ours: neither forwarded from clients nor believed of upstreams.
-const OURS: &str = "x-pointsman-";
+pub(crate) const OURS: &str = "x-pointsman-";
 
 /// The fields in which clients send keys: none of them may reach a provider that it is not for.
-pub(in crate::proxy) const KEY_FIELDS: [HeaderName; 4] = [
+pub(crate) const KEY_FIELDS: [HeaderName; 4] = [
     header::AUTHORIZATION,
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("api-key"),
@@ -43,7 +43,7 @@ const HOP_BY_HOP: [HeaderName; 7] = [
 ];
 
 /// Fields that tell of the operator's account with a provider, or of the provider's own machines.
-const ACCOUNT: [&str; 18] = [
+pub(crate) const ACCOUNT: [&str; 18] = [
     "alt-svc",
     "anthropic-organization-id",
     "azureml-model-session",
@@ -65,7 +65,7 @@ const ACCOUNT: [&str; 18] = [
 ];
 
 /// The prefixes of account fields that come in families.
-const ACCOUNT_PREFIXES: [&str; 10] = [
+pub(crate) const ACCOUNT_PREFIXES: [&str; 10] = [
     "anthropic-ratelimit-",
     "apim-",
     "cf-",
@@ -89,7 +89,7 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 const ROOM: usize = 16;
 
 /// The fields that say where a request came from.
-const FORWARDED: [HeaderName; 7] = [
+pub(crate) const FORWARDED: [HeaderName; 7] = [
     header::FORWARDED,
     FORWARDED_FOR,
     FORWARDED_PROTO,

@@ -169,7 +169,7 @@ pub(crate) fn key_field(header: KeyHeader, key: &str) -> Option<(HeaderName, Hea
 }
 
 /// Returns the field in which a host is known to look for keys; `None` for a host that is not known.
-pub(super) fn wanted_by(base: &BaseUrl) -> Option<KeyHeader> {
+pub(crate) fn wanted_by(base: &BaseUrl) -> Option<KeyHeader> {
     let host = base.address.host.to_ascii_lowercase();
     if host == ANTHROPIC {
         Some(KeyHeader::XApiKey)

@@ -53,6 +53,7 @@ class Upstream(http.server.ThreadingHTTPServer):
         self.name = name
         self.requests: queue.Queue[Request] = queue.Queue()
         self.failures = 0
+        self.told: dict[str, str] = {}
         self.gate = threading.Event()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -76,6 +77,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         fields = {name.lower(): value for name, value in self.headers.items()}
         self.server.requests.put(Request(self.path, fields, body))
         answer = fields.get("x-answer", "json")
+        if fields.get("upgrade") == "websocket":
+            return self.echo()
         if self.server.failures > 0:
             self.server.failures -= 1
             return self.reply(503, b"{}")
@@ -109,8 +112,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
+        for name, value in self.server.told.items():
+            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
+
+    def echo(self) -> None:
+        """Opens a WebSocket, and sends what comes back as it is."""
+        self.send_response(101)
+        self.send_header("connection", "Upgrade")
+        self.send_header("upgrade", "websocket")
+        self.end_headers()
+        self.close_connection = True
+        while piece := self.connection.recv(1024):
+            self.connection.sendall(piece)
 
     def stream(self, events: list[str], gate: threading.Event | None = None) -> None:
         """Sends events, each by itself; those after the first once the gate is open."""

@@ -3,18 +3,20 @@
 
 mod clusters;
 mod routes;
+mod tls;
+mod upstream_filters;
 
 use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pointsman_core::config::{Config, ExtProcConfig};
+use pointsman_core::config::{Config, ExtProcConfig, ExtProcFailure};
 
 /// The time that Envoy waits for one answer, at least.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The cluster of Pointsman itself.
+/// The cluster of Pointsman itself, unless a provider is called so.
 const OWN_CLUSTER: &str = "pointsman";
 
 /// The way in which Envoy sends the bodies of requests.
@@ -34,6 +36,8 @@ pub(super) struct EnvoyBootstrap<'c> {
     pub(super) listen: SocketAddr,
     pub(super) mode: PrintedMode,
     pub(super) shows_answers: bool,
+    /// The files of the certificate that Envoy shows Pointsman, and of its key.
+    pub(super) certificate: Option<(PathBuf, PathBuf)>,
 }
 
 /// Returns a text as YAML: JSON's strings are YAML's, too.
@@ -51,12 +55,48 @@ impl EnvoyBootstrap<'_> {
         self.config.ext_proc.clone().unwrap_or_default()
     }
 
+    /// Returns the name of Pointsman's own cluster.
+    fn own_cluster(&self) -> String {
+        self.unused_name(OWN_CLUSTER)
+    }
+
+    /// Returns a name of a cluster that is none of a provider's.
+    fn unused_name(&self, wanted: &str) -> String {
+        let mut name = wanted.to_owned();
+        while self.config.providers.keys().any(|provider| provider.as_str() == name) {
+            name.push_str("-ext-proc");
+        }
+        name
+    }
+
+    /// Returns a path as Envoy finds it, wherever it is started.
+    fn path(&self, path: &Path) -> String {
+        self.folder.join(path).display().to_string()
+    }
+
+    /// Returns whether a request passes that Pointsman has not seen, and what is to be said about that.
+    fn failure(&self, section: &ExtProcConfig) -> (bool, &'static str) {
+        match (self.mode, section.failure) {
+            (_, ExtProcFailure::Closed) => (false, ""),
+            (PrintedMode::FullDuplexStreamed, ExtProcFailure::Open) => {
+                (false, "  # although `failure` is open: true would change nothing in this mode")
+            }
+            (PrintedMode::Buffered, ExtProcFailure::Open) if self.config.clients.is_some() => (
+                false,
+                "  # although `failure` is open: `clients` need keys, at which nobody looks while Pointsman is away",
+            ),
+            (PrintedMode::Buffered, ExtProcFailure::Open) => (true, ""),
+        }
+    }
+
     /// Writes the filter that asks Pointsman.
     fn filter(&self, out: &mut String, section: &ExtProcConfig) -> fmt::Result {
-        let (mode, failure) = match (self.mode, section.failure) {
-            (PrintedMode::FullDuplexStreamed, _) => ("FULL_DUPLEX_STREAMED", false), // it has no effect there
-            (PrintedMode::Buffered, failure) => ("BUFFERED", failure == pointsman_core::config::ExtProcFailure::Open),
+        let mode = match self.mode {
+            PrintedMode::FullDuplexStreamed => "FULL_DUPLEX_STREAMED",
+            PrintedMode::Buffered => "BUFFERED",
         };
+        let (passes, why) = self.failure(section);
+        let cluster = quoted(&self.own_cluster());
         let trailers = if self.mode == PrintedMode::FullDuplexStreamed { ", request_trailer_mode: SEND" } else { "" };
         let answers = match (self.shows_answers, self.mode) {
             (false, _) => "response_header_mode: SKIP, response_body_mode: NONE",
@@ -72,14 +112,14 @@ impl EnvoyBootstrap<'_> {
           - name: envoy.filters.http.ext_proc
             typed_config:
               "@type": type.googleapis.com/envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor
-              grpc_service: {{envoy_grpc: {{cluster_name: {OWN_CLUSTER}}}, timeout: 0s}}
+              grpc_service: {{envoy_grpc: {{cluster_name: {cluster}, authority: pointsman}}, timeout: 0s}}
               processing_mode: {{request_header_mode: SEND, request_body_mode: {mode}{trailers}, {answers}}}
               message_timeout: {timeout}
-              failure_mode_allow: {failure}
+              failure_mode_allow: {passes}{why}
               allow_mode_override: true
               metadata_options: {{receiving_namespaces: {{untyped: [pointsman]}}}}
           - name: envoy.filters.http.router
-            typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}
+            typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router, suppress_envoy_headers: true}}
 "#
         )
     }
@@ -95,7 +135,7 @@ impl EnvoyBootstrap<'_> {
                 json_format:
                   time: "%START_TIME%"
                   method: "%REQ(:METHOD)%"
-                  path: "%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%"
+                  path: "%PATH(NQ)%"  # a query may hold keys
                   status: "%RESPONSE_CODE%"
                   details: "%RESPONSE_CODE_DETAILS%"
                   flags: "%RESPONSE_FLAGS%"
@@ -109,12 +149,16 @@ impl EnvoyBootstrap<'_> {
     fn write(&self, out: &mut String) -> fmt::Result {
         let section = self.section();
         let (host, port) = (self.listen.ip(), self.listen.port());
-        write!(
-            out,
+        out.push_str(
             r#"# An Envoy that has Pointsman choose the model of each prompt, and sends it to that model's provider.
 # Written by `pointsman ext-proc --print-envoy`; docs/envoy.md says what each part is for.
 static_resources:
-  listeners:
+"#,
+        );
+        upstream_filters::write_secrets(out, self)?;
+        write!(
+            out,
+            r#"  listeners:
   - name: clients
     address: {{socket_address: {{address: {host}, port_value: {port}}}}}
     filter_chains:
@@ -125,12 +169,13 @@ static_resources:
           stat_prefix: clients
           codec_type: AUTO
           stream_idle_timeout: 600s  # answers that are not streamed come late
+          upgrade_configs: [{{upgrade_type: websocket}}]  # Pointsman answers those that ask a model: 426
 "#
         )?;
         Self::access_log(out);
         self.filter(out, &section)?;
-        routes::write(out, self.config, &section)?;
-        clusters::write(out, self.config, &section, self.folder)
+        routes::write(out, self)?;
+        clusters::write(out, self)
     }
 }
 
@@ -143,55 +188,4 @@ impl fmt::Display for EnvoyBootstrap<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn printed(more: &str, mode: PrintedMode) -> String {
-        let text = format!(
-            "version: 1\nlisten: {{address: '127.0.0.1:0'}}\ndefault_provider: plain\nproviders:\n  \
-             plain: {{base_url: 'http://127.0.0.1:8000/v1'}}\n  far: {{base_url: 'https://api.example.com/api/v1', \
-             credential: {{env: FAR_KEY}}}}\nmodels:\n  small: {{provider: plain, name: llama}}\n  big: {{provider: far}}\n\
-             {more}"
-        );
-        let config = Config::parse(&text, "test.yaml").unwrap_or_else(|problems| panic!("{problems}"));
-        let listen = "127.0.0.1:10000".parse().expect("an address");
-        EnvoyBootstrap { config: &config, folder: Path::new("/etc/pm"), listen, mode, shows_answers: false }.to_string()
-    }
-
-    #[test]
-    fn each_model_has_a_route_by_the_header_that_says_it() {
-        let text = printed("ext_proc: {model_header: x-llm}\n", PrintedMode::Buffered);
-
-        for part in [
-            r#"{name: "x-llm", string_match: {exact: "small"}}"#,
-            r#"{name: "x-llm", string_match: {exact: "big"}}"#,
-            r#"prefix_rewrite: "/api/v1""#,
-            r#"Bearer %ENVIRONMENT(FAR_KEY)%"#,
-            "request_body_buffer_limit: 33554432",
-        ] {
-            assert!(text.contains(part), "no `{part}` in\n{text}");
-        }
-    }
-
-    #[test]
-    fn a_failure_is_allowed_where_the_mode_knows_it_and_the_configuration_wants_it() {
-        let open = "ext_proc: {failure: open}\n";
-
-        assert!(printed(open, PrintedMode::Buffered).contains("failure_mode_allow: true"));
-        assert!(printed("", PrintedMode::Buffered).contains("failure_mode_allow: false"));
-        assert!(printed(open, PrintedMode::FullDuplexStreamed).contains("failure_mode_allow: false"));
-    }
-
-    #[test]
-    fn a_socket_is_found_from_the_folder_of_the_file() {
-        let text = printed("ext_proc: {socket: run/pm.sock}\n", PrintedMode::Buffered);
-
-        assert!(text.contains(r#"{address: {pipe: {path: "/etc/pm/run/pm.sock"}}}"#), "{text}");
-    }
-
-    #[test]
-    fn envoy_waits_longer_for_an_answer_than_a_decision_may_take() {
-        assert!(printed("", PrintedMode::Buffered).contains("message_timeout: 1s"));
-        assert!(printed("ext_proc: {deadline: 3s}\n", PrintedMode::Buffered).contains("message_timeout: 6s"));
-    }
-}
+mod tests;

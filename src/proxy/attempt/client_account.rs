@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 /// Fields of accounts and of sessions, by their vendors: OpenAI, `ChatGPT`, Anthropic, Google, AWS, Azure, Hugging Face,
 /// `DashScope`, Cloudflare Access, Modal, Helicone, GitLab, Vault; and the names under which
 /// gateways take any of them.
-const FIELDS: [&str; 42] = [
+pub(crate) const FIELDS: [&str; 42] = [
     "openai-organization",
     "openai-project",
     "chatgpt-account-id",
@@ -56,7 +56,7 @@ const FIELDS: [&str; 42] = [
 ];
 
 /// The ends of fields that hold keys, whoever's they are.
-const FIELD_ENDS: [&str; 9] = [
+pub(crate) const FIELD_ENDS: [&str; 9] = [
     "-api-key",
     "-apikey",
     "-api-token",
@@ -69,7 +69,7 @@ const FIELD_ENDS: [&str; 9] = [
 ];
 
 /// Query parameters that hold keys, in lower case.
-const PARAMETERS: [&str; 13] = [
+pub(crate) const PARAMETERS: [&str; 13] = [
     "key",
     "api-key",
     "api_key",

@@ -2,16 +2,19 @@
 
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use http::Uri;
-use pointsman_core::config::{Config, ExtProcConfig, ExtProcPlace, Name, PeerTls, ProviderConfig};
+use pointsman_core::config::{ExtProcPlace, HealthCheck, LoadBalancing, Name, PeerProtocol, ProviderConfig};
 
-use super::{OWN_CLUSTER, quoted, seconds};
+use super::upstream_filters::WrittenLists;
+use super::{EnvoyBootstrap, quoted, seconds, tls, upstream_filters};
 
-/// The certificate authorities of most systems.
-const SYSTEM_CA: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// The beginning of what a cluster says of HTTP.
+const HTTP_OPTIONS: &str = r#"    typed_extension_protocol_options:
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+        "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+"#;
 
 /// A place to connect to.
 enum Endpoint {
@@ -24,25 +27,27 @@ enum Endpoint {
 }
 
 /// Writes every cluster.
-pub(super) fn write(out: &mut String, config: &Config, section: &ExtProcConfig, folder: &Path) -> fmt::Result {
+pub(super) fn write(out: &mut String, bootstrap: &EnvoyBootstrap<'_>) -> fmt::Result {
     out.push_str("  clusters:\n");
-    own(out, section, folder)?;
-    config.providers.iter().try_for_each(|(name, provider)| of_provider(out, name, provider))
+    own(out, bootstrap)?;
+    let mut lists = WrittenLists::default();
+    let mut providers = bootstrap.config.providers.iter();
+    providers.try_for_each(|(name, provider)| of_provider(out, bootstrap, (name, provider), &mut lists))
 }
 
-fn own(out: &mut String, section: &ExtProcConfig, folder: &Path) -> fmt::Result {
+fn own(out: &mut String, bootstrap: &EnvoyBootstrap<'_>) -> fmt::Result {
+    let section = bootstrap.section();
     let ip = section.address.ip();
     let host = if ip.is_unspecified() { IpAddr::from([127, 0, 0, 1]) } else { ip };
-    let endpoint = match section.place(folder) {
+    let endpoint = match section.place(bootstrap.folder) {
         ExtProcPlace::Tcp(address) => Endpoint::Host { host: host.to_string(), port: address.port() },
         ExtProcPlace::Unix(path) => Endpoint::Pipe(path.display().to_string()),
     };
-    begin(out, OWN_CLUSTER, Duration::from_secs(1), &[endpoint])?;
+    begin(out, &bootstrap.own_cluster(), Duration::from_secs(1), &[endpoint])?;
+    open_requests(out, bootstrap.config.limits.max_requests)?;
+    out.push_str(HTTP_OPTIONS);
     out.push_str(
-        r#"    typed_extension_protocol_options:
-      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
-        "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
-        explicit_http_config: {http2_protocol_options: {}}
+        r#"        explicit_http_config: {http2_protocol_options: {}}
     health_checks:
     - timeout: 1s
       interval: 5s
@@ -53,16 +58,15 @@ fn own(out: &mut String, section: &ExtProcConfig, folder: &Path) -> fmt::Result 
     common_lb_config: {healthy_panic_threshold: {value: 0}}
 "#,
     );
-    if let Some(tls) = &section.tls {
-        out.push_str(
-            "    # The certificate authority that vouches for Pointsman's own certificate stands in for it here.\n",
-        );
-        tls_socket(out, &host.to_string(), &tls.cert.display().to_string())?;
-    }
-    Ok(())
+    tls::write_own(out, bootstrap, &host.to_string())
 }
 
-fn of_provider(out: &mut String, name: &Name, provider: &ProviderConfig) -> fmt::Result {
+fn of_provider(
+    out: &mut String,
+    bootstrap: &EnvoyBootstrap<'_>,
+    (name, provider): (&Name, &ProviderConfig),
+    lists: &mut WrittenLists,
+) -> fmt::Result {
     let base: Uri = provider.base_url.parse().unwrap_or_default();
     let is_tls = base.scheme_str() == Some("https");
     let host = base.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
@@ -70,20 +74,68 @@ fn of_provider(out: &mut String, name: &Name, provider: &ProviderConfig) -> fmt:
     let peers: Vec<_> = provider.peers.iter().filter_map(|peer| endpoint(peer)).collect();
     let endpoints = if peers.is_empty() { vec![Endpoint::Host { host: host.clone(), port }] } else { peers };
     begin(out, name.as_str(), provider.timeouts.connect.0, &endpoints)?;
-    if is_tls {
-        let ca = provider.tls.as_ref().and_then(own_authorities);
-        tls_socket(out, &host, ca.as_deref().unwrap_or(SYSTEM_CA))?;
+    match provider.balance {
+        LoadBalancing::RoundRobin => {}
+        LoadBalancing::LeastRequests => out.push_str("    lb_policy: LEAST_REQUEST\n"),
+        LoadBalancing::PrefixHash => out.push_str("    # `balance: prefix_hash` is not Envoy's: peers take turns.\n"),
     }
-    Ok(())
-}
-
-fn own_authorities(tls: &PeerTls) -> Option<String> {
-    tls.ca.as_ref().map(|path| path.display().to_string())
+    open_requests(out, provider.max_concurrent.unwrap_or(bootstrap.config.limits.max_requests))?;
+    if let Some(check) = &provider.health_check {
+        let host = base.authority().map(|host| host.as_str()).unwrap_or_default();
+        health_check(out, check, host, provider.http)?;
+    }
+    out.push_str(HTTP_OPTIONS);
+    out.push_str(match (provider.http, is_tls) {
+        (PeerProtocol::H2, _) => "        explicit_http_config: {http2_protocol_options: {}}\n",
+        (PeerProtocol::Auto, true) => "        auto_config: {http_protocol_options: {}, http2_protocol_options: {}}\n",
+        (PeerProtocol::H1, _) | (PeerProtocol::Auto, false) => {
+            "        explicit_http_config: {http_protocol_options: {}}\n"
+        }
+    });
+    upstream_filters::write(out, bootstrap, (name.as_str(), provider), lists)?;
+    if is_tls { tls::write_of_provider(out, bootstrap, provider, &host) } else { Ok(()) }
 }
 
 fn endpoint(peer: &str) -> Option<Endpoint> {
     let (host, port) = peer.rsplit_once(':')?;
     Some(Endpoint::Host { host: host.trim_matches(['[', ']']).to_owned(), port: port.parse().ok()? })
+}
+
+/// Writes how much may be open at once: Envoy's own limit is 1024.
+fn open_requests(out: &mut String, most: usize) -> fmt::Result {
+    let most = u32::try_from(most).unwrap_or(u32::MAX);
+    writeln!(
+        out,
+        "    circuit_breakers: {{thresholds: [{{max_connections: {most}, max_pending_requests: {most}, max_requests: {most}}}]}}"
+    )
+}
+
+fn health_check(out: &mut String, check: &HealthCheck, host: &str, http: PeerProtocol) -> fmt::Result {
+    let statuses = if check.expected_status.is_empty() {
+        "{start: 200, end: 300}".to_owned()
+    } else {
+        let one = |status: &u16| format!("{{start: {status}, end: {}}}", status + 1);
+        check.expected_status.iter().map(one).collect::<Vec<_>>().join(", ")
+    };
+    let codec = if http == PeerProtocol::H2 { ", codec_client_type: HTTP2" } else { "" };
+    let (interval, timeout) = (seconds(check.interval.0), seconds(check.timeout.0));
+    let (path, host) = (quoted(&check.path), quoted(host));
+    write!(
+        out,
+        r"    health_checks:
+    - timeout: {timeout}
+      interval: {interval}
+      no_traffic_interval: {interval}
+      unhealthy_threshold: {}
+      healthy_threshold: {}
+      http_health_check: {{path: {path}, host: {host}, expected_statuses: [{statuses}]{codec}}}
+",
+        check.unhealthy_after, check.healthy_after
+    )?;
+    if check.fail_open {
+        return Ok(());
+    }
+    writeln!(out, "    common_lb_config: {{healthy_panic_threshold: {{value: 0}}}}")
 }
 
 fn begin(out: &mut String, name: &str, connect: Duration, endpoints: &[Endpoint]) -> fmt::Result {
@@ -106,22 +158,4 @@ fn begin(out: &mut String, name: &str, connect: Duration, endpoints: &[Endpoint]
         writeln!(out, "        - endpoint: {{address: {address}}}")?;
     }
     Ok(())
-}
-
-fn tls_socket(out: &mut String, host: &str, ca: &str) -> fmt::Result {
-    let kind = if host.parse::<IpAddr>().is_ok() { "IP_ADDRESS" } else { "DNS" };
-    let sni = if kind == "DNS" { format!("        sni: {}\n", quoted(host)) } else { String::new() };
-    let (host, ca) = (quoted(host), quoted(ca));
-    write!(
-        out,
-        r#"    transport_socket:
-      name: envoy.transport_sockets.tls
-      typed_config:
-        "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
-{sni}        common_tls_context:
-          validation_context:
-            trusted_ca: {{filename: {ca}}}
-            match_typed_subject_alt_names: [{{san_type: {kind}, matcher: {{exact: {host}}}}}]
-"#
-    )
 }

@@ -3,12 +3,13 @@
 use std::fmt::{self, Write as _};
 
 use http::Uri;
-use pointsman_core::config::{Config, Credential, ExtProcConfig, KeyHeader, Name, ProviderConfig};
+use pointsman_core::config::{ExtProcConfig, Name, ProviderConfig};
 
-use super::quoted;
+use super::{EnvoyBootstrap, quoted};
 
 /// Writes the virtual host.
-pub(super) fn write(out: &mut String, config: &Config, section: &ExtProcConfig) -> fmt::Result {
+pub(super) fn write(out: &mut String, bootstrap: &EnvoyBootstrap<'_>) -> fmt::Result {
+    let (config, section) = (bootstrap.config, bootstrap.section());
     let limit = config.limits.max_body_bytes;
     write!(
         out,
@@ -23,12 +24,7 @@ pub(super) fn write(out: &mut String, config: &Config, section: &ExtProcConfig) 
     )?;
     for (model, entry) in &config.models {
         let Some(provider) = config.providers.get(&entry.provider) else { continue };
-        let header = format!(
-            "headers: [{{name: {}, string_match: {{exact: {}}}}}]",
-            quoted(&section.model_header),
-            quoted(model.as_str())
-        );
-        write_routes(out, &header, (&entry.provider, provider))?;
+        write_routes(out, &chosen(&section, model), (&entry.provider, provider))?;
     }
     if let Some((name, provider)) =
         config.default_provider.as_ref().and_then(|name| config.providers.get_key_value(name))
@@ -36,8 +32,19 @@ pub(super) fn write(out: &mut String, config: &Config, section: &ExtProcConfig) 
         return write_routes(out, "", (name, provider));
     }
     // Of a `direct_response` the limit of bodies would not count, and every request begins with this route.
+    let nowhere = quoted(&bootstrap.unused_name("no_model"));
     writeln!(out, "              - match: {{prefix: \"/\"}}")?;
-    writeln!(out, "                route: {{cluster: no_model, cluster_not_found_response_code: NOT_FOUND}}")
+    writeln!(out, "                route: {{cluster: {nowhere}, cluster_not_found_response_code: NOT_FOUND}}")
+}
+
+/// Returns what a request matches for which Pointsman has chosen this model. The header alone would also match a client's
+/// own, where Envoy passes a request on that Pointsman has not seen; the metadata is Pointsman's.
+fn chosen(section: &ExtProcConfig, model: &Name) -> String {
+    let (header, model) = (quoted(&section.model_header), quoted(model.as_str()));
+    format!(
+        "headers: [{{name: {header}, string_match: {{exact: {model}}}}}], dynamic_metadata: [{{filter: pointsman, \
+         path: [{{key: model}}], value: {{string_match: {{exact: {model}}}}}}}]"
+    )
 }
 
 /// Writes the routes to a provider: below `/v1`, which its own path replaces, and elsewhere.
@@ -63,43 +70,5 @@ fn write_route(
         base.authority().map(|host| format!(", host_rewrite_literal: {}", quoted(host.as_str()))).unwrap_or_default();
     writeln!(out, "              - match: {{{matched}}}")?;
     // Answers take as long as they take; pauses in them are bounded by `stream_idle_timeout`.
-    writeln!(out, "                route: {{cluster: {}, timeout: 0s{rewrite}{host}}}", quoted(name.as_str()))?;
-    match credential(provider) {
-        Some((field, value)) => {
-            writeln!(out, "                request_headers_to_add:")?;
-            writeln!(
-                out,
-                "                - {{header: {{key: {}, value: {}}}, append_action: OVERWRITE_IF_EXISTS_OR_ADD}}",
-                quoted(field),
-                quoted(&value)
-            )
-        }
-        None if provider.is_cloud() => {
-            writeln!(out, "                # A cloud's requests are signed: add Envoy's own filter for that.")
-        }
-        None => Ok(()),
-    }
-}
-
-/// Returns the field and the value by which a provider knows who asks, as Envoy reads them.
-fn credential(provider: &ProviderConfig) -> Option<(&'static str, String)> {
-    let first = provider.keys.first().and_then(pointsman_core::config::ProviderKey::source);
-    let secret = match first.unwrap_or_else(|| provider.credential.clone()) {
-        Credential::Env(variable) => format!("%ENVIRONMENT({variable})%"),
-        Credential::File(path) => format!("%FILE_CONTENT({})%", path.display()),
-        Credential::None | Credential::Passthrough => return None,
-    };
-    let host = provider.base_url.parse::<Uri>().ok().and_then(|url| url.host().map(str::to_owned)).unwrap_or_default();
-    let is_azure = [".openai.azure.com", ".cognitiveservices.azure.com"].iter().any(|end| host.ends_with(end));
-    let by_host = match &*host {
-        "api.anthropic.com" => KeyHeader::XApiKey,
-        _ if is_azure => KeyHeader::ApiKey,
-        _ => KeyHeader::Authorization,
-    };
-    Some(match provider.key_header.unwrap_or(by_host) {
-        KeyHeader::Authorization => ("authorization", format!("Bearer {secret}")),
-        KeyHeader::XApiKey => ("x-api-key", secret),
-        KeyHeader::ApiKey => ("api-key", secret),
-        KeyHeader::XGoogApiKey => ("x-goog-api-key", secret),
-    })
+    writeln!(out, "                route: {{cluster: {}, timeout: 0s{rewrite}{host}}}", quoted(name.as_str()))
 }
