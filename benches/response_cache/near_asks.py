@@ -20,24 +20,32 @@ import tokenizers
 
 FILES = ["tiers_train.jsonl", "tiers_validation.jsonl", "gsm8k_train_questions.jsonl", "outcomes_mmlu.jsonl"]
 BOUNDS = [0.95, 0.97, 0.99]
-LIGHT = {"a", "an", "the", "please", "kindly", "is", "are", "am"}
-OPENINGS = set("hi hello hey can could would will you i we want need like love to know tell give show me us".split())
-OPENINGS |= {"what", "whats", "quickly"}
-CLOSINGS = {"please", "thanks", "thank", "you", "thx"}
-NEGATIONS = set("not no never none without except neither nor cannot dont doesnt isnt arent wont cant".split())
-NEGATIONS |= {"shouldnt", "nicht", "kein", "keine", "ohne"}
+QUESTIONS = set("what who whose whom where when why how which".split())
+AUXILIARIES = set("is are was were do does did can could should would has have had".split())
+ORDERS = set("explain describe define list compare calculate compute summarize summarise".split())
+OTHER_OPENERS = set("hi hello hey write translate give tell show make create find solve convert generate".split())
+OTHER_OPENERS |= {"rewrite", "name", "suggest"}
+GREETINGS = ["hi", "hello", "hey", "hi there", "hello there", "hey there"]
+OPENINGS = ["please, ", "please ", "kindly "]
+OPENINGS += [f"{verb} you please " for verb in ["can", "could", "would", "will"]] + ["can you kindly "]
+CLOSINGS = ["please", "many thanks", "thanks", "thank you", "thx"]
+CONTRACTIONS = {f"{word}{mark}s": f"{word} is" for word in ["what", "who", "where"] for mark in "'’"}
+APART = re.compile(r"[:;\n\r…–—]|[.?!] | - ")
+NEGATIONS = set("not no never none without except neither nor cannot nobody nothing nowhere dont doesnt didnt".split())
+NEGATIONS |= set("isnt arent aint wasnt werent wont wouldnt cant couldnt shouldnt hasnt havent hadnt mustnt".split())
+NEGATIONS |= set("nicht nichts nie kein keine keinen ohne".split())
 PUNCTUATION = ".,!?;:…。"
 QUOTES = '"“”„«»`「'
 MAX_ASK = 2048
 HEAD, TAIL = 42, 20
 
-Words = tuple[tuple[str, ...], tuple[str, ...]]
+Words = tuple[str, tuple[str, ...]]
 
 
 def tokens(text: str) -> Iterator[str]:
     for chunk in text.split():
         word = ""
-        for char in chunk.rstrip(PUNCTUATION).replace("'", "").replace("’", "").lower():
+        for char in without_punctuation(chunk).replace("'", "").replace("’", ""):
             if is_of_word(char) or (char in ".,:" and word and word[-1].isnumeric()):
                 word += char
                 continue
@@ -50,6 +58,12 @@ def tokens(text: str) -> Iterator[str]:
             yield word
 
 
+def without_punctuation(chunk: str) -> str:
+    bare = chunk.rstrip(PUNCTUATION)
+    is_figure = bare[-1:].isnumeric() or bare[-1:] == ")"
+    return chunk[: len(bare) + 1] if is_figure and chunk[len(bare) :].startswith("!") else bare
+
+
 def is_of_word(char: str) -> bool:
     return char.isalnum() or char == "_"
 
@@ -58,15 +72,56 @@ def tells_apart(word: str) -> bool:
     return any(map(str.isnumeric, word)) or not all(map(is_of_word, word))
 
 
+def is_same_word(one: str, other: str) -> bool:
+    return bool(one and other) and one[0].lower() == other[0].lower() and one[1:] == other[1:]
+
+
+def lower_first_word(text: str) -> tuple[str, str]:
+    """Returns a text whose first word begins small if it begins questions and orders, and that word."""
+    word = re.split(r"\s", text, maxsplit=1)[0]
+    whole = CONTRACTIONS.get(word[:1].lower() + word[1:], word[:1].lower() + word[1:])
+    first = whole.split(" ")[0]
+    is_known = first in QUESTIONS | AUXILIARIES | ORDERS | OTHER_OPENERS
+    return (whole + text[len(word) :], first) if is_known else (text, "")
+
+
+def without_closing(ask: str, end: str) -> str:
+    said = ask.rstrip(".!")
+    for closing in CLOSINGS:
+        before, rest = said[: -len(closing)], said[-len(closing) :]
+        if is_same_word(rest, closing) and before.endswith(f"{end} "):
+            return before[:-1]
+    return ask
+
+
+def content(text: str) -> str:
+    """Returns an ask as it is written, without what says nothing."""
+    text = text.strip()
+    for greeting in GREETINGS:
+        if is_same_word(text.rstrip(".!? "), greeting):
+            return greeting
+    opening = next((opening for opening in OPENINGS if is_same_word(text[: len(opening)], opening)), "")
+    ask, word = lower_first_word(text[len(opening) :])
+    if not word:
+        return text
+    end = "?" if word in QUESTIONS | AUXILIARIES else "." if word in ORDERS else ""
+    takes_courtesies = word in QUESTIONS | ORDERS
+    bare = without_closing(ask, end) if takes_courtesies else ask
+    if APART.search(bare) or (opening and not takes_courtesies):
+        return lower_first_word(text)[0]
+    if word in ORDERS and " you " in opening:
+        end = "?"
+    if end and bare.endswith(end) and (bare[-2:-1].isalnum() or bare[-2:-1] == ")"):
+        return bare[:-1]
+    return bare
+
+
 def words(text: str) -> Words:
-    """Returns the words with a meaning of their own; and figures, signs, negations and quotations."""
-    found = list(tokens(text))
+    """Returns the ask as it is written; and figures, signs, negations and quotations."""
+    found = [word if tells_apart(word) else word.lower() for word in tokens(text)]
     tells = [word for word in found if word in NEGATIONS or tells_apart(word)]
     quoted = re.split(f"[{re.escape(QUOTES)}]", text)[1::2]
-    begins = next((at for at, word in enumerate(found) if word not in OPENINGS | LIGHT | {","}), 0)
-    ends = next((at + 1 for at in reversed(range(len(found))) if found[at] not in CLOSINGS), len(found))
-    kept = found[begins:ends] if begins < ends else found
-    return tuple(word for word in kept if word not in LIGHT), tuple(tells + quoted)
+    return content(text), tuple(tells + quoted)
 
 
 def prompts(folder: pathlib.Path, count: int) -> list[str]:
@@ -123,9 +178,9 @@ def main() -> None:
     for bound in BOUNDS:
         at = [(one, other) for one, other, cosine in pairs if cosine >= bound]
         figures = sum(known[one][1] == known[other][1] for one, other in at)
-        content = sum(known[one] == known[other] for one, other in at)
+        content = sum(known[one][0] == known[other][0] for one, other in at)
         print(f"cosine {bound}: {len(at)} pairs, guard figures {figures}, guard content {content}")
-    same = [(one, other, cosine) for one, other, cosine in pairs if cosine >= 0.97 and known[one] == known[other]]
+    same = [(one, other, cosine) for one, other, cosine in pairs if cosine >= 0.97 and known[one][0] == known[other][0]]
     for one, other, cosine in same[: asked.show]:
         print(f"{cosine:.3f} | {texts[one][:160]!r} | {texts[other][:160]!r}")
 

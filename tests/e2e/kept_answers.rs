@@ -144,7 +144,7 @@ async fn a_kept_answer_takes_no_tokens_and_its_line_in_the_log_says_what_it_was(
 }
 
 #[tokio::test]
-async fn an_ask_in_other_words_gets_the_answer_and_another_ask_does_not() {
+async fn an_ask_in_another_dress_gets_the_answer_and_another_ask_does_not() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let semantic = "    cache: {semantic: {classifier: default, min_similarity: 0.8}}\n";
     let config = Config {
@@ -157,7 +157,7 @@ async fn an_ask_in_other_words_gets_the_answer_and_another_ask_does_not() {
     let mut words = Vec::new();
     for text in [
         "What is the capital of France?",
-        "Please tell me what the capital of France is",
+        "Please, what is the capital of France?",
         "what is the capital of France",
         "What is the capital of Spain?",
         "What is 12 + 30?",
@@ -177,4 +177,33 @@ async fn an_ask_in_other_words_gets_the_answer_and_another_ask_does_not() {
     assert_eq!(caller.header("x-pointsman-cache"), Some("miss"), "another caller");
     assert_eq!(count(&small), 6);
     until_metric(&gateway, "pointsman_response_cache_requests_total{outcome=\"semantic\",policy=\"auto\"} 2").await;
+}
+
+#[tokio::test]
+async fn an_ask_with_a_word_in_another_case_or_one_word_less_asks_a_model() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let config = Config {
+        rules: vec![("true", "small")],
+        policy: "    cache: {semantic: {classifier: default, min_similarity: 0.5}}\n".to_owned(),
+        ..Config::classifying(&small, &frontier)
+    };
+    let gateway = Gateway::start(&config).await;
+
+    let mut words = Vec::new();
+    for text in [
+        "rename Foo.txt to foo.txt",
+        "rename foo.txt to Foo.txt",
+        "What is IT?",
+        "What is it?",
+        "Who is The Who?",
+        "Who is Who?",
+        "Translate please to French",
+        "Translate to French",
+    ] {
+        words.push(word(&gateway, text).await);
+        until_metric(&gateway, &format!("pointsman_response_cache_entries {}", count_of(&words, "miss"))).await;
+    }
+
+    assert_eq!(words, ["miss"; 8], "{}", gateway.log());
+    assert_eq!(count(&small), 8);
 }

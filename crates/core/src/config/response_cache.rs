@@ -66,10 +66,11 @@ pub struct SemanticCacheConfig {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SemanticGuard {
-    /// All but articles, courtesies and the like: the same words in another order or dress.
+    /// The whole text as it is written, but for courtesies before and after a lone question, its mark, and the capital
+    /// letter of its first word.
     #[default]
     Content,
-    /// Figures, quotations and negations only: the encoder is trusted with all other words.
+    /// Figures with their signs, quotations and negations only: the encoder is trusted with all other words.
     Figures,
 }
 
