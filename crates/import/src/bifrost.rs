@@ -19,11 +19,14 @@ use crate::yaml_text::YamlValue;
 const REASONS: [(&str, &str); 9] = [
     ("config_store", "there is no database: the configuration is one file, loaded again when it changes"),
     ("logs_store", "there is no database: the log of decisions is a file (docs/decision-log.md)"),
-    ("vector_store", "answers are not kept unless the configuration of Pointsman says so"),
+    ("vector_store", "answers are kept in memory or in a `store`, where a policy has `cache` (docs/cache.md)"),
     ("encryption_key", "no secret is stored, so that none is encrypted"),
     ("auth_config", "the admin listener has tokens of its own: `admin.auth`"),
     ("mcp", "tools are the client's: no server of tools is asked"),
-    ("plugins", "no plugin is run: rules, metrics and traces take their place"),
+    (
+        "plugins",
+        "no plugin is run: rules, metrics and traces take their place, and a policy's `cache` keeps answers (docs/cache.md)",
+    ),
     ("framework", "prices are built in, and stand under `price` where they are others"),
     ("server", "the size of buffers is not for the operator to say"),
 ];

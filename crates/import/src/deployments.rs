@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::draft::{Draft, DraftKey, DraftModel, DraftPolicy, DraftProvider, always, name_of, split};
+use crate::draft::{Draft, DraftKey, DraftModel, DraftPolicy, DraftProvider, add_key, always, name_of, split};
 use crate::yaml_text::YamlEntries;
 
 /// A model at a provider, under the name that clients ask for.
@@ -152,10 +152,7 @@ impl Deployment {
         self.set_weights();
         let weight = other.weight;
         for key in other.provider.keys {
-            match self.provider.keys.iter_mut().find(|own| own.variable == key.variable) {
-                Some(own) => own.weight += weight,
-                None => self.provider.keys.push(DraftKey { weight, ..key }),
-            }
+            add_key(&mut self.provider.keys, DraftKey { weight, ..key });
         }
         self.weight += weight;
     }

@@ -255,6 +255,14 @@ impl DraftPolicy {
     }
 }
 
+/// Adds a key to those of a provider; one that is there gets the share of both.
+pub(crate) fn add_key(keys: &mut Vec<DraftKey>, key: DraftKey) {
+    match keys.iter_mut().find(|own| own.variable == key.variable) {
+        Some(own) => own.weight += key.weight,
+        None => keys.push(key),
+    }
+}
+
 /// Makes the strategy that always takes one model.
 pub(crate) fn always(model: &str) -> YamlValue {
     YamlValue::map([("kind", YamlValue::text("random")), ("models", YamlValue::texts([model]))])

@@ -29,6 +29,7 @@ use pointsman_core::config::{Config, ConfigProblems};
 use pointsman_core::model_family::catalog_problems;
 use pointsman_core::policy::PolicySet;
 
+use self::credentials::KeyVariables;
 use self::draft::Draft;
 use self::finding::FindingLog;
 pub use self::finding::{Finding, FindingKind};
@@ -129,27 +130,13 @@ impl ForeignRouter {
 /// # Errors
 /// When the file cannot be read as its format, names no provider, or gives a configuration that does not load.
 pub fn import(file: &ForeignFile<'_>, bundle: &str) -> Result<ImportedConfig, ImportError> {
-    let findings = FindingLog::default();
-    let mut draft = Draft::default();
-    if file.router == ForeignRouter::Routellm && routellm::is_script(file.text) {
-        routellm::import_script(file.text, &mut draft, &findings);
-    } else {
-        let root = source::read(file.name, file.text, &findings).map_err(|fault| ImportError::Unreadable {
-            line: fault.line,
-            column: fault.column,
-            message: fault.message,
-        })?;
-        let value = SourceValue::root(&root, &findings);
-        match file.router {
-            ForeignRouter::Litellm => litellm::import(&value, &mut draft),
-            ForeignRouter::Bifrost => bifrost::import(&value, &mut draft),
-            ForeignRouter::Routellm => routellm::import(&value, &mut draft, &findings),
-            ForeignRouter::Switchyard => switchyard::import(&value, &mut draft),
-            ForeignRouter::ClaudeCodeRouter => claude_code_router::import(&value, &mut draft),
-            ForeignRouter::SemanticRouter => semantic_router::import(&value, &mut draft),
-        }
-        root.leftovers(&findings);
+    let variables = KeyVariables::default();
+    let mut reading = read(file, &variables)?;
+    if variables.has_conflict() {
+        // A line behind a key says that the variable which the key got holds another one.
+        reading = read(file, &variables.for_second_reading())?;
     }
+    let (mut draft, findings) = reading;
     if draft.providers.is_empty() {
         return Err(ImportError::NothingToServe { router: file.router, findings: findings.into_sorted() });
     }
@@ -161,6 +148,32 @@ pub fn import(file: &ForeignFile<'_>, bundle: &str) -> Result<ImportedConfig, Im
     let findings = findings.into_sorted();
     let text = draft.written(&heading(file, &draft, findings.len()), bundle);
     Ok(ImportedConfig { text, findings })
+}
+
+/// Puts what a foreign file says into a draft, and notes what does not carry over.
+fn read(file: &ForeignFile<'_>, variables: &KeyVariables) -> Result<(Draft, FindingLog), ImportError> {
+    let findings = FindingLog::default();
+    let mut draft = Draft::default();
+    if file.router == ForeignRouter::Routellm && routellm::is_script(file.text) {
+        routellm::import_script(file.text, &mut draft, &findings);
+        return Ok((draft, findings));
+    }
+    let root = source::read(file.name, file.text, &findings).map_err(|fault| ImportError::Unreadable {
+        line: fault.line,
+        column: fault.column,
+        message: fault.message,
+    })?;
+    let value = SourceValue::root(&root, &findings, variables);
+    match file.router {
+        ForeignRouter::Litellm => litellm::import(&value, &mut draft),
+        ForeignRouter::Bifrost => bifrost::import(&value, &mut draft),
+        ForeignRouter::Routellm => routellm::import(&value, &mut draft, &findings),
+        ForeignRouter::Switchyard => switchyard::import(&value, &mut draft),
+        ForeignRouter::ClaudeCodeRouter => claude_code_router::import(&value, &mut draft),
+        ForeignRouter::SemanticRouter => semantic_router::import(&value, &mut draft),
+    }
+    root.leftovers(&findings);
+    Ok((draft, findings))
 }
 
 /// Takes out of `draft` what the loader refuses, one thing after the other.

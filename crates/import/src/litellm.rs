@@ -31,8 +31,8 @@ const LITELLM_REASONS: [(&str, &str); 12] = [
     ("service_callback", "metrics take the place of callbacks (docs/observability.md)"),
     ("set_verbose", "the variable RUST_LOG says which log records are written"),
     ("json_logs", "`--log-format json` says it on the command line"),
-    ("cache", "answers are not kept unless the configuration of Pointsman says so"),
-    ("cache_params", "answers are not kept unless the configuration of Pointsman says so"),
+    ("cache", "answers are kept where a policy has `cache` (docs/cache.md)"),
+    ("cache_params", "answers are kept where a policy has `cache` (docs/cache.md)"),
     (
         "max_budget",
         "a budget is for a client, a team, a key or a session, and none for all of them: `budgets` (docs/budgets.md)",

@@ -1,5 +1,6 @@
 //! Reading a foreign file: a value with the path that leads to it, and the findings about it.
 
+use crate::credentials::KeyVariables;
 use crate::finding::{Finding, FindingKind, FindingLog};
 use crate::source::{SourceContent, SourceNode, key_path};
 
@@ -11,11 +12,17 @@ pub(crate) struct SourceValue<'s> {
     /// The line of its key.
     line: usize,
     findings: &'s FindingLog,
+    variables: &'s KeyVariables,
 }
 
 impl<'s> SourceValue<'s> {
-    pub(crate) fn root(node: &'s SourceNode, findings: &'s FindingLog) -> Self {
-        Self { node, path: String::new(), line: node.line, findings }
+    pub(crate) fn root(node: &'s SourceNode, findings: &'s FindingLog, variables: &'s KeyVariables) -> Self {
+        Self { node, path: String::new(), line: node.line, findings, variables }
+    }
+
+    /// Returns the variables that hold keys.
+    pub(crate) const fn variables(&self) -> &'s KeyVariables {
+        self.variables
     }
 
     /// Returns the line of its key.
@@ -37,9 +44,10 @@ impl<'s> SourceValue<'s> {
     pub(crate) fn entries(&self) -> Vec<(&'s str, Self)> {
         let SourceContent::Map(entries) = &self.node.content else { return Vec::new() };
         let said = entries.iter().filter(|entry| !entry.value.is_nothing());
+        let (findings, variables) = (self.findings, self.variables);
         let value = |entry: &'s crate::source::SourceEntry| {
             let path = key_path(&self.path, &entry.key);
-            (entry.key.as_str(), Self { node: &entry.value, path, line: entry.line, findings: self.findings })
+            (entry.key.as_str(), Self { node: &entry.value, path, line: entry.line, findings, variables })
         };
         said.map(value).collect()
     }
@@ -49,7 +57,7 @@ impl<'s> SourceValue<'s> {
         let SourceContent::List(nodes) = &self.node.content else { return vec![self.clone()] };
         let item = |(index, node): (usize, &'s SourceNode)| {
             let path = format!("{}[{index}]", self.path);
-            Self { node, path, line: node.line, findings: self.findings }
+            Self { node, path, line: node.line, findings: self.findings, variables: self.variables }
         };
         nodes.iter().enumerate().map(item).collect()
     }

@@ -7,8 +7,7 @@
 mod command;
 
 use self::command::ServerCommand;
-use crate::credentials::provider_key;
-use crate::draft::{Draft, DraftModel, DraftPolicy, DraftProvider, always, name_of};
+use crate::draft::{Draft, DraftKey, DraftModel, DraftPolicy, DraftProvider, always, name_of};
 use crate::finding::{Finding, FindingKind, FindingLog};
 use crate::reader::SourceValue;
 use crate::vendors::{VendorAddress, address_entries, clean_address, host_of};
@@ -179,7 +178,7 @@ fn provider_of(model: &NamedModel, base_url: Option<&str>, findings: &FindingLog
     if name == "anyscale" {
         changed("Anyscale's endpoints have closed: name another weak model".to_owned());
     }
-    let keys = provider_key(None, &name, usual).into_iter().collect();
+    let keys = usual.map(|usual| DraftKey { variable: usual.to_owned(), weight: 1.0 }).into_iter().collect();
     let address = address_entries(&address, None);
     let provider = DraftProvider { name, address, keys, ..DraftProvider::default() };
     (provider, upstream.to_owned())

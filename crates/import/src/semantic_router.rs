@@ -15,7 +15,7 @@ use crate::reader::SourceValue;
 const VIRTUAL: [&str; 3] = ["auto", "MoM", "vllm-sr/auto"];
 const NOT_DONE: &str =
     "nothing here does that: requests are only routed, and translated where a provider speaks another API";
-const KEPT: &str = "answers are not kept unless the configuration of Pointsman says so";
+const KEPT: &str = "answers are kept where a policy has `cache`, and those to asks that mean the same where it has `cache.semantic` (docs/cache.md)";
 const REASONS: [(&str, &str); 17] = [
     ("bert_model", "the bundle under `classifiers` has an encoder of its own"),
     ("classifier", "the bundle under `classifiers` has heads of its own"),

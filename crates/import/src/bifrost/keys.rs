@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::credentials::{KeyReference, provider_key};
+use crate::credentials::{KeyReference, said_key};
 use crate::deployments::Deployment;
-use crate::draft::{Draft, DraftKey, DraftProvider, variable};
+use crate::draft::{Draft, DraftKey, DraftProvider, add_key, variable};
 use crate::reader::SourceValue;
 use crate::vendors::{VendorAddress, address_entries, clean_address};
 use crate::yaml_text::{YamlEntries, YamlValue};
@@ -104,19 +104,19 @@ impl<'s> ProviderKeys<'s> {
 
     /// A provider without a list of models is there for whatever is added.
     fn note_no_models(&self, uses: &[KeyUse], draft: &mut Draft) {
-        let Some(first) = uses.first() else { return };
-        let mut provider = first.provider.clone();
-        let more = uses
-            .iter()
-            .skip(1)
-            .flat_map(|own| own.provider.keys.iter().map(|key| DraftKey { weight: own.weight, ..key.clone() }));
-        if let [key] = provider.keys.as_mut_slice() {
-            key.weight = first.weight;
+        let mut providers: Vec<DraftProvider> = Vec::new();
+        for own in uses {
+            let keys = own.provider.keys.iter().map(|key| DraftKey { weight: own.weight, ..key.clone() });
+            match providers.iter_mut().find(|provider| provider.has_address_of(&own.provider)) {
+                Some(provider) => keys.for_each(|key| add_key(&mut provider.keys, key)),
+                None => providers.push(DraftProvider { keys: keys.collect(), ..own.provider.clone() }),
+            }
         }
-        provider.keys.extend(more);
-        let name = draft.provider(provider);
+        let names: Vec<String> = providers.into_iter().map(|provider| draft.provider(provider)).collect();
+        let Some((name, others)) = names.split_first() else { return };
+        let others = if others.is_empty() { String::new() } else { format!(", or of {}", others.join(", ")) };
         self.value.change(format!(
-            "no models are listed, so that it serves all: list those that clients ask for under `models`, as `{}/MODEL: {{provider: {name}, name: MODEL}}`",
+            "no models are listed, so that it serves all: list those that clients ask for under `models`, as `{}/MODEL: {{provider: {name}, name: MODEL}}`{others}",
             self.name
         ));
     }
@@ -196,7 +196,7 @@ impl<'s> ProviderKeys<'s> {
 
     fn own_key(&self, key: Option<&SourceValue<'_>>, usual: Option<&str>) -> Vec<DraftKey> {
         let value = key.and_then(|key| key.get("value"));
-        value.and_then(|value| provider_key(Some(&value), &self.name, usual)).into_iter().collect()
+        value.and_then(|value| said_key(&value, &self.name, usual)).into_iter().collect()
     }
 }
 
@@ -213,7 +213,7 @@ fn address_of(value: &SourceValue<'_>) -> Option<String> {
 
 fn bedrock(config: &SourceValue<'_>) -> YamlValue {
     let mut entries = vec![("region".to_owned(), YamlValue::text(said(config, "region", "us-east-1")))];
-    let part = |key: &str, usual: &str| provider_key(Some(&config.get(key)?), "aws", Some(usual));
+    let part = |key: &str, usual: &str| said_key(&config.get(key)?, "aws", Some(usual));
     let parts = (part("access_key", "AWS_ACCESS_KEY_ID"), part("secret_key", "AWS_SECRET_ACCESS_KEY"));
     if let (Some(id), Some(secret)) = parts {
         let parts = [("id", variable(&id.variable)), ("secret", variable(&secret.variable))];

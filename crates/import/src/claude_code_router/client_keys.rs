@@ -16,19 +16,24 @@ const LIMITS: [(&str, [(&str, f64); 3]); 2] = [
 /// Adds a client for every key that stands in the file. Returns whether clients need a key now.
 pub(super) fn add_clients(root: &SourceValue<'_>, draft: &mut Draft) -> bool {
     let Some(list) = root.first(&["APIKEYS", "apiKeys"]) else { return false };
-    // The one key of before is the first of them.
-    root.take_all(&["APIKEY"]);
     let keys = list.items();
     let mut seen: Vec<&str> = Vec::new();
     for (index, key) in keys.iter().enumerate() {
         let value = if key.is_map() { key.first(&["key", "value", "APIKEY"]) } else { Some(key.clone()) };
         let Some((value, text)) = value.and_then(|value| Some((value.clone(), value.text()?))) else { continue };
         if seen.contains(&text) {
-            key.take();
+            key.leave_out("this key is in the list already, with what is said of it there");
             continue;
         }
         seen.push(text);
         add_client(index, &ClientKey { entry: key, value: &value, text }, draft);
+    }
+    // The one key of before is the first of them, unless somebody changed it since.
+    if let Some((key, text)) = root.get("APIKEY").and_then(|key| Some((key.clone(), key.text()?)))
+        && !text.is_empty()
+        && !seen.contains(&text)
+    {
+        key.conceal("a key stands here; those of the list are taken, as version 3 does");
     }
     !draft.clients.is_empty()
 }

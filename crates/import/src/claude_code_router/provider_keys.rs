@@ -1,7 +1,7 @@
 //! The keys of a provider: one, or the several that version 3 calls credentials.
 
-use crate::credentials::{provider_key, variable_of};
-use crate::draft::DraftKey;
+use crate::credentials::said_key;
+use crate::draft::{DraftKey, add_key};
 use crate::reader::SourceValue;
 
 /// Returns the variables of a provider's keys: several, which version 3 calls credentials, or the one.
@@ -23,15 +23,14 @@ pub(super) fn read(provider: &SourceValue<'_>, name: &str, usual: Option<&str>) 
             ("account", "no vendor is asked for what an account has left"),
             ("limits", "a key rests after the vendor's 429; `max_concurrent` limits a provider"),
         ]);
-        let first = usual.map_or_else(|| variable_of(name), str::to_owned);
-        let variable = if keys.is_empty() { first } else { format!("{first}_{}", keys.len() + 1) };
         let weight = entry.number_at("weight").filter(|weight| *weight > 0.0).unwrap_or(1.0);
-        let key = entry.first(&spellings).and_then(|key| provider_key(Some(&key), name, Some(&variable)));
-        keys.extend(key.map(|key| DraftKey { weight, ..key }));
+        if let Some(key) = entry.first(&spellings).and_then(|key| said_key(&key, name, usual)) {
+            add_key(&mut keys, DraftKey { weight, ..key });
+        }
     }
     let single = provider.first(&spellings[..3]);
     if keys.is_empty() {
-        return single.and_then(|key| provider_key(Some(&key), name, usual)).into_iter().collect();
+        return single.and_then(|key| said_key(&key, name, usual)).into_iter().collect();
     }
     if let Some(single) = single.filter(|key| key.text().is_some_and(|text| !text.is_empty())) {
         single.conceal("a key stands here; those of the list are taken, as version 3 does");

@@ -1,6 +1,6 @@
 //! The provider that a model's name with its parameters means to LiteLLM.
 
-use crate::credentials::{KeyReference, provider_key};
+use crate::credentials::{KeyReference, provider_key, said_key};
 use crate::draft::{DraftProvider, name_of, variable};
 use crate::reader::SourceValue;
 use crate::vendors::{VendorAddress, address_entries, clean_address, host_of};
@@ -63,7 +63,7 @@ fn by_address(params: &SourceValue<'_>, prefix: &str) -> Option<DraftProvider> {
     let Some(said) = said else {
         let vendor = vendor?;
         let address = address_entries(vendor.base_url, None);
-        let key = provider_key(params.get("api_key").as_ref(), vendor.name(), vendor.variable);
+        let key = provider_key(params, vendor.name(), vendor.variable);
         let keys = key.into_iter().collect();
         return Some(DraftProvider { name: vendor.name().to_owned(), address, keys, ..DraftProvider::default() });
     };
@@ -76,7 +76,7 @@ fn by_address(params: &SourceValue<'_>, prefix: &str) -> Option<DraftProvider> {
     let name = known.map_or_else(|| name_of(host_of(&base_url).unwrap_or(prefix)), |known| known.name().to_owned());
     let address = address_entries(&base_url, (prefix == "anthropic").then_some("messages"));
     let usual = known.and_then(|known| known.variable);
-    let keys = provider_key(params.get("api_key").as_ref(), &name, usual).into_iter().collect();
+    let keys = provider_key(params, &name, usual).into_iter().collect();
     Some(DraftProvider { name, address, keys, ..DraftProvider::default() })
 }
 
@@ -90,7 +90,7 @@ fn azure(params: &SourceValue<'_>, prefix: &str) -> Option<DraftProvider> {
     let path = if base.ends_with("/anthropic") { "/v1" } else { "/openai/v1" };
     let name = name_of(host_of(&base)?.split('.').next().unwrap_or(prefix));
     let usual = if prefix == "azure_ai" { "AZURE_AI_API_KEY" } else { "AZURE_API_KEY" };
-    let keys = provider_key(params.get("api_key").as_ref(), &name, Some(usual)).into_iter().collect();
+    let keys = provider_key(params, &name, Some(usual)).into_iter().collect();
     let address = address_entries(&format!("{base}{path}"), None);
     Some(DraftProvider { name, address, keys, ..DraftProvider::default() })
 }
@@ -101,7 +101,7 @@ fn bedrock(params: &SourceValue<'_>) -> Option<DraftProvider> {
         None => AWS_REGION.to_owned(),
     };
     let mut cloud = vec![("region".to_owned(), YamlValue::text(&region))];
-    let part = |key: &str| provider_key(Some(&params.get(key)?), "aws", Some(&key.to_ascii_uppercase()));
+    let part = |key: &str| said_key(&params.get(key)?, "aws", Some(&key.to_ascii_uppercase()));
     if let (Some(id), Some(secret)) = (part("aws_access_key_id"), part("aws_secret_access_key")) {
         let parts = [("id", variable(&id.variable)), ("secret", variable(&secret.variable))];
         let credentials = YamlValue::map([("access_key", YamlValue::map(parts))]);

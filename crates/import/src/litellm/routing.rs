@@ -11,7 +11,7 @@ const REASONS: [(&str, &str); 8] = [
     ("redis_port", "replicas share what they know through `store` (docs/state.md)"),
     ("redis_password", "replicas share what they know through `store` (docs/state.md)"),
     ("redis_url", "replicas share what they know through `store` (docs/state.md)"),
-    ("cache_responses", "answers are not kept unless the configuration of Pointsman says so"),
+    ("cache_responses", "answers are kept where a policy has `cache` (docs/cache.md)"),
     ("content_policy_fallbacks", "a vendor's refusal of a content is an answer, and no other model is asked"),
     ("routing_strategy_args", "conversations are split by shares, without measuring deployments"),
     ("retry_policy", "`retry` counts for every kind of failure"),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pointsman_core::config::Effort;
 use pointsman_core::model_family::ModelFamily;
 
-use crate::credentials::provider_key;
+use crate::credentials::{KeyReference, named_key, said_key};
 use crate::draft::{Draft, DraftModel, DraftProvider, name_of};
 use crate::reader::SourceValue;
 use crate::vendors::{VendorAddress, address_entries, clean_address, host_of};
@@ -185,11 +185,10 @@ fn backend(value: &SourceValue<'_>, spoken: Option<&'static str>) -> Option<Draf
     let name = known.map(|vendor| vendor.name().to_owned()).or(named);
     let name = name.unwrap_or_else(|| name_of(host_of(&base_url).unwrap_or("server")));
     let keys = match value.text_at("api_key_env") {
-        Some(variable) => vec![crate::draft::DraftKey { variable: variable.to_owned(), weight: 1.0 }],
+        Some(variable) => vec![named_key(value, variable)],
         None => {
-            let key = value
-                .get("api_key")
-                .and_then(|key| provider_key(Some(&key), &name, known.and_then(|vendor| vendor.variable)));
+            let key =
+                value.get("api_key").and_then(|key| said_key(&key, &name, known.and_then(|vendor| vendor.variable)));
             key.into_iter().collect()
         }
     };
@@ -209,8 +208,11 @@ fn host_and_port(value: &SourceValue<'_>) -> Option<String> {
 /// Several back ends of one model are peers of one provider.
 fn add_peers(provider: &mut DraftProvider, backends: &[SourceValue<'_>]) {
     let mut peers = Vec::new();
-    for value in backends {
-        value.take_all(&["name", "provider", "protocol", "api_key_env", "type"]);
+    for (index, value) in backends.iter().enumerate() {
+        value.take_all(&["name", "provider", "protocol", "type"]);
+        if index > 0 {
+            note_other_key(&backends[0], value);
+        }
         if let Some(weight) = value.get("weight") {
             if backends.len() > 1 {
                 weight.change("peers of a provider have no shares: `balance` says how one is chosen");
@@ -231,6 +233,22 @@ fn add_peers(provider: &mut DraftProvider, backends: &[SourceValue<'_>]) {
             peers.iter().all(|peer| peer.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()));
         if has_ports {
             provider.more.push(("peers".to_owned(), YamlValue::texts(peers)));
+        }
+    }
+}
+
+/// Notes the key of a peer that is not the one of the first, with which the provider asks all of them.
+fn note_other_key(first: &SourceValue<'_>, value: &SourceValue<'_>) {
+    const OTHER: &str = "peers of a provider are asked with its one key, that of the first: give this one a provider";
+    for place in ["api_key_env", "api_key"] {
+        let Some((key, text)) = value.get(place).and_then(|key| Some((key.clone(), key.text()?))) else { continue };
+        if first.text_at(place) == Some(text) {
+            continue;
+        }
+        if place == "api_key" && KeyReference::of(text) == KeyReference::Inline {
+            key.conceal(format!("a key stands here; it was not copied: {OTHER}"));
+        } else {
+            key.leave_out(OTHER);
         }
     }
 }

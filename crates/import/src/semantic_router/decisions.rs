@@ -9,7 +9,7 @@ use crate::yaml_text::YamlValue;
 
 const PROMPT: &str = "no prompt is added to a conversation: it stays the client's";
 const GUARD: &str = "rules with `deny` refuse requests (docs/policies.md)";
-const KEPT: &str = "answers are not kept unless the configuration of Pointsman says so";
+const KEPT: &str = "answers are kept where a policy has `cache`, and those to asks that mean the same where it has `cache.semantic` (docs/cache.md)";
 /// Why plugins of a decision have no counterpart.
 const PLUGINS: [(&str, &str); 8] = [
     ("system_prompt", PROMPT),

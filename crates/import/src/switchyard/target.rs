@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::credentials::{KeyReference, provider_key};
+use crate::credentials::{KeyReference, named_key, said_key};
 use crate::draft::{Draft, DraftModel, DraftProvider, name_of};
 use crate::reader::SourceValue;
 use crate::vendors::{VendorAddress, address_entries, clean_address, host_of};
@@ -95,8 +95,8 @@ impl<'s> TargetCatalog<'s> {
         let spoken = inherited("format").and_then(|format| dialect_of(format.text()?));
         let address = address_entries(&base_url, spoken);
         let key = match value.text_at("api_key_env") {
-            Some(variable) => Some(crate::draft::DraftKey { variable: variable.to_owned(), weight: 1.0 }),
-            None => inherited("api_key").and_then(|key| provider_key(Some(&key), &provider, None)),
+            Some(variable) => Some(named_key(value, variable)),
+            None => inherited("api_key").and_then(|key| said_key(&key, &provider, None)),
         };
         let passes_key = value.flag_at("forward_auth") == Some(true);
         let mut more = YamlEntries::new();
