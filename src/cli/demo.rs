@@ -48,7 +48,7 @@ const ANSWER_TOKENS: u32 = 300;
 
 #[derive(Debug, thiserror::Error)]
 enum DemoError {
-    #[error("{0}; run the demo from the repository")]
+    #[error("{0}; run the demo from the repository, or install Pointsman (`make install`)")]
     NoBundle(#[from] NoBundleError),
     #[error("cannot write the demo's configuration")]
     Io(#[from] io::Error),

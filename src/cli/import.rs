@@ -13,6 +13,7 @@ use pointsman_core::config::{Config, RegularFileError};
 use pointsman_import::{Finding, FindingKind, ForeignFile, ForeignRouter, ImportError, ImportedConfig};
 use serde::Serialize;
 
+use super::bundle_folder::{self, BUNDLE};
 use super::{CONFIG, FINDINGS, UNAVAILABLE, USAGE, fail};
 
 /// The exit code for data of the wrong form (`EX_DATAERR`).
@@ -33,9 +34,10 @@ pub(super) struct ImportArguments {
     /// The form of the findings on stderr.
     #[arg(long, value_enum, default_value_t = FindingsForm::Text)]
     findings: FindingsForm,
-    /// The classifier's bundle, as the configuration names it: relative to the configuration file's folder.
-    #[arg(long, value_name = "FOLDER", default_value = "models/pointsman-mini")]
-    bundle: String,
+    /// The classifier's bundle, as the configuration names it: relative to the configuration file's folder. By default
+    /// `models/pointsman-mini`, or the one that was installed with Pointsman where that is not there.
+    #[arg(long, value_name = "FOLDER")]
+    bundle: Option<String>,
 }
 
 /// The form of the findings.
@@ -72,7 +74,10 @@ pub(super) fn run(arguments: &ImportArguments) -> ExitCode {
             if imported.findings.is_empty() { ExitCode::SUCCESS } else { FINDINGS.into() }
         }
         Err(error) => {
-            if let ImportFailure::Import { error: ImportError::NothingToServe { findings, .. }, .. } = &error {
+            // Without a finding there is nothing to say but the error: least of all that every line carried over.
+            if let ImportFailure::Import { error: ImportError::NothingToServe { findings, .. }, .. } = &error
+                && !findings.is_empty()
+            {
                 report(arguments, findings);
             }
             fail(&error, error.code())
@@ -85,7 +90,7 @@ fn import(arguments: &ImportArguments) -> Result<ImportedConfig, ImportFailure> 
     let text = Config::read_text(path).map_err(|source| ImportFailure::Read { path: path.clone(), source })?;
     let name = path.to_string_lossy();
     let file = ForeignFile { router: arguments.from, name: &name, text: &text };
-    let imported = pointsman_import::import(&file, &arguments.bundle)
+    let imported = pointsman_import::import(&file, &bundle(arguments))
         .map_err(|error| ImportFailure::Import { path: path.clone(), error })?;
     let written = match &arguments.output {
         Some(output) => write_new(output, &imported.text).map_err(|source| (output.clone(), source)),
@@ -93,6 +98,16 @@ fn import(arguments: &ImportArguments) -> Result<ImportedConfig, ImportFailure> 
     };
     written.map_err(|(path, source)| ImportFailure::Write { path, source })?;
     Ok(imported)
+}
+
+/// Returns the bundle's folder as the configuration names it.
+fn bundle(arguments: &ImportArguments) -> String {
+    if let Some(bundle) = &arguments.bundle {
+        return bundle.clone();
+    }
+    let folder = arguments.output.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+    let installed = bundle_folder::installed().filter(|_| !folder.join(BUNDLE).is_dir());
+    installed.map_or_else(|| BUNDLE.to_owned(), |bundle| bundle.display().to_string())
 }
 
 /// Writes a file that is not there yet: what an operator has is not replaced.

@@ -75,6 +75,7 @@ mod headers;
 mod imported;
 mod inferred;
 mod init;
+mod installed;
 mod kept_answers;
 mod kept_connections;
 mod kept_elsewhere;

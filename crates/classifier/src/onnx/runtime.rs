@@ -15,6 +15,9 @@ use ort::environment::Environment;
 /// The release that `make setup` installs.
 const PINNED: &str = "1.31.1";
 
+/// The library's folder as `make install` makes it, seen from the prefix, in whose `bin` the executable is.
+const INSTALLED: &str = "lib/pointsman";
+
 /// The variable that names the library's file.
 const VARIABLE: &str = "ORT_DYLIB_PATH";
 
@@ -59,7 +62,8 @@ impl OnnxRuntime {
     pub const TESTED: &str = PINNED;
 
     /// Finds and loads the library: the file that `ORT_DYLIB_PATH` names and no other, else the first that exists
-    /// beside the executable, in `.tools/` of the current directory, or in `.tools/` of a folder above the executable.
+    /// beside the executable, in `../lib/pointsman` of its folder (where `make install` puts it), in `.tools/` of the
+    /// current directory, or in `.tools/` of a folder above the executable.
     ///
     /// The second call returns what the first one loaded. A program that embeds this calls
     /// [`switch_off_vendor_reports`](crate::switch_off_vendor_reports) first.
@@ -172,6 +176,7 @@ fn candidates(named: Option<OsString>, executable: Option<&Path>, directory: Opt
     let folders = above()
         .take(1)
         .map(Path::to_owned)
+        .chain(above().nth(1).map(|prefix| prefix.join(INSTALLED)))
         .chain(directory.map(|path| path.join(".tools")))
         .chain(above().map(|path| path.join(".tools")));
     let plain = format!("{}onnxruntime{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX);
@@ -206,7 +211,8 @@ mod tests {
     }
 
     #[test]
-    fn the_search_goes_from_the_executable_over_the_current_directory_to_the_folders_above() {
+    fn the_search_goes_from_the_executable_over_what_was_installed_with_it_and_the_current_directory_to_the_folders_above()
+     {
         let files = candidates(None, Some(Path::new("/a/bin/pointsman")), Some(Path::new("/b")));
 
         let plain: Vec<_> = files.iter().step_by(2).map(|path| path.to_str().expect("ASCII")).collect();
@@ -214,6 +220,7 @@ mod tests {
             plain,
             [
                 "/a/bin/libonnxruntime.so",
+                "/a/lib/pointsman/libonnxruntime.so",
                 "/b/.tools/libonnxruntime.so",
                 "/a/bin/.tools/libonnxruntime.so",
                 "/a/.tools/libonnxruntime.so",
