@@ -42,6 +42,7 @@ impl ConfigFindings {
         let translated = translations::examine(snapshot);
         warnings.extend(translated.warnings);
         let mut notes: Vec<String> = snapshot.config.admin.open_note().into_iter().collect();
+        notes.extend(snapshot.config.open_listener_note());
         notes.extend(model_family::catalog_notes(&snapshot.config));
         notes.extend(translated.notes);
         Self { warnings, notes }

@@ -5,6 +5,7 @@
 //! never over a file unless it is told to.
 
 mod catalog;
+mod first_client;
 mod questions;
 mod snippets;
 mod survey;
@@ -17,6 +18,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use pointsman_core::config::{Config, ConfigProblems};
+
+use self::first_client::FirstClient;
 use self::questions::Questions;
 use self::survey::{FoundProvider, NamedProvider, SurveyPlan, SurveyReach};
 use self::vendors::{LOCAL_SERVERS, VENDORS};
@@ -27,6 +31,9 @@ use super::{CONFIG, UNAVAILABLE, USAGE, check, fail, print_whole, schema};
 
 /// The name of the schema's file, beside the configuration.
 const SCHEMA: &str = "pointsman.schema.json";
+
+/// The line above the key that is made for clients.
+const KEY_SHOWN: &str = "Clients send this key. It is shown once: the configuration holds its SHA-256 alone.";
 
 /// What `init` can be asked for.
 #[derive(Debug, clap::Args)]
@@ -46,7 +53,7 @@ pub(super) struct InitArguments {
     provider: Vec<NamedProvider>,
     /// Where to look for servers of your own, as `host:port`; by default the usual ports of vLLM, Ollama, LM Studio and
     /// `SGLang` on this machine. An empty text looks nowhere.
-    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',', value_parser = survey::local_address)]
     local: Option<Vec<String>>,
     /// Asks no provider for its models: the built-in list says which there are.
     #[arg(long)]
@@ -54,10 +61,10 @@ pub(super) struct InitArguments {
     /// Whose keys go upstream.
     #[arg(long, value_enum, default_value_t = KeyOwner::Env)]
     keys: KeyOwner,
-    /// Where clients shall connect.
+    /// Where clients shall connect. Where other machines reach it, a key for clients is made and shown.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Where operators shall connect.
+    /// Where operators shall connect: a loopback address.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
     admin: SocketAddr,
     /// The model for simple prompts, by its provider's name for it.
@@ -85,6 +92,18 @@ enum InitError {
     Nothing,
     #[error("--provider names `{0}` twice (allowed: each name once)")]
     Twice(String),
+    #[error("{argument} has no effect: {reason}")]
+    Unused { argument: &'static str, reason: &'static str },
+    #[error(
+        "--admin {0} is reached by other machines, and `init` writes nobody who may use it (allowed: a loopback address such as 127.0.0.1:9090; for another, write `admin.auth` yourself: docs/admin.md)"
+    )]
+    OpenAdmin(SocketAddr),
+    #[error("--bundle {} holds no bundle.yaml (allowed: a bundle's folder)", .0.display())]
+    NotABundle(PathBuf),
+    #[error("what was put together does not load, and was not written:\n{0}")]
+    Unloadable(Box<ConfigProblems>),
+    #[error("the system gives no random bytes for a key")]
+    NoRandom,
     #[error("none of the providers offers a model that answers prompts")]
     NoModels,
     #[error("no provider that was found offers the model `{name}` (allowed: {known})")]
@@ -99,27 +118,43 @@ enum InitError {
     Runtime(#[source] io::Error),
 }
 
+impl InitArguments {
+    fn is_printed(&self) -> bool {
+        self.out.as_os_str() == "-"
+    }
+}
+
 pub(super) fn run(arguments: &InitArguments) -> ExitCode {
     match init(arguments) {
         Ok(code) => code,
-        Err(
-            error
-            @ (InitError::Exists(_) | InitError::Twice(_) | InitError::UnknownModel { .. } | InitError::Answer(_)),
-        ) => fail(&error, USAGE),
-        Err(error) => fail(&error, UNAVAILABLE),
+        Err(error) => fail(&error, error.code()),
+    }
+}
+
+impl InitError {
+    const fn code(&self) -> u8 {
+        match self {
+            Self::Exists(_)
+            | Self::Twice(_)
+            | Self::Unused { .. }
+            | Self::OpenAdmin(_)
+            | Self::NotABundle(_)
+            | Self::UnknownModel { .. }
+            | Self::Answer(_) => USAGE,
+            Self::Unloadable(_) => CONFIG,
+            Self::Nothing
+            | Self::NoRandom
+            | Self::NoModels
+            | Self::Bundle(_)
+            | Self::Write { .. }
+            | Self::Runtime(_) => UNAVAILABLE,
+        }
     }
 }
 
 fn init(arguments: &InitArguments) -> Result<ExitCode, InitError> {
-    let is_printed = arguments.out.as_os_str() == "-";
-    if !is_printed && !arguments.force && arguments.out.exists() {
-        return Err(InitError::Exists(arguments.out.clone()));
-    }
-    let mut names: Vec<&str> = arguments.provider.iter().map(|named| &*named.name).collect();
-    names.sort_unstable();
-    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-        return Err(InitError::Twice(pair[0].to_owned()));
-    }
+    examine(arguments)?;
+    let is_printed = arguments.is_printed();
     let bundle = match &arguments.bundle {
         Some(folder) => std::path::absolute(folder).map_err(NoBundleError::Here)?,
         None => bundle_folder::find()?,
@@ -127,9 +162,19 @@ fn init(arguments: &InitArguments) -> Result<ExitCode, InitError> {
     let mut questions =
         if arguments.yes { Questions::none() } else { Questions::reading(Box::new(io::stdin().lock())) };
     let found = usable(survey(arguments)?, &mut questions)?;
+    if arguments.keys == KeyOwner::Passthrough && found.iter().all(|provider| provider.is_local) {
+        let reason = "no provider that was found takes a key";
+        return Err(InitError::Unused { argument: "--keys passthrough", reason });
+    }
     let plan = catalog::plan(arguments, found, bundle, &mut questions)?;
     let text = yaml::write(&plan);
+    Config::parse(&text, &plan.file).map_err(|problems| InitError::Unloadable(Box::new(problems)))?;
+    if let Some(warning) = plan.open_warning() {
+        eprintln!("{warning}\n");
+    }
     if is_printed {
+        let key = plan.client.as_ref().map(|client| format!("{KEY_SHOWN}\n\n  {}", client.key()));
+        key.iter().for_each(|shown| eprintln!("{shown}"));
         return Ok(print_whole(text.as_bytes()));
     }
     write(&arguments.out, &text)?;
@@ -139,8 +184,39 @@ fn init(arguments: &InitArguments) -> Result<ExitCode, InitError> {
     if code == ExitCode::from(CONFIG) {
         println!("\nSomething is missing on this machine: `pointsman doctor -c {}` says what.", plan.file);
     }
-    print!("{}", snippets::text(plan.listen, plan.keys, &plan.file));
+    let key = plan.client.as_ref().map(FirstClient::key);
+    if let Some(key) = key {
+        println!("\n{KEY_SHOWN}\n\n  {key}");
+    }
+    print!("{}", snippets::text(plan.listen, plan.keys, key, &plan.file));
     Ok(code)
+}
+
+/// Refuses arguments that contradict each other or make nothing that loads, before anybody is asked.
+fn examine(arguments: &InitArguments) -> Result<(), InitError> {
+    let unused = |argument, reason| Err(InitError::Unused { argument, reason });
+    if arguments.is_printed() && arguments.force {
+        return unused("--force", "`-o -` writes no file");
+    }
+    let looks = arguments.local.iter().flatten().any(|address| !address.is_empty());
+    if arguments.offline && looks {
+        return unused("--local", "`--offline` asks nobody (allowed: one of them)");
+    }
+    if !arguments.is_printed() && !arguments.force && arguments.out.exists() {
+        return Err(InitError::Exists(arguments.out.clone()));
+    }
+    let mut names: Vec<&str> = arguments.provider.iter().map(|named| &*named.name).collect();
+    names.sort_unstable();
+    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(InitError::Twice(pair[0].to_owned()));
+    }
+    if first_client::is_open(arguments.admin) {
+        return Err(InitError::OpenAdmin(arguments.admin));
+    }
+    match &arguments.bundle {
+        Some(folder) if !folder.join("bundle.yaml").is_file() => Err(InitError::NotABundle(folder.clone())),
+        _ => Ok(()),
+    }
 }
 
 fn survey(arguments: &InitArguments) -> Result<Vec<FoundProvider>, InitError> {

@@ -151,6 +151,8 @@ async fn a_server_on_this_machine_is_found_by_its_port_and_takes_simple_prompts(
     let alone = place.run(&["init", "-y", "--local", &local, "-o", file], &[], "").await;
 
     assert!(alone.status.success(), "{}", shown(&alone));
+    assert!(!shown(&alone).contains("warning"), "{}", shown(&alone));
+    assert!(place.check(&[]).await.status.success(), "its own file has warnings");
     let yaml = place.yaml();
     assert!(yaml.contains("  vllm:\n") && yaml.contains("credential: none "), "{yaml}");
     assert!(yaml.contains("Qwen/Qwen3-8B: {provider: vllm, price: {input: 0, output: 0}, context: 40960}"), "{yaml}");
@@ -273,4 +275,112 @@ async fn the_configuration_can_be_printed_alone() {
     fs::write(place.file(), &printed.stdout).expect("written");
     assert!(text(&printed.stdout).starts_with("# Pointsman's configuration"), "{}", shown(&printed));
     assert!(place.check(&key).await.status.success(), "{}", shown(&printed));
+}
+
+#[tokio::test]
+async fn what_would_not_load_is_refused_before_it_is_written() {
+    let key = [("OPENAI_API_KEY", "sk-planted-key")];
+    for (arguments, code, said) in [
+        (&["--admin", "0.0.0.0:9090"][..], 64, "loopback"),
+        (&["--admin", "127.0.0.1:8080"], 78, "admin"),
+        (&["--bundle", "no/such/folder"], 64, "bundle.yaml"),
+    ] {
+        let place = Place::new();
+
+        let refused = place.init(&[&["--offline"], arguments].concat(), &key).await;
+
+        assert_eq!(refused.status.code(), Some(code), "{arguments:?}: {}", shown(&refused));
+        assert!(text(&refused.stderr).contains(said), "{}", shown(&refused));
+        assert!(!place.file().exists() && !text(&refused.stdout).contains("Wrote"), "{}", shown(&refused));
+    }
+}
+
+#[tokio::test]
+async fn a_listener_that_other_machines_reach_gets_a_client_whose_key_is_shown_once() {
+    let (place, key) = (Place::new(), [("OPENAI_API_KEY", "sk-planted-key")]);
+
+    let made = place.init(&["--offline", "--listen", "0.0.0.0:8080"], &key).await;
+
+    assert!(made.status.success(), "{}", shown(&made));
+    let (told, yaml) = (text(&made.stdout), place.yaml());
+    let client_key = told.lines().find_map(|line| line.strip_prefix("  pm-")).expect("a key");
+    let hash = place.run(&["hash-key"], &[], &format!("pm-{client_key}")).await;
+    assert!(yaml.contains(&format!("keys: [{{sha256: {}}}]", text(&hash.stdout).trim())), "{yaml}");
+    assert!(!yaml.contains(client_key), "{yaml}");
+    assert!(told.contains(&format!("Bearer pm-{client_key}")), "{told}");
+    let checked = place.check(&key).await;
+    assert!(checked.status.success() && !shown(&checked).contains("note: listen"), "{}", shown(&checked));
+}
+
+#[tokio::test]
+async fn an_open_listener_to_which_clients_bring_keys_is_said_to_be_open() {
+    let models = json!([{"id": "Qwen/Qwen3-8B", "owned_by": "vllm"}]);
+    let origin = Origin::answering([list(&models)]).await;
+    let (place, local) = (Place::new(), origin.address().to_string());
+    let file = place.file();
+    let file = file.to_str().expect("a plain name");
+    let arguments = ["init", "-y", "--local", &local, "--provider", "mistral", "--listen", "0.0.0.0:8080", "-o", file];
+
+    let made = place.run(&arguments, &[], "").await;
+
+    assert!(made.status.success(), "{}", shown(&made));
+    assert!(text(&made.stderr).contains("whoever does asks vllm without a key"), "{}", shown(&made));
+    assert!(!place.yaml().contains("\nclients:"), "{}", place.yaml());
+}
+
+#[tokio::test]
+async fn check_notes_a_listener_through_which_others_spend_keys() {
+    let (place, key) = (Place::new(), [("OPENAI_API_KEY", "sk-planted-key")]);
+    place.init(&["--offline"], &key).await;
+    fs::write(place.file(), place.yaml().replace("127.0.0.1:8080", "0.0.0.0:8080")).expect("written");
+
+    let checked = place.check(&key).await;
+
+    let said = text(&checked.stdout);
+    assert!(said.contains("note: listen.address: whoever reaches 0.0.0.0:8080 spends the keys of openai"), "{said}");
+    assert!(checked.status.success(), "it may be meant: {}", shown(&checked));
+}
+
+#[tokio::test]
+async fn a_server_on_this_machine_that_wants_a_key_is_told_as_such() {
+    let refusal = || Answer::Reply(StatusCode::UNAUTHORIZED, Vec::new(), "{}".into());
+    let models = json!([{"id": "Qwen/Qwen3-8B", "owned_by": "vllm"}]);
+    let (origin, place) = (Origin::answering([refusal(), list(&models)]).await, Place::new());
+    let (file, local) = (place.file(), origin.address().to_string());
+    let file = file.to_str().expect("a plain name");
+    let named = format!("local=http://{local}/v1");
+
+    let found = place.run(&["init", "-y", "--local", &local, "-o", file], &[], "").await;
+    let key = [("LOCAL_API_KEY", "sk-planted-key")];
+    let made = place.run(&["init", "-y", "--local", &local, "--provider", &named, "-o", file], &key, "").await;
+
+    let said = text(&found.stderr);
+    assert_eq!(found.status.code(), Some(69), "{said}");
+    assert!(said.contains("wants a key (401)") && said.contains(&format!("--provider {named}")), "{said}");
+    assert!(said.contains("LOCAL_API_KEY"), "{said}");
+    assert!(made.status.success(), "{}", shown(&made));
+    assert!(!shown(&made).contains("wants a key"), "it is asked once: {}", shown(&made));
+}
+
+#[tokio::test]
+async fn arguments_without_an_effect_are_refused() {
+    let models = json!([{"id": "Qwen/Qwen3-8B", "owned_by": "vllm"}]);
+    let origin = Origin::answering([list(&models)]).await;
+    let local = origin.address().to_string();
+    for (arguments, said) in [
+        (&["--offline", "--local", "127.0.0.1:8000"][..], "--local has no effect"),
+        (&["--local", "foo"], "HOST:PORT"),
+        (&["--local", "", "--force", "-o", "-"], "--force has no effect"),
+        (&["--local", &local, "--keys", "passthrough"], "--keys passthrough has no effect"),
+    ] {
+        let place = Place::new();
+        let file = place.file();
+        let out = if arguments.contains(&"-o") { vec![] } else { vec!["-o", file.to_str().expect("a plain name")] };
+
+        let refused = place.run(&[&["init", "-y"], arguments, &out].concat(), &[], "").await;
+
+        assert_eq!(refused.status.code(), Some(64), "{arguments:?}: {}", shown(&refused));
+        assert!(text(&refused.stderr).contains(said), "{}", shown(&refused));
+        assert!(!place.file().exists());
+    }
 }

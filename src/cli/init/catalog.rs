@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use pointsman_core::config::Name;
 
+use super::first_client::{self, FirstClient};
 use super::questions::Questions;
 use super::survey::FoundProvider;
 use super::tiers::{self, CandidateModel, TierChoices};
@@ -38,12 +39,16 @@ pub(super) fn plan(
     }
     let file = arguments.out.display().to_string();
     let is_printed = file == "-";
+    let has_client =
+        first_client::is_open(listen) && !found.iter().any(|provider| first_client::takes_client_keys(provider, keys));
+    let client = if has_client { Some(FirstClient::make().ok_or(InitError::NoRandom)?) } else { None };
     Ok(ConfigPlan {
         file: if is_printed { "pointsman.yaml".to_owned() } else { typed(&file) },
         schema: (!is_printed).then(|| format!("./{SCHEMA}")),
         listen,
         admin: arguments.admin,
         keys,
+        client,
         providers: found,
         models,
         tiers: places,

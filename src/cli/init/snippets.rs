@@ -5,15 +5,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use super::yaml::KeyOwner;
 
 /// Returns the settings of the usual clients for a gateway at this address, and the commands that come next.
-pub(super) fn text(listen: SocketAddr, keys: KeyOwner, file: &str) -> String {
+pub(super) fn text(listen: SocketAddr, keys: KeyOwner, client_key: Option<&str>, file: &str) -> String {
     let origin = format!("http://{}", reachable(listen));
-    let key = match keys {
-        KeyOwner::Env => "pointsman", // replaced by the provider's
-        KeyOwner::Passthrough => "YOUR-KEY",
-    };
-    let about = match keys {
-        KeyOwner::Env => "Pointsman has the keys of the providers: clients send any word in place of one.",
-        KeyOwner::Passthrough => "Each client sends its own key of the provider.",
+    let (key, about) = match (client_key, keys) {
+        (Some(key), _) => (key, "Pointsman has the keys of the providers: clients send the one above."),
+        // Replaced by the provider's.
+        (None, KeyOwner::Env) => {
+            ("pointsman", "Pointsman has the keys of the providers: clients send any word in place of one.")
+        }
+        (None, KeyOwner::Passthrough) => ("YOUR-KEY", "Each client sends its own key of the provider."),
     };
     format!(
         r#"
@@ -82,10 +82,19 @@ mod tests {
 
     #[test]
     fn clients_are_told_an_address_that_they_can_reach() {
-        let shown = |listen: &str| text(listen.parse().expect("an address"), KeyOwner::Env, "p.yaml");
+        let shown = |listen: &str| text(listen.parse().expect("an address"), KeyOwner::Env, None, "p.yaml");
 
         assert!(shown("0.0.0.0:8080").contains("ANTHROPIC_BASE_URL=http://127.0.0.1:8080 "));
         assert!(shown("[::]:8080").contains("base_url = \"http://[::1]:8080/v1\""));
         assert!(shown("10.0.0.7:80").contains("http://10.0.0.7:80/v1"));
+    }
+
+    #[test]
+    fn clients_that_need_a_key_are_told_it() {
+        let listen = "10.0.0.7:80".parse().expect("an address");
+
+        let shown = text(listen, KeyOwner::Env, Some("pm-planted"), "p.yaml");
+
+        assert!(shown.contains("ANTHROPIC_API_KEY=pm-planted\n") && !shown.contains("any word"), "{shown}");
     }
 }

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use http::uri::Authority;
 use http::{HeaderName, HeaderValue, Uri};
 use pointsman_core::config::KeyHeader;
 use pointsman_http_client::{HttpError, HttpOrigin, ServerTrust};
@@ -70,13 +71,24 @@ pub(super) enum ModelOffer {
     Refused(u16),
 }
 
+/// Reads an address at which a server of one's own may answer; an empty text is none.
+pub(super) fn local_address(text: &str) -> Result<String, String> {
+    let authority = text.parse::<Authority>().ok().filter(|authority| !authority.as_str().contains('@'));
+    let is_place = authority.is_some_and(|own| !own.host().is_empty() && own.port_u16().is_some_and(|port| port > 0));
+    if is_place || text.is_empty() {
+        return Ok(text.to_owned());
+    }
+    Err("is no address of a server (allowed: HOST:PORT such as 127.0.0.1:8000, or an empty text)".to_owned())
+}
+
 /// Looks for providers: named ones and vendors first, then servers on this machine.
 pub(super) async fn look(plan: &SurveyPlan<'_>) -> Vec<FoundProvider> {
     let subjects = subjects(plan);
     let asked = subjects.into_iter().map(|subject| ask(subject, plan));
     let hosted = join_all(asked).await;
     let own: &[String] = if plan.reach == SurveyReach::Asks { plan.local } else { &[] };
-    let servers = join_all(own.iter().map(|address| server_at(address))).await;
+    let is_asked = |address: &&String| hosted.iter().any(|other| is_at(&other.base_url, address));
+    let servers = join_all(own.iter().filter(|address| !is_asked(address)).map(|address| server_at(address))).await;
     let mut found = hosted;
     for mut server in servers.into_iter().flatten() {
         server.name = free_name(&server.name, &found);
@@ -103,7 +115,7 @@ fn subjects(plan: &SurveyPlan<'_>) -> Vec<FoundProvider> {
         })
     });
     let others = plan.named.iter().filter(|named| HostedVendor::named(&named.name).is_none()).filter_map(|named| {
-        let variable = format!("{}_API_KEY", named.name.to_ascii_uppercase().replace(['-', '.'], "_"));
+        let variable = variable_of(&named.name);
         Some(FoundProvider {
             name: named.name.clone(),
             base_url: named.base_url.clone()?,
@@ -146,17 +158,23 @@ async fn server_at(address: &str) -> Option<FoundProvider> {
     let base_url = format!("http://{address}/v1");
     let answer = models(&base_url, None, PATIENCE[1]).await.ok()?;
     let is_ours = answer.models.iter().any(|model| model.owner.as_deref() == Some(OURSELVES));
-    if answer.models.is_empty() || is_ours {
+    let name = server_name(address, &answer.models).to_owned();
+    let offer = offer(Ok(answer));
+    let says_nothing = matches!(offer, ModelOffer::Assumed(_));
+    if says_nothing || is_ours {
         return None;
     }
-    Some(FoundProvider {
-        name: server_name(address, &answer.models).to_owned(),
-        base_url,
-        vendor: None,
-        variable: None,
-        is_local: true,
-        offer: ModelOffer::Listed(answer.models),
-    })
+    Some(FoundProvider { name, base_url, vendor: None, variable: None, is_local: true, offer })
+}
+
+/// Returns whether a URL is of this address.
+fn is_at(base_url: &str, address: &str) -> bool {
+    base_url.parse::<Uri>().is_ok_and(|url| url.authority().is_some_and(|own| own.as_str() == address))
+}
+
+/// Returns the variable that holds the key of a provider which the operator named.
+fn variable_of(provider: &str) -> String {
+    format!("{}_API_KEY", provider.to_ascii_uppercase().replace(['-', '.'], "_"))
 }
 
 /// Returns the name, with a number where another provider has it.
@@ -205,6 +223,12 @@ impl FoundProvider {
                 format!("{source}: {reason}; the built-in list says which models there are")
             }
             ModelOffer::Assumed(reason) => format!("{source}: {reason}; left out"),
+            ModelOffer::Refused(status) if self.is_local => format!(
+                "{source}: wants a key ({status}); left out: `--provider {}={}` asks with the one in {}",
+                self.name,
+                self.base_url,
+                variable_of(&self.name)
+            ),
             ModelOffer::Refused(status) => format!("{source}: the key is refused ({status}); left out"),
         };
         format!("  {:<10} {said}", self.name)
@@ -268,6 +292,16 @@ mod tests {
 
         assert_eq!(free_name("vllm", &found), "vllm-3");
         assert_eq!(free_name("local", &found), "local");
+    }
+
+    #[test]
+    fn an_address_of_a_server_has_a_host_and_a_port() {
+        for good in ["127.0.0.1:8000", "[::1]:8000", "gpu.example:1", ""] {
+            assert!(local_address(good).is_ok(), "{good}");
+        }
+        for bad in ["foo", "127.0.0.1", ":8000", "h:0", "h:70000", "http://h:8000", "a@h:1", "h:1/v1"] {
+            assert!(local_address(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

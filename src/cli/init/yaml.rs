@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use pointsman_core::config::{KnownModel, known_models_date};
 
+use super::first_client::{self, FirstClient};
 use super::survey::FoundProvider;
 use super::tiers::CandidateModel;
 
@@ -36,6 +37,8 @@ pub(super) struct ConfigPlan {
     pub listen: SocketAddr,
     pub admin: SocketAddr,
     pub keys: KeyOwner,
+    /// The client that is written where other machines reach the listener.
+    pub client: Option<FirstClient>,
     pub providers: Vec<FoundProvider>,
     pub models: Vec<PlannedModel>,
     /// The tiers' models by their places, the simplest tier first.
@@ -45,6 +48,14 @@ pub(super) struct ConfigPlan {
     pub bundle: PathBuf,
 }
 
+impl ConfigPlan {
+    /// Returns what the listener gives to whoever reaches it; `None` where nobody else does, or a client needs a key.
+    pub(super) fn open_warning(&self) -> Option<String> {
+        let is_open = first_client::is_open(self.listen) && self.client.is_none();
+        is_open.then(|| first_client::open_warning(self.listen, &self.providers, self.keys)).flatten()
+    }
+}
+
 /// Writes the whole configuration.
 pub(super) fn write(plan: &ConfigPlan) -> String {
     let mut text = String::new();
@@ -52,6 +63,8 @@ pub(super) fn write(plan: &ConfigPlan) -> String {
         let _ = writeln!(text, "# yaml-language-server: $schema={schema}");
     }
     text.push_str(&head(plan));
+    text.push_str(&clients(plan));
+    text.push_str(&retry(plan));
     text.push_str(&providers(plan));
     text.push_str(&models(plan));
     text.push_str(&classifier(plan));
@@ -64,6 +77,10 @@ fn head(plan: &ConfigPlan) -> String {
     let file = &plan.file;
     let (listen, admin) = (address(plan.listen), address(plan.admin));
     let default = plan.providers.first().map_or("", |provider| &provider.name);
+    let who = match plan.client {
+        Some(_) => "Other machines reach it: `clients` says who may ask.",
+        None => "Whoever reaches it may ask: before other machines do, say who may with `clients`.",
+    };
     format!(
         "\
 # Pointsman's configuration, as `pointsman init` proposed it. Change whatever you like:
@@ -76,7 +93,7 @@ fn head(plan: &ConfigPlan) -> String {
 # `default_provider` as it is. docs/start.md, docs/policies.md and docs/operations.md say what else there is.
 version: 1
 
-# Where clients connect. Whoever reaches it may ask: before other machines do, say who may with `clients`.
+# Where clients connect. {who}
 listen:
   address: {listen}
 
@@ -90,6 +107,34 @@ default_provider: {}
 ",
         scalar(default)
     )
+}
+
+fn clients(plan: &ConfigPlan) -> String {
+    let Some(client) = &plan.client else { return String::new() };
+    format!(
+        "\
+# Who may ask: each client by the SHA-256 of its keys (`pointsman hash-key`). The keys themselves stand nowhere.
+clients:
+  {}:
+    keys: [{{sha256: {}}}]
+
+",
+        first_client::NAME,
+        client.hash()
+    )
+}
+
+/// Writes the time for attempts where a provider may be silent for longer than the default.
+fn retry(plan: &ConfigPlan) -> String {
+    if !plan.providers.iter().any(|provider| provider.is_local) {
+        return String::new();
+    }
+    "\
+# Attempts may start for longer than a server of your own is silent while it loads a model (`first_byte` below).
+retry: {deadline: 6m}
+
+"
+    .to_owned()
 }
 
 fn providers(plan: &ConfigPlan) -> String {

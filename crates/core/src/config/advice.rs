@@ -1,7 +1,10 @@
 //! Settings that are allowed and unlikely to be meant.
 
 use super::problem::MAX_PROBLEMS;
-use super::{Config, ConfigProblem, KeyPath};
+use super::{Config, ConfigProblem, Credential, KeyPath, ProviderConfig};
+
+/// Providers that a note names at most.
+const NOTED_PROVIDERS: usize = 10;
 
 impl Config {
     /// Returns warnings of timeouts that leave retries no time: after such a silence no other attempt starts.
@@ -18,6 +21,24 @@ impl Config {
             self.problem(&path, message)
         };
         late.take(MAX_PROBLEMS).filter_map(|(name, _)| warning(name)).collect()
+    }
+
+    /// Returns what other machines spend that reach a listener; `None` where none is reached, clients need a key, or
+    /// providers are asked with the clients' own keys.
+    #[must_use]
+    pub fn open_listener_note(&self) -> Option<String> {
+        let reached = self.listen.iter().find(|listener| !listener.address.ip().to_canonical().is_loopback())?;
+        let has_key = |provider: &ProviderConfig| {
+            !provider.keys.is_empty() || matches!(provider.credential, Credential::Env(_) | Credential::File(_))
+        };
+        let spent = self.providers.iter().filter(|(_, provider)| has_key(provider)).map(|(name, _)| name.as_str());
+        let spent: Vec<&str> = spent.take(NOTED_PROVIDERS).collect();
+        let said = format!(
+            "listen.address: whoever reaches {} spends the keys of {}: `clients` says who may ask",
+            reached.address,
+            spent.join(", ")
+        );
+        (self.clients.is_none() && !spent.is_empty()).then_some(said)
     }
 
     /// Returns the warning of an admin plane whose callers send their tokens to other machines in the clear.
@@ -61,6 +82,24 @@ mod tests {
         assert_eq!(warned("address: 0.0.0.0:9090"), 1);
         assert_eq!(warned("address: 0.0.0.0:9090, tls: {cert: c.pem, key: k.pem}"), 0);
         assert_eq!(warned("address: 127.0.0.1:9090"), 0);
+    }
+
+    #[test]
+    fn keys_that_other_machines_spend_are_noted() {
+        let noted = |listen: &str, provider: &str, more: &str| {
+            let text = format!(
+                "version: 1\nlisten: {{address: '{listen}'}}\nproviders: {{one: {{base_url: 'http://127.0.0.1:1', {provider}}}}}\n{more}"
+            );
+            Config::parse(&text, "p.yaml").expect("a good file").open_listener_note()
+        };
+        let (own, hash) = ("credential: {env: KEY}", "0f".repeat(32));
+        let clients = format!("clients: {{web: {{keys: [{{sha256: {hash}}}]}}}}\n");
+
+        let note = noted("0.0.0.0:8080", own, "").expect("a note");
+        assert!(note.contains("0.0.0.0:8080 spends the keys of one"), "{note}");
+        assert_eq!(noted("127.0.0.1:8080", own, ""), None);
+        assert_eq!(noted("0.0.0.0:8080", "credential: passthrough", ""), None);
+        assert_eq!(noted("0.0.0.0:8080", own, &clients), None);
     }
 
     #[test]
