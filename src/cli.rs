@@ -238,13 +238,16 @@ fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
     code.into()
 }
 
-/// Returns an error and its causes as one text.
+/// Returns an error and its causes as one text. What an error already says of its cause is not said again.
 fn reason(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
         cause = error.source();
     }
     text

@@ -102,6 +102,14 @@ fn not_found(message: String) -> AdminError {
     AdminError { status: StatusCode::NOT_FOUND, code: "not_found", param: None, message }
 }
 
+/// Returns why there is nothing under a number: it never was, or it was and is no longer kept.
+fn gone(what: &str, number: u64, last: u64) -> String {
+    if number == 0 || number > last {
+        return format!("{what} {number} never was: the last is {last}.");
+    }
+    format!("{what} {number} is no longer kept.")
+}
+
 /// Runs what takes a while on a thread of its own, so that probes are answered meanwhile.
 pub(super) async fn on_thread<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> Result<T, AdminError> {
     let (sender, result) = oneshot::channel();

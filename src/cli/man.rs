@@ -40,9 +40,15 @@ pub(super) fn run(arguments: &ManArguments) -> ExitCode {
     }
 }
 
-fn page(name: Option<&str>) -> Result<Vec<u8>, ManError> {
-    let mut program = CommandLine::command();
+/// Returns the program with the names that its commands have on their pages.
+fn program() -> Command {
+    let mut program = CommandLine::command().disable_help_subcommand(true);
     program.build();
+    program
+}
+
+fn page(name: Option<&str>) -> Result<Vec<u8>, ManError> {
+    let program = program();
     let command = match name {
         None => program,
         Some(name) => program.find_subcommand(name).cloned().ok_or_else(|| ManError::Unknown {
@@ -53,13 +59,26 @@ fn page(name: Option<&str>) -> Result<Vec<u8>, ManError> {
     rendered(command)
 }
 
+/// Returns a page, whose foot names the program and its version: commands have no version of their own.
+fn man(command: Command) -> Man {
+    Man::new(command).source(concat!("pointsman ", env!("CARGO_PKG_VERSION")))
+}
+
 fn rendered(command: Command) -> Result<Vec<u8>, ManError> {
     let mut page = Vec::new();
-    Man::new(command).render(&mut page)?;
+    man(command).render(&mut page)?;
     Ok(page)
 }
 
 fn write_all(folder: &Path) -> Result<(), ManError> {
     fs::create_dir_all(folder)?;
-    Ok(clap_mangen::generate_to(CommandLine::command(), folder)?)
+    write_with_commands(program(), folder)
+}
+
+fn write_with_commands(command: Command, folder: &Path) -> Result<(), ManError> {
+    for inner in command.get_subcommands().filter(|inner| !inner.is_hide_set()) {
+        write_with_commands(inner.clone(), folder)?;
+    }
+    man(command).generate_to(folder)?;
+    Ok(())
 }

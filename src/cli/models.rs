@@ -87,7 +87,12 @@ pub(super) fn run(arguments: &ModelsArguments) -> ExitCode {
         let models: Vec<Value> = rows.iter().map(ModelRow::as_json).collect();
         return print_whole(format!("{}\n", json!({"date": known_models_date(), "models": models})).as_bytes());
     }
-    print_whole(shown(&rows).as_bytes())
+    let date = known_models_date();
+    let prices = match arguments.config {
+        None => format!("list prices of {date}"),
+        Some(_) => format!("prices of the configuration, and list prices of {date} where it has none,"),
+    };
+    print_whole(shown(&rows, &prices).as_bytes())
 }
 
 fn rows(arguments: &ModelsArguments) -> Result<Vec<ModelRow>, ConfigProblems> {
@@ -97,7 +102,7 @@ fn rows(arguments: &ModelsArguments) -> Result<Vec<ModelRow>, ConfigProblems> {
     }
 }
 
-fn shown(rows: &[ModelRow]) -> String {
+fn shown(rows: &[ModelRow], prices: &str) -> String {
     use ColumnAlign::{Left, Right};
     let mut table = TextTable::new(
         ["vendor", "model", "$/M in", "$/M out", "$/M cached", "context", "max output", "abilities"],
@@ -123,10 +128,9 @@ fn shown(rows: &[ModelRow]) -> String {
         ]);
     }
     format!(
-        "{}\n  {} models; list prices of {} in US dollars for a million tokens, - where nothing is known\n",
+        "{}\n  {} models; {prices} in US dollars for a million tokens, - where nothing is known\n",
         table.render(),
-        rows.len(),
-        known_models_date()
+        rows.len()
     )
 }
 

@@ -72,6 +72,11 @@ impl DecisionFeed {
         self.kept().latest.iter().find(|seen| seen.number == number).cloned()
     }
 
+    /// Returns the number of the last decision that was explained; 0 before the first.
+    pub(crate) fn last(&self) -> u64 {
+        self.kept().last
+    }
+
     fn kept(&self) -> MutexGuard<'_, KeptDecisions> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -195,7 +195,12 @@ async fn a_rollback_s_and_a_refused_reload_s_place_in_history_are_shown() {
     assert_eq!(outcomes, [&json!("rolled_back"), &json!("applied"), &Value::Null], "{generations}");
     let second = get(gateway.admin, "/api/generations/2").await.json();
     assert!(second["text"].as_str().expect("a text").contains("# changed"));
-    assert_eq!(get(gateway.admin, "/api/generations/9").await.status, StatusCode::NOT_FOUND);
+    for (path, last) in [("/api/generations/9", "the last is 3"), ("/api/decisions/9999", "the last is 0")] {
+        let never = get(gateway.admin, path).await;
+        assert_eq!(never.status, StatusCode::NOT_FOUND);
+        let said = never.json()["error"]["message"].clone();
+        assert!(said.as_str().expect("a message").contains(last), "{said}");
+    }
 }
 
 #[tokio::test]
@@ -241,12 +246,16 @@ async fn a_text_is_saved_over_the_one_that_was_seen_and_the_former_one_is_kept()
     let Stage { gateway, text, .. } = &start_editable().await;
     let save = (Method::PUT, "/api/configuration");
     let next = json!({"text": format!("# one more line\n{text}")});
-    let shown = get(gateway.admin, "/api/configuration").await.json();
-    let tag = shown["etag"].as_str().expect("a tag").to_owned();
+    let shown = get(gateway.admin, "/api/configuration").await;
+    let tag = shown.header("etag").expect("a tag").to_owned();
+    assert_eq!(shown.json()["etag"], json!(tag));
 
     let untagged = tell(gateway, save.clone(), &[], &next).await;
     assert_eq!(untagged.status, StatusCode::PRECONDITION_REQUIRED);
-    let saved = tell(gateway, save.clone(), &[("if-match", &tag)], &next).await.json();
+    let seen = format!("\"of-another-file\", {tag}");
+    let saved = tell(gateway, save.clone(), &[("if-match", &seen)], &next).await;
+    assert!(saved.header("etag").is_some_and(|next| next != tag), "a tag of the new text");
+    let saved = saved.json();
     assert_eq!((&saved["saved"], &saved["generation"]), (&json!(true), &json!(2)), "{saved}");
     assert!(fs::read_to_string(gateway.file()).expect("a text").starts_with("# one more line\n"));
     let late = tell(gateway, save, &[("if-match", &tag)], &next).await;

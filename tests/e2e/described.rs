@@ -105,4 +105,54 @@ fn every_command_has_a_manual_page() {
         assert!(page(name).contains(".SH"), "{name}");
     }
     assert_eq!(unknown.status.code(), Some(64));
+    let version = format!("\"pointsman {}", env!("CARGO_PKG_VERSION"));
+    for page in [one, page("pointsman-init.1"), page("pointsman-bundle-verify.1")] {
+        let head = page.lines().find(|line| line.starts_with(".TH")).expect("a head");
+        assert!(head.contains(&version) && head.starts_with(".TH pointsman-"), "{head}");
+    }
+}
+
+#[test]
+fn no_model_that_embeds_texts_is_listed_as_one_that_takes_tools() {
+    let listed = pointsman(&["models", "--json", "--supports", "tools"]);
+    let embeds = pointsman(&["models", "--json", "*embed*"]);
+
+    let names = |output: &[u8]| -> Vec<String> {
+        let list: Value = serde_json::from_slice(output).expect("JSON");
+        let models = list["models"].as_array().expect("models").clone();
+        models.iter().map(|model| model["model"].as_str().expect("a name").to_owned()).collect()
+    };
+    let (listed, embeds) = (names(&listed.stdout), names(&embeds.stdout));
+    assert!(listed.len() > 100 && embeds.len() > 30, "{} {}", listed.len(), embeds.len());
+    assert!(!listed.iter().any(|name| embeds.contains(name)), "{listed:?}");
+}
+
+#[test]
+fn a_catalog_s_own_prices_are_not_said_to_be_of_the_list() {
+    let table = text(&pointsman(&["models", "-c", "config/quickstart.yaml"]).stdout);
+
+    assert!(table.contains("prices of the configuration, and list prices of "), "{table}");
+}
+
+#[test]
+fn the_cause_of_an_error_is_said_once() {
+    let import = pointsman(&["import", "--from", "litellm", "no/such.yaml"]);
+    let check = pointsman(&["check", "-c", "no/such.yaml"]);
+
+    for said in [text(&import.stderr), text(&check.stderr)] {
+        assert_eq!(said.matches("os error 2").count(), 1, "{said}");
+    }
+}
+
+#[test]
+fn an_import_of_nothing_does_not_say_that_everything_carried_over() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("config.json");
+    fs::write(&file, "{}").expect("a file");
+
+    let import = pointsman(&["import", "--from", "bifrost", file.to_str().expect("a plain name")]);
+
+    let said = text(&import.stderr);
+    assert_eq!(import.status.code(), Some(65), "{said}");
+    assert!(said.contains("names a provider") && !said.contains("carried over"), "{said}");
 }

@@ -40,6 +40,8 @@ VENDORS: dict[str, tuple[list[str], list[str]]] = {
     "cerebras": (["cerebras"], ["cerebras/"]),
 }
 MODES = ("chat", "completion", "responses", "embedding")
+# The service whose models complete texts and do nothing else.
+COMPLETIONS = "text-completion-openai"
 # Prices by region and for reserved capacity: which of them holds cannot be told from a request.
 SKIPPED = re.compile(r"^(azure/(eu|us|global|global-standard)/|bedrock/)")
 # Windows that are the prompt's alone; all others are prompt and answer together.
@@ -139,7 +141,9 @@ def price_of(entry: Entry) -> Entry | None:
 
 
 def lacking(entry: Entry) -> list[str]:
-    """Returns the abilities that the model is said not to have. Silence is no word."""
+    """Returns the abilities that the model is said not to have. Silence is no word, but of a model that never chats."""
+    if entry["mode"] == "embedding" or entry["litellm_provider"] == COMPLETIONS:
+        return [ability for ability in ABILITIES if not takes(entry, ability)]
     modalities = entry.get("supported_modalities")
 
     def lacks(flag: str, modality: str | None) -> bool:
@@ -148,6 +152,15 @@ def lacking(entry: Entry) -> list[str]:
         return modality is not None and isinstance(modalities, list) and modality not in modalities
 
     return [ability for ability, (flag, modality) in ABILITIES.items() if lacks(flag, modality)]
+
+
+def takes(entry: Entry, ability: str) -> bool:
+    """Returns whether a model that embeds or completes texts is said to have an ability: by a flag or by a price."""
+    flag, modality = ABILITIES[ability]
+    if entry.get(flag) or (modality and entry.get(f"supports_embedding_{modality}_input")):
+        return True
+    prices = (key for key in entry if modality and key.startswith(f"input_cost_per_{modality}"))
+    return modality is not None and (modality in (entry.get("supported_modalities") or []) or any(prices))
 
 
 def facts(vendor: str, entry: Entry) -> Entry | None:

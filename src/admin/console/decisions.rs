@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::http::query;
 use super::super::plane::GatewayProcess;
 use super::super::state::AdminError;
-use super::{AdminState, PageAnswer, not_found, process};
+use super::{AdminState, PageAnswer, gone, not_found, process};
 
 /// The families whose sum is the number of decisions.
 const DECIDED: [&str; 2] = ["pointsman_decisions_total", "pointsman_shadow_decisions_total"];
@@ -35,8 +35,8 @@ pub(super) async fn latest(State(plane): AdminState, uri: Uri) -> PageAnswer {
 
 /// Returns the explanation of one decision, as long as it is kept.
 pub(super) async fn one(State(plane): AdminState, Path(number): Path<u64>) -> PageAnswer {
-    let found = process(&plane)?.reloader.router().feed().find(number);
-    let seen = found.ok_or_else(|| not_found(format!("Decision {number} is no longer kept.")))?;
+    let feed = process(&plane)?.reloader.router().feed();
+    let seen = feed.find(number).ok_or_else(|| not_found(gone("Decision", number, feed.last())))?;
     Ok(Json(json!({"summary": seen.summary, "explanation": seen.explanation})))
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Extension, Path as UrlPath, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use pointsman_core::config::Config;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -33,6 +33,9 @@ const MAX_BYTES: usize = 4 << 20;
 /// The characters of a test's name that are shown.
 const NAME_CHARS: usize = 80;
 
+/// An answer whose tag, where it has one, is a field as well.
+type TaggedAnswer = Result<(HeaderMap, Json<Value>), AdminError>;
+
 /// The body of a check and of a save.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,19 +47,19 @@ struct EditedText {
 }
 
 /// Returns the file's text as it is now, with its tag and its versions.
-pub(super) async fn show(State(plane): AdminState, Extension(caller): Extension<RequestCaller>) -> PageAnswer {
+pub(super) async fn show(State(plane): AdminState, Extension(caller): Extension<RequestCaller>) -> TaggedAnswer {
     let process = process(&plane)?;
     let source = process.reloader.source();
     let is_edited = caller.may_edit(&plane.terms());
     let serving = Arc::clone(&process.reloader.router().snapshot().config);
     if source.as_http().is_some() {
-        return Ok(Json(show_fetched(source, &serving, is_edited)));
+        return Ok(tagged(show_fetched(source, &serving, is_edited)));
     }
     let (path, refusal) = (process.reloader.path().to_owned(), source.edit_refusal());
     let mut shown = on_thread(move || shown(&path, &serving, is_edited)).await??;
     shown["editable"] = json!(is_edited && refusal.is_none());
     shown["refusal"] = json!(refusal);
-    Ok(Json(shown))
+    Ok(tagged(shown))
 }
 
 /// Returns the text of a version.
@@ -87,37 +90,36 @@ pub(super) async fn save(
     Extension(subject): Extension<AuditSubject>,
     headers: HeaderMap,
     request: Request,
-) -> PageAnswer {
+) -> TaggedAnswer {
     let process = process(&plane)?;
     refuse_readers(&plane)?;
     if let Some(message) = process.reloader.source().edit_refusal() {
         return Err(AdminError { status: StatusCode::FORBIDDEN, code: "editing_off", param: None, message });
     }
-    let tag = headers.get(header::IF_MATCH).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
-    let tag = tag.ok_or_else(tag_missing)?;
+    let tags = SeenTags::of(&headers).ok_or_else(tag_missing)?;
     let EditedText { text, despite_tests } = edited(&headers, request).await?;
     let _turn = process.console.changes.lock().await;
     let examined = examined(process, text.clone()).await?;
     let passed = examined.tests.iter().all(|test| test.failures.is_empty());
     if !examined.problems.is_empty() || !(passed || despite_tests) {
         subject.name("not saved: it would not serve, or its tests fail");
-        return Ok(Json(json!({"saved": false, "findings": findings(&examined)})));
+        return Ok(tagged(json!({"saved": false, "findings": findings(&examined)})));
     }
     let (path, next) = (process.reloader.path().to_owned(), text.clone());
     subject.name(format!("fingerprint {}", fingerprint(&text)));
-    let before = on_thread(move || replaced(&path, &tag, &next)).await??;
+    let before = on_thread(move || replaced(&path, &tags, &next)).await??;
     tracing::warn!(fingerprint = fingerprint(&text), "Configuration saved from the console");
     apply(process, before, &text).await
 }
 
 /// Makes the file's new text serve; puts the former one back where it is refused.
-async fn apply(process: &GatewayProcess, before: String, text: &str) -> PageAnswer {
+async fn apply(process: &GatewayProcess, before: String, text: &str) -> TaggedAnswer {
     let reloaded = Arc::clone(&process.reloader).reload_in_background("console").await;
     let reloaded = reloaded.ok_or(Rejection::Internal)?;
     let Some(error) = reloaded.error else {
         let (generation, outcome) = (reloaded.generation, reloaded.outcome);
         let tag = quoted(&fingerprint(text));
-        return Ok(Json(json!({"saved": true, "generation": generation, "outcome": outcome, "etag": tag})));
+        return Ok(tagged(json!({"saved": true, "generation": generation, "outcome": outcome, "etag": tag})));
     };
     let path = process.reloader.path().to_owned();
     let restored = on_thread(move || VersionedFile::at(&path).and_then(|file| file.put(&before))).await?;
@@ -157,10 +159,10 @@ fn show_fetched(source: &ConfigSource, serving: &Config, is_edited: bool) -> Val
 }
 
 /// Replaces the file's text if it has the tag that its author saw; returns the former text.
-fn replaced(path: &Path, tag: &str, text: &str) -> Result<String, AdminError> {
+fn replaced(path: &Path, tags: &SeenTags, text: &str) -> Result<String, AdminError> {
     let file = VersionedFile::at(path).map_err(|error| unusable(&error))?;
     let before = file.text().map_err(|error| unusable(&error))?;
-    if tag != quoted(&fingerprint(&before)) {
+    if !tags.hold(&quoted(&fingerprint(&before))) {
         let message = "The file has changed since it was read here: read it again.".to_owned();
         return Err(AdminError {
             status: StatusCode::PRECONDITION_FAILED,
@@ -213,6 +215,28 @@ fn refuse_readers(plane: &Arc<dyn AdminPlane>) -> Result<(), AdminError> {
     Err(AdminError { status: StatusCode::FORBIDDEN, code: "editing_off", param: None, message })
 }
 
+/// The tags of `If-Match`: those of the texts that the author has seen. A weak tag, and `*`, name no text.
+struct SeenTags(Vec<String>);
+
+impl SeenTags {
+    /// Reads the fields; `None` where there is none.
+    fn of(headers: &HeaderMap) -> Option<Self> {
+        let fields = headers.get_all(header::IF_MATCH).iter().filter_map(|field| field.to_str().ok());
+        let tags: Vec<String> = fields.flat_map(|field| field.split(',')).map(|tag| tag.trim().to_owned()).collect();
+        (!tags.is_empty()).then_some(Self(tags))
+    }
+
+    fn hold(&self, tag: &str) -> bool {
+        self.0.iter().any(|own| own == tag)
+    }
+}
+
+/// Returns an answer whose tag is a field as well.
+fn tagged(answer: Value) -> (HeaderMap, Json<Value>) {
+    let tag = answer["etag"].as_str().and_then(|tag| HeaderValue::from_str(tag).ok());
+    (tag.map(|tag| (header::ETAG, tag)).into_iter().collect(), Json(answer))
+}
+
 fn tag_missing() -> AdminError {
     let message = "Say by `If-Match` which text is replaced: the `etag` that it was read with.".to_owned();
     AdminError { status: StatusCode::PRECONDITION_REQUIRED, code: "precondition_required", param: None, message }
@@ -225,4 +249,25 @@ fn unusable(error: &std::io::Error) -> AdminError {
 
 fn quoted(tag: &str) -> String {
     format!("\"{tag}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_replaced_by_whoever_has_seen_it_among_others() {
+        let tags = |fields: &[&'static str]| {
+            let fields = fields.iter().copied().map(|field| (header::IF_MATCH, HeaderValue::from_static(field)));
+            SeenTags::of(&fields.collect::<HeaderMap>())
+        };
+
+        for seen in [&["\"a\""][..], &["\"x\", \"a\""], &["\"x\"", "\"a\""]] {
+            assert!(tags(seen).expect("tags").hold("\"a\""), "{seen:?}");
+        }
+        for other in ["\"b\"", "a", "W/\"a\"", "*", ""] {
+            assert!(!tags(&[other]).expect("tags").hold("\"a\""), "{other}");
+        }
+        assert!(tags(&[]).is_none());
+    }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::overview::seconds;
 use super::reader_text::reader_text;
-use super::{AdminState, PageAnswer, not_found, process};
+use super::{AdminState, PageAnswer, gone, not_found, process};
 use crate::reload::GenerationRecord;
 
 pub(super) async fn list(State(plane): AdminState) -> PageAnswer {
@@ -25,9 +25,12 @@ pub(super) async fn list(State(plane): AdminState) -> PageAnswer {
 
 /// Returns the text of a generation's configuration, for the page to compare.
 pub(super) async fn one(State(plane): AdminState, Path(number): Path<u64>) -> PageAnswer {
-    let records = process(&plane)?.reloader.history();
+    let reloader = &process(&plane)?.reloader;
+    let records = reloader.history();
     let config = records.iter().rev().filter(|record| record.generation == number).find_map(|own| own.config.as_ref());
-    let config = config.ok_or_else(|| not_found(format!("Generation {number} is no longer kept.")))?;
+    let last = records.iter().map(|record| record.generation).max().unwrap_or_default();
+    let last = last.max(reloader.router().snapshot().generation);
+    let config = config.ok_or_else(|| not_found(gone("Generation", number, last)))?;
     Ok(Json(json!({"generation": number, "text": reader_text(config.text())})))
 }
 

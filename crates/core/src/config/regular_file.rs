@@ -24,7 +24,7 @@ pub struct RegularFile {
 #[derive(Debug, thiserror::Error)]
 pub enum RegularFileError {
     /// The operating system refuses.
-    #[error("{0}")]
+    #[error(transparent)]
     System(#[from] io::Error),
     /// The path leads to something else than a file.
     #[error("is {kind} (allowed: a regular file of at most {})", ByteCount(*.max_bytes))]
