@@ -9,7 +9,7 @@ use super::super::members::BodyMembers;
 use super::super::profile::ModelProfile;
 use super::super::refusal::RefusedParameter;
 use super::{FittedParameters, ParameterFit};
-use crate::prompt::{BodyEdits, Dialect};
+use crate::prompt::{BodyEdits, Dialect, scan};
 
 /// The changes of one request while they are found.
 pub(super) struct FitDraft<'r> {
@@ -115,7 +115,7 @@ impl<'r> FitDraft<'r> {
     }
 
     /// Adds the changes of the object at `key`: as parts where something is set, else as a whole without what is left
-    /// out.
+    /// out; an object of which nothing is left is left out itself.
     fn edit_object(&self, key: &str, edits: &mut BodyEdits) {
         let inner = |change: &ParameterChange| {
             let (top, member) = change.parameter.split_once('.')?;
@@ -136,7 +136,14 @@ impl<'r> FitDraft<'r> {
         }
         if drops {
             let object = self.members.get(key).unwrap_or_else(|| Bytes::from_static(b"{}"));
-            edits.set_json(key, parts.apply_around(&object, 0..0).0);
+            let left = parts.apply_around(&object, 0..0).0;
+            let is_empty = scan::object_at(&left, 0).is_some_and(|open| scan::members(&left, open).next().is_none());
+            // An object that says nothing any more would be one that the client has not written.
+            if is_empty {
+                edits.drop_key(key);
+            } else {
+                edits.set_json(key, left);
+            }
         }
     }
 }
