@@ -1,9 +1,10 @@
 //! JSON as bodies hold it: objects whose fields stay the text that they are until somebody reads them.
 //!
 //! A body is read level by level, so that what nobody reads costs no more than to skip it. Of a key that comes twice the
-//! last counts, as with most servers.
+//! last counts, as with most servers. U+FFFD stands for half of a surrogate pair, which JSON can spell and no text can hold.
 
 pub(crate) mod escape;
+pub(crate) mod halves;
 pub(crate) mod writer;
 
 use std::borrow::Cow;
@@ -12,14 +13,13 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// The fields of an object, in their order.
+/// The fields of an object, in their order. A name with half of a surrogate pair is none.
 #[derive(Debug, Clone, Default)]
 pub struct Fields<'b>(Vec<(Cow<'b, str>, &'b RawValue)>);
 
 /// A string that borrows from the body where it holds no escapes.
-#[derive(Debug, Clone, serde::Deserialize)]
-#[serde(transparent)]
-pub(crate) struct Text<'b>(#[serde(borrow)] pub(crate) Cow<'b, str>);
+#[derive(Debug, Clone)]
+pub(crate) struct Text<'b>(pub(crate) Cow<'b, str>);
 
 impl<'b> Fields<'b> {
     /// Reads an object out of the bytes of a document.
@@ -91,6 +91,39 @@ impl<'de: 'b, 'b> Deserialize<'de> for Fields<'b> {
     }
 }
 
+impl<'de: 'b, 'b> Deserialize<'de> for Text<'b> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // As bytes: halves of surrogate pairs are an error in what is read as a string.
+        deserializer.deserialize_bytes(TextVisitor).map(Text)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, form: &mut fmt::Formatter<'_>) -> fmt::Result {
+        form.write_str("a string")
+    }
+
+    fn visit_borrowed_bytes<E: serde::de::Error>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
+        str::from_utf8(bytes).map(Cow::Borrowed).map_err(E::custom)
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+        match str::from_utf8(bytes) {
+            Ok(text) => Ok(Cow::Owned(text.to_owned())),
+            Err(problem) => halves::text_of_wtf8(bytes).map(Cow::Owned).ok_or_else(|| E::custom(problem)),
+        }
+    }
+}
+
+/// The name of a field. Read as a string, for what is read as bytes may hold what no JSON does.
+#[derive(serde::Deserialize)]
+#[serde(transparent)]
+struct FieldName<'b>(#[serde(borrow)] Cow<'b, str>);
+
 struct FieldsVisitor;
 
 impl<'de> Visitor<'de> for FieldsVisitor {
@@ -102,7 +135,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut fields = Vec::with_capacity(map.size_hint().unwrap_or(8));
-        while let Some(Text(key)) = map.next_key()? {
+        while let Some(FieldName(key)) = map.next_key()? {
             fields.push((key, map.next_value()?));
         }
         Ok(Fields(fields))
@@ -217,6 +250,19 @@ mod tests {
         let read = ["a", "b", "c", "d", "e"].map(|name| fields.text(name));
         assert_eq!(read, [Some("x \u{e9}\n".into()), Some("".into()), Some("gr\u{fc}n".into()), None, None]);
         assert!(matches!(fields.text("b"), Some(Cow::Borrowed(_))));
+    }
+
+    #[test]
+    fn half_of_a_surrogate_pair_costs_a_text_that_letter_alone() {
+        let fields = Fields::of_document(br#"{"a": "10 KB \ud83d", "b": ["\ude00\ud83d x \ud83d\ude00\n"]}"#);
+        let fields = fields.expect("an object");
+
+        assert_eq!(fields.text("a").as_deref(), Some("10 KB \u{fffd}"));
+        let texts = fields.list("b").into_iter().filter_map(text).collect::<Vec<_>>();
+        assert_eq!(texts, ["\u{fffd}\u{fffd} x \u{1f600}\n"]);
+        for document in [&b"{\"a\xff\": 1}"[..], b"{\"a\n\": 1}", b"{\"a\": \"\n\"}"] {
+            assert!(Fields::of_document(document).is_err());
+        }
     }
 
     #[test]

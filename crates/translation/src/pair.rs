@@ -1,6 +1,7 @@
 //! The translations of one pair of APIs: the reader of the one and the writer of the other.
 
 use crate::family::DialectFamily;
+use crate::json::halves;
 use crate::loss::LossReport;
 use crate::refusal::TranslationRefusal;
 use crate::translation::long_names;
@@ -88,6 +89,8 @@ impl Translation {
             let stream = stream || wish == AnswerWish::Stream;
             return Ok(TranslatedRequest { body, model_span, stream, memo: RequestMemo::default(), losses });
         }
+        // What goes on as JSON would be refused with half of a surrogate pair in it.
+        let body = &*halves::mended(body);
         let canonical = client.canonical_request(body);
         let mut request = client.read_request(&canonical, &mut losses)?;
         request.stream |= wish == AnswerWish::Stream;
@@ -108,6 +111,7 @@ impl Translation {
     /// When the answer does not have the form of its API.
     pub fn answer(self, body: &[u8], details: &AnswerDetails<'_>) -> Result<Vec<u8>, TranslationRefusal> {
         let upstream = api(self.upstream);
+        let body = &*halves::mended(body);
         let canonical = upstream.canonical_answer(body);
         let mut answer = upstream.read_answer(&canonical)?;
         long_names::restore(&mut answer, details.memo);
@@ -127,7 +131,8 @@ impl Translation {
     /// Translates the body of an error, which came with `status`.
     #[must_use]
     pub fn error(self, status: u16, body: &[u8]) -> Vec<u8> {
-        api(self.client).write_error(&api(self.upstream).read_error(status, body), status)
+        let body = halves::mended(body);
+        api(self.client).write_error(&api(self.upstream).read_error(status, &body), status)
     }
 
     /// Returns the seconds after which the upstream wants the request again, where the body of its error says so: Google's

@@ -2,6 +2,7 @@
 
 pub(crate) mod long_names;
 mod memo;
+mod pair_joining;
 mod stream;
 
 use std::borrow::Cow;

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::json::Fields;
+use crate::json::halves::{self, ESCAPE, REPLACEMENT};
+use crate::json::{Fields, Text};
 
 /// The JSON schema of a function that stands for such a tool.
 pub const SCHEMA: &str = r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"]}"#;
@@ -26,6 +27,13 @@ pub fn wrap(input: &str) -> String {
 /// Returns the free text in a function's arguments; arguments of another form are the text themselves.
 #[must_use]
 pub fn unwrap(arguments: &str) -> Cow<'_, str> {
+    match halves::mended_text(arguments) {
+        Cow::Borrowed(arguments) => input_of(arguments),
+        Cow::Owned(mended) => Cow::Owned(input_of(&mended).into_owned()),
+    }
+}
+
+fn input_of(arguments: &str) -> Cow<'_, str> {
     let fields = Fields::of_document(arguments.as_bytes()).ok();
     fields.and_then(|fields| fields.text("input")).unwrap_or(Cow::Borrowed(arguments))
 }
@@ -69,6 +77,9 @@ impl InputUnwrapping {
             let arguments = std::mem::take(&mut self.pending);
             text.push_str(&unwrap(&arguments));
         }
+        if self.place == InputPlace::Text && halves::unit(self.pending.as_bytes(), 0).is_some() {
+            text.push(REPLACEMENT);
+        }
         self.place = InputPlace::End;
     }
 
@@ -88,7 +99,7 @@ impl InputUnwrapping {
 
     fn text(&mut self, piece: &str, text: &mut String) {
         let mut rest = piece;
-        while !rest.is_empty() {
+        while !rest.is_empty() && self.place == InputPlace::Text {
             if self.pending.is_empty() {
                 let Some(at) = memchr::memchr2(b'"', b'\\', rest.as_bytes()) else {
                     text.push_str(rest);
@@ -110,29 +121,51 @@ impl InputUnwrapping {
 
     /// Adds the letter of an escape that has become whole.
     fn escape(&mut self, text: &mut String) {
-        if !is_whole_escape(&self.pending) {
-            return;
+        match EscapeProgress::of(&self.pending) {
+            EscapeProgress::Short => {}
+            EscapeProgress::Whole => {
+                let quoted = format!("\"{}\"", self.pending);
+                match serde_json::from_str::<Text<'_>>(&quoted) {
+                    Ok(letter) => text.push_str(&letter.0),
+                    Err(_) => text.push(REPLACEMENT),
+                }
+                self.pending.clear();
+            }
+            EscapeProgress::Half => {
+                text.push(REPLACEMENT);
+                let rest = self.pending.split_off(ESCAPE);
+                self.pending.clear();
+                self.text(&rest, text);
+            }
         }
-        let quoted = format!("\"{}\"", self.pending);
-        text.push_str(&serde_json::from_str::<String>(&quoted).unwrap_or_else(|_| "\u{fffd}".to_owned()));
-        self.pending.clear();
     }
 }
 
-fn is_whole_escape(escape: &str) -> bool {
-    let bytes = escape.as_bytes();
-    match (bytes.len(), bytes.get(1)) {
-        (0 | 1, _) => false,
-        (2..6, Some(b'u')) => false,
-        (6, Some(b'u')) => !escape[2..].to_ascii_lowercase().starts_with(['d']) || !is_high_surrogate(escape),
-        (7..12, Some(b'u')) => bytes.get(6) != Some(&b'\\') || bytes.get(7).is_some_and(|byte| *byte != b'u'),
-        _ => true,
-    }
+/// The progress of an escape.
+enum EscapeProgress {
+    /// More has to come.
+    Short,
+    /// All of it has come.
+    Whole,
+    /// What has come behind it is not the other half of its pair.
+    Half,
 }
 
-fn is_high_surrogate(escape: &str) -> bool {
-    let value = escape.get(2..6).and_then(|digits| u16::from_str_radix(digits, 16).ok());
-    value.is_some_and(|value| (0xd800..0xdc00).contains(&value))
+impl EscapeProgress {
+    fn of(escape: &str) -> Self {
+        let bytes = escape.as_bytes();
+        match (bytes.len(), bytes.get(1)) {
+            (0 | 1, _) | (2..6, Some(b'u')) => return Self::Short,
+            (_, Some(b'u')) if halves::unit(bytes, 0).is_some_and(halves::is_first) => {}
+            _ => return Self::Whole,
+        }
+        let is_other = |(expected, byte): (&u8, &u8)| expected != byte;
+        match halves::unit(bytes, ESCAPE) {
+            Some(second) if halves::is_second(second) => Self::Whole,
+            None if bytes.len() < 2 * ESCAPE && !b"\\u".iter().zip(&bytes[ESCAPE..]).any(is_other) => Self::Short,
+            _ => Self::Half,
+        }
+    }
 }
 
 /// The reason why no text begins in arguments.
@@ -185,10 +218,13 @@ mod tests {
     }
 
     #[test]
-    fn escapes_of_two_halves_and_arguments_of_another_form_are_read() {
+    fn escapes_of_two_halves_of_one_alone_and_arguments_of_another_form_are_read() {
         for size in 1..30 {
             assert_eq!(in_pieces(r#" { "input" : "a\ud83d\ude00\u00fc\n" } "#, size), "a😀ü\n");
             assert_eq!(in_pieces(r#"{"x": 1, "input": "b"}"#, size), "b");
+            let halves = r#"{"input":"a\ud83d b\ud83d\n\ude00\ud83d\ud83d\ude00\ud83d\u00fc\ud83dé\ud83d"} "#;
+            assert_eq!(in_pieces(halves, size), "a\u{fffd} b\u{fffd}\n\u{fffd}\u{fffd}😀\u{fffd}ü\u{fffd}é\u{fffd}");
+            assert_eq!(in_pieces(r#"{"input":"a\ud83d"#, size), "a\u{fffd}");
             assert_eq!(in_pieces("*** Begin Patch", size), "*** Begin Patch");
         }
     }

@@ -45,7 +45,7 @@ pub(super) fn call(call: &ToolCall<'_>, signature: Option<&str>, out: &mut Vec<u
         }
         members.text("name", &call.name);
         match object {
-            Some(object) => members.raw("args", object),
+            Some(object) => members.raw("args", &*object),
             None => members.within("args", |members| members.text("input", &call.arguments)),
         }
     });

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use super::function_name;
 use super::part_writer::ContentPartWriter;
 use super::turn_writer::sent_id;
-use crate::json::Fields;
 use crate::json::writer::{ListWriter, ObjectWriter};
+use crate::json::{Fields, halves};
 use crate::loss::Field;
 use crate::neutral::{MediaSource, Part, PartBody, ToolResult};
 
@@ -94,6 +94,7 @@ fn said<'p>(part: &'p Part<'_>) -> Option<&'p str> {
 /// Writes `response`. An object without Google's two words is the output as it is.
 fn response(text: &str, result: &ToolResult<'_>, members: &mut ObjectWriter<'_>) {
     let is_error = result.is_error == Some(true);
+    let text = &*halves::mended_text(text);
     let is_object = !is_error && text.starts_with('{');
     let fields = is_object.then(|| Fields::of_document(text.as_bytes()).ok()).flatten();
     let is_whole = |fields: &Fields<'_>| fields.get("output").is_none() && fields.get("error").is_none();

@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 use super::thoughts;
 use crate::conversion::custom_tool;
 use crate::conversion::sealed::VendorSeal;
-use crate::json::Fields;
 use crate::json::writer::{ListWriter, ObjectWriter};
+use crate::json::{Fields, halves};
 use crate::neutral::CallKind;
 use crate::translation::{NativeCall, RequestMemo};
 
@@ -97,6 +97,7 @@ impl CallItem {
     /// Writes a call whose form is this API's own, out of the arguments of the function that stands for it. Arguments
     /// that are no object are no such call: the client is given the function's.
     fn write_native(&self, call: &NativeCall, arguments: &str, out: &mut Vec<u8>) {
+        let arguments = &*halves::mended_text(arguments);
         let Ok(fields) = Fields::of_document(arguments.as_bytes()) else {
             self.write_named(["function_call", "arguments"], arguments, Some("completed"), out);
             return;

@@ -1,13 +1,20 @@
 //! The translation of a stream, chunk by chunk.
 
+use super::pair_joining::PairJoining;
 use super::{EventReader, EventWriter};
-use crate::events::EventLines;
+use crate::events::{EventLines, ServerEvent};
 use crate::neutral::{ErrorKind, NeutralError, StreamEvent};
 
 /// The translation of one stream: chunks in, chunks out, nothing held back but what the order of events demands.
 pub struct StreamTranslator {
     lines: EventLines,
     reader: Box<dyn EventReader>,
+    client: ClientStream,
+}
+
+/// The stream as the client gets it.
+struct ClientStream {
+    pairs: PairJoining,
     writer: Box<dyn EventWriter>,
     state: StreamState,
 }
@@ -24,18 +31,16 @@ enum StreamState {
 
 impl StreamTranslator {
     pub(crate) fn new(reader: Box<dyn EventReader>, writer: Box<dyn EventWriter>) -> Self {
-        Self { lines: EventLines::default(), reader, writer, state: StreamState::Open }
+        let client = ClientStream { pairs: PairJoining::default(), writer, state: StreamState::Open };
+        Self { lines: EventLines::default(), reader, client }
     }
 
     /// Translates a chunk; what is returned may be empty.
     pub fn push(&mut self, chunk: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(chunk.len() * 2);
-        let Self { lines, reader, writer, state } = self;
-        let pushed = lines.push(chunk, |event| {
-            reader.read(event, &mut |event| pass(&event, &mut **writer, state, &mut out));
-        });
-        if pushed.is_err() {
-            self.fail(ErrorKind::Server, "an event of the upstream's is too long", &mut out);
+        let Self { lines, reader, client } = self;
+        if lines.push(chunk, |event| client.read(event, &mut **reader, &mut out)).is_err() {
+            client.fail(ErrorKind::Server, "an event of the upstream's is too long", &mut out);
         }
         out
     }
@@ -43,11 +48,11 @@ impl StreamTranslator {
     /// Ends the translation when the upstream's stream has ended. A stream that was cut ends with an error.
     pub fn finish(&mut self) -> Vec<u8> {
         let mut out = Vec::new();
-        let Self { lines, reader, writer, state } = self;
-        lines.finish(|event| reader.read(event, &mut |event| pass(&event, &mut **writer, state, &mut out)));
-        reader.finish(&mut |event| pass(&event, &mut **writer, state, &mut out));
-        if self.state == StreamState::Open {
-            self.fail(ErrorKind::Server, "the upstream ended its stream before the answer's end", &mut out);
+        let Self { lines, reader, client } = self;
+        lines.finish(|event| client.read(event, &mut **reader, &mut out));
+        reader.finish(&mut |event| client.pass(&event, &mut out));
+        if client.state == StreamState::Open {
+            client.fail(ErrorKind::Server, "the upstream ended its stream before the answer's end", &mut out);
         }
         out
     }
@@ -55,8 +60,8 @@ impl StreamTranslator {
     /// Ends the stream for the client with an error in the shape of its API; empty where the answer had ended.
     pub fn break_off(&mut self, kind: ErrorKind, message: &str) -> Vec<u8> {
         let mut out = Vec::new();
-        if self.state == StreamState::Open {
-            self.fail(kind, message, &mut out);
+        if self.client.state == StreamState::Open {
+            self.client.fail(kind, message, &mut out);
         }
         out
     }
@@ -64,17 +69,30 @@ impl StreamTranslator {
     /// Tells whether the answer has come to its end.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        self.state == StreamState::Ended
+        self.client.state == StreamState::Ended
+    }
+}
+
+impl ClientStream {
+    /// Writes what an event of the upstream's means.
+    fn read(&mut self, event: ServerEvent<'_>, reader: &mut dyn EventReader, out: &mut Vec<u8>) {
+        let data = self.pairs.look(event.data);
+        reader.read(ServerEvent { name: event.name, data: &data }, &mut |event| self.pass(&event, out));
+    }
+
+    fn pass(&mut self, event: &StreamEvent<'_>, out: &mut Vec<u8>) {
+        let Self { pairs, writer, state } = self;
+        pairs.pass(event, &mut |event| write(event, &mut **writer, state, out));
     }
 
     fn fail(&mut self, kind: ErrorKind, message: &str, out: &mut Vec<u8>) {
         let error = NeutralError { kind, message: message.into(), code: None, param: None };
-        pass(&StreamEvent::Failed(error), &mut *self.writer, &mut self.state, out);
+        self.pass(&StreamEvent::Failed(error), out);
     }
 }
 
 /// Writes an event, unless the stream is at its end for the client.
-fn pass(event: &StreamEvent<'_>, writer: &mut dyn EventWriter, state: &mut StreamState, out: &mut Vec<u8>) {
+fn write(event: &StreamEvent<'_>, writer: &mut dyn EventWriter, state: &mut StreamState, out: &mut Vec<u8>) {
     if *state != StreamState::Open {
         return;
     }
