@@ -88,8 +88,8 @@ fn write_part(part: &Part<'_>, writing: ContentWriting, out: &mut Vec<u8>, losse
             writer.value("type", "refusal").text("refusal", refusal);
             Ok(())
         }
-        PartBody::Image(image) => write_image(image, &mut writer),
-        PartBody::Audio(audio) => write_audio(audio, &mut writer),
+        PartBody::Image(image) => write_image(image, writing, &mut writer),
+        PartBody::Audio(audio) => write_audio(audio, writing, &mut writer),
         PartBody::Document(document) => write_document(document, writing, &mut writer, losses),
         PartBody::Video(source) => write_video(source, writing, &mut writer),
         PartBody::Native { raw, .. } if writing.is_own => {
@@ -145,8 +145,13 @@ fn write_mark(mark: CacheMark, part: &mut ObjectWriter<'_>) {
     part.object(name).value(kind.0, kind.1).optional("ttl", ttl).close();
 }
 
-fn write_image(image: &Image<'_>, part: &mut ObjectWriter<'_>) -> Result<(), Field> {
-    let url = address(&image.source).ok_or(Field::FileIds)?;
+fn write_image(image: &Image<'_>, writing: ContentWriting, part: &mut ObjectWriter<'_>) -> Result<(), Field> {
+    let url = match &image.source {
+        MediaSource::Base64 { media_type, data } if !writing.is_own => {
+            Cow::Owned(media::data_url(media::image_type(media_type, data).ok_or(Field::Images)?, data))
+        }
+        source => address(source).ok_or(Field::FileIds)?,
+    };
     part.value("type", "image_url");
     let detail = image.detail.map(|detail| match detail {
         ImageDetail::Auto => "auto",
@@ -167,9 +172,10 @@ fn address<'s>(source: &'s MediaSource<'_>) -> Option<Cow<'s, str>> {
     }
 }
 
-fn write_audio(audio: &Audio<'_>, part: &mut ObjectWriter<'_>) -> Result<(), Field> {
+fn write_audio(audio: &Audio<'_>, writing: ContentWriting, part: &mut ObjectWriter<'_>) -> Result<(), Field> {
     let MediaSource::Base64 { media_type, data } = &audio.source else { return Err(Field::Audio) };
-    let own = media_type.strip_prefix("audio/").filter(|format| *format != "mpeg");
+    // Servers of this API take more formats than OpenAI's, from clients that know them.
+    let own = media_type.strip_prefix("audio/").filter(|_| writing.is_own);
     let format = media::audio_format(media_type).or(own).ok_or(Field::Audio)?;
     part.value("type", "input_audio");
     part.object("input_audio").and_text("data", data).value("format", format).close();

@@ -161,6 +161,37 @@ pub fn type_of_name(name: &str) -> Option<&'static str> {
     })
 }
 
+/// Returns the media type that an address ends like; `None` where the ending says none.
+#[must_use]
+pub fn type_of_address(address: &str) -> Option<&'static str> {
+    let path = address.split(['?', '#']).next().unwrap_or(address);
+    let ending = path.rsplit_once('.')?.1.to_ascii_lowercase();
+    Some(match &*ending {
+        "heic" => "image/heic",
+        "mp3" => "audio/mpeg",
+        "wav" => "audio/wav",
+        "mp4" => "video/mp4",
+        "webm" => "video/webm",
+        _ => return type_of_name(path),
+    })
+}
+
+/// Returns the media type of an image in base64 as OpenAI and Anthropic write it, by its name or by what the data begins
+/// with; `None` for images that they do not take.
+#[must_use]
+pub fn image_type(media_type: &str, data: &str) -> Option<&'static str> {
+    let known = |media_type: &str| {
+        Some(match media_type {
+            "image/jpeg" | "image/jpg" => "image/jpeg",
+            "image/png" => "image/png",
+            "image/gif" => "image/gif",
+            "image/webp" => "image/webp",
+            _ => return None,
+        })
+    };
+    known(media_type).or_else(|| known(&type_of_data(data, UNKNOWN_TYPE)))
+}
+
 /// Returns a name for a file of a media type, for APIs that want one: those that know its type by the name's ending.
 #[must_use]
 pub fn name_of_type(media_type: &str) -> &'static str {
@@ -182,7 +213,7 @@ pub fn name_of_type(media_type: &str) -> &'static str {
 /// Returns OpenAI's name for the format of a sound: `wav` or `mp3`; `None` for the formats that it does not take.
 #[must_use]
 pub fn audio_format(media_type: &str) -> Option<&'static str> {
-    match media_type {
+    match media_type.split(';').next().unwrap_or_default().trim_end() {
         "audio/wav" | "audio/x-wav" | "audio/wave" | "audio/vnd.wave" => Some("wav"),
         "audio/mp3" | "audio/mpeg" | "audio/mpeg3" => Some("mp3"),
         _ => None,
@@ -228,6 +259,14 @@ mod tests {
         assert_eq!(text_of("text/plain", "w7w").as_deref(), Some("ü"));
         assert_eq!(text_of("application/pdf", "YSBi"), None);
         assert_eq!(bytes("-_8=").as_deref(), Some(&[0xfb, 0xff][..]));
+    }
+
+    #[test]
+    fn images_are_named_as_vendors_name_them_and_others_are_none() {
+        assert_eq!(image_type("image/jpg", ""), Some("image/jpeg"));
+        assert_eq!(image_type("image/*", "iVBORw0KGgo="), Some("image/png"));
+        assert_eq!(image_type("image/svg+xml", "PHN2Zz4="), None);
+        assert_eq!(image_type("image/heic", "AAAA"), None);
     }
 
     #[test]

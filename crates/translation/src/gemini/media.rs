@@ -25,10 +25,21 @@ pub(super) fn read_file(raw: &RawValue) -> Option<PartBody<'_>> {
     let fields = Fields::of(raw)?;
     let url = fields.either(["fileUri", "file_uri"]).and_then(json::text)?;
     let media_type = mime_type(&fields);
-    let kind = media_type.clone().or_else(|| type_of_address(&url).map(Cow::Borrowed));
+    let kind = media_type.clone().or_else(|| media::type_of_address(&url).map(Cow::Borrowed));
+    let kind = kind.or_else(|| is_film(&url).then_some(Cow::Borrowed("video/*")));
     let is_stored = url.starts_with(FILE_STORE) || !url.starts_with("http");
     let source = if is_stored { MediaSource::FileId(url) } else { MediaSource::Url { url, media_type } };
     Some(body_of(source, kind.as_deref(), title(&fields)))
+}
+
+/// Tells whether an address is a film's, which has no type of its own.
+fn is_film(address: &str) -> bool {
+    let host = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let host = host.split(['/', '?', '#', ':']).next().unwrap_or_default().to_ascii_lowercase();
+    host == "youtu.be"
+        || ["youtube.com", "youtube-nocookie.com"]
+            .iter()
+            .any(|known| host.strip_suffix(known).is_some_and(|before| before.is_empty() || before.ends_with('.')))
 }
 
 fn mime_type<'b>(fields: &Fields<'b>) -> Option<Cow<'b, str>> {
@@ -70,20 +81,17 @@ pub(super) const fn resolution(detail: ImageDetail) -> Option<&'static str> {
     }
 }
 
-/// Returns the media type that an address ends like.
-pub(super) fn type_of_address(address: &str) -> Option<&'static str> {
-    let path = address.split(['?', '#']).next().unwrap_or(address);
-    let ending = path.rsplit_once('.')?.1.to_ascii_lowercase();
-    Some(match &*ending {
-        "png" => "image/png",
-        "jpg" | "jpeg" => "image/jpeg",
-        "webp" => "image/webp",
-        "gif" => "image/gif",
-        "heic" => "image/heic",
-        "mp3" => "audio/mpeg",
-        "wav" => "audio/wav",
-        "mp4" => "video/mp4",
-        "webm" => "video/webm",
-        _ => return media::type_of_name(path),
-    })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn films_are_known_by_their_address() {
+        for film in ["https://www.youtube.com/watch?v=x", "https://youtu.be/x", "http://M.YouTube.com:443/shorts/x"] {
+            assert!(is_film(film), "{film}");
+        }
+        for other in ["https://example.com/youtube.com", "https://notyoutube.com/watch", "gs://b/youtu.be", "youtube"] {
+            assert!(!is_film(other), "{other}");
+        }
+    }
 }

@@ -7,10 +7,11 @@ use super::result_writer;
 use super::thought::NO_SIGNATURE;
 use super::turn_writer::{CallNames, sent_id};
 use super::{function_name, media};
+use crate::conversion;
 use crate::conversion::sealed::VendorSeal;
 use crate::family::DialectFamily;
-use crate::json::Fields;
 use crate::json::writer::{ListWriter, ObjectWriter};
+use crate::json::{Fields, halves};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{CallKind, Document, Image, MediaSource, Part, PartBody, Thinking, ToolCall};
 
@@ -133,7 +134,7 @@ impl<'r, 'l> ContentPartWriter<'r, 'l> {
     fn arguments(&mut self, call: &ToolCall<'_>, members: &mut ObjectWriter<'_>) {
         let is_free = call.kind == CallKind::Custom;
         match arguments(&call.arguments).filter(|_| !is_free) {
-            Some(arguments) => members.raw("args", arguments),
+            Some(arguments) => members.raw("args", &*arguments),
             None => {
                 if !is_free {
                     self.losses.changed(Field::Tools, "arguments that are no JSON object: as the text `input`");
@@ -194,6 +195,12 @@ impl<'r, 'l> ContentPartWriter<'r, 'l> {
     /// Returns where the bytes of a medium are, where Google can get at them.
     fn said_source<'p>(&mut self, body: &'p PartBody<'_>) -> Option<&'p MediaSource<'p>> {
         let source = source_of(body)?;
+        if let (PartBody::Image(_), MediaSource::Base64 { media_type, .. }) = (body, source)
+            && media_type.starts_with("image/svg")
+        {
+            self.losses.dropped(Field::Images);
+            return None;
+        }
         let MediaSource::FileId(id) = source else { return Some(source) };
         let is_own = id.starts_with("https://") || id.starts_with("gs://");
         if !is_own {
@@ -204,11 +211,12 @@ impl<'r, 'l> ContentPartWriter<'r, 'l> {
 }
 
 /// Returns a call's arguments as JSON; `None` where they are no object. No arguments at all are an empty object.
-pub(super) fn arguments(text: &str) -> Option<&str> {
+pub(super) fn arguments(text: &str) -> Option<Cow<'_, str>> {
     let text = text.trim();
     if text.is_empty() {
-        return Some("{}");
+        return Some(Cow::Borrowed("{}"));
     }
+    let text = halves::mended_text(text);
     Fields::of_document(text.as_bytes()).is_ok().then_some(text)
 }
 
@@ -232,12 +240,12 @@ pub(super) fn source_of<'p>(body: &'p PartBody<'_>) -> Option<&'p MediaSource<'p
 pub(super) fn write_source(source: &MediaSource<'_>, members: &mut ObjectWriter<'_>) {
     match source {
         MediaSource::Base64 { media_type, data } => members.within("inlineData", |members| {
-            members.text("mimeType", media_type);
+            members.text("mimeType", if media_type == "image/jpg" { "image/jpeg" } else { &**media_type });
             members.text("data", data);
         }),
         MediaSource::Url { url, media_type } => members.within("fileData", |members| {
             members.text("fileUri", url);
-            if let Some(media_type) = media_type.as_deref().or_else(|| media::type_of_address(url)) {
+            if let Some(media_type) = media_type.as_deref().or_else(|| conversion::media::type_of_address(url)) {
                 members.text("mimeType", media_type);
             }
         }),

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use serde::de::IgnoredAny;
 
-use super::media::{self, DocumentForm};
+use super::media::{DocumentForm, write_document_source, write_image_source};
 use super::tool_names;
-use crate::conversion::tool_id;
+use crate::conversion::{media, tool_id};
 use crate::family::DialectFamily;
+use crate::json::halves;
 use crate::json::writer::{ObjectWriter, push_list};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{
@@ -145,8 +146,8 @@ impl<'l> BlockWriting<'l> {
             self.losses.dropped(Field::ImageDetail);
         }
         match &image.source {
-            MediaSource::Base64 { media_type, .. } => {
-                media::image_type(media_type).is_some() || self.drops(Field::Images)
+            MediaSource::Base64 { media_type, data } => {
+                media::image_type(media_type, data).is_some() || self.drops(Field::Images)
             }
             MediaSource::Url { .. } => true,
             MediaSource::FileId(_) => self.refuses_file(),
@@ -157,6 +158,10 @@ impl<'l> BlockWriting<'l> {
     fn keeps_document(&mut self, document: &Document<'_>) -> bool {
         match DocumentForm::of(&document.source) {
             Some(DocumentForm::File) => self.refuses_file(),
+            Some(DocumentForm::UntypedUrl) => {
+                self.losses.changed(Field::Documents, "as a PDF: the address does not say what it is");
+                true
+            }
             Some(_) => true,
             None => self.drops(Field::Documents),
         }
@@ -180,13 +185,13 @@ pub(super) fn is_own_kind(kind: &str) -> bool {
 
 fn write_image<'o>(out: &'o mut Vec<u8>, image: &Image<'_>) -> ObjectWriter<'o> {
     let mut object = ObjectWriter::of_type("image", out);
-    media::write_image_source(object.key("source"), &image.source);
+    write_image_source(object.key("source"), &image.source);
     object
 }
 
 fn write_document<'o>(out: &'o mut Vec<u8>, document: &Document<'_>) -> ObjectWriter<'o> {
     let mut object = ObjectWriter::of_type("document", out);
-    media::write_document_source(object.key("source"), &document.source);
+    write_document_source(object.key("source"), &document.source);
     object.optional("title", document.title.as_deref());
     object.optional("context", document.context.as_deref());
     if let Some(cites) = document.cites {
@@ -233,7 +238,7 @@ pub(super) fn write_input(out: &mut Vec<u8>, call: &ToolCall<'_>) -> InputForm {
         return InputForm::AsIs;
     }
     if arguments.starts_with('{') && serde_json::from_str::<IgnoredAny>(arguments).is_ok() {
-        out.extend_from_slice(arguments.as_bytes());
+        out.extend_from_slice(halves::mended_text(arguments).as_bytes());
         return InputForm::AsIs;
     }
     let mut object = ObjectWriter::open(out);

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::tool_names;
 use crate::conversion::sealed::VendorSeal;
-use crate::conversion::tool_id;
+use crate::conversion::{media, tool_id};
 use crate::family::DialectFamily;
 use crate::json::{self, Fields};
 use crate::loss::{Field, Loss, LossKind, LossReport};
@@ -123,11 +123,17 @@ impl<'l> ContentReader<'l> {
     fn document<'b>(&mut self, block: &Fields<'b>, parts: &mut Vec<Part<'b>>) {
         let Some(source) = block.object("source") else { return self.dropped(Field::Documents) };
         let mut images = Vec::new();
-        let source = if source.text("type").as_deref() == Some("content") {
-            self.changed(Field::Documents, "blocks of content joined");
-            Some(MediaSource::Text(self.joined(source.get("content"), &mut images)))
-        } else {
-            media_source(&source)
+        let source = match source.text("type").as_deref() {
+            Some("content") => {
+                self.changed(Field::Documents, "blocks of content joined");
+                Some(MediaSource::Text(self.joined(source.get("content"), &mut images)))
+            }
+            // The API fetches PDFs alone.
+            Some("url") => source.text("url").map(|url| {
+                let media_type = media::type_of_address(&url).unwrap_or("application/pdf");
+                MediaSource::Url { url, media_type: Some(media_type.into()) }
+            }),
+            _ => media_source(&source),
         };
         let Some(source) = source else { return self.dropped(Field::Documents) };
         parts.push(Part::new(PartBody::Document(Document {

@@ -4,23 +4,12 @@ use crate::conversion::media;
 use crate::json::writer::ObjectWriter;
 use crate::neutral::MediaSource;
 
-/// Returns a media type as the API writes it; `None` for images that it does not take.
-pub(super) fn image_type(media_type: &str) -> Option<&'static str> {
-    Some(match media_type {
-        "image/jpeg" | "image/jpg" => "image/jpeg",
-        "image/png" => "image/png",
-        "image/gif" => "image/gif",
-        "image/webp" => "image/webp",
-        _ => return None,
-    })
-}
-
 /// Writes the source of an image.
 pub(super) fn write_image_source(out: &mut Vec<u8>, source: &MediaSource<'_>) {
     match source {
         MediaSource::Base64 { media_type, data } => {
             let mut object = ObjectWriter::of_type("base64", out);
-            object.optional("media_type", image_type(media_type));
+            object.optional("media_type", media::image_type(media_type, data));
             object.text("data", data);
             object.close();
         }
@@ -36,7 +25,10 @@ pub(super) enum DocumentForm {
     Pdf,
     /// Text in base64, which the API takes as text.
     EncodedText,
+    /// The address of a PDF: the API fetches no other documents.
     Url,
+    /// An address that does not say what is there.
+    UntypedUrl,
     File,
     Text,
 }
@@ -47,7 +39,13 @@ impl DocumentForm {
         match source {
             MediaSource::Base64 { media_type, .. } if media_type == "application/pdf" => Some(Self::Pdf),
             MediaSource::Base64 { media_type, data } => text(media_type, data).map(|_| Self::EncodedText),
-            MediaSource::Url { .. } => Some(Self::Url),
+            MediaSource::Url { url, media_type } => {
+                match media_type.as_deref().or_else(|| media::type_of_address(url)) {
+                    Some("application/pdf") => Some(Self::Url),
+                    Some(_) => None,
+                    None => Some(Self::UntypedUrl),
+                }
+            }
             MediaSource::FileId(_) => Some(Self::File),
             MediaSource::Text(_) => Some(Self::Text),
         }

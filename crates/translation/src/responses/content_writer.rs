@@ -39,6 +39,7 @@ fn write_image(image: &Image<'_>, list: &mut ListWriter<'_>, losses: &mut LossRe
     };
     match &image.source {
         MediaSource::Base64 { media_type, data } => {
+            let Some(media_type) = media::image_type(media_type, data) else { return losses.dropped(Field::Images) };
             let mut part = ObjectWriter::of_type("input_image", list.next());
             write_data_url(media_type, data, part.key("image_url"));
             part.text("detail", detail);
@@ -74,7 +75,10 @@ fn write_document(document: &Document<'_>, list: &mut ListWriter<'_>, losses: &m
             write_data_url(media_type, data, part.key("file_data"));
             part.close();
         }
-        MediaSource::Url { url, .. } => {
+        MediaSource::Url { url, media_type } => {
+            if media_type.is_none() && media::type_of_address(url).is_none() {
+                losses.changed(Field::Documents, "a file: the address does not say what it is");
+            }
             let mut part = ObjectWriter::of_type("input_file", list.next());
             part.text("file_url", url);
             part.optional_text("filename", document.title.as_deref());
