@@ -99,12 +99,17 @@ impl CallsReading {
 
     /// Begins a call. Those before it whose arguments are whole end.
     fn begin(&mut self, index: Option<u64>, kind: CallKind, found: &mut EventReceiver<'_>) -> usize {
-        for call in self.calls.iter_mut().filter(|call| call.end.is_whole) {
-            call.close(found);
-        }
+        self.close_whole(found);
         let state = CallState::Unnamed(String::new());
         self.calls.push(CallReading { index, id: String::new(), kind, state, end: JsonEnd::default() });
         self.calls.len() - 1
+    }
+
+    /// Closes the calls whose arguments are whole: what comes now comes after them.
+    pub(super) fn close_whole(&mut self, found: &mut EventReceiver<'_>) {
+        for call in self.calls.iter_mut().filter(|call| call.end.is_whole) {
+            call.close(found);
+        }
     }
 
     /// Closes every call.

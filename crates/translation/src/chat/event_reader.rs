@@ -1,7 +1,8 @@
 //! Streams of chat completions, read.
 //!
 //! The API does not say where a part of an answer begins or ends: a text ends where a thought or a call begins, and every
-//! call at the answer's end, for pieces of calls may alternate. A call whose JSON is whole ends as soon as another begins.
+//! call at the answer's end, for pieces of calls may alternate. A call whose JSON is whole ends as soon as another part
+//! begins.
 
 use std::borrow::Cow;
 
@@ -187,9 +188,7 @@ impl ChoiceReading {
     fn delta(&mut self, delta: &ChunkDelta<'_>, parts: &mut PartNumbers, found: &mut EventReceiver<'_>) {
         if ThoughtReading::is_in(delta) {
             self.close_said(found);
-            let choice = self.index;
-            let thought = self.thought.get_or_insert_with(|| ThoughtReading::open(parts.next(), choice, found));
-            thought.delta(delta, found);
+            self.open_thought(parts, found).delta(delta, found);
         }
         if let Some(content) = delta.content {
             self.content(content, parts, found);
@@ -197,6 +196,9 @@ impl ChoiceReading {
         if let Some(refusal) = delta.refusal.as_ref().filter(|refusal| !refusal.0.is_empty()) {
             self.holds.refusal = true;
             self.close_thought(found);
+            if self.refusal.is_none() {
+                self.calls.close_whole(found);
+            }
             let part = opened(&mut self.refusal, parts, &mut |part| {
                 found(StreamEvent::Open { part, choice: self.index, kind: PartKind::Refusal });
             });
@@ -228,9 +230,7 @@ impl ChoiceReading {
                 Part { body: PartBody::Text { text, .. }, .. } => self.say(text, parts, found),
                 Part { body: PartBody::Thinking(thinking), .. } => {
                     self.close_said(found);
-                    let choice = self.index;
-                    let thought = self.thought.get_or_insert_with(|| ThoughtReading::open(parts.next(), choice, found));
-                    thought.text(thinking.text, found);
+                    self.open_thought(parts, found).text(thinking.text, found);
                 }
                 _ => {}
             }
@@ -242,6 +242,9 @@ impl ChoiceReading {
             return;
         }
         self.close_thought(found);
+        if self.text.is_none() {
+            self.calls.close_whole(found);
+        }
         let part = opened(&mut self.text, parts, &mut |part| {
             found(StreamEvent::Open { part, choice: self.index, kind: PartKind::Text });
         });
@@ -257,6 +260,15 @@ impl ChoiceReading {
         if let Some(seal) = delta.extra_content.and_then(thought::signature_of_extra) {
             found(StreamEvent::Delta { part, delta: PartDelta::Sealed(seal) });
         }
+    }
+
+    /// Returns the open thought, which is opened where none is.
+    fn open_thought(&mut self, parts: &mut PartNumbers, found: &mut EventReceiver<'_>) -> &mut ThoughtReading {
+        let Self { thought, calls, index, .. } = self;
+        thought.get_or_insert_with(|| {
+            calls.close_whole(found);
+            ThoughtReading::open(parts.next(), *index, found)
+        })
     }
 
     fn close_said(&mut self, found: &mut EventReceiver<'_>) {

@@ -330,16 +330,25 @@ impl ResponseEventReader {
         self.close_item(index, found);
     }
 
-    fn end(&mut self, read: &ResponseEvent<'_>, found: NeutralSink<'_>) {
-        self.begin(read, found);
-        let fields = read.response.and_then(Fields::of).unwrap_or_default();
+    /// Ends what is open, and gives what has not come. When an answer fails nothing of it is whole: a call without its
+    /// arguments is none.
+    fn end_items(&mut self, response: &Fields<'_>, found: NeutralSink<'_>) {
         while let Some(open) = self.open.pop() {
             found(StreamEvent::Close { part: open.part });
         }
-        for (index, raw) in fields.list("output").into_iter().enumerate() {
+        for (index, raw) in response.list("output").into_iter().enumerate() {
             if !self.has_seen(index as u64) {
                 self.new_item(index as u64, raw, found);
             }
+        }
+    }
+
+    fn end(&mut self, read: &ResponseEvent<'_>, found: NeutralSink<'_>) {
+        self.begin(read, found);
+        let fields = read.response.and_then(Fields::of).unwrap_or_default();
+        let is_failed = answer_reader::stop(&fields, self.holds).reason == StopReason::Failed;
+        if !is_failed {
+            self.end_items(&fields, found);
         }
         if let Some(used) = fields.object("usage") {
             found(StreamEvent::Usage(usage::read(&used)));
@@ -348,7 +357,7 @@ impl ResponseEventReader {
             found(StreamEvent::ServiceTier(tier));
         }
         let stop = answer_reader::stop(&fields, self.holds);
-        if stop.reason == StopReason::Failed {
+        if is_failed {
             let error = fields.object("error");
             let error = error.as_ref().and_then(|error| error::of_fields(error, error::kind_in_stream(error)));
             found(StreamEvent::Failed(error.unwrap_or_else(|| unknown_failure(stop.detail.unwrap_or_default()))));
