@@ -1,5 +1,6 @@
 //! Conversions that more than one pair of APIs needs.
 
+pub(crate) mod asked_turns;
 pub mod client_tool;
 pub mod custom_tool;
 pub mod effort;

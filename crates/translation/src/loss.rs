@@ -282,6 +282,8 @@ fields! {
     Background = "background",
     /// Containers and skills.
     Container = "container",
+    /// The part of the world in which the prompt must be processed.
+    InferenceGeo = "inference_geo",
     /// Rules on what is unsafe.
     Safety = "safety",
     /// Options of a stream.

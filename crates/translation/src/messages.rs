@@ -11,6 +11,7 @@ mod event_reader;
 mod event_writer;
 mod media;
 mod option_reader;
+mod prefill;
 mod request_reader;
 mod request_writer;
 mod stop;

@@ -1,12 +1,13 @@
 //! Turns, written as messages of chat completions.
 
 use std::borrow::Cow;
-use std::iter::Peekable;
+use std::iter::{Enumerate, Peekable};
 use std::slice::Iter;
 
 use super::parts_writer::{self, ContentWriting};
 use super::request_writer::is_own;
 use super::thought;
+use crate::conversion::asked_turns::AskedTurns;
 use crate::conversion::{custom_tool, tool_id, tool_name};
 use crate::family::DialectFamily;
 use crate::json::writer::{ObjectWriter, push_list};
@@ -19,22 +20,26 @@ const LONGEST_ID: usize = 40;
 /// Writes the list of messages.
 pub(super) fn write(request: &NeutralRequest<'_>, out: &mut Vec<u8>, losses: &mut LossReport) {
     out.push(b'[');
+    let asked = AskedTurns::of(&request.turns, losses);
     let mut writer =
-        TurnsWriter { out, is_own: is_own(request), losses, unanswered: Vec::new(), made_ids: 0, written: 0 };
-    let mut turns = request.turns.iter().peekable();
-    while let Some(turn) = turns.next() {
+        TurnsWriter { out, is_own: is_own(request), losses, asked, unanswered: Vec::new(), made_ids: 0, written: 0 };
+    let mut turns = request.turns.iter().enumerate().peekable();
+    while let Some((place, turn)) = turns.next() {
         if turn.role == TurnRole::Assistant {
             let whole = whole_turn(turn, &mut turns);
-            writer.assistant(&whole, turn.name.as_deref());
+            writer.assistant(&whole, turn.name.as_deref(), place);
             continue;
         }
-        let mut between = vec![turn];
+        let mut between = vec![(place, turn)];
         while !writer.is_own
-            && let Some(next) = turns.next_if(|next| next.role != TurnRole::Assistant)
+            && let Some(next) = turns.next_if(|(_, next)| next.role != TurnRole::Assistant)
         {
             between.push(next);
         }
         writer.between(&between);
+    }
+    if !writer.is_own {
+        writer.asked.refuse_if_emptied(writer.losses);
     }
     if !writer.is_own && request.turns.last().is_some_and(|turn| turn.role == TurnRole::Assistant) {
         writer.losses.changed(Field::Prefill, "a turn of its own, which the answer does not go on with");
@@ -42,13 +47,16 @@ pub(super) fn write(request: &NeutralRequest<'_>, out: &mut Vec<u8>, losses: &mu
     writer.out.push(b']');
 }
 
+/// A turn and its place among all of them.
+type PlacedTurn<'r, 'b> = (usize, &'r Turn<'b>);
+
 /// Returns the parts of an assistant's turn with those of the turns after it that belong to the same message: calls are
 /// answered together, so nothing may stand between them.
-fn whole_turn<'r, 'b>(turn: &'r Turn<'b>, turns: &mut Peekable<Iter<'r, Turn<'b>>>) -> Vec<&'r Part<'b>> {
+fn whole_turn<'r, 'b>(turn: &'r Turn<'b>, turns: &mut Peekable<Enumerate<Iter<'r, Turn<'b>>>>) -> Vec<&'r Part<'b>> {
     let is_call = |part: &&Part<'_>| matches!(part.body, PartBody::ToolCall(_));
     let mut parts: Vec<_> = turn.parts.iter().collect();
     while parts.iter().any(is_call)
-        && let Some(next) = turns.next_if(|next| next.role == TurnRole::Assistant)
+        && let Some((_, next)) = turns.next_if(|(_, next)| next.role == TurnRole::Assistant)
     {
         parts.extend(&next.parts);
     }
@@ -63,6 +71,7 @@ struct TurnsWriter<'w> {
     out: &'w mut Vec<u8>,
     is_own: bool,
     losses: &'w mut LossReport,
+    asked: AskedTurns,
     /// The names and the made ids of calls without an id that have no result yet.
     unanswered: Vec<(String, String)>,
     made_ids: usize,
@@ -79,21 +88,23 @@ struct AssistantParts<'r, 'b> {
 }
 
 impl TurnsWriter<'_> {
-    fn begin(&mut self) {
+    /// Begins a message of the turn at a place.
+    fn begin(&mut self, place: usize) {
+        self.asked.goes_out(place);
         if self.written > 0 {
             self.out.push(b',');
         }
         self.written += 1;
     }
 
-    fn content_message(&mut self, role: &str, turn: &Turn<'_>, parts: &[&Part<'_>]) {
+    fn content_message(&mut self, role: &str, (place, turn): PlacedTurn<'_, '_>, parts: &[&Part<'_>]) {
         let writing = ContentWriting { is_own: self.is_own, texts_only: role != "user" };
         let content = parts_writer::content(parts, writing, self.losses);
         let Some(content) = content else {
             self.losses.changed(Field::EmptyTurns, "left out");
             return;
         };
-        self.begin();
+        self.begin(place);
         let mut message = ObjectWriter::open(self.out);
         message.value("role", role).optional("name", turn.name.as_deref());
         message.key("content").extend_from_slice(&content);
@@ -101,15 +112,15 @@ impl TurnsWriter<'_> {
     }
 
     /// Writes the turns between two of the model's: every result first, for they must follow their calls.
-    fn between(&mut self, turns: &[&Turn<'_>]) {
-        let is_late = |turn: &&&Turn<'_>| turn.parts.iter().any(is_result);
-        if turns.iter().skip(1).any(|turn| is_late(&turn)) && turns[0].parts.iter().any(|part| !is_result(part)) {
+    fn between(&mut self, turns: &[PlacedTurn<'_, '_>]) {
+        let is_late = |(_, turn): &PlacedTurn<'_, '_>| turn.parts.iter().any(is_result);
+        if turns.iter().skip(1).any(is_late) && turns[0].1.parts.iter().any(|part| !is_result(part)) {
             self.losses.changed(Field::ToolContent, "right after their calls");
         }
         let mut rest: Vec<&Part<'_>> = Vec::new();
-        for part in turns.iter().flat_map(|turn| &turn.parts) {
+        for (place, part) in turns.iter().flat_map(|(place, turn)| turn.parts.iter().map(move |part| (*place, part))) {
             if let PartBody::ToolResult(result) = &part.body {
-                self.result(part, result);
+                self.result(place, part, result);
                 let beside = |part: &&Part<'_>| !self.is_own && !parts_writer::is_text(part);
                 rest.extend(result.parts.iter().filter(beside));
             }
@@ -118,12 +129,13 @@ impl TurnsWriter<'_> {
             self.losses.changed(Field::ToolContent, "in a user turn after the results");
         }
         for turn in turns {
-            self.said(turn, &mut rest);
+            self.said(*turn, &mut rest);
         }
     }
 
     /// Writes what a turn says. `rest` holds what results hold beside text, which the first user turn with results takes.
-    fn said<'r>(&mut self, turn: &'r Turn<'_>, rest: &mut Vec<&'r Part<'r>>) {
+    fn said<'r>(&mut self, placed: PlacedTurn<'r, 'r>, rest: &mut Vec<&'r Part<'r>>) {
+        let (_, turn) = placed;
         let has_results = turn.parts.iter().any(is_result);
         let mut parts = if has_results { std::mem::take(rest) } else { Vec::new() };
         parts.extend(turn.parts.iter().filter(|part| !is_result(part)));
@@ -133,11 +145,11 @@ impl TurnsWriter<'_> {
                 TurnRole::Developer => "developer",
                 TurnRole::User | TurnRole::Assistant => "user",
             };
-            self.content_message(role, turn, &parts);
+            self.content_message(role, placed, &parts);
         }
     }
 
-    fn result(&mut self, part: &Part<'_>, result: &ToolResult<'_>) {
+    fn result(&mut self, place: usize, part: &Part<'_>, result: &ToolResult<'_>) {
         let stays = |part: &&Part<'_>| self.is_own || parts_writer::is_text(part);
         let texts: Vec<_> = result.parts.iter().filter(stays).collect();
         let says_error = texts.first().is_some_and(|part| {
@@ -156,7 +168,7 @@ impl TurnsWriter<'_> {
         };
         let writing = ContentWriting { is_own: self.is_own, texts_only: true };
         let content = parts_writer::content(&texts, writing, self.losses).unwrap_or_else(|| b"\"\"".to_vec());
-        self.begin();
+        self.begin(place);
         let mut message = ObjectWriter::open(self.out);
         message.value("role", "tool").text("tool_call_id", &id);
         message.key("content").extend_from_slice(&content);
@@ -176,7 +188,7 @@ impl TurnsWriter<'_> {
         if self.is_own { Cow::Borrowed(id) } else { tool_id::bounded(id, LONGEST_ID) }
     }
 
-    fn assistant(&mut self, parts: &[&Part<'_>], name: Option<&str>) {
+    fn assistant(&mut self, parts: &[&Part<'_>], name: Option<&str>, place: usize) {
         let sorted = self.sorted(parts);
         let writing = ContentWriting { is_own: self.is_own, texts_only: true };
         let content = match sorted.content.as_slice() {
@@ -189,7 +201,7 @@ impl TurnsWriter<'_> {
             return;
         }
         let ids: Vec<_> = sorted.calls.iter().map(|part| self.call_id(part)).collect();
-        self.begin();
+        self.begin(place);
         let mut message = ObjectWriter::open(self.out);
         message.value("role", "assistant").optional("name", name);
         let nothing: &[u8] = if is_empty { b"\"\"" } else { b"null" };

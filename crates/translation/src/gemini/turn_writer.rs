@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
+use super::answer_parts;
 use super::generation::ModelGeneration;
 use super::part_writer::ContentPartWriter;
+use crate::conversion::asked_turns::AskedTurns;
 use crate::json::writer::{ListWriter, ObjectWriter, push_value};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{NeutralRequest, Part, PartBody, Turn, TurnRole};
@@ -50,12 +52,16 @@ pub(super) fn write(
         losses.changed(Field::SystemTurns, "role: user");
     }
     let names = call_names(turns);
+    let mut asked = AskedTurns::of(&request.turns, losses);
     let mut contents = ListWriter::open(members.key("contents"));
     let mut writer = ContentPartWriter::new(generation, &names, losses);
-    for group in turns.chunk_by(|one, next| ContentSpeaker::of(one.role) == ContentSpeaker::of(next.role)) {
-        content(group, &mut contents, &mut writer);
+    let mut place = leading;
+    for turns in turns.chunk_by(|one, next| ContentSpeaker::of(one.role) == ContentSpeaker::of(next.role)) {
+        content(&SpeakerTurns { turns, place }, &mut contents, &mut asked, &mut writer);
+        place += turns.len();
     }
     contents.close();
+    asked.refuse_if_emptied(losses);
 }
 
 /// Writes the instructions at the beginning, one part for each of theirs.
@@ -94,33 +100,72 @@ fn call_names<'r>(turns: &'r [Turn<'_>]) -> CallNames<'r> {
         .collect()
 }
 
+/// Turns of one speaker in a row.
+struct SpeakerTurns<'r, 'b> {
+    turns: &'r [Turn<'b>],
+    /// The place of the first among all turns.
+    place: usize,
+}
+
+impl<'r, 'b> SpeakerTurns<'r, 'b> {
+    /// Returns the parts with the places of their turns, results first: Google wants them next to their calls.
+    fn parts(&self) -> impl Iterator<Item = (usize, &'r Part<'b>)> {
+        let (turns, first) = (self.turns, self.place);
+        let parts = move || {
+            turns.iter().enumerate().flat_map(move |(at, turn)| turn.parts.iter().map(move |part| (first + at, part)))
+        };
+        let is_result = |part: &Part<'_>| matches!(part.body, PartBody::ToolResult(_));
+        parts().filter(move |(_, part)| is_result(part)).chain(parts().filter(move |(_, part)| !is_result(part)))
+    }
+
+    fn holds(&self, place: usize) -> bool {
+        (self.place..self.place + self.turns.len()).contains(&place)
+    }
+}
+
 /// Writes turns of one speaker as one content; none where nothing of them can be said.
-fn content(turns: &[Turn<'_>], contents: &mut ListWriter<'_>, writer: &mut ContentPartWriter<'_, '_>) {
-    let Some(first) = turns.first() else { return };
+fn content(
+    said: &SpeakerTurns<'_, '_>,
+    contents: &mut ListWriter<'_>,
+    asked: &mut AskedTurns,
+    writer: &mut ContentPartWriter<'_, '_>,
+) {
+    let Some(first) = said.turns.first() else { return };
     let speaker = ContentSpeaker::of(first.role);
     let mut list = Vec::new();
     let mut elements = ListWriter::open(&mut list);
-    for turn in turns {
-        if turn.parts.is_empty() {
-            writer.losses.changed(Field::EmptyTurns, "left out");
+    let is_blank = asked.blank().is_some_and(|place| said.holds(place));
+    if said.turns.iter().any(|turn| turn.parts.is_empty()) && !is_blank {
+        writer.losses.changed(Field::EmptyTurns, "left out");
+    }
+    for (place, part) in said.parts() {
+        let written = elements.len();
+        writer.part(part, &mut elements);
+        if elements.len() > written {
+            asked.goes_out(place);
         }
     }
-    // Results come first: Google wants them next to their calls.
-    let parts = || turns.iter().flat_map(|turn| &turn.parts);
-    let is_result = |part: &&Part<'_>| matches!(part.body, PartBody::ToolResult(_));
-    for part in parts().filter(is_result).chain(parts().filter(|part| !is_result(part))) {
-        writer.part(part, &mut elements);
-    }
     writer.finish_content(&mut elements);
+    if elements.is_empty() && is_blank {
+        answer_parts::text("", None, elements.next());
+    }
     if elements.is_empty() {
         writer.losses.changed(Field::EmptyTurns, "left out");
         return;
     }
     elements.close();
+    if contents.is_empty() && speaker == ContentSpeaker::Model && said.parts().any(|(_, part)| is_call(part)) {
+        writer.losses.changed(Field::EmptyTurns, "a blank one before the first call: the API wants a turn there");
+        contents.next().extend_from_slice(br#"{"role":"user","parts":[{"text":" "}]}"#);
+    }
     let mut members = ObjectWriter::open(contents.next());
     push_value(members.key("role"), speaker.name());
     members.key("parts").extend_from_slice(&list);
     members.close();
+}
+
+const fn is_call(part: &Part<'_>) -> bool {
+    matches!(part.body, PartBody::ToolCall(_))
 }
 
 /// Returns an id for Google; `None` for one that the reader has made up.

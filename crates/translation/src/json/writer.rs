@@ -137,28 +137,33 @@ impl<'o> ObjectWriter<'o> {
 /// A JSON list that is being written.
 pub(crate) struct ListWriter<'o> {
     out: &'o mut Vec<u8>,
-    is_empty: bool,
+    len: usize,
 }
 
 impl<'o> ListWriter<'o> {
     /// Opens a list at the end of `out`.
     pub(crate) fn open(out: &'o mut Vec<u8>) -> Self {
         out.push(b'[');
-        Self { out, is_empty: true }
+        Self { out, len: 0 }
     }
 
     /// Begins an element, and returns the body that it is to be written to.
     pub(crate) fn next(&mut self) -> &mut Vec<u8> {
-        if !self.is_empty {
+        if self.len > 0 {
             self.out.push(b',');
         }
-        self.is_empty = false;
+        self.len += 1;
         self.out
+    }
+
+    /// Returns the number of elements so far.
+    pub(crate) const fn len(&self) -> usize {
+        self.len
     }
 
     /// Tells whether nothing was written.
     pub(crate) const fn is_empty(&self) -> bool {
-        self.is_empty
+        self.len == 0
     }
 
     /// Closes the list.

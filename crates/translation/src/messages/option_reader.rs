@@ -92,7 +92,7 @@ pub(super) fn note_own_field(name: &str, value: &RawValue, losses: &mut LossRepo
         ("container", _) => losses.refused(Field::Container, "container"),
         ("thread" | "compaction", _) => losses.refused(Field::StoredState, name),
         // A place where the prompt must be processed is a promise to somebody: no other API can keep it.
-        ("inference_geo", place) => losses.refused(Field::Other, format!("inference_geo: {place}")),
+        ("inference_geo", place) => losses.refused(Field::InferenceGeo, place),
         ("context_management", _) if keeps_everything(value) => {}
         ("context_management", _) => losses.dropped_at(Field::Truncation, name),
         _ => losses.dropped_at(Field::Other, name),

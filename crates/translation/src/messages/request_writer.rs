@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::block_writer::BlockWriting;
+use super::prefill;
 use super::thinking_writer::ThinkingPlan;
 use super::tool_writer;
 use super::turn_writer::Conversation;
@@ -20,8 +21,12 @@ pub(super) fn write(
     target: &TranslationTarget<'_>,
     writing: &mut RequestWriting<'_>,
 ) -> Range<usize> {
-    let plan = ThinkingPlan::of(request, target, writing.losses);
+    let mut plan = ThinkingPlan::of(request, target, writing.losses);
     let mut blocks = BlockWriting::new(writing.losses);
+    let conversation = Conversation::of(&request.turns, &mut blocks);
+    if conversation.is_prefilled() {
+        prefill::note(target.model, &mut plan, blocks.losses);
+    }
     let mut body = ObjectWriter::open(writing.body);
     let out = body.key("model");
     let start = out.len();
@@ -30,7 +35,7 @@ pub(super) fn write(
     body.value("max_tokens", &plan.max_tokens);
     write_cache_rules(request, &mut body, &mut blocks);
     tool_writer::write(request, &mut body, &mut blocks);
-    Conversation::of(&request.turns, &mut blocks).write(&mut body, &mut blocks);
+    conversation.write(&mut body, &mut blocks);
     plan.write(&mut body);
     let losses = blocks.losses;
     write_output(request, &plan, &mut body, losses);

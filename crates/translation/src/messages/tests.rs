@@ -3,6 +3,7 @@
 mod answers;
 mod cleaning;
 mod errors;
+mod prefills;
 mod requests_read;
 mod requests_written;
 mod round_trips;

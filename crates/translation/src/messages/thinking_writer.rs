@@ -45,9 +45,8 @@ impl ThinkingPlan {
             request.tool_choice,
             Some(ToolChoice::Any | ToolChoice::Tool(_) | ToolChoice::Allowed { is_required: true, .. })
         );
-        if is_forced && plan.is_on() && !request.tools.is_empty() {
-            losses.changed(Field::Reasoning, "no thinking before a call that is forced");
-            plan.mode = Some(ThinkingMode::Disabled);
+        if is_forced && !request.tools.is_empty() {
+            plan.turn_off("no thinking before a call that is forced", losses);
         }
         if plan.is_on() {
             plan.display = display(reasoning, losses);
@@ -58,6 +57,15 @@ impl ThinkingPlan {
     /// Tells whether the model thinks.
     pub(super) const fn is_on(&self) -> bool {
         matches!(self.mode, Some(ThinkingMode::Adaptive | ThinkingMode::Enabled(_)))
+    }
+
+    /// Keeps the model from thinking, for a reason.
+    pub(super) fn turn_off(&mut self, reason: &str, losses: &mut LossReport) {
+        if self.is_on() {
+            losses.changed(Field::Reasoning, reason);
+            self.mode = Some(ThinkingMode::Disabled);
+            self.display = None;
+        }
     }
 
     /// Writes `thinking`.

@@ -1,6 +1,7 @@
 //! Turns, written: merged where one speaker goes on, results of calls first, nothing empty.
 
 use super::block_writer::BlockWriting;
+use crate::conversion::asked_turns::AskedTurns;
 use crate::json::writer::{ObjectWriter, push_list};
 use crate::loss::Field;
 use crate::neutral::{Part, PartBody, Turn, TurnRole};
@@ -48,13 +49,17 @@ impl<'r, 'b> Conversation<'r, 'b> {
     /// Orders the turns of a request.
     pub(super) fn of(turns: &'r [Turn<'b>], writing: &mut BlockWriting<'_>) -> Self {
         let mut conversation = Self::default();
-        for turn in turns {
+        let mut asked = AskedTurns::of(turns, writing.losses);
+        for (place, turn) in turns.iter().enumerate() {
             if turn.name.is_some() {
                 writing.losses.dropped(Field::Names);
             }
             let role = MessageRole::of(turn.role);
             let parts: Vec<_> = turn.parts.iter().filter(|part| keeps(role, part, writing)).collect();
-            if parts.is_empty() {
+            if !parts.is_empty() {
+                asked.goes_out(place);
+            }
+            if parts.is_empty() && asked.blank() != Some(place) {
                 writing.losses.changed(Field::EmptyTurns, "left out");
             } else if role == MessageRole::System && conversation.messages.is_empty() {
                 conversation.system.extend(parts);
@@ -62,6 +67,7 @@ impl<'r, 'b> Conversation<'r, 'b> {
                 conversation.add(Message { role, parts }, writing);
             }
         }
+        asked.refuse_if_emptied(writing.losses);
         conversation.finish(writing);
         conversation
     }
@@ -111,20 +117,48 @@ impl<'r, 'b> Conversation<'r, 'b> {
             let mut object = ObjectWriter::open(out);
             object.word("role", message.role.as_str());
             let is_prefill = index == last && message.role == MessageRole::Assistant;
-            match message.parts.as_slice() {
-                [Part { body: PartBody::Text { text, .. }, cache: None, .. }] if is_prefill => {
-                    // A text that the answer goes on with must not end in white space.
-                    let trimmed = text.trim_end();
-                    if trimmed.len() < text.len() {
-                        writing.losses.changed(Field::Prefill, "no white space at its end");
-                    }
-                    object.text("content", trimmed);
-                }
-                [Part { body: PartBody::Text { text, .. }, cache: None, .. }] => object.text("content", text),
-                parts => push_list(object.key("content"), parts, |out, part| writing.write(out, part)),
-            }
+            message.write(is_prefill, &mut object, writing);
             object.close();
         });
+    }
+
+    /// Tells whether the answer is to go on with what the client has written, without a thought of the model's before it.
+    pub(super) fn is_prefilled(&self) -> bool {
+        let Some(Message { role: MessageRole::Assistant, parts }) = self.messages.last() else { return false };
+        let is_said = parts.last().is_some_and(|part| said(part).is_some());
+        is_said && !parts.first().is_some_and(|part| matches!(part.body, PartBody::Thinking(_)))
+    }
+}
+
+impl Message<'_, '_> {
+    /// Writes the content. A text that the answer goes on with must not end in white space.
+    fn write(&self, is_prefill: bool, object: &mut ObjectWriter<'_>, writing: &mut BlockWriting<'_>) {
+        let end = self.parts.last().filter(|_| is_prefill).and_then(|part| said(part));
+        let trimmed = end.map(str::trim_end).filter(|trimmed| end.is_some_and(|end| trimmed.len() < end.len()));
+        if trimmed.is_some() {
+            writing.losses.changed(Field::Prefill, "no white space at its end");
+        }
+        match self.parts.as_slice() {
+            [] => object.text("content", ""),
+            [Part { body: PartBody::Text { text, .. }, cache: None, .. }] => {
+                object.text("content", trimmed.unwrap_or(text));
+            }
+            parts => {
+                let last = parts.len() - 1;
+                push_list(object.key("content"), parts.iter().enumerate(), |out, (at, part)| match trimmed {
+                    Some(text) if at == last => writing.write(out, &Part { cache: part.cache, ..Part::text(text) }),
+                    _ => writing.write(out, part),
+                });
+            }
+        }
+    }
+}
+
+/// Returns the words of a part.
+fn said<'p>(part: &'p Part<'_>) -> Option<&'p str> {
+    match &part.body {
+        PartBody::Text { text, .. } | PartBody::Refusal(text) => Some(text),
+        _ => None,
     }
 }
 

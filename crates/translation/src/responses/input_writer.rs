@@ -2,6 +2,7 @@
 
 use super::content_writer::write_content;
 use super::result_pairing::ResultPairing;
+use crate::conversion::asked_turns::AskedTurns;
 use crate::conversion::tool_name;
 use crate::family::DialectFamily;
 use crate::json::writer::{ListWriter, ObjectWriter};
@@ -23,11 +24,22 @@ impl<'l, 'o, 'w> InputWriter<'l, 'o, 'w> {
         Self { list, losses, ids: ResultPairing::default(), made: 0 }
     }
 
-    /// Writes every turn.
-    pub(super) fn turns(&mut self, turns: &[Turn<'_>]) {
-        for turn in turns {
-            self.turn(turn);
+    /// Writes every turn from the place `first` on.
+    pub(super) fn turns(&mut self, turns: &[Turn<'_>], first: usize) {
+        let mut asked = AskedTurns::of(turns, self.losses);
+        let turns = turns.get(first..).unwrap_or_default();
+        for (place, turn) in turns.iter().enumerate().map(|(at, turn)| (first + at, turn)) {
+            let written = self.list.len();
+            if turn.parts.is_empty() && asked.blank() == Some(place) {
+                self.message(turn.role, &[Part::text("")]);
+            } else {
+                self.turn(turn);
+            }
+            if self.list.len() > written {
+                asked.goes_out(place);
+            }
         }
+        asked.refuse_if_emptied(self.losses);
         let is_text = |part: &Part<'_>| matches!(part.body, PartBody::Text { .. });
         if turns.last().is_some_and(|turn| turn.role == TurnRole::Assistant && turn.parts.iter().all(is_text)) {
             self.losses.changed(Field::Prefill, "a turn that is whole");
@@ -180,7 +192,11 @@ impl<'l, 'o, 'w> InputWriter<'l, 'o, 'w> {
         match &*result.parts {
             [] => item.text("output", ""),
             [Part { body: PartBody::Text { text, .. }, .. }] => item.text("output", text),
-            parts => write_content(parts, item.key("output"), self.losses),
+            parts => {
+                let mut content = Vec::new();
+                write_content(parts, &mut content, self.losses);
+                item.raw("output", if content == b"[]" { &b"\"\""[..] } else { &content });
+            }
         }
         item.close();
     }

@@ -32,9 +32,9 @@ pub(super) fn write(
     let start = model.len();
     push_value(model, target.model);
     let model_span = start..model.len();
-    let turns = write_instructions(&request.turns, &mut object, losses);
+    let first = write_instructions(&request.turns, &mut object, losses);
     let mut list = ListWriter::open(object.key("input"));
-    InputWriter::new(&mut list, losses).turns(turns);
+    InputWriter::new(&mut list, losses).turns(&request.turns, first);
     list.close();
     tool_writer::write(request, &mut object, losses);
     if request.stream {
@@ -58,23 +58,20 @@ pub(super) fn write(
     model_span
 }
 
-/// Writes the first turn to the place for it, where it is nothing but a text of the operator's. The others are returned.
-fn write_instructions<'t, 'b>(
-    turns: &'t [Turn<'b>],
-    object: &mut ObjectWriter<'_>,
-    losses: &mut LossReport,
-) -> &'t [Turn<'b>] {
-    let Some((first, rest)) = turns.split_first() else { return turns };
-    let [part] = &*first.parts else { return turns };
+/// Writes the first turn to the place for it, where it is nothing but a text of the operator's and others follow. The place
+/// of the first turn of the input is returned.
+fn write_instructions(turns: &[Turn<'_>], object: &mut ObjectWriter<'_>, losses: &mut LossReport) -> usize {
+    let [first, _, ..] = turns else { return 0 };
+    let [part] = &*first.parts else { return 0 };
     match &part.body {
         PartBody::Text { text, .. } if first.role.is_instruction() && first.name.is_none() && !text.is_empty() => {
             if part.cache.is_some() {
                 losses.changed(Field::CacheMarks, "implicit caching");
             }
             object.text("instructions", text);
-            rest
+            1
         }
-        _ => turns,
+        _ => 0,
     }
 }
 

@@ -84,13 +84,14 @@ fn a_loop_of_tools_keeps_ids_names_order_errors_and_images() {
 #[test]
 fn models_before_gemini_3_get_images_of_results_beside_them_and_no_signature() {
     let request = of_turns(vec![
+        said(TurnRole::User, "Q"),
         turn(TurnRole::Assistant, vec![call("c1", "f", "{}")]),
         turn(TurnRole::User, vec![result("c1", vec![Part::text("see"), image(Some(ImageDetail::Low))])]),
     ]);
     let (body, losses) = written(&request, BUDGET);
-    assert_eq!(body["contents"][0]["parts"], json!([{"functionCall": {"id": "c1", "name": "f", "args": {}}}]));
+    assert_eq!(body["contents"][1]["parts"], json!([{"functionCall": {"id": "c1", "name": "f", "args": {}}}]));
     assert_eq!(
-        body["contents"][1]["parts"],
+        body["contents"][2]["parts"],
         json!([
             {"functionResponse": {"id": "c1", "name": "f", "response": {"output": "see"}}},
             {"inlineData": {"mimeType": "image/png", "data": "AAAA"}},
@@ -101,9 +102,9 @@ fn models_before_gemini_3_get_images_of_results_beside_them_and_no_signature() {
 
 #[test]
 fn arguments_that_are_no_object_go_as_a_text_and_that_is_said() {
-    let request = of_turns(vec![turn(TurnRole::Assistant, vec![call("c", "f", "{\"a\":")])]);
+    let request = of_turns(vec![said(TurnRole::User, "Q"), turn(TurnRole::Assistant, vec![call("c", "f", "{\"a\":")])]);
     let (body, losses) = written(&request, BUDGET);
-    assert_eq!(body["contents"][0]["parts"][0]["functionCall"]["args"], json!({"input": "{\"a\":"}));
+    assert_eq!(body["contents"][1]["parts"][0]["functionCall"]["args"], json!({"input": "{\"a\":"}));
     assert_eq!(losses, "changed=tools");
 }
 
@@ -127,14 +128,15 @@ fn thoughts_go_back_to_their_maker_alone_and_are_never_text() {
 fn a_signature_that_a_client_kept_as_a_thought_goes_on_the_call_after_it() {
     let seal = |text| VendorSeal::new(DialectFamily::Gemini, text);
     let request = of_turns(vec![
+        said(TurnRole::User, "Q"),
         turn(TurnRole::Assistant, vec![thought("", Some(seal("QQ=="))), call("c1", "f", "{}"), call("c2", "f", "{}")]),
         turn(TurnRole::User, vec![result("c1", Vec::new()), result("c2", Vec::new())]),
         turn(TurnRole::Assistant, vec![Part::text("A"), thought("", Some(seal("Qg==")))]),
     ]);
     let (body, losses) = written(&request, NEW);
-    assert_eq!(body["contents"][0]["parts"][0]["thoughtSignature"], "QQ==");
-    assert_eq!(body["contents"][0]["parts"][1].get("thoughtSignature"), None);
-    assert_eq!(body["contents"][2]["parts"], json!([{"text": "A"}, {"text": "", "thoughtSignature": "Qg=="}]));
+    assert_eq!(body["contents"][1]["parts"][0]["thoughtSignature"], "QQ==");
+    assert_eq!(body["contents"][1]["parts"][1].get("thoughtSignature"), None);
+    assert_eq!(body["contents"][3]["parts"], json!([{"text": "A"}, {"text": "", "thoughtSignature": "Qg=="}]));
     assert_eq!(losses, "");
 }
 

@@ -167,7 +167,7 @@ fn what_no_other_api_has_is_said_by_name_and_what_must_not_be_left_out_is_refuse
         (r#""mcp_servers":[{"type":"url","url":"https://e.org","name":"x"}]"#, "refused=mcp_servers"),
         (r#""container":"c1""#, "refused=container"),
         (r#""thread":{"id":"t"}"#, "refused=stored_state"),
-        (r#""inference_geo":"us""#, "refused=other"),
+        (r#""inference_geo":"us""#, "refused=inference_geo"),
         (r#""context_management":{"edits":[{"type":"clear_tool_uses_20250919"}]}"#, "dropped=truncation"),
         (r#""context_management":{"edits":[{"type":"clear_thinking_20251015","keep":"all"}]}"#, ""),
         (r#""speed":"fast""#, "dropped=service_tier"),

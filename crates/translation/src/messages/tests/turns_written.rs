@@ -12,7 +12,7 @@ use crate::neutral::{
     Audio, CallKind, Document, Image, ImageDetail, MediaSource, Part, PartBody, Thinking, ToolCall, ToolResult,
     TurnRole,
 };
-use crate::translation::Api;
+use crate::translation::{Api, TranslationTarget};
 
 fn call(id: &'static str, arguments: &'static str) -> Part<'static> {
     Part::new(PartBody::ToolCall(ToolCall {
@@ -273,10 +273,10 @@ fn a_thought_goes_back_to_its_maker_alone_and_is_never_text() {
 fn a_text_at_the_end_that_the_answer_goes_on_with_has_no_white_space_after_it() {
     let mut request = request();
     request.turns.push(turn(TurnRole::Assistant, vec![Part::text("{\"a\": ")]));
-    let (body, said) = write(&request);
+    let (body, losses) = write_for(&request, &TranslationTarget { model: "claude-sonnet-4-5", max_output: None });
 
     assert_eq!(body["messages"][1]["content"], "{\"a\":");
-    assert_eq!(said, "changed=prefill");
+    assert_eq!(losses.to_string(), "changed=prefill");
 }
 
 #[test]
