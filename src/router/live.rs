@@ -208,10 +208,9 @@ impl PolicyWorld for RequestWorld<'_, '_> {
         let target = self.snapshot.upstreams.model(model);
         let Some((client, target)) = prompt.dialect.family().zip(target) else { return DialectFit::Whole };
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        // What Google's models can be told differs by their generations; of other APIs' it does not.
-        let is_known = |known: &&SaidRequest| {
-            known.upstream == upstream && (upstream != DialectFamily::Gemini || known.model == *model)
-        };
+        // What Google's and Anthropic's models can be told differs by their generations; of other APIs' it does not.
+        let differs = matches!(upstream, DialectFamily::Gemini | DialectFamily::Messages);
+        let is_known = |known: &&SaidRequest| known.upstream == upstream && (!differs || known.model == *model);
         if let Some(known) = said.iter().find(is_known) {
             return known.fit;
         }

@@ -240,7 +240,7 @@ pub(super) fn source_of<'p>(body: &'p PartBody<'_>) -> Option<&'p MediaSource<'p
 pub(super) fn write_source(source: &MediaSource<'_>, members: &mut ObjectWriter<'_>) {
     match source {
         MediaSource::Base64 { media_type, data } => members.within("inlineData", |members| {
-            members.text("mimeType", if media_type == "image/jpg" { "image/jpeg" } else { &**media_type });
+            members.text("mimeType", if media_type == "image/jpg" { "image/jpeg" } else { media_type });
             members.text("data", data);
         }),
         MediaSource::Url { url, media_type } => members.within("fileData", |members| {

@@ -20,7 +20,7 @@ fn is_taken_by(model: &str) -> bool {
     let Some((_, name)) = model.split_once("claude-") else { return true };
     let words: Vec<&str> = name.split(['-', '.', '@', ':', '_']).collect();
     let number = |word: &&str| word.parse::<u32>().ok().filter(|_| word.len() <= 2);
-    match words.iter().position(|word| number(&word).is_some()) {
+    match words.iter().position(|word| number(word).is_some()) {
         Some(at) => {
             let minor = words.get(at + 1).and_then(number).unwrap_or_default();
             (words.get(at).and_then(number).unwrap_or_default(), minor) < FIRST_WITHOUT
