@@ -579,6 +579,20 @@ async fn a_conversation_that_no_other_api_makes_shorter_is_refused() {
 }
 
 #[tokio::test]
+async fn a_request_of_which_nothing_is_left_is_refused_by_what_is_lost() {
+    let small = Origin::start().await;
+    let gateway = one_of((&small, "messages")).await;
+    let sound = json!({"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}});
+    let body = json!({"model": "auto", "messages": [{"role": "user", "content": [sound]}]});
+
+    let reply = post(&gateway, CHAT, &[], &body).await;
+
+    assert_eq!((reply.status, reply.error_code()), (StatusCode::BAD_REQUEST, "untranslatable".into()));
+    assert_eq!(reply.json()["error"]["param"], "audio");
+    assert!(small.take().is_none());
+}
+
+#[tokio::test]
 async fn clients_and_upstreams_of_either_http_version_get_their_translation() {
     for framing in Framing::ALL {
         for http in ["h1", "h2"] {
