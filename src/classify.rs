@@ -120,7 +120,6 @@ pub(crate) async fn classify(
         batch.inputs.iter().enumerate().map(|input| turn.judge(input).boxed()).collect();
     let all = stream::iter(judged).buffered(CONCURRENCY).try_collect();
     let results = timeout_at(end, all).await.map_err(|_| ClassifyError::Deadline)??;
-    drop(scores);
     Ok(ClassifyAnswer { classifier, results })
 }
 
