@@ -120,7 +120,7 @@ async fn weights_that_were_rolled_back_stay_out_until_there_are_others() {
     };
 
     let later = std::time::SystemTime::now() + std::time::Duration::from_secs(7);
-    let file = std::fs::File::options().write(true).open(gateway.file());
+    let file = fs::File::options().write(true).open(gateway.file());
     file.and_then(|file| file.set_modified(later)).expect("our own file");
     until_metric(&gateway, "pointsman_config_reloads_total{outcome=\"unchanged\"} 1").await;
     let touched = version().await;

@@ -30,7 +30,8 @@ budgets: [{budgets}]
     warnings(&snapshot).iter().map(ToString::to_string).collect()
 }
 
-const CLIENTS: &str = "clients: {web: {}, app: {team: red, policies: [auto]}}\nteams: {red: {}}";
+const CLIENTS: &str =
+    "clients: {web: {}, app: {team: red, policies: [auto]}}\nteams: {red: {}}\nclient_keys: {file: keys.jsonl}";
 
 #[test]
 fn dollars_that_a_model_without_a_price_does_not_use_are_warned_about() {
@@ -51,7 +52,7 @@ fn dollars_are_counted_where_every_model_has_a_price_or_tokens_are_bound_too() {
     ] {
         assert_eq!(warned(budget, CLIENTS, ""), Vec::<String>::new(), "{budget}");
     }
-    let denied = "clients: {web: {models: {deny: [free]}}}";
+    let denied = "clients: {web: {models: {deny: [free]}}}\nclient_keys: {file: keys.jsonl}";
     assert_eq!(warned("{name: a, dollars: 1}", denied, ""), Vec::<String>::new());
 }
 
