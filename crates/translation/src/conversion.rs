@@ -1,6 +1,7 @@
 //! Conversions that more than one pair of APIs needs.
 
 pub(crate) mod asked_turns;
+pub(crate) mod cited_page;
 pub mod client_tool;
 pub mod custom_tool;
 pub mod effort;

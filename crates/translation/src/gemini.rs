@@ -39,6 +39,8 @@ mod wire;
 use std::borrow::Cow;
 use std::ops::Range;
 
+use serde_json::value::RawValue;
+
 use crate::loss::LossReport;
 use crate::neutral::{NeutralAnswer, NeutralError, NeutralRequest};
 use crate::refusal::TranslationRefusal;
@@ -97,6 +99,18 @@ impl Api for Gemini {
         answer_writer::write(answer, details)
     }
 
+    fn says_media(&self) -> bool {
+        true
+    }
+
+    fn says_native(&self, kind: &str, _raw: &RawValue) -> bool {
+        part_writer::is_own_native(kind)
+    }
+
+    fn says_citation(&self, raw: &RawValue) -> bool {
+        citations::are_sayable(raw)
+    }
+
     fn event_reader(&self) -> Box<dyn EventReader> {
         Box::<event_reader::GeminiEventReader>::default()
     }
@@ -107,10 +121,6 @@ impl Api for Gemini {
 
     fn read_error<'b>(&self, status: u16, body: &'b [u8]) -> NeutralError<'b> {
         error::read(status, body)
-    }
-
-    fn retry_delay(&self, body: &[u8]) -> Option<f64> {
-        error::retry_delay(body)
     }
 
     fn write_error(&self, error: &NeutralError<'_>, status: u16) -> Vec<u8> {

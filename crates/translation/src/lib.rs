@@ -32,6 +32,6 @@ pub use self::family::DialectFamily;
 pub use self::loss::{Field, Loss, LossKind, LossReport};
 pub use self::refusal::TranslationRefusal;
 pub use self::translation::{
-    AnswerDetails, NativeCall, NativeTool, RequestMemo, StreamTranslator, TranslatedRequest, Translation,
-    TranslationTarget,
+    AnswerDetails, NativeCall, NativeTool, RequestMemo, StreamTranslator, TranslatedAnswer, TranslatedRequest,
+    Translation, TranslationTarget,
 };

@@ -61,6 +61,11 @@ impl LossReport {
         self.note(Loss { field, kind: LossKind::Dropped, place: None, detail: None });
     }
 
+    /// Notes that `field` was left out, and why, or what it was.
+    pub fn dropped_as(&mut self, field: Field, detail: impl Into<String>) {
+        self.note(Loss { field, kind: LossKind::Dropped, place: None, detail: Some(detail.into()) });
+    }
+
     /// Notes that `field` was left out, at `place` of the client's body.
     pub fn dropped_at(&mut self, field: Field, place: impl Into<String>) {
         self.note(Loss { field, kind: LossKind::Dropped, place: Some(place.into()), detail: None });

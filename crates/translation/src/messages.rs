@@ -24,6 +24,8 @@ mod usage;
 
 use std::ops::Range;
 
+use serde_json::value::RawValue;
+
 use crate::loss::LossReport;
 use crate::neutral::{NeutralAnswer, NeutralError, NeutralRequest};
 use crate::refusal::TranslationRefusal;
@@ -71,6 +73,14 @@ impl Api for Messages {
 
     fn write_answer(&self, answer: &NeutralAnswer<'_>, details: &AnswerDetails<'_>) -> Vec<u8> {
         answer_writer::write(answer, details)
+    }
+
+    fn says_native(&self, kind: &str, _raw: &RawValue) -> bool {
+        block_writer::is_own_kind(kind)
+    }
+
+    fn says_citation(&self, raw: &RawValue) -> bool {
+        citations::are_sayable(raw)
     }
 
     fn event_reader(&self) -> Box<dyn EventReader> {

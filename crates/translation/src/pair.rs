@@ -1,5 +1,7 @@
 //! The translations of one pair of APIs: the reader of the one and the writer of the other.
 
+use std::time::Duration;
+
 use crate::family::DialectFamily;
 use crate::json::halves;
 use crate::loss::LossReport;
@@ -7,8 +9,8 @@ use crate::refusal::TranslationRefusal;
 use crate::translation::long_names;
 use crate::translation::long_names::LongNameWriter;
 use crate::translation::{
-    AnswerDetails, Api, CleanedRequest, RequestMemo, RequestWriting, StreamTranslator, TranslatedRequest, Translation,
-    TranslationTarget,
+    AnswerDetails, Api, CleanedRequest, RequestMemo, RequestWriting, StreamTranslator, TranslatedAnswer,
+    TranslatedRequest, Translation, TranslationTarget, answer_losses,
 };
 use crate::{chat, gemini, messages, responses};
 
@@ -26,6 +28,20 @@ fn api(family: DialectFamily) -> &'static dyn Api {
         DialectFamily::Responses => &responses::Responses,
         DialectFamily::Messages => &messages::Messages,
         DialectFamily::Gemini => &gemini::Gemini,
+    }
+}
+
+impl DialectFamily {
+    /// Tells whether the API says in the body of an error when it wants the request again, in place of `Retry-After`.
+    #[must_use]
+    pub const fn waits_by_body(self) -> bool {
+        matches!(self, Self::Gemini)
+    }
+
+    /// Returns the wait that the body of an error of this API asks for.
+    #[must_use]
+    pub fn retry_delay(self, body: &[u8]) -> Option<Duration> {
+        api(self).read_error(0, body).retry_after
     }
 }
 
@@ -110,12 +126,26 @@ impl Translation {
     /// # Errors
     /// When the answer does not have the form of its API.
     pub fn answer(self, body: &[u8], details: &AnswerDetails<'_>) -> Result<Vec<u8>, TranslationRefusal> {
+        self.answer_with_losses(body, details).map(|answer| answer.body)
+    }
+
+    /// Translates a whole answer, and says what the client's API has no words for.
+    ///
+    /// # Errors
+    /// When the answer does not have the form of its API.
+    pub fn answer_with_losses(
+        self,
+        body: &[u8],
+        details: &AnswerDetails<'_>,
+    ) -> Result<TranslatedAnswer, TranslationRefusal> {
         let upstream = api(self.upstream);
         let body = &*halves::mended(body);
         let canonical = upstream.canonical_answer(body);
         let mut answer = upstream.read_answer(&canonical)?;
         long_names::restore(&mut answer, details.memo);
-        Ok(api(self.client).write_answer(&answer, details))
+        let (client, mut losses) = (api(self.client), LossReport::default());
+        answer_losses::of_answer(client, &answer, &mut losses);
+        Ok(TranslatedAnswer { body: client.write_answer(&answer, details), losses })
     }
 
     /// Begins the translation of a stream.
@@ -125,21 +155,22 @@ impl Translation {
         if !details.memo.long_names.is_empty() {
             writer = Box::new(LongNameWriter { names: details.memo.long_names.clone(), inner: writer });
         }
-        StreamTranslator::new(api(self.upstream).event_reader(), writer)
+        StreamTranslator::new(api(self.upstream).event_reader(), api(self.client), writer)
     }
 
     /// Translates the body of an error, which came with `status`.
     #[must_use]
     pub fn error(self, status: u16, body: &[u8]) -> Vec<u8> {
-        let body = halves::mended(body);
-        api(self.client).write_error(&api(self.upstream).read_error(status, &body), status)
+        self.error_after(status, body, None)
     }
 
-    /// Returns the seconds after which the upstream wants the request again, where the body of its error says so: Google's
-    /// does, in place of `Retry-After`.
+    /// Translates the body of an error, whose header asked for the wait `told`: Google's clients are told in the body.
     #[must_use]
-    pub fn retry_delay(self, body: &[u8]) -> Option<f64> {
-        api(self.upstream).retry_delay(body)
+    pub fn error_after(self, status: u16, body: &[u8], told: Option<Duration>) -> Vec<u8> {
+        let body = halves::mended(body);
+        let mut error = api(self.upstream).read_error(status, &body);
+        error.retry_after = told.or(error.retry_after);
+        api(self.client).write_error(&error, status)
     }
 
     /// Returns the name of the pair as headers and metrics have it: `messages->chat`.

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::loss::{Loss, LossReport};
+use crate::loss::{Field, Loss, LossReport};
 
 /// Why a request or an answer is not translated.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -24,6 +24,16 @@ pub enum TranslationRefusal {
 }
 
 impl TranslationRefusal {
+    /// Returns the fields that stand in the way, each once; none where the body is wrong.
+    #[must_use]
+    pub fn fields(&self) -> Vec<Field> {
+        match self {
+            Self::Malformed { .. } => Vec::new(),
+            Self::Unsayable(loss) => vec![loss.field],
+            Self::Lossy(losses) => losses.left_out().collect(),
+        }
+    }
+
     /// Makes a refusal of a body that is wrong at `place`.
     pub(crate) fn malformed(place: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Malformed { place: place.into(), problem: problem.into() }

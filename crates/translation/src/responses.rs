@@ -27,6 +27,8 @@ mod usage;
 
 use std::ops::Range;
 
+use serde_json::value::RawValue;
+
 use self::event_reader::ResponseEventReader;
 use self::event_writer::ResponseEvents;
 use crate::loss::LossReport;
@@ -76,6 +78,10 @@ impl Api for Responses {
 
     fn write_answer(&self, answer: &NeutralAnswer<'_>, details: &AnswerDetails<'_>) -> Vec<u8> {
         answer_writer::write(answer, details)
+    }
+
+    fn says_native(&self, _kind: &str, raw: &RawValue) -> bool {
+        item_writer::is_search(raw)
     }
 
     fn event_reader(&self) -> Box<dyn EventReader> {

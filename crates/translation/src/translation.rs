@@ -1,5 +1,6 @@
 //! Translations between two APIs: of requests, whole answers, streams and errors.
 
+pub(crate) mod answer_losses;
 pub(crate) mod long_names;
 mod memo;
 mod pair_joining;
@@ -8,8 +9,11 @@ mod stream;
 use std::borrow::Cow;
 use std::ops::Range;
 
+use serde_json::value::RawValue;
+
 pub use self::memo::{NativeCall, NativeTool, RequestMemo};
 pub use self::stream::StreamTranslator;
+use crate::conversion::cited_page::cited_pages;
 use crate::events::ServerEvent;
 use crate::family::DialectFamily;
 use crate::loss::LossReport;
@@ -56,6 +60,15 @@ impl TranslatedRequest {
             None => Ok(self),
         }
     }
+}
+
+/// A whole answer in the client's words.
+#[derive(Debug, Clone)]
+pub struct TranslatedAnswer {
+    /// The body.
+    pub body: Vec<u8>,
+    /// The parts that the client's API has no words for.
+    pub losses: LossReport,
 }
 
 /// The facts that an answer's translation is told beside the answer.
@@ -118,6 +131,21 @@ pub(crate) trait Api: Sync {
     /// Writes a whole answer.
     fn write_answer(&self, answer: &NeutralAnswer<'_>, details: &AnswerDetails<'_>) -> Vec<u8>;
 
+    /// Tells whether answers of this API can hold media.
+    fn says_media(&self) -> bool {
+        false
+    }
+
+    /// Tells whether answers of this API have a word for a part that only another API knows.
+    fn says_native(&self, _kind: &str, _raw: &RawValue) -> bool {
+        false
+    }
+
+    /// Tells whether answers of this API can say citations of another's.
+    fn says_citation(&self, citations: &RawValue) -> bool {
+        !cited_pages(citations, "").is_empty()
+    }
+
     /// Returns a reader of one stream's events.
     fn event_reader(&self) -> Box<dyn EventReader>;
 
@@ -126,11 +154,6 @@ pub(crate) trait Api: Sync {
 
     /// Reads the body of an answer with an error's status; whatever it holds.
     fn read_error<'b>(&self, status: u16, body: &'b [u8]) -> NeutralError<'b>;
-
-    /// Returns the seconds after which the vendor wants the request again, where its API says so in the body of an error.
-    fn retry_delay(&self, _body: &[u8]) -> Option<f64> {
-        None
-    }
 
     /// Writes the body of an error.
     fn write_error(&self, error: &NeutralError<'_>, status: u16) -> Vec<u8>;

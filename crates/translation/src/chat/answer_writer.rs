@@ -172,11 +172,10 @@ fn annotations(message: &mut ObjectWriter<'_>, parts: &[Part<'_>]) {
     let mut begin = 0;
     for part in parts {
         let PartBody::Text { text, citations } = &part.body else { continue };
-        let end = begin + text.chars().count();
         if let Some(raw) = citations {
-            annotation::write(raw, begin..end, &mut written);
+            annotation::write(raw, text, begin, &mut written);
         }
-        begin = end;
+        begin += text.chars().count();
     }
     if !written.is_empty() {
         let out = message.key("annotations");

@@ -16,7 +16,9 @@ pub(super) fn read(status: u16, body: &[u8]) -> NeutralError<'_> {
     let kind = ErrorKind::of_status(status);
     match Fields::of_document(body) {
         Ok(fields) => read_fields(kind, &fields),
-        Err(_) => NeutralError { kind, message: page_message(status, body), code: None, param: None },
+        Err(_) => {
+            NeutralError { kind, message: page_message(status, body), code: None, param: None, retry_after: None }
+        }
     }
 }
 
@@ -33,7 +35,7 @@ pub(super) fn read_fields<'b>(kind: ErrorKind, fields: &Fields<'b>) -> NeutralEr
     let named = named.filter(|_| !is_general || kind == ErrorKind::Server);
     let code = error.get("code").filter(|raw| json::is_text(raw)).and_then(json::text);
     let message = words.or_else(|| message(error)).unwrap_or(Cow::Borrowed("the server gave no reason"));
-    NeutralError { kind: named.unwrap_or(kind), message, code, param: error.text("param") }
+    NeutralError { kind: named.unwrap_or(kind), message, code, param: error.text("param"), retry_after: None }
 }
 
 fn plain(raw: &RawValue) -> Cow<'_, str> {

@@ -142,6 +142,7 @@ impl ChunkReader {
                 message: Cow::Borrowed("the upstream's stream holds no answer"),
                 code: None,
                 param: None,
+                retry_after: None,
             }));
             return;
         }

@@ -49,14 +49,19 @@ struct PartWriting {
 }
 
 enum PartState {
-    Text {
-        begin: usize,
-    },
+    Text(TextWriting),
     Refusal,
     Thinking(ThoughtWriting),
     Call(CallWriting),
     /// Nothing of it is written.
     Other,
+}
+
+/// A text: its citations have places in it.
+struct TextWriting {
+    /// The letters of the message before it.
+    begin: usize,
+    text: String,
 }
 
 /// A thought: its text is written as it comes, and once more with its seal, which is of no use without it.
@@ -139,7 +144,7 @@ impl ChunkWriter {
     fn open(&mut self, choice: u64, kind: &PartKind<'_>, out: &mut Vec<u8>) {
         let choice = self.choice(choice, out);
         let kind = match kind {
-            PartKind::Text => PartState::Text { begin: self.choices[choice].letters },
+            PartKind::Text => PartState::Text(TextWriting { begin: self.choices[choice].letters, text: String::new() }),
             PartKind::Refusal => {
                 self.choices[choice].holds.refusal = true;
                 PartState::Refusal
@@ -158,7 +163,8 @@ impl ChunkWriter {
     fn delta(&mut self, part: usize, delta: &PartDelta<'_>, out: &mut Vec<u8>) {
         let Some(mut open) = self.parts.get_mut(part).map(PartWriting::take) else { return };
         match (&mut open.kind, delta) {
-            (PartState::Text { .. }, PartDelta::Text(text)) => {
+            (PartState::Text(writing), PartDelta::Text(text)) => {
+                writing.text.push_str(text);
                 self.choices[open.choice].letters += text.chars().count();
                 self.chunk(open.choice, out, |delta| {
                     delta.text("content", text);
@@ -176,11 +182,11 @@ impl ChunkWriter {
             (PartState::Thinking(thought), PartDelta::Sealed(seal)) => thought.seal = Some(owned(seal)),
             (PartState::Call(call), PartDelta::Arguments(piece)) => self.arguments(open.choice, call, piece, out),
             (PartState::Call(call), PartDelta::Sealed(seal)) => self.call_seal(open.choice, call, seal, out),
-            (PartState::Text { .. }, PartDelta::Sealed(seal)) => {
+            (PartState::Text(_), PartDelta::Sealed(seal)) => {
                 self.chunk(open.choice, out, |delta| thought::write_signature(delta, seal));
             }
-            (PartState::Text { begin }, PartDelta::Citation(raw)) => self.citation(open.choice, *begin, raw, out),
-            (PartState::Text { .. } | PartState::Refusal, PartDelta::Logprobs(raw)) => {
+            (PartState::Text(writing), PartDelta::Citation(raw)) => self.citation(open.choice, writing, raw, out),
+            (PartState::Text(_) | PartState::Refusal, PartDelta::Logprobs(raw)) => {
                 self.logprobs(open.choice, raw, out);
             }
             _ => {}
@@ -188,9 +194,9 @@ impl ChunkWriter {
         self.parts[part] = open;
     }
 
-    fn citation(&self, choice: usize, begin: usize, raw: &RawValue, out: &mut Vec<u8>) {
+    fn citation(&self, choice: usize, writing: &TextWriting, raw: &RawValue, out: &mut Vec<u8>) {
         let mut list = Vec::new();
-        annotation::write(raw, begin..self.choices[choice].letters, &mut list);
+        annotation::write(raw, &writing.text, writing.begin, &mut list);
         if list.is_empty() {
             return;
         }
@@ -307,6 +313,7 @@ impl EventWriter for ChunkWriter {
                 error::write(failure, out);
                 out.extend_from_slice(b"\n\n");
             }
+            StreamEvent::Unplaced(_) => {}
             StreamEvent::KeepAlive => out.extend_from_slice(b": keep-alive\n\n"),
         }
     }

@@ -141,6 +141,9 @@ fn output(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, losses: &
             let mut format = object.object("response_format");
             format.value("type", "json_object").close();
         }
+        Some(OutputFormat::Schema { schema, .. }) if !is_own(request) && !schema::is_of_object(schema) => {
+            losses.dropped_as(Field::OutputFormat, schema::NO_OBJECT);
+        }
         Some(OutputFormat::Schema { name, description, schema, strict }) => {
             let mut format = object.object("response_format");
             format.value("type", "json_schema");

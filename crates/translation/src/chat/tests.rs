@@ -95,6 +95,7 @@ fn shown(event: &StreamEvent<'_>) -> String {
         StreamEvent::ServiceTier(tier) => format!("tier {tier}"),
         StreamEvent::End => "end".to_owned(),
         StreamEvent::Failed(error) => format!("failed {:?} {}", error.kind, error.message),
+        StreamEvent::Unplaced(field) => format!("unplaced {}", field.as_str()),
         StreamEvent::KeepAlive => "keep-alive".to_owned(),
     }
 }

@@ -1,11 +1,16 @@
-//! JSON schemas within the vendors' limits: Google's own form and the keywords that its models follow, and the rules of
-//! OpenAI's strict mode.
+//! JSON schemas within the vendors' limits: Google's own form and the keywords that its models follow, the rules of
+//! OpenAI's strict mode, and the form that Anthropic takes.
+
+mod anthropic;
+mod strict;
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 
+pub use self::anthropic::AnthropicSchema;
+pub use self::strict::{NO_OBJECT, is_of_object, is_strict};
 use crate::json::{self, Fields};
 
 /// The deepest schema that is looked into.
@@ -89,39 +94,6 @@ fn collect_unfollowed(schema: &RawValue, depth: usize, found: &mut Vec<String>) 
             }
         }
     }
-}
-
-/// Tells whether a schema keeps the rules of OpenAI's strict mode: every object is closed, and all of its properties are
-/// required. A request whose tool is strict without that is refused there.
-#[must_use]
-pub fn is_strict(schema: &RawValue) -> bool {
-    is_strict_to(schema, DEEPEST)
-}
-
-fn is_strict_to(schema: &RawValue, depth: usize) -> bool {
-    let Some(fields) = Fields::of(schema) else { return true };
-    if depth == 0 || !is_closed(&fields) {
-        return false;
-    }
-    fields.iter().all(|(keyword, raw)| match below(keyword) {
-        SubschemaForm::None => true,
-        SubschemaForm::One => is_strict_to(raw, depth - 1),
-        SubschemaForm::List => json::list(raw).unwrap_or_default().iter().all(|raw| is_strict_to(raw, depth - 1)),
-        SubschemaForm::Named => {
-            Fields::of(raw).unwrap_or_default().iter().all(|(_, schema)| is_strict_to(schema, depth - 1))
-        }
-    })
-}
-
-fn is_closed(fields: &Fields<'_>) -> bool {
-    let is_object = fields.text("type").as_deref() == Some("object") || fields.get("properties").is_some();
-    if !is_object {
-        return true;
-    }
-    let required = fields.list("required");
-    let required: HashSet<_> = required.iter().filter_map(|name| json::text(name)).collect();
-    fields.value::<bool>("additionalProperties") == Some(false)
-        && fields.object("properties").unwrap_or_default().iter().all(|(name, _)| required.contains(name))
 }
 
 /// Writes a schema of Google's own form, OpenAPI's subset with types in capitals, as JSON schema to the end of `out`.
@@ -333,22 +305,13 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_is_strict_where_every_object_is_closed_and_whole() {
-        let closed = r#"{"type":"object","properties":{"a":{"type":"array","items":{"type":"object","properties":{},"additionalProperties":false}}},"required":["a"],"additionalProperties":false}"#;
-
-        assert!(is_strict(raw(closed)));
-        assert!(!is_strict(raw(&closed.replace(r#""required":["a"],"#, ""))));
-        assert!(!is_strict(raw(&closed.replace(r#"{},"additionalProperties":false"#, "{}"))));
-    }
-
-    #[test]
     fn a_schema_without_end_does_not_take_the_stack() {
         let deep = format!("{}{{}}{}", r#"{"items":"#.repeat(3_000), "}".repeat(3_000));
         let schema = RawValue::from_string(deep).ok();
 
         // Deeper than the parser goes: no schema at all. What it takes is looked into up to a depth.
         if let Some(schema) = schema {
-            let _ = (not_followed_by_google(&schema), is_strict(&schema));
+            let _ = (not_followed_by_google(&schema), is_strict(&schema), AnthropicSchema::of(&schema));
             let mut out = Vec::new();
             write_json_schema(&schema, &mut out);
         }

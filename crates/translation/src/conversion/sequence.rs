@@ -229,6 +229,7 @@ fn too_much() -> NeutralError<'static> {
         message: "the upstream writes too much of several calls at the same time".into(),
         code: None,
         param: None,
+        retry_after: None,
     }
 }
 

@@ -34,6 +34,13 @@ pub(super) fn write(raw: &RawValue, candidate: &mut ObjectWriter<'_>) {
     });
 }
 
+/// Tells whether any of the citations can be said.
+pub(super) fn are_sayable(raw: &RawValue) -> bool {
+    let mut out = Vec::new();
+    write(raw, &mut ObjectWriter::open(&mut out));
+    out.len() > 1
+}
+
 /// A source that a citation names.
 struct CitedSource<'b> {
     uri: Option<Cow<'b, str>>,

@@ -1,6 +1,7 @@
 //! Errors of Google's APIs: a status by name, the vendor's words, and details by their types.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 
@@ -15,7 +16,13 @@ const LONGEST_TEXT: usize = 2_000;
 pub(super) fn read(status: u16, body: &[u8]) -> NeutralError<'_> {
     match error_fields(body) {
         Some(fields) => read_fields(status, &fields),
-        None => NeutralError { kind: kind_of_status(status), message: words(status, body), code: None, param: None },
+        None => NeutralError {
+            kind: kind_of_status(status),
+            message: words(status, body),
+            code: None,
+            param: None,
+            retry_after: None,
+        },
     }
 }
 
@@ -30,12 +37,11 @@ fn error_fields(body: &[u8]) -> Option<Fields<'_>> {
     }
 }
 
-/// Returns the seconds after which Google wants the request again: it says so in the body, not in a header.
-pub(super) fn retry_delay(body: &[u8]) -> Option<f64> {
-    let details = error_fields(body)?.list("details");
-    let delay = details.into_iter().filter_map(Fields::of).find_map(|detail| detail.text("retryDelay"))?;
+/// Returns the wait that Google asks for: it says so in the details of an error, not in a header.
+fn retry_delay(details: &[Fields<'_>]) -> Option<Duration> {
+    let delay = details.iter().find_map(|detail| detail.text("retryDelay"))?;
     let seconds = delay.strip_suffix('s')?.parse::<f64>().ok()?;
-    (seconds.is_finite() && seconds >= 0.0).then_some(seconds)
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 fn read_fields<'b>(status: u16, fields: &Fields<'b>) -> NeutralError<'b> {
@@ -57,7 +63,7 @@ fn read_fields<'b>(status: u16, fields: &Fields<'b>) -> NeutralError<'b> {
     };
     let is_too_long = kind == ErrorKind::InvalidRequest && message.contains("exceeds the maximum number of tokens");
     let code = if is_too_long { Some(Cow::Borrowed("context_length_exceeded")) } else { reason };
-    NeutralError { kind, message, code, param }
+    NeutralError { kind, message, code, param, retry_after: retry_delay(&details) }
 }
 
 const fn kind_of_status(status: u16) -> ErrorKind {
@@ -111,7 +117,7 @@ pub(super) fn write(error: &NeutralError<'_>, status: u16) -> Vec<u8> {
         members.number("code", status);
         members.text("message", &error.message);
         members.text("status", name_of_kind(error.kind));
-        if error.code.is_none() && error.param.is_none() {
+        if error.code.is_none() && error.param.is_none() && error.retry_after.is_none() {
             return;
         }
         let mut details = ListWriter::open(members.key("details"));
@@ -119,6 +125,13 @@ pub(super) fn write(error: &NeutralError<'_>, status: u16) -> Vec<u8> {
             let mut detail = ObjectWriter::open(details.next());
             detail.text("@type", "type.googleapis.com/google.rpc.ErrorInfo");
             detail.text("reason", code);
+            detail.close();
+        }
+        if let Some(wait) = error.retry_after {
+            let mut detail = ObjectWriter::open(details.next());
+            detail.text("@type", "type.googleapis.com/google.rpc.RetryInfo");
+            // Seconds with their fraction, as protobuf's JSON has a time span.
+            detail.text("retryDelay", &format!("{}s", wait.as_secs_f64()));
             detail.close();
         }
         if let Some(param) = &error.param {

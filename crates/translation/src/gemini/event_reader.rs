@@ -9,8 +9,10 @@ use serde_json::value::RawValue;
 
 use super::wire::{AnswerForm, CandidateForm, FunctionCallForm, PartForm};
 use super::{answer_reader, error, finish, function_name, logprobs, usage};
+use crate::conversion::cited_page;
 use crate::events::ServerEvent;
 use crate::json::Text;
+use crate::loss::Field;
 use crate::neutral::{CallKind, PartDelta, PartKind, Stop, StopReason, StreamEvent};
 use crate::translation::EventReader;
 
@@ -139,7 +141,12 @@ impl GeminiEventReader {
         cited: Option<&RawValue>,
         found: &mut EventSink<'_>,
     ) {
-        let Some((part, PieceKind::Text)) = self.choices[at].open else { return };
+        let Some((part, PieceKind::Text)) = self.choices[at].open else {
+            if cited.is_some_and(cited_page::is_any) {
+                found(StreamEvent::Unplaced(Field::Citations));
+            }
+            return;
+        };
         if let Some(raw) = cited {
             found(StreamEvent::Delta { part, delta: PartDelta::Citation(raw) });
         }

@@ -98,7 +98,7 @@ impl EventWriter for GeminiEventWriter {
             StreamEvent::Stop { choice, stop } => self.stops.push((*choice, self.stop(*choice, stop))),
             StreamEvent::Usage(usage) => self.usage = Some(*usage),
             // Google's SDK for Python takes a comment for a broken answer.
-            StreamEvent::ServiceTier(_) | StreamEvent::KeepAlive => {}
+            StreamEvent::ServiceTier(_) | StreamEvent::Unplaced(_) | StreamEvent::KeepAlive => {}
             StreamEvent::End => self.end(out),
             StreamEvent::Failed(failure) => self.fail(failure, out),
         }

@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::answer_writer::signature;
+use crate::conversion::cited_page::{CitedPage, cited_pages};
 use crate::json::writer::ObjectWriter;
 use crate::json::{self, Fields};
 
@@ -12,37 +13,29 @@ const LONGEST_QUOTE: usize = 150;
 /// Gives every citation, written in this API's form, to `found`. `text` is the text that they are in, as far as it is
 /// known.
 pub(super) fn write_each(raw: &RawValue, text: &str, found: &mut dyn FnMut(&[u8])) {
-    match json::list(raw) {
-        Some(list) => list.into_iter().for_each(|raw| write_every_source(raw, text, found)),
-        None => write_every_source(raw, text, found),
-    }
-}
-
-fn write_every_source(raw: &RawValue, text: &str, found: &mut dyn FnMut(&[u8])) {
-    let Some(fields) = Fields::of(raw) else { return };
-    if fields.get("cited_text").is_some() {
-        // A citation stands in one line of an event.
-        return found(raw.get().replace(['\n', '\r'], " ").as_bytes());
-    }
-    // Google's answers have the sources of a whole answer.
-    for chunk in fields.list("groundingChunks").into_iter().filter_map(Fields::of) {
-        if let Some(page) = chunk.object("web") {
-            write_one(&page, "", found);
+    for citation in json::list(raw).unwrap_or_else(|| vec![raw]) {
+        if Fields::of(citation).is_some_and(|fields| fields.get("cited_text").is_some()) {
+            // A citation stands in one line of an event.
+            found(citation.get().replace(['\n', '\r'], " ").as_bytes());
+        } else {
+            cited_pages(citation, text).iter().for_each(|page| write_one(page, text, found));
         }
     }
-    // Chat completions have the citation one level below.
-    let nested = fields.object("url_citation");
-    let fields = nested.as_ref().unwrap_or(&fields);
-    write_one(fields, quote(fields, text), found);
 }
 
-fn write_one(fields: &Fields<'_>, quote: &str, found: &mut dyn FnMut(&[u8])) {
-    let Some(url) = fields.text("url").or_else(|| fields.text("uri")) else { return };
+/// Tells whether any of the citations can be said.
+pub(super) fn are_sayable(raw: &RawValue) -> bool {
+    let mut is_any = false;
+    write_each(raw, "", &mut |_| is_any = true);
+    is_any
+}
+
+fn write_one(page: &CitedPage<'_>, text: &str, found: &mut dyn FnMut(&[u8])) {
     let mut out = Vec::with_capacity(128);
     let mut object = ObjectWriter::of_type("web_search_result_location", &mut out);
-    object.value("cited_text", quote);
-    object.text("url", &url);
-    object.value("title", &fields.text("title"));
+    object.value("cited_text", quote(page, text));
+    object.text("url", &page.url);
+    object.value("title", &page.title);
     // Anthropic's models want back what they encrypted: the mark says that another vendor's model has cited.
     object.text("encrypted_index", &signature(None));
     object.close();
@@ -50,10 +43,9 @@ fn write_one(fields: &Fields<'_>, quote: &str, found: &mut dyn FnMut(&[u8])) {
 }
 
 /// Returns the words that a citation is of: its places are letters of the text.
-fn quote<'t>(fields: &Fields<'_>, text: &'t str) -> &'t str {
-    let place = |name| fields.value::<usize>(name).map(|letters| byte_at(text, letters));
-    let (Some(start), Some(end)) = (place("start_index"), place("end_index")) else { return "" };
-    let words = text.get(start..end).unwrap_or_default();
+fn quote<'t>(page: &'t CitedPage<'_>, text: &'t str) -> &'t str {
+    let place = page.place.as_ref().map(|place| byte_at(text, place.start)..byte_at(text, place.end));
+    let words = page.words.as_deref().or_else(|| text.get(place?)).unwrap_or_default();
     &words[..byte_at(words, LONGEST_QUOTE)]
 }
 

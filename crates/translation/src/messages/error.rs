@@ -19,9 +19,13 @@ const CONTEXT_WORDS: &str = "prompt is too long";
 pub(super) fn read(status: u16, body: &[u8]) -> NeutralError<'_> {
     match Fields::of_document(body) {
         Ok(fields) => read_fields(&fields, ErrorKind::of_status(status)),
-        Err(_) => {
-            NeutralError { kind: ErrorKind::of_status(status), message: plain(status, body), code: None, param: None }
-        }
+        Err(_) => NeutralError {
+            kind: ErrorKind::of_status(status),
+            message: plain(status, body),
+            code: None,
+            param: None,
+            retry_after: None,
+        },
     }
 }
 
@@ -42,6 +46,7 @@ pub(super) fn read_fields<'b>(fields: &Fields<'b>, kind: ErrorKind) -> NeutralEr
         message,
         code,
         param: error.text("param"),
+        retry_after: None,
     }
 }
 
@@ -114,6 +119,8 @@ fn words<'e>(error: &'e NeutralError<'_>) -> Cow<'e, str> {
 pub(super) fn of_event(data: &str) -> NeutralError<'_> {
     match Fields::of_document(data.as_bytes()) {
         Ok(fields) => read_fields(&fields, ErrorKind::Server),
-        Err(_) => NeutralError { kind: ErrorKind::Server, message: data.into(), code: None, param: None },
+        Err(_) => {
+            NeutralError { kind: ErrorKind::Server, message: data.into(), code: None, param: None, retry_after: None }
+        }
     }
 }

@@ -9,6 +9,7 @@ use super::content_reader::{own_id, seal};
 use super::usage::UsageCounts;
 use super::{error, stop, tool_names};
 use crate::events::ServerEvent;
+use crate::json::writer::ObjectWriter;
 use crate::json::{Fields, Text};
 use crate::neutral::{CallKind, PartDelta, PartKind, StreamEvent};
 use crate::translation::EventReader;
@@ -29,6 +30,7 @@ pub(super) struct MessagesReader {
 struct OpenBlock {
     /// The vendor's number.
     index: u64,
+    /// The part's number; that of a call of a server's tool is given when it is whole.
     part: usize,
     input: CallInput,
 }
@@ -42,6 +44,13 @@ enum CallInput {
     AtBeginning(Option<String>),
     /// Some.
     InPieces,
+    /// A call of a tool that the vendor's server runs: a part that is given whole.
+    OfServer {
+        /// The block's beginning.
+        block: String,
+        /// The input, as far as it has come.
+        input: String,
+    },
 }
 
 /// A piece of a block.
@@ -124,10 +133,14 @@ impl MessagesReader {
     fn open(&mut self, fields: &Fields<'_>, found: &mut MessagesSink<'_>) {
         let (Some(index), Some(raw)) = (fields.value::<u64>("index"), fields.get("content_block")) else { return };
         let Some(block) = Fields::of(raw) else { return };
+        let name = block.text("type").unwrap_or_default();
+        if matches!(&*name, "server_tool_use" | "mcp_tool_use") {
+            let input = CallInput::OfServer { block: raw.get().to_owned(), input: String::new() };
+            return self.open.push(OpenBlock { index, part: usize::MAX, input });
+        }
         let part = self.parts;
         self.parts += 1;
         let mut input = CallInput::None;
-        let name = block.text("type").unwrap_or_default();
         let kind = match &*name {
             "text" => PartKind::Text,
             "thinking" => PartKind::Thinking { is_summary: true, is_redacted: false },
@@ -156,6 +169,9 @@ impl MessagesReader {
     fn delta(&mut self, data: &str, found: &mut MessagesSink<'_>) {
         let Ok(BlockDelta { index, delta }) = serde_json::from_str::<BlockDelta<'_>>(data) else { return };
         let Some(block) = self.open.iter_mut().rev().find(|block| block.index == index) else { return };
+        if let CallInput::OfServer { input, .. } = &mut block.input {
+            return input.push_str(delta.partial_json.as_ref().map(|text| &*text.0).unwrap_or_default());
+        }
         let part = block.part;
         let mut give = |delta| found(StreamEvent::Delta { part, delta });
         if let Some(text) = delta.text.or(delta.thinking).map(|text| text.0).filter(|text| !text.is_empty()) {
@@ -177,13 +193,36 @@ impl MessagesReader {
 
     fn close(&mut self, index: u64, found: &mut MessagesSink<'_>) {
         let Some(at) = self.open.iter().position(|block| block.index == index) else { return };
-        close(self.open.remove(at), found);
+        let block = self.open.remove(at);
+        self.close_block(block, found);
     }
 
     fn close_all(&mut self, found: &mut MessagesSink<'_>) {
-        for block in self.open.drain(..) {
-            close(block, found);
+        for block in std::mem::take(&mut self.open) {
+            self.close_block(block, found);
         }
+    }
+
+    /// Ends a part. A call of which no arguments have come has those of its beginning, or none: an empty object.
+    fn close_block(&mut self, block: OpenBlock, found: &mut MessagesSink<'_>) {
+        let part = match block.input {
+            CallInput::OfServer { block, input } => {
+                let whole = with_input(&block, &input);
+                let Ok(raw) = serde_json::from_str::<&RawValue>(&whole) else { return };
+                let kind = Fields::of(raw).and_then(|fields| fields.text("type")).unwrap_or_default();
+                let part = self.parts;
+                self.parts += 1;
+                found(StreamEvent::Open { part, choice: 0, kind: PartKind::Native { kind, raw } });
+                part
+            }
+            CallInput::AtBeginning(input) => {
+                let input = input.map_or(Cow::Borrowed("{}"), Cow::Owned);
+                found(StreamEvent::Delta { part: block.part, delta: PartDelta::Arguments(input) });
+                block.part
+            }
+            CallInput::None | CallInput::InPieces => block.part,
+        };
+        found(StreamEvent::Close { part });
     }
 
     fn end(&mut self, fields: &Fields<'_>, found: &mut MessagesSink<'_>) {
@@ -198,13 +237,20 @@ impl MessagesReader {
     }
 }
 
-/// Ends a part. A call of which no arguments have come has those of its beginning, or none: an empty object.
-fn close(block: OpenBlock, found: &mut MessagesSink<'_>) {
-    if let CallInput::AtBeginning(input) = block.input {
-        let input = input.map_or(Cow::Borrowed("{}"), Cow::Owned);
-        found(StreamEvent::Delta { part: block.part, delta: PartDelta::Arguments(input) });
+/// Returns a block with the input that came after its beginning, where that is JSON.
+fn with_input<'b>(block: &'b str, input: &str) -> Cow<'b, str> {
+    let fields = serde_json::from_str::<&RawValue>(block).ok().and_then(Fields::of);
+    let (Some(fields), Ok(input)) = (fields, serde_json::from_str::<&RawValue>(input)) else {
+        return Cow::Borrowed(block);
+    };
+    let mut out = Vec::with_capacity(block.len() + input.get().len());
+    let mut object = ObjectWriter::open(&mut out);
+    for (name, raw) in fields.iter().filter(|(name, _)| *name != "input") {
+        object.raw(name, raw.get());
     }
-    found(StreamEvent::Close { part: block.part });
+    object.raw("input", input.get());
+    object.close();
+    String::from_utf8(out).map_or(Cow::Borrowed(block), Cow::Owned)
 }
 
 fn is_empty_object(raw: &RawValue) -> bool {

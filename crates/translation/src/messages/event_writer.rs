@@ -95,7 +95,7 @@ impl BlockEvents {
             StreamEvent::Delta { delta, .. } => self.delta(delta, out),
             StreamEvent::Close { .. } => self.close(out),
             StreamEvent::Stop { choice: 0, stop } => self.stop = Some(owned(stop)),
-            StreamEvent::Stop { .. } | StreamEvent::ServiceTier(_) => {}
+            StreamEvent::Stop { .. } | StreamEvent::ServiceTier(_) | StreamEvent::Unplaced(_) => {}
             StreamEvent::Usage(usage) => self.usage = *usage,
             StreamEvent::End => self.end(out),
             StreamEvent::Failed(failed) => {

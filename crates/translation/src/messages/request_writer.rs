@@ -7,6 +7,7 @@ use super::prefill;
 use super::thinking_writer::ThinkingPlan;
 use super::tool_writer;
 use super::turn_writer::Conversation;
+use crate::conversion::schema::AnthropicSchema;
 use crate::json::writer::{ObjectWriter, push_list, push_value};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{CacheMark, NeutralRequest, OutputFormat, Sampling, Verbosity};
@@ -69,22 +70,7 @@ fn write_output(
     body: &mut ObjectWriter<'_>,
     losses: &mut LossReport,
 ) {
-    let schema = match &request.output {
-        Some(OutputFormat::Schema { schema, strict, description, .. }) => {
-            if description.is_some() {
-                losses.changed(Field::OutputFormat, "no description beside the schema");
-            }
-            if *strict == Some(false) {
-                losses.changed(Field::OutputFormat, "strict");
-            }
-            Some(schema)
-        }
-        Some(OutputFormat::JsonObject) => {
-            losses.dropped(Field::OutputFormat);
-            None
-        }
-        None => None,
-    };
+    let schema = request.output.as_ref().and_then(|output| answer_schema(output, losses));
     if plan.effort.is_none() && schema.is_none() {
         return;
     }
@@ -92,10 +78,32 @@ fn write_output(
     config.optional("effort", plan.effort);
     if let Some(schema) = schema {
         let mut format = ObjectWriter::of_type("json_schema", config.key("format"));
-        format.raw("schema", schema.get());
+        format.raw("schema", &schema.json);
         format.close();
     }
     config.close();
+}
+
+/// Returns the schema of the answer in the form that the API takes.
+fn answer_schema(output: &OutputFormat<'_>, losses: &mut LossReport) -> Option<AnthropicSchema> {
+    let OutputFormat::Schema { schema, strict, description, .. } = output else {
+        losses.dropped(Field::OutputFormat);
+        return None;
+    };
+    let Some(written) = AnthropicSchema::of(schema) else {
+        losses.dropped_as(Field::OutputFormat, "a schema that is recursive or open");
+        return None;
+    };
+    if description.is_some() {
+        losses.changed(Field::OutputFormat, "no description beside the schema");
+    }
+    if *strict == Some(false) {
+        losses.changed(Field::OutputFormat, "strict");
+    }
+    if let Some(changes) = &written.changes {
+        losses.changed(Field::OutputFormat, changes);
+    }
+    Some(written)
 }
 
 fn write_sampling(sampling: &Sampling<'_>, plan: &ThinkingPlan, body: &mut ObjectWriter<'_>, losses: &mut LossReport) {

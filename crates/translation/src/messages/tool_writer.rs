@@ -4,8 +4,9 @@ use serde_json::value::RawValue;
 
 use super::block_writer::BlockWriting;
 use super::tool_names;
-use crate::conversion::custom_tool;
+use crate::conversion::schema::AnthropicSchema;
 use crate::conversion::web_search::SearchRules;
+use crate::conversion::{custom_tool, schema};
 use crate::json::Fields;
 use crate::json::writer::{ObjectWriter, push_list, push_value};
 use crate::loss::{Field, LossReport};
@@ -59,8 +60,14 @@ fn write_tool(out: &mut Vec<u8>, tool: &Tool<'_>, writing: &mut BlockWriting<'_>
     match &tool.kind {
         ToolKind::Function { schema, strict } => {
             object.optional("description", tool.description.as_deref());
-            write_schema(object.key("input_schema"), *schema, writing.losses);
-            object.optional("strict", strict.filter(|strict| *strict));
+            let is_strict = *strict == Some(true);
+            match schema.filter(|_| is_strict).and_then(|schema| strict_schema(schema, writing.losses)) {
+                Some(schema) => {
+                    object.raw("input_schema", schema);
+                    object.value("strict", &true);
+                }
+                None => write_schema(object.key("input_schema"), *schema, writing.losses),
+            }
         }
         ToolKind::Custom { grammar } => {
             writing.losses.changed(Field::CustomTools, "a function with one text");
@@ -73,6 +80,19 @@ fn write_tool(out: &mut Vec<u8>, tool: &Tool<'_>, writing: &mut BlockWriting<'_>
     }
     writing.write_mark(&mut object, tool.cache);
     object.close();
+}
+
+/// Returns the schema of a strict tool in the form that the API takes; a tool without such a form is not strict.
+fn strict_schema(schema: &RawValue, losses: &mut LossReport) -> Option<String> {
+    let written = AnthropicSchema::of_input(schema).filter(|_| schema::is_of_object(schema));
+    let Some(written) = written else {
+        losses.dropped_as(Field::StrictTools, "a schema that is recursive or open");
+        return None;
+    };
+    if let Some(changes) = &written.changes {
+        losses.changed(Field::ToolSchema, changes);
+    }
+    Some(written.json)
 }
 
 /// Writes a schema. The API wants one, and wants it to say that it is an object's.

@@ -1,6 +1,7 @@
 //! Errors, which every vendor has in another shape.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 /// An error of an upstream's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub struct NeutralError<'b> {
     pub code: Option<Cow<'b, str>>,
     /// The parameter that is wrong, in the upstream's API's words.
     pub param: Option<Cow<'b, str>>,
+    /// The wait that the vendor asks for before the request comes again, as far as its body or its header says so.
+    pub retry_after: Option<Duration>,
 }
 
 /// The kind of an error.

@@ -9,6 +9,7 @@ use super::answer::Stop;
 use super::error::NeutralError;
 use super::part::CallKind;
 use super::usage::NeutralUsage;
+use crate::loss::Field;
 use crate::sealed::VendorSeal;
 
 /// An event of a stream.
@@ -61,6 +62,8 @@ pub enum StreamEvent<'b> {
     End,
     /// The vendor failed in the middle of the stream. Nothing follows.
     Failed(NeutralError<'b>),
+    /// A thing of the answer that belongs to no part which is open. Nobody writes it: it is lost.
+    Unplaced(Field),
     /// Nothing but a sign of life.
     KeepAlive,
 }

@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::answer_reader::holds_of;
+use super::event_parts::push_elements;
 use super::item_writer::{
     CallItem, MessageItem, MessagePart, OutputCallForm, ThoughtItem, Wording, write_call_seal, write_search,
 };
@@ -58,7 +59,9 @@ impl OutputWriter<'_> {
             PartBody::Text { text, citations } => {
                 let mut annotations = Vec::new();
                 if let Some(citations) = citations {
-                    citation::write(citations, text.chars().count(), &mut annotations);
+                    citation::write_each(citations, text, &mut |annotation| {
+                        push_elements(&mut annotations, annotation)
+                    });
                 }
                 let logprobs = logprobs.take().map(logprob_elements).unwrap_or_default();
                 self.say(&MessagePart { text, wording: Wording::Text, annotations: &annotations, logprobs: &logprobs });

@@ -2,31 +2,25 @@
 
 use serde_json::value::RawValue;
 
+use crate::conversion::cited_page::{CitedPage, cited_pages};
 use crate::json::writer::ObjectWriter;
-use crate::json::{self, Fields};
 
-/// Writes the citations of pages to the end of a list's elements. `length` is the number of letters of the text so far:
-/// a citation without a place is of all of it.
-pub(super) fn write(raw: &RawValue, length: usize, out: &mut Vec<u8>) {
-    match json::list(raw) {
-        Some(list) => list.into_iter().for_each(|raw| write_one(raw, length, out)),
-        None => write_one(raw, length, out),
+/// Gives every citation of a page to `found`, as an annotation of the text that it is in.
+pub(super) fn write_each(citations: &RawValue, text: &str, found: &mut dyn FnMut(&[u8])) {
+    for page in cited_pages(citations, text) {
+        let mut out = Vec::with_capacity(128);
+        write_one(&page, text, &mut out);
+        found(&out);
     }
 }
 
-fn write_one(raw: &RawValue, length: usize, out: &mut Vec<u8>) {
-    let Some(fields) = Fields::of(raw) else { return };
-    // Chat completions have the citation one level below.
-    let fields = fields.object("url_citation").unwrap_or(fields);
-    let Some(url) = fields.text("url").or_else(|| fields.text("uri")) else { return };
-    if !out.is_empty() {
-        out.push(b',');
-    }
-    let place = |name: &str| fields.value::<u64>(name);
+fn write_one(page: &CitedPage<'_>, text: &str, out: &mut Vec<u8>) {
+    // A citation without a place is of all of the text.
+    let place = page.place.clone().unwrap_or_else(|| 0..text.chars().count());
     let mut object = ObjectWriter::of_type("url_citation", out);
-    object.number("start_index", place("start_index").unwrap_or(0));
-    object.number("end_index", place("end_index").unwrap_or(length as u64));
-    object.text("title", &fields.text("title").unwrap_or_default());
-    object.text("url", &url);
+    object.number("start_index", place.start);
+    object.number("end_index", place.end);
+    object.text("title", page.title.as_deref().unwrap_or_default());
+    object.text("url", &page.url);
     object.close();
 }

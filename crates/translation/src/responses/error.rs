@@ -32,7 +32,7 @@ pub(super) fn of_fields<'b>(fields: &Fields<'b>, kind: ErrorKind) -> Option<Neut
         (Some("server_is_overloaded" | "slow_down"), _) => ErrorKind::Overloaded,
         _ => kind,
     };
-    Some(NeutralError { kind, message, code, param: fields.text("param") })
+    Some(NeutralError { kind, message, code, param: fields.text("param"), retry_after: None })
 }
 
 /// Returns the kind of an error that came in a stream, by its code and type.
@@ -47,7 +47,7 @@ pub(super) fn kind_in_stream(fields: &Fields<'_>) -> ErrorKind {
 }
 
 fn of_kind(kind: ErrorKind, message: Cow<'_, str>) -> NeutralError<'_> {
-    NeutralError { kind, message, code: None, param: None }
+    NeutralError { kind, message, code: None, param: None, retry_after: None }
 }
 
 /// Returns what is known of a body that is no error of the API's: its text, unless that is a page for browsers.

@@ -6,7 +6,7 @@ mod text;
 mod thought;
 
 pub(super) use self::call::OpenCall;
-pub(super) use self::text::OpenText;
+pub(super) use self::text::{OpenText, push_elements};
 pub(super) use self::thought::OpenThought;
 
 /// A part that is open.

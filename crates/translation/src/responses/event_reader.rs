@@ -378,5 +378,5 @@ fn failure(data: &str) -> NeutralError<'_> {
 
 fn unknown_failure(message: Cow<'_, str>) -> NeutralError<'_> {
     let message = if message.is_empty() { Cow::Borrowed("the upstream failed and gave no reason") } else { message };
-    NeutralError { kind: ErrorKind::Server, message, code: None, param: None }
+    NeutralError { kind: ErrorKind::Server, message, code: None, param: None, retry_after: None }
 }

@@ -289,7 +289,9 @@ impl EventWriter for ResponseEvents {
                 self.begin(out);
             }
             // The API gives one answer.
-            StreamEvent::Open { choice: 1.., .. } | StreamEvent::Stop { choice: 1.., .. } => {}
+            StreamEvent::Open { choice: 1.., .. }
+            | StreamEvent::Stop { choice: 1.., .. }
+            | StreamEvent::Unplaced(_) => {}
             StreamEvent::Open { part, kind, .. } => {
                 self.begin(out);
                 self.open(*part, kind, out);

@@ -163,7 +163,7 @@ impl<'b, 'l> InputReader<'b, 'l> {
         };
         note_unknown(fields, &["type", "id", "role", "content", "status", "phase"], place, self.losses);
         if let Some(phase) = fields.text("phase") {
-            super::place::dropped_as(self.losses, Field::Other, &format!("phase: {phase}"));
+            self.losses.dropped_as(Field::Other, format!("phase: {phase}"));
         }
         let mut parts = match fields.get("content") {
             Some(raw) => content(raw, place, self.losses)?,

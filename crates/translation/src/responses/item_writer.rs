@@ -255,12 +255,18 @@ impl MessagePart<'_> {
     }
 }
 
+/// Tells whether a part is a search of the web that an upstream's server made.
+pub(super) fn is_search(raw: &RawValue) -> bool {
+    Fields::of(raw).is_some_and(|fields| {
+        fields.text("type").as_deref() == Some("server_tool_use")
+            && fields.text("name").as_deref() == Some("web_search")
+    })
+}
+
 /// Writes a search of the web that an upstream's server made, where a part is one. `false` where it is none.
 pub(super) fn write_search(id: &str, raw: &RawValue, out: &mut Vec<u8>) -> bool {
-    let Some(fields) = Fields::of(raw) else { return false };
-    let is_search = fields.text("type").as_deref() == Some("server_tool_use")
-        && fields.text("name").as_deref() == Some("web_search");
-    if is_search {
+    let is_search = is_search(raw);
+    if let Some(fields) = Fields::of(raw).filter(|_| is_search) {
         let query = fields.object("input").and_then(|input| input.text("query")).unwrap_or_default();
         let mut item = ObjectWriter::of_type("web_search_call", out);
         item.text("id", id);

@@ -1,7 +1,7 @@
 //! Places in a request, and what is said of the fields at them that nobody reads.
 
 use crate::json::Fields;
-use crate::loss::{Field, LossKind, LossReport};
+use crate::loss::{Field, LossReport};
 
 /// A place in a request's `input`.
 #[derive(Debug, Clone, Copy)]
@@ -39,9 +39,4 @@ pub(super) fn note_unknown(fields: &Fields<'_>, known: &[&str], place: ItemPlace
             losses.dropped_at(Field::Other, format!("{}.{name}", place.name()));
         }
     }
-}
-
-/// Notes that `field` was left out at a place, and what it was.
-pub(super) fn dropped_as(losses: &mut LossReport, field: Field, what: &str) {
-    losses.note(crate::loss::Loss { field, kind: LossKind::Dropped, place: None, detail: Some(what.to_owned()) });
 }

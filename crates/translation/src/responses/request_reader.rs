@@ -6,7 +6,6 @@ use serde_json::value::RawValue;
 
 use super::content_reader::ttl_of;
 use super::input_reader::{InputItems, InputReader};
-use super::place::dropped_as;
 use super::tool_reader::{ToolReading, tool_choice};
 use crate::conversion::effort;
 use crate::json::{self, Fields};
@@ -83,14 +82,14 @@ fn read_own_field(name: &str, raw: &RawValue, losses: &mut LossReport) {
         "previous_response_id" | "conversation" | "prompt" => losses.refused(Field::StoredState, name),
         "background" if !is_off => losses.refused(Field::Background, "background: true"),
         "max_tool_calls" => losses.dropped(Field::MaxToolCalls),
-        "truncation" if !is_off => dropped_as(losses, Field::Truncation, raw.get()),
-        "context_management" if !is_off => dropped_as(losses, Field::Truncation, name),
-        "background_options" if !is_off => dropped_as(losses, Field::Background, name),
-        "moderation" | "access_programs" => dropped_as(losses, Field::Safety, name),
+        "truncation" if !is_off => losses.dropped_as(Field::Truncation, raw.get()),
+        "context_management" if !is_off => losses.dropped_as(Field::Truncation, name),
+        "background_options" if !is_off => losses.dropped_as(Field::Background, name),
+        "moderation" | "access_programs" => losses.dropped_as(Field::Safety, name),
         // An answer that is translated is never padded, which is all that the option says.
         "stream_options" if raw.get().contains("true") => losses.dropped(Field::StreamOptions),
         "stream_options" => {}
-        "client_metadata" => dropped_as(losses, Field::Metadata, name),
+        "client_metadata" => losses.dropped_as(Field::Metadata, name),
         _ if is_off => {}
         _ => losses.dropped_at(Field::Other, name),
     }
@@ -119,7 +118,7 @@ fn read_include(raw: &RawValue, reading: &mut Reading<'_, '_>) {
             // Seals are carried whether or not they are asked for.
             "reasoning.encrypted_content" => {}
             "message.output_text.logprobs" => reading.request.sampling.logprobs = Some(true),
-            _ => dropped_as(reading.losses, Field::Include, &wanted),
+            _ => reading.losses.dropped_as(Field::Include, wanted),
         }
     }
 }
@@ -140,13 +139,13 @@ fn read_reasoning(raw: &RawValue, reading: &mut Reading<'_, '_>) {
     let effort = fields.text("effort");
     let mode = effort.as_deref().and_then(mode_of_effort);
     if let Some(effort) = effort.filter(|_| mode.is_none()) {
-        dropped_as(losses, Field::Reasoning, &effort);
+        losses.dropped_as(Field::Reasoning, effort);
     }
     for (name, raw) in fields.iter() {
         match (name, raw.get()) {
             ("effort" | "summary" | "generate_summary", _) | (_, "null") => {}
             ("context", r#""auto""#) | ("mode", r#""standard""#) => {}
-            _ => dropped_as(losses, Field::Reasoning, name),
+            _ => losses.dropped_as(Field::Reasoning, name),
         }
     }
     // Without an effort the model thinks as much as it does by default: nothing is said of it.
@@ -194,7 +193,7 @@ fn read_format<'b>(format: &Fields<'b>, reading: &mut Reading<'b, '_>) {
             strict: format.value("strict"),
         }),
         _ => {
-            dropped_as(reading.losses, Field::OutputFormat, &kind);
+            reading.losses.dropped_as(Field::OutputFormat, kind);
             None
         }
     };
@@ -207,7 +206,7 @@ fn read_cache_options(raw: &RawValue, reading: &mut Reading<'_, '_>) {
             ("ttl", Some(ttl)) => reading.request.cache.ttl = ttl_of(ttl),
             ("mode", Some("implicit")) => {}
             (_, None) if matches!(raw.get(), "null" | "false") => {}
-            _ => dropped_as(reading.losses, Field::CacheRules, name),
+            _ => reading.losses.dropped_as(Field::CacheRules, name),
         }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
+use serde_json::value::RawValue;
+
 use super::input_writer::InputWriter;
-use super::place::dropped_as;
 use super::tool_writer;
 use crate::conversion::{effort, schema, tool_id};
+use crate::family::DialectFamily;
 use crate::json::writer::{ListWriter, ObjectWriter, push_value};
 use crate::loss::{Field, LossReport};
 use crate::neutral::{
@@ -137,11 +139,18 @@ fn write_reasoning(reasoning: &Reasoning, object: &mut ObjectWriter<'_>, losses:
 }
 
 fn write_text(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, losses: &mut LossReport) {
-    if request.output.is_none() && request.verbosity.is_none() {
+    let output = match &request.output {
+        Some(OutputFormat::Schema { schema, .. }) if !schema::is_of_object(schema) => {
+            losses.dropped_as(Field::OutputFormat, schema::NO_OBJECT);
+            None
+        }
+        output => output.as_ref(),
+    };
+    if output.is_none() && request.verbosity.is_none() {
         return;
     }
     let mut text = ObjectWriter::open(object.key("text"));
-    match &request.output {
+    match output {
         Some(OutputFormat::JsonObject) => text.raw("format", r#"{"type":"json_object"}"#),
         Some(OutputFormat::Schema { name, description, schema, strict }) => {
             let mut format = ObjectWriter::of_type("json_schema", text.key("format"));
@@ -149,13 +158,8 @@ fn write_text(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, losse
             format.text("name", name.as_deref().unwrap_or("response"));
             format.optional_text("description", description.as_deref());
             format.raw("schema", schema.get());
-            // A request whose schema is open is refused where it is strict.
-            let is_open = *strict == Some(true) && !schema::is_strict(schema);
-            if is_open {
-                losses.changed(Field::OutputFormat, "not strict: the schema is open");
-            }
-            if let Some(strict) = strict {
-                format.raw("strict", if *strict && !is_open { "true" } else { "false" });
+            if let Some(strict) = output_strict(request, *strict, schema, losses) {
+                format.raw("strict", if strict { "true" } else { "false" });
             }
             format.close();
         }
@@ -170,6 +174,25 @@ fn write_text(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, losse
         text.text("verbosity", name);
     }
     text.close();
+}
+
+/// Returns whether the answer must follow the schema exactly: other vendors' answers always do. A request whose schema is
+/// not of the strict form is refused where it is strict.
+fn output_strict(
+    request: &NeutralRequest<'_>,
+    strict: Option<bool>,
+    schema: &RawValue,
+    losses: &mut LossReport,
+) -> Option<bool> {
+    let is_google = request.family == Some(DialectFamily::Gemini);
+    if strict != Some(true) && !(is_google && strict.is_none()) {
+        return strict;
+    }
+    let is_strict = schema::is_strict(schema);
+    if !is_strict {
+        losses.changed(Field::OutputFormat, "not strict: its schema is not of OpenAI's strict form");
+    }
+    Some(is_strict)
 }
 
 /// Asks for what the API gives on demand alone: probabilities, and the seals by which a thought is taken up again.
@@ -230,7 +253,7 @@ fn write_labels(request: &NeutralRequest<'_>, object: &mut ObjectWriter<'_>, los
             losses.changed(Field::ServiceTier, "default");
             object.text("service_tier", "default");
         }
-        Some(tier) => dropped_as(losses, Field::ServiceTier, tier),
+        Some(tier) => losses.dropped_as(Field::ServiceTier, tier),
         None => {}
     }
 }

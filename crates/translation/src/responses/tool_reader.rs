@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::place::dropped_as;
 use super::tool_names::joined;
 use crate::conversion::client_tool::ClientTool;
 use crate::json::{self, Fields};
@@ -136,7 +135,7 @@ impl<'b> ToolReading<'b, '_> {
             if (!KNOWN.contains(&name) || name == "async") && !is_default {
                 match name {
                     "defer_loading" => self.losses.changed(Field::ToolDetails, "defer_loading: on offer at once"),
-                    _ => dropped_as(self.losses, Field::ToolDetails, name),
+                    _ => self.losses.dropped_as(Field::ToolDetails, name),
                 }
             }
         }
@@ -156,7 +155,7 @@ pub(super) fn tool_choice<'b>(raw: &'b RawValue, losses: &mut LossReport) -> Opt
             "none" => Some(ToolChoice::None),
             "required" => Some(ToolChoice::Any),
             _ => {
-                dropped_as(losses, Field::ToolChoice, &text);
+                losses.dropped_as(Field::ToolChoice, text);
                 None
             }
         };
@@ -173,7 +172,7 @@ pub(super) fn tool_choice<'b>(raw: &'b RawValue, losses: &mut LossReport) -> Opt
             Some(ToolChoice::Allowed { names, is_required })
         }
         _ => {
-            dropped_as(losses, Field::ToolChoice, &kind);
+            losses.dropped_as(Field::ToolChoice, kind);
             None
         }
     }

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 
-use super::place::dropped_as;
 use crate::conversion::client_tool::ClientTool;
 use crate::conversion::{schema, tool_name};
 use crate::json::Fields;
@@ -64,7 +63,7 @@ fn write_tool(tool: &Tool<'_>, list: &mut ListWriter<'_>, losses: &mut LossRepor
         ToolKind::Function { schema, strict } => {
             let is_strict = *strict == Some(true) && schema.is_some_and(schema::is_strict);
             if *strict == Some(true) && !is_strict {
-                losses.changed(Field::StrictTools, "not strict: the schema is open");
+                losses.changed(Field::StrictTools, "not strict: its schema is not of OpenAI's strict form");
             }
             let json = schema.map_or(r#"{"type":"object","properties":{}}"#, RawValue::get);
             write_function(tool, &Schema { json, is_strict }, list);
@@ -144,7 +143,7 @@ fn write_search(fields: &Fields<'_>, list: &mut ListWriter<'_>, losses: &mut Los
             }
             "filters" | "search_context_size" => object.raw(name, raw.get()),
             "user_location" => write_location(raw, &mut object),
-            _ => dropped_as(losses, Field::ServerTools, &format!("web_search.{name}")),
+            _ => losses.dropped_as(Field::ServerTools, format!("web_search.{name}")),
         }
     }
     object.close();

@@ -1,8 +1,9 @@
 //! The translation of a stream, chunk by chunk.
 
 use super::pair_joining::PairJoining;
-use super::{EventReader, EventWriter};
+use super::{Api, EventReader, EventWriter, answer_losses};
 use crate::events::{EventLines, ServerEvent};
+use crate::loss::LossReport;
 use crate::neutral::{ErrorKind, NeutralError, StreamEvent};
 
 /// The translation of one stream: chunks in, chunks out, nothing held back but what the order of events demands.
@@ -15,8 +16,15 @@ pub struct StreamTranslator {
 /// The stream as the client gets it.
 struct ClientStream {
     pairs: PairJoining,
-    writer: Box<dyn EventWriter>,
+    writer: LossyWriter,
     state: StreamState,
+}
+
+/// A writer beside which it is noted what its client does not get.
+struct LossyWriter {
+    client: &'static dyn Api,
+    inner: Box<dyn EventWriter>,
+    losses: LossReport,
 }
 
 /// The progress of a stream.
@@ -30,7 +38,8 @@ enum StreamState {
 }
 
 impl StreamTranslator {
-    pub(crate) fn new(reader: Box<dyn EventReader>, writer: Box<dyn EventWriter>) -> Self {
+    pub(crate) fn new(reader: Box<dyn EventReader>, client: &'static dyn Api, inner: Box<dyn EventWriter>) -> Self {
+        let writer = LossyWriter { client, inner, losses: LossReport::default() };
         let client = ClientStream { pairs: PairJoining::default(), writer, state: StreamState::Open };
         Self { lines: EventLines::default(), reader, client }
     }
@@ -71,6 +80,21 @@ impl StreamTranslator {
     pub fn has_ended(&self) -> bool {
         self.client.state == StreamState::Ended
     }
+
+    /// Returns what the client's API had no words for so far.
+    #[must_use]
+    pub const fn losses(&self) -> &LossReport {
+        &self.client.writer.losses
+    }
+}
+
+impl LossyWriter {
+    fn write(&mut self, event: &StreamEvent<'_>, out: &mut Vec<u8>) {
+        answer_losses::of_event(self.client, event, &mut self.losses);
+        if !matches!(event, StreamEvent::Unplaced(_)) {
+            self.inner.write(event, out);
+        }
+    }
 }
 
 impl ClientStream {
@@ -82,17 +106,17 @@ impl ClientStream {
 
     fn pass(&mut self, event: &StreamEvent<'_>, out: &mut Vec<u8>) {
         let Self { pairs, writer, state } = self;
-        pairs.pass(event, &mut |event| write(event, &mut **writer, state, out));
+        pairs.pass(event, &mut |event| write(event, writer, state, out));
     }
 
     fn fail(&mut self, kind: ErrorKind, message: &str, out: &mut Vec<u8>) {
-        let error = NeutralError { kind, message: message.into(), code: None, param: None };
+        let error = NeutralError { kind, message: message.into(), code: None, param: None, retry_after: None };
         self.pass(&StreamEvent::Failed(error), out);
     }
 }
 
 /// Writes an event, unless the stream is at its end for the client.
-fn write(event: &StreamEvent<'_>, writer: &mut dyn EventWriter, state: &mut StreamState, out: &mut Vec<u8>) {
+fn write(event: &StreamEvent<'_>, writer: &mut LossyWriter, state: &mut StreamState, out: &mut Vec<u8>) {
     if *state != StreamState::Open {
         return;
     }

@@ -181,7 +181,7 @@ fn citations_of_every_api_are_annotations_where_they_name_an_address() {
     let annotation = |start: u32, end: u32, title: &str, url: &str| json!({"type": "url_citation", "url_citation": {"start_index": start, "end_index": end, "title": title, "url": url}});
     assert_eq!(
         body["choices"][0]["message"]["annotations"],
-        json!([annotation(1, 5, "A", "https://a.example"), annotation(1, 2, "B", "https://b.example")])
+        json!([annotation(1, 5, "A", "https://a.example"), annotation(2, 3, "B", "https://b.example")])
     );
 }
 

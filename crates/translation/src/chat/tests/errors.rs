@@ -51,7 +51,7 @@ fn errors_are_read_in_every_shape() {
 #[test]
 fn errors_of_other_vendors_are_in_this_apis_shape_with_their_words() {
     let written = |kind, message: &'static str| {
-        let error = NeutralError { kind, message: message.into(), code: None, param: None };
+        let error = NeutralError { kind, message: message.into(), code: None, param: None, retry_after: None };
         serde_json::from_slice::<Value>(&Chat.write_error(&error, kind.status())).expect("JSON")
     };
 

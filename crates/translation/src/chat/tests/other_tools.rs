@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::other_vendors::{raw, request, server, turn};
 use super::*;
+use crate::loss::Field;
 use crate::neutral::{CallKind, OutputFormat, Part, PartBody, Tool, ToolCall, ToolChoice, ToolKind, TurnRole};
 
 #[test]
@@ -56,6 +57,24 @@ fn of_allowed_tools_the_others_are_not_offered() {
 }
 
 #[test]
+fn a_schema_whose_root_is_no_object_is_a_loss_of_the_answer_s_format() {
+    for root in [
+        r#"{"type":"array","items":{"type":"string"}}"#,
+        r#"{"type":["object","null"],"properties":{},"additionalProperties":false}"#,
+        r#"{"anyOf":[{"type":"object","properties":{},"additionalProperties":false}]}"#,
+    ] {
+        for family in [DialectFamily::Messages, DialectFamily::Gemini, DialectFamily::Responses] {
+            let mut request = request();
+            let strict = (family == DialectFamily::Messages).then_some(true);
+            request.output = Some(OutputFormat::Schema { name: None, description: None, schema: raw(root), strict });
+            let (body, losses) = write_as(family, request);
+            assert_eq!(body.get("response_format"), None);
+            assert_eq!(losses.grave().map(|loss| loss.field), Some(Field::OutputFormat), "{root}");
+        }
+    }
+}
+
+#[test]
 fn schemas_are_strict_where_they_are_of_the_strict_form() {
     let written = |schema: &'static str| {
         let mut request = request();
@@ -75,6 +94,10 @@ fn schemas_are_strict_where_they_are_of_the_strict_form() {
     let open = r#"{"type":"object","properties":{"a":{"type":"string"}}}"#;
     let losses = "dropped=tools.strict; changed=response_format";
     assert_eq!(written(open), (Value::Null, Value::Null, losses.to_owned()));
+    for refused in [r#"{"oneOf":[{"type":"string"}]}"#, r#"{"not":{"type":"string"},"type":"string"}"#] {
+        let schema = closed.replace(r#"{"type":"string"}"#, refused);
+        assert_eq!(written(Box::leak(schema.into_boxed_str())), (Value::Null, Value::Null, losses.to_owned()));
+    }
 }
 
 #[test]

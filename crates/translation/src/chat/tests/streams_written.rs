@@ -162,7 +162,8 @@ fn a_refusal_a_failure_and_a_sign_of_life_have_their_forms() {
     assert_eq!(chunks[1]["choices"][0]["delta"], json!({"refusal": "cyber"}));
     assert_eq!(chunks[2]["choices"][0]["finish_reason"], "content_filter");
 
-    let failure = NeutralError { kind: ErrorKind::Server, message: "m".into(), code: None, param: None };
+    let failure =
+        NeutralError { kind: ErrorKind::Server, message: "m".into(), code: None, param: None, retry_after: None };
     let chunks = written(&RequestMemo::default(), &[begin(), StreamEvent::Failed(failure)]);
     assert_eq!(chunks[1]["error"]["message"], "m");
     assert_eq!(chunks.len(), 2);

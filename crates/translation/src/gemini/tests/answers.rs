@@ -1,5 +1,7 @@
 //! Whole answers and errors.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::{OWN, parsed, with_details};
@@ -9,7 +11,7 @@ use crate::neutral::{
     CallKind, ErrorKind, NeutralAnswer, NeutralChoice, NeutralError, NeutralUsage, Part, PartBody, Stop, StopReason,
     Thinking, ToolCall,
 };
-use crate::translation::{Api as _, RequestMemo};
+use crate::translation::{Api as _, RequestMemo, Translation};
 
 const ANSWER: &str = r#"{"candidates":[{"content":{"parts":[
     {"text":"T","thought":true},
@@ -230,11 +232,25 @@ fn errors_of_googles_are_read_with_their_kind_their_words_and_their_field() {
     let read = |status, body: &'static str| super::Gemini.read_error(status, body.as_bytes());
     let limited = r#"[{"error":{"code":429,"message":"Quota exceeded","status":"RESOURCE_EXHAUSTED","details":[
         {"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34s"}]}}]"#;
-    assert_eq!(OWN.retry_delay(limited.as_bytes()), Some(34.0));
-    assert_eq!(OWN.retry_delay(b"{}"), None);
+    let wait = Duration::from_secs(34);
+    assert_eq!(DialectFamily::Gemini.retry_delay(limited.as_bytes()), Some(wait));
+    for said in [
+        "{}",
+        "[]",
+        r#"{"error":{"details":[{"retryDelay":"-1s"}]}}"#,
+        r#"{"error":{"details":[{"retryDelay":"1e99s"}]}}"#,
+    ] {
+        assert_eq!(DialectFamily::Gemini.retry_delay(said.as_bytes()), None, "{said}");
+    }
     assert_eq!(
         read(429, limited),
-        NeutralError { kind: ErrorKind::RateLimit, message: "Quota exceeded".into(), code: None, param: None }
+        NeutralError {
+            kind: ErrorKind::RateLimit,
+            message: "Quota exceeded".into(),
+            code: None,
+            param: None,
+            retry_after: Some(wait)
+        }
     );
     let key = r#"{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":[
         {"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID"}]}}"#;
@@ -252,18 +268,37 @@ fn errors_of_googles_are_read_with_their_kind_their_words_and_their_field() {
 }
 
 #[test]
+fn a_wait_that_an_upstream_asks_for_in_its_header_is_in_the_body_of_a_client_of_googles() {
+    let body = br#"{"error":{"type":"rate_limit_error","message":"Slow down."}}"#;
+    for upstream in [DialectFamily::Chat, DialectFamily::Responses, DialectFamily::Messages] {
+        let pair = Translation { client: DialectFamily::Gemini, upstream };
+        let told = parsed(&pair.error_after(429, body, Some(Duration::from_millis(1500))));
+        let info = json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1.5s"});
+        assert_eq!(told["error"]["details"], json!([info]), "{told}");
+        assert_eq!(parsed(&pair.error(429, body))["error"].get("details"), None);
+    }
+}
+
+#[test]
 fn errors_come_back_with_the_words_of_the_vendor() {
     let error = NeutralError {
         kind: ErrorKind::InvalidRequest,
         message: "too \"long\"".into(),
         code: Some("context_length_exceeded".into()),
         param: Some("messages".into()),
+        retry_after: None,
     };
     let body = super::Gemini.write_error(&error, 400);
     assert_eq!(parsed(&body)["error"]["status"], "INVALID_ARGUMENT");
     assert_eq!(parsed(&body)["error"]["code"], 400);
     assert_eq!(super::Gemini.read_error(400, &body), error);
-    let plain = NeutralError { kind: ErrorKind::Overloaded, message: "busy".into(), code: None, param: None };
+    let plain = NeutralError {
+        kind: ErrorKind::Overloaded,
+        message: "busy".into(),
+        code: None,
+        param: None,
+        retry_after: None,
+    };
     assert_eq!(
         parsed(&super::Gemini.write_error(&plain, 529)),
         json!({"error": {"code": 529, "message": "busy", "status": "UNAVAILABLE"}})

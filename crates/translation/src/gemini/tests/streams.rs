@@ -66,6 +66,7 @@ fn events(stream: &str) -> Vec<String> {
             StreamEvent::Usage(usage) => format!("usage {} {}", usage.input, usage.output),
             StreamEvent::Failed(error) => format!("failed {:?} {}", error.kind, error.message),
             StreamEvent::End => "end".to_owned(),
+            StreamEvent::Unplaced(field) => format!("unplaced {}", field.as_str()),
             StreamEvent::ServiceTier(_) | StreamEvent::KeepAlive => "other".to_owned(),
         });
     };
@@ -291,7 +292,13 @@ fn a_client_that_did_not_ask_for_events_gets_a_list() {
     let events = chunks(&through(STREAM, 30, &RequestMemo::default()));
     assert_eq!(list.as_array(), Some(&events));
 
-    let failed = NeutralError { kind: ErrorKind::Overloaded, message: "busy".into(), code: None, param: None };
+    let failed = NeutralError {
+        kind: ErrorKind::Overloaded,
+        message: "busy".into(),
+        code: None,
+        param: None,
+        retry_after: None,
+    };
     let list = parsed(writing(&memo, &[begin(), StreamEvent::Failed(failed)]).as_bytes());
     assert_eq!(list, json!([{"error": {"code": 503, "message": "busy", "status": "UNAVAILABLE"}}]));
     let list = parsed(writing(&memo, &[begin(), stop(StopReason::EndTurn), StreamEvent::End]).as_bytes());
@@ -317,6 +324,7 @@ fn any_event() -> impl Strategy<Value = StreamEvent<'static>> {
         (0usize..4).prop_map(|part| StreamEvent::Close { part }),
         (0u64..2).prop_map(|choice| StreamEvent::Stop { choice, stop: Stop::of(StopReason::EndTurn) }),
         Just(StreamEvent::KeepAlive),
+        Just(StreamEvent::Unplaced(crate::loss::Field::Citations)),
     ]
 }
 
@@ -327,7 +335,7 @@ proptest! {
     ) {
         let mut events = events;
         events.insert(0, begin());
-        let failed = NeutralError { kind: ErrorKind::Server, message: "x".into(), code: None, param: None };
+        let failed = NeutralError { kind: ErrorKind::Server, message: "x".into(), code: None, param: None, retry_after: None };
         events.push(if cut { StreamEvent::Failed(failed) } else { StreamEvent::End });
         let said = chunks(&writing(&RequestMemo::default(), &events));
         let memo = RequestMemo { gemini_array: true, ..RequestMemo::default() };

@@ -60,7 +60,7 @@ fn every_kind_is_written_with_the_name_that_is_read_as_it() {
         ErrorKind::Overloaded,
     ];
     for kind in kinds {
-        let error = NeutralError { kind, message: "a \"word\"".into(), code: None, param: None };
+        let error = NeutralError { kind, message: "a \"word\"".into(), code: None, param: None, retry_after: None };
         let body = Messages.write_error(&error, kind.status());
         assert_eq!(Messages.read_error(418, &body), error);
         let value: Value = serde_json::from_slice(&body).expect("JSON");
@@ -79,6 +79,7 @@ fn a_prompt_that_is_too_long_is_known_as_such_on_both_sides() {
         message: "This model's maximum context length is 8 tokens.".into(),
         code: Some("context_length_exceeded".into()),
         param: None,
+        retry_after: None,
     };
     let body: Value = serde_json::from_slice(&Messages.write_error(&error, 400)).expect("JSON");
     assert_eq!(

@@ -1,8 +1,9 @@
 //! Tests of writing requests: tools, options, and what peers lose, change or invent without saying so.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{TARGET, raw, request, turn, write, write_for};
+use crate::loss::{Field, LossReport};
 use crate::neutral::{
     CacheMark, CacheTtl, Effort, OutputFormat, Part, PartBody, Reasoning, ReasoningMode, ServerTool, ThoughtForm, Tool,
     ToolChoice, ToolKind, TurnRole, Verbosity,
@@ -44,8 +45,12 @@ fn a_limit_that_the_client_left_out_is_the_models_or_the_usual_one_and_is_said()
 #[test]
 fn functions_keep_their_schema_and_their_strictness() {
     let mut request = request();
-    let mut strict =
-        function("f", Some(r##"{"type":"object","properties":{"a":{"$ref":"#/$defs/x"}},"$defs":{"x":{}}}"##));
+    let mut strict = function(
+        "f",
+        Some(
+            r##"{"type":"object","properties":{"a":{"$ref":"#/$defs/x"}},"additionalProperties":false,"$defs":{"x":{"type":"null"}}}"##,
+        ),
+    );
     strict.kind = match strict.kind {
         ToolKind::Function { schema, .. } => ToolKind::Function { schema, strict: Some(true) },
         other => other,
@@ -58,6 +63,47 @@ fn functions_keep_their_schema_and_their_strictness() {
     assert_eq!(body["tools"][1]["input_schema"], json!({"type": "object", "properties": {}}));
     assert_eq!(body["tools"][2]["input_schema"], json!({"type": "object", "properties": {}}));
     assert_eq!(said, "changed=tools.schema");
+}
+
+/// Writes the schema as that of the answer, and as that of a strict tool.
+fn written_schemas(schema: &str) -> ([Value; 3], LossReport) {
+    let mut request = request();
+    let kind = ToolKind::Function { schema: Some(raw(schema)), strict: Some(true) };
+    request.tools = vec![Tool { name: "f".into(), description: None, kind, cache: None }];
+    request.output = Some(OutputFormat::Schema { name: None, description: None, schema: raw(schema), strict: None });
+    let (body, losses) = write_for(&request, &TARGET);
+    let tool = &body["tools"][0];
+    ([body["output_config"]["format"]["schema"].clone(), tool["input_schema"].clone(), tool["strict"].clone()], losses)
+}
+
+#[test]
+fn a_schema_is_put_into_the_form_that_the_api_takes_for_answers_and_strict_tools() {
+    let open = r#"{"type":"object","properties":{"n":{"type":"integer","maximum":9}},"required":["n"]}"#;
+    let closed = json!({"type": "object", "properties": {"n": {"type": "integer", "description": "{maximum: 9}"}},
+        "required": ["n"], "additionalProperties": false});
+
+    let (written, losses) = written_schemas(open);
+
+    assert_eq!(written, [closed.clone(), closed, json!(true)]);
+    assert_eq!(losses.to_string(), "changed=tools.schema,response_format");
+    assert_eq!(losses.grave(), None);
+    let detail = Some("closed objects; in the description: maximum".to_owned());
+    assert!(losses.losses().iter().all(|loss| loss.detail == detail), "{losses:?}");
+}
+
+#[test]
+fn a_schema_that_the_api_has_no_form_for_is_a_loss_of_the_answer_s_format_and_no_tool_is_strict_by_it() {
+    for schema in [
+        r#"{"type":"object","additionalProperties":{"type":"string"}}"#,
+        r##"{"type":"object","properties":{"next":{"$ref":"#"}}}"##,
+    ] {
+        let (written, losses) = written_schemas(schema);
+
+        let as_it_is: Value = serde_json::from_str(schema).expect("JSON");
+        assert_eq!(written, [Value::Null, as_it_is, Value::Null]);
+        assert_eq!(losses.to_string(), "dropped=tools.strict,response_format");
+        assert_eq!(losses.grave().map(|loss| loss.field), Some(Field::OutputFormat));
+    }
 }
 
 #[test]
@@ -188,7 +234,7 @@ fn a_forced_call_goes_without_thinking() {
 #[test]
 fn a_schema_of_the_answer_is_its_format_and_any_object_is_said_to_be_lost() {
     let mut request = request();
-    let schema = raw(r#"{"type":"object","properties":{"a":{"type":"string"}}}"#);
+    let schema = raw(r#"{"type":"object","properties":{"a":{"type":"string"}},"additionalProperties":false}"#);
     request.output = Some(OutputFormat::Schema { name: None, description: None, schema, strict: Some(true) });
     let (body, said) = write(&request);
     assert_eq!(body["output_config"]["format"]["type"], "json_schema");

@@ -78,7 +78,7 @@ fn options() -> impl Strategy<Value = Value> {
     let format = prop_oneof![
         Just(json!({})),
         Just(
-            json!({"tools": [{"name": "f", "description": "d", "input_schema": {"type": "object", "$defs": {}}, "strict": true}],
+            json!({"tools": [{"name": "f", "description": "d", "input_schema": {"type": "object", "properties": {}, "additionalProperties": false}, "strict": true}],
             "tool_choice": {"type": "auto", "disable_parallel_tool_use": true}})
         ),
         Just(json!({"metadata": {"user_id": "u"}, "stream": true, "cache_control": {"type": "ephemeral"}})),

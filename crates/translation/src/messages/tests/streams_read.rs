@@ -79,7 +79,7 @@ fn line(event: &StreamEvent<'_>) -> String {
         }
         StreamEvent::Open { part, kind, .. } => match kind {
             PartKind::ToolCall { id, name, .. } => format!("open {part} call {id} {name}"),
-            PartKind::Native { kind, .. } => format!("open {part} native {kind}"),
+            PartKind::Native { raw, .. } => format!("open {part} native {raw}"),
             PartKind::Thinking { is_redacted, .. } => format!("open {part} thinking {is_redacted}"),
             _ => format!("open {part}"),
         },
@@ -101,6 +101,7 @@ fn line(event: &StreamEvent<'_>) -> String {
         StreamEvent::ServiceTier(tier) => format!("tier {tier}"),
         StreamEvent::End => "end".to_owned(),
         StreamEvent::Failed(error) => format!("failed {:?} {}", error.kind, error.message),
+        StreamEvent::Unplaced(field) => format!("unplaced {}", field.as_str()),
         StreamEvent::KeepAlive => "alive".to_owned(),
     }
 }
@@ -173,7 +174,7 @@ fn hidden_thoughts_servers_tools_and_what_comes_with_a_beginning_are_read() {
             "open 0 thinking true",
             "0: sealed messages Er",
             "close 0",
-            "open 1 native server_tool_use",
+            r#"open 1 native {"type":"server_tool_use","id":"s","name":"web_search","input":{}}"#,
             "close 1",
             "open 2 call t f",
             "2: arguments {\"a\":1}",
@@ -183,6 +184,27 @@ fn hidden_thoughts_servers_tools_and_what_comes_with_a_beginning_are_read() {
             "close 3",
         ]
     );
+}
+
+#[test]
+fn a_call_of_a_server_s_tool_is_given_with_the_input_that_came_in_pieces() {
+    let start = r#"{"type":"content_block_start","index":0,"content_block":{"type":"server_tool_use","id":"s","name":"web_search","input":{}}}"#;
+    let piece = |text: &str| {
+        let delta = serde_json::json!({"type": "input_json_delta", "partial_json": text});
+        serde_json::json!({"type": "content_block_delta", "index": 0, "delta": delta}).to_string()
+    };
+    let stop = r#"{"type":"content_block_stop","index":0}"#;
+    let text = r#"{"type":"content_block_start","index":1,"content_block":{"type":"text","text":"So"}}"#;
+    let stream = |pieces: &[&str]| {
+        let pieces: Vec<_> = pieces.iter().map(|text| piece(text)).collect();
+        let all = [start].into_iter().chain(pieces.iter().map(String::as_str)).chain([stop, text]);
+        all.map(|data| format!("data: {data}\n\n")).collect::<String>()
+    };
+
+    let whole = r#"open 0 native {"type":"server_tool_use","id":"s","name":"web_search","input":{"query": "q"}}"#;
+    assert_eq!(events(&stream(&["", "{\"query\"", ": \"q\"}"])), [whole, "close 0", "open 1", "1: text \"So\""]);
+    let cut = r#"open 0 native {"type":"server_tool_use","id":"s","name":"web_search","input":{}}"#;
+    assert_eq!(events(&stream(&["{\"que"]))[0], cut);
 }
 
 #[test]

@@ -225,7 +225,13 @@ fn a_hidden_thought_is_a_block_of_its_own_and_free_text_is_a_text_in_the_input()
 
 #[test]
 fn signs_of_life_are_pings_and_a_failure_is_an_error_event_after_which_nothing_comes() {
-    let error = NeutralError { kind: ErrorKind::Overloaded, message: "busy".into(), code: None, param: None };
+    let error = NeutralError {
+        kind: ErrorKind::Overloaded,
+        message: "busy".into(),
+        code: None,
+        param: None,
+        retry_after: None,
+    };
     let events = written(&[begin(), StreamEvent::KeepAlive, open(0, PartKind::Text), StreamEvent::Failed(error)]);
 
     assert_eq!(names(&events), ["message_start", "ping", "content_block_start", "error"]);

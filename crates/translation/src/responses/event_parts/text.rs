@@ -26,7 +26,8 @@ pub(in crate::responses) struct OpenText {
     next_logprobs: Vec<u8>,
 }
 
-fn push_elements(list: &mut Vec<u8>, elements: &[u8]) {
+/// Adds elements to those of a list.
+pub(in crate::responses) fn push_elements(list: &mut Vec<u8>, elements: &[u8]) {
     if !list.is_empty() && !elements.is_empty() {
         list.push(b',');
     }
@@ -94,20 +95,18 @@ impl OpenText {
         push_elements(&mut self.next_logprobs, &elements);
     }
 
-    /// Writes a citation.
+    /// Writes citations, each as an event.
     pub(in crate::responses) fn cite(&mut self, raw: &RawValue, events: &mut ResponseEvents, out: &mut Vec<u8>) {
-        let mut annotation = Vec::new();
-        citation::write(raw, self.text.chars().count(), &mut annotation);
-        if annotation.is_empty() {
-            return;
-        }
-        events.event("response.output_text.annotation.added", out, |object| {
-            object.members(&self.head);
-            object.number("annotation_index", self.cited);
-            object.raw("annotation", &annotation);
+        let Self { text, head, annotations, cited, .. } = self;
+        citation::write_each(raw, text, &mut |annotation| {
+            events.event("response.output_text.annotation.added", out, |object| {
+                object.members(head);
+                object.number("annotation_index", *cited);
+                object.raw("annotation", annotation);
+            });
+            push_elements(annotations, annotation);
+            *cited += 1;
         });
-        push_elements(&mut self.annotations, &annotation);
-        self.cited += 1;
     }
 
     /// Writes that the text is whole. The part is returned.

@@ -2,7 +2,7 @@ use super::*;
 use crate::neutral::{ErrorKind, NeutralError};
 
 fn written(kind: ErrorKind, message: &str) -> Value {
-    let error = NeutralError { kind, message: message.into(), code: None, param: None };
+    let error = NeutralError { kind, message: message.into(), code: None, param: None, retry_after: None };
     serde_json::from_slice(&Responses.write_error(&error, kind.status())).expect("JSON")
 }
 

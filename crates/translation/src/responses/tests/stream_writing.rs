@@ -313,6 +313,7 @@ fn a_failure_ends_the_stream_in_the_apis_form_at_any_moment() {
             message: "busy".into(),
             code: None,
             param: None,
+            retry_after: None,
         })
     };
     for events in [vec![failed()], vec![begin(), open(0, PartKind::Text), text(0, "a"), failed()]] {

@@ -268,6 +268,31 @@ fn what_the_model_cannot_be_shown_is_named() {
 }
 
 #[test]
+fn an_answer_is_strict_by_a_schema_of_the_strict_form_and_has_none_whose_root_is_no_object() {
+    let closed = r#"{"type":"object","properties":{},"additionalProperties":false}"#;
+    for (schema, said, format) in [
+        (closed, "", json!(true)),
+        (
+            r#"{"type":"object","properties":{"a":{"oneOf":[{"type":"null"}]}}}"#,
+            "changed=response_format",
+            json!(false),
+        ),
+        (r#"{"type":"array","items":{"type":"string"}}"#, "dropped=response_format", json!(null)),
+        (r#"{"anyOf":[{"type":"null"}]}"#, "dropped=response_format", json!(null)),
+    ] {
+        for (family, strict) in [(DialectFamily::Messages, Some(true)), (DialectFamily::Gemini, None)] {
+            let schema: &RawValue = serde_json::from_str(schema).expect("JSON");
+            let mut request = of(Vec::new());
+            request.family = Some(family);
+            request.output = Some(OutputFormat::Schema { name: None, description: None, schema, strict });
+            let (body, losses) = write(&request);
+            assert_eq!((losses.to_string().as_str(), &body["text"]["format"]["strict"]), (said, &format), "{schema}");
+            assert_eq!(body.get("text").is_none(), format.is_null(), "an empty object stays behind: {body}");
+        }
+    }
+}
+
+#[test]
 fn what_other_apis_say_is_written_in_the_words_of_this_one() {
     let closed = r#"{"type":"object","properties":{},"required":[],"additionalProperties":false}"#;
     let schema: &RawValue = serde_json::from_str(closed).expect("JSON");
