@@ -1,12 +1,14 @@
 //! The catalog against the table: mistakes, and what is worth knowing.
 
+use pointsman_translation::DialectFamily;
+
 use super::ModelFamily;
 use super::profile::ModelProfile;
-use crate::config::{CatalogEntry, Config, ConfigProblem, KeyPath, Name};
+use crate::config::{CatalogEntry, Config, ConfigProblem, KeyPath, Name, SpokenDialects};
 use crate::prompt::Dialect;
 
-/// The dialects whose dropped parameters are named.
-const NOTED: [Dialect; 2] = [Dialect::ChatCompletions, Dialect::Messages];
+/// The APIs whose dropped parameters are named, where the model is asked in them.
+const NOTED: [DialectFamily; 2] = [DialectFamily::Chat, DialectFamily::Messages];
 
 /// Finds models of families that there are not, and with efforts that they do not have.
 #[must_use]
@@ -54,7 +56,7 @@ pub fn catalog_notes(config: &Config) -> Vec<String> {
             None => Some(format!(
                 "models.{name}: `{known}` is of no known family: its requests keep their parameters (`adapt.family` names one)"
             )),
-            Some(family) => dropped(family).map(|dropped| {
+            Some(family) => dropped(family, spoken(config, entry, known)).map(|dropped| {
                 format!("models.{name}: requests lose {dropped}, which the family `{}` does not take", family.name)
             }),
         }
@@ -62,9 +64,15 @@ pub fn catalog_notes(config: &Config) -> Vec<String> {
     config.models.iter().filter_map(note).collect()
 }
 
-/// Returns the parameters that requests lose, whatever else they hold.
-fn dropped(family: &ModelFamily) -> Option<String> {
-    let mut names: Vec<&str> = NOTED.into_iter().flat_map(|dialect| family.usually_dropped(dialect)).collect();
+/// Returns the APIs in which a model is asked.
+fn spoken(config: &Config, entry: &CatalogEntry, known: &str) -> SpokenDialects {
+    config.providers.get(&entry.provider).map_or(SpokenDialects::EVERY, |provider| provider.spoken_dialects(known))
+}
+
+/// Returns the parameters that requests in these APIs lose, whatever else they hold.
+fn dropped(family: &ModelFamily, spoken: SpokenDialects) -> Option<String> {
+    let asked = NOTED.into_iter().filter(|api| spoken.has(*api)).map(Dialect::of_family);
+    let mut names: Vec<&str> = asked.flat_map(|dialect| family.usually_dropped(dialect)).collect();
     names.sort_unstable();
     names.dedup();
     let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
@@ -99,6 +107,20 @@ mod tests {
         assert!(problems[2].starts_with("models.e.effort: models of the family `openai-o`"), "{problems:?}");
         assert!(problems[3].starts_with("models.f.adapt.family: there is no family `gpt` (allowed: none, "));
         assert_eq!(problems.len(), 4);
+    }
+
+    #[test]
+    fn notes_name_what_requests_lose_in_the_apis_in_which_a_model_is_asked() {
+        let noted = |dialects: &str| {
+            let file = format!(
+                "version: 1\nlisten: {{address: 127.0.0.1:1}}\nproviders: {{p: {{base_url: http://h/v1, dialects: [{dialects}]}}}}\nmodels:\n  a: {{provider: p, name: gemini-3-pro}}\n"
+            );
+            catalog_notes(&Config::parse(&file, "p.yaml").unwrap_or_else(|problems| panic!("{problems}")))
+        };
+
+        assert_eq!(noted("gemini"), Vec::<String>::new(), "the family's rules are for chat completions");
+        let notes = noted("chat, gemini");
+        assert!(notes[0].starts_with("models.a: requests lose `frequency_penalty`, "), "{notes:?}");
     }
 
     #[test]
