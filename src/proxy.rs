@@ -283,6 +283,7 @@ impl ProxyHttp for Proxy {
         if let Some(translation) = &mut ctx.answer_translation {
             translation.decode(body, end_of_stream)?;
         }
+        self.pass_wait(ctx, body.as_ref(), end_of_stream)?;
         Self::read_for_check(ctx, body, end_of_stream);
         if let Some(verdict) = ctx.meter.as_mut().and_then(|meter| meter.open(body.as_ref(), end_of_stream)) {
             self.opened(ctx, verdict)?;
@@ -314,6 +315,7 @@ impl ProxyHttp for Proxy {
         ctx: &mut Self::CTX,
     ) -> Result<Option<Bytes>> {
         let mut body = None;
+        self.pass_wait(ctx, None, true)?;
         Self::read_for_check(ctx, &mut body, true);
         if ctx.answer_translation.is_some() {
             self.translate(ctx, &mut body, true)?;

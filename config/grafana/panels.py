@@ -159,7 +159,7 @@ QUALITY = Dashboard(
             Q(rate("parameters_refused_total", N, "model"), "{{model}}: refused by its API"),
         ], "reqps", "Parameters that were left out, renamed or changed so that they fit the model, and those that an API refused all the same.", stack="normal"),
         lines("Translations", Q(rate("translations_total", N, "from, to"), "{{from}} to {{to}}"), "reqps", "Requests that went to their model in another API than their client's.", stack="normal"),
-        lines("Lost in translation", Q(rate("translation_losses_total", N, "from, to, field, kind"), "{{from}} to {{to}}: {{field}} {{kind}}"), "reqps", "Fields that translated requests could not carry over as they were.", stack="normal"),
+        lines("Lost in translation", Q(rate("translation_losses_total", N, "from, to, field, kind"), "{{from}} to {{to}}: {{field}} {{kind}}"), "reqps", "Fields that translated requests could not carry over as they were, or their answers (from the upstream's API).", stack="normal"),
         lines("State that providers keep", Q(rate("state_total", N, "kind, outcome"), "{{kind}}: {{outcome}}"), "reqps", "Names of state in requests, such as ids of responses and files, by kind, and whether it was known who keeps it.", stack="normal"),
         Row("Targets and affinity"),
         lines("Strong share against target", [

@@ -353,8 +353,14 @@ async fn place() -> Result<SemaphorePermit<'static>, Rejection> {
 impl IntoResponse for AdminError {
     fn into_response(self) -> Response {
         let kind = error_type(self.status);
-        let error =
-            ErrorObject { message: &self.message, kind, param: self.param, code: self.code, status: self.status };
+        let error = ErrorObject {
+            message: &self.message,
+            kind,
+            param: self.param,
+            code: self.code,
+            status: self.status,
+            retry_after: None,
+        };
         let body = error.body(AnswerShape::OpenAi);
         (self.status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
     }

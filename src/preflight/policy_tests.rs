@@ -4,12 +4,15 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use pointsman_core::config::{ConfigProblem, ExpectedOutcome, KeyPath, Name, PolicyTest};
-use pointsman_core::policy::{Decision, DecisionDetail, Denial};
+use pointsman_core::policy::{Decision, DecisionDetail, Denial, Policy};
 use pointsman_core::prompt::{Dialect, RequestPath};
 use serde_json::{Value, json};
 
 use crate::router::{IncomingRequest, JudgeMode, QuotaMode, Router, Verdict};
 use crate::snapshot::{ClassifierState, Snapshot};
+
+/// The code of the refusal of a request that no model can be told, as serving has it.
+const UNTRANSLATABLE: &str = "untranslatable";
 
 /// The result of a test's request.
 #[derive(Debug, Default)]
@@ -114,7 +117,40 @@ async fn got(router: &Router, snapshot: &Snapshot, test: &PolicyTest) -> PolicyT
         quotas: QuotaMode::Look,
         detail: DecisionDetail::Decision,
     };
-    PolicyTestResult::of(router.route(snapshot, &incoming).await)
+    match router.route(snapshot, &incoming).await {
+        Verdict::Route(routing) => {
+            told(PolicyTestResult::chosen(&routing.decision), &routing.decision, snapshot, (dialect, &body[..]))
+        }
+        verdict => PolicyTestResult::of(verdict),
+    }
+}
+
+/// Returns what becomes of a request that goes to a model: where the chosen one's API cannot say what it must be told, the
+/// next of the fallback gets it, and without one the request is refused.
+fn told(
+    result: PolicyTestResult,
+    decision: &Decision,
+    snapshot: &Snapshot,
+    (dialect, body): (Dialect, &[u8]),
+) -> PolicyTestResult {
+    let policy = snapshot.policies.get(&decision.policy);
+    let rule = policy.map(Policy::on_loss).unwrap_or_default();
+    let refusal = |name: &Name| {
+        let preview = snapshot.upstreams.model(name)?.translation_preview(dialect, body)?;
+        preview.refusal(rule)
+    };
+    let Some(refusal_of_chosen) = refusal(&decision.model) else { return result };
+    let strong = decision.escalation.iter().map(|plan| plan.strong());
+    match decision.fallback.iter().chain(strong).find(|name| refusal(name).is_none()) {
+        Some(next) => PolicyTestResult { model: Some(next.to_string()), ..result },
+        None => PolicyTestResult {
+            model: None,
+            denied: Some(400),
+            reason: Some(UNTRANSLATABLE.to_owned()),
+            error: Some(refusal_of_chosen.to_string()),
+            ..result
+        },
+    }
 }
 
 impl<'t> TestRequest<'t> {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use pointsman_core::config::{ConfigProblem, KeyPath, LossRule, Name, PolicyTest};
+use pointsman_core::config::{ConfigProblem, KeyPath, Name, PolicyTest};
 use pointsman_core::policy::{Policy, PolicyWorld, RequestFacts};
 use pointsman_translation::{DialectFamily, LossReport};
 
@@ -147,14 +147,8 @@ impl TestedPolicy<'_> {
     fn refusal_by_all(&self, request: &TestRequest<'_>) -> Option<String> {
         let refusal = |model: &&Deployment| {
             let preview = model.translation_preview(request.dialect, &request.body)?;
-            let refuses = self.policy.on_loss() == LossRule::Refuse;
-            let is_refused =
-                |report: &LossReport| report.refusal().is_some() || (refuses && report.left_out().next().is_some());
-            let said = match &preview.losses {
-                Ok(report) if is_refused(report) => left_out(report),
-                Ok(_) => return None,
-                Err(refusal) => refusal.to_string(),
-            };
+            let refusal = preview.refusal(self.policy.on_loss())?;
+            let said = preview.losses.as_ref().map_or_else(|_| refusal.to_string(), left_out);
             Some(format!("`{}` {}: {said}", model.model, preview.pair()))
         };
         let refusals: Option<Vec<_>> = self.models.iter().map(refusal).collect();

@@ -151,12 +151,13 @@ pub(super) fn is_whole(ctx: &RequestContext, error: &Error) -> bool {
 
 async fn write(session: &mut Session, ctx: &RequestContext, rejection: &Rejection) -> Result<()> {
     let request = session.req_header();
-    let body = rejection.body(AnswerShape::of(request.uri.path(), &request.headers));
     let no_store = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let most = ctx.snapshot.config.retry.max_retry_after.0.as_secs().max(1);
-    let retry_after = rejection.retry_after().map(|wait| (header::RETRY_AFTER, HeaderValue::from(wait.min(most))));
+    let wait = rejection.retry_after().map(|wait| wait.min(most));
+    let body = rejection.body_after(AnswerShape::of(request.uri.path(), &request.headers), wait);
+    let retry_after = wait.map(|wait| (header::RETRY_AFTER, HeaderValue::from(wait)));
     let should_retry =
-        client_loop::should_retry(&request.method, ctx, rejection).map(|word| (client_loop::SHOULD_RETRY, word));
+        client_loop::should_retry(&request.method, ctx, rejection).map(|word| (header_fields::SHOULD_RETRY, word));
     let status = client_loop::status_for(&request.headers, rejection.status());
     // Says what to speak instead (RFC 9110, 15.5.22); HTTP/2 knows no such field.
     let needs_upgrade = matches!(rejection, Rejection::UpgradeRequired) && request.version <= Version::HTTP_11;

@@ -1,20 +1,22 @@
 //! The verdict on an upstream's answer: the client's, or a failed attempt and what follows on it.
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, Result};
 use pointsman_core::prompt::Dialect;
 use pointsman_core::usage::{AnswerFormat, AnswerTextReader, OpeningVerdict, StateScope};
+use pointsman_translation::DialectFamily;
 
 use super::answer::aws::AwsAnswer;
 use super::answer::meter::AnswerMeter;
 use super::answer::translated::AnswerTranslation;
+use super::attempt::body_wait::BodyWait;
 use super::attempt::cloud::{ClientAsk, CloudAttempt};
 use super::attempt::{context_length, fallback, stale};
 use super::context::RequestContext;
-use super::{Proxy, kept_state};
+use super::{Proxy, header_fields, kept_state};
 use crate::upstream::{AttemptFailure, ERROR_IN_ANSWER};
 
 impl Proxy {
@@ -42,16 +44,61 @@ impl Proxy {
             }
             return Ok(());
         }
+        let family = Self::readable_family(session, upstream, ctx);
+        if ctx.attempts.withhold_for_wait(session, status, family) {
+            return Ok(()); // see `read_wait`
+        }
+        let can_resend = ctx.attempts.can_resend(session);
+        self.settle_status(ctx, status, can_resend)?;
+        let is_stream = ctx.meter.as_ref().is_some_and(AnswerMeter::is_stream);
+        ctx.attempts.watch_answer(session, status, is_stream);
+        Ok(())
+    }
+
+    /// Counts an attempt by its answer's status, and begins the answer, unless another attempt follows.
+    fn settle_status(&self, ctx: &mut RequestContext, status: StatusCode, can_resend: bool) -> Result<()> {
         self.recorder.attempt_answered(ctx, status);
-        if let Some(again) = self.after_status(session, ctx, status) {
+        if let Some(again) = self.after_status(ctx, status, can_resend) {
             return Err(stale::turned_down(status, again.into()));
         }
         if Self::is_no_substitute(ctx, status) {
             return Err(stale::turned_down(status, false.into()));
         }
         self.recorder.answer_began(ctx, status);
-        let is_stream = ctx.meter.as_ref().is_some_and(AnswerMeter::is_stream);
-        ctx.attempts.watch_answer(session, status, is_stream);
+        Ok(())
+    }
+
+    /// Returns the API of an answer whose body will come and can be read.
+    fn readable_family(session: &Session, answer: &ResponseHeader, ctx: &RequestContext) -> Option<DialectFamily> {
+        if ctx.escalation.is_some() {
+            return None; // its client may have a header
+        }
+        if let Some(translation) = ctx.attempts.body.translation() {
+            return ctx.answer_translation.as_ref().map(|_| translation.pair.upstream);
+        }
+        let is_readable = !answer.headers.contains_key(header::CONTENT_ENCODING)
+            && answer.headers.get(header::CONTENT_LENGTH).is_none_or(|length| length != "0");
+        Dialect::of_path(session.req_header().uri.path()).filter(|_| is_readable)?.family()
+    }
+
+    /// Reads on in an error that may ask for a wait; returns it once all of it is read.
+    fn read_wait(ctx: &mut RequestContext, body: Option<&Bytes>, end_of_stream: bool) -> Option<BodyWait> {
+        let is_whole = ctx.attempts.body_wait.as_mut()?.push(body, end_of_stream);
+        ctx.attempts.body_wait.take_if(|_| is_whole)
+    }
+
+    /// Reads on in an error that may ask for a wait, and decides what follows on it once it is whole.
+    ///
+    /// # Errors
+    /// When the client is not to see it.
+    pub(super) fn pass_wait(&self, ctx: &mut RequestContext, body: Option<&Bytes>, end_of_stream: bool) -> Result<()> {
+        let Some(error) = Self::read_wait(ctx, body, end_of_stream) else { return Ok(()) };
+        let wait = error.found();
+        ctx.attempts.note_body_wait(wait);
+        self.settle_status(ctx, error.status, error.can_resend)?;
+        if let Some(wait) = wait {
+            error.tell(wait.min(ctx.snapshot.config.retry.max_retry_after.0));
+        }
         Ok(())
     }
 
@@ -68,7 +115,9 @@ impl Proxy {
         ctx.aws_answer = if cloud.is_some() { AwsAnswer::begin(upstream)?.map(Box::new) } else { None };
         let (path, scope) = if let Some(translation) = ctx.attempts.body.translation() {
             let begun = AnswerTranslation::begin(upstream, translation, &self.request_ids.next())?;
-            ctx.answer_translation = begun.map(Box::new);
+            let most = ctx.snapshot.config.retry.max_retry_after.0;
+            let wait = ctx.attempts.told_to_wait().map(|wait| wait.min(most));
+            ctx.answer_translation = begun.map(|begun| Box::new(begun.after(wait)));
             // What the upstream names, the client never gets to know.
             (translation.answer_dialect().path(), StateScope::Nothing)
         } else {
@@ -101,12 +150,7 @@ impl Proxy {
 
     /// Says what follows on an answer with a status that may be tried elsewhere: another attempt, or none; `None` where
     /// the answer is the client's.
-    pub(super) fn after_status(
-        &self,
-        session: &mut Session,
-        ctx: &mut RequestContext,
-        status: StatusCode,
-    ) -> Option<bool> {
+    pub(super) fn after_status(&self, ctx: &mut RequestContext, status: StatusCode, can_resend: bool) -> Option<bool> {
         let code = status.as_u16();
         let failure = AttemptFailure::Status(code);
         let is_refused = ctx.attempts.is_refused_by_fallback(failure);
@@ -114,7 +158,7 @@ impl Proxy {
         if !is_refused && !is_tried {
             return None;
         }
-        let again = ctx.attempts.can_resend(session) && ctx.attempts.try_again(failure, &self.retries);
+        let again = can_resend && ctx.attempts.try_again(failure, &self.retries);
         (again || is_refused).then_some(again)
     }
 
@@ -132,6 +176,9 @@ impl Proxy {
             ctx.attempts.look_through(&error)?;
         }
         if end_of_stream && translation.take_awaiting() {
+            if let Some(request) = ctx.attempts.body.translation().filter(|_| !translation.losses().is_empty()) {
+                ctx.attempts.adapter.note_translation(header_fields::value(&request.note(Some(translation.losses())))?);
+            }
             self.opened(ctx, OpeningVerdict::Begun)?;
         }
         Ok(())

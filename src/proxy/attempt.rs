@@ -6,6 +6,7 @@
 mod alternatives;
 mod attempt_body;
 pub(super) mod body_adapter;
+pub(super) mod body_wait;
 pub(in crate::proxy) mod client_account;
 pub(super) mod cloud;
 pub(super) mod context_length;
@@ -39,6 +40,7 @@ use tokio::time::Instant;
 use self::alternatives::FallbackModels;
 use self::attempt_body::AttemptBody;
 use self::body_adapter::SessionSwap;
+use self::body_wait::BodyWait;
 use self::context_length::{ErrorSearch, LengthSearch, WithheldAnswer};
 use self::credential::AttemptCredential;
 use self::earlier_failure::EarlierFailure;
@@ -96,6 +98,8 @@ pub(super) struct UpstreamAttempts {
     pub(super) answer_error: Option<AnswerError>,
     /// The wait that the answer that is held back asks for, should it turn out to be an error.
     told_to_wait: Option<Duration>,
+    /// The search for that wait in an error that is withheld.
+    pub(super) body_wait: Option<BodyWait>,
     /// True while the current attempt speaks HTTP/2 to the upstream.
     pub(super) upstream_is_h2: bool,
     /// The body to send, when it was read; otherwise Pingora streams the client's.
@@ -158,6 +162,7 @@ impl UpstreamAttempts {
             earlier: None,
             answer_error: None,
             told_to_wait: None,
+            body_wait: None,
             upstream_is_h2: false,
             body: AttemptBody::default(),
             adapter: SessionSwap::new(cut),
@@ -221,6 +226,7 @@ impl UpstreamAttempts {
         self.informed = 0;
         self.started = Instant::now();
         self.has_answer = false;
+        self.body_wait = None;
         self.is_sent = false;
     }
 

@@ -28,6 +28,12 @@ pub(crate) const KEY_FIELDS: [HeaderName; 4] = [
     HeaderName::from_static("x-goog-api-key"),
 ];
 
+/// The field that names the APIs of a translation, and what was lost in it.
+pub(in crate::proxy) const TRANSLATED: HeaderName = HeaderName::from_static("x-pointsman-translated");
+
+/// The field by which OpenAI and Anthropic tell their SDKs whether to ask again.
+pub(in crate::proxy) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
 /// The longest id of a client's that is kept.
 const MAX_ID: usize = 128;
 

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, StatusCode, header};
 use pingora::upstreams::peer::HttpPeer;
 use pointsman_core::config::{Name, PeerProtocol};
+use pointsman_core::prompt::Dialect;
 use pointsman_http_client::{
-    Destination, ExchangeLimits, HttpClient, HttpError, HttpVersion, ServerTrust, TlsTerms, retry_after,
+    Destination, ExchangeLimits, HttpClient, HttpError, HttpVersion, LONGEST_WAIT, ServerTrust, TlsTerms, retry_after,
 };
 
 use super::bedrock::{RequestSigner, SignatureError};
@@ -166,6 +167,7 @@ impl ProviderCaller {
         let model = Some(&*target.upstream_name);
         let credential = RequestCredential::of(provider, KeyRequest { model, ..KeyRequest::default() }).await?;
         let timeouts = provider.timeouts;
+        let family = Dialect::of_path(call.path).and_then(Dialect::family);
         let limits = ExchangeLimits {
             connect: timeouts.connect.0,
             read: call.silence.unwrap_or_else(|| timeouts.idle.0.max(timeouts.first_byte.0)),
@@ -178,7 +180,13 @@ impl ProviderCaller {
             let (head, body) = answer.into_parts();
             let is_limited = head.status == StatusCode::TOO_MANY_REQUESTS;
             let reset = || if is_limited && credential.key().is_some() { limit_reset(&head.headers) } else { None };
-            let wait = retry_after(&head.headers).or_else(reset);
+            let in_body = || {
+                family
+                    .filter(|_| is_of_upstream(head.status.as_u16()))?
+                    .retry_delay(&body)
+                    .map(|wait| wait.min(LONGEST_WAIT))
+            };
+            let wait = retry_after(&head.headers).or_else(reset).or_else(in_body);
             credential.answered(head.status.as_u16(), wait, model);
             let_rest(target, head.status, wait);
             ProviderAnswer { status: head.status, body }

@@ -1,7 +1,7 @@
 //! The translation of a request on its way to a provider that does not speak the client's API.
 
 use bytes::Bytes;
-use pointsman_core::config::{Name, SpokenDialects};
+use pointsman_core::config::{LossRule, Name, SpokenDialects};
 use pointsman_core::prompt::Dialect;
 use pointsman_translation::{
     DialectFamily, Field, Loss, LossKind, LossReport, TranslatedRequest, Translation, TranslationRefusal,
@@ -146,6 +146,17 @@ impl Deployment {
 }
 
 impl TranslationPreview {
+    /// Returns why a request is not sent to the model at all, where its policy treats losses by `rule`.
+    pub(crate) fn refusal(&self, rule: LossRule) -> Option<TranslationRefusal> {
+        let report = match &self.losses {
+            Ok(report) => report,
+            Err(refusal) => return Some(refusal.clone()),
+        };
+        let refused = report.refusal().map(|loss| TranslationRefusal::Unsayable(loss.clone()));
+        let is_lossy = rule == LossRule::Refuse && report.left_out().next().is_some();
+        refused.or_else(|| is_lossy.then(|| TranslationRefusal::Lossy(report.clone())))
+    }
+
     /// Returns the pair of APIs as headers have it: `messages->chat`.
     pub(crate) fn pair(&self) -> String {
         let upstream = self.upstream.map_or("none", DialectFamily::as_str);

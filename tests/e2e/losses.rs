@@ -9,6 +9,7 @@ use crate::cli::{pointsman, text};
 use crate::client::{CHAT, Connection, Framing, Reply};
 use crate::gateway::{Config, Gateway};
 use crate::origin::{Answer, Origin};
+use crate::reload::until_metric;
 use crate::schema::Document;
 use crate::translated::{MESSAGE, chat_request, gateway, post, reply_of, with};
 
@@ -53,6 +54,30 @@ async fn a_policy_that_refuses_losses_names_them_and_asks_no_model() {
     assert!(message.contains("`seed`") && message.contains("`logit_bias`"), "{message}");
     assert_eq!(error["param"], "seed");
     assert!(small.take().is_none() && frontier.take().is_none());
+    let refused = |field: &str| {
+        format!(
+            "pointsman_translation_losses_total{{field=\"{field}\",from=\"chat\",kind=\"refused\",to=\"messages\"}} 1"
+        )
+    };
+    until_metric(&gateway, &refused("seed")).await;
+    until_metric(&gateway, &refused("logit_bias")).await;
+}
+
+#[tokio::test]
+async fn a_part_of_an_answer_that_the_client_s_api_has_no_words_for_is_named_and_counted() {
+    let image = r#"{"candidates": [{"content": {"role": "model", "parts": [{"text": "See."}, {"inlineData": {"mimeType": "image/png", "data": "iVBORw0KGgo="}}]}, "finishReason": "STOP", "index": 0}], "usageMetadata": {"promptTokenCount": 4, "candidatesTokenCount": 2, "totalTokenCount": 6}}"#;
+    let (small, frontier) = (Origin::answering([reply_of(image)]).await, Origin::start().await);
+    let gateway = gateway((&small, "gemini"), (&frontier, "gemini"), "[]").await;
+    let body = with(chat_request(), "user", json!("u"));
+
+    let reply = post(&gateway, CHAT, &[], &body).await;
+
+    assert_eq!(reply.json()["choices"][0]["message"]["content"], "See.");
+    assert_eq!(reply.header("x-pointsman-translated"), Some("chat->gemini; dropped=user; answer_dropped=images"));
+    let lost = "pointsman_translation_losses_total{field=\"images\",from=\"gemini\",kind=\"dropped\",to=\"chat\"} 1";
+    until_metric(&gateway, lost).await;
+    let log = gateway.log();
+    assert!(log.contains("translation_losses=\"dropped=user; answer_dropped=images\""), "{log}");
 }
 
 #[tokio::test]
@@ -173,6 +198,30 @@ fn check_warns_of_a_test_s_body_that_every_model_refuses() {
         ),
         "{said}"
     );
+}
+
+#[test]
+fn a_test_whose_request_would_be_refused_as_untranslatable_fails_in_check() {
+    let words = json!([{"role": "user", "content": "Hi"}]);
+    let seeded = json!({"messages": words, "seed": 7});
+    let check = |models: &str, more: &str, expect: &str| {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("p.yaml");
+        let policy = format!("{{kind: random, models: {models}}}, translation: {{on_loss: refuse}}{more}}}");
+        let text_of = CHECKED.replace("{kind: random, models: MODELS}}", &policy).replace("{policy: auto}", expect);
+        let text_of = text_of.replace("PATH", "/v1/chat/completions").replace("BODY", &seeded.to_string());
+        fs::write(&file, text_of).expect("a writable folder");
+        let output = pointsman(&["check", "-c", file.to_str().expect("a plain name")]);
+        (output.status.success(), format!("{}{}", text(&output.stdout), text(&output.stderr)))
+    };
+
+    let (is_good, said) = check("[large]", "", "{model: large}");
+    assert!(!is_good && said.contains("expected `large`, got none"), "{said}");
+    assert!(said.contains("cannot say `seed`"), "{said}");
+    let (is_good, said) = check("[large]", "", "{denied: 400}");
+    assert!(is_good, "{said}");
+    let (is_good, said) = check("[large]", ", fallback: [small]", "{model: small}");
+    assert!(is_good, "{said}");
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ mod bandit;
 mod batches;
 mod bedrock;
 mod bodies;
+mod body_waits;
 mod budgets;
 mod budgets_beside;
 mod calibrated;

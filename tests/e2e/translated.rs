@@ -13,7 +13,7 @@ use crate::reload::until_metric;
 use crate::soon;
 
 pub(crate) const MESSAGES: &str = "/v1/messages";
-const RESPONSES: &str = "/v1/responses";
+pub(crate) const RESPONSES: &str = "/v1/responses";
 
 /// A whole answer of Anthropic's with a call.
 pub(crate) const MESSAGE: &str = r#"{"id": "msg_1", "type": "message", "role": "assistant", "model": "claude",

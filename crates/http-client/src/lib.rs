@@ -21,5 +21,5 @@ pub use self::destination::{Destination, HttpOrigin, HttpVersion, TlsTerms};
 pub use self::error::HttpError;
 pub use self::failure_breaker::FailureBreaker;
 pub use self::failure_spell::FailureSpell;
-pub use self::retry_after::{RETRY_AFTER_MS, retry_after};
+pub use self::retry_after::{LONGEST_WAIT, RETRY_AFTER_MS, retry_after};
 pub use self::tls::{CertificateAuthorities, CertificateError, ClientIdentity, ServerTrust};

@@ -7,8 +7,8 @@ use http::{HeaderMap, HeaderName, header};
 /// The field in which OpenAI and Azure say milliseconds; their SDKs prefer it.
 pub const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
-/// The longest wait that a `Retry-After` can ask for: a server may be back sooner than it fears.
-const MAX_WAIT: Duration = Duration::from_secs(300);
+/// The longest wait that an answer can ask for, by `Retry-After` or in its body: a server may be back sooner than it fears.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// Reads how long an answer asks to wait: `retry-after-ms`, else `Retry-After` (RFC 9110, section 10.2.3) in seconds or
 /// as a date; at most five minutes.
@@ -21,7 +21,7 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let milliseconds = text(&RETRY_AFTER_MS).and_then(|value| value.trim().parse::<f64>().ok());
     let milliseconds = milliseconds.filter(|wait| *wait >= 0.0 && wait.is_finite());
     match milliseconds {
-        Some(wait) => Some(Duration::from_secs_f64((wait / 1e3).min(1e6)).min(MAX_WAIT)),
+        Some(wait) => Some(Duration::from_secs_f64((wait / 1e3).min(1e6)).min(LONGEST_WAIT)),
         None => wait_at(SystemTime::now(), text(&header::RETRY_AFTER)?),
     }
 }
@@ -33,7 +33,7 @@ fn wait_at(now: SystemTime, value: &str) -> Option<Duration> {
         Ok(_) => return None,
         Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default(),
     };
-    Some(wait.min(MAX_WAIT))
+    Some(wait.min(LONGEST_WAIT))
 }
 
 #[cfg(test)]
@@ -50,7 +50,7 @@ mod tests {
 
         assert_eq!(wait(&[seconds(), (RETRY_AFTER_MS, "20.5")]), Some(Duration::from_micros(20_500)));
         assert_eq!(wait(&[seconds(), (RETRY_AFTER_MS, "soon")]), Some(Duration::from_secs(7)));
-        assert_eq!(wait(&[(RETRY_AFTER_MS, "1e9")]), Some(MAX_WAIT));
+        assert_eq!(wait(&[(RETRY_AFTER_MS, "1e9")]), Some(LONGEST_WAIT));
         assert_eq!(wait(&[seconds()]), Some(Duration::from_secs(7)));
         assert_eq!(wait(&[]), None);
     }
@@ -63,11 +63,11 @@ mod tests {
             ("7", Some(Duration::from_secs(7))),
             (" 0.5 ", Some(Duration::from_millis(500))),
             ("0", Some(Duration::ZERO)),
-            ("1000000", Some(MAX_WAIT)),
+            ("1000000", Some(LONGEST_WAIT)),
             ("1e400", None),
             ("Sun, 06 Nov 1994 08:50:07 GMT", Some(Duration::from_secs(30))),
             (" Sun, 06 Nov 1994 08:50:07 GMT ", Some(Duration::from_secs(30))),
-            ("Sun, 06 Nov 1994 09:50:07 GMT", Some(MAX_WAIT)),
+            ("Sun, 06 Nov 1994 09:50:07 GMT", Some(LONGEST_WAIT)),
             ("Sun, 06 Nov 1994 08:49:00 GMT", Some(Duration::ZERO)), // past: it is ready now
             ("-1", None),
             ("NaN", None),

@@ -13,9 +13,7 @@ use pointsman_http_client::{RETRY_AFTER_MS, retry_after};
 use super::rejection::Rejection;
 use crate::proxy::attempt::earlier_failure::EarlierFailure;
 use crate::proxy::context::RequestContext;
-
-/// The field by which OpenAI and Anthropic tell their SDKs whether to ask again.
-pub(super) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+use crate::proxy::header_fields::SHOULD_RETRY;
 
 const NO: HeaderValue = HeaderValue::from_static("false");
 

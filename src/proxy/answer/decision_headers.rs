@@ -5,7 +5,7 @@ use pingora::Result;
 use pointsman_core::model_family::ParameterChange;
 
 use crate::proxy::context::RequestContext;
-use crate::proxy::header_fields::{REQUEST_ID, value};
+use crate::proxy::header_fields::{REQUEST_ID, TRANSLATED, value};
 
 /// Names of fields, parsed once: a dozen of them go on every answer.
 macro_rules! fields {
@@ -29,7 +29,6 @@ fields! {
     TRUNCATED_TOKENS = "x-pointsman-truncated-tokens";
     DEGRADED = "x-pointsman-degraded";
     ADAPTED = "x-pointsman-adapted";
-    TRANSLATED = "x-pointsman-translated";
     GENERATION = "x-pointsman-generation";
     ATTEMPTS = "x-pointsman-attempts";
     OVERHEAD = "x-pointsman-overhead-us";
@@ -52,7 +51,7 @@ pub(in crate::proxy) fn decorate(answer: &mut HeaderMap, ctx: &RequestContext) -
         answer.insert(ADAPTED, value(&names)?);
     }
     if let Some(translation) = ctx.attempts.body.translation() {
-        answer.insert(TRANSLATED, value(&translation.note())?);
+        answer.insert(TRANSLATED, value(&translation.note(None))?);
     }
     let Some(routing) = ctx.routing() else { return Ok(()) };
     let decision = &routing.decision;

@@ -366,6 +366,12 @@ impl Rejection {
     /// Returns the body of the answer, which is `application/json`.
     #[must_use]
     pub(crate) fn body(&self, shape: AnswerShape) -> Bytes {
+        self.body_after(shape, self.retry_after())
+    }
+
+    /// Returns the body of an answer whose header asks for a wait of so many seconds: Google's clients are told in the body
+    /// too.
+    pub(crate) fn body_after(&self, shape: AnswerShape, retry_after: Option<u64>) -> Bytes {
         let (message, status) = (&self.to_string(), self.status());
         let kind = match shape {
             AnswerShape::OpenAi | AnswerShape::Google | AnswerShape::Inference => error_type(status),
@@ -375,7 +381,7 @@ impl Rejection {
             Self::Untranslatable { param, .. } => param.as_deref(),
             _ => self.param(),
         };
-        ErrorObject { message, kind, param, code: self.code().as_str(), status }.body(shape)
+        ErrorObject { message, kind, param, code: self.code().as_str(), status, retry_after }.body(shape)
     }
 }
 

@@ -2,14 +2,14 @@
 //! answer and an error when they are whole.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, StatusCode, header};
 use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType, Result};
 use pointsman_translation::neutral::ErrorKind;
-use pointsman_translation::{AnswerDetails, StreamTranslator, Translation};
+use pointsman_translation::{AnswerDetails, LossReport, StreamTranslator, Translation};
 
 use super::meter::AnswerMeter;
 use super::rejection::Rejection;
@@ -28,7 +28,11 @@ pub(in crate::proxy) struct AnswerTranslation {
     now: u64,
     /// An id that no other answer has.
     unique: String,
+    /// The wait that the answer's header asks for.
+    wait: Option<Duration>,
     progress: TranslationProgress,
+    /// The parts of an answer, which has ended, that the client's API had no words for.
+    losses: LossReport,
     decoder: Option<BodyDecoder>,
     /// True while the client has seen nothing of an answer that will go out when it is whole.
     awaits: bool,
@@ -64,7 +68,22 @@ impl AnswerTranslation {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let unique = unique.chars().filter(char::is_ascii_alphanumeric).collect();
         let progress = TranslationProgress::Waiting;
-        Ok(Some(Self { request: Arc::clone(request), status, now, unique, progress, decoder, awaits: false }))
+        Ok(Some(Self {
+            request: Arc::clone(request),
+            status,
+            now,
+            unique,
+            wait: None,
+            progress,
+            losses: LossReport::default(),
+            decoder,
+            awaits: false,
+        }))
+    }
+
+    /// Has clients that are told so in the body wait for so long, should the answer be an error.
+    pub(in crate::proxy) fn after(self, wait: Option<Duration>) -> Self {
+        Self { wait, ..self }
     }
 
     /// Returns the content type that the client is told, where the meter knows of the answer what its header says.
@@ -130,6 +149,7 @@ impl AnswerTranslation {
                 let mut out = if chunk.is_empty() { Vec::new() } else { stream.push(&chunk) };
                 if end_of_stream {
                     out.extend_from_slice(&stream.finish());
+                    self.losses = stream.losses().clone();
                 } else {
                     self.progress = TranslationProgress::Streaming(stream);
                 }
@@ -162,6 +182,14 @@ impl AnswerTranslation {
         Ok(error)
     }
 
+    /// Returns what the client's API had no words for, as far as the answer has come.
+    pub(in crate::proxy) fn losses(&self) -> &LossReport {
+        match &self.progress {
+            TranslationProgress::Streaming(stream) => stream.losses(),
+            _ => &self.losses,
+        }
+    }
+
     /// Returns the last words of a stream that broke, in the client's API; `None` for what is no stream.
     pub(in crate::proxy) fn break_off(&mut self, rejection: &Rejection) -> Option<Bytes> {
         let mut stream = match std::mem::replace(&mut self.progress, TranslationProgress::Over) {
@@ -170,6 +198,7 @@ impl AnswerTranslation {
             _ => return None,
         };
         let kind = ErrorKind::of_status(rejection.status().as_u16());
+        self.losses = stream.losses().clone();
         Some(stream.break_off(kind, &rejection.to_string()).into())
     }
 
@@ -185,11 +214,14 @@ impl AnswerTranslation {
         self.pair().stream(&self.details())
     }
 
-    fn translated(&self, whole: &[u8]) -> Result<Vec<u8>> {
+    fn translated(&mut self, whole: &[u8]) -> Result<Vec<u8>> {
         if !self.is_answer() {
-            return Ok(self.pair().error(self.status.as_u16(), whole));
+            return Ok(self.pair().error_after(self.status.as_u16(), whole, self.wait));
         }
-        self.pair().answer(whole, &self.details()).map_err(|refusal| unreadable(&refusal.to_string()))
+        let answer = self.pair().answer_with_losses(whole, &self.details());
+        let answer = answer.map_err(|refusal| unreadable(&refusal.to_string()))?;
+        self.losses = answer.losses;
+        Ok(answer.body)
     }
 
     fn details(&self) -> AnswerDetails<'_> {

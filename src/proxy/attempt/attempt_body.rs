@@ -10,7 +10,7 @@ use pointsman_core::policy::{Candidate, Decision};
 use pointsman_core::prompt::state::without_carried_seals;
 use pointsman_core::prompt::{BodyEdits, Dialect};
 use pointsman_core::usage::UsageEvent;
-use pointsman_translation::{Translation, TranslationRefusal, TranslationTarget};
+use pointsman_translation::{Field, Translation, TranslationRefusal, TranslationTarget};
 use serde_json::Value;
 
 use super::original::{ASKING, AnswerKind, OriginalBody};
@@ -43,6 +43,8 @@ pub(in crate::proxy) struct AttemptBody {
     is_untranslated: bool,
     /// The translation of the next attempt, where its provider does not speak the client's API.
     translation: Option<Arc<AttemptTranslation>>,
+    /// The fields for which a model was not asked, by the APIs of the translation that they stood in the way of.
+    refused: Vec<(Translation, Field)>,
 }
 
 impl AttemptBody {
@@ -158,11 +160,9 @@ impl AttemptBody {
         let pair = if self.is_untranslated { None } else { translation_for(original.dialect, target)? };
         if let Some(pair) = pair {
             let translate = || original.translated_for(target, pair, limit, early);
-            let made = large_work::at_once(original.body.len(), translate)?;
-            let losses = &made.translation.losses;
-            if self.on_loss == LossRule::Refuse && losses.left_out().next().is_some() {
-                return Err(TranslationRefusal::Lossy(losses.clone()));
-            }
+            let made = large_work::at_once(original.body.len(), translate);
+            let made = made.and_then(|made| made.unless_lossy(self.on_loss));
+            let made = made.map_err(|refusal| self.note_refusal(pair, refusal))?;
             self.take(made);
             return Ok(());
         }
@@ -190,9 +190,24 @@ impl AttemptBody {
         wanted: &TranslationTarget<'_>,
     ) -> Result<(), TranslationRefusal> {
         let Some(original) = &self.original else { return Ok(()) };
-        let made = large_work::at_once(original.body.len(), || original.translated_past(provider, pair, wanted))?;
+        let made = large_work::at_once(original.body.len(), || original.translated_past(provider, pair, wanted));
+        let made = made.map_err(|refusal| self.note_refusal(pair, refusal))?;
         self.take(made);
         Ok(())
+    }
+
+    fn note_refusal(&mut self, pair: Translation, refusal: TranslationRefusal) -> TranslationRefusal {
+        for field in refusal.fields() {
+            if !self.refused.contains(&(pair, field)) {
+                self.refused.push((pair, field));
+            }
+        }
+        refusal
+    }
+
+    /// Returns the fields for which a model was not asked, by the APIs of the translation that they stood in the way of.
+    pub(in crate::proxy) fn refused(&self) -> &[(Translation, Field)] {
+        &self.refused
     }
 
     fn take(&mut self, made: TranslatedBody) {

@@ -42,7 +42,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use pingora::protocols::http::{HttpTask, ServerSession as HttpSession};
 use pingora::proxy::Session;
 use tokio::time::Instant;
@@ -52,6 +52,7 @@ use self::replay::{BodyPause, ReplaySession, SentBody};
 use super::context_length::WithheldAnswer;
 use super::withheld::{LONGEST_HOLD, UpstreamDeadlines, Withheld};
 use crate::proxy::downstream::drain::CutSignal;
+use crate::proxy::header_fields::TRANSLATED;
 
 /// The slot in which a dropped [`ReplaySession`] leaves the real session, as `Box<dyn CustomSession>` cannot be downcast
 /// to take it back; and the words on the answer that pass between it and the phases.
@@ -64,7 +65,24 @@ struct SessionSlot {
     is_whole: AtomicBool,
     /// The client was sent it.
     has_delivered_all: AtomicBool,
+    /// The words on the translation of an answer that is held, for its header.
+    translation: Mutex<Option<HeaderValue>>,
     hold: CheckedHold,
+}
+
+impl SessionSlot {
+    fn forget_note(&self) {
+        *self.translation.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Puts the words on the translation into the header of an answer that goes out.
+    fn say_translation(&self, tasks: &mut [HttpTask]) {
+        let Some(HttpTask::Header(header, _)) = tasks.first_mut() else { return };
+        let note = self.translation.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(note) = note.filter(|_| header.headers.contains_key(TRANSLATED)) {
+            let _ = header.insert_header(TRANSLATED, note); // its name is one already
+        }
+    }
 }
 
 /// The limits within which a stream is held for a check.
@@ -137,6 +155,7 @@ impl SessionSwap {
     /// most. Until then a stream is due as if it had not begun; from then on it may pause for `idle`.
     pub(in crate::proxy) fn hold(&mut self, session: &mut Session, idle: Option<Duration>, is_stream: bool) {
         self.slot.is_released.store(false, Ordering::Relaxed);
+        self.slot.forget_note();
         self.slot.hold.await_beginning();
         let then = UpstreamDeadlines { until: self.ends, pause: idle.map(|idle| (idle, Instant::now())) };
         let begins = if is_stream { self.begins } else { self.ends };
@@ -154,6 +173,7 @@ impl SessionSwap {
         limits: Option<StreamHold>,
     ) {
         self.slot.is_released.store(false, Ordering::Relaxed);
+        self.slot.forget_note();
         self.slot.hold.begin(limits.map(|limits| limits.comments));
         let then = UpstreamDeadlines { until: self.ends, pause: idle.map(|idle| (idle, Instant::now())) };
         let begins = if limits.is_some() { self.begins } else { self.ends };
@@ -190,6 +210,11 @@ impl SessionSwap {
     /// Takes the answer that failed.
     pub(in crate::proxy) fn take_kept(&self) -> Option<Vec<HttpTask>> {
         self.slot.hold.take_kept()
+    }
+
+    /// Has the header of the answer that is held say this of its translation.
+    pub(in crate::proxy) fn note_translation(&self, note: HeaderValue) {
+        *self.slot.translation.lock().unwrap_or_else(PoisonError::into_inner) = Some(note);
     }
 
     /// Lets the answer out that is held, with the part of it that comes next.

@@ -7,6 +7,7 @@ use pingora::{Error, Result};
 use pointsman_core::usage::AnswerError;
 use serde::Deserialize;
 
+use super::body_wait::WaitToTell;
 use super::fallback::RetryLedger;
 use super::missing_model::ModelSearch;
 use super::refused_parameter::RefusalSearch;
@@ -22,6 +23,7 @@ pub(in crate::proxy) struct WithheldAnswer {
     tasks: Vec<HttpTask>,
     body: BytesMut,
     search: ErrorSearch,
+    wait: WaitToTell,
 }
 
 /// What is looked for in an error body.
@@ -127,6 +129,11 @@ impl WithheldAnswer {
         Self { search, ..Self::default() }
     }
 
+    /// Withholds an error whose header is to tell a wait.
+    pub(super) fn telling(wait: WaitToTell) -> Self {
+        Self { wait, ..Self::default() }
+    }
+
     /// Takes more of the answer. Returns all of it when it may go out, and nothing while there is more to come.
     ///
     /// # Errors
@@ -148,7 +155,11 @@ impl WithheldAnswer {
         if ended {
             self.search.look_through(&body)?;
         }
-        Ok(Some(std::mem::take(&mut self.tasks)))
+        let mut tasks = std::mem::take(&mut self.tasks);
+        if let Some(HttpTask::Header(header, _)) = tasks.first_mut() {
+            self.wait.say(header);
+        }
+        Ok(Some(tasks))
     }
 }
 

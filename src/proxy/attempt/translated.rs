@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pingora::Result;
+use pointsman_core::config::LossRule;
 use pointsman_core::model_family::{FittedParameters, ModelProfile, ParameterChange, ParameterFit};
 use pointsman_core::prompt::{BodyEdits, Dialect};
 use pointsman_translation::{
@@ -63,10 +64,18 @@ impl AttemptTranslation {
         if self.stream { whole.streamed() } else { whole }
     }
 
-    /// Returns the pair and what was lost, for a header: `messages->chat; dropped=top_k`.
-    pub(in crate::proxy) fn note(&self) -> String {
-        let (name, losses) = (self.pair.name(), self.losses.to_string());
+    /// Returns the pair and what was lost, for a header: `messages->chat; dropped=top_k; answer_dropped=images`.
+    pub(in crate::proxy) fn note(&self, of_answer: Option<&LossReport>) -> String {
+        let (name, losses) = (self.pair.name(), self.losses_noted(of_answer));
         if losses.is_empty() { name } else { format!("{name}; {losses}") }
+    }
+
+    /// Returns what was lost of the request, and of its answer as far as that is known.
+    pub(in crate::proxy) fn losses_noted(&self, of_answer: Option<&LossReport>) -> String {
+        let of_answer = of_answer.map(LossReport::to_string).filter(|losses| !losses.is_empty());
+        let of_answer = of_answer.map(|losses| format!("answer_{}", losses.replace("; ", "; answer_")));
+        let of_request = Some(self.losses.to_string()).filter(|losses| !losses.is_empty());
+        of_request.into_iter().chain(of_answer).collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -141,6 +150,18 @@ impl OriginalBody {
 }
 
 impl TranslatedBody {
+    /// Returns the body, where its translation loses no more than `rule` allows.
+    ///
+    /// # Errors
+    /// When it does.
+    pub(super) fn unless_lossy(self, rule: LossRule) -> Result<Self, TranslationRefusal> {
+        let losses = &self.translation.losses;
+        if rule == LossRule::Refuse && losses.left_out().next().is_some() {
+            return Err(TranslationRefusal::Lossy(losses.clone()));
+        }
+        Ok(self)
+    }
+
     /// Makes the body of a translated request, with the parameters that `fit` finds for it.
     fn fitted(pair: Translation, translated: TranslatedRequest, fit: impl FnOnce(&Bytes) -> FittedParameters) -> Self {
         let TranslatedRequest { body, model_span, stream, memo, losses } = translated;

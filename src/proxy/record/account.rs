@@ -12,7 +12,7 @@ use pointsman_core::scores::ClassifierFailure;
 use pointsman_core::usage::Usage;
 use pointsman_telemetry::AccessLine;
 use pointsman_telemetry::metrics::ClientOutcome;
-use pointsman_translation::DialectFamily;
+use pointsman_translation::{DialectFamily, LossKind, LossReport};
 
 use super::usage_bill::{UsageBill, with_discarded};
 use super::{Recorder, traced};
@@ -92,12 +92,25 @@ impl Recorder {
         }
     }
 
-    /// Counts the translation of the last attempt's request, and each kind of field that it lost once.
+    /// Counts the translation of the last attempt's request, and each kind of field once that it lost, that its answer
+    /// lost, or for which a model was not asked.
     fn count_translation(&self, ctx: &RequestContext) {
+        for (pair, field) in ctx.attempts.body.refused() {
+            let pair = [pair.client, pair.upstream].map(DialectFamily::as_str);
+            self.metrics.translation_lost(pair, field.as_str(), LossKind::Refused.as_str());
+        }
         let Some(translation) = ctx.attempts.body.translation() else { return };
         let pair = [translation.pair.client, translation.pair.upstream].map(DialectFamily::as_str);
         self.metrics.translated(pair);
-        let mut lost: Vec<_> = translation.losses.losses().iter().map(|loss| (loss.field, loss.kind)).collect();
+        self.count_losses(pair, &translation.losses);
+        if let Some(answer) = &ctx.answer_translation {
+            let [client, upstream] = pair;
+            self.count_losses([upstream, client], answer.losses());
+        }
+    }
+
+    fn count_losses(&self, pair: [&'static str; 2], losses: &LossReport) {
+        let mut lost: Vec<_> = losses.losses().iter().map(|loss| (loss.field, loss.kind)).collect();
         lost.sort_unstable();
         lost.dedup();
         lost.iter().for_each(|(field, kind)| self.metrics.translation_lost(pair, field.as_str(), kind.as_str()));
@@ -186,7 +199,8 @@ fn write_access_line(session: &Session, ctx: &RequestContext, over: RequestTotal
     let state = ctx.state.outcome().map(|(kind, outcome)| format!("{} {}", kind.as_str(), outcome.as_str()));
     let trace_id = ctx.trace.as_ref().map(|trace| trace.id());
     let translation = ctx.attempts.body.translation();
-    let losses = translation.map(|translation| translation.losses.to_string()).filter(|losses| !losses.is_empty());
+    let of_answer = ctx.answer_translation.as_ref().map(|answer| answer.losses());
+    let losses = translation.map(|translation| translation.losses_noted(of_answer)).filter(|losses| !losses.is_empty());
     let translation = translation.map(|translation| translation.pair.name());
     let escalated = ctx.escalation.as_ref().and_then(|watch| watch.word());
     let header = session.req_header();

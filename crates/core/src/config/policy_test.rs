@@ -66,7 +66,7 @@ pub struct ExpectedOutcome {
     pub rule: Option<usize>,
     /// The reason for the model, as decisions show it.
     pub reason: Option<String>,
-    /// The status that a rule denies it with.
+    /// The status that a rule denies it with; 400 where no model's API can say what it must be told.
     pub denied: Option<u16>,
 }
 

@@ -241,7 +241,7 @@ pub(super) const TRANSLATIONS: MetricDefinition<2> = MetricDefinition {
 
 pub(super) const TRANSLATION_LOSSES: MetricDefinition<4> = MetricDefinition {
     name: "pointsman_translation_losses_total",
-    help: "Fields that translated requests could not carry over as they were: changed, dropped or refused.",
+    help: "Fields of translated requests, and of their answers (`from` is the upstream's API then), that were changed or dropped, or for which a model was not asked (refused).",
     labels: ["from", "to", "field", "kind"],
     buckets: &[],
 };

@@ -58,7 +58,24 @@ struct GoogleError<'e> {
     code: u16,
     message: &'e str,
     status: &'static str,
-    details: [GoogleErrorInfo<'e>; 1],
+    details: Vec<GoogleDetail<'e>>,
+}
+
+/// A detail of one of Google's errors.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum GoogleDetail<'e> {
+    Info(GoogleErrorInfo<'e>),
+    Retry(GoogleRetryInfo),
+}
+
+/// The wait before the request may come again.
+#[derive(Serialize)]
+struct GoogleRetryInfo {
+    #[serde(rename = "@type")]
+    kind: &'static str,
+    #[serde(rename = "retryDelay")]
+    delay: String,
 }
 
 /// The machine-readable part of one of Google's errors.
@@ -92,6 +109,9 @@ pub(crate) struct ErrorObject<'e> {
     /// The status of the answer, which Google's errors repeat.
     #[serde(skip)]
     pub status: StatusCode,
+    /// The seconds that the client is to wait, which Google's errors say.
+    #[serde(skip)]
+    pub retry_after: Option<u64>,
 }
 
 impl ErrorObject<'_> {
@@ -114,11 +134,14 @@ impl ErrorObject<'_> {
             domain: "pointsman",
             metadata: self.param.map(|param| GoogleErrorMetadata { param }),
         };
+        let kind = "type.googleapis.com/google.rpc.RetryInfo";
+        let wait = |seconds| GoogleDetail::Retry(GoogleRetryInfo { kind, delay: format!("{seconds}s") });
+        let retry = self.retry_after.map(wait);
         GoogleError {
             code: self.status.as_u16(),
             message: self.message,
             status: google_status(self.status),
-            details: [info],
+            details: [GoogleDetail::Info(info)].into_iter().chain(retry).collect(),
         }
     }
 }

@@ -212,6 +212,16 @@ fn a_google_client_gets_google_s_error_with_the_code_as_its_reason() {
 }
 
 #[test]
+fn a_google_client_is_told_in_the_body_how_long_to_wait() {
+    let body: Value =
+        serde_json::from_slice(&rate_limited(Duration::from_millis(1500)).body(AnswerShape::Google)).expect("JSON");
+
+    let retry = json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "2s"});
+    assert_eq!(body["error"]["details"][1], retry);
+    assert_eq!(body["error"]["details"][0]["reason"], "rate_limit_exceeded", "the code stays the first");
+}
+
+#[test]
 fn the_path_says_whose_error_it_is_and_elsewhere_the_header() {
     let none = HeaderMap::new();
     let versioned: HeaderMap =

@@ -140,6 +140,7 @@ impl ReplaySession {
             }
             return Ok(false); // there is more to come
         };
+        self.slot.say_translation(&mut tasks);
         state_length(&mut tasks);
         let is_over = self.inner_mut().response_duplex_vec(tasks).await?;
         self.patience.renew();
