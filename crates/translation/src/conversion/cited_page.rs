@@ -27,7 +27,7 @@ pub(crate) struct CitedPage<'b> {
 pub(crate) fn cited_pages<'b>(citations: &'b RawValue, text: &str) -> Vec<CitedPage<'b>> {
     let mut found = Vec::new();
     let each = json::list(citations).unwrap_or_else(|| vec![citations]);
-    for fields in each.into_iter().filter_map(Fields::of) {
+    for fields in each.into_iter().filter_map(Fields::of).take(MOST) {
         // Google's answers have the sources of a whole answer.
         if fields.get("groundingChunks").is_some() {
             grounding(&fields, text, &mut found);
@@ -35,7 +35,7 @@ pub(crate) fn cited_pages<'b>(citations: &'b RawValue, text: &str) -> Vec<CitedP
         }
         let sources = fields.either(["citations", "citationSources"]).and_then(json::list);
         if let Some(sources) = sources {
-            let sources = sources.into_iter().filter_map(Fields::of);
+            let sources = sources.into_iter().filter_map(Fields::of).take(MOST);
             found.extend(sources.filter_map(|source| page(&source, in_bytes(&source, text), None)));
             continue;
         }
@@ -79,7 +79,8 @@ fn grounding<'b>(fields: &Fields<'b>, text: &str, found: &mut Vec<CitedPage<'b>>
     for support in fields.list("groundingSupports").into_iter().filter_map(Fields::of).take(MOST) {
         let segment = support.object("segment").unwrap_or_default();
         let (words, place) = (segment.text("text"), segment_place(&segment, text));
-        for index in support.list("groundingChunkIndices").into_iter().filter_map(json::value::<usize>) {
+        let indices = support.list("groundingChunkIndices").into_iter().filter_map(json::value::<usize>);
+        for index in indices.take(MOST.saturating_sub(found.len())) {
             let Some(Some(source)) = chunks.get(index) else { continue };
             found.extend(page(source, place.clone(), words.clone()));
             is_placed[index] = true;

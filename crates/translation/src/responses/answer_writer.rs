@@ -60,7 +60,7 @@ impl OutputWriter<'_> {
                 let mut annotations = Vec::new();
                 if let Some(citations) = citations {
                     citation::write_each(citations, text, &mut |annotation| {
-                        push_elements(&mut annotations, annotation)
+                        push_elements(&mut annotations, annotation);
                     });
                 }
                 let logprobs = logprobs.take().map(logprob_elements).unwrap_or_default();

@@ -6,7 +6,7 @@
 mod definitions;
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::value::RawValue;
 
@@ -264,7 +264,8 @@ impl SchemaWriter<'_> {
         }
         let properties = properties.unwrap_or_default();
         let required = fields.list("required");
-        let is_known = |name: &&RawValue| json::text(name).is_some_and(|name| properties.get(&name).is_some());
+        let names: HashSet<_> = properties.iter().map(|(name, _)| name).collect();
+        let is_known = |name: &&RawValue| json::text(name).is_some_and(|name| names.contains(&*name));
         if !required.iter().all(is_known) {
             return None;
         }

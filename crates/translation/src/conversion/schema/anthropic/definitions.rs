@@ -39,17 +39,30 @@ impl<'s> Definitions<'s> {
         Some(format!("#/$defs/{}", name.replace('~', "~0").replace('/', "~1")))
     }
 
-    /// Tells whether no definition leads back to itself.
+    /// Tells whether no definition leads back to itself: each can be taken once all that it refers to are.
     fn has_end(&self) -> bool {
-        let mut left: BTreeMap<_, _> = self.named.iter().map(|(name, raw)| (&**name, references(raw))).collect();
-        loop {
-            let is_done = |names: &BTreeSet<String>| !names.iter().any(|name| left.contains_key(&**name));
-            let done: Vec<_> = left.iter().filter(|(_, names)| is_done(names)).map(|(name, _)| *name).collect();
-            if done.is_empty() {
-                return left.is_empty();
-            }
-            done.into_iter().for_each(|name| drop(left.remove(name)));
+        let mut waiting: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut users: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (user, raw) in self.iter() {
+            let references = references(raw);
+            let known = references.iter().filter_map(|name| self.named.get_key_value(name));
+            let used: Vec<_> = known.map(|(name, _)| name.as_str()).collect();
+            waiting.insert(user, used.len());
+            used.into_iter().for_each(|name| users.entry(name).or_default().push(user));
         }
+        let mut ready: Vec<_> = waiting.iter().filter(|(_, left)| **left == 0).map(|(name, _)| *name).collect();
+        let mut taken = 0;
+        while let Some(name) = ready.pop() {
+            taken += 1;
+            for user in users.remove(name).unwrap_or_default() {
+                let left = waiting.entry(user).or_default();
+                *left = left.saturating_sub(1);
+                if *left == 0 {
+                    ready.push(user);
+                }
+            }
+        }
+        taken == self.named.len()
     }
 }
 

@@ -125,3 +125,16 @@ fn a_tool_may_take_nothing_and_an_answer_may_not_be_nothing_but_braces() {
     let open = serde_json::value::to_raw_value(&json!({"type": "object"})).expect("JSON");
     assert!(AnthropicSchema::of_input(&open).is_none());
 }
+
+#[test]
+fn a_long_chain_of_definitions_has_its_end_and_a_circle_of_them_has_none() {
+    let reference = |number: usize| json!({"$ref": format!("#/$defs/d{number}")});
+    let mut definitions: serde_json::Map<String, Value> =
+        (0..20_000).map(|number| (format!("d{number}"), reference(number + 1))).collect();
+    definitions.insert("d20000".to_owned(), json!({"type": "null"}));
+    let mut schema = json!({"$ref": "#/$defs/d0", "$defs": definitions});
+    assert!(of(&schema).is_some());
+
+    schema["$defs"]["d20000"] = reference(0);
+    assert_eq!(of(&schema), None);
+}
