@@ -395,7 +395,10 @@ fn fit_says_what_rows_of_another_task_hold() {
 
     let said = text(&refused.stderr);
     assert_eq!(refused.status.code(), Some(65), "{said}");
-    assert!(said.contains("rows with `strong_correct` and `weak_correct` do not teach `success`"), "{said}");
+    assert!(
+        said.contains("cannot teach `success`: a row has `strong_correct` and `weak_correct` and not `scores`"),
+        "{said}"
+    );
 }
 
 #[test]

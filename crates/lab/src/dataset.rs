@@ -47,6 +47,8 @@ pub enum TruthPreference {
     Outcomes,
     /// The label first.
     Labels,
+    /// The scores of models first.
+    Scores,
 }
 
 /// One prompt with what is known of it.
@@ -204,6 +206,7 @@ impl RowKeys {
         match prefer {
             TruthPreference::Outcomes => self.outcomes(prices).or_else(|| self.label()),
             TruthPreference::Labels => self.label().or_else(|| self.outcomes(prices)),
+            TruthPreference::Scores => self.scored(prices).or_else(|| self.outcomes(prices)).or_else(|| self.label()),
         }
     }
 
@@ -218,6 +221,10 @@ impl RowKeys {
         if let (Some(strong), Some(weak)) = (self.strong_correct, self.weak_correct) {
             return Some(GroundTruth::Pair { strong: strong.0, weak: weak.0 });
         }
+        self.scored(prices)
+    }
+
+    fn scored(&mut self, prices: &ModelPrices) -> Option<GroundTruth> {
         let scores = self.scores.take().filter(|scores| !scores.is_empty())?;
         let answer = |(model, QualityValue(score))| {
             let tokens = self.tokens.get(&model).copied();

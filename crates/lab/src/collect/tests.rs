@@ -268,7 +268,8 @@ async fn a_longest_answer_is_set_where_the_row_says_none_and_where_the_api_needs
 async fn rows_that_ask_nothing_and_ids_that_came_before_are_both_counted_as_skipped() {
     let folder = Folder::of(2);
     let rows = fs::read_to_string(folder.0.path().join("prompts.jsonl")).expect("prompts");
-    fs::write(folder.0.path().join("prompts.jsonl"), format!("{rows}{rows}{{\"id\": \"none\", \"prompt\": \" \"}}\n")).expect("written");
+    fs::write(folder.0.path().join("prompts.jsonl"), format!("{rows}{rows}{{\"id\": \"none\", \"prompt\": \" \"}}\n"))
+        .expect("written");
 
     let counts = collect(&folder.run(&["small"]), &Script::default()).await;
 

@@ -217,3 +217,15 @@ fn a_conversation_of_messages_keeps_its_system_text_and_its_tools() {
     assert_eq!((&*asked.text, asked.is_reply()), ("c", true));
     assert_eq!(asked.request().prompt().newest_ask(), "c");
 }
+
+#[test]
+fn a_row_with_scores_and_a_pair_tells_what_the_task_prefers() {
+    let row = r#"{"prompt":"a","strong_correct":1,"weak_correct":0,"scores":{"small":0,"large":1}}"#;
+    let truth = |prefer| {
+        let mut rows = dataset(row).preferring(prefer);
+        rows.next().expect("a row").expect("read").truth
+    };
+
+    assert!(matches!(truth(TruthPreference::Outcomes), GroundTruth::Pair { .. }));
+    assert!(matches!(truth(TruthPreference::Scores), GroundTruth::Models(_)));
+}

@@ -11,7 +11,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use self::embedding_cache::EmbeddingCache;
-use super::{FitError, FitRequest, file_error};
+use super::{FitError, FitRequest, FitTask, file_error};
 use crate::dataset::{Dataset, GroundTruth, TruthPreference, words};
 
 /// The key of a row's weight, unless another is named.
@@ -47,7 +47,11 @@ pub(super) struct TrainingRows {
 impl TrainingRows {
     /// Reads every row of `fit` that may be learnt from.
     pub(super) fn read(fit: &FitRequest, bundle: &Bundle) -> Result<Self, FitError> {
-        let prefer = if fit.task.has_labels() { TruthPreference::Labels } else { TruthPreference::Outcomes };
+        let prefer = match fit.task {
+            FitTask::Tier | FitTask::Domain => TruthPreference::Labels,
+            FitTask::Success => TruthPreference::Scores,
+            FitTask::StrongWeak => TruthPreference::Outcomes,
+        };
         let weights = fit.sample_weights.as_deref().unwrap_or(WEIGHT);
         let mut dataset = Dataset::open(&fit.data)?.preferring(prefer).weighted_by(weights);
         let (mut rows, mut left_out, mut held_out, mut weighted) = (Vec::new(), 0, 0, 0);

@@ -60,6 +60,9 @@ impl TrainingSet {
         rows: &[TrainingRow],
         features: FeatureInputs,
     ) -> Result<Self, FitError> {
+        if let Some(other) = rows.iter().find(|row| held_by(&row.truth) != needed_by(fit.task)) {
+            return Err(fit.refuse(format!("a row has {} and not {}", held_by(&other.truth), needed_by(fit.task))));
+        }
         let template = template(fit, base, rows);
         let names = names(fit, template.as_ref(), rows)?;
         let goal = match fit.task {
@@ -147,16 +150,7 @@ impl TrainingSet {
                     self.label_index(label).ok_or_else(|| fit.refuse(format!("the label `{label}` is not known")))?;
                 Ok((0..self.names.len()).map(|index| f32::from(u8::from(index == right))).collect())
             }
-            (GroundTruth::Label(_), task) => {
-                Err(fit.refuse(format!("rows with a `label` do not teach `{}`", task.as_str())))
-            }
-            (GroundTruth::Pair { .. }, task) => {
-                let keys = "`strong_correct` and `weak_correct`";
-                Err(fit.refuse(format!("rows with {keys} do not teach `{}`", task.as_str())))
-            }
-            (GroundTruth::Models(_), task) => {
-                Err(fit.refuse(format!("rows with `scores` do not teach `{}`", task.as_str())))
-            }
+            (truth, task) => Err(fit.refuse(format!("a row has {} and not {}", held_by(truth), needed_by(task)))),
         }
     }
 
@@ -234,6 +228,24 @@ fn names(fit: &FitRequest, template: Option<&HeadSpec>, rows: &[TrainingRow]) ->
         return Err(fit.refuse("fewer than two labels occur"));
     }
     found.iter().map(|found| name(found)).collect()
+}
+
+/// Returns the keys of a row that tell its outcome.
+const fn held_by(truth: &GroundTruth) -> &'static str {
+    match truth {
+        GroundTruth::Label(_) => "`label`",
+        GroundTruth::Pair { .. } => "`strong_correct` and `weak_correct`",
+        GroundTruth::Models(_) => "`scores`",
+    }
+}
+
+/// Returns the keys of rows that teach a task.
+const fn needed_by(task: FitTask) -> &'static str {
+    match task {
+        FitTask::Tier | FitTask::Domain => "`label`",
+        FitTask::StrongWeak => "`strong_correct` and `weak_correct`",
+        FitTask::Success => "`scores`",
+    }
 }
 
 /// Spells a label so that it is a name.
