@@ -580,8 +580,8 @@ async fn a_conversation_that_no_other_api_makes_shorter_is_refused() {
 
 #[tokio::test]
 async fn a_request_of_which_nothing_is_left_is_refused_by_what_is_lost() {
-    let small = Origin::start().await;
-    let gateway = one_of((&small, "messages")).await;
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let gateway = gateway((&small, "messages"), (&frontier, "messages"), "[frontier]").await;
     let sound = json!({"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}});
     let body = json!({"model": "auto", "messages": [{"role": "user", "content": [sound]}]});
 
@@ -589,7 +589,7 @@ async fn a_request_of_which_nothing_is_left_is_refused_by_what_is_lost() {
 
     assert_eq!((reply.status, reply.error_code()), (StatusCode::BAD_REQUEST, "untranslatable".into()));
     assert_eq!(reply.json()["error"]["param"], "audio");
-    assert!(small.take().is_none());
+    assert!(small.take().is_none() && frontier.take().is_none());
 }
 
 #[tokio::test]
