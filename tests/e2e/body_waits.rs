@@ -101,7 +101,7 @@ async fn a_key_that_an_error_s_body_limits_rests_and_the_request_goes_with_anoth
 
         assert!(replies.iter().all(|reply| reply.status == StatusCode::OK), "{path}");
         let sent = [small.next().await, small.next().await, small.next().await];
-        let sent = sent.map(|request| request.header("x-goog-api-key").expect("a key").to_owned());
+        let sent = sent.map(|request| request.header("authorization").expect("a key").to_owned());
         assert!(sent[0] != sent[1] && sent[1] == sent[2], "{path}: {sent:?}");
     }
 }
