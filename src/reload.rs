@@ -180,7 +180,7 @@ impl Reloader {
             Some(held) => {
                 let held = held.generation;
                 tracing::info!(trigger, held, "Generation {held} was rolled back, and nothing of it has changed");
-                self.take_over(trigger, &serving, self.builder.renewed_in_time(&serving, loaded))
+                self.take_over(trigger, &serving, self.builder.renewed_in_time(&serving, &loaded))
             }
             None => {
                 let reloaded = self.take_over(trigger, &serving, loaded);

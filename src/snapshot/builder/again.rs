@@ -23,11 +23,11 @@ impl SnapshotBuilder {
     /// Returns `serving` with the keys, authorities and certificates of now, and the terms of `newest`, on a thread of its
     /// own. Where that does not end, its keys and authorities stay.
     #[must_use]
-    pub(crate) fn renewed_in_time(self: &Arc<Self>, serving: &Arc<Snapshot>, newest: Snapshot) -> Snapshot {
+    pub(crate) fn renewed_in_time(self: &Arc<Self>, serving: &Arc<Snapshot>, newest: &Snapshot) -> Snapshot {
         let generation = newest.generation;
         let (builder, own) = (Arc::clone(self), Arc::clone(serving));
-        let renewed = Snapshot { generation, ..serving.again(&newest) };
-        let kept = Snapshot { generation, ..serving.again(&newest) };
+        let renewed = Snapshot { generation, ..serving.again(newest) };
+        let kept = Snapshot { generation, ..serving.again(newest) };
         self.loads.run(READING, move || builder.with_keys_of_now(renewed, &own)).unwrap_or_else(|error| {
             tracing::warn!(%error, "Keys cannot be read, so that the former ones stay");
             kept
