@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use pointsman_core::config::{BudgetConfig, ConfigProblem, Glob, KeyPath, KnownModel, Name};
+use pointsman_core::policy::Policy;
 
 use crate::clients::Client;
 use crate::snapshot::Snapshot;
@@ -80,8 +81,7 @@ fn uncounted(snapshot: &Snapshot, budget: &BudgetConfig) -> Option<String> {
 /// Returns the models of the catalog that may serve a client: of its policies, and all where it may name them.
 fn reachable<'s>(snapshot: &'s Snapshot, client: Option<&Client>) -> BTreeSet<&'s Name> {
     let may_use = |policy: Option<&Name>| client.is_none_or(|client| client.may_use(policy));
-    let chosen =
-        snapshot.policies.iter().filter(|policy| may_use(Some(policy.name()))).flat_map(|policy| policy.models());
+    let chosen = snapshot.policies.iter().filter(|policy| may_use(Some(policy.name()))).flat_map(Policy::models);
     let named = snapshot.config.models.keys().filter(|_| may_use(None));
     chosen.chain(named).filter(|model| snapshot.may_serve(client, model)).collect()
 }
