@@ -3,7 +3,8 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
 
-use http::StatusCode;
+use bytes::Bytes;
+use http::{Method, StatusCode};
 use pointsman_protocols::envoy::ext_proc::processing_response::Response;
 use pointsman_protocols::envoy::filter::processing_mode::BodySendMode;
 use rustix::process::Signal;
@@ -14,7 +15,7 @@ use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::client::{get, question};
+use crate::client::{CHAT, Connection, Framing, get, question};
 use crate::clients::hash;
 use crate::envoy::{Exchange, common, connect, field, immediate, removed, replaced, streamed, told};
 use crate::gateway::{Config, Gateway};
@@ -420,22 +421,29 @@ async fn a_websocket_needs_a_key_where_clients_have_them() {
 #[tokio::test]
 async fn an_overload_lets_nobody_pass_at_whose_key_nobody_has_looked() {
     for (sections, passes) in [(anna(), false), (String::new(), true)] {
-        let change = |config| Config { limits: ", max_requests: 1", ..config };
-        let (gateway, address) = asked_with(change, ", failure: open", &sections).await;
-        let mut open = Exchange::open(address, Buffered, NoBody).await;
-        open.chat(&[KEY], false).await;
-        open.next().await;
-        let mut another = Exchange::open(address, Buffered, NoBody).await;
+        let (release, held) = oneshot::channel();
+        let (small, frontier) = (Origin::answering([Answer::Held(held)]).await, Origin::start().await);
+        let sections = format!("ext_proc: {{address: '127.0.0.1:0', failure: open}}\n{sections}");
+        let config = Config { sections, limits: ", max_requests: 1", ..Config::new(&small, &frontier) };
+        let gateway = Gateway::start(&config).await;
+        let mut connection = Connection::open(gateway.listen, Framing::Length).await;
+        let request = connection.request(Method::POST, CHAT).header(KEY.0, KEY.1);
+        let request =
+            request.body(Framing::Length.body(Bytes::from(question("auto", "slow")))).expect("a valid request");
+        let open = tokio::spawn(async move { connection.send(request).await.map(|answer| answer.status()) });
+        small.next().await;
+        let mut exchange = Exchange::open(gateway.ext_proc.expect("a listener for Envoy"), Buffered, NoBody).await;
 
-        another.chat(&[], true).await;
-        let answer = another.next().await;
+        exchange.chat(&[], true).await;
+        let answer = exchange.next().await;
 
         if passes {
             assert_eq!(told(&answer, "reason").as_deref(), Some("unjudged"));
         } else {
             assert_eq!(immediate(answer).status.expect("a status").code, 503);
         }
-        drop(gateway);
+        release.send(()).expect("the origin waits");
+        assert_eq!(soon("the open request", open).await.expect("no panic").expect("an answer"), StatusCode::OK);
     }
 }
 

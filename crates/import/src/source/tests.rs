@@ -1,10 +1,11 @@
 use super::*;
+use crate::credentials::KeyVariables;
 use crate::reader::SourceValue;
 
 fn leftovers_of(file: &str, text: &str, look: impl Fn(&SourceValue<'_>)) -> Vec<String> {
     let findings = FindingLog::default();
     let root = read(file, text, &findings).expect("a readable file");
-    look(&SourceValue::root(&root, &findings));
+    look(&SourceValue::root(&root, &findings, &KeyVariables::default()));
     root.leftovers(&findings);
     findings.into_sorted().iter().map(ToString::to_string).collect()
 }

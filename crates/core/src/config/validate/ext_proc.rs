@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::edge::collide;
-use super::{ConfigChecker, root};
+use super::{ConfigChecker, KeyPath, root};
 use crate::config::ExtProcConfig;
 
 const MESSAGE_BYTES: RangeInclusive<usize> = 1 << 10..=(1 << 30) + (1 << 20);
@@ -84,6 +84,18 @@ impl ConfigChecker<'_> {
         if let Some(other) = others.find(|other| collide(*other, section.address)) {
             self.wrong(&path.key("address"), format!("must differ from the other listeners, one of which is {other}"));
         }
+        self.model_headers(&path, section);
+        if let Some(bytes) = section.max_message_bytes {
+            self.within(&path.key("max_message_bytes"), &bytes, &MESSAGE_BYTES);
+        }
+        self.span(&path.key("deadline"), section.deadline, &DEADLINE);
+        if let Some(tls) = &section.tls {
+            self.mutual_tls(&path.key("tls"), tls);
+        }
+    }
+
+    /// Checks the names of the headers that say the model.
+    fn model_headers(&mut self, path: &KeyPath, section: &ExtProcConfig) {
         let headers = [("model_header", Some(&section.model_header))];
         for (key, name) in
             headers.into_iter().chain([("upstream_model_header", section.upstream_model_header.as_ref())])
@@ -109,13 +121,6 @@ impl ConfigChecker<'_> {
         }
         if section.upstream_model_header.as_ref().is_some_and(|name| name.eq_ignore_ascii_case(&section.model_header)) {
             self.wrong(&path.key("upstream_model_header"), "must differ from `model_header`");
-        }
-        if let Some(bytes) = section.max_message_bytes {
-            self.within(&path.key("max_message_bytes"), &bytes, &MESSAGE_BYTES);
-        }
-        self.span(&path.key("deadline"), section.deadline, &DEADLINE);
-        if let Some(tls) = &section.tls {
-            self.mutual_tls(&path.key("tls"), tls);
         }
     }
 }
