@@ -81,7 +81,7 @@ fn of_provider(
     }
     open_requests(out, provider.max_concurrent.unwrap_or(bootstrap.config.limits.max_requests))?;
     if let Some(check) = &provider.health_check {
-        let host = base.authority().map(|host| host.as_str()).unwrap_or_default();
+        let host = base.authority().map(http::uri::Authority::as_str).unwrap_or_default();
         health_check(out, check, host, provider.http)?;
     }
     out.push_str(HTTP_OPTIONS);

@@ -171,7 +171,7 @@ fn what_clients_may_see_of_the_operator_s_account_stays_in_answers() {
 #[test]
 fn where_requests_come_from_is_said_as_the_listeners_say_it() {
     let of = |mode: &str| {
-        let text = format!("{BASE}").replace("'127.0.0.1:0'", &format!("'127.0.0.1:0', forwarded: {mode}"));
+        let text = BASE.replace("'127.0.0.1:0'", &format!("'127.0.0.1:0', forwarded: {mode}"));
         printed_of(&text, PrintedMode::Buffered, None)
     };
 

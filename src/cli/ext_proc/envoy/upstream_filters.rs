@@ -20,10 +20,10 @@ pub(super) struct WrittenLists(Vec<String>);
 
 impl WrittenLists {
     /// Returns a list as YAML, or its name where it was written before.
-    fn list(&mut self, name: &str, entries: String) -> String {
-        let known = self.0.iter().position(|known| *known == entries);
+    fn list(&mut self, name: &str, entries: &str) -> String {
+        let known = self.0.iter().position(|known| known == entries);
         let number = known.unwrap_or_else(|| {
-            self.0.push(entries.clone());
+            self.0.push(entries.to_owned());
             self.0.len() - 1
         });
         if known.is_some() { format!(" *{name}_{number}\n") } else { format!(" &{name}_{number}\n{entries}") }
@@ -66,14 +66,14 @@ pub(super) fn write(
     let passes = provider.credential == Credential::Passthrough && provider.keys.is_empty();
     let section = bootstrap.section();
     out.push_str("              request_mutations:");
-    out.push_str(&lists.list("request", of_requests(bootstrap.config, &section, passes)));
+    out.push_str(&lists.list("request", &of_requests(bootstrap.config, &section, passes)));
     if !passes {
         let parameters: String = stopped::PARAMETERS.iter().map(|name| removal(name)).collect();
         out.push_str("              query_parameter_mutations:");
-        out.push_str(&lists.list("query", parameters));
+        out.push_str(&lists.list("query", &parameters));
     }
     out.push_str("              response_mutations:");
-    out.push_str(&lists.list("response", of_answers(&provider.expose_headers)));
+    out.push_str(&lists.list("response", &of_answers(&provider.expose_headers)));
     if provider.is_cloud() {
         out.push_str("        # A cloud's requests are signed: add Envoy's own filter for that here.\n");
     }
