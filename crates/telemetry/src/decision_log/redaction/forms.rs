@@ -123,7 +123,7 @@ pub(super) static FORMS: [SecretForm; 15] = [
     },
     SecretForm {
         kind: RedactedKind::Card,
-        pattern: concat!(r"(?-u:\b)[0-9](?:", gap!(), r"?[0-9]){12,18}(?-u:\b)"),
+        pattern: concat!(r"(?-u:\b)[2-6](?:", gap!(), r"?[0-9]){12,18}(?-u:\b)"),
         check: checks::card,
     },
     SecretForm { kind: RedactedKind::Ip, pattern: r"(?-u:\b)[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?-u:\b)", check: checks::ip },
