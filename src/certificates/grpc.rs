@@ -18,6 +18,7 @@ pub(crate) struct GrpcServerTls(TlsAcceptor);
 
 /// TLS of the listeners that speak gRPC, for each that has it.
 #[derive(Debug, Clone, Default)]
+#[cfg_attr(not(feature = "grpc"), expect(dead_code, reason = "there are no such listeners"))]
 pub(crate) struct GrpcListenersTls {
     /// The listener for Envoy.
     pub(crate) ext_proc: Option<Arc<GrpcServerTls>>,

@@ -211,7 +211,10 @@ async fn the_tokens_of_texts_are_taken_from_the_client_s() {
 async fn a_deadline_that_passes_is_said_and_no_lexical_head_stands_in() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let config = Config { deadline: "1ms", ..config(&small, &frontier, String::new()) };
-    let config = Config { classifier: ", cascade: {enabled: false}, cache: {max_bytes: 0}".to_owned(), ..config };
+    let config = Config {
+        classifier: ", batch_deadline: 1ms, cascade: {enabled: false}, cache: {max_bytes: 0}".to_owned(),
+        ..config
+    };
     let gateway = Gateway::start(&config).await;
     let takes_longer: Vec<String> =
         (0..64).map(|index| format!("Word {index} is read, and so are others. ").repeat(30)).collect();
@@ -226,7 +229,10 @@ async fn a_batch_that_comes_to_nothing_is_counted_and_one_with_a_mistake_is_not_
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let limited = clients(", rate_limit: {requests_per_minute: 9}");
     let config = Config { deadline: "1ms", ..config(&small, &frontier, limited) };
-    let config = Config { classifier: ", cascade: {enabled: false}, cache: {max_bytes: 0}".to_owned(), ..config };
+    let config = Config {
+        classifier: ", batch_deadline: 1ms, cascade: {enabled: false}, cache: {max_bytes: 0}".to_owned(),
+        ..config
+    };
     let gateway = Gateway::start(&config).await;
     let mut texts: Vec<String> =
         (0..64).map(|index| format!("Word {index} is read, and so are others. ").repeat(30)).collect();

@@ -125,7 +125,10 @@ async fn a_call_that_comes_to_nothing_is_taken_from_the_rate_all_the_same() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let limited = clients(", rate_limit: {requests_per_minute: 9}");
     let config = Config { deadline: "1ms", ..config(&small, &frontier, &limited) };
-    let config = Config { classifier: ", cascade: {enabled: false}, cache: {max_bytes: 0}".to_owned(), ..config };
+    let config = Config {
+        classifier: ", batch_deadline: 1ms, cascade: {enabled: false}, cache: {max_bytes: 0}".to_owned(),
+        ..config
+    };
     let gateway = Gateway::start(&config).await;
     let long: Vec<String> = (0..64).map(|index| format!("Question {index} is about proofs. ").repeat(30)).collect();
     let long = texts(&long.iter().map(String::as_str).collect::<Vec<_>>());

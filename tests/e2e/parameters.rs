@@ -101,7 +101,7 @@ async fn every_dialect_is_fitted_and_a_passed_request_is_not() {
             "claude-haiku-4-5",
             MESSAGES,
             json!({"model": "auto", "messages": [], "max_tokens": 32_000, "thinking": {"type": "adaptive"}, "output_config": {"effort": "high"}}),
-            json!({"model": "claude-haiku-4-5", "messages": [], "max_tokens": 5000, "thinking": {"type": "enabled", "budget_tokens": 3750}, "output_config": {}}),
+            json!({"model": "claude-haiku-4-5", "messages": [], "max_tokens": 5000, "thinking": {"type": "enabled", "budget_tokens": 3750}}),
         ),
         (
             "mistral-large-latest",

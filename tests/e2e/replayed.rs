@@ -313,8 +313,8 @@ const CHECKED: &str = "{kind: escalate, cheap: small, strong: big, check: {finis
 /// Makes a line one of an `escalate`: every fourth request went to the strong model, after 20 + 10 tokens of the cheap one.
 fn checked(i: usize, line: &mut Value) {
     (line["strategy"], line["reason"], line["model"]) = (json!("escalate"), json!("escalate"), json!("small"));
-    line["answered_by"] = json!(if i % 4 == 0 { "big" } else { "small" });
-    if i % 4 == 0 {
+    line["answered_by"] = json!(if i.is_multiple_of(4) { "big" } else { "small" });
+    if i.is_multiple_of(4) {
         (line["escalated"], line["escalation_cost_usd"]) = (json!("refusal"), json!(0.0001));
     }
 }

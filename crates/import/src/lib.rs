@@ -15,6 +15,7 @@ mod draft;
 mod efforts;
 mod expression;
 mod finding;
+mod key_variables;
 mod litellm;
 mod reader;
 mod repair;
@@ -29,10 +30,10 @@ use pointsman_core::config::{Config, ConfigProblems};
 use pointsman_core::model_family::catalog_problems;
 use pointsman_core::policy::PolicySet;
 
-use self::credentials::KeyVariables;
 use self::draft::Draft;
 use self::finding::FindingLog;
 pub use self::finding::{Finding, FindingKind};
+use self::key_variables::KeyVariables;
 use self::reader::SourceValue;
 
 /// The most things that are taken out because the loader refuses them.

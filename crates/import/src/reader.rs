@@ -1,7 +1,7 @@
 //! Reading a foreign file: a value with the path that leads to it, and the findings about it.
 
-use crate::credentials::KeyVariables;
 use crate::finding::{Finding, FindingKind, FindingLog};
+use crate::key_variables::KeyVariables;
 use crate::source::{SourceContent, SourceNode, key_path};
 
 /// A value of a foreign file, with the path that leads to it. Reading a text, number or truth value takes it.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::credentials::KeyVariables;
+use crate::key_variables::KeyVariables;
 use crate::reader::SourceValue;
 
 fn leftovers_of(file: &str, text: &str, look: impl Fn(&SourceValue<'_>)) -> Vec<String> {
