@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pointsman_core::config::{Config, ConfigProblems, Name, StoreConfig, UtcMoment};
 use pointsman_telemetry::logging::{self, LogFormat};
-use pointsman_telemetry::{AuditLine, AuditOutcome, Metrics};
+use pointsman_telemetry::{AuditLine, Metrics};
 
 use super::table::{ColumnAlign, TextTable};
 use super::{CONFIG, REFUSED, UNAVAILABLE, USAGE, fail};
@@ -249,20 +249,7 @@ fn announced(key: &IssuedKey, plain: &PlainKey, action: &'static str) -> String 
 fn write_down(key: &IssuedKey, action: &'static str) {
     let subject = format!("{} of {}", key.id, key.client);
     let caller = format!("uid {}", rustix::process::getuid().as_raw());
-    AuditLine {
-        action,
-        subject: Some(&subject),
-        caller_kind: "command",
-        caller: &caller,
-        role: None,
-        peer: None,
-        route: None,
-        status: None,
-        outcome: AuditOutcome::Done,
-        generation_before: None,
-        generation_after: None,
-    }
-    .emit();
+    AuditLine::of_change(action, &subject, "command", &caller).emit();
 }
 
 fn now() -> u64 {

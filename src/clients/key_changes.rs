@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use pointsman_core::config::Name;
-use pointsman_telemetry::{AuditLine, AuditOutcome};
+use pointsman_telemetry::AuditLine;
 
 use super::issued_key::IssuedKey;
 
@@ -42,21 +42,7 @@ pub(super) fn write_down(changes: impl IntoIterator<Item = KeyChange>) {
     let mut changes = changes.into_iter();
     for change in changes.by_ref().take(WRITTEN) {
         let KeyChange { id, client, action } = change;
-        let subject = format!("{id} of {client}");
-        AuditLine {
-            action,
-            subject: Some(&subject),
-            caller_kind: "process",
-            caller: "registry",
-            role: None,
-            peer: None,
-            route: None,
-            status: None,
-            outcome: AuditOutcome::Done,
-            generation_before: None,
-            generation_after: None,
-        }
-        .emit();
+        AuditLine::of_change(action, &format!("{id} of {client}"), "process", "registry").emit();
     }
     let more = changes.count();
     if more > 0 {

@@ -122,7 +122,8 @@ async fn a_lone_text_and_a_decision_have_the_deadline_of_a_routed_request() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let classifier = ", cascade: {enabled: false}, cache: {max_bytes: 0}".to_owned();
     let gateway = Gateway::start(&Config { deadline: "1ms", classifier, ..config(&small, &frontier, "") }).await;
-    let long = "Word by word this is read, and so are others. ".repeat(40);
+    // As long as the encoder reads, and without what repeats, which is not read again.
+    let long: String = (0..2000).map(|number: u32| format!("why {} is {}? ", number * 7919, number ^ 0x5bd1)).collect();
     let levels = ["simple", "medium", "complex"].map(|label| json!({"label": label}));
     let asked = json!({
         "model": "default", "input": long,

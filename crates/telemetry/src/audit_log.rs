@@ -69,7 +69,25 @@ impl AuditOutcome {
     }
 }
 
-impl AuditLine<'_> {
+impl<'r> AuditLine<'r> {
+    /// Makes the line of a change that was made, without a request and without a generation.
+    #[must_use]
+    pub const fn of_change(action: &'static str, subject: &'r str, caller_kind: &'static str, caller: &'r str) -> Self {
+        Self {
+            action,
+            subject: Some(subject),
+            caller_kind,
+            caller,
+            role: None,
+            peer: None,
+            route: None,
+            status: None,
+            outcome: AuditOutcome::Done,
+            generation_before: None,
+            generation_after: None,
+        }
+    }
+
     /// Writes the line.
     pub fn emit(&self) {
         info!(
