@@ -95,6 +95,7 @@ impl Snapshot {
             && self.key_material.is_same(&next.key_material)
             && self.certificates == next.certificates
             && self.admin == next.admin
+            && self.grpc_tls == next.grpc_tls
     }
 
     /// Returns whether `next` would decide and send as this snapshot does: at most certificates, secrets and authorities
