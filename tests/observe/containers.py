@@ -113,7 +113,7 @@ def sources_exist(name: str, stages: list[list[Instruction]]) -> None:
         )
         targets = json.loads(metadata.stdout)["packages"][0]["targets"]
         assert all(pathlib.Path(target["src_path"]).exists() for target in targets), targets
-        for file in (file for file in pathlib.Path(folder, "src").rglob("*.rs") if file.name != "tests.rs"):
+        for file in sources_of_the_build(pathlib.Path(folder)):
             shipped = file.read_text().split("#[cfg(test)]\nmod tests", 1)[0]
             for included in re.findall(r'include_(?:str|bytes)!\("([^"]+)"\)', shipped):
                 assert (file.parent / included).exists(), f"{file} includes {included}, which {name} does not copy"
@@ -124,6 +124,16 @@ def sources_exist(name: str, stages: list[list[Instruction]]) -> None:
             *next(command for command in of(build, "RUN") if command.startswith("make")).split(" && ")[0].split()[1:],
         ]
     )
+
+
+def sources_of_the_build(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The Rust files that an image compiles: those of the package and of its crates, without the ones of tests."""
+    rooms = [folder / "src", *sorted(folder.glob("crates/*/src"))]
+    files = [file for room in rooms for file in room.rglob("*.rs")]
+    of_tests = {"tests", "tests.rs"}
+    kept = [file for file in files if of_tests.isdisjoint(file.relative_to(folder).parts)]
+    assert len(rooms) > 1 and 0 < len(kept) < len(files), (rooms, len(kept))
+    return kept
 
 
 def place(source: pathlib.Path, target: pathlib.Path) -> None:
