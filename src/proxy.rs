@@ -11,20 +11,17 @@
 //! early_request_filter     timeouts, the path, the request's id     downstream::connection, asked, header_fields
 //! request_filter           admission: load, header size, client key entry, downstream::{admission, client_use}
 //!                          intake -> prompt -> router -> rewrite    downstream::{intake, decode}, plan, attempt::original
-//!                          or the list of models, or feedback       answer::models, record::feedback
-//!                          or a question that sends nothing         question
+//!                          or models, feedback, a mere question     answer::models, record::feedback, question
 //!                          what it may cost is reserved             budget
 //! upstream_peer            an address of the chosen provider        attempt::forward
 //! upstream_request_filter  path, host, credential, Content-Length   attempt::{forward, body_adapter}, answer::headers
 //! request_body_filter      Pingora sends the rewritten body
 //! upstream_response_filter the answer has started: it is held       attempt::fallback, answer::meter
 //! response_filter          decision headers, not the account's      answer, answer::headers
-//! response_body_filter     something real has come: it goes out     answer::meter, attempt::body_adapter
-//!                          usage and pace of the answer             answer::meter
+//! response_body_filter     what is real goes out; usage and pace    answer::meter, attempt::body_adapter
 //! fail_to_proxy            what failed becomes a Rejection          answer, answer::rejection
 //! logging                  request metrics, one access line         record::account
-//!                          the spans of its trace                   record::traced
-//!                          a line in the decision log               record::decision_line
+//!                          its trace, a line in the decision log    record::{traced, decision_line}
 //! ```
 //!
 //! A WebSocket's messages come to the same phases, one by one: `websocket`. Requests that no

@@ -73,8 +73,15 @@ fn a_type_that_holds_a_path_lists_its_files_and_passes_no_field_over() {
     for file in rust_files(&folder) {
         definitions.extend(public_types(&std::fs::read_to_string(&file).expect("a source")));
     }
-    let sources = ["files.rs", "files/classifiers.rs", "files/collectors.rs", "files/providers.rs", "files/store.rs"]
-        .map(|file| std::fs::read_to_string(folder.join(file)));
+    let sources = [
+        "files.rs",
+        "files/classifiers.rs",
+        "files/collectors.rs",
+        "files/providers.rs",
+        "files/store.rs",
+        "files/strategies.rs",
+    ]
+    .map(|file| std::fs::read_to_string(folder.join(file)));
     let listed: String = sources.into_iter().map(|source| source.expect("a source")).collect();
     let mut holders = BTreeSet::from(["PathBuf".to_owned()]);
     loop {
