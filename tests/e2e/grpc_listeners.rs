@@ -25,6 +25,7 @@ use crate::origin::Origin;
 use crate::roles::{Authority, client_tls};
 use crate::soon;
 
+const ENVOY: &str = "ext_proc: {address: 127.0.0.1:0, tls: {cert: cert.pem, key: key.pem}}\n";
 const TLS: &str = "grpc: {address: 127.0.0.1:0, tls: {cert: cert.pem, key: key.pem, client_ca: ca.pem}}\n";
 
 /// The way of a channel to its server, within TLS.
@@ -51,8 +52,16 @@ impl Service<http::Uri> for TlsWay {
     }
 }
 
-/// The configuration of a listener that asks for certificates; its files and a client's are in the configuration's folder.
+/// The configuration of a listener that asks for certificates, with what [`issue`] writes beside it.
 fn certified(folder: &Path, yaml: &str) -> PathBuf {
+    issue(folder);
+    let file = folder.join("pointsman.yaml");
+    fs::write(&file, yaml.replace("grpc: {address: 127.0.0.1:0}\n", TLS)).expect("a writable folder");
+    file
+}
+
+/// Makes an authority, and certificates of it for the listener and for a client, which are returned.
+fn issue(folder: &Path) -> (String, String) {
     let authority = Authority::new("CA");
     let (cert, key) = authority.certify("gateway", "127.0.0.1");
     let (own, own_key) = authority.certify("app", "app.example");
@@ -61,22 +70,24 @@ fn certified(folder: &Path, yaml: &str) -> PathBuf {
     for (name, text) in files {
         fs::write(folder.join(name), text).expect("a writable folder");
     }
-    let file = folder.join("pointsman.yaml");
-    fs::write(&file, yaml.replace("grpc: {address: 127.0.0.1:0}\n", TLS)).expect("a writable folder");
-    file
+    (own, own_key)
+}
+
+/// The way to a listener whose certificate the authority in the gateway's folder vouches for.
+fn way(gateway: &Gateway, address: SocketAddr, own: Option<&(String, String)>) -> TlsWay {
+    let authority = fs::read_to_string(gateway.folder().join("ca.pem")).expect("it was written");
+    let mut tls = client_tls(&authority, own);
+    tls.alpn_protocols = vec![b"h2".to_vec()];
+    TlsWay { address, tls: Arc::new(tls) }
 }
 
 async fn classify_within_tls(
     gateway: &Gateway,
     own: Option<&(String, String)>,
 ) -> Result<ClassifyResponse, Box<dyn std::error::Error>> {
-    let read = |name: &str| fs::read_to_string(gateway.folder().join(name)).expect("it was written");
-    let mut tls = client_tls(&read("ca.pem"), own);
-    tls.alpn_protocols = vec![b"h2".to_vec()];
     let address = gateway.grpc.expect("the ready line names it");
     let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
-    let way = TlsWay { address, tls: Arc::new(tls) };
-    let channel: Channel = soon("a connection", endpoint.connect_with_connector(way)).await?;
+    let channel: Channel = soon("a connection", endpoint.connect_with_connector(way(gateway, address, own))).await?;
     let answer = soon("an answer", ClassifyServiceClient::new(channel).classify(texts(&["Prove it."]))).await?;
     Ok(answer.into_inner())
 }
@@ -96,6 +107,24 @@ async fn a_listener_with_authorities_answers_who_shows_a_certificate_and_nobody_
     }
     let open = classify(&gateway, texts(&["Prove it."])).await;
     open.expect_err("what is not encrypted is not read");
+}
+
+#[tokio::test]
+async fn renewed_certificates_and_authorities_count_for_new_connections() {
+    let (small, frontier) = (Origin::start().await, Origin::start().await);
+    let gateway = Gateway::start_placed(&config(&small, &frontier, ENVOY), certified).await;
+    let envoy = gateway.ext_proc.expect("the ready line names it");
+    let shakes_hands = async || way(&gateway, envoy, None).call(http::Uri::default()).await.is_ok();
+    let former = ["app.pem", "app.key"].map(|name| fs::read_to_string(gateway.folder().join(name)).expect("written"));
+    let former = former.into();
+    classify_within_tls(&gateway, Some(&former)).await.expect("an answer");
+    assert!(shakes_hands().await, "{}", gateway.log());
+
+    let own = issue(gateway.folder());
+    soon("the new certificate", async { while classify_within_tls(&gateway, Some(&own)).await.is_err() {} }).await;
+    soon("the new certificate for Envoy", async { while !shakes_hands().await {} }).await;
+
+    classify_within_tls(&gateway, Some(&former)).await.expect_err("its authority is gone");
 }
 
 /// Returns the number of the socket that listens at a port of 127.0.0.1, as the kernel lists it.
