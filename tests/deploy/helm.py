@@ -17,11 +17,13 @@ alone.
 
 from __future__ import annotations
 
+import atexit
 import functools
 import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -365,6 +367,7 @@ def secret(path: str) -> str:
 def authority() -> tuple[str, str]:
     """Makes a certificate and its key, for the listener and as an authority."""
     folder = tempfile.mkdtemp(prefix="pointsman-helm-")
+    atexit.register(shutil.rmtree, folder)
     cert, key = f"{folder}/cert.pem", f"{folder}/key.pem"
     kind = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=llm.example.com"
     named = ["-addext", "subjectAltName=DNS:llm.example.com", "-keyout", key, "-out", cert]
