@@ -12,6 +12,7 @@ mod counter;
 mod holders;
 mod lease;
 mod ledger;
+mod listing;
 mod reservation;
 mod settlement;
 mod store_counter;
@@ -25,6 +26,7 @@ use pointsman_telemetry::Metrics;
 
 pub(crate) use self::amounts::BudgetAmounts;
 use self::ledger::BudgetLedger;
+pub(crate) use self::listing::BudgetUse;
 pub(crate) use self::reservation::{BudgetReservation, DeferredSettlement};
 use self::settlement::SettlementQueue;
 use crate::clients::{Client, Clients};
@@ -230,32 +232,6 @@ impl Budgets {
     pub(crate) async fn settled(&self) {
         self.settlements.drained().await;
     }
-
-    /// Returns the use of every client and team: budget, holder, share of it, and the end of the period.
-    pub(crate) fn uses(&self, now: u64) -> Vec<BudgetUse> {
-        let use_of = |(ledger, holder, number): &(Arc<BudgetLedger>, Name, u64)| BudgetUse {
-            budget: ledger.name().clone(),
-            per: ledger.config().per,
-            holder: holder.clone(),
-            used: ledger.used(*number, now),
-            used_ratio: ledger.used_share(*number, now),
-            resets_at: ledger.config().period.span_at(now).end,
-        };
-        self.roster.load().shown.iter().map(use_of).collect()
-    }
-}
-
-/// The use of a budget by a client or team, as this process knows it.
-#[derive(Debug, Clone)]
-pub(crate) struct BudgetUse {
-    pub(crate) budget: Name,
-    pub(crate) per: BudgetHolder,
-    pub(crate) holder: Name,
-    pub(crate) used: BudgetAmounts,
-    /// The share of the bound that is used most.
-    pub(crate) used_ratio: f64,
-    /// The end of the period, in seconds since 1970.
-    pub(crate) resets_at: u64,
 }
 
 impl BudgetRoster {

@@ -11,6 +11,7 @@ mod issued_key;
 mod key_changes;
 mod key_file;
 mod key_table;
+mod listed_key;
 mod question_meter;
 mod registry;
 mod stored_keys;

@@ -1,4 +1,5 @@
-//! `/v1/keys`: client keys made, listed, rotated and revoked; and `/v1/budgets`: what clients and teams have used.
+//! `/v1/keys`: client keys made, listed, rotated and revoked; and `/v1/budgets`: what clients, teams,
+//! keys and sessions have used.
 //!
 //! A key is shown once, to whoever makes or rotates it. Every change is an audit line, with the key's name and never
 //! the key.
@@ -10,7 +11,7 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::{delete, get, post};
 use axum::{Extension, Json, Router};
-use pointsman_core::config::UtcMoment;
+use pointsman_core::config::{BudgetConfig, UtcMoment};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
@@ -116,14 +117,21 @@ async fn revoke(
 }
 
 async fn budgets(State(plane): AdminState) -> KeyAnswer {
-    let uses = process(&plane)?.reloader.router().budgets().uses(seconds());
+    let router = process(&plane)?.reloader.router();
+    let uses = router.budgets().uses(&router.snapshot().clients, seconds());
     let shown = |own: &BudgetUse| {
+        let BudgetConfig { name, per, period, dollars, tokens, requests, soft, beyond, .. } = &own.budget;
         json!({
-            "budget": own.budget,
-            "per": own.per,
-            "holder": own.holder,
+            "budget": name,
+            "per": per,
+            "period": period,
+            "holder": own.holder.name,
+            "client": own.holder.client,
             "used_ratio": own.used_ratio,
             "used": {"dollars": own.used.dollars(), "tokens": own.used.tokens(), "requests": own.used.requests()},
+            "bounds": {"dollars": dollars, "tokens": tokens, "requests": requests},
+            "soft": soft,
+            "beyond": beyond,
             "resets_at": UtcMoment(own.resets_at),
         })
     };

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pointsman_core::config::BudgetSpan;
 
+use super::holders::OTHER_SESSIONS;
 use super::lease::LeaseAccount;
 
 /// The holder of a counter: who it is, and which of its sessions, 0 where that makes no difference.
@@ -13,6 +14,14 @@ use super::lease::LeaseAccount;
 pub(super) struct HolderNumber {
     pub(super) owner: u64,
     pub(super) session: u64,
+}
+
+impl HolderNumber {
+    /// Returns what a session is called: its number as the decision log writes it, or that of the sessions which share a
+    /// counter.
+    pub(super) fn session_name(self) -> String {
+        if self.session == OTHER_SESSIONS { "others".to_owned() } else { format!("{:016x}", self.session) }
+    }
 }
 
 /// What one holder has used of a budget in one period.

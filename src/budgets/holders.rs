@@ -19,7 +19,7 @@ const PROBES: usize = 32;
 const CLIENTS: usize = 1024;
 
 /// The session of the counter that those of a client share who found no place.
-const OTHER_SESSIONS: u64 = u64::MAX;
+pub(super) const OTHER_SESSIONS: u64 = u64::MAX;
 
 /// The holder of the counter that those share who found no place at all.
 const OTHERS: HolderNumber = HolderNumber { owner: u64::MAX, session: u64::MAX };
@@ -64,6 +64,12 @@ impl HolderTable {
         let shared = || probes(&self.shared, of_client).find_map(|place| self.claim(place, of_client, span));
         let others = || self.claim(&self.others, OTHERS, span);
         own.or_else(shared).or_else(others).unwrap_or_else(|| self.made(OTHERS, span))
+    }
+
+    /// Returns the counters of a period.
+    pub(super) fn counters(&self, span: BudgetSpan) -> impl Iterator<Item = Arc<PeriodCounter>> {
+        let places = self.places.iter().chain(&self.shared).chain(std::iter::once(&self.others));
+        places.filter_map(ArcSwapOption::load_full).filter(move |counter| counter.span == span)
     }
 
     /// Returns the holder's counter if the place is its own, or was anybody's.

@@ -77,7 +77,7 @@ impl BudgetLedger {
         counter.is_some_and(|counter| lack(counter.account().used()).is_some())
     }
 
-    /// Returns what the client or team of this number has used.
+    /// Returns what the client, team or key of this number has used.
     pub(super) fn used(&self, owner: u64, now: u64) -> BudgetAmounts {
         let found = self.holders.find(HolderNumber { owner, session: 0 }, self.config.period.span_at(now));
         found.map(|counter| counter.account().used()).unwrap_or_default()
@@ -85,7 +85,21 @@ impl BudgetLedger {
 
     /// Returns the share that the client or team of this number has used.
     pub(super) fn used_share(&self, owner: u64, now: u64) -> f64 {
-        self.bounds.share_of(self.used(owner, now))
+        self.share_of(self.used(owner, now))
+    }
+
+    /// Returns the share of the bound that is used most.
+    pub(super) fn share_of(&self, used: BudgetAmounts) -> f64 {
+        self.bounds.share_of(used)
+    }
+
+    /// Returns the `most` sessions of now that have used most, and what they have used.
+    pub(super) fn sessions_that_used_most(&self, now: u64, most: usize) -> Vec<(HolderNumber, BudgetAmounts)> {
+        let counters = self.holders.counters(self.config.period.span_at(now));
+        let mut used: Vec<_> = counters.map(|counter| (counter.holder, counter.account().used())).collect();
+        used.sort_by(|(_, one), (_, other)| self.share_of(*other).total_cmp(&self.share_of(*one)));
+        used.truncate(most);
+        used
     }
 
     /// Describes the bound of `unit`, which is reached.

@@ -115,12 +115,33 @@ fn a_refusal_says_which_bound_is_reached_and_when_it_begins_anew() {
     let BudgetRefusal::Exceeded(exceeded) = refused else { panic!("{refused:?}") };
     assert_eq!((exceeded.budget.as_str(), exceeded.bound.as_str()), ("weekly", "1000 tokens a week"));
     assert_eq!((exceeded.resets_at, exceeded.wait), (now() + exceeded.wait, 7 * DAY - 11 * 3600 - 15 * 60));
-    let uses = counting.budgets.uses(now());
-    let daily =
-        uses.iter().find(|own| own.budget.as_str() == "daily" && own.holder.as_str() == "web").expect("its use");
+    let uses = counting.budgets.uses(&counting.clients, now());
+    let is_web_s = |own: &&BudgetUse| own.budget.name.as_str() == "daily" && own.holder.name == "web";
+    let daily = uses.iter().find(is_web_s).expect("its use");
     assert!((daily.used_ratio - 0.03).abs() < 1e-9, "the refused request took nothing of it: {daily:?}");
     let text = counting.metrics.render();
     assert!(text.contains(r#"pointsman_budget_hits_total{budget="weekly",outcome="refused"} 1"#), "{text}");
+}
+
+#[test]
+fn of_many_sessions_those_are_listed_that_used_most_and_what_the_others_share() {
+    let counting = Counting::of(&json!([{"name": "session", "per": "session", "requests": 1000, "max_sessions": 1}]));
+    for session in 1..=200 {
+        let party = BudgetParty { session: Some(session), ..counting.party("web") };
+        let amounts = BudgetAmounts::of(0.0, 0, if session == 1 { 300 } else { 1 });
+        block_on(counting.budgets.reserve(party, amounts, now(), None))
+            .expect("enough")
+            .expect("a budget")
+            .settle(amounts);
+    }
+
+    let uses = counting.budgets.uses(&counting.clients, now());
+
+    let listed: Vec<_> = uses.iter().map(|own| (own.holder.name.as_str(), own.used.requests())).collect();
+    assert_eq!(listed.len(), 20, "{listed:?}");
+    assert_eq!(listed[0], ("0000000000000001", 300));
+    assert!(listed[1].0 == "others" && listed[1].1 > 100, "{listed:?}");
+    assert!(uses.iter().all(|own| own.holder.client.as_ref().is_some_and(|client| client.as_str() == "web")));
 }
 
 #[test]

@@ -261,6 +261,39 @@ async fn sessions_and_keys_have_budgets_of_their_own() {
     assert_eq!((sessions, third, by_key, ben), ([1, 1], 1, 0, 1), "{}", gateway.log());
 }
 
+#[tokio::test]
+async fn keys_and_sessions_are_listed_with_what_they_have_used_and_their_bounds() {
+    let (small, frontier) = (Origin::start().await, Origin::answering([priced(), priced(), priced()]).await);
+    let budgets = "{name: session, per: session, requests: 9, dollars: 1, period: hour}, {name: key, per: key, tokens: 8200, beyond: serve}";
+    let gateway = Gateway::start(&budgeted(&small, &frontier, budgets)).await;
+    for session in ["a", "b", "a"] {
+        assert_eq!(served(&gateway, &[ANNA, ("x-pointsman-session", session)], 1).await, 1, "{}", gateway.log());
+    }
+
+    let listed = async || {
+        let shown = get(gateway.admin, "/v1/budgets").await.json();
+        shown["budgets"].as_array().expect("a list").clone()
+    };
+    let settled =
+        |listed: &[Value]| listed.iter().filter_map(|own| own["used"]["tokens"].as_u64()).sum::<u64>() == 2460;
+    soon("all bills", async { while !settled(&listed().await) {} }).await;
+    let listed = listed().await;
+
+    let holders = |budget: &str| -> Vec<&Value> { listed.iter().filter(|own| own["budget"] == budget).collect() };
+    let (sessions, keys) = (holders("session"), holders("key"));
+    let used = |own: &Value| json!([own["client"], own["used"]["requests"], own["used"]["tokens"]]);
+    assert_eq!(
+        sessions.iter().map(|own| used(own)).collect::<Vec<_>>(),
+        [json!(["anna", 2, 820]), json!(["anna", 1, 410])]
+    );
+    assert!(sessions.iter().all(|own| own["holder"].as_str().is_some_and(|number| number.len() == 16)), "{sessions:?}");
+    assert_eq!(sessions[0]["bounds"], json!({"dollars": 1.0, "tokens": null, "requests": 9}));
+    assert_eq!((&sessions[0]["period"], &sessions[0]["beyond"]), (&json!("hour"), &json!("refuse")));
+    assert_eq!(keys.iter().map(|own| used(own)).collect::<Vec<_>>(), [json!(["anna", 3, 1230]), json!(["ben", 0, 0])]);
+    assert_eq!(keys[0]["holder"], format!("sha256:{}***", &hash("anna")[..4]));
+    assert_eq!((&keys[0]["used_ratio"], &keys[0]["beyond"]), (&json!(0.15), &json!("serve")));
+}
+
 /// Sends a conversation that names no session.
 async fn converse(gateway: &Gateway, client: Option<(&str, &str)>, turns: &[(&str, &str)]) -> StatusCode {
     let messages: Vec<Value> = turns.iter().map(|(role, content)| json!({"role": role, "content": content})).collect();

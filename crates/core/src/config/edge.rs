@@ -247,6 +247,13 @@ impl KeyHash {
         &self.0
     }
 
+    /// Returns how it begins: enough to tell keys apart in lists, too little to test guesses of a weak key with.
+    #[must_use]
+    pub fn beginning(&self) -> String {
+        let [first, second, ..] = self.0;
+        format!("{first:02x}{second:02x}***")
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let mut digest = [0; 32];
         if text.len() != 64 || !text.is_ascii() {
@@ -272,11 +279,9 @@ impl fmt::Debug for KeyHash {
     }
 }
 
-/// Enough to tell keys apart in `/config`, too little to test guesses of a weak key with.
 impl Serialize for KeyHash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let [first, second, ..] = self.0;
-        serializer.collect_str(&format_args!("{first:02x}{second:02x}***"))
+        serializer.serialize_str(&self.beginning())
     }
 }
 
