@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help setup build pgo quick demo observe run test bench compare instructions allocations fuzz fmt fmt-python lint lint-python doc models prices training-data eval clients \
-	envoy fleet clients-python clients-inference clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter train-check reports console newcomer mlflow remote loop soak chaos hostile sbom licences install helm gateways schemas unit host image
+	envoy fleet clients-python clients-inference clients-node clients-agents clients-agents-translation clients-translation clients-types mixed dashboards pictures exporter train-check reports console console-load newcomer mlflow remote loop soak chaos hostile sbom licences install helm gateways schemas unit host image
 
 CARGO ?= cargo
 # What `make run` serves, and what `make demo` is given besides.
@@ -277,6 +277,10 @@ reports: quick ## Use the page of compared answers with 10,000 prompts in a real
 console: quick ## Use every page of the console in a real browser (Debian's chromium, or CHROMIUM; CONSOLE_FLAGS=--docs draws its pictures)
 	@bash .ci/setup chromium
 	POINTSMAN=$(QUICK_BINARY) python3 tests/console/check.py $(CONSOLE_FLAGS)
+
+console-load: build ## Measure the console beside the release under full load, with wrk (Debian's chromium and wrk)
+	@bash .ci/setup chromium
+	POINTSMAN=$(RELEASE_BINARY) python3 tests/console/load.py
 
 newcomer: setup .venv/clients tests/clients/agents/node_modules/.package-lock.json ## Play a newcomer's path from a fresh clone: demo, init, Claude Code, console, a budget, rollback (NEWCOMER_FLAGS=--docs writes its page)
 	@bash .ci/setup chromium

@@ -45,8 +45,7 @@ def main() -> None:
     with Browser(path) as browser:
         with Stage(edit=True, clients=True) as stage:
             nothing_yet(browser, stage)
-            stage.ask(1)
-            one(browser)
+            one(browser, stage)
             many(browser, stage)
             decisions(browser, stage)
             policies(browser)
@@ -99,20 +98,34 @@ def nothing_yet(browser: Browser, stage: Stage) -> None:
     visit(browser, stage, "overview")
     until_said(browser, "No request has come yet")
     until_said(browser, "generation 1", "#state")
-    picture(browser, "0-overview")
     turn_to(browser, "decisions")
     until_said(browser, "No decision has been seen yet")
-    for page in ("policies", "classifiers", "upstreams", "generations"):
-        turn_to(browser, page)
-        browser.until("document.querySelectorAll('.card').length > 0")
+    drawn(browser, 0)
+
+
+def one(browser: Browser, stage: Stage) -> None:
+    turn_to(browser, "decisions")
+    browser.until("document.querySelector('.stream-state').innerText.startsWith('0 decisions')")
+    stage.ask(1)
+    browser.until("document.querySelectorAll('.row[data-number]').length === 1")
     turn_to(browser, "overview")
-
-
-def one(browser: Browser) -> None:
     until_said(browser, "Savings by policy")
     browser.until("document.querySelectorAll('[aria-label=Models] tbody tr').length === 3")
     until_said(browser, "1 request")
-    picture(browser, "1-overview")
+    drawn(browser, 1)
+
+
+def drawn(browser: Browser, requests: int) -> None:
+    """Takes every page in both themes, after so few requests."""
+    for scheme in ("light", "dark"):
+        browser.resize(1600, 1000, scheme)
+        for page in PAGES:
+            turn_to(browser, page)
+            browser.until("document.querySelector('.card, .row, .figure, .empty')")
+            browser.value("new Promise((go) => setTimeout(go, 500))")
+            picture(browser, f"{requests}-{page}-{scheme}")
+    browser.resize(1600, 1000, "light")
+    turn_to(browser, "overview")
 
 
 def many(browser: Browser, stage: Stage) -> None:

@@ -77,7 +77,7 @@ policies:
       min_confidence: 0.45
       otherwise: standard
     affinity: {{key: conversation, hold: 1h, move: up_only}}
-
+{cache}
   - name: pair
     match: {{model: [pair]}}
     strategy:
@@ -141,7 +141,7 @@ class ProviderHandler(BaseHTTPRequestHandler):
 class Stage:
     """A gateway, its providers and its folder; all end together."""
 
-    def __init__(self, *, edit: bool, clients: bool, auth: bool = False) -> None:
+    def __init__(self, *, edit: bool, clients: bool, auth: bool = False, cache: bool = False) -> None:
         self.folder = tempfile.TemporaryDirectory(prefix="pointsman-console-")
         self.economy, self.premium = ScriptedProvider(), ScriptedProvider()
         away = ScriptedProvider()
@@ -157,6 +157,7 @@ class Stage:
             away=away.port,
             bundle="models/pointsman-mini",
             clients=f"clients:\n{named}" if clients else "",
+            cache="    cache: {ttl: 1h, max_temperature: 2}\n" if cache else "",
         )
         (pathlib.Path(self.folder.name) / "models").symlink_to(ROOT / "models")
         self.file = pathlib.Path(self.folder.name) / "pointsman.yaml"
