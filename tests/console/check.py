@@ -105,7 +105,7 @@ def nothing_yet(browser: Browser, stage: Stage) -> None:
 
 def one(browser: Browser, stage: Stage) -> None:
     turn_to(browser, "decisions")
-    browser.until("document.querySelector('.stream-state').innerText.startsWith('0 decisions')")
+    browser.until("/decisions a second/.test(document.querySelector('.stream-state').innerText)")
     stage.ask(1)
     browser.until("document.querySelectorAll('.row[data-number]').length === 1")
     turn_to(browser, "overview")

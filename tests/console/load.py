@@ -136,6 +136,7 @@ def used(browser: Browser, page: str) -> Figures:
             browser.until("document.querySelector('.drawer')?.innerText.includes('Candidates')")
         )
         browser.press("Escape")
+        browser.until("[...document.querySelectorAll('.row .chip')].some((chip) => chip.innerText === 'kept answer')")
     while time.monotonic() - started < SECONDS * 0.4:
         browser.value("new Promise((go) => setTimeout(go, 100))")
     looks = len(browser.seen("Network.requestWillBeSent")) - asked

@@ -6,6 +6,7 @@ import { explanation } from "./explanation.js";
 
 const PAUSE = 1000;
 const MOST = 200;
+const KEPT = { hit: "kept answer", semantic: "kept answer, same meaning", joined: "shared answer" };
 
 let rows = [];
 let after = 0;
@@ -103,7 +104,7 @@ const line = (row) => {
   return h("div", { class: "row", id: `decision-${row.number}`, role: "option", data: { number: String(row.number) }, onclick: () => show(row.number) },
     h("span", { class: "k0" }, clock(row.at)),
     h("span", { class: "k1" }, model ? named(model) : muted("passed through"), moved ? h("span", { class: "sub" }, `chosen: ${row.model}`) : null),
-    h("span", { class: "k2" }, row.reason, row.label ? [" ", chip(row.label)] : null, row.score !== null ? [" ", h("span", { class: "num muted" }, number(row.score, 2))] : null, row.applied ? null : [" ", chip("shadow")]),
+    h("span", { class: "k2" }, row.reason, row.label ? [" ", chip(row.label)] : null, row.score !== null ? [" ", h("span", { class: "num muted" }, number(row.score, 2))] : null, row.applied ? null : [" ", chip("shadow")], KEPT[row.cache] ? [" ", chip(KEPT[row.cache])] : null),
     h("span", { class: "k3" }, row.policy ?? "–", row.client ? h("span", { class: "sub" }, row.client) : null),
     h("span", { class: "k4 num" }, tokens),
     h("span", { class: "k5 num" }, dollars(row.cost_usd), saved(row) > 0.005 ? h("span", { class: "sub good-text" }, `−${percent(saved(row))}`) : null),

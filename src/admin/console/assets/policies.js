@@ -87,7 +87,7 @@ const live = (policy, reading) => {
   const name = isWatching ? "pointsman_shadow_decisions_total" : "pointsman_decisions_total";
   const decided = by(reading.series, name, "model", { policy: policy.name });
   const whole = [...decided.values()].reduce((all, value) => all + value, 0);
-  if (!whole) return h("p", { class: "muted" }, "Has decided nothing yet. ", policy.ladder.length ? ["Chooses between ", policy.ladder.map((model, index) => [index ? ", " : "", named(model)]), "."] : null);
+  if (!whole) return h("p", { class: "muted idle" }, "Has decided nothing yet. ", policy.ladder.length ? ["Chooses between ", policy.ladder.map((model, index) => [index ? ", " : "", named(model)]), "."] : null);
   const reasons = [...by(reading.series, name, "reason", { policy: policy.name })].sort((a, b) => b[1] - a[1]);
   const order = [...new Set([...policy.ladder, ...decided.keys()])].filter((model) => decided.has(model));
   return [stack(order.map((model) => [model, decided.get(model)])), h("p", { class: "reasons" }, muted(`${count(whole)} ${isWatching ? "watched" : "decisions"}: `), reasons.map(([reason, value]) => h("span", { class: "reason" }, reason, " ", h("b", { class: "num" }, percent(value / whole)))))];
