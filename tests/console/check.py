@@ -299,6 +299,7 @@ def fits_everywhere(browser: Browser, stage: Stage) -> None:
     """Takes every page in two widths and two themes, and looks for what does not fit."""
     browser.value("document.activeElement.blur()")
     stage.ask(40)
+    browser.until("document.getElementById('toast').hidden")
     for width, height in WIDTHS:
         for scheme in ("light", "dark"):
             browser.resize(width, height, scheme)

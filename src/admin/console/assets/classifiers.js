@@ -1,7 +1,7 @@
 // The classifiers: the rung of the degrade ladder, the queue, latency, drift, and where a shadow differs.
 
 import { ask, poll } from "./api.js";
-import { chip, count, dollars, duration, empty, fill, h, muted, number, percent, share, stack } from "./dom.js";
+import { chip, count, counted, dollars, duration, empty, fill, h, muted, number, percent, share, stack } from "./dom.js";
 import { between, by, histogram, mean, of, quantile, sum } from "./series.js";
 
 const PAUSE = 2500;
@@ -67,7 +67,7 @@ const drift = (name, series) => {
   const signals = of(series, "pointsman_drift_psi").filter((own) => own.labels.classifier === name).sort((a, b) => b.value - a.value);
   const prompts = sum(series, "pointsman_drift_window_prompts", { classifier: name });
   if (!signals.length) return null;
-  return [h("h3", {}, "Drift ", muted(`population stability over ${count(prompts)} prompts`)), h("ul", { class: "labels drift" }, signals.map((own) => {
+  return [h("h3", {}, "Drift ", muted(`population stability over ${counted(prompts, "prompt")}`)), h("ul", { class: "labels drift" }, signals.map((own) => {
     const bar = h("span", { class: `meter-fill ${own.value >= DRIFTED ? "bad" : own.value >= DRIFTING ? "warn" : "good"}` });
     bar.style.width = `${Math.min(100, 200 * own.value)}%`;
     return h("li", {}, h("span", { class: "label-name" }, own.labels.signal), h("span", { class: "meter" }, bar), h("span", { class: "num" }, number(own.value)));

@@ -1,7 +1,7 @@
 // The configuration: read, edited, checked with its tests, saved as a new generation, and any former text brought back.
 
 import { ask, tell } from "./api.js";
-import { chip, confirmed, count, fill, h, muted, toast } from "./dom.js";
+import { chip, confirmed, count, counted, fill, h, muted, toast } from "./dom.js";
 import { difference } from "./diff.js";
 
 // The height of a line in the style sheet, in pixels.
@@ -126,13 +126,13 @@ const show = (found, wasSaving = false) => {
   draw();
   const item = (kind) => (one) => h("li", { class: kind }, one.line ? h("button", { class: "line-link", type: "button", onclick: () => go(one.line) }, `line ${one.line}`) : null, one.path ? [" ", h("code", {}, one.path)] : null, h("span", { class: "message" }, one.message));
   const good = !found.problems.length && !failed.length;
-  const state = found.problems.length ? chip(found.problems.length === 1 ? "1 problem" : `${found.problems.length} problems`, "bad") : failed.length ? chip(failed.length === 1 ? "1 test fails" : `${failed.length} tests fail`, "bad") : chip("would serve", "good");
-  fill(view.findings, h("div", { class: "card-head" }, h("h2", {}, "Findings"), state, found.warnings.length ? chip(`${found.warnings.length} warnings`, "warn") : null),
+  const state = found.problems.length ? chip(counted(found.problems.length, "problem"), "bad") : failed.length ? chip(counted(failed.length, "test fails", "tests fail"), "bad") : chip("would serve", "good");
+  fill(view.findings, h("div", { class: "card-head" }, h("h2", {}, "Findings"), state, found.warnings.length ? chip(counted(found.warnings.length, "warning"), "warn") : null),
     found.problems.length ? h("ul", { class: "finding-list" }, found.problems.map(item("bad"))) : null,
     found.warnings.length ? h("ul", { class: "finding-list" }, found.warnings.map(item("warn"))) : null,
     found.classifiers.filter((own) => own.trouble).map((own) => h("p", { class: "bad-text" }, `classifiers.${own.name}: ${own.trouble}`)),
     found.tests.length ? [h("h3", {}, "Tests ", muted(`${count(found.tests.length - failed.length)} of ${count(found.tests.length)} pass`)), h("ul", { class: "finding-list tests" }, found.tests.map((test) => h("li", { class: test.failures.length ? "bad" : "good" }, test.line ? h("button", { class: "line-link", type: "button", onclick: () => go(test.line) }, `line ${test.line}`) : null, h("span", { class: "message" }, test.name), h("span", { class: "sub" }, test.failures.length ? `expected ${test.expected}; got ${test.got}` : test.got))))] : good ? h("p", { class: "muted" }, "The text has no tests.") : null,
-    found.notes.length ? h("details", {}, h("summary", {}, found.notes.length === 1 ? "1 note" : `${found.notes.length} notes`), h("ul", { class: "finding-list" }, found.notes.map((note) => h("li", {}, note)))) : null,
+    found.notes.length ? h("details", {}, h("summary", {}, counted(found.notes.length, "note")), h("ul", { class: "finding-list" }, found.notes.map((note) => h("li", {}, note)))) : null,
     wasSaving && failed.length && !found.problems.length ? h("button", { class: "button danger-quiet", type: "button", onclick: () => store(true) }, "Save although tests fail") : null);
 };
 

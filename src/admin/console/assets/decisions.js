@@ -1,7 +1,7 @@
 // The stream of recent decisions. Few of many are shown; all are counted.
 
 import { ask, poll } from "./api.js";
-import { chip, clock, count, dollars, duration, empty, fill, h, muted, named, number, percent, rate } from "./dom.js";
+import { chip, clock, count, counted, dollars, duration, empty, fill, h, muted, named, number, percent, rate } from "./dom.js";
 import { explanation } from "./explanation.js";
 
 const PAUSE = 1000;
@@ -155,7 +155,7 @@ const outcome = (row) => [
     ["Path", h("code", {}, row.path)],
     ["Client", row.client ?? "–"],
     ["Answered by", row.answered_by ? [named(row.answered_by), row.provider ? muted(` ${row.provider}`) : null] : "–"],
-    ["Status", `${row.status ?? "the client left"}${row.error ? ` ${row.error}` : ""}, ${row.attempts} ${row.attempts === 1 ? "attempt" : "attempts"}`],
+    ["Status", `${row.status ?? "the client left"}${row.error ? ` ${row.error}` : ""}, ${counted(row.attempts, "attempt")}`],
     ...(row.cache ? [["Response cache", row.cache]] : []),
     ["Tokens", row.input_tokens === null ? "–" : `${count(row.input_tokens)} in, ${count(row.output_tokens)} out`],
     ["Paid", `${dollars(row.cost_usd)}, dearest model ${dollars(row.baseline_cost_usd)}`],

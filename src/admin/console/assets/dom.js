@@ -35,6 +35,8 @@ const plain = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const short = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 
 export const count = (value) => (value === null || value === undefined ? "–" : value < 1e5 ? plain.format(value) : short.format(value));
+// So many things, in words: the word is for one of them.
+export const counted = (value, word, words = `${word}s`) => `${count(value)} ${value === 1 ? word : words}`;
 export const rate = (value) => (value >= 100 ? plain.format(value) : value >= 10 ? value.toFixed(1) : value.toFixed(2));
 export const share = (part, whole) => (whole > 0 ? percent(part / whole) : "–");
 export const percent = (ratio) => {

@@ -1,7 +1,7 @@
 // The generations that served: what changed between them, and the way back.
 
 import { ask, poll, tell } from "./api.js";
-import { chip, confirmed, fill, h, moment, muted, toast } from "./dom.js";
+import { chip, confirmed, counted, fill, h, moment, muted, toast } from "./dom.js";
 import { difference } from "./diff.js";
 
 const PAUSE = 4000;
@@ -81,7 +81,7 @@ const describe = async () => {
   const about = `${key(record)} ${before?.generation}`;
   if (about === described && detail.childElementCount) return;
   described = about;
-  const head = h("div", { class: "card-head" }, h("h2", {}, record.outcome === "rejected" ? "Refused reload" : `Generation ${record.generation}`), muted(record.policies === null ? "" : `${record.policies} policies, ${record.models} models`));
+  const head = h("div", { class: "card-head" }, h("h2", {}, record.outcome === "rejected" ? "Refused reload" : `Generation ${record.generation}`), muted(record.policies === null ? "" : `${counted(record.policies, "policy", "policies")}, ${counted(record.models, "model")}`));
   if (record.outcome === "rejected") {
     detail.replaceChildren(head, h("p", { class: "muted" }, `Generation ${record.generation} went on serving.`), h("pre", { class: "problem" }, record.error));
     return;

@@ -1,7 +1,7 @@
 // What passes through: rates, latency, costs and what routing saves, by model, tier and client.
 
 import { ask, poll } from "./api.js";
-import { bar, card, count, dollars, duration, empty, fill, h, muted, named, percent, rate, share, stack, table } from "./dom.js";
+import { bar, card, count, counted, dollars, duration, empty, fill, h, muted, named, percent, rate, share, stack, table } from "./dom.js";
 import { spark } from "./charts.js";
 import { between, by, histogram, quantile, sum } from "./series.js";
 
@@ -69,7 +69,7 @@ const figures = (now, series, seconds) => {
   const money = net(series);
   const lately = rates();
   return [
-    figure("Requests a second", now ? rate(seconds > 0 ? requests / seconds : 0) : "–", `${count(requests)} ${requests === 1 ? "request" : "requests"}`, spark(lately, "Requests a second over the last minute", MINUTE / (PAUSE / 1000))),
+    figure("Requests a second", now ? rate(seconds > 0 ? requests / seconds : 0) : "–", counted(requests, "request"), spark(lately, "Requests a second over the last minute", MINUTE / (PAUSE / 1000))),
     figure("Saved by routing", now ? dollars(money.saved) : "–", money.baseline > 0 ? `${percent(money.saved / money.baseline)} of ${dollars(money.baseline)}, net of judges and shadows` : "against each policy's dearest model"),
     figure("Paid", now ? dollars(sum(series, "pointsman_cost_usd_total")) : "–", money.judges + money.shadows > 0 ? `and ${dollars(money.judges + money.shadows)} for judges and shadows` : "for answers of the catalog's models"),
     figure("First byte", duration(quantile(first, 0.5)), `p95 ${duration(quantile(first, 0.95))}`),
@@ -123,7 +123,7 @@ const tiers = (now, series) => {
     const other = [...decided].filter(([model]) => !places.has(model)).reduce((all, [, value]) => all + value, 0);
     if (other > 0) parts.push(["other models", other]);
     const whole = parts.reduce((all, [, value]) => all + value, 0);
-    return h("div", {}, h("h3", {}, policy, " ", muted(`${count(whole)} decisions`)), stack(parts));
+    return h("div", {}, h("h3", {}, policy, " ", muted(counted(whole, "decision"))), stack(parts));
   })), h("p", { class: "note" }, "By the model that was chosen: rules, pins and fallbacks included."));
 };
 

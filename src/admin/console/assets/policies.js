@@ -1,7 +1,7 @@
 // The policies: rules, live shares, thresholds on the scores that come, and the switch that takes one out of service.
 
 import { ask, poll, tell } from "./api.js";
-import { chip, confirmed, count, empty, fill, h, muted, named, number, percent, stack, table, toast } from "./dom.js";
+import { chip, confirmed, count, counted, empty, fill, h, muted, named, number, percent, stack, table, toast } from "./dom.js";
 import { curve, scores } from "./charts.js";
 import { by, of } from "./series.js";
 
@@ -57,7 +57,7 @@ const draw = () => {
   filter();
 };
 
-const warnings = (found) => h("section", { class: "card warnings" }, h("div", { class: "card-head" }, h("h2", {}, found.length === 1 ? "1 warning" : `${found.length} warnings`), muted("what is allowed and cannot be meant")), h("ul", {}, found.map((one) => h("li", {}, one.line ? h("a", { href: `#/configuration/${one.line}` }, `line ${one.line}`) : null, " ", h("code", {}, one.path), " ", one.message))));
+const warnings = (found) => h("section", { class: "card warnings" }, h("div", { class: "card-head" }, h("h2", {}, counted(found.length, "warning")), muted("what is allowed and cannot be meant")), h("ul", {}, found.map((one) => h("li", {}, one.line ? h("a", { href: `#/configuration/${one.line}` }, `line ${one.line}`) : null, " ", h("code", {}, one.path), " ", one.message))));
 
 const made = (policy) => {
   const parts = { head: h("div", { class: "card-head" }), live: h("div", {}), rules: h("div", {}), heads: h("div", { class: "heads" }), state: h("div", {}) };
@@ -90,7 +90,7 @@ const live = (policy, reading) => {
   if (!whole) return h("p", { class: "muted idle" }, "Has decided nothing yet. ", policy.ladder.length ? ["Chooses between ", policy.ladder.map((model, index) => [index ? ", " : "", named(model)]), "."] : null);
   const reasons = [...by(reading.series, name, "reason", { policy: policy.name })].sort((a, b) => b[1] - a[1]);
   const order = [...new Set([...policy.ladder, ...decided.keys()])].filter((model) => decided.has(model));
-  return [stack(order.map((model) => [model, decided.get(model)])), h("p", { class: "reasons" }, muted(`${count(whole)} ${isWatching ? "watched" : "decisions"}: `), reasons.map(([reason, value]) => h("span", { class: "reason" }, reason, " ", h("b", { class: "num" }, percent(value / whole)))))];
+  return [stack(order.map((model) => [model, decided.get(model)])), h("p", { class: "reasons" }, muted(`${isWatching ? `${count(whole)} watched` : counted(whole, "decision")}: `), reasons.map(([reason, value]) => h("span", { class: "reason" }, reason, " ", h("b", { class: "num" }, percent(value / whole)))))];
 };
 
 const rules = (policy, reading) => {
