@@ -241,6 +241,7 @@ async fn a_request_that_a_budget_refuses_counts_as_no_move_and_no_decision() {
     let hits = |outcome: &str| format!("pointsman_budget_hits_total{{budget=\"key\",outcome=\"{outcome}\"}}");
     assert_eq!((admitted, metric(&gateway, &hits("refused")).await), (1, 2.0), "{}", gateway.log());
     assert_eq!(metric(&gateway, &hits("moved")).await, 0.0, "no cheaper model served anything");
+    until_metric(&gateway, r#"pointsman_client_requests_total{client="anna",outcome="rate_limited"} 2"#).await;
     let text = String::from_utf8(get(gateway.admin, "/metrics").await.body.to_vec()).expect("text");
     let decided: Vec<_> = text.lines().filter(|line| line.starts_with("pointsman_decisions_total")).collect();
     assert!(decided.iter().all(|line| line.contains("model=\"frontier\"") == line.ends_with(" 1")), "{decided:?}");

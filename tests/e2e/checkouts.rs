@@ -90,7 +90,7 @@ async fn the_commit_that_serves_is_named_and_a_pull_is_a_reload() {
     assert!(
         records["records"].as_array().expect("records").iter().any(|own| own["version"]["commit"] == first.as_str())
     );
-    assert!(gateway.log().contains(&second[..12]), "{}", gateway.log());
+    gateway.until_logged(&second[..12]).await;
 }
 
 #[tokio::test]
@@ -111,7 +111,7 @@ async fn nothing_is_read_while_the_index_is_locked() {
 
     assert_ne!(amid, "two");
     assert_eq!(model(&gateway).await, "two");
-    assert!(gateway.log().contains("the git checkout is being changed (its index is locked)"), "{}", gateway.log());
+    gateway.until_logged("the git checkout is being changed (its index is locked)").await;
 }
 
 #[tokio::test]
@@ -153,5 +153,5 @@ async fn a_signed_file_is_reloaded_once_its_signature_is_that_of_its_text() {
 
     assert_ne!(amid, "two");
     assert_eq!(model(&gateway).await, "two");
-    assert!(gateway.log().contains("the signature does not hold"), "{}", gateway.log());
+    gateway.until_logged("the signature does not hold").await;
 }

@@ -221,12 +221,7 @@ async fn replicas_share_a_registry_in_the_store_and_keep_their_keys_without_it()
 async fn a_registry_that_cannot_be_written_is_said_at_the_start_and_by_doctor() {
     let (small, frontier) = (Origin::start().await, Origin::start().await);
     let gateway = Gateway::start(&registered(&small, &frontier, "{file: /proc/keys.jsonl}")).await;
-    soon("a warning", async {
-        while !gateway.log().contains("The registry of client keys cannot be written") {
-            get(gateway.admin, "/healthz").await;
-        }
-    })
-    .await;
+    gateway.until_logged("The registry of client keys cannot be written").await;
 
     let file = gateway.file();
     let doctor = pointsman(&["doctor", "--json", "-c", file.to_str().expect("a plain name")]);

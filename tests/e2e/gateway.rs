@@ -220,6 +220,20 @@ impl Gateway {
     pub(crate) fn log(&self) -> String {
         self.log.lock().expect("the reader does not panic").clone()
     }
+
+    /// Waits until the log has these words: an answer comes before its lines.
+    pub(crate) async fn until_logged(&self, words: &str) {
+        self.until_logged_times(words, 1).await;
+    }
+
+    pub(crate) async fn until_logged_times(&self, words: &str, times: usize) {
+        soon(words, async {
+            while self.log().matches(words).count() < times {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
 }
 
 impl Drop for Gateway {

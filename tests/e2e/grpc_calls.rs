@@ -329,7 +329,7 @@ async fn another_address_of_the_listener_is_refused_while_it_runs_and_a_reload_c
     until_metric(&gateway, "pointsman_config_last_reload_successful 1").await;
     let nobody = client.classify(texts(&["a"])).await.expect_err("a key is needed now");
 
-    assert!(gateway.log().contains("grpc.address"), "the key is named");
+    gateway.until_logged("grpc.address").await;
     assert_eq!((nobody.code(), code(&nobody)), (Code::Unauthenticated, "invalid_api_key"));
     assert!(client.classify(with_key(texts(&["a"]), "pk-1")).await.is_ok(), "on the same connection");
 }

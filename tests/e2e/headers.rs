@@ -36,7 +36,7 @@ async fn a_clients_request_id_is_kept_and_a_missing_or_bad_one_is_made() {
             assert_eq!(arrived.header("x-request-id"), made.header("x-request-id"));
         }
     }
-    assert!(gateway.log().contains("trace-7/a"));
+    gateway.until_logged("trace-7/a").await;
 }
 
 #[tokio::test]

@@ -291,7 +291,7 @@ async fn of_what_nobody_has_seen_the_answer_and_the_log_say_who_was_asked() {
         );
     }
     until_metric(&two.gateway, r#"pointsman_state_total{kind="response",outcome="unknown"} 2"#).await;
-    assert!(two.gateway.log().contains("response unknown"));
+    two.gateway.until_logged("response unknown").await;
 }
 
 #[tokio::test]

@@ -194,6 +194,7 @@ async fn a_refused_parameter_is_learned_once_and_left_out_from_then_on() {
     let without = r#"{"model":"some-model", "messages":[], "temperature":0.50}"#;
     assert_eq!((&sent[1][..], &sent[2][..]), (without.as_bytes(), without.as_bytes()));
     until_metric(&gateway, "pointsman_parameters_refused_total{model=\"small\"} 1").await;
+    gateway.until_logged("The API refused a parameter").await;
     assert_eq!(gateway.log().matches("The API refused a parameter").count(), 1);
 }
 

@@ -122,7 +122,7 @@ async fn a_broken_file_changes_nothing_and_is_seen_in_metrics_and_log() {
         gateway.write(&config.yaml());
         until_metric(&gateway, "pointsman_config_last_reload_successful 1").await;
     }
-    assert!(gateway.log().contains("no-such-model"), "the log says what is wrong");
+    gateway.until_logged("no-such-model").await;
     config.small_name = "mended".to_owned();
     gateway.write(&config.yaml());
 

@@ -226,7 +226,7 @@ async fn a_server_that_is_gone_costs_no_request_and_comes_back() {
 
     assert_eq!(headers(&without, &["model", "reason"]), [Some("frontier"), Some("classifier_remote_unreachable")]);
     assert_eq!((&ready["ready"], &ready["classifiers"]["default"]["state"]), (&json!(true), &json!("degraded")));
-    assert!(gateway.log().contains("contract holds"), "{}", gateway.log());
+    gateway.until_logged("contract holds").await;
 }
 
 #[tokio::test]
@@ -389,5 +389,5 @@ async fn a_reload_that_a_server_s_contract_does_not_fit_is_refused_and_the_old_o
     let reply = chat(gateway.listen, question("auto", "a greeting")).await;
 
     assert_eq!(headers(&reply, &["source", "generation"]), [Some("remote"), Some("1")]);
-    assert!(gateway.log().contains("remote.heads.tier.labels"), "{}", gateway.log());
+    gateway.until_logged("remote.heads.tier.labels").await;
 }

@@ -95,6 +95,8 @@ async fn the_same_request_is_answered_again_without_a_model_and_what_that_saves_
     let series =
         "pointsman_request_duration_seconds_count{model=\"response_cache\",policy=\"auto\",status_class=\"2xx\"} 1";
     until_metric(&gateway, series).await;
+    let asked = "pointsman_request_duration_seconds_count{model=\"small\",policy=\"auto\",status_class=\"2xx\"} 2";
+    until_metric(&gateway, asked).await;
     let saved = metric(&gateway, "pointsman_response_cache_saved_usd_total{policy=\"auto\"}").await;
     let paid = metric(&gateway, "pointsman_cost_usd_total{model=\"small\"}").await;
     assert!(saved > 0.0 && (paid - 2.0 * saved).abs() < 1e-12, "{paid} paid for two, {saved} saved");

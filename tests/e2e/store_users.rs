@@ -172,6 +172,7 @@ async fn a_command_that_the_user_may_not_give_is_said_until_it_may() {
     assert_eq!((&*grade, is_denial(&said)), ("fail", true), "{said}");
     let metrics = String::from_utf8(get(gateway.admin, "/metrics").await.body.to_vec()).expect("text");
     assert!(metrics.contains("pointsman_store_available 1"), "the server answered all the time");
+    gateway.until_logged("does not do what it is asked").await;
     assert_eq!(gateway.log().matches("does not do what it is asked").count(), 1, "{}", gateway.log());
 }
 

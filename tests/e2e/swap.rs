@@ -131,7 +131,7 @@ async fn a_device_that_is_not_there_is_fallen_back_from_loudly() {
     let shown = &get(gateway.admin, "/readyz").await.json()["classifiers"]["default"];
     assert_eq!((&shown["state"], &shown["device"]), (&"degraded".into(), &"cpu".into()));
     assert!(shown["detail"].as_str().is_some_and(|detail| detail.contains("cuda:7 does not work")), "{shown}");
-    assert!(gateway.log().contains("Device does not work"), "{}", gateway.log());
+    gateway.until_logged("Device does not work").await;
 }
 
 #[tokio::test]

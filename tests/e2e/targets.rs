@@ -108,5 +108,5 @@ async fn the_threshold_freezes_and_alarms_when_the_scores_drift() {
     let target = target(&gateway).await;
     assert_eq!(target["frozen"], true, "{target}");
     assert!(target["drift"].as_f64().is_some_and(|drift| drift > 0.25), "{target}");
-    assert!(gateway.log().contains("the threshold stays where it is"), "{}", gateway.log());
+    gateway.until_logged("the threshold stays where it is").await;
 }

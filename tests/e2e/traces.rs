@@ -139,7 +139,7 @@ async fn a_request_becomes_a_server_span_a_decision_and_an_attempt() {
     }
     assert_eq!(upstream.header("traceparent"), Some(&*format!("00-{TRACE}-{}-01", attempt.id())));
     assert_eq!(upstream.header("tracestate"), Some("rail=up"));
-    assert!(gateway.log().contains(TRACE), "{}", gateway.log());
+    gateway.until_logged(TRACE).await;
 }
 
 #[tokio::test]
@@ -299,12 +299,7 @@ async fn a_collector_behind_tls_is_trusted_by_the_operator_s_authority_and_by_no
     let (trusted, stranger) = (trusting(own.path()).await, trusting(other.path()).await);
 
     chat(stranger.listen, question("auto", "hello")).await;
-    soon("the refusal", async {
-        while !stranger.log().contains("its certificate is not trusted") {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    stranger.until_logged("its certificate is not trusted").await;
     let refused = collector.take();
     chat(trusted.listen, question("auto", "hello")).await;
 

@@ -112,12 +112,7 @@ async fn without_an_upgrade_socket_sigquit_changes_nothing() {
     let gateway = Gateway::start(&Config::new(&small, &small)).await;
 
     gateway.signal(Signal::QUIT);
-    soon("the log", async {
-        while !gateway.log().contains("No hand-over") {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    gateway.until_logged("No hand-over").await;
 
     assert_eq!(chat(gateway.listen, question("auto", "hello")).await.status, StatusCode::OK);
 }

@@ -79,5 +79,5 @@ async fn an_admin_plane_that_other_machines_reach_is_warned_of_at_start() {
     })
     .await;
 
-    assert!(gateway.log().contains("reads and changes what serves, without a key"), "{}", gateway.log());
+    gateway.until_logged("reads and changes what serves, without a key").await;
 }

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::client::get;
 use crate::gateway::{Config, Gateway};
 use crate::origin::{Answer, Origin};
 use crate::reload::until_metric;
@@ -51,6 +50,7 @@ async fn a_message_is_routed_as_a_post_would_be_and_each_event_is_a_message() {
     until_metric(&gateway, r#"pointsman_websockets_closed_total{kind="responses",reason="client"} 1"#).await;
     until_metric(&gateway, r#"pointsman_decisions_total{model="small",policy="auto",reason="rule"} 2"#).await;
     until_metric(&gateway, r#"pointsman_tokens_total{direction="output",model="small"} 4"#).await;
+    gateway.until_logged_times("status=200", 2).await;
     assert_eq!(gateway.log().matches("status=200").count(), 2, "one access line a message");
 }
 
@@ -261,10 +261,7 @@ async fn a_client_needs_its_key_and_has_its_limits_message_by_message() {
     assert_eq!(limited[0]["status"], 429);
     assert_eq!(limited[0]["error"]["code"], "rate_limit_exceeded");
     assert!(limited[0]["headers"]["retry-after"].is_string(), "{limited:?}");
-    assert!(
-        String::from_utf8_lossy(&get(gateway.admin, "/metrics").await.body)
-            .contains(r#"pointsman_client_requests_total{client="app",outcome="rate_limited"} 1"#)
-    );
+    until_metric(&gateway, r#"pointsman_client_requests_total{client="app",outcome="rate_limited"} 1"#).await;
 }
 
 #[test]

@@ -108,7 +108,7 @@ async fn who_hangs_up_after_the_last_event_is_served_and_the_upstream_keeps_its_
             small.next().await;
             drop(sender); // the upstream's own end, after the client's
 
-            until_logged(&gateway, "status=200").await;
+            gateway.until_logged("status=200").await;
             let log = gateway.log();
             assert!(!log.contains("client_gone") && !log.contains("code="), "{what}: {log}");
             until_metric(&gateway, "pointsman_rejections_total{code=\"client_gone\"} 0").await;
@@ -164,16 +164,7 @@ async fn an_upstream_that_does_not_end_after_its_last_event_is_left_and_the_clie
     hang_up_after(gateway.listen, Framing::Length, stream, &[stream.middle, stream.last]).await;
 
     soon("the origin to be left", sender.closed()).await;
-    until_logged(&gateway, "status=200").await;
+    gateway.until_logged("status=200").await;
     until_metric(&gateway, "pointsman_rejections_total{code=\"client_gone\"} 0").await;
     until_metric(&gateway, "pointsman_tokens_total{direction=\"output\",model=\"small\"} 2").await;
-}
-
-async fn until_logged(gateway: &Gateway, words: &str) {
-    soon(words, async {
-        while !gateway.log().contains(words) {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
 }
