@@ -137,12 +137,19 @@ async fn a_change_is_written_down_although_its_caller_has_left() {
     let gateway = Gateway::start(&registered(&small, &frontier, "{file: keys.jsonl}")).await;
     let made = admin(&gateway, Method::POST, "/v1/keys", &json!({"client": "web"})).await.json();
     let id = made["id"].as_str().expect("a name").to_owned();
-    let lock = std::fs::File::create(gateway.folder().join("keys.jsonl.lock")).expect("a file");
+    let file = gateway.folder().join("keys.jsonl.lock");
+    let lock = std::fs::File::create(&file).expect("a file");
     lock.lock().expect("nobody changes the registry");
 
     let mut stream = tokio::net::TcpStream::connect(gateway.admin).await.expect("a listener");
     let request = format!("DELETE /v1/keys/{id} HTTP/1.1\r\nhost: {}\r\n\r\n", gateway.admin);
     stream.write_all(request.as_bytes()).await.expect("written");
+    soon("the change to wait for its turn", async {
+        while !gateway.has_open(&file) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     stream.shutdown().await.expect("closed");
     drop(stream);
     until_metric(&gateway, "pointsman_generation 1").await; // it has been asked something since

@@ -193,6 +193,12 @@ impl Gateway {
         threads.filter_map(name).map(|name| name.trim_end().to_owned()).collect()
     }
 
+    /// Returns whether the gateway has a file open.
+    pub(crate) fn has_open(&self, file: &Path) -> bool {
+        let open = fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("Linux, and the gateway runs");
+        open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok()).any(|target| target == file)
+    }
+
     /// Asks the gateway to end and returns how it did.
     pub(crate) fn stop(&mut self) -> ExitStatus {
         if matches!(self.child.try_wait(), Ok(None)) {
